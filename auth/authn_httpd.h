@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/authn_httpd.h - AuthType EasKcd: who asks? */
+
+#ifndef EAS_AUTH_AUTHN_HTTPD_H
+#define EAS_AUTH_AUTHN_HTTPD_H
+
+#include <httpd.h>
+#include <stdbool.h>
+
+void eas_authn_register_hooks(apr_pool_t *pool);
+
+/* Is AuthType EasKcd in effect for the request? */
+bool eas_authn_in_effect(const request_rec *r);
+
+/*
+ * Keeps the response out of every shared cache: mod_cache's quick handler would serve it before
+ * anybody is authenticated (I1).  To be called before the handler runs.
+ */
+void eas_authn_make_private(request_rec *r);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/memory.c - proved passwords, remembered as keyed digests, so that a warm user costs no KDC */
+
+#include "auth/memory.h"
+#include "auth/lru.h"
+#include "auth/ticket.h"
+
+#include <apr_atomic.h>
+#include <apr_strings.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct eas_memory {
+    EVP_MAC_CTX *keyed; /* initialised with the key; only ever duplicated, hence thread-safe */
+    struct eas_lru *entries;
+};
+
+/* What an entry keeps. */
+struct proved {
+    volatile apr_uint32_t refs;
+    struct eas_ticket *evidence;
+    char principal[];
+};
+
+static void proved_retain(void *value)
+{
+    apr_atomic_inc32(&((struct proved *)value)->refs);
+}
+
+static void proved_release(void *value)
+{
+    struct proved *proved = value;
+
+    if (apr_atomic_dec32(&proved->refs) == 0) {
+        eas_ticket_unref(proved->evidence);
+        free(proved);
+    }
+}
+
+static apr_status_t memory_cleanup(void *data)
+{
+    EVP_MAC_CTX_free(((struct eas_memory *)data)->keyed);
+    return APR_SUCCESS;
+}
+
+static EVP_MAC_CTX *new_keyed_mac(void)
+{
+    unsigned char key[32];
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                            OSSL_PARAM_construct_end() };
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
+
+    if (ctx != NULL
+        && (RAND_priv_bytes(key, sizeof(key)) != 1
+            || EVP_MAC_init(ctx, key, sizeof(key), params) != 1)) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    OPENSSL_cleanse(key, sizeof(key));
+    EVP_MAC_free(hmac);
+    return ctx;
+}
+
+enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, struct eas_memory **out,
+                              struct eas_err *err)
+{
+    static const struct eas_lru_ops ops = { proved_retain, proved_release };
+    struct eas_memory *memory = apr_pcalloc(pool, sizeof(*memory));
+
+    memory->keyed = new_keyed_mac();
+    if (memory->keyed == NULL) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no random key or no HMAC to give");
+    }
+    apr_pool_cleanup_register(pool, memory, memory_cleanup, apr_pool_cleanup_null);
+    memory->entries = eas_lru_create(pool, max_bytes, ops);
+    *out = memory;
+    return EAS_OK;
+}
+
+/* Length first, so that "ab"+"c" differs from "a"+"bc". */
+static int mac_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
+{
+    apr_uint64_t prefix = len;
+
+    return EVP_MAC_update(ctx, (const unsigned char *)&prefix, sizeof(prefix)) == 1
+           && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
+}
+
+enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
+                           const struct eas_credentials *credentials,
+                           unsigned char key_out[EAS_MEMORY_KEY_SIZE], struct eas_err *err)
+{
+    EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(memory->keyed);
+    size_t len;
+    int ok = ctx != NULL && mac_field(ctx, scope, strlen(scope))
+             && mac_field(ctx, credentials->name, credentials->name_len)
+             && mac_field(ctx, credentials->password->bytes, credentials->password->len)
+             && EVP_MAC_final(ctx, key_out, &len, EAS_MEMORY_KEY_SIZE) == 1;
+
+    EVP_MAC_CTX_free(ctx);
+    return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
+}
+
+void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_MEMORY_KEY_SIZE],
+                         const struct eas_identity *identity, apr_time_t expires)
+{
+    apr_size_t len = strlen(identity->principal) + 1;
+    struct proved *proved = malloc(sizeof(*proved) + len);
+    apr_time_t stale_at = eas_ticket_stale_at(identity->evidence);
+
+    if (proved == NULL) {
+        return; /* not remembered is only slower */
+    }
+    proved->refs = 1;
+    proved->evidence = eas_ticket_ref(identity->evidence);
+    memcpy(proved->principal, identity->principal, len);
+    eas_lru_put(memory->entries, key, EAS_MEMORY_KEY_SIZE, proved,
+                sizeof(*proved) + len + eas_ticket_size(proved->evidence),
+                expires < stale_at ? expires : stale_at);
+    proved_release(proved);
+}
+
+struct eas_identity *eas_memory_recall(struct eas_memory *memory,
+                                       const unsigned char key[EAS_MEMORY_KEY_SIZE], apr_time_t now,
+                                       apr_pool_t *pool)
+{
+    struct proved *proved = eas_lru_get(memory->entries, key, EAS_MEMORY_KEY_SIZE, now);
+    struct eas_identity *identity;
+
+    if (proved == NULL) {
+        return NULL;
+    }
+    identity = apr_pcalloc(pool, sizeof(*identity));
+    identity->principal = apr_pstrdup(pool, proved->principal);
+    identity->proof = EAS_PROOF_CACHED;
+    identity->evidence = eas_ticket_to_pool(eas_ticket_ref(proved->evidence), pool);
+    proved_release(proved);
+    return identity;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/memory.h - proved passwords, remembered as keyed digests, so that a warm user costs no KDC */
+
+#ifndef EAS_AUTH_MEMORY_H
+#define EAS_AUTH_MEMORY_H
+
+#include "auth/basic.h"
+#include "auth/identity.h"
+
+#include <apr_time.h>
+
+/*
+ * One per child process, thread-safe.  The password itself is not kept: an entry is found by
+ * HMAC-SHA256, under a random key of the process, over the length-prefixed scope, name as typed and
+ * password, so that nothing collides and nothing is truncated.  An entry holds the identity and its
+ * evidence ticket.
+ */
+struct eas_memory;
+
+#define EAS_MEMORY_KEY_SIZE 32
+
+/* EAS_OK, or EAS_UNAVAILABLE if OpenSSL has no randomness to give. */
+enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, struct eas_memory **out,
+                              struct eas_err *err);
+
+/* The digest under which these credentials are remembered; scope names the virtual host. */
+enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
+                           const struct eas_credentials *credentials,
+                           unsigned char key_out[EAS_MEMORY_KEY_SIZE], struct eas_err *err);
+
+/* Remembers until expires, or until the evidence goes stale if that is earlier. */
+void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_MEMORY_KEY_SIZE],
+                         const struct eas_identity *identity, apr_time_t expires);
+
+/*
+ * The identity remembered under key, as EAS_PROOF_CACHED, or NULL.  It is in pool, which also holds
+ * a reference to its evidence.
+ */
+struct eas_identity *eas_memory_recall(struct eas_memory *memory,
+                                       const unsigned char key[EAS_MEMORY_KEY_SIZE], apr_time_t now,
+                                       apr_pool_t *pool);
+
+#endif

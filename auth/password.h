@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/password.h - proves a password to the KDC, and the KDC to us */
+
+#ifndef EAS_AUTH_PASSWORD_H
+#define EAS_AUTH_PASSWORD_H
+
+#include "auth/basic.h"
+#include "auth/identity.h"
+#include "auth/keytab.h"
+
+#include <apr_time.h>
+
+/* Whom a virtual host believes; lives as long as its configuration. */
+struct eas_authority {
+    struct eas_keytab *keytab;
+    struct eas_realms realms;
+    apr_interval_time_t kdc_timeout;
+};
+
+/*
+ * The proof in four steps, of which each can only refuse:
+ *  1. an AS exchange with the password (RFC 4120 3.1), asking for a canonical name and a forwardable
+ *     ticket; one guess is one failure at the KDC, whatever krb5.conf says about primary KDCs;
+ *  2. the canonical name belongs to a user of our realms;
+ *  3. with the TGT, a ticket for the gateway's own principal (which needs an SPN in AD);
+ *  4. that ticket decrypts with our own keytab, so that a spoofed KDC logs nobody in.
+ * The ticket of step 3 is the evidence for constrained delegation.
+ *
+ * EAS_OK with the identity in pool (which also holds its evidence); EAS_DENIED; EAS_EXPIRED;
+ * EAS_UNAVAILABLE; EAS_MISCONFIGURED.  Adds the microseconds spent waiting for the KDC to *waited.
+ * Blocks on the network for up to the authority's timeout, and longer by the exchange under way.
+ */
+enum eas_rc eas_password_prove(apr_pool_t *pool, const struct eas_authority *authority,
+                               const struct eas_credentials *credentials, struct eas_identity **out,
+                               apr_interval_time_t *waited, struct eas_err *err);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/secret.c - a password in memory: a type of its own and a short life (I7) */
+
+#include "auth/secret.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+static apr_status_t wipe_cleanup(void *data)
+{
+    eas_secret_wipe(data);
+    return APR_SUCCESS;
+}
+
+struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size_t len)
+{
+    struct eas_secret *secret = apr_palloc(pool, sizeof(*secret));
+
+    secret->bytes = apr_palloc(pool, len + 1);
+    secret->len = len;
+    memcpy(secret->bytes, bytes, len);
+    secret->bytes[len] = '\0';
+    /* A pre-cleanup: the pool's memory must still be ours when it runs. */
+    apr_pool_pre_cleanup_register(pool, secret, wipe_cleanup);
+    return secret;
+}
+
+void eas_secret_wipe(struct eas_secret *secret)
+{
+    OPENSSL_cleanse(secret->bytes, secret->len);
+    secret->len = 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/ticket.c - a Kerberos ticket with its session key, shared by whoever needs it */
+
+#include "auth/ticket.h"
+
+#include <apr_atomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct eas_ticket {
+    volatile apr_uint32_t refs;
+    krb5_creds creds;
+};
+
+struct eas_ticket *eas_ticket_take(krb5_creds *creds)
+{
+    struct eas_ticket *ticket = malloc(sizeof(*ticket));
+
+    if (ticket == NULL) {
+        abort(); /* as APR's pools do */
+    }
+    ticket->refs = 1;
+    ticket->creds = *creds;
+    memset(creds, 0, sizeof(*creds));
+    return ticket;
+}
+
+struct eas_ticket *eas_ticket_ref(struct eas_ticket *ticket)
+{
+    apr_atomic_inc32(&ticket->refs);
+    return ticket;
+}
+
+void eas_ticket_unref(struct eas_ticket *ticket)
+{
+    if (ticket != NULL && apr_atomic_dec32(&ticket->refs) == 0) {
+        /* Needs no context and cleanses the session key. */
+        krb5_free_cred_contents(NULL, &ticket->creds);
+        free(ticket);
+    }
+}
+
+static apr_status_t unref_cleanup(void *data)
+{
+    eas_ticket_unref(data);
+    return APR_SUCCESS;
+}
+
+struct eas_ticket *eas_ticket_to_pool(struct eas_ticket *ticket, apr_pool_t *pool)
+{
+    apr_pool_cleanup_register(pool, ticket, unref_cleanup, apr_pool_cleanup_null);
+    return ticket;
+}
+
+krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket)
+{
+    return (krb5_creds *)&ticket->creds;
+}
+
+bool eas_ticket_forwardable(const struct eas_ticket *ticket)
+{
+    return (ticket->creds.ticket_flags & TKT_FLG_FORWARDABLE) != 0;
+}
+
+apr_time_t eas_ticket_end(const struct eas_ticket *ticket)
+{
+    return apr_time_from_sec((apr_time_t)(uint32_t)ticket->creds.times.endtime);
+}
+
+apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket)
+{
+    const krb5_ticket_times *times = &ticket->creds.times;
+    apr_time_t end = (apr_time_t)(uint32_t)times->endtime;
+    apr_time_t start =
+        (apr_time_t)(uint32_t)(times->starttime ? times->starttime : times->authtime);
+    apr_time_t margin = (end - start) / 4;
+
+    return apr_time_from_sec(end - (margin < 300 ? margin : 300));
+}
+
+apr_size_t eas_ticket_size(const struct eas_ticket *ticket)
+{
+    const krb5_creds *c = &ticket->creds;
+
+    return sizeof(*ticket) + c->ticket.length + c->second_ticket.length + c->keyblock.length + 512;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/ticket.h - a Kerberos ticket with its session key, shared by whoever needs it */
+
+#ifndef EAS_AUTH_TICKET_H
+#define EAS_AUTH_TICKET_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+#include <krb5/krb5.h>
+#include <stdbool.h>
+
+/*
+ * Immutable after creation and counted by references, so that threads, caches and requests can hold
+ * the same ticket without locks or copies.  It lives outside pools and outside any krb5_context
+ * (libkrb5's data types do not depend on one); the last reference cleanses its keys.
+ */
+struct eas_ticket;
+
+/* Takes over *creds (allocated by libkrb5) and leaves it empty.  Returns one reference. */
+struct eas_ticket *eas_ticket_take(krb5_creds *creds);
+
+struct eas_ticket *eas_ticket_ref(struct eas_ticket *ticket);
+void eas_ticket_unref(struct eas_ticket *ticket); /* NULL is allowed */
+
+/* Gives the caller's reference to the pool, which drops it when it goes.  Returns ticket. */
+struct eas_ticket *eas_ticket_to_pool(struct eas_ticket *ticket, apr_pool_t *pool);
+
+/* For reading only: libkrb5's functions take non-const pointers, but do not write. */
+krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
+
+bool eas_ticket_forwardable(const struct eas_ticket *ticket);
+apr_time_t eas_ticket_end(const struct eas_ticket *ticket);
+
+/*
+ * When it should no longer be used for something new: five minutes before its end, as much as
+ * clocks may differ, but at most a quarter of its life.
+ */
+apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket);
+
+/* Bytes that it occupies, near enough to bound a cache by. */
+apr_size_t eas_ticket_size(const struct eas_ticket *ticket);
+
+#endif

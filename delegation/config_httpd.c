@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/config_httpd.c - the configuration of the back half */
+
+#include "delegation/config_httpd.h"
+#include "auth/base_httpd.h"
+#include "auth/config_httpd.h"
+#include "delegation/proxy_httpd.h"
+#include "delegation/spn.h"
+
+#include <apr_strings.h>
+#include <http_core.h>
+
+/* Bytes of service tickets that a child keeps; about 15 000 users with a ticket of 4 KB each. */
+#define TICKET_BYTES (64 * 1024 * 1024)
+
+struct eas_kcd_dir *eas_kcd_dir_create(apr_pool_t *pool)
+{
+    struct eas_kcd_dir *conf = apr_pcalloc(pool, sizeof(*conf));
+
+    conf->delegate = -1;
+    conf->transition = -1;
+    return conf;
+}
+
+struct eas_kcd_dir *eas_kcd_dir_merge(apr_pool_t *pool, const struct eas_kcd_dir *base,
+                                      const struct eas_kcd_dir *add)
+{
+    struct eas_kcd_dir *conf = eas_kcd_dir_create(pool);
+
+    conf->delegate = add->delegate >= 0 ? add->delegate : base->delegate;
+    conf->transition = add->transition >= 0 ? add->transition : base->transition;
+    conf->spn = add->spn != NULL ? add->spn : base->spn;
+    conf->delegate_user = add->delegate_user != NULL ? add->delegate_user : base->delegate_user;
+    return conf;
+}
+
+bool eas_kcd_delegates(const struct eas_kcd_dir *conf)
+{
+    return conf->delegate == 1;
+}
+
+bool eas_kcd_transitions(const struct eas_kcd_dir *conf)
+{
+    return conf->transition == 1;
+}
+
+const char *eas_kcd_spn(const struct eas_kcd_dir *conf)
+{
+    return conf->spn != NULL ? conf->spn : "HTTP/%h";
+}
+
+const char *eas_kcd_set_delegate(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_kcd_dir_of(cmd->context)->delegate = flag;
+    return NULL;
+}
+
+const char *eas_kcd_set_spn(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = eas_spn_check(arg);
+
+    (void)dir;
+    if (error != NULL) {
+        return apr_psprintf(cmd->pool, "%s: '%s' %s", cmd->cmd->name, arg, error);
+    }
+    eas_kcd_dir_of(cmd->context)->spn = arg;
+    return NULL;
+}
+
+const char *eas_kcd_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = NULL;
+
+    (void)dir;
+    eas_kcd_dir_of(cmd->context)->delegate_user =
+        ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &error, NULL);
+    if (error != NULL) {
+        return apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s", cmd->cmd->name,
+                            arg, error);
+    }
+    return NULL;
+}
+
+const char *eas_kcd_set_transition(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_kcd_dir_of(cmd->context)->transition = flag;
+    return NULL;
+}
+
+static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *section,
+                                 struct eas_err *err)
+{
+    const struct eas_kcd_dir *conf = eas_kcd_dir_of(section);
+    const char *target;
+
+    if (!eas_kcd_delegates(conf)) {
+        return EAS_OK;
+    }
+    if (!eas_proxy_is_loaded()) {
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 3010,
+            "EasKcdDelegate needs mod_proxy and mod_proxy_http: LoadModule proxy_module "
+            "and LoadModule proxy_http_module (a2enmod proxy proxy_http)");
+    }
+    if (eas_auth_server_of(s)->keytab_path == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3011,
+                        "EasKcdDelegate needs EasKcdKeytab in its virtual host or outside");
+    }
+    if (conf->delegate_user != NULL && conf->transition == 0) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3012,
+                        "EasKcdDelegateUser needs EasKcdProtocolTransition On");
+    }
+    target = eas_proxy_mapping_of(section);
+    if (target != NULL && !eas_proxy_can_delegate_to(target)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3013,
+                        "EasKcdDelegate cannot send Kerberos tokens to %s; use an http or https "
+                        "backend",
+                        target);
+    }
+    return EAS_OK;
+}
+
+/* The server's own section, every <Location> and <Directory>, and every <Proxy>. */
+static enum eas_rc check_server(const server_rec *s, struct eas_err *err)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const apr_array_header_t *lists[] = { core->sec_url, core->sec_dir, eas_proxy_sections(s) };
+    enum eas_rc rc = check_section(s, s->lookup_defaults, err);
+    apr_size_t i;
+    int j;
+
+    for (i = 0; rc == EAS_OK && i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (j = 0; lists[i] != NULL && rc == EAS_OK && j < lists[i]->nelts; j++) {
+            rc = check_section(s, APR_ARRAY_IDX(lists[i], j, ap_conf_vector_t *), err);
+        }
+    }
+    return rc;
+}
+
+int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server)
+{
+    struct eas_err err;
+    server_rec *s;
+
+    (void)ptemp;
+    for (s = main_server; s != NULL; s = s->next) {
+        if (check_server(s, &err) != EAS_OK) {
+            eas_server_refuse(s, &err);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    return OK;
+}
+
+/* Servers that share a keytab and its use share the account, and with it TGT and tickets. */
+static struct eas_kcd_account *shared_account(server_rec *main_server, const server_rec *s)
+{
+    const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+    const server_rec *other;
+
+    for (other = main_server; other != s; other = other->next) {
+        const struct eas_authority *theirs = eas_auth_server_of(other)->authority;
+
+        if (theirs != NULL && theirs->keytab == authority->keytab
+            && theirs->kdc_timeout == authority->kdc_timeout
+            && theirs->realms.domains == authority->realms.domains
+            && strcmp(theirs->realms.default_realm, authority->realms.default_realm) == 0) {
+            return eas_kcd_server_of(other)->account;
+        }
+    }
+    return NULL;
+}
+
+void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    struct eas_kcd *kcd = eas_kcd_create(pchild, TICKET_BYTES);
+    server_rec *s;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+        struct eas_kcd_server *conf = eas_kcd_server_of(s);
+
+        if (authority == NULL) {
+            continue;
+        }
+        conf->account = shared_account(main_server, s);
+        if (conf->account == NULL) {
+            conf->account = eas_kcd_account_create(pchild, kcd, authority->keytab,
+                                                   &authority->realms, authority->kdc_timeout);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/config_httpd.h - the configuration of the back half */
+
+#ifndef EAS_DELEGATION_CONFIG_HTTPD_H
+#define EAS_DELEGATION_CONFIG_HTTPD_H
+
+#include "delegation/kcd.h"
+
+#include <httpd.h>
+#include <http_config.h>
+#include <ap_expr.h>
+
+/* Of a directory; NULL and -1 mean "not set". */
+struct eas_kcd_dir {
+    int delegate;
+    int transition;
+    const char *spn;
+    const ap_expr_info_t *delegate_user;
+};
+
+/* Of a server; made by eas_kcd_child_init(), NULL without a keytab. */
+struct eas_kcd_server {
+    struct eas_kcd_account *account;
+};
+
+struct eas_kcd_dir *eas_kcd_dir_create(apr_pool_t *pool);
+struct eas_kcd_dir *eas_kcd_dir_merge(apr_pool_t *pool, const struct eas_kcd_dir *base,
+                                      const struct eas_kcd_dir *add);
+
+/* Given by mod_eas_kcd.c, which owns the module's configuration records. */
+struct eas_kcd_dir *eas_kcd_dir_of(const ap_conf_vector_t *per_dir_config);
+struct eas_kcd_server *eas_kcd_server_of(const server_rec *s);
+
+/* The effective values. */
+bool eas_kcd_delegates(const struct eas_kcd_dir *conf);
+bool eas_kcd_transitions(const struct eas_kcd_dir *conf);
+const char *eas_kcd_spn(const struct eas_kcd_dir *conf);
+
+/*
+ * What can be judged before the start: mod_proxy is there, delegating servers have a keytab, and
+ * sections that delegate are mapped to http or https.  OK, or HTTP_INTERNAL_SERVER_ERROR after having
+ * logged.
+ */
+int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server);
+
+/* Per child: ticket cache, mint, and an account for each keytab. */
+void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server);
+
+/* Handlers of delegation/directives.def. */
+const char *eas_kcd_set_delegate(cmd_parms *cmd, void *dir, int flag);
+const char *eas_kcd_set_spn(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_kcd_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_kcd_set_transition(cmd_parms *cmd, void *dir, int flag);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/kcd.h - the façade of constrained delegation: from an identity to a token for a backend */
+
+#ifndef EAS_DELEGATION_KCD_H
+#define EAS_DELEGATION_KCD_H
+
+#include "auth/base.h"
+#include "auth/identity.h"
+#include "auth/keytab.h"
+
+#include <apr_time.h>
+
+/* What the children's threads share: the cache of service tickets and the mint.  Thread-safe. */
+struct eas_kcd;
+
+/* The right of one keytab's account to delegate, in one child.  Thread-safe. */
+struct eas_kcd_account;
+
+struct eas_kcd *eas_kcd_create(apr_pool_t *pool, apr_size_t cache_bytes);
+
+/* realms and keytab must live as long as the pool. */
+struct eas_kcd_account *eas_kcd_account_create(apr_pool_t *pool, struct eas_kcd *kcd,
+                                               struct eas_keytab *keytab,
+                                               const struct eas_realms *realms,
+                                               apr_interval_time_t kdc_timeout);
+
+/* For whom, to whom, and how. */
+struct eas_kcd_wish {
+    const struct eas_identity *identity;
+    const char *spn;
+    bool transition; /* may S4U2Self stand in where there is no evidence? */
+};
+
+enum eas_kcd_source {
+    EAS_KCD_HIT,    /* the ticket was in this process */
+    EAS_KCD_FETCHED /* it came from the KDC */
+};
+
+/* What came of it. */
+struct eas_kcd_grant {
+    struct eas_ticket *ticket; /* held by the pool */
+    enum eas_kcd_source source;
+    apr_interval_time_t waited; /* microseconds spent waiting for the KDC; set on failure too */
+};
+
+/*
+ * A service ticket for the wish, from the cache or from the KDC.  May block for up to the account's
+ * timeout.  EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
+ */
+enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
+                           const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
+                           struct eas_err *err);
+
+/* The Authorization header of one request, from a granted ticket; local work only. */
+enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
+                          const struct eas_kcd_grant *grant, const char **value_out,
+                          struct eas_err *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy_httpd.h - mod_proxy, found at run time */
+
+#ifndef EAS_DELEGATION_PROXY_HTTPD_H
+#define EAS_DELEGATION_PROXY_HTTPD_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <mod_proxy.h>
+#include <stdbool.h>
+
+/*
+ * Debian loads eas_kcd.load before proxy.load, and a module that links against mod_proxy's symbols
+ * fails there as undefined.  So its functions are looked up in pre_config, when every LoadModule has
+ * been obeyed; httpd sorts the hooks again after that (server/main.c).
+ */
+
+/* Finds mod_proxy and mod_proxy_http, and registers scheme_handler with the former. */
+void eas_proxy_find(apr_pool_t *pconf,
+                    int (*scheme_handler)(request_rec *r, proxy_worker *worker,
+                                          proxy_server_conf *conf, char *url, const char *proxyhost,
+                                          apr_port_t proxyport));
+
+/* Are both modules there? */
+bool eas_proxy_is_loaded(void);
+
+/* mod_proxy's own run of that hook; only while eas_proxy_is_loaded(). */
+int eas_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
+                                 char *url, const char *proxyhost, apr_port_t proxyport);
+
+/* Where a section's own ProxyPass leads, or NULL. */
+const char *eas_proxy_mapping_of(const ap_conf_vector_t *section);
+
+/* The server's <Proxy> sections, of ap_conf_vector_t *, or NULL. */
+const apr_array_header_t *eas_proxy_sections(const server_rec *s);
+
+/* Can a token be sent to this URL: http and https, or a balancer whose member is not chosen yet? */
+bool eas_proxy_can_delegate_to(const char *url);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_spnego.c - the SPNEGO envelope around a Kerberos message */
+
+#include "t/unit/der.h"
+#include "t/unit/unit.h"
+
+#include "delegation/spnego.h"
+
+#include <string.h>
+
+/* Octets of the innermost token that are not the AP-REQ: Kerberos' OID and the TOK_ID. */
+#define INNER_OVERHEAD 13
+
+static void test_small_token_to_the_octet(void **state)
+{
+    static const unsigned char expected[] = {
+        0x60, 0x31,                                     /* InitialContextToken */
+        0x06, 0x06, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x02, /* SPNEGO */
+        0xa0, 0x27, 0x30, 0x25,                         /* NegTokenInit */
+        0xa0, 0x0d, 0x30, 0x0b,                         /* mechTypes */
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12,
+        0x01, 0x02, 0x02, 0xa2, 0x14, 0x04, 0x12, /* mechToken */
+        0x60, 0x10,                               /* InitialContextToken */
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12,
+        0x01, 0x02, 0x02, 0x01, 0x00, 'a',  'b',  'c', /* TOK_ID, AP-REQ */
+    };
+    apr_size_t len;
+    const unsigned char *token = eas_spnego_init_token(*state, "abc", 3, &len);
+
+    assert_int_equal(len, sizeof(expected));
+    assert_memory_equal(token, expected, sizeof(expected));
+}
+
+static void assert_round_trip(const unsigned char *ap_req, apr_size_t ap_req_len)
+{
+    apr_pool_t *pool;
+    struct der_text text, inner;
+    const unsigned char *token;
+    apr_size_t len;
+
+    assert_int_equal(apr_pool_create(&pool, NULL), APR_SUCCESS);
+    token = eas_spnego_init_token(pool, ap_req, ap_req_len, &len);
+    text = der_begin(token, len);
+    inner = der_enter_spnego(&text);
+    assert_int_equal(der_left(&inner), ap_req_len);
+    assert_memory_equal(inner.at, ap_req, ap_req_len);
+    apr_pool_destroy(pool);
+}
+
+/*
+ * Every length at which one of the nested lengths may grow by an octet: they lie within a hundred
+ * octets of each other.
+ */
+static void test_lengths_around_each_boundary(void **state)
+{
+    static const apr_size_t boundaries[] = { 0x80, 0x100, 0x10000 };
+    static unsigned char ap_req[0x10000 + 128];
+    apr_size_t i, len;
+
+    (void)state;
+    for (i = 0; i < sizeof(ap_req); i++) {
+        ap_req[i] = (unsigned char)(i * 31 + 7);
+    }
+    for (i = 0; i < COUNT_OF(boundaries); i++) {
+        for (len = boundaries[i] - 120; len <= boundaries[i] + 16; len++) {
+            assert_round_trip(ap_req, len);
+        }
+    }
+}
+
+/* The length octets of the innermost token themselves. */
+static void test_form_of_lengths(void **state)
+{
+    static const struct {
+        apr_size_t len;
+        const char *octets;
+        apr_size_t n_octets;
+    } rows[] = {
+        { 127, "\x7f", 1 },         { 128, "\x81\x80", 2 },       { 255, "\x81\xff", 2 },
+        { 256, "\x82\x01\x00", 3 }, { 65535, "\x82\xff\xff", 3 }, { 65536, "\x83\x01\x00\x00", 4 },
+    };
+    static const unsigned char ap_req[65536];
+    apr_size_t i, len;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const unsigned char *token =
+            eas_spnego_init_token(*state, ap_req, rows[i].len - INNER_OVERHEAD, &len);
+        const unsigned char *inner = token + len - rows[i].len;
+
+        assert_memory_equal(inner - rows[i].n_octets, rows[i].octets, rows[i].n_octets);
+        assert_int_equal(inner[-1 - (int)rows[i].n_octets], 0x60);
+    }
+}
+
+static void test_token_without_an_ap_req_is_still_der(void **state)
+{
+    struct der_text text, inner;
+    const unsigned char *token;
+    apr_size_t len;
+
+    token = eas_spnego_init_token(*state, "", 0, &len);
+    text = der_begin(token, len);
+    inner = der_enter_spnego(&text);
+    der_done(&inner);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        POOL_TEST(test_small_token_to_the_octet),
+        POOL_TEST(test_lengths_around_each_boundary),
+        POOL_TEST(test_form_of_lengths),
+        POOL_TEST(test_token_without_an_ap_req_is_still_der),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}
