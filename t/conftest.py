@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the lab, set up once per session and lazily, and a gateway per test.
+
+EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
+EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
+CI=true             a skipped test is a failed test: a missing tool must not look like success
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from lab.ad import ROGUE, Domain
+from lab.backend import GssBackend
+from lab.fake_backend import FakeBackend, Script
+from lab.gateway import Gateway, module_under_test
+from lab.names import GATEWAY, ensure_names
+from lab.relay import Relay
+from lab.tls import Authority
+
+BY_HAND = pytest.StashKey[list[str]]()
+FAILED = pytest.StashKey[bool]()
+NUMBERS = itertools.count(1)
+SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
+
+
+# --- how pytest itself behaves ---------------------------------------------------------------
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[BY_HAND] = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember failures for the fixtures' teardown; in CI, nothing may be skipped."""
+    report = (yield).get_result()
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.stash[BY_HAND]:
+        terminalreporter.section("kept by EAS_T_KEEP, to be started by hand")
+        for line in config.stash[BY_HAND]:
+            terminalreporter.write_line(line)
+
+
+# --- one per session -------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def lab_dir() -> Iterator[Path]:
+    """The one directory of this session; www-data must be able to pass through it."""
+    path = Path(tempfile.mkdtemp(prefix="eas-lab-"))
+    path.chmod(0o755)
+    yield path
+    if not os.environ.get("EAS_T_KEEP"):
+        shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def by_hand(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Note how a daemon is started, for EAS_T_KEEP."""
+    def note(line: str) -> None:
+        if os.environ.get("EAS_T_KEEP"):
+            pytestconfig.stash[BY_HAND].append(line)
+    return note
+
+
+@pytest.fixture(scope="session")
+def domain(lab_dir: Path, by_hand: Callable[[str], None]) -> Iterator[Domain]:
+    """The Active Directory. This process's own Kerberos uses it too, without ambient tickets."""
+    with closing(Domain(lab_dir / "ad")) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KRB5_CONFIG", str(made.krb5_conf))
+        patch.setenv("KRB5CCNAME", f"FILE:{lab_dir}/no-ccache")
+        patch.setenv("TMPDIR", str(lab_dir))
+        by_hand(made.by_hand())
+        yield made.create()
+
+
+@pytest.fixture(scope="session")
+def rogue_domain(lab_dir: Path) -> Iterator[Domain]:
+    """A domain controller that claims to be ours, and is not."""
+    with closing(Domain(lab_dir / "rogue", ROGUE)) as made:
+        yield made.create()
+
+
+@pytest.fixture(scope="session")
+def authority(lab_dir: Path) -> Authority:
+    return Authority(lab_dir / "tls")
+
+
+@pytest.fixture(scope="session")
+def backends(lab_dir: Path, domain: Domain, authority: Authority,
+             by_hand: Callable[[str], None]) -> Iterator[Callable[..., GssBackend]]:
+    """backends("cas1", tls=False, connection_bound=False): started when first asked for, then
+    shared; its logs are marked each time. cas3 exists, but nobody may delegate to it."""
+    made: dict[tuple[str, bool, bool], GssBackend] = {}
+    ensure_names()
+
+    def start(short: str, tls: bool, connection_bound: bool) -> GssBackend:
+        name = f"{short}.corp.example.test"
+        root = lab_dir / f"{short}{'-tls' * tls}{'-bound' * connection_bound}"
+        keytab = domain.export_keytab(lab_dir / f"{root.name}.keytab", [f"HTTP/{name}"])
+        backend = GssBackend(root, keytab, domain.krb5_conf, name=name,
+                             connection_bound=connection_bound,
+                             tls=authority.certificate(name) if tls else None)
+        by_hand(backend.daemon.by_hand())
+        backend.start()
+        return backend
+
+    def get(short: str, tls: bool = False, connection_bound: bool = False) -> GssBackend:
+        wanted = (short, tls, connection_bound)
+        if wanted not in made:
+            made[wanted] = start(*wanted)
+        made[wanted].mark()
+        return made[wanted]
+
+    yield get
+    for backend in made.values():
+        backend.stop()
+
+
+# --- one per test ----------------------------------------------------------------------------
+
+@pytest.fixture
+def relay(lab_dir: Path, domain: Domain) -> Iterator[Relay]:
+    """A relay in front of the domain's KDC; give its krb5_conf to whom it is meant for."""
+    made = Relay(lab_dir / f"relay-{next(NUMBERS)}.conf", domain.port).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def fake_backends(authority: Authority) -> Iterator[Callable[..., FakeBackend]]:
+    """fake_backends(script, "cas1", tls=False): a backend that does what the script says."""
+    made: list[FakeBackend] = []
+    ensure_names()
+
+    def start(script: Script, short: str = "cas1", tls: bool = False) -> FakeBackend:
+        name = f"{short}.corp.example.test"
+        backend = FakeBackend(script, name, authority.certificate(name) if tls else None)
+        made.append(backend.start())
+        return backend
+
+    yield start
+    for backend in made:
+        backend.stop()
+
+
+@pytest.fixture
+def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, authority: Authority,
+            by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
+    """gateway(conf, …): a started httpd with the module, on TLS unless tls=False.
+
+    account= is whose keytab it gets ("gateway", "gateway2", None for none), krb5_conf= which
+    KDC it sees (a relay's, say), start=False leaves starting to the test; all else goes to
+    Httpd. In the end it is stopped, and its error log may hold nothing that the test did not
+    expect().
+    """
+    made: list[Gateway] = []
+    ensure_names()
+
+    def start(conf: str = "", *, account: str | None = "gateway", tls: bool = True,
+              krb5_conf: Path | None = None, start: bool = True, **options: Any) -> Gateway:
+        if not module_under_test().exists():
+            pytest.skip(f"{module_under_test()} is not built")
+        root = lab_dir / f"gateway-{next(NUMBERS)}"
+        keytab = _gateway_keytab(domain, account, root.with_suffix(".keytab"))
+        made.append(Gateway(root, conf, keytab=keytab, krb5_conf=krb5_conf or domain.krb5_conf,
+                            ca_file=authority.ca_file,
+                            tls=authority.certificate(GATEWAY) if tls else None, **options))
+        by_hand(made[-1].daemon.by_hand())
+        if start:
+            made[-1].start()
+        return made[-1]
+
+    yield start
+    for gw in made:
+        gw.stop()
+    if request.node.stash.get(FAILED, False):
+        print(*(gw.tail() for gw in made), sep="\n")
+    else:
+        for gw in made:
+            gw.check_log()
+
+
+def _gateway_keytab(domain: Domain, account: str | None, path: Path) -> Path | None:
+    """The account's own name, which can be a client, and its SPN, for which tickets are."""
+    if account is None:
+        return None
+    return domain.export_keytab(path, [account, f"HTTP/{account}.corp.example.test"])

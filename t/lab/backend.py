@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backend that nobody here wrote: httpd with mod_auth_gssapi, which echoes what it saw."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .httpd import BASIC_MODULES, USER, Httpd
+
+ECHO = Path(__file__).with_name("echo.lua")
+
+CONF = """
+LimitRequestFieldSize 131072
+KeepAliveTimeout 60
+# The only way to tell mod_lua the client's port.
+SetEnvIfExpr "%{{REMOTE_PORT}} =~ /(.+)/" LAB_PORT=$1
+LuaScope thread
+LuaCodeCache forever
+LuaMapHandler ^/ "{echo}"
+<Location "/">
+    AuthType GSSAPI
+    AuthName "backend"
+    GssapiCredStore "keytab:{keytab}"
+    GssapiConnectionBound {connection_bound}
+    Require valid-user
+</Location>
+<Location "/open/">
+    AuthType None
+    Require all granted
+</Location>
+"""
+
+
+class GssBackend(Httpd):
+    """Answers any path with JSON: method, uri, remote_user, headers, body_length, body_sha1,
+    connection (the client's port) and pad; /open/ without authentication. What the query can
+    ask for is in echo.lua. `GssapiConnectionBound On` makes it behave as IIS with
+    authPersistNonNTLM: it authenticates the connection, not the request.
+
+    httpd itself joins repeated request headers with ", ": to see them apart, use FakeBackend.
+    """
+
+    def __init__(self, root: Path, keytab: Path, krb5_conf: Path, *, name: str,
+                 connection_bound: bool = False, **options: Any) -> None:
+        self.host = name
+        shutil.chown(keytab, USER)      # mod_auth_gssapi opens it in the children
+        # mod_lua reads the script as www-data, who may not be let into a developer's tree.
+        conf = CONF.format(keytab=keytab, connection_bound="On" if connection_bound else "Off",
+                           echo=root / ECHO.name)
+        super().__init__(root, conf, modules=(*BASIC_MODULES, "auth_gssapi", "lua"),
+                         env={"KRB5_CONFIG": str(krb5_conf)}, **options)
+        shutil.copy(ECHO, root)
+
+    @property
+    def url(self) -> str:
+        """What a ProxyPass to it begins with, without a trailing slash."""
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"

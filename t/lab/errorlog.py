@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""httpd's error log as an interface: what was complained about since the mark?"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
+LINE = re.compile(r"^\[[^\]]*\] \[([^:\]]*):(\w+)\] (.*)$")
+TAG = re.compile(r"\b(EAS\d{4}|AH\d{5})\b")
+DISTRESS = re.compile(r"exit signal|AddressSanitizer|LeakSanitizer|runtime error:|==\d+== [A-Z]"
+                      r"|[Aa]ssertion .*failed|malloc_consolidate|double free|corrupted")
+
+
+@dataclass(frozen=True)
+class Entry:
+    module: str
+    level: str
+    text: str
+
+    @property
+    def tag(self) -> str:
+        found = TAG.search(self.text)
+        return found[1] if found else ""
+
+    def at_least(self, level: str) -> bool:
+        """As grave as *level*, or graver? The trace levels are below all."""
+        return (self.level in LEVELS
+                and LEVELS.index(self.level) <= LEVELS.index(level))
+
+    @property
+    def wants_naming(self) -> bool:
+        """Must a test say that it expects this? Ours from warn, anybody's from error."""
+        ours = self.tag.startswith("EAS") or self.module == "eas_kcd"
+        return self.at_least("warn" if ours else "error")
+
+
+class ErrorLog:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark = 0
+
+    def mark(self) -> None:
+        """Forget what is there so far."""
+        self._mark = self.path.stat().st_size if self.path.exists() else 0
+
+    def text(self) -> str:
+        if not self.path.exists():
+            return ""
+        with self.path.open("rb") as log:
+            log.seek(self._mark)
+            return log.read().decode("utf-8", "replace")
+
+    def entries(self) -> list[Entry]:
+        return [Entry(*match.groups()) for match in map(LINE.match, self.text().splitlines())
+                if match]
+
+    def tags(self) -> list[str]:
+        """The EAS tags since the mark, in order, at whatever level."""
+        return [entry.tag for entry in self.entries() if entry.tag.startswith("EAS")]
+
+    def assert_only_tags(self, *allowed: str) -> None:
+        """Fail if something went wrong that nobody named.
+
+        Every EASnnnn from warn and every AHnnnnn from error must be among *allowed*; an error
+        without a tag cannot be allowed, nor can a crash or a sanitizer's report.
+        """
+        unexpected = [f"[{entry.module}:{entry.level}] {entry.text}" for entry in self.entries()
+                      if entry.wants_naming and entry.tag not in allowed]
+        unexpected += [line for line in self.text().splitlines() if DISTRESS.search(line)]
+        assert not unexpected, f"in {self.path}:\n" + "\n".join(unexpected)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The httpd that carries the module under test."""
+
+import os
+from pathlib import Path
+from typing import Any, Iterable
+
+from .client import Client, Headers, Response
+from .httpd import BASIC_MODULES, Httpd
+from .wait import until
+
+# The default order; the module under test must do anywhere in it. (httpd's own rule still holds:
+# mod_proxy comes before the modules that link to it, else they do not load.)
+MODULES = (*BASIC_MODULES, "auth_basic", "proxy", "proxy_http", "slotmem_shm", "proxy_balancer",
+           "lbmethod_byrequests", "socache_shmcb", "ssl", "eas_kcd")
+
+SHOWN = ("EAS_KCD_USER", "EAS_KCD_AUTH", "EAS_KCD_SPN", "EAS_KCD_TICKET", "EAS_KCD_KDC_US",
+         "EAS_KCD_ERROR", "EAS_COMMAND", "EAS_USER", "EAS_DEVICE_ID", "EAS_DEVICE_TYPE",
+         "EAS_PROTOCOL_VERSION", "EAS_POLICY_KEY")
+
+
+def module_under_test() -> Path:
+    """The freshly built module: EAS_T_MODULE, else the one at the top of this tree."""
+    built = Path(__file__).parents[2] / ".libs" / "mod_eas_kcd.so"
+    return Path(os.environ.get("EAS_T_MODULE", built)).resolve()
+
+
+class Gateway(Httpd):
+    """An Httpd with our module, and a log of the environment that the module sets.
+
+    Each entry of requests() has the names in SHOWN too, "-" where a variable is not set.
+    """
+
+    def __init__(self, root: Path, conf: str, *, keytab: Path | None, krb5_conf: Path,
+                 ca_file: Path | None = None, modules: Iterable[str] = MODULES,
+                 env: dict[str, str] | None = None, **options: Any) -> None:
+        # No ambient credentials, unless a test poisons them on purpose.
+        ambient = {"KRB5_CONFIG": str(krb5_conf), "KRB5CCNAME": f"FILE:{root}/no-ccache",
+                   "KRB5_KTNAME": f"FILE:{root}/no-keytab"}
+        if keytab is not None:
+            conf = f'EasKcdKeytab "{keytab}"\n{conf}'
+        options.setdefault("log_level", "notice eas_kcd:trace8")
+        super().__init__(root, conf, modules=modules, env=ambient | (env or {}),
+                         own_modules={"eas_kcd": module_under_test()},
+                         access_fields={name: f"%{{{name}}}e" for name in SHOWN}, **options)
+        self.keytab = keytab
+        self._ca_file = ca_file
+        self._expected: set[str] = set()
+
+    def expect(self, *tags: str) -> None:
+        """Name log tags (EASnnnn, AHnnnnn) that this test provokes; for its whole life."""
+        self._expected.update(tags)
+
+    def check_log(self) -> None:
+        self.error_log.assert_only_tags(*self._expected)
+
+    def logged(self) -> dict[str, str]:
+        """What the access log says of the latest request that was answered."""
+        return until(self.requests, 5, "an access log entry")[-1]
+
+    def client(self, **options: Any) -> Client:
+        """A kept-alive connection to it."""
+        return Client(self.port, self.tls, self._ca_file if self.tls else None, **options)
+
+    def request(self, method: str, path: str, user: str | None = None,
+                password: str | None = None, headers: Headers = (),
+                body: bytes | None = None) -> Response:
+        """One request on a connection of its own."""
+        with self.client() as client:
+            return client.request(method, path, user, password, headers, body)
+
+    def get(self, path: str, user: str | None = None, password: str | None = None,
+            headers: Headers = ()) -> Response:
+        return self.request("GET", path, user, password, headers)
+
+    def post(self, path: str, body: bytes, user: str | None = None, password: str | None = None,
+             headers: Headers = ()) -> Response:
+        return self.request("POST", path, user, password, headers, body)

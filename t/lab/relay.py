@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relay in front of the KDC: it counts what passes, and can be a bad KDC or a bad network."""
+
+import asyncio
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, Awaitable, Callable, Coroutine
+
+from .ad import Domain
+from .krbmsg import Message, parse
+from .wait import free_port
+
+Ask = Callable[[bytes], Awaitable[bytes]]
+
+
+class Relay:
+    """A TCP and UDP relay that runs in a thread of its own.
+
+    It writes *krb5_conf*, which names it as the only KDC. `messages` is what passed since the
+    last reset(), in order; `counts` sums that up under "AS-REQ", "AS-REQ/timestamp", "TGS-REQ",
+    "TGS-REQ/s4u2self", "TGS-REQ/s4u2proxy", "AS-REP", "TGS-REP", "KRB-ERROR", "KRB-ERROR/24", …
+    """
+
+    def __init__(self, krb5_conf: Path, kdc_port: int) -> None:
+        self.port = free_port()
+        self.messages: list[Message] = []
+        self.krb5_conf = Domain.write_krb5_conf(krb5_conf, self.port)
+        self._kdc_port = kdc_port
+        self._mode = "pass"
+        self._delay = 0.0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server: asyncio.Server | None = None
+        self._udp: asyncio.DatagramTransport | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    def start(self) -> "Relay":
+        self._thread.start()
+        self._do(self._listen())
+        return self
+
+    def stop(self) -> None:
+        self._do(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    # --- what it does with a request -------------------------------------------------------
+
+    def relay(self) -> None:
+        """Pass everything on, at once (how it starts)."""
+        self._set("pass")
+
+    def delay(self, seconds: float) -> None:
+        """Pass everything on, each request so much later."""
+        self._set("pass", seconds)
+
+    def blackhole(self) -> None:
+        """Take requests and never answer: a firewall that drops, a KDC that hangs."""
+        self._set("blackhole")
+
+    def refuse(self) -> None:
+        """No socket at all: a KDC that is down."""
+        self._set("refuse")
+
+    def _set(self, mode: str, delay: float = 0.0) -> None:
+        self._do(self._change(mode, delay))
+
+    # --- what it saw -----------------------------------------------------------------------
+
+    def reset(self) -> None:
+        self.messages = []
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(label for message in self.messages for label in message.labels())
+
+    # --- inside, all in the loop's thread --------------------------------------------------
+
+    def _do(self, action: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(action, self._loop).result(5)
+
+    async def _change(self, mode: str, delay: float) -> None:
+        self._mode, self._delay = mode, delay
+        if mode == "refuse":
+            await self._close()
+        elif self._server is None:
+            await self._listen()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve_tcp, "127.0.0.1", self.port)
+        self._udp, _ = await self._loop.create_datagram_endpoint(
+            lambda: _UdpServer(self._exchange, self._ask_udp), ("127.0.0.1", self.port))
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._udp.close()
+            self._server = self._udp = None
+        for client in self._clients:
+            client.transport.abort()
+
+    async def _exchange(self, request: bytes, ask: Ask) -> bytes | None:
+        """The KDC's answer, or None where the client shall get none."""
+        self.messages.append(parse(request))
+        if self._mode == "blackhole":
+            return None
+        await asyncio.sleep(self._delay)
+        answer = await ask(request)
+        self.messages.append(parse(answer))
+        return answer
+
+    async def _serve_tcp(self, reader: asyncio.StreamReader,
+                         writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
+        try:
+            while True:
+                answer = await self._exchange(await _read_tcp(reader), self._ask_tcp)
+                if answer is None:
+                    await reader.read()     # until the client gives up
+                    return
+                writer.write(_framed(answer))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, OSError):
+            pass                            # the client, or the KDC, has hung up
+        finally:
+            self._clients.discard(writer)
+            writer.close()
+
+    async def _ask_tcp(self, request: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._kdc_port)
+        try:
+            writer.write(_framed(request))
+            return await _read_tcp(reader)
+        finally:
+            writer.close()
+
+    async def _ask_udp(self, request: bytes) -> bytes:
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        transport, _ = await self._loop.create_datagram_endpoint(
+            lambda: _UdpClient(answer), remote_addr=("127.0.0.1", self._kdc_port))
+        try:
+            transport.sendto(request)
+            return await asyncio.wait_for(answer, 10)
+        finally:
+            transport.close()
+
+
+class _UdpServer(asyncio.DatagramProtocol):
+    def __init__(self, exchange: Callable[[bytes, Ask], Awaitable[bytes | None]],
+                 ask: Ask) -> None:
+        self._exchange = exchange
+        self._ask = ask
+        self._tasks: set[asyncio.Task[None]] = set()    # the loop itself keeps weak references
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        task = asyncio.ensure_future(self._answer(data, addr))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, data: bytes, addr: tuple[str, int]) -> None:
+        try:
+            answer = await self._exchange(data, self._ask)
+        except OSError:
+            return                          # no KDC: over UDP that is silence
+        if answer is not None:
+            self._transport.sendto(answer, addr)
+
+
+class _UdpClient(asyncio.DatagramProtocol):
+    def __init__(self, answer: "asyncio.Future[bytes]") -> None:
+        self._answer = answer
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not self._answer.done():
+            self._answer.set_result(data)
+
+    def error_received(self, error: Exception) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(error)
+
+
+def _framed(message: bytes) -> bytes:
+    """A message over TCP is preceded by its length (RFC 4120, 7.2.2)."""
+    return len(message).to_bytes(4, "big") + message
+
+
+async def _read_tcp(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))

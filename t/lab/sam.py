@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The child process that provisions a domain and edits its database.
+
+A process of its own, because Samba's Python modules bring Heimdal along and python3-gssapi brings
+MIT krb5: they do not get on in one process. It is one long-lived process, because importing those
+modules and opening the database costs more than any single change. Requests and answers are lines
+of JSON on stdin and stdout: {"op": …, "args": {…}} gives {"ok": …} or {"error": …}.
+"""
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+import ldb
+from samba.auth import system_session
+from samba import dckeytab  # noqa: F401  gives Net its export_keytab
+from samba.net import Net
+from samba.param import LoadParm
+from samba.provision import provision
+from samba.samdb import SamDB
+
+Attributes = dict[str, list[str]]
+
+
+class Directory:
+    """One domain's database. The public methods are the operations of the protocol."""
+
+    def __init__(self, smb_conf: str) -> None:
+        self.smb_conf = smb_conf
+        self.lp = LoadParm(smb_conf)
+        self.db: SamDB | None = None
+
+    def provision(self, directory: str, realm: str, netbios: str, password: str) -> None:
+        """Fill *directory* with a new domain whose smb.conf is already there."""
+        quiet = logging.getLogger("provision")
+        quiet.addHandler(logging.NullHandler())
+        provision(quiet, system_session(), targetdir=directory, realm=realm, domain=netbios,
+                  adminpass=password, hostname="dc1", hostip="127.0.0.1", dns_backend="NONE",
+                  serverrole="active directory domain controller", dom_for_fun_level=4,
+                  plaintext_secrets=True, batch_mode=True)
+        self.lp = LoadParm(self.smb_conf)
+        self.db = SamDB(url=f"{directory}/private/sam.ldb", lp=self.lp,
+                        session_info=system_session())
+
+    def add(self, accounts: list[dict[str, Any]]) -> None:
+        """Create accounts of name, password and attributes, all in one transaction."""
+        self.db.transaction_start()
+        try:
+            for account in accounts:
+                self.db.add({"dn": f"CN={account['name']},CN=Users,{self.db.domain_dn()}",
+                             "objectClass": "user", "sAMAccountName": account["name"],
+                             "unicodePwd": quoted(account["password"]), **account["attributes"]})
+                if late := account["after"]:
+                    self.modify(account["name"], late)
+            self.db.transaction_commit()
+        except Exception:
+            self.db.transaction_cancel()
+            raise
+
+    def modify(self, account: str | None, attributes: Attributes) -> None:
+        """Replace attributes of an account, or of the domain itself; no values deletes one."""
+        message = ldb.Message(self._dn(account))
+        for name, values in attributes.items():
+            message[name] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, name)
+        self.db.modify(message)
+
+    def modify_partitions(self, attributes: Attributes) -> None:
+        """Replace attributes of the container where AD keeps the forest's UPN suffixes."""
+        message = ldb.Message(ldb.Dn(self.db, f"CN=Partitions,{self.db.get_config_basedn()}"))
+        for name, values in attributes.items():
+            message[name] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, name)
+        self.db.modify(message)
+
+    def read(self, account: str | None, attribute: str) -> list[str]:
+        found = self.db.search(self._dn(account), ldb.SCOPE_BASE, attrs=[attribute])
+        return [str(value) for value in found[0].get(attribute, [])]
+
+    def set_password(self, account: str, password: str) -> None:
+        message = ldb.Message(self._dn(account))
+        message["pw"] = ldb.MessageElement(quoted(password), ldb.FLAG_MOD_REPLACE, "unicodePwd")
+        self.db.modify(message)
+
+    def export_keytab(self, path: str, principals: list[str]) -> None:
+        """Add the current keys of *principals* to the keytab."""
+        net = Net(None, self.lp)
+        for principal in principals:
+            net.export_keytab(keytab=path, principal=principal)
+
+    def _dn(self, account: str | None) -> ldb.Dn:
+        if account is None:
+            return ldb.Dn(self.db, self.db.domain_dn())
+        found = self.db.search(self.db.domain_dn(), ldb.SCOPE_SUBTREE, attrs=[],
+                               expression=f"(sAMAccountName={ldb.binary_encode(account)})")
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} accounts are called {account}")
+        return found[0].dn
+
+
+def quoted(password: str) -> bytes:
+    """A password as unicodePwd wants it."""
+    return f'"{password}"'.encode("utf-16-le")
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # Samba's libraries print to stdout as they please
+    directory = Directory(sys.argv[1])
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"ok": getattr(directory, request["op"])(**request["args"])}
+        except Exception as error:  # whatever it is, the caller wants to read it
+            answer = {"error": f"{request['op']}: {type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A throw-away certification authority, by the openssl command."""
+
+import hashlib
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate and its private key, both as PEM files."""
+
+    cert: Path
+    key: Path
+
+    def channel_binding(self) -> bytes:
+        """tls-server-end-point (RFC 5929) as GSSAPI's application data."""
+        der = ssl.PEM_cert_to_DER_cert(self.cert.read_text())
+        return b"tls-server-end-point:" + hashlib.sha256(der).digest()
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
+
+class Authority:
+    """Issues certificates into one directory; `ca_file` is what clients are to trust."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self._ca = self._create("ca", "/CN=lab CA", "-addext", "basicConstraints=critical,CA:TRUE",
+                                "-addext", "keyUsage=critical,keyCertSign")
+        self.ca_file = self._ca.cert
+        self._issued: dict[str, Certificate] = {}
+
+    def certificate(self, name: str) -> Certificate:
+        """The certificate for *name*, which also names localhost and 127.0.0.1."""
+        if name not in self._issued:
+            self._issued[name] = self._create(
+                name, f"/CN={name}", "-CA", str(self._ca.cert), "-CAkey", str(self._ca.key),
+                "-addext", "basicConstraints=critical,CA:FALSE",
+                "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1")
+        return self._issued[name]
+
+    def _create(self, name: str, subject: str, *more: str) -> Certificate:
+        made = Certificate(self.path / f"{name}.pem", self.path / f"{name}.key")
+        # Not the machine's openssl.cnf: its default extensions would come on top of ours.
+        subprocess.run(
+            ["openssl", "req", "-x509", "-config", "/dev/null", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", subject,
+             "-out", made.cert, "-keyout", made.key, *more], check=True, capture_output=True)
+        return made

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting without sleeping too long, and ending only what we started."""
+
+import os
+import shlex
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, Mapping, Sequence, TypeVar
+
+T = TypeVar("T")
+
+
+def until(predicate: Callable[[], T], timeout: float, what: str) -> T:
+    """Poll until *predicate* answers something true, and return that answer."""
+    deadline = time.monotonic() + timeout
+    pause = 0.002
+    while True:
+        answer = predicate()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout:g} s for {what}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+def free_port() -> int:
+    """A port on which 127.0.0.1 listens for neither TCP nor UDP (a KDC wants both)."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def answers(port: int) -> bool:
+    """Does something accept TCP connections there?"""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Daemon:
+    """A child process that stays in the foreground and writes its output to a file.
+
+    It leads a process group of its own: a stopping httpd sends SIGTERM to its whole group.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], output: Path,
+                 env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.command = list(command)
+        self.output = output
+        self.env = dict(env or {})
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, ready: Callable[[], object], timeout: float = 20) -> None:
+        """Start the child; return when *ready* says so, fail at once when it dies instead."""
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command, env=os.environ | self.env, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, process_group=0)
+
+        def ready_or_dead() -> bool:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n"
+                                   + self.output.read_text(errors="replace")[-3000:])
+            return bool(ready())
+        try:
+            until(ready_or_dead, timeout, f"{self.name} to get ready")
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self, timeout: float = 15) -> int | None:
+        """End the child and return its exit status; harmless when it is not running."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+    def by_hand(self) -> str:
+        """The shell command that starts the same daemon."""
+        env = [f"{name}={shlex.quote(value)}" for name, value in self.env.items()]
+        return " ".join(env + [shlex.join(self.command)])
