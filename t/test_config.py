@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What httpd -t refuses, by name and with the cure, and how sections inherit."""
+
+import pytest
+
+from lab.ad import PASSWORDS, REALM
+from lab.exchange import location
+from lab.gateway import MODULES
+
+DELEGATING = '<Location "/x">\nEasKcdDelegate On\nProxyPass "{}"\n</Location>\n'
+
+REFUSED = {
+    "missing keytab": ("EasKcdKeytab /nonexistent.keytab", "EAS3001", "EasKcdKeytab must name"),
+    "no such entry": ("EasKcdPrincipal nobody@CORP.EXAMPLE.TEST", "EAS3003", "klist -k"),
+    "unparsable principal": ("EasKcdPrincipal a@b@c", "EAS3002", "EasKcdPrincipal"),
+    "bad realm": ("EasKcdRealm user@REALM", "EasKcdRealm", "is no realm"),
+    "bad domain": ("EasKcdDomain a@b REALM", "EasKcdDomain", "for example"),
+    "bad duration": ("EasKcdKdcTimeout 300x", "EasKcdKdcTimeout", "is no duration"),
+    "negative duration": ("EasKcdPasswordCache -5", "EasKcdPasswordCache", "is no duration"),
+    "short timeout": ("EasKcdKdcTimeout 5ms", "EasKcdKdcTimeout", "at least 100ms"),
+    "SPN without slash": ("EasKcdSPN http", "EasKcdSPN", "service/host"),
+    "SPN with realm": ("EasKcdSPN HTTP/%h@REALM", "EasKcdSPN", "must not name a realm"),
+    "SPN with unknown %": ("EasKcdSPN HTTP/%x", "EasKcdSPN", "knows only %h"),
+    "bad expression": ('EasKcdDelegateUser "%{"', "EasKcdDelegateUser", "cannot parse"),
+    "contradiction": ('<Location "/x">\nEasKcdDelegate On\nEasKcdProtocolTransition Off\n'
+                      'EasKcdDelegateUser "x"\n</Location>', "EAS3012",
+                      "EasKcdProtocolTransition On"),
+    "ajp": (DELEGATING.format("ajp://127.0.0.1:8009"), "EAS3013", "use an http or https backend"),
+    "h2": (DELEGATING.format("h2://127.0.0.1:8443"), "EAS3013", "use an http or https backend"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_at_configtest(gateway, what):
+    conf, name, cure = REFUSED[what]
+    gw = gateway(conf, start=False, modules=(*MODULES, "proxy_ajp", "proxy_http2"))
+    code, said = gw.check_config()
+    assert code != 0
+    assert name in said and cure in said
+    assert name in gw.refusal()
+
+
+def test_garbage_keytab(gateway, lab_dir):
+    garbage = lab_dir / "garbage.keytab"
+    garbage.write_bytes(b"this is no keytab")
+    gw = gateway(f'EasKcdKeytab "{garbage}"', start=False)
+    code, said = gw.check_config()
+    assert code != 0 and "EAS3001" in said
+
+
+def test_delegation_without_keytab(gateway):
+    gw = gateway(DELEGATING.format("http://127.0.0.1:9"), account=None, start=False)
+    code, said = gw.check_config()
+    assert code != 0 and "EAS3011" in said and "EasKcdKeytab" in said
+
+
+def test_authentication_without_keytab(gateway, backends):
+    """AuthType is httpd's own, so that this is seen by the first request only; refused, loudly."""
+    gw = gateway('<Location "/">\nAuthType EasKcd\nAuthName x\nRequire valid-user\n</Location>',
+                 account=None)
+    gw.expect("EAS1061")
+    answer = gw.get("/", "alice", PASSWORDS["alice"])
+    assert answer.status == 503
+    assert "EasKcdKeytab" in gw.error_log.text()
+
+
+@pytest.mark.parametrize("missing", ["proxy", "proxy_http"])
+def test_missing_mod_proxy_is_named(gateway, missing):
+    modules = [name for name in MODULES if not name.startswith(("proxy", "lbmethod"))]
+    if missing == "proxy_http":
+        modules.append("proxy")
+    gw = gateway('<Location "/x">\nEasKcdDelegate On\n</Location>', modules=modules, start=False)
+    code, said = gw.check_config()
+    assert code != 0 and "EAS3010" in said and "LoadModule proxy_http_module" in said
+
+
+def test_authentication_needs_no_mod_proxy(gateway):
+    modules = [name for name in MODULES if not name.startswith(("proxy", "lbmethod"))]
+    gw = gateway('<Location "/">\nAuthType EasKcd\nAuthName x\nRequire valid-user\n</Location>',
+                 modules=modules)
+    assert gw.get("/", "alice", PASSWORDS["alice"]).status == 404
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_any_load_order(gateway, backends, place):
+    others = [name for name in MODULES if name != "eas_kcd"]
+    modules = ["eas_kcd", *others] if place == "first" else [*others, "eas_kcd"]
+    gw = gateway(location(backends("cas1").url), modules=modules)
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+
+
+def test_keytab_may_be_roots_alone(gateway, backends):
+    gw = gateway(location(backends("cas1").url), start=False)
+    gw.keytab.chmod(0o600)
+    assert gw.keytab.stat().st_uid == 0
+    gw.start()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+
+
+@pytest.mark.parametrize("directive", ["EasKcdDelegate On", "EasKcdSPN HTTP/x", "EasKcdRequireTLS Off",
+                                       "EasKcdProtocolTransition On"])
+def test_not_in_htaccess(gateway, lab_dir, directive):
+    root = lab_dir / "htdocs"
+    root.mkdir(exist_ok=True)
+    root.chmod(0o755)
+    (root / ".htaccess").write_text(directive + "\n")
+    gw = gateway(f'DocumentRoot "{root}"\n<Directory "{root}">\nAllowOverride All\n'
+                 'Require all granted\n</Directory>')
+    assert gw.get("/").status == 500
+    assert f"{directive.split()[0]} not allowed here" in gw.error_log.text()
+    gw.error_log.mark()  # httpd says so at alert, without a tag that could be expected
+
+
+def test_sections_inherit_one_by_one(gateway, backends):
+    """An inner section that sets one directive keeps the outer ones, also explicit defaults."""
+    cas1 = backends("cas1")
+    gw = gateway(f"""
+<Location "/">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+    EasKcdSPN HTTP/nowhere
+    EasKcdRequireTLS On
+</Location>
+<Location "/inner">
+    EasKcdSPN HTTP/%h
+    ProxyPass "{cas1.url}"
+</Location>
+<Location "/inner/off">
+    EasKcdDelegate Off
+    ProxyPass "{cas1.url}/open"
+</Location>
+<Location "/outer">
+    ProxyPass "{cas1.url}"
+</Location>
+""")
+    gw.expect("EAS2033")
+    assert gw.get("/inner/x", "alice", PASSWORDS["alice"]).json()["remote_user"] == f"alice@{REALM}"
+    off = gw.get("/inner/off/", "alice", PASSWORDS["alice"]).json()
+    assert off["remote_user"] is None
+    assert "Authorization" not in dict(off["headers"])
+    assert gw.get("/outer", "alice", PASSWORDS["alice"]).status == 503
+
+
+def test_virtual_hosts_inherit_and_differ(gateway, backends, domain, lab_dir):
+    """Server directives merge into virtual hosts; domains add up."""
+    cas1 = backends("cas1")
+    gw = gateway("EasKcdDomain OUTER CORP.EXAMPLE.TEST\n", start=False)
+    conf = gw._conf_file.read_text()
+    gw._conf_file.write_text(conf + f"""
+<VirtualHost 127.0.0.1:{gw.port}>
+    ServerName one.example.test
+    SSLEngine On
+    EasKcdDomain INNER CORP.EXAMPLE.TEST
+    {location(cas1.url)}
+</VirtualHost>
+<VirtualHost 127.0.0.1:{gw.port}>
+    ServerName two.example.test
+    SSLEngine On
+    EasKcdPrincipal HTTP/gateway.corp.example.test
+    EasKcdPasswordCache off
+    {location(cas1.url)}
+</VirtualHost>
+""")
+    gw.start()
+    gw.expect("EAS1003", "EAS2012")
+    one, two = [("Host", "one.example.test")], [("Host", "two.example.test")]
+    assert gw.get("/eas", r"INNER\alice", PASSWORDS["alice"], one).status == 200
+    assert gw.get("/eas", r"OUTER\alice", PASSWORDS["alice"], one).status == 200
+    assert gw.get("/eas", r"INNER\alice", PASSWORDS["alice"], two).status == 401
+    # AD does not let a service name be a client: the second host can prove, but not delegate.
+    assert gw.get("/eas", "alice", PASSWORDS["alice"], two).status == 503

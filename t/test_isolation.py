@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nobody is served as somebody else, and nothing of one side reaches the other."""
+
+import pytest
+
+from lab.ad import CAS1, PASSWORDS, REALM
+from lab.client import basic
+from lab.exchange import location
+from lab.fake_backend import always_401, response
+from lab.gateway import MODULES
+from lab.kerberos import Acceptor
+
+ALICE = f"alice@{REALM}"
+OPEN = """
+<Location "/open">
+    ProxyPass "{url}"
+</Location>
+"""
+
+
+def ok(_):
+    return response("200 OK", body=b"fine")
+
+
+@pytest.fixture
+def acceptor(domain, lab_dir):
+    return Acceptor(domain.export_keytab(lab_dir / "acceptor.keytab", [CAS1]))
+
+
+@pytest.mark.parametrize("headers", [
+    [("Connection", "close, Authorization")],
+    [("Connection", "authorization")],
+    [("Connection", "Keep-Alive, Authorization"), ("Connection", "Authorization")],
+    [("Connection", ", ".join(f"x{n}" for n in range(60)) + ", Authorization")],
+    [("Connection", "Cookie, Host, Content-Length, X-Forwarded-For, Authorization")],
+    [("Proxy-Authorization", basic("alice", "x"))],
+    [("Proxy-Authorization", "Negotiate YII=")],
+    [("Proxy-Connection", "Authorization")],
+], ids=str)
+def test_client_cannot_touch_the_token(gateway, fake_backends, acceptor, headers):
+    backend = fake_backends(ok)
+    gw = gateway(location(backend.url))
+    assert gw.get("/eas", "alice", PASSWORDS["alice"], headers).status == 200
+    request, = backend.requests
+    token, = request.all("Authorization")
+    assert acceptor.accept(token).user == ALICE
+    assert request.all("Proxy-Authorization") == []
+
+
+@pytest.mark.parametrize("value", ["NTLM TlRMTVNTUAABAAAA", "Bearer abc", "Negotiate YII=",
+                                   "Kerberos x", "Basic"])
+def test_other_schemes_do_not_pass(gateway, fake_backends, value):
+    """Where nobody is required, a request without a user goes through, but without credentials."""
+    backend = fake_backends(ok)
+    gw = gateway(location(backend.url, require="Require all granted"))
+    assert gw.get("/eas", headers=[("Authorization", value)]).status == 200
+    assert backend.requests[0].all("Authorization") == []
+
+
+def test_delegate_alone_strips_credentials(gateway, fake_backends):
+    """EasKcdDelegate without AuthType EasKcd: the client's credentials are none of the backend's."""
+    backend = fake_backends(ok)
+    gw = gateway(f'<Location "/x">\nEasKcdDelegate On\nProxyPass "{backend.url}"\n</Location>')
+    assert gw.get("/x", "alice", "whatever").status == 200
+    assert backend.requests[0].all("Authorization") == []
+
+
+def test_elsewhere_credentials_pass(gateway, fake_backends):
+    """Federation paths bring their own Authorization, and sit in neither."""
+    backend = fake_backends(ok)
+    gw = gateway(OPEN.format(url=backend.url))
+    assert gw.get("/open", "alice", "whatever").status == 200
+    assert backend.requests[0].authorization == basic("alice", "whatever")
+
+
+NOT_FOR_CLIENTS = [("WWW-Authenticate", "Negotiate oRQwEg=="), ("WWW-Authenticate", "NTLM"),
+                   ("Persistent-Auth", "true"), ("Proxy-Support", "Session-Based-Authentication")]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "304 Not Modified", "403 Forbidden", "404 Not Found",
+                                    "500 Internal Server Error"])
+def test_backend_authentication_stays_behind(gateway, fake_backends, status):
+    backend = fake_backends(lambda _: response(status, NOT_FOR_CLIENTS))
+    gw = gateway(location(backend.url))
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert answer.status == int(status.split()[0])
+    for name, _ in NOT_FOR_CLIENTS:
+        assert answer.all(name) == [], name
+
+
+@pytest.mark.parametrize("error_override", ["Off", "On"])
+def test_backend_401_is_our_trouble(gateway, fake_backends, error_override):
+    backend = fake_backends(always_401)
+    gw = gateway(location(backend.url, f"ProxyErrorOverride {error_override}"))
+    gw.expect("EAS2063")
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert answer.status == 503
+    assert answer.header("Retry-After") == "30"
+    assert answer.header("WWW-Authenticate") is None
+    assert b"503" in answer.body
+
+
+@pytest.mark.parametrize("error_override", ["Off", "On"])
+def test_backend_401_without_a_user_is_our_challenge(gateway, fake_backends, error_override):
+    """Do not always authenticate users: the backend decides what needs a user."""
+    backend = fake_backends(always_401)
+    gw = gateway(location(backend.url, f"ProxyErrorOverride {error_override}",
+                          require="Require all granted"))
+    gw.expect("EAS2064")
+    answer = gw.get("/eas")
+    assert answer.status == 401
+    assert answer.all("WWW-Authenticate") == ['Basic realm="Mail", charset="UTF-8"']
+
+
+def test_backend_401_blames_no_member(gateway, fake_backends, backends):
+    unwilling, cas2 = fake_backends(always_401), backends("cas2")
+    gw = gateway(f"""
+<Proxy "balancer://cas">
+    BalancerMember "{unwilling.url}" retry=600
+    BalancerMember "{cas2.url}" retry=600
+    ProxySet failonstatus=500,502,503
+</Proxy>
+""" + location("balancer://cas"))
+    gw.expect("EAS2063")
+    statuses = [gw.get("/eas", "alice", PASSWORDS["alice"]).status for _ in range(6)]
+    assert statuses.count(503) == 3 and statuses.count(200) == 3
+
+
+@pytest.mark.parametrize("parameters", ["", "enablereuse=on keepalive=On", "max=1 smax=1 ttl=300"])
+def test_each_delegated_request_has_a_connection_of_its_own(gateway, fake_backends, parameters):
+    backend = fake_backends(ok)
+    gw = gateway(f"""
+<Location "/eas">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+    ProxyPass "{backend.url}" {parameters}
+</Location>
+""", processes=1)
+    with gw.client() as client:
+        for _ in range(5):
+            assert client.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert [request.connection for request in backend.requests] == [1, 2, 3, 4, 5]
+
+
+def test_tokenless_requests_still_share_connections(gateway, fake_backends):
+    backend = fake_backends(ok)
+    gw = gateway(OPEN.format(url=backend.url), processes=1)
+    with gw.client() as client:
+        for _ in range(5):
+            assert client.get("/open").status == 200
+    assert {request.connection for request in backend.requests} == {1}
+
+
+def test_connection_bound_backend_serves_nobody_as_another(gateway, backends):
+    """The backend authenticates the connection, as IIS may; the unprotected Location shares the
+    worker, and its requests must come out anonymous: 401 from the backend."""
+    bound = backends("cas1", connection_bound=True)
+    gw = gateway(location(bound.url) + OPEN.format(url=bound.url), processes=1)
+    with gw.client() as client:
+        for _ in range(10):
+            for user in ("alice", "bob"):
+                answer = client.get("/eas", user, PASSWORDS[user])
+                assert answer.json()["remote_user"] == f"{user}@{REALM}"
+            assert client.get("/open").status == 401
+
+
+def test_two_users_on_one_client_connection(gateway, backends):
+    gw = gateway(location(backends("cas1").url))
+    gw.expect("EAS1030", "EAS1062")
+    with gw.client() as client:
+        for user, password, status in (("alice", PASSWORDS["alice"], 200),
+                                       ("bob", "nonsense", 401), (None, None, 401),
+                                       ("bob", PASSWORDS["bob"], 200),
+                                       ("alice", PASSWORDS["bob"], 401),
+                                       ("alice", PASSWORDS["alice"], 200)):
+            answer = client.get("/eas", user, password)
+            assert answer.status == status
+            if status == 200:
+                assert answer.json()["remote_user"] == f"{user}@{REALM}"
+
+
+def test_caches_keep_nothing_of_a_known_user(gateway, fake_backends):
+    """mod_cache's quick handler answers before anybody is authenticated."""
+    served = iter(range(100))
+    backend = fake_backends(lambda _: response(
+        "200 OK", [("Cache-Control", "public, max-age=600, s-maxage=600")], b"%d" % next(served)))
+    gw = gateway("CacheEnable socache /\nCacheQuickHandler On\nCacheSocache shmcb\n"
+                 "CacheStoreNoStore On\nCacheStorePrivate On\nCacheIgnoreCacheControl On\n"
+                 + location(backend.url) + OPEN.format(url=backend.url),
+                 modules=(*MODULES, "cache", "cache_socache"))
+    gw.expect("EAS1062")
+    assert gw.get("/open").body == gw.get("/open").body, "the cache is not working"
+    first = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert first.header("Cache-Control") == "private, max-age=600"
+    assert gw.get("/eas", "bob", PASSWORDS["bob"]).body != first.body
+    assert gw.get("/eas").status == 401
+
+
+@pytest.mark.parametrize("method", ["TRACE", "TRACK"])
+def test_methods_that_would_show_the_token(gateway, fake_backends, method):
+    backend = fake_backends(ok)
+    gw = gateway("TraceEnable On\n" + location(backend.url))
+    assert gw.request(method, "/eas", "alice", PASSWORDS["alice"]).status == 405
+    assert backend.requests == []
+
+
+def test_token_goes_to_no_other_host(gateway, fake_backends):
+    """A rewriting that sends the request to where no worker is takes no token along."""
+    backend = fake_backends(ok)
+    gw = gateway(f"""
+RewriteEngine On
+RewriteRule "^/eas(.*)$" "http://127.0.0.1:{backend.port}/$1" [P]
+<Location "/eas">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+</Location>
+""")
+    gw.expect("EAS2065")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    assert backend.requests == []
+
+
+def test_error_document_below_the_same_protection(gateway, backends):
+    """An internal redirect keeps the user, and does not ask the KDC again."""
+    gw = gateway(location(backends("cas1").url) + "ErrorDocument 404 /eas/not-found\n"
+                 + 'ProxyErrorOverride On 404\n')
+    answer = gw.get("/eas/x?status=404", "alice", PASSWORDS["alice"])
+    assert answer.status == 404
+    assert answer.json()["remote_user"] == ALICE
+    assert answer.json()["uri"].startswith("/not-found")

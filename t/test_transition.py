@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delegation for users whom the KDC has not proved: S4U2Self stands in, within bounds."""
+
+import pytest
+
+from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
+from lab.exchange import DOMAINS, location
+from lab.gateway import MODULES
+
+# What another module sets as r->user: an htpasswd file has no realm of its own, but may spell one.
+USERS = ("bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
+         f"sandra@{REALM}", f"dirk@{REALM}", f"nobody@{REALM}", f"backend1$@{REALM}",
+         f"HTTP/cas1@{REALM}", f"alice@{REALM}")
+
+
+@pytest.fixture
+def foreign(gateway, backends, lab_dir):
+    """foreign(*lines): a gateway on which mod_auth_basic and a file prove the users."""
+    backend = backends("cas1")
+
+    def start(*lines, account="gateway2"):
+        htpasswd = lab_dir / "htpasswd"
+        htpasswd.write_text("".join(f"{user}:{{PLAIN}}\n" for user in USERS))
+        more = "\n    ".join(lines)
+        return gateway(DOMAINS + f"""
+<Location "/eas">
+    AuthType Basic
+    AuthName "Files"
+    AuthBasicProvider anon
+    Anonymous "*"
+    Anonymous_MustGiveEmail Off
+    Require valid-user
+    EasKcdDelegate On
+    ProxyPass "{backend.url}"
+    {more}
+</Location>
+""", account=account, modules=(*MODULES, "authn_anon"))
+
+    yield start
+
+
+def refused(gw, user, tag, status=403):
+    gw.expect(tag)
+    gw.mark()
+    answer = gw.get("/eas", user, "x")
+    assert answer.status == status
+    assert gw.logged()["EAS_KCD_ERROR"] == tag
+    return answer
+
+
+@pytest.mark.parametrize("user", [f"bob@{REALM}", f"bob@{REALM.lower()}", r"CORP\bob"])
+def test_user_of_another_module(foreign, user):
+    answer = foreign("EasKcdProtocolTransition On").get("/eas", user, "x")
+    assert answer.json()["remote_user"] == f"bob@{REALM}"
+
+
+def test_upn_of_another_module(foreign, gateway, backends):
+    """A suffix must be named before it is believed. S4U2Self does not canonicalize: the name stays,
+    and AD's acceptors go by the SID in the ticket."""
+    gw = foreign("EasKcdProtocolTransition On")
+    refused(gw, f"bob.builder@{UPN_SUFFIX}", "EAS1008")
+    gw = foreign("EasKcdProtocolTransition On", f"</Location>\nEasKcdDomain {UPN_SUFFIX} {REALM}\n"
+                 "<Location /eas>")
+    answer = gw.get("/eas", f"bob.builder@{UPN_SUFFIX}", "x")
+    assert answer.json()["remote_user"] == rf"bob.builder\@{UPN_SUFFIX}@{REALM}"
+
+
+@pytest.mark.parametrize("user,tag", [("bob", "EAS1008"), ("bob@elsewhere.test", "EAS1008"),
+                                      (f"backend1$@{REALM}", "EAS1002"),
+                                      (f"HTTP/cas1@{REALM}", "EAS1002")])
+def test_names_that_are_not_ads(foreign, backends, user, tag):
+    refused(foreign("EasKcdProtocolTransition On"), user, tag)
+    assert backends("cas1").requests() == []
+
+
+def test_off_unless_told(foreign, backends):
+    refused(foreign(), f"bob@{REALM}", "EAS2040")
+    assert backends("cas1").requests() == []
+
+
+def test_a_password_users_ticket_serves_no_other_right(foreign, gateway, backends):
+    """The same principal, proved by a password on one path and by a file on another."""
+    cas1 = backends("cas1")
+    gw = foreign(f"</Location>\n{location(cas1.url, path='/password')}<Location /eas>")
+    assert gw.get("/password", "bob", PASSWORDS["bob"]).status == 200
+    refused(gw, f"bob@{REALM}", "EAS2040")
+
+
+def test_account_that_may_not_transition(foreign):
+    answer = refused(foreign("EasKcdProtocolTransition On", account="gateway"), f"bob@{REALM}",
+                     "EAS2031", 503)
+    assert answer.header("Retry-After") == "30"
+
+
+def test_sensitive_user(foreign):
+    gw = foreign("EasKcdProtocolTransition On")
+    with gw.client() as client:
+        assert client.get("/eas", f"bob@{REALM}", "x").status == 200
+    for _ in range(20):  # both children must have seen that the account may transition
+        gw.get("/eas", f"alice@{REALM}", "x")
+    refused(gw, f"sandra@{REALM}", "EAS2030")
+
+
+@pytest.mark.parametrize("user", [f"dirk@{REALM}", f"nobody@{REALM}"])
+def test_users_whom_the_kdc_refuses(foreign, user):
+    refused(foreign("EasKcdProtocolTransition On"), user, "EAS2023")
+
+
+def test_delegate_user(gateway, backends):
+    gw = gateway(location(backends("cas1").url, "EasKcdProtocolTransition On",
+                          f'EasKcdDelegateUser "%{{HTTP:X-User}}@{REALM}"',
+                          require="Require all granted"), account="gateway2")
+    answer = gw.get("/eas", headers=[("X-User", "bob")])
+    assert answer.json()["remote_user"] == f"bob@{REALM}"
+    gw.expect("EAS1001")
+    assert gw.get("/eas").status == 403
+
+
+def test_empty_delegate_user(gateway, backends):
+    gw = gateway(location(backends("cas1").url, "EasKcdProtocolTransition On",
+                          'EasKcdDelegateUser "%{HTTP:X-User}"', require="Require all granted"),
+                 account="gateway2")
+    gw.expect("EAS2060")
+    assert gw.get("/eas").status == 403
+    assert backends("cas1").requests() == []
