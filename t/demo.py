@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What build/demo shows, on the lab's servers. Run by build/demo, as root.
+
+One process, the keeper, starts all the others and ends them with itself: at `stop`, or after some
+hours. It holds a lock on the file with its process id, so that the id is believed only while it is
+the keeper's.
+"""
+
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TextIO
+
+from lab.ad import PASSWORDS, REALM, Domain
+from lab.backend import GssBackend
+from lab.client import Client, Response
+from lab.gateway import Gateway
+from lab.names import GATEWAY, ensure_names
+from lab.tls import Authority
+from lab.wait import answers, until
+
+DEFAULT_DIR = Path("/tmp/eas-kcd-demo")
+DIR = Path(os.environ.get("EAS_DEMO_DIR", DEFAULT_DIR)).absolute()
+KEEPER = DIR / "keeper.pid"
+HOURS = 8
+PORT = 8443                     # of the gateway, unless somebody else listens there
+PATH = "/Microsoft-Server-ActiveSync"
+BACKENDS = ("cas1", "cas2")
+
+# The README's minimal configuration, with two backends instead of one.
+CONF = """
+{listen}
+EasKcdDomain CORP {realm}
+SSLProxyEngine On
+SSLProxyVerify require
+SSLProxyCACertificateFile "{ca_file}"
+<Proxy "balancer://cas">
+    BalancerMember "{cas1}"
+    BalancerMember "{cas2}"
+</Proxy>
+<Location "{path}">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+    ProxyPass "balancer://cas{path}"
+</Location>
+"""
+
+
+class Demo:
+    """The servers, and what they are asked."""
+
+    def __init__(self, servers: ExitStack) -> None:
+        """Start everything; *servers* ends it."""
+        ensure_names()
+        authority = Authority(DIR / "tls")
+        domain = servers.enter_context(closing(Domain(DIR / "ad")))
+        domain.create()
+        self.ca_file = authority.ca_file
+        self.backends = [backend(short, domain, authority) for short in BACKENDS]
+        self.port = None if answers(PORT) else PORT
+        self.gateway = gateway(self.port, self.backends, domain, authority)
+        self.port = self.port or self.gateway.port
+        for server in (*self.backends, self.gateway):
+            servers.callback(server.stop)
+            server.start()
+        self._number = 0
+        self._failures = 0
+
+    def run(self) -> bool:
+        """Send requests; was each answered as it should be?"""
+        say(f"\nThe gateway is https://{GATEWAY}:{self.port}{PATH}. Behind it are cas1 and\n"
+            "cas2, which accept Kerberos only.\n")
+        self._refused("A phone that has sent no password yet:", 401)
+        for user in ("alice", "alice", r"CORP\bob"):
+            self._served(f"{user} with the right password:", user)
+        self._refused("alice with a wrong password:", 401, "alice", "wrong")
+        self._refused("sandra with the right password, whose account is marked \"sensitive and "
+                      "cannot\n   be delegated\":", 403, "sandra", PASSWORDS["sandra"])
+        return self._failures == 0
+
+    def by_hand(self) -> str:
+        return f"""
+Try it by hand; a backend answers with what it saw:
+
+  curl --cacert {shlex.quote(str(self.ca_file))} --resolve {GATEWAY}:{self.port}:127.0.0.1 \
+-u alice:{PASSWORDS['alice']} https://{GATEWAY}:{self.port}{PATH}
+
+  others          bob:{PASSWORDS['bob']} carol:{PASSWORDS['carol']} sandra:{PASSWORDS['sandra']}
+  configuration   {self.gateway.root}/httpd.conf
+  log             {self.gateway.error_log.path}
+  Kerberos tools  export KRB5_CONFIG={DIR}/ad/krb5.conf
+
+It ends by itself after {HOURS} hours, or by:  {stop_command()}
+One line in /etc/hosts stays, which names the backends.
+"""
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _served(self, title: str, user: str) -> None:
+        """A backend must have seen the user, by Kerberos and not by a password."""
+        name = user.rpartition("\\")[2]
+        answer = self._get(title, user, PASSWORDS[name])
+        if answer.status != 200:
+            return self._tell(False, f"{answer.status}.")
+        until(self._asked, 5, "the backend's access log")
+        seen = answer.json()
+        headers = {key.lower(): value for key, value in seen["headers"]}
+        host, scheme = headers["host"].partition(".")[0], headers["authorization"].split()[0]
+        self._tell(seen["remote_user"] == f"{name}@{REALM}" and scheme == "Negotiate",
+                   f"200. {host} saw {seen['remote_user']}, authenticated by {scheme}.")
+
+    def _refused(self, title: str, status: int, user: str | None = None,
+                 password: str = "") -> None:
+        """No backend may have been asked, and only a 401 may ask for a password."""
+        answer = self._get(title, user, password)
+        challenge = answer.header("WWW-Authenticate")
+        asked = self._asked()
+        self._tell((answer.status, bool(challenge), asked) == (status, status == 401, False),
+                   f"{answer.status}, {challenge or 'no challenge'}. "
+                   f"{'A' if asked else 'No'} backend was asked. The log says:",
+                   *(entry.text[entry.text.index(entry.tag):]
+                     for entry in self.gateway.error_log.entries()
+                     if entry.tag.startswith("EAS")))
+
+    def _get(self, title: str, user: str | None, password: str) -> Response:
+        self._number += 1
+        say(f"{self._number}. {title}")
+        for server in (*self.backends, self.gateway):
+            server.mark()
+        with Client(self.port, tls=True, ca_file=self.ca_file) as client:
+            return client.get(PATH, user, password)
+
+    def _asked(self) -> bool:
+        return any(backend.requests() for backend in self.backends)
+
+    def _tell(self, expected: bool, *lines: str) -> None:
+        self._failures += not expected
+        for line in (*lines, *(() if expected else ("THIS IS NOT AS IT SHOULD BE.",))):
+            say(f"   {line}")
+
+
+def backend(short: str, domain: Domain, authority: Authority) -> GssBackend:
+    name = f"{short}.corp.example.test"
+    keytab = domain.export_keytab(DIR / f"{short}.keytab", [f"HTTP/{name}"])
+    return GssBackend(DIR / short, keytab, domain.krb5_conf, name=name,
+                      tls=authority.certificate(name))
+
+
+def gateway(port: int | None, backends: list[GssBackend], domain: Domain,
+            authority: Authority) -> Gateway:
+    """On *port*, and on one that it finds by itself."""
+    urls = {short: backend.url for short, backend in zip(BACKENDS, backends)}
+    conf = CONF.format(listen=f"Listen 127.0.0.1:{port}" if port else "", realm=REALM, path=PATH,
+                       ca_file=authority.ca_file, **urls)
+    return Gateway(DIR / "gateway", conf, log_level="info", krb5_conf=domain.krb5_conf,
+                   keytab=domain.export_keytab(DIR / "gateway.keytab", ["gateway"]),
+                   tls=authority.certificate(GATEWAY))
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+# --- the keeper ------------------------------------------------------------------------------
+
+def start() -> int:
+    """Start the keeper, in a session of its own, and wait until it has shown everything."""
+    DIR.mkdir(mode=0o755)
+    answer, answering = os.pipe()
+    with KEEPER.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keeper = os.fork()
+        if keeper == 0:         # the lock is shared, and stays when the parent closes it
+            os.close(answer)
+            keep(answering)
+            return 0
+        print(keeper, file=lock)
+    os.close(answering)
+    try:
+        with open(answer) as told:
+            return 0 if told.read() == "as expected" else 1
+    except KeyboardInterrupt:
+        stop()
+        return 130
+
+
+def keep(answering: int) -> None:
+    """The keeper's life. After an error the directory stays, with all logs."""
+    os.setsid()
+    signal.signal(signal.SIGTERM, end)
+    os.environ |= {"KRB5_CONFIG": str(DIR / "ad" / "krb5.conf"), "TMPDIR": str(DIR)}
+    with ExitStack() as servers:
+        demo = Demo(servers)
+        good = demo.run()
+        say(demo.by_hand())
+        with open(DIR / "keeper.log", "w") as log:
+            for stream in (0, 1, 2):
+                os.dup2(log.fileno(), stream)
+        os.write(answering, b"as expected" if good else b"otherwise")
+        os.close(answering)
+        time.sleep(HOURS * 3600)
+    shutil.rmtree(DIR)
+
+
+def end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
+
+
+def stop() -> bool:
+    """End the keeper if there is one, and remove the directory. Was there one?"""
+    if not os.path.lexists(DIR):
+        return False
+    # Below /tmp, anybody could have made it.
+    if DIR.is_symlink() or DIR.stat().st_uid != os.getuid() or not KEEPER.exists():
+        sys.exit(f"{DIR} is not the demo's; remove it, or name another by EAS_DEMO_DIR")
+    with KEEPER.open() as lock:
+        running = not free(lock)
+        if running:
+            os.kill(int(lock.read()), signal.SIGTERM)
+            until(lambda: free(lock), 60, "the demo to end")
+    shutil.rmtree(DIR)
+    return running
+
+
+def free(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def stop_command() -> str:
+    where = "" if DIR == DEFAULT_DIR else f"EAS_DEMO_DIR={shlex.quote(str(DIR))} "
+    return f"{where}build/demo stop"
+
+
+def main() -> int:
+    os.umask(0o022)
+    stopped = stop()
+    if sys.argv[1:] == ["stop"]:
+        say("Stopped." if stopped else "Nothing was running.")
+        return 0
+    say(f"Starting an Active Directory, two backends and the gateway in {DIR} …")
+    return start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
