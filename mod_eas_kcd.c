@@ -7,7 +7,10 @@
 
 #include "auth/authn_httpd.h"
 #include "auth/base_httpd.h"
+#include "auth/challenge_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/login_httpd.h"
+#include "auth/provider_httpd.h"
 #include "delegation/backend_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/inject_httpd.h"
@@ -79,7 +82,7 @@ struct eas_kcd_server *eas_kcd_server_of(const server_rec *s)
 static struct dir_conf *dir_conf_of(const ap_conf_vector_t *per_dir_config)
 {
     /* A section in which no directive of ours stands has no record of ours. */
-    static struct eas_auth_dir no_auth = { -1 };
+    static struct eas_auth_dir no_auth = { -1, -1, -1, NULL };
     static struct eas_kcd_dir no_kcd = { -1, -1, NULL, NULL };
     static struct dir_conf nothing = { &no_auth, &no_kcd };
     struct dir_conf *conf = ap_get_module_config(per_dir_config, &eas_kcd_module);
@@ -123,7 +126,14 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     int status = eas_kcd_check(ptemp, s);
 
     (void)plog;
-    return status == OK ? eas_auth_prepare(pconf, s) : status;
+    return status == OK ? eas_auth_prepare(pconf, ptemp, s) : status;
+}
+
+/* Before the fork: what all children share. */
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    (void)plog, (void)ptemp;
+    return eas_auth_start(pconf, s);
 }
 
 static void child_init(apr_pool_t *pchild, server_rec *s)
@@ -132,12 +142,25 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
     eas_kcd_child_init(pchild, s);
 }
 
+/* What the front half asks of the back half. */
+static bool acts_without_evidence(const request_rec *r)
+{
+    return eas_kcd_transitions(dir_conf_of(r->per_dir_config)->kcd);
+}
+
+static const struct eas_auth_back back = { acts_without_evidence, eas_kcd_check_account };
+
 static void register_hooks(apr_pool_t *pool)
 {
+    eas_auth_set_back(&back);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     eas_authn_register_hooks(pool);
+    eas_challenge_register_hooks(pool);
+    eas_login_register_hooks(pool);
+    eas_provider_register_hooks(pool);
     eas_backend_register_hooks(pool);
     eas_inject_register_hooks(pool);
 }

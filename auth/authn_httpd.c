@@ -4,15 +4,17 @@
 #include "auth/authn_httpd.h"
 #include "auth/base_httpd.h"
 #include "auth/basic.h"
+#include "auth/challenge_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/password.h"
+#include "auth/login_httpd.h"
+#include "auth/provider_httpd.h"
+#include "auth/session_httpd.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <http_ssl.h>
-#include <mod_auth.h>
 #include <util_filter.h>
 
 #define PRIVATE_FILTER "EAS_KCD_PRIVATE"
@@ -24,24 +26,7 @@ bool eas_authn_in_effect(const request_rec *r)
     return type != NULL && ap_cstr_casecmp(type, "EasKcd") == 0;
 }
 
-/* The one challenge (RFC 7617); Negotiate is never offered. */
-static int note_auth_failure(request_rec *r, const char *type)
-{
-    const char *realm = ap_auth_name(r);
-
-    if (ap_cstr_casecmp(type, "EasKcd") != 0) {
-        return DECLINED;
-    }
-    if (realm == NULL) {
-        realm = r->server->server_hostname;
-    }
-    apr_table_setn(r->err_headers_out, "WWW-Authenticate",
-                   apr_pstrcat(r->pool, "Basic realm=\"", ap_escape_quotes(r->pool, realm),
-                               "\", charset=\"UTF-8\"", NULL));
-    return OK;
-}
-
-static void accept_identity(request_rec *r, const struct eas_identity *identity)
+static void accept_identity(request_rec *r, const struct eas_identity *identity, const char *how)
 {
     struct eas_request *request = eas_request_of(r);
 
@@ -49,46 +34,25 @@ static void accept_identity(request_rec *r, const struct eas_identity *identity)
     r->user = apr_pstrdup(r->pool, identity->principal);
     r->ap_auth_type = apr_pstrdup(r->pool, "EasKcd");
     apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH",
-                   identity->proof == EAS_PROOF_CACHED ? "cached" : "basic");
+    apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", how);
     eas_authn_make_private(r);
 }
 
-/* From memory if these very credentials were proved lately, else from the KDC. */
-static enum eas_rc prove(request_rec *r, const struct eas_auth_server *conf,
-                         const struct eas_credentials *credentials, struct eas_identity **identity,
-                         struct eas_err *err)
-{
-    unsigned char key[EAS_MEMORY_KEY_SIZE];
-    apr_interval_time_t remember = eas_auth_password_cache(conf), waited = 0;
-    enum eas_rc rc;
+/* What a request brings along: a live session, else Basic credentials, else nothing. */
+struct proof {
+    const struct eas_identity *identity; /* proved; NULL if nothing proves anything */
+    enum eas_session_state session_state;
+};
 
-    if (conf->memory == NULL || remember == 0) {
-        rc = eas_password_prove(r->pool, conf->authority, credentials, identity, &waited, err);
-        eas_request_waited(r, waited);
-        return rc;
-    }
-    rc = eas_memory_key(conf->memory, conf->scope, credentials, key, err);
-    if (rc != EAS_OK) {
-        return rc;
-    }
-    *identity = eas_memory_recall(conf->memory, key, apr_time_now(), r->pool);
-    if (*identity != NULL) {
-        return EAS_OK;
-    }
-    rc = eas_password_prove(r->pool, conf->authority, credentials, identity, &waited, err);
-    eas_request_waited(r, waited);
-    if (rc == EAS_OK) {
-        eas_memory_remember(conf->memory, key, *identity, apr_time_now() + remember);
-    }
-    return rc;
-}
-
-/* The credentials of the request, proved; EAS_DENIED if there are none. */
-static enum eas_rc authenticate(request_rec *r, struct eas_identity **identity, struct eas_err *err)
+/*
+ * The precedence, in this order: a live session is the user, whatever Basic says beside it; a cookie
+ * that is no live session counts as none, because browsers send cookies unasked; then Basic
+ * credentials, which must be right; then nothing (EAS_DENIED 1062).
+ */
+static enum eas_rc authenticate(request_rec *r, struct proof *proof, struct eas_err *err)
 {
-    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     struct eas_credentials *credentials;
+    struct eas_session *session = NULL;
     enum eas_rc rc;
 
     if (eas_auth_requires_tls(eas_auth_dir_of(r->per_dir_config))
@@ -97,9 +61,13 @@ static enum eas_rc authenticate(request_rec *r, struct eas_identity **identity, 
                         "plain HTTP: credentials are not looked at (EasKcdRequireTLS Off where TLS "
                         "ends before httpd)");
     }
-    if (conf->authority == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 1061,
-                        "AuthType EasKcd needs EasKcdKeytab in this virtual host or outside");
+    rc = eas_session_of(r, &proof->session_state, &session, &proof->identity, err);
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    if (proof->session_state == EAS_SESSION_LIVE) {
+        eas_session_renew(r, session);
+        return EAS_OK;
     }
     rc = eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials, err);
     if (rc != EAS_OK) {
@@ -108,32 +76,95 @@ static enum eas_rc authenticate(request_rec *r, struct eas_identity **identity, 
     if (credentials == NULL) {
         return eas_fail(err, EAS_DENIED, 1062, "no credentials");
     }
-    rc = prove(r, conf, credentials, identity, err);
-    eas_secret_wipe(credentials->password);
-    return rc;
+    return eas_provider_prove(r, credentials, &proof->identity, err);
+}
+
+/* A session that has ended is named as the reason. */
+static int challenge(request_rec *r, enum eas_session_state state)
+{
+    if (state != EAS_SESSION_NONE) {
+        eas_session_clear_cookie(r);
+    }
+    return eas_challenge(r, state == EAS_SESSION_OVER ? EAS_PAGE_TIMED_OUT : EAS_PAGE_NONE,
+                         state != EAS_SESSION_NONE);
+}
+
+int eas_authn_challenge(request_rec *r)
+{
+    const struct eas_identity *identity;
+    enum eas_session_state state;
+    struct eas_session *session;
+    struct eas_err err;
+
+    if (eas_session_of(r, &state, &session, &identity, &err) != EAS_OK) {
+        return eas_request_refuse(r, &err);
+    }
+    return challenge(r, state);
 }
 
 static int check_authn(request_rec *r)
 {
-    struct eas_identity *identity = NULL;
+    struct proof proof = { NULL, EAS_SESSION_NONE };
     struct eas_err err;
-    enum eas_rc rc;
     int status;
 
     if (!eas_authn_in_effect(r)) {
         return DECLINED;
     }
-    rc = authenticate(r, &identity, &err);
-    if (rc == EAS_OK) {
-        accept_identity(r, identity);
+    if (authenticate(r, &proof, &err) == EAS_OK) {
+        accept_identity(r, proof.identity,
+                        proof.session_state == EAS_SESSION_LIVE     ? "session"
+                        : proof.identity->proof == EAS_PROOF_CACHED ? "cached"
+                                                                    : "basic");
         return OK;
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "none");
     status = eas_request_refuse(r, &err);
-    if (status == HTTP_UNAUTHORIZED) {
-        ap_note_auth_failure(r);
+    return status == HTTP_UNAUTHORIZED ? challenge(r, proof.session_state) : status;
+}
+
+/*
+ * Where nothing is required httpd would not ask us.  But credentials that are presented are always
+ * verified, and EasKcdAlwaysAuthenticate asks everybody.
+ */
+static int force_authn(request_rec *r)
+{
+    const struct eas_identity *identity;
+    struct eas_credentials *credentials;
+    enum eas_session_state state;
+    struct eas_session *session;
+    struct eas_err err;
+
+    if (!eas_authn_in_effect(r) || eas_login_claims(r)) {
+        return DECLINED;
     }
-    return status;
+    if (eas_auth_dir_of(r->per_dir_config)->always == 1
+        || eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials,
+                           &err)
+               != EAS_OK
+        || credentials != NULL) {
+        return OK;
+    }
+    /* A dead cookie is no reason to ask for anything where nothing is required. */
+    return eas_session_of(r, &state, &session, &identity, &err) != EAS_OK
+                   || state == EAS_SESSION_LIVE
+               ? OK
+               : DECLINED;
+}
+
+/* The login form needs no user; whatever else is required still is, be it `Require ip` or nobody. */
+static int check_access(request_rec *r)
+{
+    struct eas_request *request = eas_request_of(r);
+    int status;
+
+    if (request->authorizing || !eas_login_claims(r)) {
+        return DECLINED;
+    }
+    request->authorizing = true;
+    status = ap_run_access_checker_ex(r);
+    request->authorizing = false;
+    return status == DECLINED ? OK : status;
 }
 
 /*
@@ -211,7 +242,9 @@ void eas_authn_register_hooks(apr_pool_t *pool)
     (void)pool;
     ap_hook_check_authn(check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(check_authz, NULL, NULL, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_CONF);
-    ap_hook_note_auth_failure(note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_access_ex(check_access, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                            AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_force_authn(force_authn, NULL, NULL, APR_HOOK_MIDDLE);
     /* An error page has a filter chain of its own. */
     ap_hook_insert_error_filter(insert_private_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_register_output_filter(PRIVATE_FILTER, private_filter, NULL, AP_FTYPE_CONTENT_SET);

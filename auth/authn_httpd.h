@@ -13,6 +13,12 @@ void eas_authn_register_hooks(apr_pool_t *pool);
 bool eas_authn_in_effect(const request_rec *r);
 
 /*
+ * The answer to a request that turned out to need a user: its status, with the headers set.  For the
+ * backend's 401, which comes where nothing was required here.
+ */
+int eas_authn_challenge(request_rec *r);
+
+/*
  * Keeps the response out of every shared cache: mod_cache's quick handler would serve it before
  * anybody is authenticated (I1).  To be called before the handler runs.
  */

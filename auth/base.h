@@ -16,7 +16,8 @@ enum eas_rc {
     EAS_OK = 0,
     EAS_MALFORMED,     /* a request that makes no sense */
     EAS_DENIED,        /* credentials missing, wrong or unusable */
-    EAS_EXPIRED,       /* the password was proved right, but has expired or must be changed */
+    EAS_UNKNOWN,       /* a user whom nobody here knows; from outside as EAS_DENIED */
+    EAS_EXPIRED,       /* proved, but over: a password that must be changed, a session timed out */
     EAS_FORBIDDEN,     /* a proved user who may not do this */
     EAS_UNAVAILABLE,   /* the KDC or we ourselves cannot do it just now */
     EAS_MISCONFIGURED, /* it will not work before an administrator has acted */

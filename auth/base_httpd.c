@@ -37,6 +37,7 @@ static int level_of(enum eas_rc rc)
     switch (rc) {
     case EAS_MALFORMED:
     case EAS_DENIED:
+    case EAS_UNKNOWN:
     case EAS_EXPIRED:
         return APLOG_INFO;
     case EAS_FORBIDDEN:
@@ -57,6 +58,7 @@ static int status_of(enum eas_rc rc)
     case EAS_MALFORMED:
         return HTTP_BAD_REQUEST;
     case EAS_DENIED:
+    case EAS_UNKNOWN:
     case EAS_EXPIRED:
         return HTTP_UNAUTHORIZED;
     case EAS_FORBIDDEN:
@@ -71,12 +73,17 @@ static int status_of(enum eas_rc rc)
     return HTTP_SERVICE_UNAVAILABLE;
 }
 
+void eas_request_log(request_rec *r, const struct eas_err *err)
+{
+    ap_log_rerror(APLOG_MARK, level_of(err->rc), 0, r, "EAS%04d: %s", err->tag, err->text);
+    apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
+}
+
 int eas_request_refuse(request_rec *r, const struct eas_err *err)
 {
     int status = status_of(err->rc);
 
-    ap_log_rerror(APLOG_MARK, level_of(err->rc), 0, r, "EAS%04d: %s", err->tag, err->text);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
+    eas_request_log(r, err);
     if (status == HTTP_SERVICE_UNAVAILABLE) {
         apr_table_setn(r->err_headers_out, "Retry-After", EAS_RETRY_AFTER);
     }

@@ -41,6 +41,9 @@ const struct eas_identity *eas_request_identity(const request_rec *r);
  */
 int eas_request_refuse(request_rec *r, const struct eas_err *err);
 
+/* Only logs it and sets EAS_KCD_ERROR: somebody else makes the answer. */
+void eas_request_log(request_rec *r, const struct eas_err *err);
+
 /* Logs an error of start-up for a server; the caller stops the start. */
 void eas_server_refuse(const server_rec *s, const struct eas_err *err);
 

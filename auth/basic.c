@@ -95,9 +95,7 @@ enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_cre
         rc = split(pool, plain->bytes, len, out, err);
     }
     else {
-        utf8 = eas_secret_make(pool, "", 0);
-        utf8->bytes = apr_palloc(pool, 2 * len);
-        utf8->len = 2 * len;
+        utf8 = eas_secret_room(pool, 2 * len);
         rc = split(pool, utf8->bytes, latin1_to_utf8(plain->bytes, len, utf8->bytes), out, err);
         eas_secret_wipe(utf8);
     }

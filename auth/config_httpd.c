@@ -3,16 +3,46 @@
 
 #include "auth/config_httpd.h"
 #include "auth/base_httpd.h"
+#include "auth/destination.h"
 #include "auth/duration.h"
 #include "auth/kdc.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
+#include <ap_provider.h>
+#include <mod_auth.h>
 
 /* Bytes of proved passwords and their evidence that a child remembers; about 15 000 users. */
 #define MEMORY_BYTES (64 * 1024 * 1024)
 
+/* A page of people's own, images inlined. */
+#define LOGIN_PAGE_MAX (256 * 1024)
+
 #define DEFAULT_KDC_TIMEOUT apr_time_from_sec(5)
 #define DEFAULT_PASSWORD_CACHE apr_time_from_sec(300)
+#define DEFAULT_LOGIN_PATH "/eas-kcd/"
+#define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
+
+/* Public and private computers', as the form of Exchange itself has them. */
+static const struct eas_session_limits default_limits[2] = {
+    { apr_time_from_sec(15 * 60), apr_time_from_sec(8 * 3600) },
+    { apr_time_from_sec(8 * 3600), apr_time_from_sec(24 * 3600) },
+};
+
+static const struct eas_auth_back *the_back;
+
+/* Over all servers; found out while the configuration is read, by the one thread there is. */
+static apr_interval_time_t longest_session;
+
+void eas_auth_set_back(const struct eas_auth_back *back)
+{
+    the_back = back;
+}
+
+const struct eas_auth_back *eas_auth_back(void)
+{
+    return the_back;
+}
 
 struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 {
@@ -20,6 +50,7 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 
     conf->kdc_timeout = -1;
     conf->password_cache = -1;
+    conf->limits[0].idle = conf->limits[1].idle = -1;
     return conf;
 }
 
@@ -30,12 +61,20 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
                                               const struct eas_auth_server *add)
 {
     struct eas_auth_server *conf = eas_auth_server_create(pool);
+    int i;
 
     INHERIT_POINTER(keytab_path);
     INHERIT_POINTER(principal);
     INHERIT_POINTER(realm);
     INHERIT_NUMBER(kdc_timeout);
     INHERIT_NUMBER(password_cache);
+    INHERIT_POINTER(providers);
+    INHERIT_POINTER(login_path);
+    INHERIT_POINTER(login_page);
+    INHERIT_POINTER(session_cookie);
+    for (i = 0; i < 2; i++) {
+        conf->limits[i] = add->limits[i].idle >= 0 ? add->limits[i] : base->limits[i];
+    }
     if (add->domains != NULL && base->domains != NULL) {
         conf->domains = apr_array_append(pool, add->domains, base->domains);
     }
@@ -50,6 +89,8 @@ struct eas_auth_dir *eas_auth_dir_create(apr_pool_t *pool)
     struct eas_auth_dir *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->require_tls = -1;
+    conf->always = -1;
+    conf->challenge = -1;
     return conf;
 }
 
@@ -59,12 +100,45 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     struct eas_auth_dir *conf = eas_auth_dir_create(pool);
 
     INHERIT_NUMBER(require_tls);
+    INHERIT_NUMBER(always);
+    INHERIT_NUMBER(challenge);
+    INHERIT_POINTER(form_for);
     return conf;
 }
 
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf)
 {
     return conf->password_cache >= 0 ? conf->password_cache : DEFAULT_PASSWORD_CACHE;
+}
+
+const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf)
+{
+    return conf->limits; /* completed by prepare_server() */
+}
+
+apr_interval_time_t eas_auth_longest_session(void)
+{
+    return longest_session;
+}
+
+const char *eas_auth_session_cookie(const struct eas_auth_server *conf)
+{
+    return conf->session_cookie != NULL ? conf->session_cookie : DEFAULT_SESSION_COOKIE;
+}
+
+const char *eas_auth_login_path(const struct eas_auth_server *conf)
+{
+    return conf->login_path != NULL ? conf->login_path : DEFAULT_LOGIN_PATH;
+}
+
+const struct eas_template *eas_auth_login_page(const struct eas_auth_server *conf)
+{
+    return conf->page;
+}
+
+bool eas_auth_serves_login(const struct eas_auth_server *conf)
+{
+    return conf->keytab_path != NULL || conf->providers != NULL;
 }
 
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf)
@@ -151,6 +225,165 @@ const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *a
     return set_duration(cmd, arg, &conf->password_cache);
 }
 
+const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_shared_conf *conf = &eas_auth_server_of(cmd->server)->shared;
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY), *colon = ap_strchr_c(arg, ':');
+
+    (void)dir;
+    if (error != NULL) {
+        return error;
+    }
+    if (strcmp(arg, "shmcb") == 0) {
+        conf->provider_name = NULL;
+        return NULL;
+    }
+    conf->provider_name =
+        colon != NULL ? apr_pstrmemdup(cmd->pool, arg, (apr_size_t)(colon - arg)) : arg;
+    conf->provider_args = colon != NULL ? colon + 1 : NULL;
+    if (strcmp(conf->provider_name, "shmcb") == 0) {
+        return apr_psprintf(cmd->pool,
+                            "%s: shmcb takes no arguments here: it stands for memory of "
+                            "the module's own, which outlives graceful restarts",
+                            cmd->cmd->name);
+    }
+    return NULL;
+}
+
+const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_shared_conf *conf = &eas_auth_server_of(cmd->server)->shared;
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (error == NULL) {
+        if (conf->secret_files == NULL) {
+            conf->secret_files = apr_array_make(cmd->pool, 2, sizeof(const char *));
+        }
+        APR_ARRAY_PUSH(conf->secret_files, const char *) = ap_server_root_relative(cmd->pool, arg);
+    }
+    return error;
+}
+
+const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    const authn_provider *provider =
+        ap_lookup_provider(AUTHN_PROVIDER_GROUP, arg, AUTHN_PROVIDER_VERSION);
+
+    (void)dir;
+    if (provider == NULL || provider->check_password == NULL) {
+        return apr_psprintf(cmd->pool,
+                            "%s: there is no authn provider %s that checks passwords; load its "
+                            "module (mod_authn_%s, mod_authnz_%s) before this line",
+                            cmd->cmd->name, arg, arg, arg);
+    }
+    if (conf->providers == NULL) {
+        conf->providers = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(conf->providers, const char *) = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg)
+{
+    apr_size_t len = strlen(arg);
+
+    (void)dir;
+    if (arg[0] != '/' || len < 3 || arg[len - 1] != '/' || !eas_destination_is_local(arg)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' must be a path of one segment at least, with a "
+                            "slash at both ends, for example /eas-kcd/",
+                            cmd->cmd->name, arg);
+    }
+    eas_auth_server_of(cmd->server)->login_path = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    eas_auth_server_of(cmd->server)->login_page =
+        strcmp(arg, "builtin") == 0 ? "" : ap_server_root_relative(cmd->pool, arg);
+    return NULL;
+}
+
+const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,
+                                 const char *max)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    bool is_private = ap_cstr_casecmp(kind, "private") == 0;
+    struct eas_session_limits limits;
+
+    (void)dir;
+    if (!is_private && ap_cstr_casecmp(kind, "public") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither public nor private", cmd->cmd->name,
+                            kind);
+    }
+    if (!eas_duration_parse(idle, &limits.idle) || !eas_duration_parse(max, &limits.max)
+        || limits.idle < apr_time_from_sec(1) || limits.max < limits.idle) {
+        return apr_psprintf(cmd->pool,
+                            "%s: takes how long a session lasts without use and how long "
+                            "at most, for example %s %s 15m 8h",
+                            cmd->cmd->name, cmd->cmd->name, kind);
+    }
+    conf->limits[is_private] = limits;
+    return NULL;
+}
+
+const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *p;
+
+    (void)dir;
+    for (p = arg; *p; p++) {
+        if (!apr_isalnum(*p) && ap_strchr_c("-_.", *p) == NULL) {
+            break;
+        }
+    }
+    if (*p || p == arg) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no name for a cookie; letters, digits, '-', '_' "
+                            "and '.'",
+                            cmd->cmd->name, arg);
+    }
+    eas_auth_server_of(cmd->server)->session_cookie = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const names[] = { "auto", "form", "basic" };
+    int i;
+
+    (void)dir;
+    for (i = EAS_CHALLENGE_AUTO; i <= EAS_CHALLENGE_BASIC; i++) {
+        if (ap_cstr_casecmp(arg, names[i]) == 0) {
+            eas_auth_dir_of(cmd->context)->challenge = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of auto, form and basic", cmd->cmd->name, arg);
+}
+
+const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = NULL;
+
+    (void)dir;
+    eas_auth_dir_of(cmd->context)->form_for = ap_expr_parse_cmd(cmd, arg, 0, &error, NULL);
+    return error == NULL ? NULL
+                         : apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s",
+                                        cmd->cmd->name, arg, error);
+}
+
+const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_auth_dir_of(cmd->context)->always = flag;
+    return NULL;
+}
+
 const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;
@@ -177,8 +410,8 @@ static struct eas_keytab *shared_keytab(server_rec *main_server, const server_re
     return NULL;
 }
 
-static enum eas_rc prepare_server(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
-                                  struct eas_err *err)
+static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
+                                     struct eas_err *err)
 {
     struct eas_auth_server *conf = eas_auth_server_of(s);
     struct eas_authority *authority;
@@ -205,18 +438,82 @@ static enum eas_rc prepare_server(apr_pool_t *pconf, server_rec *main_server, se
     return rc;
 }
 
-int eas_auth_prepare(apr_pool_t *pconf, server_rec *main_server)
+/* The login page, read as root like all configuration. */
+static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
+                                struct eas_err *err)
 {
+    apr_file_t *file;
+    apr_finfo_t finfo;
+    char *html;
+    apr_size_t len;
+
+    if (conf->login_page == NULL || *conf->login_page == '\0') {
+        return eas_page_compile(pconf, NULL, 0, &conf->page, err);
+    }
+    if (apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf)
+            != APR_SUCCESS
+        || apr_file_info_get(&finfo, APR_FINFO_SIZE, file) != APR_SUCCESS
+        || finfo.size > LOGIN_PAGE_MAX) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3030,
+                        "EasKcdLoginPage %s cannot be read or is over %d KB", conf->login_page,
+                        LOGIN_PAGE_MAX >> 10);
+    }
+    html = apr_palloc(pconf, (apr_size_t)finfo.size + 1);
+    if (apr_file_read_full(file, html, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {
+        len = 0; /* an empty page lacks its placeholders, and says so */
+    }
+    html[len] = '\0';
+    apr_file_close(file);
+    if (eas_page_compile(pconf, html, len, &conf->page, err) != EAS_OK) {
+        const char *what = apr_pstrdup(pconf, err->text);
+
+        return eas_fail(err, err->rc, err->tag, "EasKcdLoginPage %s: %s", conf->login_page, what);
+    }
+    return EAS_OK;
+}
+
+static enum eas_rc prepare_server(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
+                                  struct eas_err *err)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(s);
+    enum eas_rc rc = prepare_authority(pconf, main_server, s, err);
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        if (conf->limits[i].idle < 0) {
+            conf->limits[i] = default_limits[i];
+        }
+        if (conf->limits[i].max > longest_session) {
+            longest_session = conf->limits[i].max;
+        }
+    }
+    return rc == EAS_OK ? prepare_page(pconf, conf, err) : rc;
+}
+
+int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
+{
+    const char *error = eas_challenge_compile(pconf, ptemp);
     struct eas_err err;
     server_rec *s;
 
+    if (error != NULL) {
+        eas_fail(&err, EAS_MISCONFIGURED, 3031, "the built-in rule of EasKcdFormFor: %s", error);
+        eas_server_refuse(main_server, &err);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    longest_session = 0;
     for (s = main_server; s != NULL; s = s->next) {
         if (prepare_server(pconf, main_server, s, &err) != EAS_OK) {
             eas_server_refuse(s, &err);
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
-    return OK;
+    return eas_shared_check(pconf, &eas_auth_server_of(main_server)->shared, main_server);
+}
+
+int eas_auth_start(apr_pool_t *pconf, server_rec *main_server)
+{
+    return eas_shared_start(pconf, main_server);
 }
 
 void eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
@@ -225,6 +522,7 @@ void eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
     struct eas_err err;
     server_rec *s;
 
+    eas_shared_child_init(pchild, main_server);
     if (eas_memory_create(pchild, MEMORY_BYTES, &memory, &err) != EAS_OK) {
         eas_server_refuse(main_server, &err); /* goes on, asking the KDC every time */
     }

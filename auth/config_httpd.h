@@ -4,11 +4,16 @@
 #ifndef EAS_AUTH_CONFIG_HTTPD_H
 #define EAS_AUTH_CONFIG_HTTPD_H
 
+#include "auth/challenge_httpd.h"
 #include "auth/memory.h"
+#include "auth/page.h"
 #include "auth/password.h"
+#include "auth/session.h"
+#include "auth/store_httpd.h"
 
 #include <httpd.h>
 #include <http_config.h>
+#include <ap_expr.h>
 
 /*
  * Of a server; made by httpd's create and merge, completed by eas_auth_prepare() and by
@@ -22,9 +27,16 @@ struct eas_auth_server {
     apr_array_header_t *domains; /* of struct eas_domain */
     apr_interval_time_t kdc_timeout;
     apr_interval_time_t password_cache; /* 0: off */
+    apr_array_header_t *providers;      /* of const char *; NULL: kdc */
+    const char *login_path;
+    const char *login_page; /* a file; "" is the built-in page */
+    const char *session_cookie;
+    struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
+    struct eas_shared_conf shared;       /* of the main server */
 
     /* Filled in after the configuration was read; NULL without a keytab. */
     struct eas_authority *authority;
+    const struct eas_template *page;
     const char *scope; /* tells this server's remembered passwords from others' */
     struct eas_memory *memory;
 };
@@ -32,7 +44,24 @@ struct eas_auth_server {
 /* Of a directory. */
 struct eas_auth_dir {
     int require_tls;
+    int always;
+    int challenge; /* enum eas_challenge */
+    const ap_expr_info_t *form_for;
 };
+
+/*
+ * What the front asks of the back, given by mod_eas_kcd.c so that auth/ need not know delegation/:
+ * whether a session may go on here when its evidence has ended, and whether the KDC still calls an
+ * account good (EAS_FORBIDDEN if not; any other failure: it cannot say).
+ */
+struct eas_auth_back {
+    bool (*acts_without_evidence)(const request_rec *r);
+    enum eas_rc (*check_account)(const server_rec *s, apr_pool_t *pool, const char *principal,
+                                 apr_interval_time_t *waited, struct eas_err *err);
+};
+
+void eas_auth_set_back(const struct eas_auth_back *back);
+const struct eas_auth_back *eas_auth_back(void);
 
 struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool);
 struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas_auth_server *base,
@@ -47,13 +76,24 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 
 /* The effective values of what was not set. */
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
+const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);
+/* How long a session of any server's may last: users are the same everywhere. */
+apr_interval_time_t eas_auth_longest_session(void);
+const char *eas_auth_session_cookie(const struct eas_auth_server *conf);
+const char *eas_auth_login_path(const struct eas_auth_server *conf);
+const struct eas_template *eas_auth_login_page(const struct eas_auth_server *conf);
+/* Is there anybody who could prove a password, and so a form to type it into? */
+bool eas_auth_serves_login(const struct eas_auth_server *conf);
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
 
 /*
  * Reads every keytab, as root where httpd was started as root, and completes the servers' records;
  * static, so that `httpd -t` does it too.  OK, or HTTP_INTERNAL_SERVER_ERROR after having logged.
  */
-int eas_auth_prepare(apr_pool_t *pconf, server_rec *main_server);
+int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
+
+/* In post_config: the shared memory and the secret. */
+int eas_auth_start(apr_pool_t *pconf, server_rec *main_server);
 
 /* Per child: the memory of proved passwords. */
 void eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
@@ -65,6 +105,17 @@ const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, const char *realm);
 const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,
+                                 const char *max);
+const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag);
 
 #endif

@@ -38,7 +38,8 @@ struct eas_login {
 enum eas_proof {
     EAS_PROOF_PASSWORD, /* by the KDC, just now: evidence is there */
     EAS_PROOF_CACHED,   /* by the KDC, remembered: evidence is there */
-    EAS_PROOF_OTHER     /* by another module: no evidence */
+    EAS_PROOF_SESSION,  /* by the KDC at log-on; evidence is there or has ended */
+    EAS_PROOF_OTHER     /* by another module or provider: no evidence, and no name of AD's */
 };
 
 /* What auth/ hands to delegation/: who it is, how that is known, and what proves it to the KDC. */

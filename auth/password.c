@@ -14,7 +14,7 @@ static enum eas_rc refuse(struct eas_kdc *kdc, krb5_error_code code, struct eas_
     case EAS_KDC_WRONG_PASSWORD:
         return eas_kdc_fail(kdc, err, EAS_DENIED, 1030, code, "wrong password");
     case EAS_KDC_UNKNOWN_CLIENT:
-        return eas_kdc_fail(kdc, err, EAS_DENIED, 1031, code, "unknown user");
+        return eas_kdc_fail(kdc, err, EAS_UNKNOWN, 1031, code, "unknown user");
     case EAS_KDC_REVOKED:
         return eas_kdc_fail(kdc, err, EAS_DENIED, 1032, code,
                             "the account is disabled, locked, expired or outside its log-on hours");

@@ -26,7 +26,8 @@ struct eas_authority {
  *  4. that ticket decrypts with our own keytab, so that a spoofed KDC logs nobody in.
  * The ticket of step 3 is the evidence for constrained delegation.
  *
- * EAS_OK with the identity in pool (which also holds its evidence); EAS_DENIED; EAS_EXPIRED;
+ * EAS_OK with the identity in pool (which also holds its evidence); EAS_DENIED; EAS_UNKNOWN;
+ * EAS_EXPIRED;
  * EAS_UNAVAILABLE; EAS_MISCONFIGURED.  Adds the microseconds spent waiting for the KDC to *waited.
  * Blocks on the network for up to the authority's timeout, and longer by the exchange under way.
  */

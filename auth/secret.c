@@ -12,16 +12,22 @@ static apr_status_t wipe_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size_t len)
+struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len)
 {
     struct eas_secret *secret = apr_palloc(pool, sizeof(*secret));
 
-    secret->bytes = apr_palloc(pool, len + 1);
+    secret->bytes = apr_pcalloc(pool, len + 1);
     secret->len = len;
-    memcpy(secret->bytes, bytes, len);
-    secret->bytes[len] = '\0';
     /* A pre-cleanup: the pool's memory must still be ours when it runs. */
     apr_pool_pre_cleanup_register(pool, secret, wipe_cleanup);
+    return secret;
+}
+
+struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size_t len)
+{
+    struct eas_secret *secret = eas_secret_room(pool, len);
+
+    memcpy(secret->bytes, bytes, len);
     return secret;
 }
 

@@ -19,6 +19,9 @@ struct eas_secret {
 /* A copy of the bytes in the pool, to be cleansed with it. */
 struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size_t len);
 
+/* Room for a secret of len bytes, to be filled in by the caller. */
+struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len);
+
 /* Cleanses the bytes now; the secret is empty afterwards. */
 void eas_secret_wipe(struct eas_secret *secret);
 

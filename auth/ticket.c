@@ -2,8 +2,10 @@
 /* auth/ticket.c - a Kerberos ticket with its session key, shared by whoever needs it */
 
 #include "auth/ticket.h"
+#include "auth/secret.h"
 
 #include <apr_atomic.h>
+#include <openssl/crypto.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,47 @@ apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket)
     apr_time_t margin = (end - start) / 4;
 
     return apr_time_from_sec(end - (margin < 300 ? margin : 300));
+}
+
+enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool,
+                               const unsigned char **out, apr_size_t *len_out, struct eas_err *err)
+{
+    krb5_context ctx = NULL;
+    krb5_data *data = NULL;
+    struct eas_secret *copy;
+    krb5_error_code code = krb5_init_context(&ctx);
+
+    if (code == 0) {
+        code = krb5_marshal_credentials(ctx, eas_ticket_creds(ticket), &data);
+    }
+    if (code == 0) {
+        copy = eas_secret_make(pool, data->data, data->length);
+        *out = (const unsigned char *)copy->bytes;
+        *len_out = copy->len;
+        OPENSSL_cleanse(data->data, data->length);
+        krb5_free_data(ctx, data);
+    }
+    if (ctx != NULL) {
+        krb5_free_context(ctx);
+    }
+    return code == 0 ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1024, "a ticket cannot be kept");
+}
+
+struct eas_ticket *eas_ticket_unmarshal(const unsigned char *bytes, apr_size_t len)
+{
+    krb5_data data = { 0, (unsigned)len, (char *)bytes };
+    struct eas_ticket *ticket = NULL;
+    krb5_context ctx = NULL;
+    krb5_creds *creds;
+
+    if (krb5_init_context(&ctx) == 0 && krb5_unmarshal_credentials(ctx, &data, &creds) == 0) {
+        ticket = eas_ticket_take(creds);
+        krb5_free_creds(ctx, creds);
+    }
+    if (ctx != NULL) {
+        krb5_free_context(ctx);
+    }
+    return ticket;
 }
 
 apr_size_t eas_ticket_size(const struct eas_ticket *ticket)

@@ -4,6 +4,8 @@
 #ifndef EAS_AUTH_TICKET_H
 #define EAS_AUTH_TICKET_H
 
+#include "auth/base.h"
+
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <krb5/krb5.h>
@@ -36,6 +38,13 @@ apr_time_t eas_ticket_end(const struct eas_ticket *ticket);
  * clocks may differ, but at most a quarter of its life.
  */
 apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket);
+
+/* The ticket as bytes in pool, in libkrb5's ccache format; a secret, to be sealed at once. */
+enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool,
+                               const unsigned char **out, apr_size_t *len_out, struct eas_err *err);
+
+/* One reference to the ticket in the bytes, or NULL if there is none. */
+struct eas_ticket *eas_ticket_unmarshal(const unsigned char *bytes, apr_size_t len);
 
 /* Bytes that it occupies, near enough to bound a cache by. */
 apr_size_t eas_ticket_size(const struct eas_ticket *ticket);

@@ -192,3 +192,18 @@ void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
         }
     }
 }
+
+enum eas_rc eas_kcd_check_account(const server_rec *s, apr_pool_t *pool, const char *principal,
+                                  apr_interval_time_t *waited, struct eas_err *err)
+{
+    struct eas_kcd_account *account = eas_kcd_server_of(s)->account;
+    const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+    const struct eas_identity *identity;
+    enum eas_rc rc;
+
+    if (account == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2070, "no keytab to check accounts with");
+    }
+    rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
+    return rc == EAS_OK ? eas_kcd_account_check(account, pool, &identity->login, waited, err) : rc;
+}

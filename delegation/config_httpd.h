@@ -46,6 +46,13 @@ int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server);
 /* Per child: ticket cache, mint, and an account for each keytab. */
 void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server);
 
+/*
+ * Does the KDC still issue tickets for this user (S4U2Self, which needs no right to transition)?
+ * EAS_OK; EAS_FORBIDDEN if not; anything else: it cannot say.
+ */
+enum eas_rc eas_kcd_check_account(const server_rec *s, apr_pool_t *pool, const char *principal,
+                                  apr_interval_time_t *waited, struct eas_err *err);
+
 /* Handlers of delegation/directives.def. */
 const char *eas_kcd_set_delegate(cmd_parms *cmd, void *dir, int flag);
 const char *eas_kcd_set_spn(cmd_parms *cmd, void *dir, const char *arg);

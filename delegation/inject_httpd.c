@@ -17,6 +17,7 @@
 #include "auth/authn_httpd.h"
 #include "auth/base_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/session_httpd.h"
 #include "delegation/backend_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/proxy_httpd.h"
@@ -55,10 +56,15 @@ static _Thread_local struct attempt *attempting;
 /* The status for request_status to set, kept in the request's notes under this name. */
 #define STATUS_NOTE "eas-kcd:status"
 
+static int answer(request_rec *r, int status)
+{
+    apr_table_setn(r->notes, STATUS_NOTE, apr_itoa(r->pool, status));
+    return REFUSED;
+}
+
 static int refuse(request_rec *r, const struct eas_err *err)
 {
-    apr_table_setn(r->notes, STATUS_NOTE, apr_itoa(r->pool, eas_request_refuse(r, err)));
-    return REFUSED;
+    return answer(r, eas_request_refuse(r, err));
 }
 
 static int request_status(int *status, request_rec *r)
@@ -91,7 +97,7 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_kcd_dir *
     }
     else {
         *out = eas_request_identity(r);
-        if (*out != NULL || name == NULL) {
+        if (name == NULL || (*out != NULL && (*out)->proof != EAS_PROOF_OTHER)) {
             return EAS_OK;
         }
     }
@@ -172,7 +178,7 @@ static enum eas_rc prepare(request_rec *r, const proxy_worker *worker, const cha
     rc = delegated_identity(r, conf, &identity, err);
     if (rc == EAS_OK && identity != NULL) {
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
-        if (identity->proof == EAS_PROOF_OTHER) {
+        if (identity->proof == EAS_PROOF_OTHER && eas_request_identity(r) == NULL) {
             apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
         }
         eas_authn_make_private(r);
@@ -200,6 +206,7 @@ static int proxy_fixups(request_rec *r)
     return OK;
 }
 
+/* err_headers_out are what we set ourselves, cookies among them, and what mod_proxy copies there. */
 static void strip_headers(apr_table_t *headers)
 {
     apr_table_unset(headers, "WWW-Authenticate");
@@ -226,8 +233,11 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         apr_brigade_cleanup(bb);
         return APR_SUCCESS;
     }
-    strip_headers(r->headers_out);
-    strip_headers(r->err_headers_out);
+    eas_session_strip_set_cookies(r, r->headers_out);
+    if (attempt->guarded) {
+        strip_headers(r->headers_out);
+        strip_headers(r->err_headers_out);
+    }
     attempt->filter = NULL;
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);
@@ -265,8 +275,8 @@ static int answer_unauthorized(request_rec *r, struct attempt *attempt)
         return refuse(r, &err);
     }
     eas_fail(&err, EAS_DENIED, 2064, "the backend asks for a user");
-    ap_note_auth_failure(r);
-    return refuse(r, &err);
+    eas_request_log(r, &err);
+    return answer(r, eas_authn_challenge(r));
 }
 
 /* Step 2. */
@@ -281,13 +291,15 @@ static int run_real_handler(request_rec *r, proxy_worker *worker, proxy_server_c
 
     attempt->headers_out = apr_table_copy(r->pool, r->headers_out);
     attempt->err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
+    r->headers_in = apr_table_copy(r->pool, client_headers);
+    /* Everywhere: browsers send our cookies to every path of the site, and to nobody's benefit. */
+    eas_session_strip(r, r->headers_in);
     if (attempt->guarded) {
         /* Also for schemes that build their headers elsewhere, such as AJP's. */
-        r->headers_in = apr_table_copy(r->pool, client_headers);
         apr_table_unset(r->headers_in, "Authorization");
         apr_table_unset(r->headers_in, "Proxy-Authorization");
-        attempt->filter = ap_add_output_filter(RESPONSE_FILTER, attempt, r, r->connection);
     }
+    attempt->filter = ap_add_output_filter(RESPONSE_FILTER, attempt, r, r->connection);
     if (attempt->token != NULL) {
         apr_table_setn(r->subprocess_env, "proxy-nokeepalive", "1");
     }

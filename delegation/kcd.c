@@ -167,6 +167,25 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
     return EAS_OK;
 }
 
+enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,
+                                  const struct eas_login *login, apr_interval_time_t *waited,
+                                  struct eas_err *err)
+{
+    struct eas_ticket *ticket = NULL;
+    struct eas_kdc kdc;
+    enum eas_rc rc = eas_kdc_open(&kdc, account->timeout, err);
+
+    if (rc == EAS_OK) {
+        rc = transition(account, &kdc, pool, login, &ticket, err);
+        *waited += kdc.waited;
+    }
+    if (rc == EAS_OK) {
+        eas_ticket_unref(ticket);
+    }
+    eas_kdc_close(&kdc);
+    return rc;
+}
+
 enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
                           const struct eas_kcd_grant *grant, const char **value_out,
                           struct eas_err *err)

@@ -51,6 +51,14 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
                            struct eas_err *err);
 
+/*
+ * Asks the KDC for a ticket in the user's name and throws it away: is the account still good?
+ * EAS_OK; EAS_FORBIDDEN if it is disabled, locked or gone; anything else: the KDC cannot say.
+ */
+enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,
+                                  const struct eas_login *login, apr_interval_time_t *waited,
+                                  struct eas_err *err);
+
 /* The Authorization header of one request, from a granted ticket; local work only. */
 enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
                           const struct eas_kcd_grant *grant, const char **value_out,

@@ -1,0 +1,741 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_seal.c - what leaves this process and must come back unread and unchanged */
+
+#include "t/unit/unit.h"
+
+#include "auth/seal.h"
+
+#include <apr_strings.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define VHOST "mail.example.com:443"
+#define PLAIN "attack at dawn"
+#define PLAIN_LEN (sizeof(PLAIN) - 1)
+
+/* Where things are in a sealed message. */
+#define ID_AT 1
+#define RANDOM_AT 5
+#define RANDOM_SIZE 24
+#define OVERHEAD (1 + 4 + RANDOM_SIZE + 16)
+
+#define DOES_NOT_OPEN 1147
+
+static const enum eas_seal_purpose purposes[] = { EAS_SEAL_SESSION, EAS_SEAL_EVIDENCE,
+                                                  EAS_SEAL_RECORD_NAME, EAS_SEAL_CSRF,
+                                                  EAS_SEAL_PASSWORD };
+
+struct sealed {
+    const unsigned char *bytes;
+    apr_size_t len;
+};
+
+/* A secret of 32 bytes that count up from first. */
+static const struct eas_secret *secret_from(apr_pool_t *pool, unsigned char first)
+{
+    char bytes[32];
+    size_t i;
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (char)(first + i);
+    }
+    return eas_secret_make(pool, bytes, sizeof(bytes));
+}
+
+/* A ring of the secrets that begin with the letters of names. */
+static struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
+{
+    const struct eas_secret *secrets[4];
+    struct eas_keyring *ring = NULL;
+    struct eas_err err;
+    int n = 0;
+
+    for (; *names != '\0'; names++) {
+        secrets[n++] = secret_from(pool, (unsigned char)*names);
+    }
+    assert_int_equal(eas_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
+    assert_non_null(ring);
+    assert_int_equal(eas_keyring_size(ring), n);
+    return ring;
+}
+
+static struct sealed seal(const struct eas_keyring *ring, apr_pool_t *pool,
+                          enum eas_seal_purpose purpose, const char *binding, const void *plain,
+                          apr_size_t len)
+{
+    struct sealed sealed = { NULL, 0 };
+    struct eas_err err;
+
+    assert_int_equal(
+        eas_seal(ring, pool, purpose, binding, plain, len, &sealed.bytes, &sealed.len, &err),
+        EAS_OK);
+    assert_int_equal(sealed.len, len + OVERHEAD);
+    return sealed;
+}
+
+static void assert_opens(const struct eas_keyring *ring, apr_pool_t *pool, struct sealed sealed,
+                         const void *plain, apr_size_t len)
+{
+    struct eas_secret *opened = NULL;
+    struct eas_err err;
+
+    assert_int_equal(
+        eas_unseal(ring, pool, EAS_SEAL_SESSION, VHOST, sealed.bytes, sealed.len, &opened, &err),
+        EAS_OK);
+    assert_int_equal(opened->len, len);
+    assert_memory_equal(opened->bytes, plain, len);
+    assert_int_equal(opened->bytes[len], '\0');
+}
+
+/* Always with the same error, nothing handed out, nothing left in OpenSSL's queue for mod_ssl. */
+static void assert_refused(const struct eas_keyring *ring, apr_pool_t *pool,
+                           enum eas_seal_purpose purpose, const char *binding, const void *bytes,
+                           apr_size_t len, const char *what)
+{
+    static char text[sizeof(((struct eas_err *)0)->text)];
+    struct eas_secret *opened = NULL;
+    struct eas_err err;
+
+    if (eas_unseal(ring, pool, purpose, binding, bytes, len, &opened, &err) != EAS_DENIED
+        || err.rc != EAS_DENIED || err.tag != DOES_NOT_OPEN || opened != NULL) {
+        fail_msg("%s is not refused", what);
+    }
+    if (text[0] == '\0') {
+        strcpy(text, err.text);
+    }
+    assert_string_equal(err.text, text);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void test_secrets_are_judged(void **state)
+{
+    const struct eas_secret *ab[] = { secret_from(*state, 'a'), secret_from(*state, 'b') };
+    const struct eas_secret *aba[] = { ab[0], ab[1], secret_from(*state, 'a') };
+    const struct eas_secret *short_one[] = { ab[0], eas_secret_make(*state, ab[1]->bytes, 31) };
+    const struct eas_secret *empty[] = { eas_secret_make(*state, "", 0) };
+    const struct {
+        const char *what;
+        const struct eas_secret *const *secrets;
+        int n, tag;
+    } rows[] = {
+        { "no secret", NULL, 0, 1140 },
+        { "31 bytes", short_one, 2, 1142 },
+        { "an empty secret", empty, 1, 1142 },
+        { "the same secret twice", aba, 3, 1144 },
+    };
+    struct eas_keyring *ring = NULL;
+    struct eas_err err;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        if (eas_keyring_create(*state, rows[i].secrets, rows[i].n, &ring, &err) != EAS_MISCONFIGURED
+            || err.tag != rows[i].tag || ring != NULL) {
+            fail_msg("%s: EAS%04d", rows[i].what, err.tag);
+        }
+    }
+    assert_int_equal(eas_keyring_create(*state, ab, 2, &ring, &err), EAS_OK);
+}
+
+static void test_round_trips_of_every_length(void **state)
+{
+    static unsigned char plain[600];
+    struct eas_keyring *ring = ring_of(*state, "a");
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(plain); i++) {
+        plain[i] = (unsigned char)(i * 7);
+    }
+    for (i = 0; i <= sizeof(plain); i++) {
+        assert_opens(ring, *state, seal(ring, *state, EAS_SEAL_SESSION, VHOST, plain, i), plain, i);
+    }
+}
+
+static void test_longest_message(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "a");
+    char *plain = apr_pcalloc(*state, EAS_SEAL_MAX + OVERHEAD + 1);
+    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, plain, EAS_SEAL_MAX);
+    struct eas_err err;
+
+    assert_opens(ring, *state, sealed, plain, EAS_SEAL_MAX);
+    assert_int_equal(eas_seal(ring, *state, EAS_SEAL_SESSION, VHOST, plain, EAS_SEAL_MAX + 1,
+                              &sealed.bytes, &sealed.len, &err),
+                     EAS_UNAVAILABLE);
+    assert_int_equal(err.tag, 1145);
+    memcpy(plain, sealed.bytes, 29);
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, plain, EAS_SEAL_MAX + OVERHEAD + 1,
+                   "a longer message");
+}
+
+/* The plaintext, its cleansing in place included, is seen after the secret's own cleanup. */
+struct witness {
+    const char *bytes;
+    char seen[PLAIN_LEN];
+};
+
+static apr_status_t look(void *data)
+{
+    struct witness *witness = data;
+
+    memcpy(witness->seen, witness->bytes, sizeof(witness->seen));
+    return APR_SUCCESS;
+}
+
+static void test_opened_is_cleansed_with_its_pool(void **state)
+{
+    static const char zeros[PLAIN_LEN];
+    struct eas_keyring *ring = ring_of(*state, "a");
+    struct sealed sealed = seal(ring, *state, EAS_SEAL_PASSWORD, VHOST, PLAIN, PLAIN_LEN);
+    struct eas_secret *opened;
+    struct witness witness;
+    struct eas_err err;
+    apr_pool_t *request;
+
+    assert_int_equal(apr_pool_create(&request, NULL), APR_SUCCESS);
+    apr_pool_cleanup_register(request, &witness, look, apr_pool_cleanup_null);
+    assert_int_equal(eas_unseal(ring, request, EAS_SEAL_PASSWORD, VHOST, sealed.bytes, sealed.len,
+                                &opened, &err),
+                     EAS_OK);
+    assert_memory_equal(opened->bytes, PLAIN, PLAIN_LEN);
+    witness.bytes = opened->bytes;
+    apr_pool_destroy(request);
+    assert_memory_equal(witness.seen, zeros, sizeof(zeros));
+}
+
+/* Of the pool's memory from the ring on, before and after the ring's own cleanup. */
+struct memory {
+    const unsigned char *start;
+    unsigned char seen[1024];
+};
+
+static apr_status_t look_at_memory(void *data)
+{
+    struct memory *memory = data;
+
+    memcpy(memory->seen, memory->start, sizeof(memory->seen));
+    return APR_SUCCESS;
+}
+
+/* HKDF(00 01 … 1f, "mod_eas_kcd 1 session"), computed elsewhere. */
+static const unsigned char session_key[] = {
+    0x7e, 0x69, 0x35, 0x55, 0x1b, 0x77, 0xce, 0x26, 0xdc, 0xdd, 0x80, 0xbb, 0x68, 0x04, 0x3d, 0xe1,
+    0x9a, 0x94, 0x9d, 0x5f, 0xca, 0xb6, 0xde, 0x1c, 0x45, 0x42, 0xeb, 0xe7, 0x5a, 0x5c, 0x01, 0xc1,
+};
+
+static void test_keys_are_cleansed_with_their_pool(void **state)
+{
+    const struct eas_secret *secret = secret_from(*state, 0);
+    struct memory memory;
+    struct eas_keyring *ring;
+    struct eas_err err;
+    apr_pool_t *pool;
+
+    assert_int_equal(apr_pool_create(&pool, NULL), APR_SUCCESS);
+    apr_pool_cleanup_register(pool, &memory, look_at_memory, apr_pool_cleanup_null);
+    assert_int_equal(eas_keyring_create(pool, &secret, 1, &ring, &err), EAS_OK);
+    apr_pcalloc(pool, sizeof(memory.seen)); /* so that all that is looked at is the pool's */
+    memory.start = (const unsigned char *)ring;
+    look_at_memory(&memory);
+    assert_non_null(memmem(memory.seen, sizeof(memory.seen), session_key, sizeof(session_key)));
+    apr_pool_destroy(pool);
+    assert_null(memmem(memory.seen, sizeof(memory.seen), session_key, sizeof(session_key)));
+    assert_null(memmem(memory.seen, sizeof(memory.seen), session_key, 4));
+}
+
+/*
+ * The format is what gateways of different versions share.  These were computed by another
+ * implementation (Python's hmac, and the AESGCM of its cryptography package): secret 00 01 … 1f,
+ * random 64 65 … 7b.
+ */
+static void test_format_does_not_change(void **state)
+{
+    static const char *const sealed[] = {
+        [EAS_SEAL_SESSION] = "AbXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5entceVniy-XaNivsSCqm9Qwt1Hg1Mmv3"
+                             "N1TZQCKx_N4",
+        [EAS_SEAL_EVIDENCE] = "AbXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ensOAsSF_loRw4dCli6KsyawyIiA7OO7"
+                              "CQRPEaZ7HiM",
+        [EAS_SEAL_RECORD_NAME] = "AbXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ensbD0VRLGzpWj5YNecm1bIhmxtC"
+                                 "fYJRAx49DbJ3aBw",
+        [EAS_SEAL_CSRF] = "AbXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ent_tqeqG45EN77B-SxbMsU26oTmeNVys_5T"
+                          "hoSg6u4",
+        [EAS_SEAL_PASSWORD] = "AbXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5envtAy5z_XX5jzXZS_i5_bbpbZKTb8ym"
+                              "fANKtg7VM98",
+    };
+    static const struct eas_seal_part parts[] = { { "alice", 5 }, { "", 0 }, { "x\0y", 3 } };
+    const struct eas_secret *secret = secret_from(*state, 0);
+    unsigned char mac[EAS_SEAL_MAC_SIZE];
+    struct eas_keyring *ring;
+    struct eas_err err;
+    size_t i;
+
+    assert_int_equal(eas_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
+    for (i = 0; i < COUNT_OF(sealed); i++) {
+        const unsigned char *bytes;
+        struct eas_secret *opened;
+        apr_size_t len;
+
+        assert_true(eas_seal_from_text(*state, sealed[i], &bytes, &len));
+        assert_int_equal(
+            eas_unseal(ring, *state, (enum eas_seal_purpose)i, VHOST, bytes, len, &opened, &err),
+            EAS_OK);
+        assert_string_equal(opened->bytes, PLAIN);
+    }
+    assert_int_equal(eas_seal_mac(ring, 0, EAS_SEAL_CSRF, parts, 3, mac, &err), EAS_OK);
+    assert_string_equal(eas_seal_to_text(*state, mac, sizeof(mac)),
+                        "p5PqRzJp3I9F4BaLkjwB0GNdsFvdaNRT07BOFDiluLI");
+}
+
+/* As before, but 2 in the place of the version, and authentic: a later format is not misread. */
+static void test_later_versions_are_refused(void **state)
+{
+    static const char version_2[] = "ArXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5entceVniy-XaNi"
+                                    "vsSCqm9dfk2z4qD5rJxFA0KXI9k8k";
+    const struct eas_secret *secret = secret_from(*state, 0);
+    const unsigned char *bytes;
+    struct eas_keyring *ring;
+    struct eas_err err;
+    apr_size_t len;
+
+    assert_int_equal(eas_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
+    assert_true(eas_seal_from_text(*state, version_2, &bytes, &len));
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, bytes, len, "version 2");
+}
+
+static void test_every_flip_is_refused(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    unsigned char *copy = apr_pmemdup(*state, sealed.bytes, sealed.len);
+    apr_size_t i;
+
+    for (i = 0; i < 8 * sealed.len; i++) {
+        copy[i / 8] ^= (unsigned char)(1 << i % 8);
+        assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, sealed.len,
+                       apr_psprintf(*state, "with bit %d flipped, it", (int)i));
+        copy[i / 8] ^= (unsigned char)(1 << i % 8);
+    }
+    assert_opens(ring, *state, (struct sealed){ copy, sealed.len }, PLAIN, PLAIN_LEN);
+}
+
+/* Each in memory of its own, so that valgrind sees who reads beyond it. */
+static void test_every_other_length_is_refused(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "a");
+    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    apr_size_t len;
+
+    for (len = 0; len < sealed.len + 600; len++) {
+        apr_size_t shared = len < sealed.len ? len : sealed.len;
+        unsigned char *copy = calloc(1, len + (len == 0)), *tail = malloc(len + (len == 0));
+
+        assert_non_null(copy);
+        assert_non_null(tail);
+        memcpy(copy, sealed.bytes, shared);
+        memset(tail, 'x', len);
+        memcpy(tail, sealed.bytes + sealed.len - shared, shared);
+        if (len != sealed.len) {
+            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, len, "another length");
+            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, tail, len, "another beginning");
+        }
+        free(copy);
+        free(tail);
+    }
+}
+
+static void test_pieces_of_two_are_refused(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "a");
+    struct sealed one = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    struct sealed two = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    unsigned char *mixed = apr_palloc(*state, one.len);
+    apr_size_t at;
+
+    /* Up to the random part, both are the same. */
+    for (at = RANDOM_AT + 1; at < one.len; at++) {
+        memcpy(mixed, one.bytes, at);
+        memcpy(mixed + at, two.bytes + at, one.len - at);
+        if (memcmp(mixed, one.bytes, one.len) != 0 && memcmp(mixed, two.bytes, one.len) != 0) {
+            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, mixed, one.len, "a mixture");
+        }
+    }
+}
+
+static void test_other_purposes_and_bindings_are_refused(void **state)
+{
+    static const char *const others[] = { "",
+                                          "mail.example.com:44",
+                                          "mail.example.com:4433",
+                                          "Mail.example.com:443",
+                                          "mail.example.com:444",
+                                          " " VHOST };
+    struct eas_keyring *ring = ring_of(*state, "a");
+    size_t i, j;
+
+    for (i = 0; i < COUNT_OF(purposes); i++) {
+        struct sealed sealed = seal(ring, *state, purposes[i], VHOST, PLAIN, PLAIN_LEN);
+        struct sealed unbound = seal(ring, *state, purposes[i], "", PLAIN, PLAIN_LEN);
+
+        for (j = 0; j < COUNT_OF(purposes); j++) {
+            if (i != j) {
+                assert_refused(ring, *state, purposes[j], VHOST, sealed.bytes, sealed.len,
+                               "another purpose");
+            }
+        }
+        for (j = 0; j < COUNT_OF(others); j++) {
+            assert_refused(ring, *state, purposes[i], others[j], sealed.bytes, sealed.len,
+                           others[j]);
+        }
+        assert_refused(ring, *state, purposes[i], VHOST, unbound.bytes, unbound.len, "no binding");
+    }
+}
+
+/* What ends the binding cannot begin the ciphertext, and the other way round. */
+static void test_binding_and_message_do_not_run_together(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "a");
+    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, "ab", "c", 1);
+
+    assert_refused(ring, *state, EAS_SEAL_SESSION, "abc", sealed.bytes, sealed.len, "abc");
+    assert_refused(ring, *state, EAS_SEAL_SESSION, "a", sealed.bytes, sealed.len, "a");
+}
+
+static void test_unknown_keys_and_versions_are_refused(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "ab"), *other = ring_of(*state, "c");
+    struct sealed sealed = seal(other, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    struct sealed ours = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    unsigned char *copy = apr_pmemdup(*state, sealed.bytes, sealed.len);
+
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, sealed.bytes, sealed.len, "unknown key");
+    memcpy(copy + ID_AT, ours.bytes + ID_AT, 4);
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, sealed.len, "our key's id");
+    copy = apr_pmemdup(*state, ours.bytes, ours.len);
+    copy[0] = 2;
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, ours.len, "version 2");
+    copy[0] = 0;
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, ours.len, "version 0");
+}
+
+/* {old} -> {new, old} -> {new}, gateway by gateway. */
+static void test_rotation(void **state)
+{
+    static const struct eas_seal_part part = { "x", 1 };
+    struct eas_keyring *old = ring_of(*state, "o"), *both = ring_of(*state, "no");
+    struct eas_keyring *both_old_first = ring_of(*state, "on"), *new = ring_of(*state, "n");
+    struct sealed by_old = seal(old, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    struct sealed by_both = seal(both, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    unsigned char mac[EAS_SEAL_MAC_SIZE], again[EAS_SEAL_MAC_SIZE];
+    struct eas_err err;
+
+    assert_opens(both, *state, by_old, PLAIN, PLAIN_LEN);
+    assert_opens(both, *state, by_both, PLAIN, PLAIN_LEN);
+    assert_opens(both_old_first, *state, by_both, PLAIN, PLAIN_LEN);
+    assert_opens(new, *state, by_both, PLAIN, PLAIN_LEN);
+    assert_refused(old, *state, EAS_SEAL_SESSION, VHOST, by_both.bytes, by_both.len, "the new key");
+    assert_refused(new, *state, EAS_SEAL_SESSION, VHOST, by_old.bytes, by_old.len, "the old key");
+
+    assert_int_equal(eas_seal_mac(old, 0, EAS_SEAL_CSRF, &part, 1, mac, &err), EAS_OK);
+    assert_int_equal(eas_seal_mac(both, 1, EAS_SEAL_CSRF, &part, 1, again, &err), EAS_OK);
+    assert_memory_equal(mac, again, sizeof(mac));
+    assert_int_equal(eas_seal_mac_check(both, EAS_SEAL_CSRF, &part, 1, mac, sizeof(mac), &err),
+                     EAS_OK);
+    assert_int_equal(eas_seal_mac_check(new, EAS_SEAL_CSRF, &part, 1, mac, sizeof(mac), &err),
+                     EAS_DENIED);
+    assert_int_equal(err.tag, 1143);
+}
+
+#define SEALERS 5
+#define SEALS_EACH 20000
+
+static void seal_many(const struct eas_keyring *ring, unsigned char *randoms)
+{
+    struct eas_err err;
+    apr_pool_t *pool;
+    int i;
+
+    apr_pool_create(&pool, NULL);
+    for (i = 0; i < SEALS_EACH; i++) {
+        const unsigned char *sealed;
+        apr_size_t len;
+
+        if (eas_seal(ring, pool, EAS_SEAL_SESSION, VHOST, "", 0, &sealed, &len, &err) != EAS_OK) {
+            abort();
+        }
+        memcpy(randoms + (apr_size_t)i * RANDOM_SIZE, sealed + RANDOM_AT, RANDOM_SIZE);
+        apr_pool_clear(pool);
+    }
+    apr_pool_destroy(pool);
+}
+
+static int compare_randoms(const void *a, const void *b)
+{
+    return memcmp(a, b, RANDOM_SIZE);
+}
+
+/* The keyring and OpenSSL's generator are as httpd's children get them: used, then forked. */
+static void test_random_parts_never_repeat(void **state)
+{
+    const apr_size_t each = SEALS_EACH * RANDOM_SIZE;
+    struct eas_keyring *ring = ring_of(*state, "a");
+    unsigned char *randoms =
+        mmap(NULL, SEALERS * each, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t children[SEALERS - 1];
+    apr_size_t i;
+
+    assert_ptr_not_equal(randoms, MAP_FAILED);
+    seal_many(ring, randoms);
+    for (i = 0; i < COUNT_OF(children); i++) {
+        children[i] = fork();
+        assert_int_not_equal(children[i], -1);
+        if (children[i] == 0) {
+            seal_many(ring, randoms + (i + 1) * each);
+            _exit(0);
+        }
+    }
+    for (i = 0; i < COUNT_OF(children); i++) {
+        int status;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    qsort(randoms, SEALERS * SEALS_EACH, RANDOM_SIZE, compare_randoms);
+    for (i = 1; i < SEALERS * SEALS_EACH; i++) {
+        if (compare_randoms(randoms + (i - 1) * RANDOM_SIZE, randoms + i * RANDOM_SIZE) == 0) {
+            fail_msg("a random part came twice");
+        }
+    }
+    munmap(randoms, SEALERS * each);
+}
+
+static void test_macs_differ_in_every_respect(void **state)
+{
+    static const struct {
+        const char *what;
+        struct eas_seal_part parts[3];
+        int n;
+    } rows[] = {
+        { "ab, c", { { "ab", 2 }, { "c", 1 } }, 2 },
+        { "a, bc", { { "a", 1 }, { "bc", 2 } }, 2 },
+        { "abc", { { "abc", 3 } }, 1 },
+        { "abc and an empty part", { { "abc", 3 }, { "", 0 } }, 2 },
+        { "an empty part and abc", { { "", 0 }, { "abc", 3 } }, 2 },
+        { "a, b, c", { { "a", 1 }, { "b", 1 }, { "c", 1 } }, 3 },
+        { "c, ab", { { "c", 1 }, { "ab", 2 } }, 2 },
+        { "a\\0c", { { "a\0c", 3 } }, 1 },
+        { "a part like a length", { { "ab\0\0\0\0\0\0\0\1c", 11 } }, 1 },
+        { "no part", { { "", 0 } }, 0 },
+        { "an empty part", { { "", 0 } }, 1 },
+    };
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    unsigned char macs[COUNT_OF(rows) * COUNT_OF(purposes) * 2][EAS_SEAL_MAC_SIZE];
+    struct eas_err err;
+    size_t i, j, k, n = 0;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        for (j = 0; j < COUNT_OF(purposes); j++) {
+            for (k = 0; k < 2; k++) {
+                assert_int_equal(eas_seal_mac(ring, (int)k, purposes[j], rows[i].parts, rows[i].n,
+                                              macs[n++], &err),
+                                 EAS_OK);
+            }
+        }
+    }
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < i; j++) {
+            assert_memory_not_equal(macs[i], macs[j], EAS_SEAL_MAC_SIZE);
+        }
+    }
+}
+
+static void test_mac_check(void **state)
+{
+    static const struct eas_seal_part parts[] = { { "alice", 5 }, { "form", 4 } };
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    unsigned char mac[EAS_SEAL_MAC_SIZE + 1] = { 0 };
+    struct eas_err err;
+    apr_size_t i;
+
+    assert_int_equal(eas_seal_mac(ring, 0, EAS_SEAL_CSRF, parts, 2, mac, &err), EAS_OK);
+    for (i = 0; i <= sizeof(mac); i++) {
+        assert_int_equal(eas_seal_mac_check(ring, EAS_SEAL_CSRF, parts, 2, mac, i, &err),
+                         i == EAS_SEAL_MAC_SIZE ? EAS_OK : EAS_DENIED);
+    }
+    assert_int_equal(
+        eas_seal_mac_check(ring, EAS_SEAL_SESSION, parts, 2, mac, EAS_SEAL_MAC_SIZE, &err),
+        EAS_DENIED);
+    assert_int_equal(
+        eas_seal_mac_check(ring, EAS_SEAL_CSRF, parts, 1, mac, EAS_SEAL_MAC_SIZE, &err),
+        EAS_DENIED);
+    for (i = 0; i < 8 * EAS_SEAL_MAC_SIZE; i++) {
+        mac[i / 8] ^= (unsigned char)(1 << i % 8);
+        assert_int_equal(
+            eas_seal_mac_check(ring, EAS_SEAL_CSRF, parts, 2, mac, EAS_SEAL_MAC_SIZE, &err),
+            EAS_DENIED);
+        assert_int_equal(err.tag, 1143);
+        mac[i / 8] ^= (unsigned char)(1 << i % 8);
+    }
+}
+
+static void test_text_round_trips(void **state)
+{
+    unsigned char bytes[256];
+    apr_size_t len, i;
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (unsigned char)(255 - i);
+    }
+    for (len = 0; len <= sizeof(bytes); len++) {
+        const unsigned char *back = NULL;
+        const char *text = eas_seal_to_text(*state, bytes, len);
+        apr_size_t back_len = 0;
+
+        assert_int_equal(strlen(text), (len * 4 + 2) / 3);
+        assert_int_equal(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                      "0123456789-_"),
+                         strlen(text));
+        assert_true(eas_seal_from_text(*state, text, &back, &back_len));
+        assert_int_equal(back_len, len);
+        assert_memory_equal(back, bytes, len);
+    }
+}
+
+static void test_text_has_one_spelling(void **state)
+{
+    static const char *const rows[] = {
+        "-_8=",   "-_8==",        "-w==",     "-w=",     "-_-_====", "=",
+        "====",   "+/8",          "+_8",      "-/8",     "-_8 ",     " -_8",
+        "-_ 8",   "-_8\n",        "-_8\r\n",  "\t-_8",   " ",        "-_8\v",
+        "A",      "-_-_A",        "-_9",      "-_B",     "-_-",      "-x",
+        "-z",     "-_8.",         "-_8,",     "-_8\"",   "\"-_8\"",  "-_8%",
+        "-_8%3D", "-_\xc3\xa9",   "\xff\xff", "-_8\x80", "-_8\x01",  "-_8;",
+        "-=_8",   "-_-_-w==-_-_",
+    };
+    const unsigned char *bytes = NULL;
+    apr_size_t i, len = 0;
+
+    assert_true(eas_seal_from_text(*state, "-_8", &bytes, &len));
+    assert_int_equal(len, 2);
+    assert_true(eas_seal_from_text(*state, "-w", &bytes, &len));
+    assert_int_equal(len, 1);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        bytes = NULL;
+        if (eas_seal_from_text(*state, rows[i], &bytes, &len) || bytes != NULL) {
+            fail_msg("\"%s\" is taken", rows[i]);
+        }
+    }
+}
+
+/* Of all texts of up to three characters, each that is taken stands for other bytes. */
+static void test_text_of_every_short_spelling(void **state)
+{
+    unsigned int counts[3] = { 0 }, a, b, c;
+
+    for (a = 1; a < 256; a++) {
+        for (b = 0; b < 256; b++) {
+            char pair[] = { (char)a, (char)b, '\0' };
+            const unsigned char *bytes;
+            apr_size_t len;
+
+            if (eas_seal_from_text(*state, pair, &bytes, &len)) {
+                counts[len]++;
+            }
+        }
+        apr_pool_clear(*state);
+    }
+    assert_int_equal(counts[0], 0);
+    assert_int_equal(counts[1], 256);
+    for (c = 1; c < 256; c++) {
+        char triple[] = { '-', '_', (char)c, '\0' };
+        const unsigned char *bytes;
+        apr_size_t len;
+
+        counts[2] += eas_seal_from_text(*state, triple, &bytes, &len);
+    }
+    assert_int_equal(counts[2], 16);
+}
+
+/* What a thread of the next test works with. */
+struct worker {
+    const struct eas_keyring *ring;
+    int failures;
+};
+
+static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
+{
+    static const struct eas_seal_part part = { "part", 4 };
+    struct worker *worker = data;
+    unsigned char mac[EAS_SEAL_MAC_SIZE];
+    struct eas_err err;
+    apr_pool_t *pool;
+    int i;
+
+    (void)thread;
+    apr_pool_create(&pool, NULL);
+    for (i = 0; i < 500; i++) {
+        struct eas_secret *opened;
+        const unsigned char *sealed;
+        apr_size_t len;
+
+        worker->failures +=
+            eas_seal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, &i, sizeof(i), &sealed, &len,
+                     &err)
+                != EAS_OK
+            || eas_unseal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, sealed, len, &opened, &err)
+                   != EAS_OK
+            || memcmp(opened->bytes, &i, sizeof(i)) != 0
+            || eas_seal_mac(worker->ring, 0, EAS_SEAL_CSRF, &part, 1, mac, &err) != EAS_OK
+            || eas_seal_mac_check(worker->ring, EAS_SEAL_CSRF, &part, 1, mac, sizeof(mac), &err)
+                   != EAS_OK;
+        apr_pool_clear(pool);
+    }
+    apr_pool_destroy(pool);
+    return NULL;
+}
+
+static void test_eight_threads(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    struct worker workers[UNIT_THREADS];
+    size_t i;
+
+    for (i = 0; i < UNIT_THREADS; i++) {
+        workers[i] = (struct worker){ ring, 0 };
+    }
+    unit_run_threads(*state, work, workers, sizeof(workers[0]));
+    for (i = 0; i < UNIT_THREADS; i++) {
+        assert_int_equal(workers[i].failures, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        POOL_TEST(test_secrets_are_judged),
+        POOL_TEST(test_round_trips_of_every_length),
+        POOL_TEST(test_longest_message),
+        POOL_TEST(test_opened_is_cleansed_with_its_pool),
+        POOL_TEST(test_keys_are_cleansed_with_their_pool),
+        POOL_TEST(test_format_does_not_change),
+        POOL_TEST(test_later_versions_are_refused),
+        POOL_TEST(test_every_flip_is_refused),
+        POOL_TEST(test_every_other_length_is_refused),
+        POOL_TEST(test_pieces_of_two_are_refused),
+        POOL_TEST(test_other_purposes_and_bindings_are_refused),
+        POOL_TEST(test_binding_and_message_do_not_run_together),
+        POOL_TEST(test_unknown_keys_and_versions_are_refused),
+        POOL_TEST(test_rotation),
+        POOL_TEST(test_random_parts_never_repeat),
+        POOL_TEST(test_macs_differ_in_every_respect),
+        POOL_TEST(test_mac_check),
+        POOL_TEST(test_text_round_trips),
+        POOL_TEST(test_text_has_one_spelling),
+        POOL_TEST(test_text_of_every_short_spelling),
+        POOL_TEST(test_eight_threads),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}
