@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The login form in a real browser.
+
+EAS_T_SCREENSHOTS=DIR   where its screenshots go, instead of the session's directory
+"""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium")
+
+from lab.ad import PASSWORDS, REALM
+from lab.browser import Browser, url
+from lab.exchange import location
+from lab.fake_backend import response
+from lab.frontdoor import COOKIE, FORM, LOGOUT
+from lab.names import BACKENDS, GATEWAY
+from lab.wait import until
+
+NUMBERS = itertools.count(1)
+INBOX = "/owa/?ae=Folder&id=a%2Bb"
+TO_INBOX = FORM + "?destination=%2fowa%2f%3fae%3dFolder%26id%3da%252Bb"
+WRONG = "That user name and password did not work. Please check them and try again."
+ENDED = "Your session has ended. Please sign in again."
+SIGNED_OUT = "You have signed out."
+TITLE = '<Location "/">\nAuthName "Example Mail"\n</Location>\n'
+
+# A Location that authenticates only: under another clock no ticket is good.
+UNDELEGATED = TITLE + """
+<Location "/owa">
+    AuthType EasKcd
+    Require valid-user
+    ProxyPass "{url}"
+</Location>
+"""
+
+
+def page(title, body=""):
+    html = f"<!DOCTYPE html><title>{title}</title><h1>{title}</h1>{body}"
+    return response("200 OK", [("Content-Type", "text/html; charset=utf-8")], html.encode())
+
+
+@pytest.fixture
+def browser(lab_dir, authority):
+    """browser(javascript=True): a new one, with an empty profile."""
+    made = []
+
+    def start(**options):
+        made.append(Browser(lab_dir / f"browser-{next(NUMBERS)}",
+                            *(authority.certificate(name) for name in (GATEWAY, *BACKENDS)),
+                            **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.quit()
+
+
+@pytest.fixture
+def door(gateway, backends):
+    """A gateway whose backend shows, as JSON, who asked for what."""
+    gw = gateway(TITLE + location(backends("cas1").url, path="/owa"))
+    gw.expect("EAS1062")
+    return gw
+
+
+@pytest.fixture
+def evil(fake_backends):
+    """evil(html): the address of another site's page."""
+    def publish(html):
+        return fake_backends(lambda _: page("Evil", html), "cas2", tls=True).url
+    return publish
+
+
+def reload(chromium):
+    chromium.driver.refresh()
+
+
+def signed_in(chromium, gw, user="alice", path="/owa/", **options):
+    """Log on where the form is not the matter of the test."""
+    chromium.open(gw, path)
+    chromium.log_on(user, PASSWORDS[user], **options)
+    chromium.arrive(path)
+
+
+# --- the whole flow --------------------------------------------------------------------------
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "noscript"])
+def test_a_person_logs_on_works_and_signs_out(door, backends, browser, javascript):
+    door.expect("EAS1030")
+    cas1 = backends("cas1")
+    chromium = browser(javascript=javascript)
+    chromium.driver.get("data:text/html,<title>no</title><script>document.title='yes'</script>")
+    assert chromium.driver.title == ("yes" if javascript else "no")
+
+    chromium.open(door, INBOX)
+    assert chromium.where == TO_INBOX
+    assert chromium.driver.title == "Sign in - Example Mail"
+    assert chromium.message == ""
+    assert chromium.driver.switch_to.active_element == chromium.find("#username")
+
+    chromium.log_on("alice", "nonsense")
+    assert chromium.message == WRONG
+    assert chromium.find("[name=destination]").get_attribute("value") == INBOX
+    assert chromium.find("#password").get_attribute("value") == ""
+    assert cas1.requests() == []
+    assert COOKIE not in chromium.cookies()
+
+    chromium.log_on("alice", PASSWORDS["alice"])
+    chromium.arrive(INBOX)
+    assert f'"remote_user":"alice@{REALM}"' in chromium.text
+    assert '"uri":"/?ae=Folder&id=a%2Bb"' in chromium.text
+
+    chromium.open(door, "/owa/second")
+    assert chromium.where == "/owa/second"
+    assert f'"remote_user":"alice@{REALM}"' in chromium.text
+
+    chromium.open(door, LOGOUT)
+    chromium.arrive(FORM + "?reason=signed-out")
+    assert chromium.message == SIGNED_OUT
+    assert COOKIE not in chromium.cookies()
+    assert chromium.violations() == []
+
+
+def test_cookies(door, browser):
+    chromium = browser()
+    signed_in(chromium, door)
+    assert set(chromium.cookies()) == {COOKIE, COOKIE + "-form"}
+    for cookie in chromium.cookies().values():
+        assert cookie["secure"] and cookie["httpOnly"] and cookie["sameSite"] == "Lax"
+        assert cookie["path"] == "/" and cookie["domain"] == GATEWAY
+        assert "expiry" not in cookie
+    assert chromium.driver.execute_script("return document.cookie") == ""
+
+
+def test_a_script_without_a_session_gets_no_password_box(door, backends, browser):
+    """fetch() sees 440; for a 401 with a challenge the browser would ask by itself."""
+    door.expect("AH00128")
+    cas1 = backends("cas1")
+    chromium = browser()
+    chromium.open(door, "/not-there")
+    seen = chromium.driver.execute_async_script("""
+        const done = arguments[0];
+        fetch("/owa/data", { headers: { Accept: "text/html" } })
+            .then(r => done([r.status, r.headers.get("WWW-Authenticate")]), e => done("" + e));
+        """)
+    assert seen == [440, None]
+    assert cas1.requests() == []
+
+
+# --- back, and after the end -----------------------------------------------------------------
+
+def test_back_button_after_sign_out(gateway, backends, browser):
+    """What the browser has kept by itself is its own; the server gives away nothing any more."""
+    cas1 = backends("cas1")
+    gw = gateway(TITLE + location(cas1.url, path="/owa"))
+    gw.expect("EAS1062")
+    chromium = browser()
+    signed_in(chromium, gw)
+    chromium.open(gw, LOGOUT)
+    chromium.arrive(FORM + "?reason=signed-out")
+    cas1.mark()
+    chromium.driver.back()
+    chromium.wait(lambda: chromium.where in ("/owa/", FORM + "?destination=%2fowa%2f"))
+    reload(chromium)
+    chromium.arrive(FORM + "?destination=%2fowa%2f")
+    assert chromium.shows_form and chromium.message == ""
+    assert REALM not in chromium.text
+    chromium.open(gw, "/owa/other")
+    assert chromium.shows_form
+    assert cas1.requests() == []
+
+
+def test_back_button_where_the_backend_forbids_storing(gateway, fake_backends, browser):
+    """no-store must come through: then even the browser's own store has nothing to show."""
+    backend = fake_backends(lambda _: response("200 OK", [
+        ("Content-Type", "text/html"), ("Cache-Control", "no-store")], b"<h1>Secret plan</h1>"))
+    gw = gateway(UNDELEGATED.format(url=backend.url))
+    gw.expect("EAS1062")
+    chromium = browser(keeps_pages=False)
+    signed_in(chromium, gw)
+    assert chromium.text == "Secret plan"
+    chromium.open(gw, LOGOUT)
+    chromium.arrive(FORM + "?reason=signed-out")
+    before = len(backend.requests)
+    chromium.driver.back()
+    chromium.wait(lambda: chromium.where.startswith(FORM + "?destination"))
+    assert chromium.shows_form and "Secret" not in chromium.driver.page_source
+    assert len(backend.requests) == before
+
+
+def test_back_to_the_form_after_log_on(door, browser):
+    """The form, again; no question whether to send the password once more, no error."""
+    chromium = browser()
+    signed_in(chromium, door)
+    chromium.driver.back()
+    chromium.wait(lambda: chromium.shows_form)
+    assert chromium.find("#password").get_attribute("value") == ""
+    chromium.log_on("bob", PASSWORDS["bob"])
+    chromium.arrive("/owa/")
+    assert f'"remote_user":"bob@{REALM}"' in chromium.text
+
+
+def test_public_session_times_out(gateway, fake_backends, browser):
+    backend = fake_backends(lambda _: page("Inbox"))
+    gw = gateway(UNDELEGATED.format(url=backend.url), clock=True)
+    gw.expect("EAS1062")
+    chromium = browser()
+    signed_in(chromium, gw)
+    gw.set_clock("+14m")
+    reload(chromium)
+    assert chromium.text == "Inbox"
+    gw.set_clock("+28m")    # fourteen minutes of idling: the last request counts, not the log-on
+    reload(chromium)
+    assert chromium.text == "Inbox"
+    gw.set_clock("+44m")
+    before = len(backend.requests)
+    reload(chromium)
+    chromium.arrive(FORM + "?reason=timed-out&destination=%2fowa%2f")
+    assert chromium.message == ENDED
+    assert COOKIE not in chromium.cookies()
+    assert len(backend.requests) == before
+    gw.set_clock("+0")
+    chromium.log_on("alice", PASSWORDS["alice"])
+    chromium.arrive("/owa/")
+    assert chromium.text == "Inbox"
+
+
+def test_private_session_lasts_longer(gateway, fake_backends, browser):
+    backend = fake_backends(lambda _: page("Inbox"))
+    gw = gateway(UNDELEGATED.format(url=backend.url), clock=True)
+    gw.expect("EAS1062")
+    chromium = browser()
+    signed_in(chromium, gw, private=True)
+    gw.set_clock("+7h")
+    reload(chromium)
+    assert chromium.text == "Inbox"
+    gw.set_clock("+25h")    # whatever it was used for, there is an end
+    before = len(backend.requests)
+    reload(chromium)
+    chromium.arrive(FORM + "?reason=timed-out&destination=%2fowa%2f")
+    assert chromium.message == ENDED
+    assert len(backend.requests) == before
+
+
+# --- more than one page ----------------------------------------------------------------------
+
+def test_two_tabs_with_a_form_each(door, browser):
+    """Both forms were fetched before either was sent; the last log-on counts."""
+    chromium = browser()
+    chromium.open(door, "/owa/one")
+    first = chromium.driver.current_window_handle
+    chromium.driver.switch_to.new_window("tab")
+    chromium.open(door, "/owa/two")
+    chromium.log_on("alice", PASSWORDS["alice"])
+    chromium.arrive("/owa/two")
+    assert f'"remote_user":"alice@{REALM}"' in chromium.text
+    chromium.driver.switch_to.window(first)
+    assert chromium.shows_form
+    chromium.log_on("bob", PASSWORDS["bob"])
+    chromium.arrive("/owa/one")
+    assert f'"remote_user":"bob@{REALM}"' in chromium.text
+    chromium.open(door, "/owa/two")
+    assert f'"remote_user":"bob@{REALM}"' in chromium.text
+
+
+def test_another_site_cannot_log_anybody_on(door, backends, browser, evil):
+    """Its form is sent by the victim's browser, with a token that the attacker fetched."""
+    door.expect("EAS1091")
+    cas1 = backends("cas1")
+    chromium = browser()
+    chromium.open(door, FORM)       # the victim has a form cookie
+    chromium.driver.get(evil(f"""
+        <form method="post" action="{url(door, FORM)}">
+        <input name="username" value="alice"><input name="password" value="{PASSWORDS['alice']}">
+        <input name="token" value="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA">
+        <input name="destination" value="/owa/"><button>Win a prize</button></form>"""))
+    chromium.find("button").click()
+    chromium.wait(lambda: chromium.host == GATEWAY and chromium.shows_form)
+    assert chromium.message.startswith("This form was incomplete or out of date.")
+    assert COOKIE not in chromium.cookies()
+    assert door.logged()["status"] == "403"
+    assert door.logged()["EAS_KCD_ERROR"] == "EAS1091"
+    assert cas1.requests() == []
+
+
+def test_another_site_cannot_sign_anybody_out(door, browser, evil):
+    """By an image not at all; by a link it is asked for first."""
+    chromium = browser()
+    signed_in(chromium, door)
+    door.mark()
+    chromium.driver.get(evil(f"""<img src="{url(door, LOGOUT)}?img">
+        <a href="{url(door, LOGOUT)}">your prize</a>"""))
+    until(lambda: [r for r in door.requests() if r["uri"] == LOGOUT + "?img"], 10, "the image")
+    chromium.find("a").click()
+    chromium.arrive(LOGOUT)
+    assert "Do you want to sign out?" in chromium.text
+    assert COOKIE in chromium.cookies()
+    chromium.open(door, "/owa/")
+    assert f'"remote_user":"alice@{REALM}"' in chromium.text
+    chromium.driver.back()
+    chromium.arrive(LOGOUT)
+    chromium.find("button").click()
+    chromium.arrive(FORM + "?reason=signed-out")
+    assert COOKIE not in chromium.cookies()
+    chromium.open(door, "/owa/")
+    assert chromium.shows_form
+
+
+def test_another_site_cannot_frame_the_form(door, browser, evil):
+    chromium = browser()
+    chromium.driver.get(evil(f'<iframe src="{url(door, FORM)}"></iframe>'))
+    assert chromium.wait(chromium.violations)
+    chromium.driver.switch_to.frame(0)
+    assert not chromium.shows_form
+
+
+def test_destination_may_lead_on_to_another_site(gateway, fake_backends, browser):
+    """A mailbox that lives elsewhere: OWA itself redirects there, right after the log-on."""
+    elsewhere = fake_backends(lambda _: page("Elsewhere"), "cas2", tls=True)
+    backend = fake_backends(lambda _: response("302 Found", [("Location", elsewhere.url + "/")]))
+    gw = gateway(UNDELEGATED.format(url=backend.url))
+    gw.expect("EAS1062")
+    chromium = browser()
+    chromium.open(gw, "/owa/")
+    chromium.log_on("alice", PASSWORDS["alice"])
+    chromium.wait(lambda: chromium.text == "Elsewhere", "the page elsewhere")
+
+
+# --- how it looks ----------------------------------------------------------------------------
+
+@pytest.fixture
+def shots(lab_dir):
+    return Path(os.environ.get("EAS_T_SCREENSHOTS") or lab_dir / "screenshots")
+
+
+SIZES = {"phone": (360, 740, True), "desktop": (1280, 800, False)}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_screenshot(door, browser, shots, size, scheme):
+    door.expect("EAS1030")
+    width, height, phone = SIZES[size]
+    chromium = browser()
+    chromium.be_sized(width, height, phone)
+    chromium.prefer(scheme)
+    for name in ("form", "wrong"):
+        if name == "form":
+            chromium.open(door, "/owa/")
+        else:
+            chromium.log_on("alice", "nonsense")
+        chromium.screenshot(shots / f"{name}-{size}-{scheme}.png")
+        assert (shots / f"{name}-{size}-{scheme}.png").stat().st_size > 5000
+        # The style sheet came through the policy; nothing is cut off, and fingers hit the button.
+        assert chromium.violations() == []
+        wide, fits = chromium.driver.execute_script(
+            "const e = document.documentElement; return [e.scrollWidth, e.clientWidth];")
+        assert wide <= fits
+        button = chromium.find("button")
+        assert button.size["height"] >= 44
+        assert button.value_of_css_property("background-color") == {
+            "light": "rgba(26, 86, 184, 1)", "dark": "rgba(138, 180, 248, 1)"}[scheme]
+        assert button.location["y"] + button.size["height"] <= height, "below the fold"
+        assert (chromium.message == WRONG) is (name == "wrong")
