@@ -125,10 +125,13 @@ int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
     if (matches(r, form_rule)) {
         return ask_form(r, reason);
     }
+    if (conf->challenge == EAS_CHALLENGE_FORM) {
+        return HTTP_FORBIDDEN;
+    }
     if (matches(r, rules.script) || (had_session && matches(r, rules.not_exchange))) {
         return ask_script(r);
     }
-    return conf->challenge == EAS_CHALLENGE_FORM ? HTTP_FORBIDDEN : ask_basic(r);
+    return ask_basic(r);
 }
 
 void eas_challenge_register_hooks(apr_pool_t *pool)

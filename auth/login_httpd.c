@@ -139,6 +139,14 @@ static enum eas_rc form_cookie(request_rec *r, const char **value_out, struct ea
     return EAS_OK;
 }
 
+static bool wants_everywhere(request_rec *r)
+{
+    apr_table_t *args;
+
+    ap_args_to_table(r, &args);
+    return apr_table_get(args, "everywhere") != NULL;
+}
+
 /* Sends the page with the given status; errors of our own have been logged by then. */
 static int send_page(request_rec *r, int status, enum eas_page_reason reason,
                      const char *destination)
@@ -151,7 +159,8 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
         return eas_request_refuse(r, &err);
     }
     page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
-    page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout", NULL);
+    page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout",
+                                     wants_everywhere(r) ? "?everywhere=1" : NULL, NULL);
     page.title = title != NULL ? title : r->server->server_hostname;
     page.username = "";
     page.destination = destination != NULL ? destination : "/";
@@ -351,17 +360,15 @@ static int sign_out(request_rec *r)
     enum eas_session_state state;
     struct eas_session *session;
     struct eas_err err;
-    apr_table_t *args;
     enum eas_rc rc;
 
     if (is_cross_site(r)) {
         return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
     }
-    ap_args_to_table(r, &args);
     rc = eas_session_of(r, &state, &session, &identity, &err);
     /* Also one that has ended here: elsewhere it may go on without its evidence. */
     if (rc == EAS_OK && session != NULL) {
-        rc = eas_session_end(r, session, apr_table_get(args, "everywhere") != NULL, &err);
+        rc = eas_session_end(r, session, wants_everywhere(r), &err);
         if (rc == EAS_OK) {
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
                           session->principal);

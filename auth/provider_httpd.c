@@ -114,6 +114,9 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, identity->principal);
+        apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
+        apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH",
+                       identity->proof == EAS_PROOF_CACHED ? "cached" : "basic");
         return AUTH_GRANTED;
     }
     eas_request_log(r, &err);

@@ -217,7 +217,7 @@ static void strip_headers(apr_table_t *headers)
 /* Is this 401 about the gateway's dealings with the backend, and not for the client to see? */
 static bool concerns_us(const request_rec *r, const struct attempt *attempt)
 {
-    return attempt->token != NULL || (r->user == NULL && eas_authn_in_effect(r));
+    return attempt->token != NULL || eas_authn_in_effect(r);
 }
 
 /* Step 4. */
@@ -272,6 +272,13 @@ static int answer_unauthorized(request_rec *r, struct attempt *attempt)
             "the backend does not accept our Kerberos token for %s; is the service principal "
             "name registered to the account that runs the backend, and only there (setspn -X)?",
             apr_table_get(r->subprocess_env, "EAS_KCD_SPN"));
+        return refuse(r, &err);
+    }
+    if (r->user != NULL) {
+        eas_fail(
+            &err, EAS_MISCONFIGURED, 2067,
+            "the backend asks a user for credentials whom we know; EasKcdDelegate On would give it "
+            "a Kerberos token");
         return refuse(r, &err);
     }
     eas_fail(&err, EAS_DENIED, 2064, "the backend asks for a user");

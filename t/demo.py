@@ -20,6 +20,7 @@ from typing import TextIO
 from lab.ad import PASSWORDS, REALM, Domain
 from lab.backend import GssBackend
 from lab.client import Client, Response
+from lab.frontdoor import LOGOUT, Visitor
 from lab.gateway import Gateway
 from lab.names import GATEWAY, ensure_names
 from lab.tls import Authority
@@ -31,9 +32,10 @@ KEEPER = DIR / "keeper.pid"
 HOURS = 8
 PORT = 8443                     # of the gateway, unless somebody else listens there
 PATH = "/Microsoft-Server-ActiveSync"
+OWA = "/owa/"
 BACKENDS = ("cas1", "cas2")
 
-# The README's minimal configuration, with two backends instead of one.
+# The README's minimal configuration and what it has for browsers, with two backends instead of one.
 CONF = """
 {listen}
 EasKcdDomain CORP {realm}
@@ -50,6 +52,16 @@ SSLProxyCACertificateFile "{ca_file}"
     Require valid-user
     EasKcdDelegate On
     ProxyPass "balancer://cas{path}"
+</Location>
+<Location "{owa}">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+    ProxyPass "balancer://cas{owa}"
+</Location>
+<Location "/eas-kcd/">
+    AuthName "Mail"
 </Location>
 """
 
@@ -84,6 +96,7 @@ class Demo:
         self._refused("alice with a wrong password:", 401, "alice", "wrong")
         self._refused("sandra with the right password, whose account is marked \"sensitive and "
                       "cannot\n   be delegated\":", 403, "sandra", PASSWORDS["sandra"])
+        self._browser(Visitor(self.gateway))
         return self._failures == 0
 
     def by_hand(self) -> str:
@@ -93,6 +106,9 @@ Try it by hand; a backend answers with what it saw:
   curl --cacert {shlex.quote(str(self.ca_file))} --resolve {GATEWAY}:{self.port}:127.0.0.1 \
 -u alice:{PASSWORDS['alice']} https://{GATEWAY}:{self.port}{PATH}
 
+  in a browser    https://{GATEWAY}:{self.port}{OWA}
+                  on this machine; it will not know the certificate. To sign out:
+                  https://{GATEWAY}:{self.port}{LOGOUT}
   others          bob:{PASSWORDS['bob']} carol:{PASSWORDS['carol']} sandra:{PASSWORDS['sandra']}
   configuration   {self.gateway.root}/httpd.conf
   log             {self.gateway.error_log.path}
@@ -105,9 +121,11 @@ One line in /etc/hosts stays, which names the backends.
     # --- inside ----------------------------------------------------------------------------
 
     def _served(self, title: str, user: str) -> None:
-        """A backend must have seen the user, by Kerberos and not by a password."""
         name = user.rpartition("\\")[2]
-        answer = self._get(title, user, PASSWORDS[name])
+        self._judge_served(self._get(title, user, PASSWORDS[name]), name)
+
+    def _judge_served(self, answer: Response, name: str) -> None:
+        """A backend must have seen the user, by Kerberos and not by a password."""
         if answer.status != 200:
             return self._tell(False, f"{answer.status}.")
         until(self._asked, 5, "the backend's access log")
@@ -125,16 +143,41 @@ One line in /etc/hosts stays, which names the backends.
         asked = self._asked()
         self._tell((answer.status, bool(challenge), asked) == (status, status == 401, False),
                    f"{answer.status}, {challenge or 'no challenge'}. "
-                   f"{'A' if asked else 'No'} backend was asked. The log says:",
-                   *(entry.text[entry.text.index(entry.tag):]
-                     for entry in self.gateway.error_log.entries()
-                     if entry.tag.startswith("EAS")))
+                   f"{'A' if asked else 'No'} backend was asked. The log says:", *self._log())
 
-    def _get(self, title: str, user: str | None, password: str) -> Response:
+    def _browser(self, visitor: Visitor) -> None:
+        """To the form, in, to the mailbox, out; and what the cookie is worth then."""
+        self._announce("A browser without a session:")
+        self._redirected(visitor.get(OWA), 302)
+        self._announce("alice fills in the form:")
+        self._redirected(visitor.log_on("alice", PASSWORDS["alice"], OWA), 303)
+        jar = dict(visitor.jar)
+        self._announce("The browser with the session cookie, and without a password:")
+        self._judge_served(visitor.get(OWA), "alice")
+        self._announce("alice signs out:")
+        self._redirected(visitor.get(LOGOUT), 303)
+        self._announce("Somebody has kept a copy of the cookie:")
+        self._redirected(Visitor(self.gateway, jar=jar).get(OWA), 302)
+
+    def _redirected(self, answer: Response, status: int) -> None:
+        asked = self._asked()
+        self._tell((answer.status, asked) == (status, False),
+                   f"{answer.status} to {answer.header('Location')}",
+                   *map(about_cookie, answer.all("Set-Cookie")),
+                   f"{'A' if asked else 'No'} backend was asked. The log says:", *self._log())
+
+    def _log(self) -> list[str]:
+        return [entry.text[entry.text.index(entry.tag):]
+                for entry in self.gateway.error_log.entries() if entry.tag.startswith("EAS")]
+
+    def _announce(self, title: str) -> None:
         self._number += 1
         say(f"{self._number}. {title}")
         for server in (*self.backends, self.gateway):
             server.mark()
+
+    def _get(self, title: str, user: str | None, password: str) -> Response:
+        self._announce(title)
         with Client(self.port, tls=True, ca_file=self.ca_file) as client:
             return client.get(PATH, user, password)
 
@@ -159,10 +202,16 @@ def gateway(port: int | None, backends: list[GssBackend], domain: Domain,
     """On *port*, and on one that it finds by itself."""
     urls = {short: backend.url for short, backend in zip(BACKENDS, backends)}
     conf = CONF.format(listen=f"Listen 127.0.0.1:{port}" if port else "", realm=REALM, path=PATH,
-                       ca_file=authority.ca_file, **urls)
+                       owa=OWA, ca_file=authority.ca_file, **urls)
     return Gateway(DIR / "gateway", conf, log_level="info", krb5_conf=domain.krb5_conf,
+                   ca_file=authority.ca_file,
                    keytab=domain.export_keytab(DIR / "gateway.keytab", ["gateway"]),
                    tls=authority.certificate(GATEWAY))
+
+
+def about_cookie(line: str) -> str:
+    name, _, value = line.partition(";")[0].partition("=")
+    return f"with the cookie {name}={value[:24]}…" if value else f"taking away the cookie {name}"
 
 
 def say(text: str) -> None:

@@ -367,7 +367,7 @@ CONFIGURED = {
     "auto in capitals": ("EasKcdChallenge AUTO", "form basic basic basic script script form"),
     "nothing": ("", "form basic basic basic script script form"),
     "basic": ("EasKcdChallenge basic", "basic basic basic basic basic basic basic"),
-    "form": ("EasKcdChallenge form", "form forbidden forbidden forbidden script script form"),
+    "form": ("EasKcdChallenge form", "form forbidden forbidden forbidden forbidden forbidden form"),
     "for all": ("EasKcdFormFor true", "form form form form form form form"),
     "for nobody": ("EasKcdFormFor false", "basic basic basic basic script script script"),
     "for phones": ('EasKcdFormFor "%{HTTP_USER_AGENT} =~ /^Apple/"',
@@ -375,7 +375,7 @@ CONFIGURED = {
     "basic for all": ("EasKcdChallenge basic\nEasKcdFormFor true",
                       "basic basic basic basic basic basic basic"),
     "form for nobody": ("EasKcdChallenge form\nEasKcdFormFor false",
-                        "forbidden forbidden forbidden forbidden script script script"),
+                        "forbidden forbidden forbidden forbidden forbidden forbidden forbidden"),
 }
 
 

@@ -112,6 +112,15 @@ def test_backend_401_without_a_user_is_our_challenge(gateway, fake_backends, err
     assert answer.all("WWW-Authenticate") == ['Basic realm="Mail", charset="UTF-8"']
 
 
+def test_backend_401_to_a_known_user_without_delegation(gateway, fake_backends):
+    """The phone's password is good; it must not be told otherwise."""
+    gw = gateway(location(fake_backends(always_401).url, "EasKcdDelegate Off"))
+    gw.expect("EAS2067")
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert answer.status == 503
+    assert answer.header("Retry-After") == "30" and answer.header("WWW-Authenticate") is None
+
+
 def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     unwilling, cas2 = fake_backends(always_401), backends("cas2")
     gw = gateway(f"""
