@@ -109,7 +109,8 @@ def kind(answer):
 
 def logged(gw, path):
     """What the access log says of the one request for this path."""
-    return until(lambda: [e for e in gw.requests() if e["uri"] == path], 5, f"{path} in the log")[-1]
+    return until(lambda: [entry for entry in gw.requests() if entry["uri"] == path], 5,
+                 f"{path} in the log")[-1]
 
 
 @pytest.fixture
@@ -340,7 +341,7 @@ def test_destination_is_a_local_path(closed, target):
     if not head.startswith("HTTP/1.1 302 "):
         assert head.startswith(("HTTP/1.1 400 ", "HTTP/1.1 404 ", "HTTP/1.1 421 "))
         return
-    sent, = [line.partition(": ")[2] for line in head.split("\r\n") if line.startswith("Location: ")]
+    sent, = re.findall(r"^Location: (.*?)\r?$", head, re.MULTILINE)
     path, _, query = sent.partition("?")
     assert path == FORM
     destination = unquote(query.removeprefix("destination=")) if query else None
@@ -423,7 +424,8 @@ def picky(request):
         return response("401 Unauthorized", [
             ("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM"),
             ("WWW-Authenticate", 'Basic realm="cas1"'), ("X-OWA-Error", "secret"),
-            ("Set-Cookie", "UserContext=1"), ("Content-Type", "text/html")], b"the backend's own page")
+            ("Set-Cookie", "UserContext=1"), ("Content-Type", "text/html")],
+            b"the backend's own page")
     return response("200 OK", [("X-Was", request.authorization or "nobody")], b"fine")
 
 
@@ -574,8 +576,10 @@ def test_always_authenticate_accepts(gateway, backends):
 def test_always_authenticate_is_merged(gateway, fake_backends):
     """Given outside, taken back inside."""
     backend = fake_backends(picky)
-    gw = gateway(f'EasKcdAlwaysAuthenticate On\n{location(backend.url, path="/owa", require=GRANTED)}'
-                 f'{location(backend.url, "EasKcdAlwaysAuthenticate Off", path="/open", require=GRANTED)}')
+    gw = gateway("EasKcdAlwaysAuthenticate On\n"
+                 + location(backend.url, path="/owa", require=GRANTED)
+                 + location(backend.url, "EasKcdAlwaysAuthenticate Off", path="/open",
+                            require=GRANTED))
     gw.expect("EAS1062")
     assert gw.get("/owa").status == 401
     assert gw.get("/open").status == 200

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cookie, Basic and nothing: which of them counts, in every combination (B01, B16).
 
-A live session is the user, whatever Basic says beside it. A cookie that is no live session counts as
-none. Then Basic credentials, which must be right. Then nothing. The table below says the same, and
-every one of its cells is a request.
+A live session is the user, whatever Basic says beside it. A cookie that is no live session counts
+as none. Then Basic credentials, which must be right. Then nothing. The table below says the same,
+and every one of its cells is a request.
 """
 
 import itertools
@@ -129,16 +129,19 @@ def play(gw, client, cas1):
         answers[cell] = path, client.get(path, headers=headers)
     # The last word at both: what is not in the logs by then never was.
     assert client.get("/owa/last", "bob", PASSWORDS["bob"]).status == 200
-    at_gateway = entries(gw, "/owa/last")
-    at_backend = entries(cas1, "/last")
+    at_gateway = entries(gw, {path for path, _ in answers.values()})
+    at_backend = entries(cas1, {"/last"} | {backend_path(path) for path, answer in answers.values()
+                                            if answer.status == 200})
     return {cell: Played(path, answer, at_gateway[path], at_backend.get(backend_path(path)))
             for cell, (path, answer) in answers.items()}
 
 
-def entries(server, last):
-    found = until(lambda: (all_of := {e["uri"]: e for e in server.requests()}) and last in all_of
-                  and all_of, 5, f"{last} in the log of {server.root.name}")
-    return found
+def entries(server, paths):
+    """{path: entry} of a server's log, once all of these are in it."""
+    def read():
+        found = {entry["uri"]: entry for entry in server.requests()}
+        return found if paths <= found.keys() else None
+    return until(read, 5, f"{len(paths)} entries in the log of {server.root.name}")
 
 
 def backend_path(path):

@@ -41,7 +41,8 @@ def htpasswd(lab_dir):
 
 def logged(gw, path):
     """What the access log says of the one request for this path."""
-    return until(lambda: [e for e in gw.requests() if e["uri"] == path], 5, f"{path} in the log")[-1]
+    return until(lambda: [entry for entry in gw.requests() if entry["uri"] == path], 5,
+                 f"{path} in the log")[-1]
 
 
 def asked(backend):
@@ -383,7 +384,8 @@ def test_form_login_refused(door, user, password, tag):
     assert done.status == 303
     assert done.header("Location") == FORM + "?reason=wrong&destination=%2feas%2fx"
     assert visitor.session is None
-    assert logged(gw, FORM)["EAS_KCD_ERROR"] == tag
+    entry = until(lambda: [e for e in gw.requests() if e["method"] == "POST"], 5, "the log")[0]
+    assert (entry["EAS_KCD_ERROR"], entry["user"]) == (tag, "-")
     assert asked(cas1) == set()
 
 

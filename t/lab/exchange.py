@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configurations that many tests share."""
+"""What many tests share: configurations, and how answers are compared."""
+
+# Headers of an answer that are httpd's business and not ours: the time (twice, where nothing may be
+# cached), and whether it has workers enough to keep the connection.
+VARYING = ("Date", "Expires", "Connection", "Keep-Alive")
 
 DOMAINS = """
 EasKcdDomain CORP CORP.EXAMPLE.TEST
