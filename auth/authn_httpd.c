@@ -111,6 +111,10 @@ static int check_authn(request_rec *r)
     if (!eas_authn_in_effect(r)) {
         return DECLINED;
     }
+    status = eas_request_refused_before(r);
+    if (status != 0) {
+        return status; /* found out once, and counted once */
+    }
     if (authenticate(r, &proof, &err) == EAS_OK) {
         accept_identity(r, proof.identity,
                         proof.session_state == EAS_SESSION_LIVE     ? "session"
@@ -120,6 +124,7 @@ static int check_authn(request_rec *r)
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "none");
     status = eas_request_refuse(r, &err);
+    eas_request_of(r)->refused = status;
     return status == HTTP_UNAUTHORIZED ? challenge(r, proof.session_state) : status;
 }
 
@@ -219,10 +224,19 @@ static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
+/* Is this the response to a known user, or the error page in its stead? */
 static void insert_private_filter(request_rec *r)
 {
-    if (eas_request_of(r)->private_response) {
-        ap_add_output_filter(PRIVATE_FILTER, NULL, r, r->connection);
+    const request_rec *q;
+
+    for (q = r; q != NULL; q = q->prev) {
+        const struct eas_request *request =
+            ap_get_module_config(q->request_config, &eas_kcd_module);
+
+        if (request != NULL && request->private_response) {
+            ap_add_output_filter(PRIVATE_FILTER, NULL, r, r->connection);
+            return;
+        }
     }
 }
 
@@ -245,6 +259,7 @@ void eas_authn_register_hooks(apr_pool_t *pool)
     ap_hook_check_access_ex(check_access, NULL, NULL, APR_HOOK_REALLY_FIRST,
                             AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_force_authn(force_authn, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_filter(insert_private_filter, NULL, NULL, APR_HOOK_MIDDLE);
     /* An error page has a filter chain of its own. */
     ap_hook_insert_error_filter(insert_private_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_register_output_filter(PRIVATE_FILTER, private_filter, NULL, AP_FTYPE_CONTENT_SET);

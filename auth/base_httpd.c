@@ -31,6 +31,21 @@ const struct eas_identity *eas_request_identity(const request_rec *r)
     return NULL;
 }
 
+int eas_request_refused_before(const request_rec *r)
+{
+    const request_rec *q;
+
+    for (q = r->prev; q != NULL; q = q->prev) {
+        const struct eas_request *request =
+            ap_get_module_config(q->request_config, &eas_kcd_module);
+
+        if (request != NULL && request->refused != 0) {
+            return request->refused;
+        }
+    }
+    return 0;
+}
+
 /* No default: a new class must be given its level and status here. */
 static int level_of(enum eas_rc rc)
 {

@@ -23,6 +23,7 @@ struct eas_request {
     apr_interval_time_t kdc_waited;      /* microseconds spent waiting for the KDC so far */
     bool authorizing;                    /* the other modules' auth_checker hooks are running */
     bool private_response;               /* no cache may keep the response */
+    int refused;                         /* the status by which AuthType EasKcd refused, or 0 */
 };
 
 /* The request's record; made at the first call. */
@@ -33,6 +34,13 @@ struct eas_request *eas_request_of(request_rec *r);
  * on to subrequests and internal redirects below the same configuration.  NULL if nobody.
  */
 const struct eas_identity *eas_request_identity(const request_rec *r);
+
+/*
+ * The status by which the request was refused whose error page this one is, or 0: httpd redirects to
+ * error pages internally, and neither asks for a user again below the same configuration nor knows
+ * below another that the answer is no.
+ */
+int eas_request_refused_before(const request_rec *r);
 
 /*
  * Logs the error once, with its tag, at the level of its class, sets EAS_KCD_ERROR and, where the

@@ -109,7 +109,12 @@ static int ask_script(request_rec *r)
 
 static int ask_form(request_rec *r, enum eas_page_reason reason)
 {
-    apr_table_setn(r->headers_out, "Location", eas_login_location(r, reason, r->unparsed_uri));
+    const request_rec *asked = r;
+
+    while (asked->prev != NULL) {
+        asked = asked->prev; /* what the browser knows, not where httpd went in the meantime */
+    }
+    apr_table_setn(r->headers_out, "Location", eas_login_location(r, reason, asked->unparsed_uri));
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     return HTTP_MOVED_TEMPORARILY;
 }

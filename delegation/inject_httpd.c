@@ -42,11 +42,12 @@
 struct attempt {
     const request_rec *r;
     struct eas_exchange exchange;
-    bool guarded;             /* AuthType EasKcd or EasKcdDelegate is in effect */
-    const char *token;        /* the Authorization header to place, or NULL */
-    ap_filter_t *filter;      /* of the response, while it is in the chain */
-    bool unauthorized;        /* the backend answered 401, which was kept from the client */
-    apr_table_t *headers_out; /* as before the try */
+    bool guarded;        /* AuthType EasKcd or EasKcdDelegate is in effect */
+    const char *token;   /* the Authorization header to place, or NULL */
+    ap_filter_t *filter; /* of the response, while it is in the chain */
+    bool unauthorized;   /* the backend answered 401, which was kept from the client */
+    int status;          /* as before the try */
+    apr_table_t *headers_out;
     apr_table_t *err_headers_out;
 };
 
@@ -246,7 +247,7 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 /* Forgets a response that nobody has seen, so that httpd can make another. */
 static void forget_response(request_rec *r, struct attempt *attempt)
 {
-    r->status = HTTP_OK;
+    r->status = attempt->status; /* not 200 on an error page: ap_die() would start another */
     r->status_line = NULL;
     r->headers_out = attempt->headers_out;
     r->err_headers_out = attempt->err_headers_out;
@@ -296,6 +297,7 @@ static int run_real_handler(request_rec *r, proxy_worker *worker, proxy_server_c
     const struct eas_exchange *interrupted;
     int status;
 
+    attempt->status = r->status;
     attempt->headers_out = apr_table_copy(r->pool, r->headers_out);
     attempt->err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
     r->headers_in = apr_table_copy(r->pool, client_headers);
@@ -338,6 +340,10 @@ static int scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_con
 
     if (attempting != NULL && attempting->r == r) {
         return DECLINED; /* this is the run inside ours */
+    }
+    status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
+    if (status != 0) {
+        return answer(r, status); /* not by way of the error page either */
     }
     attempt = apr_pcalloc(r->pool, sizeof(*attempt));
     attempt->r = r;
