@@ -9,6 +9,7 @@
 #include "auth/base_httpd.h"
 #include "auth/challenge_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/directives_httpd.h"
 #include "auth/login_httpd.h"
 #include "auth/provider_httpd.h"
 #include "delegation/backend_httpd.h"

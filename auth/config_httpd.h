@@ -98,24 +98,4 @@ int eas_auth_start(apr_pool_t *pconf, server_rec *main_server);
 /* Per child: the memory of proved passwords. */
 void eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
 
-/* Handlers of auth/directives.def. */
-const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, const char *realm);
-const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,
-                                 const char *max);
-const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag);
-const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag);
-
 #endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/directives_httpd.c - the handlers of auth/directives.def */
+
+#include "auth/directives_httpd.h"
+#include "auth/base_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/destination.h"
+#include "auth/duration.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <ap_provider.h>
+#include <mod_auth.h>
+
+const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    eas_auth_server_of(cmd->server)->keytab_path = ap_server_root_relative(cmd->pool, arg);
+    return NULL;
+}
+
+const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    eas_auth_server_of(cmd->server)->principal = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    if (*arg == '\0' || ap_strchr_c(arg, '@')) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is no realm; it looks like CORP.EXAMPLE.COM",
+                            cmd->cmd->name, arg);
+    }
+    eas_auth_server_of(cmd->server)->realm = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, const char *realm)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    struct eas_domain *domain;
+
+    (void)dir;
+    if (*name == '\0' || *realm == '\0' || ap_strchr_c(name, '@') || ap_strchr_c(name, '\\')) {
+        return apr_psprintf(cmd->pool,
+                            "%s: takes a NetBIOS domain or UPN suffix and its realm, for example "
+                            "%s CORP CORP.EXAMPLE.COM",
+                            cmd->cmd->name, cmd->cmd->name);
+    }
+    if (conf->domains == NULL) {
+        conf->domains = apr_array_make(cmd->pool, 2, sizeof(struct eas_domain));
+    }
+    domain = apr_array_push(conf->domains);
+    domain->name = name;
+    domain->realm = realm;
+    return NULL;
+}
+
+static const char *set_duration(cmd_parms *cmd, const char *arg, apr_interval_time_t *field)
+{
+    if (!eas_duration_parse(arg, field)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is no duration; write 30, 500ms, 15m, 8h or 30d",
+                            cmd->cmd->name, arg);
+    }
+    return NULL;
+}
+
+const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    const char *error = set_duration(cmd, arg, &conf->kdc_timeout);
+
+    (void)dir;
+    if (error == NULL && conf->kdc_timeout < apr_time_from_msec(100)) {
+        error = apr_psprintf(cmd->pool, "%s: must be at least 100ms", cmd->cmd->name);
+    }
+    return error;
+}
+
+const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+
+    (void)dir;
+    if (ap_cstr_casecmp(arg, "off") == 0) {
+        conf->password_cache = 0;
+        return NULL;
+    }
+    return set_duration(cmd, arg, &conf->password_cache);
+}
+
+const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_shared_conf *conf = &eas_auth_server_of(cmd->server)->shared;
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY), *colon = ap_strchr_c(arg, ':');
+
+    (void)dir;
+    if (error != NULL) {
+        return error;
+    }
+    if (strcmp(arg, "shmcb") == 0) {
+        conf->provider_name = NULL;
+        return NULL;
+    }
+    conf->provider_name =
+        colon != NULL ? apr_pstrmemdup(cmd->pool, arg, (apr_size_t)(colon - arg)) : arg;
+    conf->provider_args = colon != NULL ? colon + 1 : NULL;
+    if (strcmp(conf->provider_name, "shmcb") == 0) {
+        return apr_psprintf(cmd->pool,
+                            "%s: shmcb takes no arguments here: it stands for memory of "
+                            "the module's own, which outlives graceful restarts",
+                            cmd->cmd->name);
+    }
+    return NULL;
+}
+
+const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_shared_conf *conf = &eas_auth_server_of(cmd->server)->shared;
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir;
+    if (error == NULL) {
+        if (conf->secret_files == NULL) {
+            conf->secret_files = apr_array_make(cmd->pool, 2, sizeof(const char *));
+        }
+        APR_ARRAY_PUSH(conf->secret_files, const char *) = ap_server_root_relative(cmd->pool, arg);
+    }
+    return error;
+}
+
+const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    const authn_provider *provider =
+        ap_lookup_provider(AUTHN_PROVIDER_GROUP, arg, AUTHN_PROVIDER_VERSION);
+
+    (void)dir;
+    if (provider == NULL || provider->check_password == NULL) {
+        return apr_psprintf(cmd->pool,
+                            "%s: there is no authn provider %s that checks passwords; load its "
+                            "module (mod_authn_%s, mod_authnz_%s) before this line",
+                            cmd->cmd->name, arg, arg, arg);
+    }
+    if (conf->providers == NULL) {
+        conf->providers = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(conf->providers, const char *) = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg)
+{
+    apr_size_t len = strlen(arg);
+
+    (void)dir;
+    if (arg[0] != '/' || len < 3 || arg[len - 1] != '/' || !eas_destination_is_local(arg)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' must be a path of one segment at least, with a "
+                            "slash at both ends, for example /eas-kcd/",
+                            cmd->cmd->name, arg);
+    }
+    eas_auth_server_of(cmd->server)->login_path = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    eas_auth_server_of(cmd->server)->login_page =
+        strcmp(arg, "builtin") == 0 ? "" : ap_server_root_relative(cmd->pool, arg);
+    return NULL;
+}
+
+const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,
+                                 const char *max)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    bool is_private = ap_cstr_casecmp(kind, "private") == 0;
+    struct eas_session_limits limits;
+
+    (void)dir;
+    if (!is_private && ap_cstr_casecmp(kind, "public") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither public nor private", cmd->cmd->name,
+                            kind);
+    }
+    if (!eas_duration_parse(idle, &limits.idle) || !eas_duration_parse(max, &limits.max)
+        || limits.idle < apr_time_from_sec(1) || limits.max < limits.idle) {
+        return apr_psprintf(cmd->pool,
+                            "%s: takes how long a session lasts without use and how long "
+                            "at most, for example %s %s 15m 8h",
+                            cmd->cmd->name, cmd->cmd->name, kind);
+    }
+    conf->limits[is_private] = limits;
+    return NULL;
+}
+
+const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *p;
+
+    (void)dir;
+    for (p = arg; *p; p++) {
+        if (!apr_isalnum(*p) && ap_strchr_c("-_.", *p) == NULL) {
+            break;
+        }
+    }
+    if (*p || p == arg) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no name for a cookie; letters, digits, '-', '_' "
+                            "and '.'",
+                            cmd->cmd->name, arg);
+    }
+    eas_auth_server_of(cmd->server)->session_cookie = arg;
+    return NULL;
+}
+
+const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const names[] = { "auto", "form", "basic" };
+    int i;
+
+    (void)dir;
+    for (i = EAS_CHALLENGE_AUTO; i <= EAS_CHALLENGE_BASIC; i++) {
+        if (ap_cstr_casecmp(arg, names[i]) == 0) {
+            eas_auth_dir_of(cmd->context)->challenge = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of auto, form and basic", cmd->cmd->name, arg);
+}
+
+const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = NULL;
+
+    (void)dir;
+    eas_auth_dir_of(cmd->context)->form_for = ap_expr_parse_cmd(cmd, arg, 0, &error, NULL);
+    return error == NULL ? NULL
+                         : apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s",
+                                        cmd->cmd->name, arg, error);
+}
+
+const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_auth_dir_of(cmd->context)->always = flag;
+    return NULL;
+}
+
+const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_auth_dir_of(cmd->context)->require_tls = flag;
+    return NULL;
+}

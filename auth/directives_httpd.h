@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/directives_httpd.h - the handlers of auth/directives.def */
+
+#ifndef EAS_AUTH_DIRECTIVES_HTTPD_H
+#define EAS_AUTH_DIRECTIVES_HTTPD_H
+
+#include <httpd.h>
+#include <http_config.h>
+
+/* Each returns NULL, or the sentence that stops the start: what is wrong, and what to write. */
+const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, const char *realm);
+const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,
+                                 const char *max);
+const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag);
+const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag);
+
+#endif
