@@ -60,6 +60,14 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket)
     return (krb5_creds *)&ticket->creds;
 }
 
+bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b)
+{
+    const krb5_data *left = &a->creds.ticket, *right = &b->creds.ticket;
+
+    return a == b
+           || (left->length == right->length && memcmp(left->data, right->data, left->length) == 0);
+}
+
 bool eas_ticket_forwardable(const struct eas_ticket *ticket)
 {
     return (ticket->creds.ticket_flags & TKT_FLG_FORWARDABLE) != 0;

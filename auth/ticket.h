@@ -30,6 +30,9 @@ struct eas_ticket *eas_ticket_to_pool(struct eas_ticket *ticket, apr_pool_t *poo
 /* For reading only: libkrb5's functions take non-const pointers, but do not write. */
 krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 
+/* The same ticket, perhaps in another copy? */
+bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);
+
 bool eas_ticket_forwardable(const struct eas_ticket *ticket);
 apr_time_t eas_ticket_end(const struct eas_ticket *ticket);
 

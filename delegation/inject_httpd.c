@@ -118,7 +118,7 @@ static enum eas_rc obtain_token(request_rec *r, const struct eas_kcd_dir *conf,
                                 const char **token, struct eas_err *err)
 {
     struct eas_kcd_account *account = eas_kcd_server_of(r->server)->account;
-    struct eas_kcd_wish wish = { identity, NULL, eas_kcd_transitions(conf) };
+    struct eas_kcd_wish wish = { identity, NULL, eas_kcd_transitions(conf), NULL };
     struct eas_kcd_grant grant;
     enum eas_rc rc;
 

@@ -9,7 +9,9 @@
 #include "delegation/mint.h"
 #include "delegation/s4u.h"
 
+#include <apr_atomic.h>
 #include <apr_strings.h>
+#include <stdlib.h>
 
 struct eas_kcd {
     struct eas_lru *tickets;
@@ -23,19 +25,34 @@ struct eas_kcd_account {
     apr_interval_time_t timeout;
 };
 
-static void retain_ticket(void *value)
+/* How long a ticket stays that has replaced a refused one, though it be refused too. */
+#define REPLACED_STAYS apr_time_from_sec(60)
+
+/* What the cache keeps; immutable. */
+struct kept {
+    volatile apr_uint32_t refs;
+    struct eas_ticket *ticket;
+    apr_time_t replaced_at; /* when it took the place of a refused one, or 0 */
+};
+
+static void kept_retain(void *value)
 {
-    eas_ticket_ref(value);
+    apr_atomic_inc32(&((struct kept *)value)->refs);
 }
 
-static void release_ticket(void *value)
+static void kept_release(void *value)
 {
-    eas_ticket_unref(value);
+    struct kept *kept = value;
+
+    if (apr_atomic_dec32(&kept->refs) == 0) {
+        eas_ticket_unref(kept->ticket);
+        free(kept);
+    }
 }
 
 struct eas_kcd *eas_kcd_create(apr_pool_t *pool, apr_size_t cache_bytes)
 {
-    static const struct eas_lru_ops ops = { retain_ticket, release_ticket };
+    static const struct eas_lru_ops ops = { kept_retain, kept_release };
     struct eas_kcd *kcd = apr_palloc(pool, sizeof(*kcd));
 
     kcd->tickets = eas_lru_create(pool, cache_bytes, ops);
@@ -135,11 +152,53 @@ static enum eas_rc fetch(struct eas_kcd_account *account, apr_pool_t *pool,
     return rc;
 }
 
+/* What the cache has for the key, with a reference for the caller, unless it was refused. */
+static enum eas_rc find(struct eas_kcd_account *account, const char *key, apr_size_t key_len,
+                        const struct eas_kcd_wish *wish, struct eas_ticket **ticket,
+                        struct eas_err *err)
+{
+    apr_time_t now = apr_time_now();
+    struct kept *kept = eas_lru_get(account->kcd->tickets, key, key_len, now);
+    enum eas_rc rc = EAS_OK;
+
+    *ticket = NULL;
+    if (kept == NULL) {
+        return EAS_OK;
+    }
+    if (wish->refused == NULL || !eas_ticket_same(kept->ticket, wish->refused)) {
+        *ticket = eas_ticket_ref(kept->ticket);
+    }
+    else if (now >= kept->replaced_at && now - kept->replaced_at < REPLACED_STAYS) {
+        rc = eas_fail(err, EAS_UNAVAILABLE, 2110,
+                      "the backend does not accept the ticket for %s, which has just been renewed; "
+                      "is the name registered to the account that runs the backend, and only there "
+                      "(setspn -X)?",
+                      wish->spn);
+    }
+    kept_release(kept);
+    return rc;
+}
+
+static void keep(struct eas_kcd_account *account, const char *key, apr_size_t key_len,
+                 const struct eas_kcd_wish *wish, struct eas_ticket *ticket)
+{
+    struct kept *kept = malloc(sizeof(*kept));
+
+    if (kept == NULL) {
+        return; /* not kept is only slower */
+    }
+    kept->refs = 1;
+    kept->ticket = eas_ticket_ref(ticket);
+    kept->replaced_at = wish->refused != NULL ? apr_time_now() : 0;
+    eas_lru_put(account->kcd->tickets, key, key_len, kept, sizeof(*kept) + eas_ticket_size(ticket),
+                eas_ticket_stale_at(ticket));
+    kept_release(kept);
+}
+
 enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
                            struct eas_err *err)
 {
-    struct eas_lru *tickets = account->kcd->tickets;
     struct eas_ticket *ticket;
     apr_size_t key_len;
     const char *key;
@@ -153,18 +212,18 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
     }
     key = cache_key(pool, account, wish, &key_len);
     grant->source = EAS_KCD_HIT;
-    ticket = eas_lru_get(tickets, key, key_len, apr_time_now());
-    if (ticket == NULL) {
+    rc = find(account, key, key_len, wish, &ticket, err);
+    if (rc == EAS_OK && ticket == NULL) {
         grant->source = EAS_KCD_FETCHED;
         rc = fetch(account, pool, wish, &ticket, &grant->waited, err);
-        if (rc != EAS_OK) {
-            return rc;
+        if (rc == EAS_OK) {
+            keep(account, key, key_len, wish, ticket);
         }
-        eas_lru_put(tickets, key, key_len, ticket, eas_ticket_size(ticket),
-                    eas_ticket_stale_at(ticket));
     }
-    grant->ticket = eas_ticket_to_pool(ticket, pool);
-    return EAS_OK;
+    if (rc == EAS_OK) {
+        grant->ticket = eas_ticket_to_pool(ticket, pool);
+    }
+    return rc;
 }
 
 enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,

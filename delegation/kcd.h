@@ -28,7 +28,8 @@ struct eas_kcd_account *eas_kcd_account_create(apr_pool_t *pool, struct eas_kcd 
 struct eas_kcd_wish {
     const struct eas_identity *identity;
     const char *spn;
-    bool transition; /* may S4U2Self stand in where there is no evidence? */
+    bool transition;                  /* may S4U2Self stand in where there is no evidence? */
+    const struct eas_ticket *refused; /* NULL, or what the backend has answered with 401 */
 };
 
 enum eas_kcd_source {
@@ -46,6 +47,10 @@ struct eas_kcd_grant {
 /*
  * A service ticket for the wish, from the cache or from the KDC.  May block for up to the account's
  * timeout.  EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
+ *
+ * A refused ticket is replaced: by the one in the cache where somebody has done so already, else by a
+ * new one.  That has a bound, lest a backend that always answers 401 make a storm on the KDC of it: a
+ * ticket that itself replaced a refused one stays for a minute, EAS_UNAVAILABLE.
  */
 enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
