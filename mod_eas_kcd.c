@@ -84,7 +84,7 @@ static struct dir_conf *dir_conf_of(const ap_conf_vector_t *per_dir_config)
 {
     /* A section in which no directive of ours stands has no record of ours. */
     static struct eas_auth_dir no_auth = { -1, -1, -1, NULL };
-    static struct eas_kcd_dir no_kcd = { -1, -1, NULL, NULL };
+    static struct eas_kcd_dir no_kcd = { -1, -1, -1, -1, -1, -1, NULL, NULL };
     static struct dir_conf nothing = { &no_auth, &no_kcd };
     struct dir_conf *conf = ap_get_module_config(per_dir_config, &eas_kcd_module);
 
@@ -134,6 +134,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     (void)plog, (void)ptemp;
+    eas_kcd_start(pconf);
     return eas_auth_start(pconf, s);
 }
 

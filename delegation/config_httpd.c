@@ -4,6 +4,8 @@
 #include "delegation/config_httpd.h"
 #include "auth/base_httpd.h"
 #include "auth/config_httpd.h"
+#include "delegation/backend_httpd.h"
+#include "delegation/pools_httpd.h"
 #include "delegation/proxy_httpd.h"
 #include "delegation/spn.h"
 
@@ -13,24 +15,42 @@
 /* Bytes of service tickets that a child keeps; about 15 000 users with a ticket of 4 KB each. */
 #define TICKET_BYTES (64 * 1024 * 1024)
 
+/* Bytes of a request kept to repeat it after a 401. */
+#define DEFAULT_RETRY_BODY (128 * 1024)
+#define RETRY_BODY_MAX (64 * 1024 * 1024)
+
+#define DEFAULT_POOLS 64
+#define POOLS_MAX 4096
+
 struct eas_kcd_dir *eas_kcd_dir_create(apr_pool_t *pool)
 {
     struct eas_kcd_dir *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->delegate = -1;
     conf->transition = -1;
+    conf->mutual = -1;
+    conf->reuse = -1;
+    conf->bind = -1;
+    conf->retry_body = -1;
     return conf;
 }
+
+#define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
+#define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
 
 struct eas_kcd_dir *eas_kcd_dir_merge(apr_pool_t *pool, const struct eas_kcd_dir *base,
                                       const struct eas_kcd_dir *add)
 {
     struct eas_kcd_dir *conf = eas_kcd_dir_create(pool);
 
-    conf->delegate = add->delegate >= 0 ? add->delegate : base->delegate;
-    conf->transition = add->transition >= 0 ? add->transition : base->transition;
-    conf->spn = add->spn != NULL ? add->spn : base->spn;
-    conf->delegate_user = add->delegate_user != NULL ? add->delegate_user : base->delegate_user;
+    INHERIT_NUMBER(delegate);
+    INHERIT_NUMBER(transition);
+    INHERIT_NUMBER(mutual);
+    INHERIT_NUMBER(reuse);
+    INHERIT_NUMBER(bind);
+    INHERIT_NUMBER(retry_body);
+    INHERIT_POINTER(spn);
+    INHERIT_POINTER(delegate_user);
     return conf;
 }
 
@@ -47,6 +67,26 @@ bool eas_kcd_transitions(const struct eas_kcd_dir *conf)
 const char *eas_kcd_spn(const struct eas_kcd_dir *conf)
 {
     return conf->spn != NULL ? conf->spn : "HTTP/%h";
+}
+
+bool eas_kcd_requires_mutual(const struct eas_kcd_dir *conf)
+{
+    return conf->mutual != 0;
+}
+
+bool eas_kcd_reuses(const struct eas_kcd_dir *conf)
+{
+    return conf->reuse != 0;
+}
+
+bool eas_kcd_binds(const struct eas_kcd_dir *conf)
+{
+    return conf->bind != 0;
+}
+
+apr_off_t eas_kcd_retry_body(const struct eas_kcd_dir *conf)
+{
+    return conf->retry_body >= 0 ? conf->retry_body : DEFAULT_RETRY_BODY;
 }
 
 const char *eas_kcd_set_delegate(cmd_parms *cmd, void *dir, int flag)
@@ -89,11 +129,76 @@ const char *eas_kcd_set_transition(cmd_parms *cmd, void *dir, int flag)
     return NULL;
 }
 
+const char *eas_kcd_set_mutual(cmd_parms *cmd, void *dir, const char *arg)
+{
+    bool required = ap_cstr_casecmp(arg, "required") == 0;
+
+    (void)dir;
+    if (!required && ap_cstr_casecmp(arg, "optional") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither required nor optional", cmd->cmd->name,
+                            arg);
+    }
+    eas_kcd_dir_of(cmd->context)->mutual = required;
+    return NULL;
+}
+
+const char *eas_kcd_set_reuse(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_kcd_dir_of(cmd->context)->reuse = flag;
+    return NULL;
+}
+
+const char *eas_kcd_set_bind(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_kcd_dir_of(cmd->context)->bind = flag;
+    return NULL;
+}
+
+/* A whole number from low to high, or false. */
+static bool parse_number(const char *arg, apr_int64_t low, apr_int64_t high, apr_int64_t *out)
+{
+    char *end;
+
+    *out = apr_strtoi64(arg, &end, 10);
+    return *arg != '\0' && *end == '\0' && *out >= low && *out <= high;
+}
+
+const char *eas_kcd_set_retry_body(cmd_parms *cmd, void *dir, const char *arg)
+{
+    apr_int64_t bytes;
+
+    (void)dir;
+    if (!parse_number(arg, 0, RETRY_BODY_MAX, &bytes)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is no number of bytes from 0 to %d",
+                            cmd->cmd->name, arg, RETRY_BODY_MAX);
+    }
+    eas_kcd_dir_of(cmd->context)->retry_body = (apr_off_t)bytes;
+    return NULL;
+}
+
+const char *eas_kcd_set_pools(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t n;
+
+    (void)dir;
+    if (error == NULL && !parse_number(arg, 1, POOLS_MAX, &n)) {
+        error = apr_psprintf(cmd->pool, "%s: '%s' is no number from 1 to %d", cmd->cmd->name, arg,
+                             POOLS_MAX);
+    }
+    if (error == NULL) {
+        eas_kcd_server_of(cmd->server)->pools = (int)n;
+    }
+    return error;
+}
+
 static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *section,
                                  struct eas_err *err)
 {
     const struct eas_kcd_dir *conf = eas_kcd_dir_of(section);
-    const char *target;
+    const char *target, *unfit;
 
     if (!eas_kcd_delegates(conf)) {
         return EAS_OK;
@@ -113,11 +218,13 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
                         "EasKcdDelegateUser needs EasKcdProtocolTransition On");
     }
     target = eas_proxy_mapping_of(section);
-    if (target != NULL && !eas_proxy_can_delegate_to(target)) {
+    unfit = target != NULL ? eas_proxy_unfit(s, target) : NULL;
+    if (unfit != NULL) {
         return eas_fail(err, EAS_MISCONFIGURED, 3013,
                         "EasKcdDelegate cannot send Kerberos tokens to %s; use an http or https "
-                        "backend",
-                        target);
+                        "backend (over HTTP/2, one connection would carry many users, and Windows "
+                        "refuses to authenticate there)",
+                        unfit);
     }
     return EAS_OK;
 }
@@ -173,11 +280,19 @@ static struct eas_kcd_account *shared_account(server_rec *main_server, const ser
     return NULL;
 }
 
+void eas_kcd_start(apr_pool_t *pconf)
+{
+    eas_pools_start(pconf);
+}
+
 void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
     struct eas_kcd *kcd = eas_kcd_create(pchild, TICKET_BYTES);
+    int pools = eas_kcd_server_of(main_server)->pools;
     server_rec *s;
 
+    eas_backend_child_init();
+    eas_pools_child_init(pchild, main_server, pools > 0 ? pools : DEFAULT_POOLS);
     for (s = main_server; s != NULL; s = s->next) {
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;
         struct eas_kcd_server *conf = eas_kcd_server_of(s);

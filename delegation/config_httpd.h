@@ -14,13 +14,18 @@
 struct eas_kcd_dir {
     int delegate;
     int transition;
+    int mutual; /* required */
+    int reuse;
+    int bind;
+    apr_off_t retry_body;
     const char *spn;
     const ap_expr_info_t *delegate_user;
 };
 
-/* Of a server; made by eas_kcd_child_init(), NULL without a keytab. */
+/* Of a server. */
 struct eas_kcd_server {
-    struct eas_kcd_account *account;
+    int pools;                       /* of the main server; 0: not set */
+    struct eas_kcd_account *account; /* made by eas_kcd_child_init(); NULL without a keytab */
 };
 
 struct eas_kcd_dir *eas_kcd_dir_create(apr_pool_t *pool);
@@ -35,6 +40,10 @@ struct eas_kcd_server *eas_kcd_server_of(const server_rec *s);
 bool eas_kcd_delegates(const struct eas_kcd_dir *conf);
 bool eas_kcd_transitions(const struct eas_kcd_dir *conf);
 const char *eas_kcd_spn(const struct eas_kcd_dir *conf);
+bool eas_kcd_requires_mutual(const struct eas_kcd_dir *conf);
+bool eas_kcd_reuses(const struct eas_kcd_dir *conf);
+bool eas_kcd_binds(const struct eas_kcd_dir *conf);
+apr_off_t eas_kcd_retry_body(const struct eas_kcd_dir *conf);
 
 /*
  * What can be judged before the start: mod_proxy is there, delegating servers have a keytab, and
@@ -43,7 +52,10 @@ const char *eas_kcd_spn(const struct eas_kcd_dir *conf);
  */
 int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server);
 
-/* Per child: ticket cache, mint, and an account for each keytab. */
+/* In post_config. */
+void eas_kcd_start(apr_pool_t *pconf);
+
+/* Per child: ticket cache, mint, an account for each keytab, and pools of connections. */
 void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server);
 
 /*
@@ -58,5 +70,10 @@ const char *eas_kcd_set_delegate(cmd_parms *cmd, void *dir, int flag);
 const char *eas_kcd_set_spn(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_kcd_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_kcd_set_transition(cmd_parms *cmd, void *dir, int flag);
+const char *eas_kcd_set_mutual(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_kcd_set_reuse(cmd_parms *cmd, void *dir, int flag);
+const char *eas_kcd_set_bind(cmd_parms *cmd, void *dir, int flag);
+const char *eas_kcd_set_retry_body(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_kcd_set_pools(cmd_parms *cmd, void *dir, const char *arg);
 
 #endif

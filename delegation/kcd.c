@@ -169,10 +169,8 @@ static enum eas_rc find(struct eas_kcd_account *account, const char *key, apr_si
         *ticket = eas_ticket_ref(kept->ticket);
     }
     else if (now >= kept->replaced_at && now - kept->replaced_at < REPLACED_STAYS) {
-        rc = eas_fail(err, EAS_UNAVAILABLE, 2110,
-                      "the backend does not accept the ticket for %s, which has just been renewed; "
-                      "is the name registered to the account that runs the backend, and only there "
-                      "(setspn -X)?",
+        rc = eas_fail(err, EAS_BACKEND, 2110,
+                      "the backend does not accept the ticket for %s, which has just been renewed",
                       wish->spn);
     }
     kept_release(kept);
@@ -246,8 +244,15 @@ enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *p
 }
 
 enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
-                          const struct eas_kcd_grant *grant, const char **value_out,
+                          const struct eas_ticket *ticket, const struct eas_binding *binding,
+                          const char **value_out, struct eas_handshake **handshake_out,
                           struct eas_err *err)
 {
-    return eas_mint_token(account->kcd->mint, pool, grant->ticket, value_out, err);
+    return eas_mint_token(account->kcd->mint, pool, ticket, binding, value_out, handshake_out, err);
+}
+
+enum eas_rc eas_kcd_verify(struct eas_kcd_account *account, apr_pool_t *pool,
+                           struct eas_handshake *handshake, const char *value, struct eas_err *err)
+{
+    return eas_mint_verify(account->kcd->mint, pool, handshake, value, err);
 }

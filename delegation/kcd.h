@@ -7,6 +7,7 @@
 #include "auth/base.h"
 #include "auth/identity.h"
 #include "auth/keytab.h"
+#include "delegation/mint.h"
 
 #include <apr_time.h>
 
@@ -50,7 +51,7 @@ struct eas_kcd_grant {
  *
  * A refused ticket is replaced: by the one in the cache where somebody has done so already, else by a
  * new one.  That has a bound, lest a backend that always answers 401 make a storm on the KDC of it: a
- * ticket that itself replaced a refused one stays for a minute, EAS_UNAVAILABLE.
+ * ticket that itself replaced a refused one stays for a minute, EAS_BACKEND.
  */
 enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
@@ -64,9 +65,12 @@ enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *p
                                   const struct eas_login *login, apr_interval_time_t *waited,
                                   struct eas_err *err);
 
-/* The Authorization header of one request, from a granted ticket; local work only. */
+/* As eas_mint_token() and eas_mint_verify(); local work only. */
 enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
-                          const struct eas_kcd_grant *grant, const char **value_out,
+                          const struct eas_ticket *ticket, const struct eas_binding *binding,
+                          const char **value_out, struct eas_handshake **handshake_out,
                           struct eas_err *err);
+enum eas_rc eas_kcd_verify(struct eas_kcd_account *account, apr_pool_t *pool,
+                           struct eas_handshake *handshake, const char *value, struct eas_err *err);
 
 #endif

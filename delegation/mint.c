@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/mint.c - makes the token of one request from a ticket in hand */
+/* delegation/mint.c - makes the token of one request from a ticket in hand, and checks the answer */
 
 #include "delegation/mint.h"
 #include "delegation/spnego.h"
@@ -9,7 +9,9 @@
 #include <apr_tables.h>
 #include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
+#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 /* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
 #define GSS_CHECKSUM_TYPE 0x8003
@@ -20,9 +22,17 @@
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
      | GSS_C_INTEG_FLAG)
 
+/* A response token is an AP-REP of a few hundred octets; a header line cannot hold much more. */
+#define RESPONSE_TOKEN_MAX 8192
+
 struct eas_mint {
     apr_thread_mutex_t *mutex;
     apr_array_header_t *idle; /* krb5_contexts that no thread is using */
+};
+
+/* libkrb5's auth contexts do not depend on the krb5_context that made them. */
+struct eas_handshake {
+    krb5_auth_context auth;
 };
 
 static apr_status_t mint_cleanup(void *data)
@@ -72,30 +82,56 @@ static void put_le32(unsigned char *p, unsigned value)
     p[3] = (unsigned char)(value >> 24);
 }
 
+/*
+ * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2): address
+ * types and lengths of zero, then the application data after its length, all little-endian.
+ */
+static krb5_error_code hash_binding(krb5_context ctx, const struct eas_binding *binding,
+                                    unsigned char hash_out[GSS_BINDINGS_SIZE])
+{
+    unsigned char plain[20 + 128] = { 0 };
+    krb5_data in = { 0, (unsigned)(20 + binding->len), (char *)plain };
+    krb5_checksum sum;
+    krb5_error_code code;
+
+    if (binding->len > sizeof(plain) - 20) {
+        return E2BIG;
+    }
+    put_le32(plain + 16, (unsigned)binding->len);
+    memcpy(plain + 20, binding->bytes, binding->len);
+    /* By libkrb5, as its GSSAPI does it: OpenSSL may have no MD5 to give. */
+    code = krb5_c_make_checksum(ctx, CKSUMTYPE_RSA_MD5, NULL, 0, &in, &sum);
+    if (code == 0) {
+        memcpy(hash_out, sum.contents, GSS_BINDINGS_SIZE);
+        krb5_free_checksum_contents(ctx, &sum);
+    }
+    return code;
+}
+
 /* An AP-REQ with the authenticator that gss_init_sec_context() would make. */
 static krb5_error_code make_ap_req(krb5_context ctx, const struct eas_ticket *ticket,
+                                   const struct eas_binding *binding, krb5_auth_context *auth,
                                    krb5_data *ap_req)
 {
     unsigned char checksum[GSS_CHECKSUM_SIZE] = { 0 };
-    krb5_data in = { 0 };
-    krb5_auth_context auth = NULL;
-    krb5_error_code code = krb5_auth_con_init(ctx, &auth);
+    krb5_data in = { 0, sizeof(checksum), (char *)checksum };
+    krb5_error_code code = krb5_auth_con_init(ctx, auth);
 
     put_le32(checksum, GSS_BINDINGS_SIZE);
     put_le32(checksum + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
-    in.data = (char *)checksum;
-    in.length = sizeof(checksum);
-    if (code == 0) {
-        code = krb5_auth_con_setflags(ctx, auth, KRB5_AUTH_CONTEXT_DO_SEQUENCE);
+    if (code == 0 && binding != NULL) {
+        code = hash_binding(ctx, binding, checksum + 4);
     }
     if (code == 0) {
-        code = krb5_auth_con_set_req_cksumtype(ctx, auth, GSS_CHECKSUM_TYPE);
+        code = krb5_auth_con_setflags(ctx, *auth, KRB5_AUTH_CONTEXT_DO_SEQUENCE);
     }
     if (code == 0) {
-        code = krb5_mk_req_extended(ctx, &auth, AP_OPTS_MUTUAL_REQUIRED | AP_OPTS_USE_SUBKEY, &in,
+        code = krb5_auth_con_set_req_cksumtype(ctx, *auth, GSS_CHECKSUM_TYPE);
+    }
+    if (code == 0) {
+        code = krb5_mk_req_extended(ctx, auth, AP_OPTS_MUTUAL_REQUIRED | AP_OPTS_USE_SUBKEY, &in,
                                     eas_ticket_creds(ticket), ap_req);
     }
-    krb5_auth_con_free(ctx, auth);
     return code;
 }
 
@@ -108,9 +144,18 @@ static enum eas_rc fail(krb5_context ctx, krb5_error_code code, struct eas_err *
     return EAS_UNAVAILABLE;
 }
 
-enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct eas_ticket *ticket,
-                           const char **value_out, struct eas_err *err)
+static apr_status_t handshake_cleanup(void *data)
 {
+    /* Needs no context. */
+    krb5_auth_con_free(NULL, ((struct eas_handshake *)data)->auth);
+    return APR_SUCCESS;
+}
+
+enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct eas_ticket *ticket,
+                           const struct eas_binding *binding, const char **value_out,
+                           struct eas_handshake **handshake_out, struct eas_err *err)
+{
+    struct eas_handshake *handshake = apr_pcalloc(pool, sizeof(*handshake));
     krb5_context ctx;
     krb5_data ap_req = { 0 };
     krb5_error_code code = borrow_context(mint, &ctx);
@@ -118,7 +163,8 @@ enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct
     if (code != 0) {
         return fail(NULL, code, err);
     }
-    code = make_ap_req(ctx, ticket, &ap_req);
+    apr_pool_cleanup_register(pool, handshake, handshake_cleanup, apr_pool_cleanup_null);
+    code = make_ap_req(ctx, ticket, binding, &handshake->auth, &ap_req);
     if (code == 0) {
         apr_size_t len;
         const unsigned char *token = eas_spnego_init_token(pool, ap_req.data, ap_req.length, &len);
@@ -126,6 +172,7 @@ enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct
         *value_out = apr_pstrcat(
             pool, "Negotiate ",
             apr_pencode_base64_binary(pool, token, (apr_ssize_t)len, APR_ENCODE_NONE, NULL), NULL);
+        *handshake_out = handshake;
     }
     else {
         fail(ctx, code, err);
@@ -133,4 +180,49 @@ enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct
     krb5_free_data_contents(ctx, &ap_req);
     return_context(mint, ctx);
     return code == 0 ? EAS_OK : EAS_UNAVAILABLE;
+}
+
+/* The AP-REP in the value, or false. */
+static bool find_ap_rep(apr_pool_t *pool, const char *value, krb5_data *ap_rep)
+{
+    const unsigned char *token, *place;
+    apr_size_t len, place_len;
+
+    if (strncasecmp(value, "Negotiate ", 10) != 0 || strlen(value) > RESPONSE_TOKEN_MAX) {
+        return false;
+    }
+    value += 10 + strspn(value + 10, " ");
+    token = apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &len);
+    if (token == NULL || !eas_spnego_find_ap_rep(token, len, &place, &place_len)) {
+        return false;
+    }
+    ap_rep->data = (char *)place;
+    ap_rep->length = (unsigned)place_len;
+    return true;
+}
+
+enum eas_rc eas_mint_verify(struct eas_mint *mint, apr_pool_t *pool,
+                            struct eas_handshake *handshake, const char *value, struct eas_err *err)
+{
+    krb5_ap_rep_enc_part *reply = NULL;
+    krb5_data ap_rep = { 0 };
+    krb5_context ctx;
+    krb5_error_code code = borrow_context(mint, &ctx);
+
+    if (code != 0) {
+        return fail(NULL, code, err);
+    }
+    code = find_ap_rep(pool, value, &ap_rep) ? krb5_rd_rep(ctx, handshake->auth, &ap_rep, &reply)
+                                             : KRB5KRB_AP_ERR_MSG_TYPE;
+    if (code != 0) {
+        const char *words = krb5_get_error_message(ctx, code);
+
+        eas_fail(err, EAS_BACKEND, 2053,
+                 "mutual authentication failed: the backend's reply is not to our token: %s",
+                 words);
+        krb5_free_error_message(ctx, words);
+    }
+    krb5_free_ap_rep_enc_part(ctx, reply);
+    return_context(mint, ctx);
+    return code == 0 ? EAS_OK : EAS_BACKEND;
 }

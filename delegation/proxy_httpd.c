@@ -11,6 +11,8 @@ static struct {
     module *proxy;
     module *proxy_http;
     __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
+    __typeof__(ap_proxy_define_worker) *define_worker;
+    __typeof__(ap_proxy_initialize_worker) *initialize_worker;
 } found;
 
 /* A symbol of mod_proxy, which may also be linked into httpd itself. */
@@ -39,6 +41,8 @@ void eas_proxy_find(apr_pool_t *pconf,
         return;
     }
     found.run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
+    found.define_worker = find_symbol(pconf, "ap_proxy_define_worker");
+    found.initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
     hook = find_symbol(pconf, "proxy_hook_scheme_handler");
     if (hook != NULL) {
         hook(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
@@ -72,8 +76,67 @@ const apr_array_header_t *eas_proxy_sections(const server_rec *s)
     return conf != NULL ? conf->sec_proxy : NULL;
 }
 
-bool eas_proxy_can_delegate_to(const char *url)
+static bool is_http(const char *url)
 {
-    return ap_cstr_casecmpn(url, "http://", 7) == 0 || ap_cstr_casecmpn(url, "https://", 8) == 0
-           || ap_cstr_casecmpn(url, "balancer://", 11) == 0;
+    return ap_cstr_casecmpn(url, "http://", 7) == 0 || ap_cstr_casecmpn(url, "https://", 8) == 0;
+}
+
+static const proxy_balancer *find_balancer(const server_rec *s, const char *url)
+{
+    const proxy_server_conf *conf = ap_get_module_config(s->module_config, found.proxy);
+    const proxy_balancer *balancer = (const proxy_balancer *)conf->balancers->elts;
+    int i;
+
+    for (i = 0; i < conf->balancers->nelts; i++, balancer++) {
+        apr_size_t len = strlen(balancer->s->name);
+
+        if (ap_cstr_casecmpn(url, balancer->s->name, len) == 0
+            && (url[len] == '\0' || url[len] == '/')) {
+            return balancer;
+        }
+    }
+    return NULL;
+}
+
+const char *eas_proxy_unfit(const server_rec *s, const char *url)
+{
+    const proxy_balancer *balancer;
+    int i;
+
+    if (ap_cstr_casecmpn(url, "balancer://", 11) != 0) {
+        return is_http(url) ? NULL : url;
+    }
+    balancer = find_balancer(s, url);
+    for (i = 0; balancer != NULL && i < balancer->workers->nelts; i++) {
+        const proxy_worker *member = APR_ARRAY_IDX(balancer->workers, i, proxy_worker *);
+
+        if (!is_http(member->s->name_ex)) {
+            return member->s->name_ex;
+        }
+    }
+    return NULL;
+}
+
+proxy_worker *eas_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s)
+{
+    proxy_worker *slot;
+
+    /* The URL is of no matter: it goes into what is replaced by the original's own. */
+    if (found.define_worker == NULL || found.initialize_worker == NULL
+        || found.define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
+        return NULL;
+    }
+    slot->s = worker->s;
+    slot->hash = worker->hash;
+    slot->balancer = worker->balancer;
+    slot->section_config = worker->section_config;
+    return found.initialize_worker(slot, s, pool) == APR_SUCCESS ? slot : NULL;
+}
+
+apr_interval_time_t eas_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
+                                      const server_rec *s)
+{
+    return worker->s->timeout_set ? worker->s->timeout
+           : conf->timeout_set    ? conf->timeout
+                                  : s->timeout;
 }

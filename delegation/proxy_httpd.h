@@ -28,13 +28,27 @@ bool eas_proxy_is_loaded(void);
 int eas_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                  char *url, const char *proxyhost, apr_port_t proxyport);
 
+/*
+ * Another connection pool for the same backend: a worker that mod_proxy allocates and initializes (so
+ * that its size is mod_proxy's, whatever headers we were built with) and that shares everything but
+ * the connections with the original: status, counters, parameters.  NULL if mod_proxy cannot.
+ */
+proxy_worker *eas_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s);
+
+/* How long mod_proxy waits for this worker's backend, in microseconds (as ap_proxy_connect_backend()). */
+apr_interval_time_t eas_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
+                                      const server_rec *s);
+
 /* Where a section's own ProxyPass leads, or NULL. */
 const char *eas_proxy_mapping_of(const ap_conf_vector_t *section);
 
 /* The server's <Proxy> sections, of ap_conf_vector_t *, or NULL. */
 const apr_array_header_t *eas_proxy_sections(const server_rec *s);
 
-/* Can a token be sent to this URL: http and https, or a balancer whose member is not chosen yet? */
-bool eas_proxy_can_delegate_to(const char *url);
+/*
+ * The URL, or for a balancer the first member, that no token can be sent to: all but http and https.
+ * NULL if there is none.
+ */
+const char *eas_proxy_unfit(const server_rec *s, const char *url);
 
 #endif

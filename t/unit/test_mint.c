@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_mint.c - the token of one request, seen by the one who must accept it */
+/* t/unit/test_mint.c - the token of one request, seen by the one who must accept it, and the answer */
 
 #include "t/unit/der.h"
+#include "t/unit/kdc_by_hand.h"
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
 
 #include "delegation/mint.h"
 
+#include <apr_encode.h>
+#include <apr_strings.h>
 #include <gssapi/gssapi_ext.h>
 #include <openssl/evp.h>
 #include <string.h>
@@ -16,137 +19,9 @@
 #define SERVICE "HTTP/cas1.eas.test@" REALM
 #define KEYTAB "MEMORY:test_mint"
 #define ENCTYPE ENCTYPE_AES256_CTS_HMAC_SHA1_96
-#define KVNO 5
-
-/* RFC 4120 section 7.5.1: what a ticket is encrypted for. */
-#define USAGE_TICKET 2
-
 #define FLAGS                                                                      \
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
      | GSS_C_INTEG_FLAG)
-
-/* --- a KDC's work, by hand --------------------------------------------------------------- */
-
-/* DER that is put together from the inside outwards. */
-struct blob {
-    unsigned char bytes[1024];
-    size_t len;
-};
-
-static struct blob bytes(const void *data, size_t len)
-{
-    struct blob blob;
-
-    assert_true(len <= sizeof(blob.bytes));
-    memcpy(blob.bytes, data, len);
-    blob.len = len;
-    return blob;
-}
-
-static void append(struct blob *to, struct blob more)
-{
-    assert_true(to->len + more.len <= sizeof(to->bytes));
-    memcpy(to->bytes + to->len, more.bytes, more.len);
-    to->len += more.len;
-}
-
-static struct blob tlv(unsigned char tag, struct blob contents)
-{
-    unsigned char head[4] = { tag, 0x82, (unsigned char)(contents.len >> 8),
-                              (unsigned char)contents.len };
-    struct blob blob = contents.len < 0x80    ? bytes((unsigned char[]){ tag, head[3] }, 2)
-                       : contents.len < 0x100 ? bytes((unsigned char[]){ tag, 0x81, head[3] }, 3)
-                                              : bytes(head, 4);
-
-    append(&blob, contents);
-    return blob;
-}
-
-/* A field of a SEQUENCE: [n] of an element. */
-static void field(struct blob *sequence, unsigned char n, struct blob element)
-{
-    append(sequence, tlv(0xa0 | n, element));
-}
-
-static struct blob integer(unsigned char value)
-{
-    return tlv(0x02, bytes(&value, 1));
-}
-
-static struct blob string(krb5_data data)
-{
-    return tlv(0x1b, bytes(data.data, data.length));
-}
-
-static struct blob kerberos_time(time_t when)
-{
-    char text[16];
-    struct tm tm;
-
-    assert_int_equal(strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", gmtime_r(&when, &tm)), 15);
-    return tlv(0x18, bytes(text, 15));
-}
-
-static struct blob principal_name(krb5_const_principal principal)
-{
-    struct blob names = { .len = 0 }, name = { .len = 0 };
-    int i;
-
-    for (i = 0; i < principal->length; i++) {
-        append(&names, string(principal->data[i]));
-    }
-    field(&name, 0, integer((unsigned char)principal->type));
-    field(&name, 1, tlv(0x30, names));
-    return tlv(0x30, name);
-}
-
-/* EncTicketPart, RFC 4120 section 5.3. */
-static struct blob enc_ticket_part(const krb5_creds *creds)
-{
-    struct blob part = { .len = 0 }, key = { .len = 0 }, transited = { .len = 0 };
-
-    field(&key, 0, integer((unsigned char)creds->keyblock.enctype));
-    field(&key, 1, tlv(0x04, bytes(creds->keyblock.contents, creds->keyblock.length)));
-    field(&transited, 0, integer(1));
-    field(&transited, 1, tlv(0x04, bytes("", 0)));
-    field(&part, 0, tlv(0x03, bytes("\0\0\0\0\0", 5)));
-    field(&part, 1, tlv(0x30, key));
-    field(&part, 2, string(creds->client->realm));
-    field(&part, 3, principal_name(creds->client));
-    field(&part, 4, tlv(0x30, transited));
-    field(&part, 5, kerberos_time(creds->times.authtime));
-    field(&part, 6, kerberos_time(creds->times.starttime));
-    field(&part, 7, kerberos_time(creds->times.endtime));
-    return tlv(0x63, tlv(0x30, part));
-}
-
-static struct blob encrypted(krb5_context ctx, const krb5_keyblock *key, struct blob plain)
-{
-    struct blob cipher, data = { .len = 0 };
-    krb5_data in = { 0, (unsigned)plain.len, (char *)plain.bytes };
-    krb5_enc_data out;
-
-    memset(&out, 0, sizeof(out));
-    out.ciphertext.data = (char *)cipher.bytes;
-    out.ciphertext.length = sizeof(cipher.bytes);
-    assert_int_equal(krb5_c_encrypt(ctx, key, USAGE_TICKET, NULL, &in, &out), 0);
-    cipher.len = out.ciphertext.length;
-    field(&data, 0, integer((unsigned char)key->enctype));
-    field(&data, 1, integer(KVNO));
-    field(&data, 2, tlv(0x04, cipher));
-    return tlv(0x30, data);
-}
-
-static struct blob ticket_der(krb5_context ctx, const krb5_keyblock *key, const krb5_creds *creds)
-{
-    struct blob ticket = { .len = 0 };
-
-    field(&ticket, 0, integer(5));
-    field(&ticket, 1, string(creds->server->realm));
-    field(&ticket, 2, principal_name(creds->server));
-    field(&ticket, 3, encrypted(ctx, key, enc_ticket_part(creds)));
-    return tlv(0x61, tlv(0x30, ticket));
-}
 
 /* --- fixture ----------------------------------------------------------------------------- */
 
@@ -218,15 +93,23 @@ static struct eas_ticket *make_ticket(struct fixture *f, int end)
     return eas_ticket_to_pool(eas_ticket_take(&creds), f->pool);
 }
 
-static const char *mint_value(struct fixture *f, const struct eas_ticket *ticket)
+static const char *mint(struct fixture *f, const struct eas_ticket *ticket,
+                        const struct eas_binding *binding, struct eas_handshake **handshake)
 {
     struct eas_err err = { EAS_OK, 0, "" };
     const char *value = NULL;
 
-    if (eas_mint_token(f->mint, f->pool, ticket, &value, &err) != EAS_OK) {
+    if (eas_mint_token(f->mint, f->pool, ticket, binding, &value, handshake, &err) != EAS_OK) {
         fail_msg("EAS%d %s", err.tag, err.text);
     }
     return value;
+}
+
+static const char *mint_value(struct fixture *f, const struct eas_ticket *ticket)
+{
+    struct eas_handshake *handshake;
+
+    return mint(f, ticket, NULL, &handshake);
 }
 
 /* The octets of a header's value, by another decoder than the one of the library that made it. */
@@ -361,28 +244,182 @@ static gss_cred_id_t acceptor(void)
     return cred;
 }
 
+/* The service's side of one token. */
+struct accepted {
+    OM_uint32 major;
+    OM_uint32 flags;
+    const char *reply; /* the value of WWW-Authenticate */
+    gss_name_t client;
+    gss_cred_id_t delegated;
+};
+
 /* As IIS does it: the whole token, in one step, with an answer that proves the service. */
+static struct accepted accept_token(struct fixture *f, const char *value, const char *channel)
+{
+    struct accepted a = { .client = GSS_C_NO_NAME, .delegated = GSS_C_NO_CREDENTIAL };
+    struct gss_channel_bindings_struct bindings = { 0 };
+    struct der_text token = token_of(f, value);
+    gss_buffer_desc in = { der_left(&token), (void *)token.at }, out = GSS_C_EMPTY_BUFFER;
+    gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+    gss_cred_id_t cred = acceptor();
+    OM_uint32 minor;
+
+    if (channel != NULL) {
+        bindings.application_data.value = (void *)channel;
+        bindings.application_data.length = strlen(channel);
+    }
+    a.major = gss_accept_sec_context(&minor, &context, cred, &in,
+                                     channel != NULL ? &bindings : GSS_C_NO_CHANNEL_BINDINGS,
+                                     &a.client, NULL, &out, &a.flags, NULL, &a.delegated);
+    if (a.major == GSS_S_COMPLETE) {
+        a.reply = apr_pstrcat(
+            f->pool, "Negotiate ",
+            apr_pencode_base64_binary(f->pool, out.value, (apr_ssize_t)out.length, 0, NULL), NULL);
+    }
+    gss_release_buffer(&minor, &out);
+    gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+    gss_release_cred(&minor, &cred);
+    return a;
+}
+
+static void forget_accepted(struct accepted *a)
+{
+    OM_uint32 minor;
+
+    gss_release_name(&minor, &a->client);
+}
+
 static void test_gssapi_accepts_the_token(void **state)
 {
     struct fixture *f = *state;
-    struct der_text token = token_of(f, mint_value(f, make_ticket(f, 3600)));
-    gss_buffer_desc in = { der_left(&token), (void *)token.at }, out = GSS_C_EMPTY_BUFFER;
-    gss_ctx_id_t context = GSS_C_NO_CONTEXT;
-    gss_cred_id_t cred = acceptor(), delegated = GSS_C_NO_CREDENTIAL;
-    gss_name_t client = GSS_C_NO_NAME;
-    OM_uint32 minor, flags = 0;
+    struct accepted a = accept_token(f, mint_value(f, make_ticket(f, 3600)), NULL);
 
-    assert_int_equal(gss_accept_sec_context(&minor, &context, cred, &in, GSS_C_NO_CHANNEL_BINDINGS,
-                                            &client, NULL, &out, &flags, NULL, &delegated),
-                     GSS_S_COMPLETE);
-    assert_name(client, CLIENT);
-    assert_int_equal(flags & (FLAGS | GSS_C_DELEG_FLAG | GSS_C_ANON_FLAG), FLAGS);
-    assert_ptr_equal(delegated, GSS_C_NO_CREDENTIAL);
-    assert_true(out.length > 0);
-    gss_release_buffer(&minor, &out);
-    gss_release_name(&minor, &client);
-    gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
-    gss_release_cred(&minor, &cred);
+    assert_int_equal(a.major, GSS_S_COMPLETE);
+    assert_name(a.client, CLIENT);
+    assert_int_equal(a.flags & (FLAGS | GSS_C_DELEG_FLAG | GSS_C_ANON_FLAG), FLAGS);
+    assert_ptr_equal(a.delegated, GSS_C_NO_CREDENTIAL);
+    forget_accepted(&a);
+}
+
+#define CHANNEL "tls-server-end-point:0123456789abcdef0123456789abcdef"
+
+static void test_channel_bindings(void **state)
+{
+    const struct eas_binding binding = { CHANNEL, strlen(CHANNEL) };
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct eas_handshake *handshake;
+    struct accepted right = accept_token(f, mint(f, ticket, &binding, &handshake), CHANNEL);
+    struct accepted wrong =
+        accept_token(f, mint(f, ticket, &binding, &handshake), "tls-server-end-point:x");
+    struct accepted without = accept_token(f, mint_value(f, ticket), CHANNEL);
+
+    assert_int_equal(right.major, GSS_S_COMPLETE);
+    assert_true(right.flags & GSS_C_CHANNEL_BOUND_FLAG);
+    assert_int_equal(wrong.major, GSS_S_BAD_BINDINGS);
+    assert_int_equal(without.major, GSS_S_COMPLETE);
+    assert_false(without.flags & GSS_C_CHANNEL_BOUND_FLAG);
+    forget_accepted(&right);
+    forget_accepted(&wrong);
+    forget_accepted(&without);
+}
+
+static void test_binding_that_is_too_long(void **state)
+{
+    static const char bytes[256];
+    const struct eas_binding binding = { bytes, sizeof(bytes) };
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    struct eas_err err = { EAS_OK, 0, "" };
+    const char *value;
+
+    assert_int_equal(
+        eas_mint_token(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &handshake, &err),
+        EAS_UNAVAILABLE);
+    assert_int_equal(err.tag, 2002);
+}
+
+/* --- the answer -------------------------------------------------------------------------- */
+
+static void assert_verified(struct fixture *f, struct eas_handshake *handshake, const char *reply,
+                            enum eas_rc expected)
+{
+    struct eas_err err = { EAS_OK, 0, "" };
+
+    assert_int_equal(eas_mint_verify(f->mint, f->pool, handshake, reply, &err), expected);
+    assert_int_equal(err.tag, expected == EAS_OK ? 0 : 2053);
+}
+
+static void test_reply_to_this_token_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct eas_handshake *one, *two;
+    struct accepted a = accept_token(f, mint(f, ticket, NULL, &one), NULL);
+    struct accepted b = accept_token(f, mint(f, ticket, NULL, &two), NULL);
+
+    assert_verified(f, one, a.reply, EAS_OK);
+    assert_verified(f, two, a.reply, EAS_BACKEND); /* replayed */
+    assert_verified(f, two, b.reply, EAS_OK);
+    forget_accepted(&a);
+    forget_accepted(&b);
+}
+
+static void test_reply_with_another_key(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_handshake *ours, *theirs;
+    struct accepted a;
+
+    mint(f, make_ticket(f, 3600), NULL, &ours);
+    a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &theirs), NULL);
+    assert_verified(f, ours, a.reply, EAS_BACKEND);
+    forget_accepted(&a);
+}
+
+/* The encrypted part is what proves the service; it is the last of the token. */
+#define ENCRYPTED 100
+
+static void test_reply_that_was_changed(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
+    struct der_text token = token_of(f, a.reply);
+    unsigned char *octets = apr_pmemdup(f->pool, token.at, der_left(&token));
+    size_t len = der_left(&token), i;
+
+    for (i = len - ENCRYPTED; i < len; i++) {
+        octets[i] ^= 1;
+        assert_verified(
+            f, handshake,
+            apr_pstrcat(f->pool, "Negotiate ",
+                        apr_pencode_base64_binary(f->pool, octets, (apr_ssize_t)len, 0, NULL),
+                        NULL),
+            EAS_BACKEND);
+        octets[i] ^= 1;
+    }
+    assert_verified(f, handshake, a.reply, EAS_OK);
+    forget_accepted(&a);
+}
+
+static void test_what_is_no_reply(void **state)
+{
+    static const char *const values[] = { "",
+                                          "Negotiate",
+                                          "Negotiate ",
+                                          "NTLM TlRM",
+                                          "Negotiate YII",
+                                          "Negotiate ====",
+                                          "Negotiate oQcwBaADCgEA" };
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    size_t i;
+
+    mint(f, make_ticket(f, 3600), NULL, &handshake);
+    for (i = 0; i < COUNT_OF(values); i++) {
+        assert_verified(f, handshake, values[i], EAS_BACKEND);
+    }
 }
 
 /* --- refusals and threads ---------------------------------------------------------------- */
@@ -390,9 +427,11 @@ static void test_gssapi_accepts_the_token(void **state)
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
     struct eas_err err = { EAS_OK, 0, "" };
+    struct eas_handshake *handshake;
     const char *value = NULL;
 
-    assert_int_equal(eas_mint_token(f->mint, f->pool, ticket, &value, &err), EAS_UNAVAILABLE);
+    assert_int_equal(eas_mint_token(f->mint, f->pool, ticket, NULL, &value, &handshake, &err),
+                     EAS_UNAVAILABLE);
     assert_int_equal(err.rc, EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
     assert_non_null(strstr(err.text, words));
@@ -440,12 +479,14 @@ struct minter {
 static void *APR_THREAD_FUNC mint_many(apr_thread_t *thread, void *data)
 {
     struct minter *minter = data;
+    struct eas_handshake *handshake;
     struct eas_err err;
     int i;
 
     (void)thread;
     for (i = 0; i < EACH; i++) {
-        eas_mint_token(minter->f->mint, minter->pool, minter->ticket, &minter->values[i], &err);
+        eas_mint_token(minter->f->mint, minter->pool, minter->ticket, NULL, &minter->values[i],
+                       &handshake, &err);
     }
     return NULL;
 }
@@ -493,6 +534,12 @@ int main(void)
         MINT_TEST(test_tokens_are_used_once),
         MINT_TEST(test_ticket_is_not_changed),
         MINT_TEST(test_gssapi_accepts_the_token),
+        MINT_TEST(test_channel_bindings),
+        MINT_TEST(test_binding_that_is_too_long),
+        MINT_TEST(test_reply_to_this_token_alone),
+        MINT_TEST(test_reply_with_another_key),
+        MINT_TEST(test_reply_that_was_changed),
+        MINT_TEST(test_what_is_no_reply),
         MINT_TEST(test_expired_ticket),
         MINT_TEST(test_no_ticket_in_the_credentials),
         MINT_TEST(test_mint_works_after_a_failure),

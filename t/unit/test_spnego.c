@@ -6,6 +6,7 @@
 
 #include "delegation/spnego.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Octets of the innermost token that are not the AP-REQ: Kerberos' OID and the TOK_ID. */
@@ -104,6 +105,105 @@ static void test_token_without_an_ap_req_is_still_der(void **state)
     der_done(&inner);
 }
 
+/* A NegTokenResp of a real acceptor's form; the AP-REP in it is `abc`. */
+static const unsigned char response[] = {
+    0xa1, 0x2a, 0x30, 0x28,                                     /* NegTokenResp */
+    0xa0, 0x03, 0x0a, 0x01, 0x00,                               /* accept-completed */
+    0xa1, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48,                   /* Kerberos */
+    0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0xa2, 0x14, 0x04, 0x12, /* responseToken */
+    0x60, 0x10, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12,
+    0x01, 0x02, 0x02, 0x02, 0x00, 'a',  'b',  'c', /* TOK_ID, AP-REP */
+};
+
+static void test_ap_rep_is_found(void **state)
+{
+    const unsigned char *ap_rep;
+    apr_size_t len;
+
+    (void)state;
+    assert_true(eas_spnego_find_ap_rep(response, sizeof(response), &ap_rep, &len));
+    assert_int_equal(len, 3);
+    assert_memory_equal(ap_rep, "abc", 3);
+}
+
+/* By the OID that Windows 2000 made of it, in both places. */
+static void test_windows_oid(void **state)
+{
+    unsigned char copy[sizeof(response)];
+    const unsigned char *ap_rep;
+    apr_size_t len;
+
+    (void)state;
+    memcpy(copy, response, sizeof(copy));
+    copy[16] = copy[33] = 0x82;
+    assert_true(eas_spnego_find_ap_rep(copy, sizeof(copy), &ap_rep, &len));
+}
+
+/* Each in a block of its own size, so that a read beyond it is seen by valgrind. */
+static void assert_refused(const unsigned char *bytes, apr_size_t len)
+{
+    unsigned char *copy = malloc(len > 0 ? len : 1);
+    const unsigned char *ap_rep;
+    apr_size_t ap_rep_len;
+
+    memcpy(copy, bytes, len);
+    assert_false(eas_spnego_find_ap_rep(copy, len, &ap_rep, &ap_rep_len));
+    free(copy);
+}
+
+static void test_cut_short(void **state)
+{
+    apr_size_t len;
+
+    (void)state;
+    for (len = 0; len < sizeof(response); len++) {
+        assert_refused(response, len);
+    }
+}
+
+static void test_more_than_it_says(void **state)
+{
+    unsigned char copy[sizeof(response) + 1] = { 0 };
+
+    (void)state;
+    memcpy(copy, response, sizeof(response));
+    assert_refused(copy, sizeof(copy));
+}
+
+/* Every octet changed to every other: what stays a NegTokenResp still lies within it. */
+static void test_changed_octets(void **state)
+{
+    unsigned char copy[sizeof(response)];
+    const unsigned char *ap_rep;
+    apr_size_t i, len;
+    unsigned value;
+
+    (void)state;
+    for (i = 0; i < sizeof(response); i++) {
+        memcpy(copy, response, sizeof(copy));
+        for (value = 0; value < 256; value++) {
+            copy[i] = (unsigned char)value;
+            if (eas_spnego_find_ap_rep(copy, sizeof(copy), &ap_rep, &len)) {
+                assert_true(ap_rep >= copy && ap_rep + len <= copy + sizeof(copy));
+                /* As it was, the AP-REP itself, or one of the OIDs as Windows has it. */
+                assert_true(value == response[i] || i >= sizeof(response) - 3
+                            || (value == 0x82 && (i == 16 || i == 33)));
+            }
+        }
+    }
+}
+
+static void test_rejected_and_incomplete_states(void **state)
+{
+    unsigned char copy[sizeof(response)];
+
+    (void)state;
+    memcpy(copy, response, sizeof(copy));
+    for (copy[8] = 1; copy[8] < 4; copy[8]++) {
+        assert_refused(copy, sizeof(copy));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +211,12 @@ int main(void)
         POOL_TEST(test_lengths_around_each_boundary),
         POOL_TEST(test_form_of_lengths),
         POOL_TEST(test_token_without_an_ap_req_is_still_der),
+        POOL_TEST(test_ap_rep_is_found),
+        POOL_TEST(test_windows_oid),
+        POOL_TEST(test_cut_short),
+        POOL_TEST(test_more_than_it_says),
+        POOL_TEST(test_changed_octets),
+        POOL_TEST(test_rejected_and_incomplete_states),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
