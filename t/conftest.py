@@ -16,13 +16,15 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from lab.ad import ROGUE, Domain
+from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
 from lab.fake_backend import FakeBackend, Script
 from lab.gateway import Gateway, module_under_test
+from lab.kerberos import Acceptor
 from lab.names import GATEWAY, ensure_names
 from lab.relay import Relay
-from lab.tls import Authority
+from lab.simulated import Keeper
+from lab.tls import Authority, Certificate
 
 BY_HAND = pytest.StashKey[list[str]]()
 FAILED = pytest.StashKey[bool]()
@@ -128,6 +130,13 @@ def backends(lab_dir: Path, domain: Domain, authority: Authority,
         backend.stop()
 
 
+@pytest.fixture(scope="session")
+def keeper(domain: Domain, lab_dir: Path) -> Keeper:
+    """Who holds the keys of all the backends."""
+    keytab = domain.export_keytab(lab_dir / "keeper.keytab", [CAS1, CAS2, CAS3])
+    return Keeper(Acceptor(keytab))
+
+
 # --- one per test ----------------------------------------------------------------------------
 
 @pytest.fixture
@@ -139,14 +148,20 @@ def relay(lab_dir: Path, domain: Domain) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def fake_backends(authority: Authority) -> Iterator[Callable[..., FakeBackend]]:
-    """fake_backends(script, "cas1", tls=False): a backend that does what the script says."""
+def fake_backends(authority: Authority, keeper: Keeper) -> Iterator[Callable[..., FakeBackend]]:
+    """fake_backends(script, "cas1", tls=False): a backend that does what the script says.
+
+    It proves itself to whoever sends a token, unless proves=False, or the answer is not in one
+    piece; all else goes to FakeBackend."""
     made: list[FakeBackend] = []
     ensure_names()
 
-    def start(script: Script, short: str = "cas1", tls: bool = False) -> FakeBackend:
+    def start(script: Script, short: str = "cas1", tls: bool | Certificate = False,
+              proves: bool = True, **options: Any) -> FakeBackend:
         name = f"{short}.corp.example.test"
-        backend = FakeBackend(script, name, authority.certificate(name) if tls else None)
+        certificate = authority.certificate(name) if tls is True else tls or None
+        backend = FakeBackend(script, name, certificate, keeper.proof if proves else None,
+                              **options)
         made.append(backend.start())
         return backend
 

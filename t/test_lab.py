@@ -209,7 +209,7 @@ def test_fake_backend(domain: Domain, tmp_path: Path, authority: Authority,
         return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)],
                         accepted.user.encode())
 
-    backend = fake_backends(accept, "cas1", tls=tls)
+    backend = fake_backends(accept, "cas1", tls=tls, proves=False)
     context = initiate(login("carol", PASSWORDS["carol"]), CAS1)
     with Client(backend.port, tls, authority.ca_file, host=backend.host) as client:
         answer = client.get("/", headers=[("Authorization", authorization(context)),

@@ -14,5 +14,7 @@
     gateway  the httpd that carries the module under test
     backend  an acceptor that nobody here wrote: httpd with mod_auth_gssapi
     fake_backend  an acceptor that misbehaves as told
+    simulated     scripts for it, with real Kerberos behind them
+    between       somebody between gateway and backend who ends TLS
     client   a small HTTP client that hides nothing
 """

@@ -4,8 +4,8 @@
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
-from typing import BinaryIO, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Callable, Iterable, Iterator
 
 from .tls import Certificate
 
@@ -18,6 +18,11 @@ class Request:
     line: str
     headers: list[tuple[str, str]]
     body: bytes
+    binding: bytes | None = None    # of the TLS connection it came on (tls-server-end-point)
+
+    @property
+    def path(self) -> str:
+        return self.line.split(" ")[1]
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -27,8 +32,12 @@ class Request:
         return next(iter(self.all("Authorization")), None)
 
 
-# Returns the raw bytes of the answer; None hangs up without one.
-Script = Callable[[Request], bytes | None]
+# Returns the raw bytes of the answer, at once or in pieces; None hangs up.
+Answer = bytes | None | Iterator[bytes | None]
+Script = Callable[[Request], Answer]
+
+# Gives the WWW-Authenticate value that proves the backend to who sent a request, if it can be had.
+Prover = Callable[[Request], str | None]
 
 
 def response(status: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> bytes:
@@ -43,16 +52,36 @@ def always_401(_: Request) -> bytes:
     return response("401 Unauthorized", [("WWW-Authenticate", "Negotiate")])
 
 
-class FakeBackend:
-    """A threaded HTTP/1.1 server with keep-alive. `requests` is what it got, in order."""
+def proved(answer: bytes, proof: str) -> bytes:
+    """The answer with its sender's proof, as a decent backend gives with everything but a 401."""
+    status, end, rest = answer.partition(b"\r\n")
+    if not status.startswith(b"HTTP/1.1 ") or status[9:10] == b"1" or status[9:12] == b"401":
+        return answer
+    return status + end + f"WWW-Authenticate: {proof}\r\n".encode("latin-1") + rest
 
-    def __init__(self, script: Script, host: str, tls: Certificate | None = None) -> None:
+
+class FakeBackend:
+    """A threaded HTTP/1.1 server with keep-alive. `requests` is what it got, in order.
+
+    With *prover*, what the script answers in one piece gets the proof that it lacks. What no
+    server should do: `greeting` is sent to whoever connects, and `early` is a script whose answer
+    is sent before the request's body is read. After stop() it can resume().
+    """
+
+    def __init__(self, script: Script, host: str, tls: Certificate | None = None,
+                 prover: Prover | None = None, early: Script | None = None,
+                 greeting: bytes = b"", port: int = 0, keep: bool = True) -> None:
         self.script = script
         self.host = host
+        self.early = early
+        self.greeting = greeting
         self.requests: list[Request] = []
         self.connections = 0
+        self._keep = keep
+        self._prover = prover
+        self._binding = tls.channel_binding() if tls else None
         self._tls = tls.server_context() if tls else None
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -75,6 +104,12 @@ class FakeBackend:
         self._thread.join(5)
         self._listener.close()
 
+    def resume(self) -> None:
+        """Listen again after stop(), on the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
     def _accept(self) -> None:
         while True:
             try:
@@ -88,26 +123,47 @@ class FakeBackend:
 
     def _serve(self, accepted: socket.socket, number: int) -> None:
         connection = accepted
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if self._tls:
                 connection = self._tls.wrap_socket(accepted, server_side=True)
                 self._open.add(connection)
+            connection.sendall(self.greeting)
             with connection.makefile("rb") as stream:
-                while request := _read_request(stream, number):
-                    self.requests.append(request)
-                    answer = self.script(request)
-                    if answer is None:
+                while head := _read_head(stream, number, self._binding):
+                    if not self._exchange(connection, stream, head):
                         return
-                    connection.sendall(answer)
-        except (OSError, ssl.SSLError):
+        except (OSError, ssl.SSLError, ValueError):
             pass        # the gateway hung up: its good right
         finally:
             self._open -= {accepted, connection}
             connection.close()
 
+    def _exchange(self, connection: socket.socket, stream: BinaryIO, head: Request) -> bool:
+        """Read the rest of a request and answer it; False where that ends the connection."""
+        if self.early and not _send(connection, self.early(head)):
+            return False
+        if head.all("Expect"):
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request = replace(head, body=_read_body(stream, head))
+        if self._keep:
+            self.requests.append(request)
+        answer = self.script(request)
+        if isinstance(answer, bytes) and self._prover and (proof := self._prover(request)):
+            answer = proved(answer, proof)
+        return _send(connection, answer)
 
-def _read_request(stream: BinaryIO, connection: int) -> Request | None:
-    """The next request, or None at the end of the connection."""
+
+def _send(connection: socket.socket, answer: Answer) -> bool:
+    for piece in [answer] if answer is None or isinstance(answer, bytes) else answer:
+        if piece is None:
+            return False
+        connection.sendall(piece)
+    return True
+
+
+def _read_head(stream: BinaryIO, connection: int, binding: bytes | None) -> Request | None:
+    """The next request without its body, or None at the end of the connection."""
     line = stream.readline()
     if not line.strip():
         return None
@@ -115,12 +171,13 @@ def _read_request(stream: BinaryIO, connection: int) -> Request | None:
     while field := stream.readline().strip():
         name, _, value = field.decode("latin-1").partition(":")
         headers.append((name, value.strip()))
-    known = {name.lower(): value for name, value in headers}
-    if known.get("transfer-encoding", "").lower() == "chunked":
-        body = _read_chunks(stream)
-    else:
-        body = stream.read(int(known.get("content-length", 0)))
-    return Request(connection, line.decode("latin-1").strip(), headers, body)
+    return Request(connection, line.decode("latin-1").strip(), headers, b"", binding)
+
+
+def _read_body(stream: BinaryIO, head: Request) -> bytes:
+    if "chunked" in head.all("Transfer-Encoding"):
+        return _read_chunks(stream)
+    return stream.read(int(next(iter(head.all("Content-Length")), "0")))
 
 
 def _read_chunks(stream: BinaryIO) -> bytes:

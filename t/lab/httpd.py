@@ -66,7 +66,7 @@ class Httpd:
     """Writes its configuration when made, and can be started more than once.
 
     *modules* are loaded in that order, the MPM first; *own_modules* says where those are that
-    are not Debian's. With *clock* the server runs under libfaketime, and set_clock() moves its
+    are not Debian's; *defines* are names for -D. With *clock* the server runs under libfaketime, and set_clock() moves its
     time while it runs.
     """
 
@@ -74,7 +74,7 @@ class Httpd:
                  own_modules: Mapping[str, Path] | None = None, mpm: str = "event",
                  processes: int = 2, threads: int = 25, tls: Certificate | None = None,
                  env: Mapping[str, str] | None = None, clock: bool = False,
-                 log_level: str = "notice",
+                 log_level: str = "notice", defines: Iterable[str] = (),
                  access_fields: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.port = free_port()
@@ -95,8 +95,9 @@ class Httpd:
         # Whatever libraries want to leave behind (replay caches, for one) stays inside.
         self._env = {"TMPDIR": str(root / "tmp"), "MALLOC_PERTURB_": "165", "LC_ALL": "C.UTF-8",
                      **(_faketime(self._clock_file) if clock else {}), **(env or {})}
-        self.daemon = Daemon(root.name, [BINARY, "-f", str(self._conf_file), "-DFOREGROUND"],
-                             root / "output.log", self._env)
+        self._command = [BINARY, "-f", str(self._conf_file), *(f"-D{name}" for name in defines)]
+        self.daemon = Daemon(root.name, [*self._command, "-DFOREGROUND"], root / "output.log",
+                             self._env)
 
     # --- its life --------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ class Httpd:
 
     def check_config(self) -> tuple[int, str]:
         """httpd -t: its exit status and everything it said."""
-        done = subprocess.run([BINARY, "-f", self._conf_file, "-t"], text=True, timeout=60,
+        done = subprocess.run([*self._command, "-t"], text=True, timeout=60,
                               env=os.environ | self._env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         return done.returncode, done.stdout

@@ -92,10 +92,15 @@ class Accepted:
 
 
 class Acceptor:
-    """Accepts SPNEGO tokens with a keytab, as a well-behaved backend does."""
+    """Accepts SPNEGO tokens with a keytab, as a well-behaved backend does.
 
-    def __init__(self, keytab: Path) -> None:
-        self._credentials = gssapi.Credentials(usage="accept", store={"keytab": str(keytab)})
+    A replay cache is kept only where one is named ("file2:" and a path): tests look at tokens
+    again that a backend has accepted before.
+    """
+
+    def __init__(self, keytab: Path, replay_cache: str = "none:") -> None:
+        self._credentials = gssapi.Credentials(
+            usage="accept", store={"keytab": str(keytab), "rcache": replay_cache})
 
     def accept(self, authorization: str, channel_binding: bytes | None = None) -> Accepted:
         """Accept an Authorization header's value; raises GSSError where the token is no good."""

@@ -14,11 +14,12 @@ class Certificate:
 
     cert: Path
     key: Path
+    digest: str = "sha256"      # of its signature
 
     def channel_binding(self) -> bytes:
         """tls-server-end-point (RFC 5929) as GSSAPI's application data."""
         der = ssl.PEM_cert_to_DER_cert(self.cert.read_text())
-        return b"tls-server-end-point:" + hashlib.sha256(der).digest()
+        return b"tls-server-end-point:" + hashlib.new(self.digest, der).digest()
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -35,19 +36,22 @@ class Authority:
         self._ca = self._create("ca", "/CN=lab CA", "-addext", "basicConstraints=critical,CA:TRUE",
                                 "-addext", "keyUsage=critical,keyCertSign")
         self.ca_file = self._ca.cert
-        self._issued: dict[str, Certificate] = {}
+        self._issued: dict[tuple[str, str, int], Certificate] = {}
 
-    def certificate(self, name: str) -> Certificate:
-        """The certificate for *name*, which also names localhost and 127.0.0.1."""
-        if name not in self._issued:
-            self._issued[name] = self._create(
-                name, f"/CN={name}", "-CA", str(self._ca.cert), "-CAkey", str(self._ca.key),
+    def certificate(self, name: str, digest: str = "sha256", number: int = 1) -> Certificate:
+        """The certificate for *name*, which also names localhost and 127.0.0.1; another *number*
+        is another certificate for the same name."""
+        wanted = (name, digest, number)
+        if wanted not in self._issued:
+            self._issued[wanted] = self._create(
+                f"{name}-{digest}-{number}", f"/CN={name}", f"-{digest}",
+                "-CA", str(self._ca.cert), "-CAkey", str(self._ca.key),
                 "-addext", "basicConstraints=critical,CA:FALSE",
-                "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1")
-        return self._issued[name]
+                "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1", digest=digest)
+        return self._issued[wanted]
 
-    def _create(self, name: str, subject: str, *more: str) -> Certificate:
-        made = Certificate(self.path / f"{name}.pem", self.path / f"{name}.key")
+    def _create(self, name: str, subject: str, *more: str, digest: str = "sha256") -> Certificate:
+        made = Certificate(self.path / f"{name}.pem", self.path / f"{name}.key", digest)
         # Not the machine's openssl.cnf: its default extensions would come on top of ours.
         subprocess.run(
             ["openssl", "req", "-x509", "-config", "/dev/null", "-newkey", "ec", "-pkeyopt",
