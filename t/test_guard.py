@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backend connection belongs to one user, for one service, or to nobody; and is kept for that."""
+
+import http.client
+import socket
+import ssl
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.ad import CAS1, CAS2, PASSWORDS, REALM
+from lab.backend import GssBackend
+from lab.client import basic
+from lab.errorlog import Entry
+from lab.exchange import ask, location, open_location, trusting
+from lab.fake_backend import response
+from lab.simulated import FirstUser, PerRequest, echo
+from lab.wait import connections, until
+
+USERS = [f"user{n:02}" for n in range(1, 21)]
+THREE = ("alice", "bob", "carol")
+MPMS = ("event", "worker", "prefork")
+
+
+@pytest.fixture
+def per_request(keeper):
+    return PerRequest(keeper.acceptor)
+
+
+@pytest.fixture
+def first_user(keeper):
+    return FirstUser(keeper.acceptor)
+
+
+def owners(backend, keeper):
+    """Who sent requests on each of the backend's connections; None for those without a token."""
+    found = defaultdict(set)
+    for request in backend.requests:
+        token = request.authorization
+        found[request.connection].add(token and keeper.acceptor.accept(token).user)
+    return found
+
+
+# --- reuse -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_one_user_keeps_one_connection(gateway, fake_backends, authority, per_request, tls):
+    backend = fake_backends(per_request, tls=tls, proves=False)
+    gw = gateway(trusting(authority) + location(backend.url), processes=1)
+    with gw.client() as client:
+        for _ in range(50):
+            assert ask(client, "/eas", "alice").status == 200
+    assert backend.connections == 1
+    assert per_request.seen == {"accepted": 50}
+    assert len({request.authorization for request in backend.requests}) == 50
+
+
+@pytest.mark.parametrize("parameters", ["", "enablereuse=on keepalive=On", "max=1 smax=1 ttl=300"])
+def test_reuse_off(gateway, fake_backends, first_user, parameters):
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway(location(backend.url, "EasKcdBackendReuse Off", parameters=parameters)
+                 + open_location(backend.url), processes=1)
+    with gw.client() as client:
+        for path, user in [("/eas", "alice")] * 5 + [("/open", None)] * 5:
+            assert ask(client, path, user).status == 200
+    # Those without a token still share.
+    assert [request.connection for request in backend.requests] == [1, 2, 3, 4, 5] + [6] * 5
+    until(lambda: connections(backend.port) <= 1, 10, "the delegated ones to be closed")
+
+
+@pytest.mark.parametrize("pools", [1, 2, 64])
+@pytest.mark.parametrize("reuse", ["On", "Off"])
+def test_everybody_has_connections_of_their_own(gateway, fake_backends, keeper, first_user, pools,
+                                                reuse):
+    """The backend serves whatever comes on a connection as that connection's first user."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway(f"EasKcdBackendPools {pools}\nEasKcdBackendReuse {reuse}\n"
+                 + location(backend.url, require="Require all granted")
+                 + open_location(backend.url), processes=1)
+    with gw.client() as client:
+        for _ in range(10):
+            for user in THREE:
+                assert ask(client, "/eas", user).status == 200
+                assert ask(client, "/open").status == 200
+                assert ask(client, "/eas").status == 200
+    found = owners(backend, keeper)
+    assert {len(users) for users in found.values()} == {1}
+    assert {user for users in found.values() for user in users} == {
+        None, *(f"{user}@{REALM}" for user in THREE)}
+    if reuse == "On":
+        assert len([users for users in found.values() if users == {None}]) == 1
+    if reuse == "On" and pools == 64:
+        assert len(found) < len(backend.requests) // 2
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("mpm", MPMS)
+def test_bound_backend_serves_nobody_as_another(gateway, backends, authority, mpm, tls):
+    """mod_auth_gssapi, told to authenticate connections."""
+    bound = backends("cas1", tls=tls, connection_bound=True)
+    gw = gateway(trusting(authority) + location(bound.url) + open_location(bound.url), mpm=mpm,
+                 processes=1)
+    with gw.client() as client:
+        for _ in range(10):
+            for user in THREE:
+                assert ask(client, "/eas", user).status == 200
+                assert ask(client, "/open").status == 401
+
+
+def test_one_user_and_two_services(gateway, fake_backends, keeper, per_request):
+    """The same backend, and the same user, under two service principal names (A08)."""
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url, f"EasKcdSPN {CAS1}", path="/one")
+                 + location(backend.url, f"EasKcdSPN {CAS2}", path="/two"), processes=1)
+    with gw.client() as client:
+        for _ in range(10):
+            for path in ("/one", "/two"):
+                assert ask(client, path, "alice").status == 200
+    services = defaultdict(set)
+    for request in backend.requests:
+        context = keeper.acceptor.accept(request.authorization).context
+        services[request.connection].add(str(context.target_name))
+    assert {len(spns) for spns in services.values()} == {1}
+    assert len({spn for spns in services.values() for spn in spns}) == 2
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+def test_many_users_many_threads(gateway, fake_backends, keeper, first_user, mpm):
+    """Fewer pools than users, so that they meet in them."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway("EasKcdRequireTLS Off\nEasKcdBackendPools 4\nEasKcdKdcTimeout 60s\n"
+                 + location(backend.url) + open_location(backend.url), tls=False, mpm=mpm,
+                 processes=8 if mpm == "prefork" else 2)
+
+    def work(number):
+        with gw.client(timeout=60) as client:
+            return [ask(client, *asked).status for user in USERS[number:] + USERS[:number]
+                    for asked in [("/eas", user), ("/open",)]]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status for result in pool.map(work, range(8)) for status in result]
+    assert statuses == [200] * (8 * 40)
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
+
+
+# --- what has not ended well is not used again -----------------------------------------------
+
+class Moody:
+    """Echoes; but what /eas/odd asks for is answered by *mood*."""
+
+    def __init__(self, keeper, mood):
+        self.keeper, self.mood = keeper, mood
+
+    def __call__(self, request):
+        token = request.authorization
+        accepted = self.keeper.acceptor.accept(token) if token else None
+        answer = (echo(request, accepted.user, accepted.www_authenticate) if accepted
+                  else echo(request, None))
+        return self.mood(answer) if request.path.endswith("/odd") else answer
+
+
+def late(answer):
+    time.sleep(1.5)
+    return answer
+
+
+def again(answer):
+    """The gateway has sent its next request by then."""
+    yield answer
+    time.sleep(0.2)
+    yield answer
+
+
+def endless(answer):
+    head = answer.partition(b"Content-Length")[0]
+    yield head + b"Content-Length: 100000000\r\n\r\n"
+    while True:
+        yield bytes(1 << 16)
+
+
+MOODS = {
+    "late": (late, {502, 504}),
+    "half": (lambda answer: iter((answer[:-20], None)), {None}),
+    "only a head": (lambda answer: iter((answer.partition(b"{")[0], None)), {None, 502}),
+    "half a head": (lambda answer: iter((answer[:30], None)), {502}),
+    "nothing": (lambda answer: None, {502}),
+    "garbage": (lambda answer: b"\0\1\2\r\n\r\n", {502}),
+    "twice": (lambda answer: answer + answer, {200}),
+    "again, later": (again, {200}),
+    "close": (lambda answer: answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), {200}),
+}
+
+
+def odd_status(gw, user):
+    """The status of the odd request; None where the answer breaks off."""
+    with gw.client() as client:
+        try:
+            return ask(client, "/eas/odd", user).status
+        except (http.client.HTTPException, OSError, ValueError):
+            return None
+
+
+@pytest.mark.parametrize("user", ["alice", None])
+@pytest.mark.parametrize("mood", MOODS)
+def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, mood, user):
+    """A14, A15: who comes next, the same user first of all, gets answers to their own requests."""
+    script, statuses = MOODS[mood]
+    if mood == "again, later" and user is None:
+        script = lambda answer: answer + answer     # noqa: E731  nothing could tell them apart
+    backend = fake_backends(Moody(keeper, script), proves=False)
+    gw = gateway(location(backend.url, require="Require all granted", parameters="timeout=1")
+                 + open_location(backend.url), processes=1)
+    gw.expect("AH01102", "AH01110", "AH10154", "AH01086", "AH01097", "AH00898", "EAS2053",
+              "AH01106", "AH03408")
+    for who in (user, *THREE, None):
+        assert ask(gw, "/eas", who).status == 200
+    for _ in range(3):
+        assert odd_status(gw, user) in statuses
+        following = [ask(gw, "/eas", who).status for who in (user, *THREE, None, user)]
+        # The late copy of an answer proves nothing to the next request.
+        assert following[1:] == [200] * 5
+        assert following[0] in ({200, 502} if mood == "again, later" else {200})
+    odd = [n for n, request in enumerate(backend.requests) if request.path.endswith("/odd")]
+    for at in odd:
+        if mood not in ("twice", "again, later"):
+            later = {request.connection for request in backend.requests[at + 1:]}
+            assert backend.requests[at].connection not in later
+
+
+def tls_socket(gw):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", gw.port)),
+                               server_hostname="mail.example.test")
+
+
+@pytest.mark.parametrize("mood", [endless, late], ids=["in the answer", "before the answer"])
+def test_clients_that_leave(gateway, fake_backends, keeper, mood):
+    backend = fake_backends(Moody(keeper, mood), proves=False)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
+    gw.expect("AH01086", "AH01110", "AH01102")
+    for user in THREE:
+        assert ask(gw, "/eas", user).status == 200
+        with tls_socket(gw) as client:
+            client.sendall(b"GET /eas/odd HTTP/1.1\r\nHost: mail.example.test\r\nAuthorization: "
+                           + basic(user, PASSWORDS[user]).encode() + b"\r\n\r\n")
+            if mood is endless:
+                assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            until(lambda: backend.requests[-1].path.endswith("/odd"), 10, "the request to arrive")
+        for who in (user, *THREE, None):
+            assert ask(gw, "/eas" if who else "/open", who).status == 200
+    if mood is endless:
+        odd = [n for n, r in enumerate(backend.requests) if r.path.endswith("/odd")]
+        for at in odd:
+            assert backend.requests[at].connection not in {
+                request.connection for request in backend.requests[at + 1:]}
+
+
+def test_body_that_the_backend_left_unread(gateway, fake_backends, keeper):
+    """An early refusal: what is left of the body must not be read as the next request."""
+    backend = fake_backends(lambda request: echo(request, None), early=lambda head: (
+        response("413 Content Too Large", [("WWW-Authenticate", keeper.proof(head))])
+        if head.line.startswith("POST") else b""))
+    gw = gateway(location(backend.url), processes=1)
+    gw.expect("AH01097", "AH01086", "AH01102", "AH01110")
+    for _ in range(5):
+        with gw.client() as client:
+            try:
+                answer = client.post("/eas", bytes(3_000_000), "alice", PASSWORDS["alice"])
+                assert answer.status in (413, 502)
+            except OSError:
+                pass    # the gateway need not have read it all either
+    lines = {request.line.split(" ")[0] for request in backend.requests}
+    assert lines <= {"POST"}
+
+
+# --- a backend with few threads --------------------------------------------------------------
+
+def test_idle_connections_are_no_more_than_max(gateway, fake_backends, per_request):
+    """Over all pools of a child, whoever they belong to."""
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url, parameters="max=3"), processes=1)
+    most = 0
+    for user in USERS:
+        assert ask(gw, "/eas", user).status == 200
+        most = max(most, connections(backend.port))
+    assert most <= 4        # three, and one that is just being closed
+    until(lambda: connections(backend.port) <= 3, 10, "the surplus to be closed")
+    before = backend.connections
+    with gw.client() as client:
+        for _ in range(20):
+            assert ask(client, "/eas", USERS[-1]).status == 200
+    assert backend.connections <= before + 1
+
+
+def test_idle_connections_end(gateway, fake_backends, per_request):
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url), processes=2)
+    with ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(
+            lambda user: ask(gw, "/eas", user), USERS * 2)} == {200}
+    assert connections(backend.port) > 0
+    until(lambda: connections(backend.port) == 0, 60, "idle connections to be closed")
+
+
+@pytest.mark.parametrize("parameters", ["max=4", ""], ids=["with max=", "as it comes"])
+def test_backend_with_few_threads(gateway, domain, lab_dir, parameters):
+    """Each of its eight threads is held by a kept connection, idle or not, for 60 s."""
+    keytab = domain.export_keytab(lab_dir / f"few-{len(parameters)}.keytab", [CAS1])
+    backend = GssBackend(lab_dir / f"few-{len(parameters)}", keytab, domain.krb5_conf,
+                         name="cas1.corp.example.test", mpm="worker", processes=1, threads=8)
+    backend.start()
+    try:
+        gw = gateway(location(backend.url, parameters=parameters))
+        gw.expect("AH00957", "AH01114", "AH00326")
+        began = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            statuses = [answer.status for answer in pool.map(
+                lambda user: ask(gw, "/eas", user), USERS * 3)]
+        assert statuses == [200] * 60
+        assert time.monotonic() - began < 50
+    finally:
+        backend.stop()
+
+
+# --- the last line ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_backstop_alone(gateway, fake_backends, authority, keeper, first_user, tls):
+    """Pooled connections do not veto themselves here: then nothing is sent on them."""
+    backend = fake_backends(first_user, tls=tls, proves=False)
+    gw = gateway("EasKcdBackendPools 1\n" + trusting(authority) + location(backend.url)
+                 + open_location(backend.url), processes=1, defines=["EasKcdTestNoVeto"])
+    gw.expect("EAS2050", "AH01084", "AH01097", "AH00898", "AH01086", "AH10154", "AH01102")
+    statuses = []
+    for _ in range(10):
+        for user in THREE:
+            statuses.append(ask(gw, "/eas", user).status)
+            statuses.append(ask(gw, "/open").status)
+    assert set(statuses) <= {200, 502, 503}
+    refusals = [entry for entry in gw.error_log.entries() if entry.tag == "EAS2050"]
+    assert refusals and {entry.level for entry in refusals} == {"crit"}
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
+    assert statuses.count(200) >= 30
+
+
+def test_no_refusals_by_the_backstop_otherwise(gateway, fake_backends, first_user):
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway("EasKcdBackendPools 1\n" + location(backend.url) + open_location(backend.url),
+                 processes=1)
+    for user in THREE * 5:
+        assert ask(gw, "/eas", user).status == 200
+        assert ask(gw, "/open").status == 200
+    assert "EAS2050" not in gw.error_log.tags()
+
+
+# --- over generations ------------------------------------------------------------------------
+
+@pytest.mark.parametrize("mpm", MPMS)
+def test_graceful_restarts(gateway, fake_backends, keeper, first_user, mpm):
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway("EasKcdKdcTimeout 60s\n" + location(backend.url) + open_location(backend.url),
+                 mpm=mpm, processes=4 if mpm == "prefork" else 2)
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(lambda n: [ask(gw, "/eas", user).status for _ in range(20)
+                                          for user in (THREE[n % 3], THREE[(n + 1) % 3])], n)
+                   for n in range(4)]
+        for _ in range(3):
+            gw.graceful()
+        assert {status for result in running for status in result.result()} == {200}
+    assert ask(gw, "/open").status == 200
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
+
+
+# --- protocols that would lead out of it -----------------------------------------------------
+
+UPGRADES = [[("Connection", "Upgrade"), ("Upgrade", protocol), *more] for protocol, more in (
+    ("websocket", [("Sec-WebSocket-Key", "x3JJHMbDL1EzLkh9GBhXDw=="),
+                   ("Sec-WebSocket-Version", "13")]),
+    ("h2c", [("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA")]),
+    ("TLS/1.0", []), ("anything, websocket", []))]
+
+
+@pytest.mark.parametrize("parameters", ["", "upgrade=ANY", "upgrade=websocket"])
+@pytest.mark.parametrize("headers", UPGRADES, ids=lambda headers: headers[1][1])
+def test_upgrades_do_not_pass(gateway, fake_backends, per_request, headers, parameters):
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url, parameters=parameters),
+                 processes=1)
+    for _ in range(2):
+        assert ask(gw, "/eas", "alice", headers=headers).status == 200
+    assert [request.all("Upgrade") for request in backend.requests] == [[], []]
+    assert all("pgrade" not in value for request in backend.requests
+               for value in request.all("Connection"))
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked for", "unasked"])
+@pytest.mark.parametrize("parameters", ["", "upgrade=ANY", "upgrade=websocket"])
+def test_backend_that_switches_protocols(gateway, fake_backends, keeper, parameters, asked):
+    def switching(request):
+        return (f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                f"WWW-Authenticate: {keeper.proof(request)}\r\n\r\n").encode() + b"tunnel" * 100
+
+    backend = fake_backends(switching, proves=False)
+    gw = gateway(location(backend.url, parameters=parameters),
+                 processes=1)
+    gw.expect("AH00898", "AH10239", "EAS2051", "EAS2052", "AH01102")
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"], UPGRADES[0] if asked else [])
+    assert answer.status == 502
+    assert b"tunnel" not in answer.body
+    backend.script = PerRequest(keeper.acceptor)
+    assert ask(gw, "/eas", "alice").status == 200
+    assert backend.requests[0].connection != backend.requests[1].connection
+
+
+# --- a backend that authenticates connections ------------------------------------------------
+
+def test_persistent_authentication_is_reported_once(gateway, fake_backends, keeper):
+    backend = fake_backends(lambda request: echo(request, keeper.acceptor.accept(
+        request.authorization).user).replace(b"\r\n", b"\r\nPersistent-Auth: true\r\n", 1))
+    gw = gateway(location(backend.url), processes=1)
+    for user in (*THREE, *THREE):
+        answer = ask(gw, "/eas", user)
+        assert answer.status == 200 and answer.header("Persistent-Auth") is None
+    reports = [entry for entry in gw.error_log.entries() if entry.tag == "EAS2054"]
+    assert [(type(entry), entry.level) for entry in reports] == [(Entry, "notice")]
+    assert "cas1.corp.example.test" in reports[0].text
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
