@@ -2,8 +2,6 @@
 """A backend connection belongs to one user, for one service, or to nobody; and is kept for that."""
 
 import http.client
-import socket
-import ssl
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +10,7 @@ import pytest
 
 from lab.ad import CAS1, CAS2, PASSWORDS, REALM
 from lab.backend import GssBackend
-from lab.client import basic
+from lab.client import basic, connect
 from lab.errorlog import Entry
 from lab.exchange import ask, location, open_location, trusting
 from lab.fake_backend import response
@@ -229,13 +227,6 @@ def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, 
             assert backend.requests[at].connection not in later
 
 
-def tls_socket(gw):
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", gw.port)),
-                               server_hostname="mail.example.test")
-
-
 @pytest.mark.parametrize("mood", [endless, late], ids=["in the answer", "before the answer"])
 def test_clients_that_leave(gateway, fake_backends, keeper, mood):
     backend = fake_backends(Moody(keeper, mood), proves=False)
@@ -243,7 +234,7 @@ def test_clients_that_leave(gateway, fake_backends, keeper, mood):
     gw.expect("AH01086", "AH01110", "AH01102")
     for user in THREE:
         assert ask(gw, "/eas", user).status == 200
-        with tls_socket(gw) as client:
+        with connect(gw.port) as client:
             client.sendall(b"GET /eas/odd HTTP/1.1\r\nHost: mail.example.test\r\nAuthorization: "
                            + basic(user, PASSWORDS[user]).encode() + b"\r\n\r\n")
             if mood is endless:

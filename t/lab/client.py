@@ -4,6 +4,7 @@
 import base64
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,3 +104,12 @@ def get(port: int, path: str, user: str | None = None, password: str | None = No
     """One GET on a connection of its own."""
     with Client(port, tls) as client:
         return client.get(path, user, password, headers)
+
+
+def connect(port: int, host: str = GATEWAY) -> ssl.SSLSocket:
+    """A TLS connection for whatever a client is not meant to do."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    plain = socket.create_connection(("127.0.0.1", port), timeout=30)
+    return context.wrap_socket(plain, server_hostname=host)
