@@ -234,7 +234,7 @@ def test_channel_binding(domain: Domain, tmp_path: Path, authority: Authority, t
     if accepted:
         assert acceptor.accept(token, binding + told).bound
     else:
-        with pytest.raises(gssapi.exceptions.GSSError):
+        with pytest.raises(gssapi.exceptions.GSSError, match="bindings"):
             acceptor.accept(token, binding + told)
 
 
