@@ -231,7 +231,7 @@ def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, 
 def test_clients_that_leave(gateway, fake_backends, keeper, mood):
     backend = fake_backends(Moody(keeper, mood), proves=False)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    gw.expect("AH01086", "AH01110", "AH01102")
+    gw.expect("AH01086", "AH01110", "AH01102", "AH00898")
     for user in THREE:
         assert ask(gw, "/eas", user).status == 200
         with connect(gw.port) as client:

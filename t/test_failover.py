@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A balancer whose members are different services: each gets tickets of its own, and no member is
+blamed for what is a user's fault (A09)."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.ad import CAS1, CAS2, PASSWORDS, REALM
+from lab.exchange import ask, location
+from lab.fake_backend import always_401
+from lab.kerberos import Acceptor
+from lab.simulated import PerRequest
+from lab.wait import until
+
+FAILOVERS = 1000
+USERS = [f"user{n:02}" for n in range(1, 9)]
+
+
+# A dead member is tried again every time that it is its turn; and when many go by at once, more
+# than once for a request.
+PERSISTENT = {"parameters": "retry=0", "settings": "    ProxySet maxattempts=20"}
+
+
+def balancer(*members, parameters="retry=600", settings=""):
+    lines = "\n".join(f'    BalancerMember "{member.url}" {parameters}' for member in members)
+    return f'<Proxy "balancer://cas">\n{lines}\n{settings}\n</Proxy>\n' + location("balancer://cas")
+
+
+@pytest.fixture
+def acceptors(domain, lab_dir):
+    """cas1's and cas2's, which hold their own key and not the other's."""
+    return [PerRequest(Acceptor(domain.export_keytab(lab_dir / f"only-{name}.keytab", [spn])))
+            for name, spn in (("cas1", CAS1), ("cas2", CAS2))]
+
+
+@pytest.mark.parametrize("reuse", ["On", "Off"])
+def test_one_member_is_down(gateway, fake_backends, acceptors, reuse):
+    """1 000 times the first choice is dead, and the second gets its own ticket."""
+    dead, alive = (fake_backends(script, short, proves=False)
+                   for script, short in zip(acceptors, ("cas1", "cas2")))
+    dead.stop()
+    gw = gateway(f"EasKcdRequireTLS Off\nEasKcdBackendReuse {reuse}\n"
+                 + balancer(dead, alive, **PERSISTENT), tls=False, processes=1)
+    gw.expect("AH00957", "AH00959", "AH01114")
+    done = iter(range(20 * FAILOVERS))
+
+    def work(number):
+        user = USERS[number]
+        with gw.client() as client:
+            while failovers(gw) < FAILOVERS and next(done, None) is not None:
+                for _ in range(25):
+                    assert ask(client, "/eas", user).status == 200
+
+    with ThreadPoolExecutor(len(USERS)) as pool:
+        list(pool.map(work, range(len(USERS))))
+    assert failovers(gw) >= FAILOVERS
+    assert acceptors[1].errors == [] and set(acceptors[1].seen) == {"accepted"}
+    assert not {"EAS2050", "EAS2056", "EAS2063"} & set(gw.error_log.tags())
+
+
+def failovers(gw):
+    return gw.error_log.text().count("AH01114")
+
+
+def test_one_member_flaps(gateway, fake_backends, acceptors):
+    """It comes and goes, with connections that are in use."""
+    flapping, steady = (fake_backends(script, short, proves=False)
+                        for script, short in zip(acceptors, ("cas1", "cas2")))
+    gw = gateway("EasKcdRequireTLS Off\n" + balancer(flapping, steady, **PERSISTENT),
+                 tls=False)
+    gw.expect("AH00957", "AH00959", "AH01114", "AH01102", "AH00898", "AH10154", "AH01097",
+              "AH01084", "AH01104")
+    stop = threading.Event()
+
+    def flap():
+        for _ in range(30):
+            flapping.stop()
+            stop.wait(0.1)
+            flapping.resume()
+            stop.wait(0.1)
+        stop.set()
+
+    def work(user):
+        statuses = []
+        while not stop.is_set():
+            statuses.append(ask(gw, "/eas", user).status)
+        return statuses
+
+    with ThreadPoolExecutor(len(USERS) + 1) as pool:
+        flapper = pool.submit(flap)
+        running = [pool.submit(work, user) for user in USERS]
+        statuses = [status for result in running for status in result.result()]
+        flapper.result()
+    # 502 is what somebody gets whose request was at the member when it went.
+    assert set(statuses) <= {200, 502}
+    assert statuses.count(502) < len(statuses) // 4
+    for script in acceptors:
+        assert script.errors == [] and set(script.seen) == {"accepted"}
+    assert not {"EAS2050", "EAS2056", "EAS2063"} & set(gw.error_log.tags())
+
+
+@pytest.mark.parametrize("status", ["502,503", "401,403,500,502,503"])
+def test_nobody_is_blamed_for_a_user(gateway, fake_backends, acceptors, status):
+    """The backends take a dislike to bob, sandra may not be delegated, and alice's answers have no
+    proof: carol is served by both members as before."""
+    def moody(script):
+        def serve(request):
+            answer = script(request)
+            if b"bob@" in answer:
+                return always_401(request)
+            if b"alice@" in answer:
+                return answer.replace(b"WWW-Authenticate", b"X-Nothing", 1)
+            return answer
+        return serve
+
+    members = [fake_backends(moody(script), short, proves=False)
+               for script, short in zip(acceptors, ("cas1", "cas2"))]
+    gw = gateway(balancer(*members, settings=f"    ProxySet failonstatus={status}"), processes=1)
+    gw.expect("EAS2030", "EAS2052", "EAS2063")
+    for _ in range(3):
+        assert gw.get("/eas", "sandra", PASSWORDS["sandra"]).status == 403
+        assert ask(gw, "/eas", "bob").status == 503
+        assert ask(gw, "/eas", "alice").status == 502
+        hosts = {dict(answer.json()["headers"])["Host"]
+                 for answer in (ask(gw, "/eas", "carol") for _ in range(4))
+                 if answer.json()["remote_user"] == f"carol@{REALM}"}
+        assert len(hosts) == 2
+
+
+def test_both_members_down(gateway, fake_backends, acceptors):
+    members = [fake_backends(script, short, proves=False)
+               for script, short in zip(acceptors, ("cas1", "cas2"))]
+    gw = gateway(balancer(*members, **PERSISTENT), processes=1)
+    gw.expect("AH00957", "AH00959", "AH01114", "AH01170")
+    assert ask(gw, "/eas", "alice").status == 200
+    for member in members:
+        member.stop()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status in (502, 503)
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    members[1].resume()
+    until(lambda: gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200, 10, "a member")
+    assert ask(gw, "/eas", "alice").status == 200
