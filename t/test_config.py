@@ -8,6 +8,9 @@ from lab.exchange import location
 from lab.gateway import MODULES
 
 DELEGATING = '<Location "/x">\nEasKcdDelegate On\nProxyPass "{}"\n</Location>\n'
+MEMBER = ('<Proxy "balancer://b">\nBalancerMember "http://127.0.0.1:8080"\n'
+          'BalancerMember "{}://127.0.0.1:8443"\n</Proxy>\n'
+          + DELEGATING.format("balancer://b"))
 
 REFUSED = {
     "missing keytab": ("EasKcdKeytab /nonexistent.keytab", "EAS3001", "EasKcdKeytab must name"),
@@ -27,6 +30,17 @@ REFUSED = {
                       "EasKcdProtocolTransition On"),
     "ajp": (DELEGATING.format("ajp://127.0.0.1:8009"), "EAS3013", "use an http or https backend"),
     "h2": (DELEGATING.format("h2://127.0.0.1:8443"), "EAS3013", "use an http or https backend"),
+    "h2c": (DELEGATING.format("h2c://127.0.0.1:8443"), "EAS3013", "use an http or https backend"),
+    "h2 member": (MEMBER.format("h2"), "EAS3013", "use an http or https backend"),
+    "h2c member": (MEMBER.format("h2c"), "EAS3013", "use an http or https backend"),
+    "too few pools": ("EasKcdBackendPools 0", "EasKcdBackendPools", "at least 1"),
+    "pools in a section": ('<Location "/x">\nEasKcdBackendPools 8\n</Location>',
+                           "EasKcdBackendPools", "not allowed"),
+    "pools of a virtual host": ("<VirtualHost *:1>\nEasKcdBackendPools 8\n</VirtualHost>",
+                                "EasKcdBackendPools", "cannot occur within"),
+    "bad mutual": ("EasKcdMutualAuth maybe", "EasKcdMutualAuth", "required"),
+    "bad retry body": ("EasKcdRetryBody -1", "EasKcdRetryBody", "bytes"),
+    "retry body with a unit": ("EasKcdRetryBody 128x", "EasKcdRetryBody", "bytes"),
 }
 
 

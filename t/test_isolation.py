@@ -135,46 +135,6 @@ def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     assert statuses.count(503) == 3 and statuses.count(200) == 3
 
 
-@pytest.mark.parametrize("parameters", ["", "enablereuse=on keepalive=On", "max=1 smax=1 ttl=300"])
-def test_each_delegated_request_has_a_connection_of_its_own(gateway, fake_backends, parameters):
-    backend = fake_backends(ok)
-    gw = gateway(f"""
-<Location "/eas">
-    AuthType EasKcd
-    AuthName "Mail"
-    Require valid-user
-    EasKcdDelegate On
-    ProxyPass "{backend.url}" {parameters}
-</Location>
-""", processes=1)
-    with gw.client() as client:
-        for _ in range(5):
-            assert client.get("/eas", "alice", PASSWORDS["alice"]).status == 200
-    assert [request.connection for request in backend.requests] == [1, 2, 3, 4, 5]
-
-
-def test_tokenless_requests_still_share_connections(gateway, fake_backends):
-    backend = fake_backends(ok)
-    gw = gateway(OPEN.format(url=backend.url), processes=1)
-    with gw.client() as client:
-        for _ in range(5):
-            assert client.get("/open").status == 200
-    assert {request.connection for request in backend.requests} == {1}
-
-
-def test_connection_bound_backend_serves_nobody_as_another(gateway, backends):
-    """The backend authenticates the connection, as IIS may; the unprotected Location shares the
-    worker, and its requests must come out anonymous: 401 from the backend."""
-    bound = backends("cas1", connection_bound=True)
-    gw = gateway(location(bound.url) + OPEN.format(url=bound.url), processes=1)
-    with gw.client() as client:
-        for _ in range(10):
-            for user in ("alice", "bob"):
-                answer = client.get("/eas", user, PASSWORDS[user])
-                assert answer.json()["remote_user"] == f"{user}@{REALM}"
-            assert client.get("/open").status == 401
-
-
 def test_two_users_on_one_client_connection(gateway, backends):
     gw = gateway(location(backends("cas1").url))
     gw.expect("EAS1030", "EAS1062")

@@ -51,6 +51,17 @@ class GssBackend(Httpd):
                          env={"KRB5_CONFIG": str(krb5_conf)}, **options)
         shutil.copy(ECHO, root)
 
+    def users_by_connection(self) -> list[set[str]]:
+        """Who was served on each of its connections since the mark."""
+        latest: dict[str, set[str]] = {}        # by the client's port, which may be used again
+        found = []
+        for entry in self.requests():
+            if entry["keepalives"] == "0" or entry["port"] not in latest:
+                latest[entry["port"]] = set()
+                found.append(latest[entry["port"]])
+            latest[entry["port"]].add(entry["user"])
+        return found
+
     @property
     def url(self) -> str:
         """What a ProxyPass to it begins with, without a trailing slash."""

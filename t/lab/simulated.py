@@ -174,9 +174,13 @@ def serve(kind: str, port: int, keytab: str, *tls: str) -> None:
     script: Script = FirstUser(acceptor) if kind == "first" else Unruly(acceptor)
     backend = FakeBackend(script, "", Certificate(*map(Path, tls)) if tls else None, port=port,
                           early=getattr(script, "early", None), keep=False)
+    parent_lives, alive = os.pipe()
     for _ in range((os.cpu_count() or 1) - 1):
-        if os.fork() == 0:
-            break       # both accept on the one socket
+        if os.fork() == 0:          # all accept on the one socket
+            os.close(alive)
+            backend.start()
+            os.read(parent_lives, 1)
+            os._exit(0)
     backend.start()
     signal.pause()
 
