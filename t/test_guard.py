@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend connection belongs to one user, for one service, or to nobody; and is kept for that."""
 
+import contextlib
 import http.client
 import time
 from collections import defaultdict
@@ -14,6 +15,8 @@ from lab.client import basic, connect
 from lab.errorlog import Entry
 from lab.exchange import ask, location, open_location, trusting
 from lab.fake_backend import response
+from lab.gateway import MODULES
+from lab.names import GATEWAY
 from lab.simulated import FirstUser, PerRequest, echo
 from lab.wait import connections, until
 
@@ -249,22 +252,85 @@ def test_clients_that_leave(gateway, fake_backends, keeper, mood):
                 request.connection for request in backend.requests[at + 1:]}
 
 
-def test_body_that_the_backend_left_unread(gateway, fake_backends, keeper):
-    """An early refusal: what is left of the body must not be read as the next request."""
-    backend = fake_backends(lambda request: echo(request, None), early=lambda head: (
-        response("413 Content Too Large", [("WWW-Authenticate", keeper.proof(head))])
-        if head.line.startswith("POST") else b""))
-    gw = gateway(location(backend.url), processes=1)
-    gw.expect("AH01097", "AH01086", "AH01102", "AH01110")
-    for _ in range(5):
+@pytest.mark.parametrize("framing", ["Content-Length: 10000000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("sent", [1000, 100_000, 1_000_000])
+def test_clients_that_leave_in_their_request(gateway, fake_backends, keeper, first_user, sent,
+                                             framing):
+    """What is on a connection is half a request: nobody's next one may complete it."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
+    gw.expect("AH01086", "AH01095", "AH01097", "AH01102", "AH10154", "AH02608")
+    body = bytes(sent) if "Length" in framing else b"%x\r\n%s\r\n" % (sent, bytes(sent))
+    for user in THREE:
+        with connect(gw.port) as client:
+            client.sendall(f"POST /eas/half HTTP/1.1\r\nHost: {GATEWAY}\r\n{framing}\r\n"
+                           f"Authorization: {basic(user, PASSWORDS[user])}\r\n\r\n".encode()
+                           + body)
+        for who in (user, *THREE, None):
+            assert ask(gw, "/eas" if who else "/open", who).status == 200
+    assert not [request for request in backend.requests if request.path.endswith("/half")]
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "FOO", "PRI", "get", "OPTIONS", "PROPFIND"])
+def test_odd_methods(gateway, fake_backends, keeper, first_user, method):
+    """Whatever becomes of them, who comes next has connections and answers of their own (A17)."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
+    gw.expect("AH00126", "AH02419", "AH10501")
+    for user in THREE:
+        answer = gw.request(method, "/eas", user, PASSWORDS[user], body=b"GET / HTTP/1.1\r\n\r\n")
+        assert answer.status in (200, 400, 405, 501)
+        for who in (user, *THREE, None):
+            assert ask(gw, "/eas" if who else "/open", who).status == 200
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
+
+
+def test_health_checks(gateway, fake_backends, keeper, first_user):
+    """mod_proxy_hcheck asks on its own account, and is nobody."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway(f"""
+<Proxy "balancer://cas">
+    BalancerMember "{backend.url}" hcmethod=HEAD hcinterval=100ms hcuri=/health
+</Proxy>
+""" + location("balancer://cas") + open_location("balancer://cas"), processes=1,
+                 modules=(*MODULES, "proxy_hcheck"))
+
+    def checks():
+        return [request for request in backend.requests if request.path == "/health"]
+
+    for round_ in range(3):
+        for who in THREE:
+            assert ask(gw, "/eas", who).status == 200
+        assert ask(gw, "/open").status == 200
+        until(lambda: len(checks()) > 2 * round_, 10, "health checks")
+    assert not [request for request in checks() if request.authorization]
+    assert {len(users) for users in owners(backend, keeper).values()} == {1}
+
+
+@pytest.mark.parametrize("then", ["reads on", "hangs up"])
+def test_answer_before_the_body(gateway, fake_backends, keeper, per_request, then):
+    """An early refusal (A15): what is left of the body is not the next request, and the next
+    request's answer is its own."""
+    def early(head):
+        if not head.line.startswith("POST"):
+            return b""
+        refusal = response("413 Content Too Large", [("WWW-Authenticate", keeper.proof(head))])
+        return refusal if then == "reads on" else iter((refusal, None))
+
+    backend = fake_backends(lambda request: b"" if request.body else per_request(request),
+                            early=early, proves=False)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
+    gw.expect("AH01097", "AH01086", "AH01102", "AH01110", "AH10154", "AH00898", "AH01084")
+    for size in (10, 100_000, 3_000_000) * 2:
         with gw.client() as client:
-            try:
-                answer = client.post("/eas", bytes(3_000_000), "alice", PASSWORDS["alice"])
+            with contextlib.suppress(OSError):  # the gateway need not have read it all either
+                answer = client.post("/eas", bytes(size), "alice", PASSWORDS["alice"])
                 assert answer.status in (413, 502)
-            except OSError:
-                pass    # the gateway need not have read it all either
-    lines = {request.line.split(" ")[0] for request in backend.requests}
-    assert lines <= {"POST"}
+        for user in ("alice", "bob"):
+            assert ask(gw, "/eas", user).status == 200
+        assert ask(gw, "/open").status == 401
+    assert {request.line.split(" ")[0] for request in backend.requests} <= {"POST", "GET"}
 
 
 # --- a backend with few threads --------------------------------------------------------------

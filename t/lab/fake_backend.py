@@ -177,14 +177,21 @@ def _read_head(stream: BinaryIO, connection: int, binding: bytes | None) -> Requ
 def _read_body(stream: BinaryIO, head: Request) -> bytes:
     if "chunked" in head.all("Transfer-Encoding"):
         return _read_chunks(stream)
-    return stream.read(int(next(iter(head.all("Content-Length")), "0")))
+    return _read_exactly(stream, int(next(iter(head.all("Content-Length")), "0")))
 
 
 def _read_chunks(stream: BinaryIO) -> bytes:
     body = b""
-    while size := int(stream.readline().split(b";")[0] or b"0", 16):
-        body += stream.read(size)
+    while size := int(stream.readline().split(b";")[0], 16):    # ValueError where it breaks off
+        body += _read_exactly(stream, size)
         stream.readline()
     while stream.readline().strip():
         pass            # trailers
     return body
+
+
+def _read_exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise ValueError("half a body")
+    return data
