@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from lab.ad import CAS1, CAS3, PASSWORDS, REALM, Domain
 from lab.backend import GssBackend
+from lab.between import Between
 from lab.client import Client, basic, get
 from lab.errorlog import ErrorLog
 from lab.fake_backend import FakeBackend, Request, always_401, response
@@ -20,8 +22,9 @@ from lab.httpd import Httpd
 from lab.kerberos import (KRB5, Acceptor, authorization, from_ccache, initiate, kinit, login,
                           token_of)
 from lab.relay import Relay
+from lab.simulated import Bound, FirstUser, Keeper, PerRequest
 from lab.tls import Authority
-from lab.wait import until
+from lab.wait import answers, until
 
 GATEWAY_SPN = "HTTP/gateway.corp.example.test"
 
@@ -236,6 +239,59 @@ def test_channel_binding(domain: Domain, tmp_path: Path, authority: Authority, t
     else:
         with pytest.raises(gssapi.exceptions.GSSError, match="bindings"):
             acceptor.accept(token, binding + told)
+
+
+@pytest.mark.parametrize("kind, statuses, users", [
+    (PerRequest, [401, 200, 200, 401], ["alice", "bob"]),
+    (FirstUser, [200, 200, 200, 200], [None, "alice", "alice", "alice"]),
+])
+def test_simulated_backends(keeper: Keeper, fake_backends: Callable[..., FakeBackend],
+                            kind: type[Keeper], statuses: list[int],
+                            users: list[str | None]) -> None:
+    """Nobody, alice, bob and nobody again on one connection."""
+    script = kind(keeper.acceptor)
+    backend = fake_backends(script, proves=False)
+    with Client(backend.port) as client:
+        seen = [client.get("/", headers=[("Authorization", authorization(initiate(
+            login(user, PASSWORDS[user]), CAS1)))] if user else [])
+                for user in (None, "alice", "bob", None)]
+    assert [answer.status for answer in seen] == statuses
+    assert [answer.json()["remote_user"] for answer in seen if answer.status == 200] == [
+        user and f"{user}@{REALM}" for user in users]
+    assert backend.connections == 1
+
+
+def test_bound_tokens_are_demanded(keeper: Keeper, fake_backends: Callable[..., FakeBackend],
+                                   authority: Authority) -> None:
+    """Right, missing and wrong; and what is right toward the one in between is wrong behind."""
+    script = Bound(keeper.acceptor)
+    backend = fake_backends(script, tls=True, proves=False)
+    between = Between(backend, authority.certificate(backend.host, number=2)).start()
+    right = authority.certificate(backend.host).channel_binding()
+    other = authority.certificate(backend.host, number=2).channel_binding()
+    assert right != other
+    try:
+        for port, binding, status in ((backend.port, right, 200), (backend.port, None, 401),
+                                      (backend.port, other, 401), (between.port, other, 401)):
+            token = authorization(initiate(login("alice", PASSWORDS["alice"]), CAS1, binding))
+            assert get(port, "/", headers=[("Authorization", token)], tls=True).status == status
+    finally:
+        between.stop()
+    assert script.seen == {"accepted": 2, "unbound": 1, "refused": 2}
+
+
+def test_answers_before_their_time(fake_backends: Callable[..., FakeBackend]) -> None:
+    early = fake_backends(lambda _: b"", early=lambda _: response("413 Content Too Large"))
+    with socket.create_connection(("127.0.0.1", early.port), 5) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 413")
+    greeting = fake_backends(lambda _: b"", greeting=b"HTTP/1.1 200 OK\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", greeting.port), 5) as client:
+        assert client.recv(1000) == b"HTTP/1.1 200 OK\r\n\r\n"
+    greeting.stop()
+    assert not answers(greeting.port)
+    greeting.resume()
+    assert answers(greeting.port)
 
 
 # --- the relay -------------------------------------------------------------------------------

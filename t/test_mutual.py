@@ -3,6 +3,7 @@
 
 import base64
 import http.client
+import random
 from dataclasses import dataclass, field
 
 import pytest
@@ -156,6 +157,51 @@ def test_wrong_whatever_the_status(published, backend, status, override):
     if status.startswith(("204", "304")):
         backend.body = b""
     assert_nothing_passed(get(gw), 502)
+
+
+def spoiled(value, rng):
+    """A value with a few bytes of its token changed, lost, doubled or made up."""
+    token = bytearray(token_of(value))
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(token))
+        match rng.randrange(4):
+            case 0:
+                token[at] = rng.randrange(256)
+            case 1:
+                del token[at:at + rng.randrange(1, 40)]
+            case 2:
+                token[at:at] = token[at:at + rng.randrange(1, 40)]
+            case 3:
+                token[at:at] = rng.randbytes(rng.randrange(1, 40))
+        if not token:
+            break
+    return negotiate(bytes(token))
+
+
+def test_spoiled_at_random(published, backend):
+    """C15: what is still whole is a proof, whatever the wrapping around it looks like."""
+    gw, _ = published()
+    gw.expect("EAS2052", "EAS2053")
+    rng = random.Random(4)
+    sent = []
+
+    def proofs(right):
+        sent.append((right, spoiled(right, rng)))
+        return [sent[-1][1]]
+
+    backend.proofs = proofs
+    refused = 0
+    with gw.client() as client:
+        for _ in range(500):
+            answer = client.get("/eas", "alice", PASSWORDS["alice"])
+            assert answer.status in (200, 502)
+            right, value = sent[-1]
+            if answer.status == 200:
+                assert token_of(right)[-50:] in token_of(value)     # of what is encrypted
+            refused += answer.status == 502
+    assert refused > 300
+    backend.proofs = RIGHT["alone"]
+    assert get(gw).status == 200
 
 
 def test_replayed(published, backend):
