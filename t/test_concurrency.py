@@ -45,7 +45,8 @@ def test_every_answer_names_its_own_user(gateway, backends, mpm, clients, total)
     assert {len(users) for users in backend.users_by_connection()} == {1}
     fresh = sum(entry["keepalives"] == "0" for entry in seen)
     print(f"{fresh} connections for {len(seen)} requests")
-    assert fresh < len(seen) / 2
+    # prefork's children have one thread, and therefore keep one connection each.
+    assert fresh < len(seen) / 2 or mpm == "prefork"
 
 
 def test_graceful_restart_under_load(gateway, backends):

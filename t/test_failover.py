@@ -43,7 +43,7 @@ def test_one_member_is_down(gateway, fake_backends, acceptors, reuse):
     dead.stop()
     gw = gateway(f"EasKcdRequireTLS Off\nEasKcdBackendReuse {reuse}\n"
                  + balancer(dead, alive, **PERSISTENT), tls=False, processes=1)
-    gw.expect("AH00957", "AH00959", "AH01114")
+    gw.expect("AH00957", "AH00959", "AH01114", "AH00940")
     done = iter(range(20 * FAILOVERS))
 
     def work(number):

@@ -354,12 +354,12 @@ def test_idle_connections_are_no_more_than_max(gateway, fake_backends, per_reque
 
 def test_idle_connections_end(gateway, fake_backends, per_request):
     backend = fake_backends(per_request, proves=False)
-    gw = gateway(location(backend.url), processes=2)
+    gw = gateway(location(backend.url, parameters="ttl=1"), processes=2)
     with ThreadPoolExecutor(8) as pool:
         assert {answer.status for answer in pool.map(
             lambda user: ask(gw, "/eas", user), USERS * 2)} == {200}
     assert connections(backend.port) > 0
-    until(lambda: connections(backend.port) == 0, 60, "idle connections to be closed")
+    until(lambda: connections(backend.port) == 0, 20, "idle connections to be closed")
 
 
 @pytest.mark.parametrize("parameters", ["max=4", ""], ids=["with max=", "as it comes"])

@@ -231,7 +231,9 @@ def test_longer_bodies_stream_once(stale, relay, framing, size, lines):
     assert gw.error_log.tags().count("EAS2056") == 0
     # But the ticket is gone, and the next request has a new one.
     answer = ask(gw, "/eas", "alice", "POST", FRAMINGS[framing], some(size))
-    assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
+    for _ in range(8):
+        answer = ask(gw, "/eas", "alice", "POST", FRAMINGS[framing], some(size))
+        assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
     assert tickets(relay) == 1
     assert server.script.refusals == 1
 
@@ -365,27 +367,21 @@ def test_replay_cache(gateway, fake_backends, domain, lab_dir):
 
 
 def test_ping(gateway, fake_backends, domain, lab_dir):
-    """mod_proxy sends the same header again, on a new connection, when no 100-continue comes."""
+    """mod_proxy sends the head alone, waits for 100, and sends the body: one token for both."""
     keytab = domain.export_keytab(lab_dir / "pinged.keytab", [CAS1])
     script = PerRequest(Acceptor(keytab, f"file2:{lab_dir}/pinged.rcache"))
     heads = []
 
     def early(head):
-        """Every third head is looked at, remembered, and left without an answer."""
         heads.append(head.authorization)
-        if len(heads) % 3 == 2:
-            script.accept(head)
-            time.sleep(1)
-            return None
-        return b""
+        return b"HTTP/1.1 100 Continue\r\n\r\n" if head.all("Expect") else b""
 
     backend = fake_backends(script, proves=False, early=early)
-    gw = gateway(location(backend.url, parameters="ping=200ms"), processes=1)
-    gw.expect("AH01102", "AH00898")
+    gw = gateway(location(backend.url, parameters="ping=5"), processes=1)
     with gw.client() as client:
         for n in range(5):
             assert ask(client, "/eas", "alice", "POST", body=some(n)).json()["body_length"] == n
-    assert len(heads) > 5 and len(set(heads)) == len(heads)
+    assert len(set(heads)) == len(heads) == 5
     assert "refused" not in script.seen
 
 

@@ -154,7 +154,8 @@ def test_error_page_does_not_go_round(site):
 
 @pytest.mark.parametrize("status,user", [(503, "alice"), (401, None)])
 def test_error_page_of_an_unwilling_backend(gateway, fake_backends, status, user):
-    """A backend that answers everything with 401 is asked for the page, and for its error page."""
+    """A backend that answers everything with 401 is asked for the page, with a user once more with
+    a new ticket, and for its error page."""
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, require="Require all granted")
                  + f"ErrorDocument {status} /eas/error\n")
@@ -162,7 +163,8 @@ def test_error_page_of_an_unwilling_backend(gateway, fake_backends, status, user
     answer = gw.get("/eas/x", user, PASSWORDS[user] if user else None)
     assert answer.status == status
     assert answer.all("WWW-Authenticate") == [CHALLENGE] * (status == 401)
-    assert [request.line.split()[1] for request in backend.requests] == ["/x", "/error"]
+    asked = ["/x", "/x", "/error"] if user else ["/x", "/error"]
+    assert [request.line.split()[1] for request in backend.requests] == asked
 
 
 def test_error_page_shows_no_user_by_expression(site):
