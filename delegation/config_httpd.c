@@ -4,6 +4,7 @@
 #include "delegation/config_httpd.h"
 #include "auth/base_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/store_httpd.h"
 #include "delegation/proxy_httpd.h"
 #include "delegation/spn.h"
 
@@ -173,9 +174,9 @@ static struct eas_kcd_account *shared_account(server_rec *main_server, const ser
     return NULL;
 }
 
-void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
+void eas_kcd_child_init(server_rec *main_server, struct eas_kdc_pool *kdcs)
 {
-    struct eas_kcd *kcd = eas_kcd_create(pchild, TICKET_BYTES);
+    struct eas_kcd *kcd = eas_kcd_create(kdcs, eas_shared_shelf(EAS_SHARED_TICKET), TICKET_BYTES);
     server_rec *s;
 
     for (s = main_server; s != NULL; s = s->next) {
@@ -187,8 +188,8 @@ void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
         }
         conf->account = shared_account(main_server, s);
         if (conf->account == NULL) {
-            conf->account = eas_kcd_account_create(pchild, kcd, authority->keytab,
-                                                   &authority->realms, authority->kdc_timeout);
+            conf->account = eas_kcd_account_create(kcd, authority->keytab, &authority->realms,
+                                                   authority->kdc_timeout);
         }
     }
 }

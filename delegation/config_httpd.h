@@ -44,11 +44,12 @@ const char *eas_kcd_spn(const struct eas_kcd_dir *conf);
 int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server);
 
 /* Per child: ticket cache, mint, and an account for each keytab. */
-void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server);
+void eas_kcd_child_init(server_rec *main_server, struct eas_kdc_pool *kdcs);
 
 /*
  * Does the KDC still issue tickets for this user (S4U2Self, which needs no right to transition)?
- * EAS_OK; EAS_FORBIDDEN if not; anything else: it cannot say.
+ * EAS_OK; EAS_FORBIDDEN if not; anything else: it cannot say.  *waited is what the request has waited
+ * for KDCs so far, and grows.
  */
 enum eas_rc eas_kcd_check_account(const server_rec *s, apr_pool_t *pool, const char *principal,
                                   apr_interval_time_t *waited, struct eas_err *err);

@@ -108,9 +108,10 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_kcd_dir *
 
 static void show_grant(request_rec *r, const char *spn, const struct eas_kcd_grant *grant)
 {
+    static const char *const sources[] = { "hit", "shared", "fetched" };
+
     apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", spn);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET",
-                   grant->source == EAS_KCD_HIT ? "hit" : "fetched");
+    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", sources[grant->source]);
 }
 
 static enum eas_rc obtain_token(request_rec *r, const struct eas_kcd_dir *conf,
@@ -118,7 +119,8 @@ static enum eas_rc obtain_token(request_rec *r, const struct eas_kcd_dir *conf,
                                 const char **token, struct eas_err *err)
 {
     struct eas_kcd_account *account = eas_kcd_server_of(r->server)->account;
-    struct eas_kcd_wish wish = { identity, NULL, eas_kcd_transitions(conf), NULL };
+    struct eas_kcd_wish wish = { identity, NULL, eas_kcd_transitions(conf), NULL,
+                                 eas_request_of(r)->kdc_waited };
     struct eas_kcd_grant grant;
     enum eas_rc rc;
 
