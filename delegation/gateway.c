@@ -8,7 +8,7 @@
 #include <apr_thread_mutex.h>
 #include <string.h>
 
-#define PAUSE_AFTER_REFUSAL apr_time_from_sec(30)
+#define PAUSE apr_time_from_sec(30)
 
 struct eas_gateway {
     struct eas_keytab *keytab;
@@ -17,7 +17,7 @@ struct eas_gateway {
     apr_thread_cond_t *fetched;
     bool fetching;
     struct eas_ticket *tgt;
-    apr_time_t failed_at; /* the last try to fetch one, 0 if that went well */
+    apr_time_t tried_at; /* the last time to fetch one */
     struct eas_err refusal;
 };
 
@@ -83,12 +83,12 @@ static enum eas_rc fetch(struct eas_gateway *gateway, struct eas_kdc *kdc,
     return rc;
 }
 
-/* Under the mutex: has it failed so recently that the KDC should be left alone? */
+/* Under the mutex: was one fetched, or refused, so recently that the KDC should be left alone? */
 static bool paused(const struct eas_gateway *gateway, apr_time_t now)
 {
-    apr_interval_time_t since = now - gateway->failed_at;
+    apr_interval_time_t since = now - gateway->tried_at;
 
-    return since >= 0 && since < PAUSE_AFTER_REFUSAL;
+    return since >= 0 && since < PAUSE;
 }
 
 /* Under the mutex: fetches, letting go of it meanwhile. */
@@ -106,12 +106,12 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
     if (rc == EAS_OK) {
         eas_ticket_unref(gateway->tgt);
         gateway->tgt = fresh;
-        gateway->failed_at = 0;
+        gateway->refusal.rc = EAS_OK;
     }
     else {
         gateway->refusal = *err;
-        gateway->failed_at = apr_time_now();
     }
+    gateway->tried_at = apr_time_now();
     apr_thread_cond_broadcast(gateway->fetched);
     return rc;
 }

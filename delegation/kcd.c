@@ -21,7 +21,7 @@
 /* How long the KDC's refusal to delegate is believed. */
 #define REFUSAL_STAYS apr_time_from_sec(10)
 
-/* How long after one try to renew a ticket there may be another, in seconds. */
+/* How soon a ticket may be renewed, in seconds: the new one may end no later than the old one. */
 #define RENEW_AGAIN_AFTER 30
 
 struct eas_kcd {
@@ -44,7 +44,7 @@ struct eas_kcd_account {
 /* What the cache keeps; immutable but for the counters. */
 struct kept {
     volatile apr_uint32_t refs;
-    volatile apr_uint32_t renewed_at; /* when it was last tried to, in seconds, or 0 */
+    volatile apr_uint32_t renewed_at; /* when it came, or was last to be renewed, in seconds */
     struct eas_ticket *ticket;        /* or NULL: the KDC refuses, and err is why */
     apr_time_t replaced_at;           /* when it took the place of a refused one, or 0 */
     struct eas_err *err;
@@ -186,6 +186,7 @@ static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_tim
         return; /* not kept is only slower */
     }
     kept->refs = 1;
+    kept->renewed_at = (apr_uint32_t)apr_time_sec(apr_time_now());
     kept->replaced_at = replaced_at;
     if (ticket != NULL) {
         kept->ticket = eas_ticket_ref(ticket);
@@ -274,7 +275,7 @@ static bool wants_renewal(const struct ticket_job *ask, struct kept *kept, apr_t
 
     return now >= eas_ticket_renew_at(kept->ticket)
            && (evidence == NULL || eas_ticket_end(evidence) > eas_ticket_end(kept->ticket))
-           && (tried == 0 || seconds - tried >= RENEW_AGAIN_AFTER)
+           && seconds - tried >= RENEW_AGAIN_AFTER
            && apr_atomic_cas32(&kept->renewed_at, seconds, tried) == tried;
 }
 
