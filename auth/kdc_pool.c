@@ -306,6 +306,11 @@ static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
 
 /* --- the end -------------------------------------------------------------------------------- */
 
+static enum eas_rc say_ending(struct eas_err *err)
+{
+    return eas_fail(err, EAS_UNAVAILABLE, 1255, "this httpd process is ending");
+}
+
 static void drop_queue(struct eas_kdc_pool *pool)
 {
     while (!APR_RING_EMPTY(&pool->queue, eas_kdc_job, queue)) {
@@ -313,7 +318,7 @@ static void drop_queue(struct eas_kdc_pool *pool)
 
         APR_RING_REMOVE(job, queue);
         pool->queued--;
-        finish(job, eas_fail(&job->err, EAS_UNAVAILABLE, 1255, "this httpd process is ending"));
+        finish(job, say_ending(&job->err));
     }
 }
 
@@ -386,7 +391,7 @@ static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, str
     enum eas_breaker_state state;
 
     if (pool->stopping) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1255, "this httpd process is ending");
+        return say_ending(err);
     }
     if (pool->queued >= pool->limits.queued) {
         return eas_fail(err, EAS_UNAVAILABLE, 1251,
