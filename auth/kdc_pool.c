@@ -184,6 +184,12 @@ static void finish(struct eas_kdc_job *job, enum eas_rc rc)
     unref_job(job);
 }
 
+static void unqueue(struct eas_kdc_job *job)
+{
+    APR_RING_REMOVE(job, queue);
+    job->owner->queued--;
+}
+
 /* The next job for a thread, or NULL. */
 static struct eas_kdc_job *take_job(struct eas_kdc_pool *pool)
 {
@@ -193,8 +199,7 @@ static struct eas_kdc_job *take_job(struct eas_kdc_pool *pool)
         || (!job->trial && pool->running >= pool->limits.threads)) {
         return NULL;
     }
-    APR_RING_REMOVE(job, queue);
-    pool->queued--;
+    unqueue(job);
     return job;
 }
 
@@ -251,9 +256,6 @@ static void *work(void *data)
             pool->idle++;
             pthread_cond_wait(&pool->work, &pool->mutex);
             pool->idle--;
-        }
-        else if (job->askers == 0 && !job->hint) {
-            finish(job, EAS_UNAVAILABLE); /* they have all gone, and nobody hears of it */
         }
         else {
             run_job(job);
@@ -316,8 +318,7 @@ static void drop_queue(struct eas_kdc_pool *pool)
     while (!APR_RING_EMPTY(&pool->queue, eas_kdc_job, queue)) {
         struct eas_kdc_job *job = APR_RING_FIRST(&pool->queue);
 
-        APR_RING_REMOVE(job, queue);
-        pool->queued--;
+        unqueue(job);
         finish(job, say_ending(&job->err));
     }
 }
@@ -380,9 +381,10 @@ apr_pool_t *eas_kdc_pool_memory(struct eas_kdc_pool *pool)
 
 /* --- askers --------------------------------------------------------------------------------- */
 
-static bool is_stalled(const struct eas_kdc_pool *pool, apr_time_t now)
+/* When nothing will have moved for too long, if nothing moves. */
+static apr_time_t stalls_at(const struct eas_kdc_pool *pool, apr_time_t now)
 {
-    return pool->running + pool->trials > 0 && now - pool->moved_at >= STALLED_AFTER;
+    return (pool->running + pool->trials > 0 ? pool->moved_at : now) + STALLED_AFTER;
 }
 
 /* May another job be begun? */
@@ -473,30 +475,22 @@ static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
                     "controllers and krb5.conf");
 }
 
-/* When to look again whether there are too many of us. */
-static apr_time_t look_again_at(const struct eas_kdc_pool *pool, apr_time_t now)
-{
-    apr_time_t from = pool->running + pool->trials > 0 ? pool->moved_at : now;
-
-    return from + STALLED_AFTER;
-}
-
 /* Waits for the job, letting go of the mutex. */
 static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_err *err)
 {
     struct eas_kdc_pool *pool = job->owner;
 
     while (job->state != DONE) {
-        apr_time_t now = ticks(), next = look_again_at(pool, now);
+        apr_time_t now = ticks(), stall = stalls_at(pool, now);
 
         if (now >= until || (job->state == RUNNING && now - job->moved_at >= job->timeout)) {
             return give_up(job, err);
         }
-        if (is_stalled(pool, now) && pool->waiting > pool->limits.stalled) {
+        if (now >= stall && pool->waiting > pool->limits.stalled) {
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
                             "the KDC is silent or slow, and enough users are waiting for it");
         }
-        wait_until(pool, &job->done, next > now && next < until ? next : until);
+        wait_until(pool, &job->done, stall > now && stall < until ? stall : until);
     }
     if (job->rc != EAS_OK) {
         *err = job->err;
@@ -518,6 +512,10 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         rc = await(job, began + patience, err);
         pool->waiting--;
         job->askers--;
+        if (job->state == QUEUED && job->askers == 0 && !job->hint) {
+            unqueue(job); /* they have all gone, and nobody hears of it */
+            finish(job, rc);
+        }
         if (rc == EAS_OK) {
             *job_out = job;
         }

@@ -27,9 +27,7 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
                         "outside");
     }
     rc = eas_proof_of(conf->prover, r->pool, &wish, &identity, &waited, err);
-    if (waited > before) {
-        eas_request_waited(r, waited - before);
-    }
+    eas_request_waited(r, waited - before);
     *identity_out = identity;
     return rc;
 }

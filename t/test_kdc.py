@@ -82,7 +82,7 @@ def test_cold_and_warm(start, relay):
     for _ in range(50):
         warm = served(gw)
     assert (warm["EAS_KCD_AUTH"], warm["EAS_KCD_TICKET"]) == ("cached", "hit")
-    assert warm["EAS_KCD_KDC_US"] == "-" or int(warm["EAS_KCD_KDC_US"]) == 0
+    assert warm["EAS_KCD_KDC_US"] == "0"
     assert requests_of(relay) == 0
 
 
