@@ -324,7 +324,7 @@ struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_se
     struct eas_err err;
     server_rec *s;
 
-    eas_shared_child_init(pchild, main_server);
+    eas_socache_child_init(pchild, main_server);
     prover->kdcs = kdcs;
     prover->shelf = eas_shared_shelf(EAS_SHARED_PROOF);
     if (make_memory(pool, &prover->memory, &err) != EAS_OK) {

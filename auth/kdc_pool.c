@@ -410,12 +410,6 @@ static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, str
     return EAS_OK;
 }
 
-static struct eas_kdc_job *find_flight(struct eas_kdc_pool *pool, const void *key,
-                                       apr_size_t key_len)
-{
-    return apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
-}
-
 /*
  * The flight of that key, begun if there is none; with a reference for the caller, who is an asker if
  * he waits.  Takes the mutex, and keeps it.
@@ -428,13 +422,14 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
     enum eas_rc rc = EAS_OK;
 
     pthread_mutex_lock(&pool->mutex);
-    job = find_flight(pool, key, key_len);
+    job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
     if (job == NULL) {
         pthread_mutex_unlock(&pool->mutex);
         mine = make_job(pool, task, key, key_len, ask);
         mine->hint = !waits;
         pthread_mutex_lock(&pool->mutex);
-        job = find_flight(pool, key, key_len); /* another may have been faster */
+        job = apr_hash_get(pool->flights, key,
+                           (apr_ssize_t)key_len); /* another may have been faster */
     }
     if (job == NULL) {
         rc = admit(pool, mine, err);

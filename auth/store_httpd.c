@@ -3,14 +3,12 @@
 
 #include "auth/store_httpd.h"
 #include "auth/base_httpd.h"
+#include "auth/socache_httpd.h"
 #include "auth/store.h"
 
 #include <apr_escape.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
-#include <ap_provider.h>
-#include <ap_socache.h>
-#include <util_mutex.h>
 #include <openssl/rand.h>
 
 /* Room for some 90 000 live sign-outs, and for some 14 000 evidence tickets of 4 KB; the system commits
@@ -21,11 +19,7 @@
 /* What can be had again from the KDC, some 14 000 tickets of 4 KB, pushes out nothing else. */
 #define SPARES_BYTES (64 * 1024 * 1024)
 
-/* How long the provider keeps the record that tells that it is there. */
-#define BEACON_FOR apr_time_from_sec(24 * 3600)
-
 #define SECRET_SIZE 32
-#define MUTEX_TYPE "eas-kcd-cache"
 #define RETAINED_NAME "mod_eas_kcd:shared:2"
 
 /* Outlives graceful restarts, and so may hold neither pointers into this module nor pconf's. */
@@ -42,10 +36,7 @@ static struct {
     struct eas_store *sign_outs;
     struct eas_store *evidence;
     struct eas_store *spares;
-    server_rec *server;                    /* the main one, for the provider's log */
-    const ap_socache_provider_t *provider; /* NULL: memory only */
-    ap_socache_instance_t *instance;
-    apr_global_mutex_t *mutex; /* NULL: the provider needs none */
+    server_rec *server; /* the main one, for the provider's log */
 } shared;
 
 static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
@@ -95,44 +86,20 @@ static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *fil
                         : rc;
 }
 
-static enum eas_rc find_provider(apr_pool_t *pconf, const struct eas_shared_conf *conf,
-                                 struct eas_err *err)
-{
-    const char *error;
-
-    shared.provider = ap_lookup_provider(AP_SOCACHE_PROVIDER_GROUP, conf->provider_name,
-                                         AP_SOCACHE_PROVIDER_VERSION);
-    if (shared.provider == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3022,
-                        "EasKcdCache: there is no socache provider %s; LoadModule "
-                        "socache_%s_module (a2enmod socache_%s)",
-                        conf->provider_name, conf->provider_name, conf->provider_name);
-    }
-    if (conf->secret_files == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3023,
-                        "EasKcdCache %s shares records with other gateways; they need a secret in "
-                        "common: EasKcdSecretFile",
-                        conf->provider_name);
-    }
-    if (conf->provider_args != NULL && ap_strchr_c(conf->provider_args, ',') != NULL) {
-        return eas_fail(
-            err, EAS_MISCONFIGURED, 3029,
-            "EasKcdCache: name one server; with several, the records of one that is away "
-            "would be looked for at another, and who signed out would be let in");
-    }
-    error = shared.provider->create(&shared.instance, conf->provider_args, pconf, pconf);
-    return error == NULL ? EAS_OK
-                         : eas_fail(err, EAS_MISCONFIGURED, 3024, "EasKcdCache: %s", error);
-}
-
 int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s)
 {
     struct eas_err err;
     enum eas_rc rc = EAS_OK;
 
     memset(&shared, 0, sizeof(shared));
-    if (conf->provider_name != NULL) {
-        rc = find_provider(pconf, conf, &err);
+    if (conf->provider_name != NULL && conf->secret_files == NULL) {
+        rc = eas_fail(&err, EAS_MISCONFIGURED, 3023,
+                      "EasKcdCache %s shares records with other gateways; they need a secret in "
+                      "common: EasKcdSecretFile",
+                      conf->provider_name);
+    }
+    if (rc == EAS_OK) {
+        rc = eas_socache_find(pconf, conf->provider_name, conf->provider_args, &err);
     }
     if (rc == EAS_OK && conf->secret_files != NULL) {
         rc = load_secrets(pconf, conf->secret_files, &err);
@@ -186,51 +153,33 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
     return eas_keyring_create(pconf, secrets, 1, &shared.keyring, err);
 }
 
-static enum eas_rc start_provider(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
+/* The name of a record under one of the secrets; the first is the one that records are put under. */
+static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id, apr_size_t id_len,
+                           unsigned char name[EAS_STORE_KEY_SIZE], struct eas_err *err)
 {
-    /* Names are digests of 32 bytes; sessions live for hours; evidence is the largest. */
-    static struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
-    apr_status_t rv = APR_SUCCESS;
+    unsigned char k = (unsigned char)kind;
+    struct eas_seal_part parts[] = { { &k, 1 }, { id, id_len } };
 
-    if (shared.provider->flags & AP_SOCACHE_FLAG_NOTMPSAFE) {
-        rv = ap_global_mutex_create(&shared.mutex, NULL, MUTEX_TYPE, NULL, s, pconf, 0);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = shared.provider->init(shared.instance, MUTEX_TYPE, &hints, s, pconf);
-    }
-    return rv == APR_SUCCESS
-               ? EAS_OK
-               : eas_fail(err, EAS_UNAVAILABLE, 3027, "EasKcdCache: the provider cannot start");
+    return eas_seal_mac(shared.keyring, which, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
 }
 
 int eas_shared_start(apr_pool_t *pconf, server_rec *s)
 {
+    unsigned char beacon[EAS_STORE_KEY_SIZE];
     struct eas_err err;
     enum eas_rc rc = take_up_memory(pconf, s, &err);
 
-    shared.server = s;
-    if (rc == EAS_OK && shared.provider != NULL) {
-        rc = start_provider(pconf, s, &err);
+    if (rc == EAS_OK) {
+        rc = name_of(0, EAS_SHARED_BEACON, "", 0, beacon, &err);
+    }
+    if (rc == EAS_OK) {
+        rc = eas_socache_start(pconf, s, beacon, &err);
     }
     if (rc != EAS_OK) {
         eas_server_refuse(s, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;
-}
-
-void eas_shared_child_init(apr_pool_t *pchild, server_rec *s)
-{
-    struct eas_err err;
-
-    if (shared.mutex != NULL
-        && apr_global_mutex_child_init(&shared.mutex, apr_global_mutex_lockfile(shared.mutex),
-                                       pchild)
-               != APR_SUCCESS) {
-        eas_fail(&err, EAS_UNAVAILABLE, 3028, "EasKcdCache: no mutex in this child");
-        eas_server_refuse(s, &err);
-        shared.provider = NULL;
-    }
 }
 
 const struct eas_keyring *eas_shared_keyring(void)
@@ -254,111 +203,6 @@ static struct eas_store *memory_for(enum eas_shared_kind kind)
         break;
     }
     return shared.evidence;
-}
-
-/* The name of a record under one of the secrets; the first is the one that records are put under. */
-static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id, apr_size_t id_len,
-                           unsigned char name[EAS_STORE_KEY_SIZE], struct eas_err *err)
-{
-    unsigned char k = (unsigned char)kind;
-    struct eas_seal_part parts[] = { { &k, 1 }, { id, id_len } };
-
-    return eas_seal_mac(shared.keyring, which, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
-}
-
-static bool lock_provider(void)
-{
-    return shared.mutex == NULL || apr_global_mutex_lock(shared.mutex) == APR_SUCCESS;
-}
-
-static void unlock_provider(void)
-{
-    if (shared.mutex != NULL) {
-        apr_global_mutex_unlock(shared.mutex);
-    }
-}
-
-static bool provider_put(apr_pool_t *pool, const unsigned char *name, const unsigned char *sealed,
-                         apr_size_t len, apr_time_t expires)
-{
-    apr_status_t rv;
-
-    if (shared.provider == NULL) {
-        return true;
-    }
-    if (!lock_provider()) {
-        return false;
-    }
-    rv = shared.provider->store(shared.instance, shared.server, name, EAS_STORE_KEY_SIZE, expires,
-                                (unsigned char *)sealed, (unsigned)len, pool);
-    unlock_provider();
-    return rv == APR_SUCCESS;
-}
-
-/* What the provider has, or says that it has not. */
-static enum eas_shared_answer provider_ask(apr_pool_t *pool, const unsigned char *name,
-                                           const unsigned char **sealed, apr_size_t *len)
-{
-    unsigned room = 128 * 1024;
-    unsigned char *buffer;
-    apr_status_t rv;
-
-    if (shared.provider == NULL) {
-        return EAS_SHARED_NONE;
-    }
-    if (!lock_provider()) {
-        return EAS_SHARED_FAILED;
-    }
-    buffer = apr_palloc(pool, room);
-    rv = shared.provider->retrieve(shared.instance, shared.server, name, EAS_STORE_KEY_SIZE, buffer,
-                                   &room, pool);
-    unlock_provider();
-    *sealed = buffer;
-    *len = room;
-    return rv == APR_SUCCESS            ? EAS_SHARED_FOUND
-           : APR_STATUS_IS_NOTFOUND(rv) ? EAS_SHARED_NONE
-           : APR_STATUS_IS_ENOMEM(rv)   ? EAS_SHARED_NONE /* too large to be ours */
-                                        : EAS_SHARED_FAILED;
-}
-
-/* Has the provider the one record that must be there?  If not, can it take it? */
-static bool provider_is_up(apr_pool_t *pool)
-{
-    unsigned char name[EAS_STORE_KEY_SIZE];
-    const unsigned char *value;
-    enum eas_shared_answer answer;
-    struct eas_err err;
-    apr_size_t len;
-
-    if (name_of(0, EAS_SHARED_BEACON, "", 0, name, &err) != EAS_OK) {
-        return false;
-    }
-    answer = provider_ask(pool, name, &value, &len);
-    return answer == EAS_SHARED_FOUND
-           || (answer == EAS_SHARED_NONE
-               && provider_put(pool, name, (const unsigned char *)"1", 1,
-                               apr_time_now() + BEACON_FOR));
-}
-
-/*
- * The sealed bytes from the provider.  mod_socache_redis and mod_socache_memcache say "not found" of
- * everything during the five seconds after a failure in which they leave the server alone (in
- * apr_redis_getp and apr_memcache_getp).  So an absence counts only between two signs of life, which
- * are closer together than that.
- */
-static enum eas_shared_answer provider_get(apr_pool_t *pool, const unsigned char *name,
-                                           const unsigned char **sealed, apr_size_t *len)
-{
-    enum eas_shared_answer answer;
-
-    if (shared.provider == NULL) {
-        return EAS_SHARED_NONE;
-    }
-    if (!provider_is_up(pool)) {
-        return EAS_SHARED_FAILED;
-    }
-    answer = provider_ask(pool, name, sealed, len);
-    return answer == EAS_SHARED_NONE && !provider_is_up(pool) ? EAS_SHARED_FAILED : answer;
 }
 
 /* What was found; in the pool that it was asked for. */
@@ -419,7 +263,7 @@ enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, const vo
     }
     if (rc == EAS_OK
         && (!eas_store_put(memory_for(kind), name, sealed, sealed_len, expires)
-            | !provider_put(pool, name, sealed, sealed_len, expires))) {
+            | !eas_socache_put(pool, name, sealed, sealed_len, expires))) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 1070,
                       "a shared record could not be kept; is the provider of EasKcdCache up?");
     }
@@ -444,7 +288,7 @@ static enum eas_shared_answer find_there(apr_pool_t *pool, const unsigned char *
 {
     const unsigned char *sealed;
     apr_size_t len;
-    enum eas_shared_answer answer = provider_get(pool, name, &sealed, &len);
+    enum eas_shared_answer answer = eas_socache_get(pool, name, &sealed, &len);
 
     if (answer == EAS_SHARED_FOUND
         && !open_record(pool, apr_pescape_hex(pool, name, EAS_STORE_KEY_SIZE, 0), sealed, len,

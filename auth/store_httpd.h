@@ -6,6 +6,7 @@
 
 #include "auth/seal.h"
 #include "auth/shelf.h"
+#include "auth/socache_httpd.h"
 
 #include <httpd.h>
 #include <http_config.h>
@@ -27,8 +28,6 @@ enum eas_shared_kind {
     EAS_SHARED_TICKET      /* a user's ticket for a backend */
 };
 
-enum eas_shared_answer { EAS_SHARED_FOUND, EAS_SHARED_NONE, EAS_SHARED_FAILED };
-
 /* Settings of the whole server, filled in by the directives' handlers. */
 struct eas_shared_conf {
     const char *provider_name; /* NULL: memory only */
@@ -41,8 +40,6 @@ int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, serv
 
 /* In post_config: takes up or makes the memory and the random secret.  OK or 500 after logging. */
 int eas_shared_start(apr_pool_t *pconf, server_rec *s);
-
-void eas_shared_child_init(apr_pool_t *pchild, server_rec *s);
 
 /* The keys of this server; there after eas_shared_start(). */
 const struct eas_keyring *eas_shared_keyring(void);
