@@ -178,7 +178,6 @@ static void finish(struct eas_kdc_job *job, enum eas_rc rc)
 
     job->rc = rc;
     job->state = DONE;
-    pool->moved_at = ticks();
     apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, NULL);
     pthread_cond_broadcast(&job->done);
     unref_job(job);
@@ -238,6 +237,7 @@ static void run_job(struct eas_kdc_job *job)
     rc = job->run(job, job->copy, &job->err);
     pthread_mutex_lock(&pool->mutex);
     --*counter;
+    pool->moved_at = ticks();
     judge(job);
     finish(job, rc);
 }

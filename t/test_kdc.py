@@ -179,19 +179,19 @@ def test_many_first_requests_of_many_users(start, relay):
 
 def test_silent_KDC(start, relay):
     """J03: who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
-    gw = start("EasKcdKdcTimeout 2s\n", processes=1, threads=40)
+    gw = start("EasKcdKdcTimeout 5s\n", processes=1, threads=40)
     gw.expect("EAS1250", "EAS1252", "EAS1253", "EAS1254")
     served(gw)
     baseline = sorted(get(gw)[1] for _ in range(100))
     relay.blackhole()
     with ThreadPoolExecutor(30) as pool:
         cold = [pool.submit(get, gw, user) for user in USERS + USERS[:10]]
-        until(lambda: sum(job.done() for job in cold) >= 20, 1.7, "all but a quarter to be told")
+        until(lambda: sum(job.done() for job in cold) >= 20, 3.5, "all but a quarter to be told")
         warm = sorted(get(gw)[1] for _ in range(100))
         for job in cold:
             response, took = job.result()
             assert_unavailable(response)
-            assert took < 3
+            assert took < 6
     assert warm[50] < 2 * baseline[50] + 0.01
     assert served(gw)["EAS_KCD_TICKET"] == "hit"
     took, tag = unavailable(gw, "bob")
