@@ -140,8 +140,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
 static void child_init(apr_pool_t *pchild, server_rec *s)
 {
-    eas_auth_child_init(pchild, s);
-    eas_kcd_child_init(pchild, s);
+    eas_kcd_child_init(pchild, s, eas_auth_child_init(pchild, s));
 }
 
 /* What the front half asks of the back half. */

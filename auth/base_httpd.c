@@ -116,5 +116,7 @@ void eas_request_waited(request_rec *r, apr_interval_time_t waited)
 
     request->kdc_waited += waited;
     apr_table_setn(r->subprocess_env, "EAS_KCD_KDC_US",
-                   apr_psprintf(r->pool, "%" APR_INT64_T_FMT, request->kdc_waited));
+                   request->kdc_waited == 0
+                       ? "0"
+                       : apr_psprintf(r->pool, "%" APR_INT64_T_FMT, request->kdc_waited));
 }

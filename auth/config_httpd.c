@@ -10,13 +10,19 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <ap_provider.h>
+#include <ap_mpm.h>
 #include <mod_auth.h>
+#include <openssl/crypto.h>
 
 /* Bytes of proved passwords and their evidence that a child remembers; about 15 000 users. */
 #define MEMORY_BYTES (64 * 1024 * 1024)
 
 /* A page of people's own, images inlined. */
 #define LOGIN_PAGE_MAX (256 * 1024)
+
+/* Threads of a child that speak with KDCs: each does some 50 log-ons a second. */
+#define KDC_THREADS 8
+#define KDC_QUEUE 1024
 
 #define DEFAULT_KDC_TIMEOUT apr_time_from_sec(5)
 #define DEFAULT_PASSWORD_CACHE apr_time_from_sec(300)
@@ -165,6 +171,19 @@ static struct eas_keytab *shared_keytab(server_rec *main_server, const server_re
     return NULL;
 }
 
+/*
+ * The same in all children, generations and gateways; another for another virtual host, and where the
+ * same name and password would come to something else.
+ */
+static const char *scope_of(apr_pool_t *pconf, const server_rec *s,
+                            const struct eas_authority *authority)
+{
+    return apr_psprintf(pconf, "%s:%u\n%s\n%s",
+                        s->server_hostname != NULL ? s->server_hostname : "", s->port,
+                        eas_keytab_principal_name(authority->keytab),
+                        eas_identity_realms_text(pconf, &authority->realms));
+}
+
 static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
                                      struct eas_err *err)
 {
@@ -188,7 +207,7 @@ static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server,
     }
     if (rc == EAS_OK) {
         conf->authority = authority;
-        conf->scope = apr_psprintf(pconf, "%pp", (void *)s);
+        conf->scope = scope_of(pconf, s, authority);
     }
     return rc;
 }
@@ -271,17 +290,48 @@ int eas_auth_start(apr_pool_t *pconf, server_rec *main_server)
     return eas_shared_start(pconf, main_server);
 }
 
-void eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
+static struct eas_kdc_pool *make_kdc_pool(apr_pool_t *pchild)
 {
-    struct eas_memory *memory = NULL;
+    struct eas_kdc_pool_limits limits = { KDC_THREADS, KDC_QUEUE, 1 };
+    int workers = 0;
+
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &workers) == APR_SUCCESS && workers >= 8) {
+        limits.stalled = (unsigned)workers / 4;
+    }
+    return eas_kdc_pool_create(pchild, limits);
+}
+
+/* The same in all children, so that what one leaves on the shelf the others find. */
+static enum eas_rc make_memory(apr_pool_t *pool, struct eas_memory **out, struct eas_err *err)
+{
+    unsigned char secret[EAS_MEMORY_KEY_SIZE];
+    struct eas_seal_part label = { "memory", 6 };
+    enum eas_rc rc =
+        eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_PASSWORD, &label, 1, secret, err);
+
+    if (rc == EAS_OK) {
+        rc = eas_memory_create(pool, MEMORY_BYTES, secret, out, err);
+    }
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return rc;
+}
+
+struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    struct eas_kdc_pool *kdcs = make_kdc_pool(pchild);
+    apr_pool_t *pool = eas_kdc_pool_memory(kdcs);
+    struct eas_prover *prover = apr_pcalloc(pool, sizeof(*prover));
     struct eas_err err;
     server_rec *s;
 
-    eas_shared_child_init(pchild, main_server);
-    if (eas_memory_create(pchild, MEMORY_BYTES, &memory, &err) != EAS_OK) {
-        eas_server_refuse(main_server, &err); /* goes on, asking the KDC every time */
+    eas_socache_child_init(pchild, main_server);
+    prover->kdcs = kdcs;
+    prover->shelf = eas_shared_shelf(EAS_SHARED_PROOF);
+    if (make_memory(pool, &prover->memory, &err) != EAS_OK) {
+        eas_server_refuse(main_server, &err); /* goes on, proving nobody */
     }
     for (s = main_server; s != NULL; s = s->next) {
-        eas_auth_server_of(s)->memory = memory;
+        eas_auth_server_of(s)->prover = prover;
     }
+    return kdcs;
 }

@@ -5,9 +5,8 @@
 #define EAS_AUTH_CONFIG_HTTPD_H
 
 #include "auth/challenge_httpd.h"
-#include "auth/memory.h"
 #include "auth/page.h"
-#include "auth/password.h"
+#include "auth/proof.h"
 #include "auth/session.h"
 #include "auth/store_httpd.h"
 
@@ -37,8 +36,8 @@ struct eas_auth_server {
     /* Filled in after the configuration was read; NULL without a keytab. */
     struct eas_authority *authority;
     const struct eas_template *page;
-    const char *scope; /* tells this server's remembered passwords from others' */
-    struct eas_memory *memory;
+    const char *scope;         /* tells this server's remembered passwords from others' */
+    struct eas_prover *prover; /* of the child */
 };
 
 /* Of a directory. */
@@ -52,7 +51,8 @@ struct eas_auth_dir {
 /*
  * What the front asks of the back, given by mod_eas_kcd.c so that auth/ need not know delegation/:
  * whether a session may go on here when its evidence has ended, and whether the KDC still calls an
- * account good (EAS_FORBIDDEN if not; any other failure: it cannot say).
+ * account good (EAS_FORBIDDEN if not; any other failure: it cannot say).  *waited is what the request
+ * has waited for KDCs so far, and grows.
  */
 struct eas_auth_back {
     bool (*acts_without_evidence)(const request_rec *r);
@@ -95,7 +95,10 @@ int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_serv
 /* In post_config: the shared memory and the secret. */
 int eas_auth_start(apr_pool_t *pconf, server_rec *main_server);
 
-/* Per child: the memory of proved passwords. */
-void eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
+/*
+ * Per child: the threads that speak with KDCs and the memory of proved passwords.  The result is for the
+ * back half too.
+ */
+struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
 
 #endif

@@ -222,3 +222,16 @@ enum eas_rc eas_identity_check(const char *user, apr_size_t len, const char *rea
     }
     return check_user(user, len, err);
 }
+
+const char *eas_identity_realms_text(apr_pool_t *pool, const struct eas_realms *realms)
+{
+    const char *text = apr_pstrdup(pool, realms->default_realm);
+    int i;
+
+    for (i = 0; realms->domains != NULL && i < realms->domains->nelts; i++) {
+        const struct eas_domain *domain = &APR_ARRAY_IDX(realms->domains, i, struct eas_domain);
+
+        text = apr_pstrcat(pool, text, "\n", domain->name, "\n", domain->realm, NULL);
+    }
+    return text;
+}

@@ -19,9 +19,11 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
 {
     struct eas_kdc *kdc = data;
 
-    (void)ctx, (void)realm, (void)message, (void)new_message_out, (void)new_reply_out;
-    kdc->sent_at = apr_time_now();
-    if (kdc->sent_at >= kdc->deadline) {
+    (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
+    if (kdc->job != NULL) {
+        eas_kdc_job_asks(kdc->job, realm->data, realm->length);
+    }
+    if (apr_time_now() >= kdc->deadline) {
         return KRB5_KDC_UNREACH;
     }
     kdc->messages++;
@@ -54,7 +56,9 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
     krb5_error *error;
 
     (void)realm, (void)message, (void)new_reply_out;
-    kdc->waited += apr_time_now() - kdc->sent_at;
+    if (kdc->job != NULL) {
+        eas_kdc_job_hears(kdc->job, code == 0);
+    }
     if (code != 0 || reply->length == 0 || (unsigned char)reply->data[0] != KRB_ERROR_OCTET
         || krb5_rd_error(ctx, reply, &error) != 0) {
         return code;

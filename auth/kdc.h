@@ -6,6 +6,7 @@
 
 #include "auth/base.h"
 #include "auth/identity.h"
+#include "auth/kdc_pool.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>
@@ -23,11 +24,10 @@
  */
 struct eas_kdc {
     krb5_context ctx;
+    struct eas_kdc_job *job; /* that it is part of, or NULL; set by whoever opens it */
     apr_time_t deadline;
-    apr_time_t sent_at;         /* of the message under way */
-    apr_interval_time_t waited; /* microseconds spent waiting for answers so far */
-    unsigned messages;          /* sent so far */
-    unsigned ntstatus;          /* of the last error, 0 if it had none */
+    unsigned messages; /* sent so far */
+    unsigned ntstatus; /* of the last error, 0 if it had none */
 };
 
 /* What a failed exchange means, whatever code said so. */

@@ -8,10 +8,8 @@
 #include <apr_atomic.h>
 #include <apr_strings.h>
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,35 +46,31 @@ static apr_status_t memory_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-static EVP_MAC_CTX *new_keyed_mac(void)
+static EVP_MAC_CTX *new_keyed_mac(const unsigned char *secret)
 {
-    unsigned char key[32];
     char digest[] = "SHA256";
     OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                             OSSL_PARAM_construct_end() };
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
 
-    if (ctx != NULL
-        && (RAND_priv_bytes(key, sizeof(key)) != 1
-            || EVP_MAC_init(ctx, key, sizeof(key), params) != 1)) {
+    if (ctx != NULL && EVP_MAC_init(ctx, secret, EAS_MEMORY_KEY_SIZE, params) != 1) {
         EVP_MAC_CTX_free(ctx);
         ctx = NULL;
     }
-    OPENSSL_cleanse(key, sizeof(key));
     EVP_MAC_free(hmac);
     return ctx;
 }
 
-enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, struct eas_memory **out,
-                              struct eas_err *err)
+enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, const unsigned char *secret,
+                              struct eas_memory **out, struct eas_err *err)
 {
     static const struct eas_lru_ops ops = { proved_retain, proved_release };
     struct eas_memory *memory = apr_pcalloc(pool, sizeof(*memory));
 
-    memory->keyed = new_keyed_mac();
+    memory->keyed = new_keyed_mac(secret);
     if (memory->keyed == NULL) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no random key or no HMAC to give");
+        return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no HMAC to give");
     }
     apr_pool_cleanup_register(pool, memory, memory_cleanup, apr_pool_cleanup_null);
     memory->entries = eas_lru_create(pool, max_bytes, ops);

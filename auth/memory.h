@@ -11,17 +11,17 @@
 
 /*
  * One per child process, thread-safe.  The password itself is not kept: an entry is found by
- * HMAC-SHA256, under a random key of the process, over the length-prefixed scope, name as typed and
- * password, so that nothing collides and nothing is truncated.  An entry holds the identity and its
+ * HMAC-SHA256, under a key that the processes of a gateway share, over the length-prefixed scope, name
+ * as typed and password, so that nothing collides and nothing is truncated.  An entry holds the identity and its
  * evidence ticket.
  */
 struct eas_memory;
 
 #define EAS_MEMORY_KEY_SIZE 32
 
-/* EAS_OK, or EAS_UNAVAILABLE if OpenSSL has no randomness to give. */
-enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, struct eas_memory **out,
-                              struct eas_err *err);
+/* The secret is EAS_MEMORY_KEY_SIZE random bytes.  EAS_OK, or EAS_UNAVAILABLE if OpenSSL fails. */
+enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, const unsigned char *secret,
+                              struct eas_memory **out, struct eas_err *err);
 
 /* The digest under which these credentials are remembered; scope names the virtual host. */
 enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,

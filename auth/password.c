@@ -162,23 +162,19 @@ static enum eas_rc prove(apr_pool_t *pool, struct eas_kdc *kdc,
     return rc;
 }
 
-enum eas_rc eas_password_prove(apr_pool_t *pool, const struct eas_authority *authority,
-                               const struct eas_credentials *credentials, struct eas_identity **out,
-                               apr_interval_time_t *waited, struct eas_err *err)
+enum eas_rc eas_password_prove(apr_pool_t *pool, struct eas_kdc_job *job,
+                               const struct eas_authority *authority, const struct eas_login *login,
+                               const struct eas_secret *password, struct eas_identity **out,
+                               struct eas_err *err)
 {
-    struct eas_login login;
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_identity_parse(pool, credentials->name, credentials->name_len,
-                                        &authority->realms, &login, err);
+    enum eas_rc rc;
 
-    if (rc != EAS_OK) {
-        return rc;
-    }
     eas_keytab_refresh(authority->keytab);
     rc = eas_kdc_open(&kdc, authority->kdc_timeout, err);
     if (rc == EAS_OK) {
-        rc = prove(pool, &kdc, authority, &login, credentials->password, out, err);
-        *waited += kdc.waited;
+        kdc.job = job;
+        rc = prove(pool, &kdc, authority, login, password, out, err);
     }
     eas_kdc_close(&kdc);
     return rc;

@@ -6,6 +6,7 @@
 
 #include "auth/basic.h"
 #include "auth/identity.h"
+#include "auth/kdc_pool.h"
 #include "auth/keytab.h"
 
 #include <apr_time.h>
@@ -27,12 +28,13 @@ struct eas_authority {
  * The ticket of step 3 is the evidence for constrained delegation.
  *
  * EAS_OK with the identity in pool (which also holds its evidence); EAS_DENIED; EAS_UNKNOWN;
- * EAS_EXPIRED;
- * EAS_UNAVAILABLE; EAS_MISCONFIGURED.  Adds the microseconds spent waiting for the KDC to *waited.
- * Blocks on the network for up to the authority's timeout, and longer by the exchange under way.
+ * EAS_EXPIRED; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
+ * Blocks on the network for up to the authority's timeout, and longer by the exchange under way: it is
+ * for the thread of the job.
  */
-enum eas_rc eas_password_prove(apr_pool_t *pool, const struct eas_authority *authority,
-                               const struct eas_credentials *credentials, struct eas_identity **out,
-                               apr_interval_time_t *waited, struct eas_err *err);
+enum eas_rc eas_password_prove(apr_pool_t *pool, struct eas_kdc_job *job,
+                               const struct eas_authority *authority, const struct eas_login *login,
+                               const struct eas_secret *password, struct eas_identity **out,
+                               struct eas_err *err);
 
 #endif

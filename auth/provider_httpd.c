@@ -3,8 +3,7 @@
 
 #include "auth/provider_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/memory.h"
-#include "auth/password.h"
+#include "auth/proof.h"
 
 #include <apr_strings.h>
 #include <ap_provider.h>
@@ -16,31 +15,19 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
-    apr_interval_time_t remember = eas_auth_password_cache(conf), waited = 0;
-    bool memory = conf->memory != NULL && remember > 0;
-    unsigned char key[EAS_MEMORY_KEY_SIZE];
+    struct eas_proof_wish wish = { conf->authority, conf->scope, credentials,
+                                   eas_auth_password_cache(conf) };
+    apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     struct eas_identity *identity = NULL;
-    enum eas_rc rc = EAS_OK;
+    enum eas_rc rc;
 
     if (conf->authority == NULL) {
         return eas_fail(err, EAS_MISCONFIGURED, 1061,
                         "the KDC's proof of passwords needs EasKcdKeytab in this virtual host or "
                         "outside");
     }
-    if (memory) {
-        rc = eas_memory_key(conf->memory, conf->scope, credentials, key, err);
-        if (rc != EAS_OK) {
-            return rc;
-        }
-        identity = eas_memory_recall(conf->memory, key, apr_time_now(), r->pool);
-    }
-    if (identity == NULL) {
-        rc = eas_password_prove(r->pool, conf->authority, credentials, &identity, &waited, err);
-        eas_request_waited(r, waited);
-        if (rc == EAS_OK && memory) {
-            eas_memory_remember(conf->memory, key, identity, apr_time_now() + remember);
-        }
-    }
+    rc = eas_proof_of(conf->prover, r->pool, &wish, &identity, &waited, err);
+    eas_request_waited(r, waited - before);
     *identity_out = identity;
     return rc;
 }

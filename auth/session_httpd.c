@@ -105,11 +105,11 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
     apr_time_t not_before;
     apr_size_t len;
     enum eas_shared_answer one =
-        eas_shared_get(r, EAS_SHARED_REVOKED, session->id, sizeof(session->id), &value, &len);
-    enum eas_shared_answer all = one == EAS_SHARED_NONE
-                                     ? eas_shared_get(r, EAS_SHARED_NOT_BEFORE, session->principal,
-                                                      strlen(session->principal), &value, &len)
-                                     : EAS_SHARED_NONE;
+        eas_shared_get(r->pool, EAS_SHARED_REVOKED, session->id, sizeof(session->id), &value, &len);
+    enum eas_shared_answer all =
+        one == EAS_SHARED_NONE ? eas_shared_get(r->pool, EAS_SHARED_NOT_BEFORE, session->principal,
+                                                strlen(session->principal), &value, &len)
+                               : EAS_SHARED_NONE;
 
     if (one == EAS_SHARED_FAILED || all == EAS_SHARED_FAILED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1071,
@@ -127,7 +127,8 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
 static enum eas_rc find_evidence(request_rec *r, const struct eas_session *session,
                                  struct eas_ticket **out, struct eas_err *err)
 {
-    struct eas_memory *memory = eas_auth_server_of(r->server)->memory;
+    const struct eas_prover *prover = eas_auth_server_of(r->server)->prover;
+    struct eas_memory *memory = prover->memory;
     unsigned char key[EAS_MEMORY_KEY_SIZE] = { 0 };
     struct eas_identity *known;
     const unsigned char *value;
@@ -143,7 +144,8 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
         *out = known->evidence;
         return EAS_OK;
     }
-    answer = eas_shared_get(r, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id), &value, &len);
+    answer = eas_shared_get(r->pool, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id), &value,
+                            &len);
     if (answer == EAS_SHARED_FAILED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1072,
                         "the provider of EasKcdCache cannot give a session's evidence");
@@ -173,23 +175,23 @@ static enum eas_rc check_account(request_rec *r, const struct eas_session *sessi
     const struct eas_auth_back *back = eas_auth_back();
     const unsigned char *value;
     struct eas_err ignored;
-    apr_interval_time_t waited = 0;
+    apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     apr_size_t len;
     enum eas_rc rc;
 
     if (!session->has_evidence
-        || eas_shared_get(r, EAS_SHARED_ALIVE, session->principal, strlen(session->principal),
+        || eas_shared_get(r->pool, EAS_SHARED_ALIVE, session->principal, strlen(session->principal),
                           &value, &len)
                != EAS_SHARED_NONE) {
         return EAS_OK;
     }
     rc = back->check_account(r->server, r->pool, session->principal, &waited, err);
-    eas_request_waited(r, waited);
+    eas_request_waited(r, waited - before);
     if (rc == EAS_FORBIDDEN) {
         return rc;
     }
     /* A KDC that cannot say ends nobody's session; it is asked again before long. */
-    eas_shared_put(r, EAS_SHARED_ALIVE, session->principal, strlen(session->principal), "", 0,
+    eas_shared_put(r->pool, EAS_SHARED_ALIVE, session->principal, strlen(session->principal), "", 0,
                    apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : ASK_AGAIN_AFTER), &ignored);
     return EAS_OK;
 }
@@ -317,8 +319,8 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
     if (rc == EAS_OK && identity->evidence != NULL) {
         rc = eas_ticket_marshal(identity->evidence, r->pool, &ticket, &len, err);
         if (rc == EAS_OK) {
-            rc = eas_shared_put(r, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id), ticket,
-                                len, eas_ticket_end(identity->evidence), err);
+            rc = eas_shared_put(r->pool, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id),
+                                ticket, len, eas_ticket_end(identity->evidence), err);
         }
     }
     return rc == EAS_OK ? set_session_cookie(r, session, err) : rc;
@@ -330,10 +332,10 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, b
     apr_time_t now = apr_time_now();
 
     if (everywhere) {
-        return eas_shared_put(r, EAS_SHARED_NOT_BEFORE, session->principal,
+        return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, session->principal,
                               strlen(session->principal), &now, sizeof(now),
                               now + eas_auth_longest_session(), err);
     }
-    return eas_shared_put(r, EAS_SHARED_REVOKED, session->id, sizeof(session->id), "", 0,
+    return eas_shared_put(r->pool, EAS_SHARED_REVOKED, session->id, sizeof(session->id), "", 0,
                           session->started + eas_auth_longest_session(), err);
 }

@@ -3,14 +3,12 @@
 
 #include "auth/store_httpd.h"
 #include "auth/base_httpd.h"
+#include "auth/socache_httpd.h"
 #include "auth/store.h"
 
 #include <apr_escape.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
-#include <ap_provider.h>
-#include <ap_socache.h>
-#include <util_mutex.h>
 #include <openssl/rand.h>
 
 /* Room for some 90 000 live sign-outs, and for some 14 000 evidence tickets of 4 KB; the system commits
@@ -18,18 +16,18 @@
 #define SIGN_OUTS_BYTES (16 * 1024 * 1024)
 #define EVIDENCE_BYTES (64 * 1024 * 1024)
 
-/* How long the provider keeps the record that tells that it is there. */
-#define BEACON_FOR apr_time_from_sec(24 * 3600)
+/* What can be had again from the KDC, some 14 000 tickets of 4 KB, pushes out nothing else. */
+#define SPARES_BYTES (64 * 1024 * 1024)
 
 #define SECRET_SIZE 32
-#define MUTEX_TYPE "eas-kcd-cache"
-#define RETAINED_NAME "mod_eas_kcd:shared:1"
+#define RETAINED_NAME "mod_eas_kcd:shared:2"
 
 /* Outlives graceful restarts, and so may hold neither pointers into this module nor pconf's. */
 struct retained {
     unsigned char secret[SECRET_SIZE];
     void *sign_outs;
     void *evidence;
+    void *spares;
 };
 
 /* Of this generation; written before the fork, read by all threads. */
@@ -37,9 +35,8 @@ static struct {
     struct eas_keyring *keyring;
     struct eas_store *sign_outs;
     struct eas_store *evidence;
-    const ap_socache_provider_t *provider; /* NULL: memory only */
-    ap_socache_instance_t *instance;
-    apr_global_mutex_t *mutex; /* NULL: the provider needs none */
+    struct eas_store *spares;
+    server_rec *server; /* the main one, for the provider's log */
 } shared;
 
 static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
@@ -89,44 +86,20 @@ static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *fil
                         : rc;
 }
 
-static enum eas_rc find_provider(apr_pool_t *pconf, const struct eas_shared_conf *conf,
-                                 struct eas_err *err)
-{
-    const char *error;
-
-    shared.provider = ap_lookup_provider(AP_SOCACHE_PROVIDER_GROUP, conf->provider_name,
-                                         AP_SOCACHE_PROVIDER_VERSION);
-    if (shared.provider == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3022,
-                        "EasKcdCache: there is no socache provider %s; LoadModule "
-                        "socache_%s_module (a2enmod socache_%s)",
-                        conf->provider_name, conf->provider_name, conf->provider_name);
-    }
-    if (conf->secret_files == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3023,
-                        "EasKcdCache %s shares records with other gateways; they need a secret in "
-                        "common: EasKcdSecretFile",
-                        conf->provider_name);
-    }
-    if (conf->provider_args != NULL && ap_strchr_c(conf->provider_args, ',') != NULL) {
-        return eas_fail(
-            err, EAS_MISCONFIGURED, 3029,
-            "EasKcdCache: name one server; with several, the records of one that is away "
-            "would be looked for at another, and who signed out would be let in");
-    }
-    error = shared.provider->create(&shared.instance, conf->provider_args, pconf, pconf);
-    return error == NULL ? EAS_OK
-                         : eas_fail(err, EAS_MISCONFIGURED, 3024, "EasKcdCache: %s", error);
-}
-
 int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s)
 {
     struct eas_err err;
     enum eas_rc rc = EAS_OK;
 
     memset(&shared, 0, sizeof(shared));
-    if (conf->provider_name != NULL) {
-        rc = find_provider(pconf, conf, &err);
+    if (conf->provider_name != NULL && conf->secret_files == NULL) {
+        rc = eas_fail(&err, EAS_MISCONFIGURED, 3023,
+                      "EasKcdCache %s shares records with other gateways; they need a secret in "
+                      "common: EasKcdSecretFile",
+                      conf->provider_name);
+    }
+    if (rc == EAS_OK) {
+        rc = eas_socache_find(pconf, conf->provider_name, conf->provider_args, &err);
     }
     if (rc == EAS_OK && conf->secret_files != NULL) {
         rc = load_secrets(pconf, conf->secret_files, &err);
@@ -160,80 +133,24 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
         retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
         retained->sign_outs = make_memory(s, SIGN_OUTS_BYTES);
         retained->evidence = make_memory(s, EVIDENCE_BYTES);
+        retained->spares = make_memory(s, SPARES_BYTES);
         if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
             return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL has no randomness to give");
         }
     }
-    if (retained->sign_outs == NULL || retained->evidence == NULL) {
+    if (retained->sign_outs == NULL || retained->evidence == NULL || retained->spares == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3026, "no shared memory of %d MB to be had",
-                        (SIGN_OUTS_BYTES + EVIDENCE_BYTES) >> 20);
+                        (SIGN_OUTS_BYTES + EVIDENCE_BYTES + SPARES_BYTES) >> 20);
     }
     shared.sign_outs = eas_store_attach(retained->sign_outs, SIGN_OUTS_BYTES);
     shared.evidence = eas_store_attach(retained->evidence, EVIDENCE_BYTES);
+    shared.spares = eas_store_attach(retained->spares, SPARES_BYTES);
     if (shared.keyring != NULL) {
         return EAS_OK;
     }
     secret = eas_secret_make(pconf, (const char *)retained->secret, SECRET_SIZE);
     secrets[0] = secret;
     return eas_keyring_create(pconf, secrets, 1, &shared.keyring, err);
-}
-
-static enum eas_rc start_provider(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
-{
-    /* Names are digests of 32 bytes; sessions live for hours; evidence is the largest. */
-    static struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
-    apr_status_t rv = APR_SUCCESS;
-
-    if (shared.provider->flags & AP_SOCACHE_FLAG_NOTMPSAFE) {
-        rv = ap_global_mutex_create(&shared.mutex, NULL, MUTEX_TYPE, NULL, s, pconf, 0);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = shared.provider->init(shared.instance, MUTEX_TYPE, &hints, s, pconf);
-    }
-    return rv == APR_SUCCESS
-               ? EAS_OK
-               : eas_fail(err, EAS_UNAVAILABLE, 3027, "EasKcdCache: the provider cannot start");
-}
-
-int eas_shared_start(apr_pool_t *pconf, server_rec *s)
-{
-    struct eas_err err;
-    enum eas_rc rc = take_up_memory(pconf, s, &err);
-
-    if (rc == EAS_OK && shared.provider != NULL) {
-        rc = start_provider(pconf, s, &err);
-    }
-    if (rc != EAS_OK) {
-        eas_server_refuse(s, &err);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    return OK;
-}
-
-void eas_shared_child_init(apr_pool_t *pchild, server_rec *s)
-{
-    struct eas_err err;
-
-    if (shared.mutex != NULL
-        && apr_global_mutex_child_init(&shared.mutex, apr_global_mutex_lockfile(shared.mutex),
-                                       pchild)
-               != APR_SUCCESS) {
-        eas_fail(&err, EAS_UNAVAILABLE, 3028, "EasKcdCache: no mutex in this child");
-        eas_server_refuse(s, &err);
-        shared.provider = NULL;
-    }
-}
-
-const struct eas_keyring *eas_shared_keyring(void)
-{
-    return shared.keyring;
-}
-
-/* Sign-outs have a memory of their own, from which nothing else can push them. */
-static struct eas_store *memory_for(enum eas_shared_kind kind)
-{
-    return kind == EAS_SHARED_REVOKED || kind == EAS_SHARED_NOT_BEFORE ? shared.sign_outs
-                                                                       : shared.evidence;
 }
 
 /* The name of a record under one of the secrets; the first is the one that records are put under. */
@@ -246,138 +163,91 @@ static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id,
     return eas_seal_mac(shared.keyring, which, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
 }
 
-static bool lock_provider(void)
+int eas_shared_start(apr_pool_t *pconf, server_rec *s)
 {
-    return shared.mutex == NULL || apr_global_mutex_lock(shared.mutex) == APR_SUCCESS;
-}
-
-static void unlock_provider(void)
-{
-    if (shared.mutex != NULL) {
-        apr_global_mutex_unlock(shared.mutex);
-    }
-}
-
-static bool provider_put(request_rec *r, const unsigned char *name, const unsigned char *sealed,
-                         apr_size_t len, apr_time_t expires)
-{
-    apr_status_t rv;
-
-    if (shared.provider == NULL) {
-        return true;
-    }
-    if (!lock_provider()) {
-        return false;
-    }
-    rv = shared.provider->store(shared.instance, r->server, name, EAS_STORE_KEY_SIZE, expires,
-                                (unsigned char *)sealed, (unsigned)len, r->pool);
-    unlock_provider();
-    return rv == APR_SUCCESS;
-}
-
-/* What the provider has, or says that it has not. */
-static enum eas_shared_answer provider_ask(request_rec *r, const unsigned char *name,
-                                           const unsigned char **sealed, apr_size_t *len)
-{
-    unsigned room = 128 * 1024;
-    unsigned char *buffer;
-    apr_status_t rv;
-
-    if (shared.provider == NULL) {
-        return EAS_SHARED_NONE;
-    }
-    if (!lock_provider()) {
-        return EAS_SHARED_FAILED;
-    }
-    buffer = apr_palloc(r->pool, room);
-    rv = shared.provider->retrieve(shared.instance, r->server, name, EAS_STORE_KEY_SIZE, buffer,
-                                   &room, r->pool);
-    unlock_provider();
-    *sealed = buffer;
-    *len = room;
-    return rv == APR_SUCCESS            ? EAS_SHARED_FOUND
-           : APR_STATUS_IS_NOTFOUND(rv) ? EAS_SHARED_NONE
-           : APR_STATUS_IS_ENOMEM(rv)   ? EAS_SHARED_NONE /* too large to be ours */
-                                        : EAS_SHARED_FAILED;
-}
-
-/* Has the provider the one record that must be there?  If not, can it take it? */
-static bool provider_is_up(request_rec *r)
-{
-    unsigned char name[EAS_STORE_KEY_SIZE];
-    const unsigned char *value;
-    enum eas_shared_answer answer;
+    unsigned char beacon[EAS_STORE_KEY_SIZE];
     struct eas_err err;
-    apr_size_t len;
+    enum eas_rc rc = take_up_memory(pconf, s, &err);
 
-    if (name_of(0, EAS_SHARED_BEACON, "", 0, name, &err) != EAS_OK) {
-        return false;
+    if (rc == EAS_OK) {
+        rc = name_of(0, EAS_SHARED_BEACON, "", 0, beacon, &err);
     }
-    answer = provider_ask(r, name, &value, &len);
-    return answer == EAS_SHARED_FOUND
-           || (answer == EAS_SHARED_NONE
-               && provider_put(r, name, (const unsigned char *)"1", 1,
-                               apr_time_now() + BEACON_FOR));
+    if (rc == EAS_OK) {
+        rc = eas_socache_start(pconf, s, beacon, &err);
+    }
+    if (rc != EAS_OK) {
+        eas_server_refuse(s, &err);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
 }
 
-/*
- * The sealed bytes from the provider.  mod_socache_redis and mod_socache_memcache say "not found" of
- * everything during the five seconds after a failure in which they leave the server alone (in
- * apr_redis_getp and apr_memcache_getp).  So an absence counts only between two signs of life, which
- * are closer together than that.
- */
-static enum eas_shared_answer provider_get(request_rec *r, const unsigned char *name,
-                                           const unsigned char **sealed, apr_size_t *len)
+const struct eas_keyring *eas_shared_keyring(void)
 {
-    enum eas_shared_answer answer;
-
-    if (shared.provider == NULL) {
-        return EAS_SHARED_NONE;
-    }
-    if (!provider_is_up(r)) {
-        return EAS_SHARED_FAILED;
-    }
-    answer = provider_ask(r, name, sealed, len);
-    return answer == EAS_SHARED_NONE && !provider_is_up(r) ? EAS_SHARED_FAILED : answer;
+    return shared.keyring;
 }
 
-/* A record is its end, in microseconds, before its value. */
-static enum eas_rc seal_record(request_rec *r, const char *binding, const void *value,
+/* Sign-outs have a memory of their own, from which nothing else can push them; so has evidence. */
+static struct eas_store *memory_for(enum eas_shared_kind kind)
+{
+    switch (kind) {
+    case EAS_SHARED_REVOKED:
+    case EAS_SHARED_NOT_BEFORE:
+        return shared.sign_outs;
+    case EAS_SHARED_PROOF:
+    case EAS_SHARED_TICKET:
+        return shared.spares;
+    case EAS_SHARED_ALIVE:
+    case EAS_SHARED_EVIDENCE:
+    case EAS_SHARED_BEACON:
+        break;
+    }
+    return shared.evidence;
+}
+
+/* What was found; in the pool that it was asked for. */
+struct record {
+    const unsigned char *value;
+    apr_size_t len;
+    apr_time_t expires;
+};
+
+/* Sealed, a record is its end, in microseconds, before its value. */
+static enum eas_rc seal_record(apr_pool_t *pool, const char *binding, const void *value,
                                apr_size_t len, apr_time_t expires, const unsigned char **sealed,
                                apr_size_t *sealed_len, struct eas_err *err)
 {
     apr_size_t plain_len = sizeof(expires) + len;
-    unsigned char *plain = apr_palloc(r->pool, plain_len);
+    unsigned char *plain = apr_palloc(pool, plain_len);
     enum eas_rc rc;
 
     memcpy(plain, &expires, sizeof(expires));
     memcpy(plain + sizeof(expires), value, len);
-    rc = eas_seal(shared.keyring, r->pool, EAS_SEAL_EVIDENCE, binding, plain, plain_len, sealed,
+    rc = eas_seal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding, plain, plain_len, sealed,
                   sealed_len, err);
     OPENSSL_cleanse(plain, plain_len);
     return rc;
 }
 
-static bool open_record(request_rec *r, const char *binding, const unsigned char *sealed,
-                        apr_size_t sealed_len, const unsigned char **value, apr_size_t *len)
+static bool open_record(apr_pool_t *pool, const char *binding, const unsigned char *sealed,
+                        apr_size_t sealed_len, struct record *record)
 {
     struct eas_secret *plain;
     struct eas_err err;
-    apr_time_t expires;
 
-    if (eas_unseal(shared.keyring, r->pool, EAS_SEAL_EVIDENCE, binding, sealed, sealed_len, &plain,
+    if (eas_unseal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding, sealed, sealed_len, &plain,
                    &err)
             != EAS_OK
-        || plain->len < sizeof(expires)) {
+        || plain->len < sizeof(record->expires)) {
         return false;
     }
-    memcpy(&expires, plain->bytes, sizeof(expires));
-    *value = (const unsigned char *)plain->bytes + sizeof(expires);
-    *len = plain->len - sizeof(expires);
-    return expires > apr_time_now();
+    memcpy(&record->expires, plain->bytes, sizeof(record->expires));
+    record->value = (const unsigned char *)plain->bytes + sizeof(record->expires);
+    record->len = plain->len - sizeof(record->expires);
+    return record->expires > apr_time_now();
 }
 
-enum eas_rc eas_shared_put(request_rec *r, enum eas_shared_kind kind, const void *id,
+enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
                            apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires,
                            struct eas_err *err)
 {
@@ -387,43 +257,49 @@ enum eas_rc eas_shared_put(request_rec *r, enum eas_shared_kind kind, const void
     enum eas_rc rc = name_of(0, kind, id, id_len, name, err);
 
     if (rc == EAS_OK) {
-        const char *binding = apr_pescape_hex(r->pool, name, sizeof(name), 0);
+        const char *binding = apr_pescape_hex(pool, name, sizeof(name), 0);
 
-        rc = seal_record(r, binding, value, len, expires, &sealed, &sealed_len, err);
+        rc = seal_record(pool, binding, value, len, expires, &sealed, &sealed_len, err);
     }
     if (rc == EAS_OK
         && (!eas_store_put(memory_for(kind), name, sealed, sealed_len, expires)
-            | !provider_put(r, name, sealed, sealed_len, expires))) {
+            | !eas_socache_put(pool, name, sealed, sealed_len, expires))) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 1070,
                       "a shared record could not be kept; is the provider of EasKcdCache up?");
     }
     return rc;
 }
 
-/* The record of that name, here or at the provider. */
-static enum eas_shared_answer get_named(request_rec *r, enum eas_shared_kind kind,
-                                        const unsigned char *name, const unsigned char **value,
-                                        apr_size_t *len)
+/* The record of that name, in memory. */
+static bool find_here(apr_pool_t *pool, enum eas_shared_kind kind, const unsigned char *name,
+                      struct record *record)
 {
-    const char *binding = apr_pescape_hex(r->pool, name, EAS_STORE_KEY_SIZE, 0);
     const unsigned char *sealed;
-    enum eas_shared_answer answer;
-    apr_size_t sealed_len;
+    apr_size_t len;
 
-    if (eas_store_get(memory_for(kind), r->pool, name, apr_time_now(), &sealed, &sealed_len)
-        && open_record(r, binding, sealed, sealed_len, value, len)) {
-        return EAS_SHARED_FOUND;
-    }
-    answer = provider_get(r, name, &sealed, &sealed_len);
-    if (answer == EAS_SHARED_FOUND && !open_record(r, binding, sealed, sealed_len, value, len)) {
+    return eas_store_get(memory_for(kind), pool, name, apr_time_now(), &sealed, &len)
+           && open_record(pool, apr_pescape_hex(pool, name, EAS_STORE_KEY_SIZE, 0), sealed, len,
+                          record);
+}
+
+/* The record of that name, at the provider. */
+static enum eas_shared_answer find_there(apr_pool_t *pool, const unsigned char *name,
+                                         struct record *record)
+{
+    const unsigned char *sealed;
+    apr_size_t len;
+    enum eas_shared_answer answer = eas_socache_get(pool, name, &sealed, &len);
+
+    if (answer == EAS_SHARED_FOUND
+        && !open_record(pool, apr_pescape_hex(pool, name, EAS_STORE_KEY_SIZE, 0), sealed, len,
+                        record)) {
         answer = EAS_SHARED_NONE; /* not ours: as if it were not there */
     }
     return answer;
 }
 
-enum eas_shared_answer eas_shared_get(request_rec *r, enum eas_shared_kind kind, const void *id,
-                                      apr_size_t id_len, const unsigned char **value,
-                                      apr_size_t *len)
+static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
+                                   apr_size_t id_len, bool also_there, struct record *record)
 {
     enum eas_shared_answer answer = EAS_SHARED_NONE;
     unsigned char name[EAS_STORE_KEY_SIZE];
@@ -432,9 +308,79 @@ enum eas_shared_answer eas_shared_get(request_rec *r, enum eas_shared_kind kind,
 
     /* While a secret is being changed, older records still have the older secret's names. */
     for (i = 0; answer == EAS_SHARED_NONE && i < eas_keyring_size(shared.keyring); i++) {
-        answer = name_of(i, kind, id, id_len, name, &err) == EAS_OK
-                     ? get_named(r, kind, name, value, len)
-                     : EAS_SHARED_FAILED;
+        if (name_of(i, kind, id, id_len, name, &err) != EAS_OK) {
+            return EAS_SHARED_FAILED;
+        }
+        if (find_here(pool, kind, name, record)) {
+            return EAS_SHARED_FOUND;
+        }
+        if (also_there) {
+            answer = find_there(pool, name, record);
+        }
     }
     return answer;
+}
+
+enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
+                                      apr_size_t id_len, const unsigned char **value,
+                                      apr_size_t *len)
+{
+    struct record record;
+    enum eas_shared_answer answer = find(pool, kind, id, id_len, true, &record);
+
+    if (answer == EAS_SHARED_FOUND) {
+        *value = record.value;
+        *len = record.len;
+    }
+    return answer;
+}
+
+/* --- shelves ----------------------------------------------------------------------------------- */
+
+static bool find_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+                          apr_size_t id_len, bool also_there, const unsigned char **value,
+                          apr_size_t *len, apr_time_t *expires)
+{
+    struct record record;
+
+    if (find(pool, (enum eas_shared_kind)shelf->kind, id, id_len, also_there, &record)
+        != EAS_SHARED_FOUND) {
+        return false;
+    }
+    *value = record.value;
+    *len = record.len;
+    *expires = record.expires;
+    return true;
+}
+
+static bool find_near(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+                      apr_size_t id_len, const unsigned char **value, apr_size_t *len,
+                      apr_time_t *expires)
+{
+    return find_on_shelf(shelf, pool, id, id_len, false, value, len, expires);
+}
+
+static bool find_far(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+                     apr_size_t id_len, const unsigned char **value, apr_size_t *len,
+                     apr_time_t *expires)
+{
+    return find_on_shelf(shelf, pool, id, id_len, true, value, len, expires);
+}
+
+static void put_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+                         apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires)
+{
+    struct eas_err ignored;
+
+    eas_shared_put(pool, (enum eas_shared_kind)shelf->kind, id, id_len, value, len, expires,
+                   &ignored);
+}
+
+const struct eas_shelf *eas_shared_shelf(enum eas_shared_kind kind)
+{
+    static const struct eas_shelf proofs = { find_near, find_far, put_on_shelf, EAS_SHARED_PROOF };
+    static const struct eas_shelf tickets = { find_near, find_far, put_on_shelf,
+                                              EAS_SHARED_TICKET };
+
+    return kind == EAS_SHARED_PROOF ? &proofs : &tickets;
 }

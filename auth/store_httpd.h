@@ -5,6 +5,8 @@
 #define EAS_AUTH_STORE_HTTPD_H
 
 #include "auth/seal.h"
+#include "auth/shelf.h"
+#include "auth/socache_httpd.h"
 
 #include <httpd.h>
 #include <http_config.h>
@@ -21,10 +23,10 @@ enum eas_shared_kind {
     EAS_SHARED_NOT_BEFORE, /* a user who signed out everywhere: sessions begun earlier are dead */
     EAS_SHARED_ALIVE,      /* an account that the KDC has lately called good */
     EAS_SHARED_EVIDENCE,   /* a session's evidence ticket */
-    EAS_SHARED_BEACON      /* there whenever the provider is */
+    EAS_SHARED_BEACON,     /* there whenever the provider is */
+    EAS_SHARED_PROOF,      /* a proved password's user and evidence, by its digest */
+    EAS_SHARED_TICKET      /* a user's ticket for a backend */
 };
-
-enum eas_shared_answer { EAS_SHARED_FOUND, EAS_SHARED_NONE, EAS_SHARED_FAILED };
 
 /* Settings of the whole server, filled in by the directives' handlers. */
 struct eas_shared_conf {
@@ -39,21 +41,22 @@ int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, serv
 /* In post_config: takes up or makes the memory and the random secret.  OK or 500 after logging. */
 int eas_shared_start(apr_pool_t *pconf, server_rec *s);
 
-void eas_shared_child_init(apr_pool_t *pchild, server_rec *s);
-
 /* The keys of this server; there after eas_shared_start(). */
 const struct eas_keyring *eas_shared_keyring(void);
 
+/* The shelf for records of a kind that may be lost; lives as long as this generation. */
+const struct eas_shelf *eas_shared_shelf(enum eas_shared_kind kind);
+
 /*
  * Keeps value under (kind, id) until expires, here and at the provider.  EAS_OK or EAS_UNAVAILABLE
- * if any of the two could not take it.  May wait for the provider's network.
+ * if any of the two could not take it.  May wait for the provider's network.  Scratch is in pool.
  */
-enum eas_rc eas_shared_put(request_rec *r, enum eas_shared_kind kind, const void *id,
+enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
                            apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires,
                            struct eas_err *err);
 
-/* The value under (kind, id), in the request's pool.  EAS_SHARED_FAILED: the provider cannot say. */
-enum eas_shared_answer eas_shared_get(request_rec *r, enum eas_shared_kind kind, const void *id,
+/* The value under (kind, id), in pool.  EAS_SHARED_FAILED: the provider cannot say. */
+enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
                                       apr_size_t id_len, const unsigned char **value,
                                       apr_size_t *len);
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As much as clocks may differ. */
+#define MARGIN apr_time_from_sec(300)
+
 struct eas_ticket {
     volatile apr_uint32_t refs;
     krb5_creds creds;
@@ -78,15 +81,35 @@ apr_time_t eas_ticket_end(const struct eas_ticket *ticket)
     return apr_time_from_sec((apr_time_t)(uint32_t)ticket->creds.times.endtime);
 }
 
-apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket)
+static apr_time_t start_of(const struct eas_ticket *ticket)
 {
     const krb5_ticket_times *times = &ticket->creds.times;
-    apr_time_t end = (apr_time_t)(uint32_t)times->endtime;
-    apr_time_t start =
-        (apr_time_t)(uint32_t)(times->starttime ? times->starttime : times->authtime);
-    apr_time_t margin = (end - start) / 4;
 
-    return apr_time_from_sec(end - (margin < 300 ? margin : 300));
+    return apr_time_from_sec(
+        (apr_time_t)(uint32_t)(times->starttime ? times->starttime : times->authtime));
+}
+
+static apr_interval_time_t margin_of(const struct eas_ticket *ticket)
+{
+    apr_interval_time_t quarter = (eas_ticket_end(ticket) - start_of(ticket)) / 4;
+
+    quarter -= quarter % APR_USEC_PER_SEC;
+    return quarter < MARGIN ? quarter : MARGIN;
+}
+
+apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket)
+{
+    return eas_ticket_end(ticket) - margin_of(ticket);
+}
+
+apr_time_t eas_ticket_renew_at(const struct eas_ticket *ticket)
+{
+    return eas_ticket_end(ticket) - 2 * margin_of(ticket);
+}
+
+apr_time_t eas_ticket_half_at(const struct eas_ticket *ticket)
+{
+    return start_of(ticket) + (eas_ticket_end(ticket) - start_of(ticket)) / 2;
 }
 
 enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool,

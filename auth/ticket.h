@@ -42,6 +42,12 @@ apr_time_t eas_ticket_end(const struct eas_ticket *ticket);
  */
 apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket);
 
+/* When to get another in its place while it can still be used: twice as long before its end. */
+apr_time_t eas_ticket_renew_at(const struct eas_ticket *ticket);
+
+/* Half of its life is over. */
+apr_time_t eas_ticket_half_at(const struct eas_ticket *ticket);
+
 /* The ticket as bytes in pool, in libkrb5's ccache format; a secret, to be sealed at once. */
 enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool,
                                const unsigned char **out, apr_size_t *len_out, struct eas_err *err);

@@ -4,6 +4,7 @@
 #include "delegation/config_httpd.h"
 #include "auth/base_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/store_httpd.h"
 #include "delegation/backend_httpd.h"
 #include "delegation/pools_httpd.h"
 #include "delegation/proxy_httpd.h"
@@ -285,9 +286,9 @@ void eas_kcd_start(apr_pool_t *pconf)
     eas_pools_start(pconf);
 }
 
-void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
+void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server, struct eas_kdc_pool *kdcs)
 {
-    struct eas_kcd *kcd = eas_kcd_create(pchild, TICKET_BYTES);
+    struct eas_kcd *kcd = eas_kcd_create(kdcs, eas_shared_shelf(EAS_SHARED_TICKET), TICKET_BYTES);
     int pools = eas_kcd_server_of(main_server)->pools;
     server_rec *s;
 
@@ -302,8 +303,8 @@ void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server)
         }
         conf->account = shared_account(main_server, s);
         if (conf->account == NULL) {
-            conf->account = eas_kcd_account_create(pchild, kcd, authority->keytab,
-                                                   &authority->realms, authority->kdc_timeout);
+            conf->account = eas_kcd_account_create(kcd, authority->keytab, &authority->realms,
+                                                   authority->kdc_timeout);
         }
     }
 }

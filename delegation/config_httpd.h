@@ -56,11 +56,12 @@ int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server);
 void eas_kcd_start(apr_pool_t *pconf);
 
 /* Per child: ticket cache, mint, an account for each keytab, and pools of connections. */
-void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server);
+void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server, struct eas_kdc_pool *kdcs);
 
 /*
  * Does the KDC still issue tickets for this user (S4U2Self, which needs no right to transition)?
- * EAS_OK; EAS_FORBIDDEN if not; anything else: it cannot say.
+ * EAS_OK; EAS_FORBIDDEN if not; anything else: it cannot say.  *waited is what the request has waited
+ * for KDCs so far, and grows.
  */
 enum eas_rc eas_kcd_check_account(const server_rec *s, apr_pool_t *pool, const char *principal,
                                   apr_interval_time_t *waited, struct eas_err *err);

@@ -8,7 +8,7 @@
 #include <apr_thread_mutex.h>
 #include <string.h>
 
-#define PAUSE_AFTER_REFUSAL apr_time_from_sec(30)
+#define PAUSE apr_time_from_sec(30)
 
 struct eas_gateway {
     struct eas_keytab *keytab;
@@ -17,7 +17,7 @@ struct eas_gateway {
     apr_thread_cond_t *fetched;
     bool fetching;
     struct eas_ticket *tgt;
-    apr_time_t refused_at;
+    apr_time_t tried_at; /* the last time to fetch one */
     struct eas_err refusal;
 };
 
@@ -83,12 +83,12 @@ static enum eas_rc fetch(struct eas_gateway *gateway, struct eas_kdc *kdc,
     return rc;
 }
 
-/* Under the mutex: has the KDC refused us so recently that it should be left alone? */
+/* Under the mutex: was one fetched, or refused, so recently that the KDC should be left alone? */
 static bool paused(const struct eas_gateway *gateway, apr_time_t now)
 {
-    apr_interval_time_t since = now - gateway->refused_at;
+    apr_interval_time_t since = now - gateway->tried_at;
 
-    return gateway->refusal.rc == EAS_MISCONFIGURED && since >= 0 && since < PAUSE_AFTER_REFUSAL;
+    return since >= 0 && since < PAUSE;
 }
 
 /* Under the mutex: fetches, letting go of it meanwhile. */
@@ -110,8 +110,8 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
     }
     else {
         gateway->refusal = *err;
-        gateway->refused_at = apr_time_now();
     }
+    gateway->tried_at = apr_time_now();
     apr_thread_cond_broadcast(gateway->fetched);
     return rc;
 }
@@ -120,6 +120,13 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
 static bool is_good(const struct eas_gateway *gateway, apr_time_t now)
 {
     return gateway->tgt != NULL && now < eas_ticket_stale_at(gateway->tgt);
+}
+
+/* Under the mutex: is there a TGT that will do, and should there be a fresh one? */
+static bool wants_renewal(const struct eas_gateway *gateway, apr_time_t now)
+{
+    return is_good(gateway, now) && now >= eas_ticket_half_at(gateway->tgt) && !gateway->fetching
+           && !paused(gateway, now);
 }
 
 enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
@@ -132,17 +139,23 @@ enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
     while (!is_good(gateway, now = apr_time_now()) && gateway->fetching && now < kdc->deadline) {
         apr_thread_cond_timedwait(gateway->fetched, gateway->mutex, kdc->deadline - now);
     }
-    if (!is_good(gateway, now)) {
-        if (gateway->fetching) {
-            rc = eas_fail(err, EAS_UNAVAILABLE, 2013, "the gateway's own log-on takes too long");
+    if (wants_renewal(gateway, now)) {
+        rc = fetch_unlocked(gateway, kdc, err);
+        if (rc != EAS_OK && is_good(gateway, now)) {
+            rc = EAS_OK;
+            kdc->ntstatus = 0;
         }
-        else if (paused(gateway, now)) {
-            *err = gateway->refusal;
-            rc = err->rc;
-        }
-        else {
-            rc = fetch_unlocked(gateway, kdc, err);
-        }
+    }
+    else if (!is_good(gateway, now) && gateway->fetching) {
+        rc = eas_fail(err, EAS_UNAVAILABLE, 2013, "the gateway's own log-on takes too long");
+    }
+    else if (!is_good(gateway, now) && gateway->refusal.rc == EAS_MISCONFIGURED
+             && paused(gateway, now)) {
+        *err = gateway->refusal;
+        rc = err->rc;
+    }
+    else if (!is_good(gateway, now)) {
+        rc = fetch_unlocked(gateway, kdc, err);
     }
     if (rc == EAS_OK) {
         *tgt_out = eas_ticket_ref(gateway->tgt);

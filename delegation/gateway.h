@@ -24,7 +24,8 @@ struct eas_keytab *eas_gateway_keytab(const struct eas_gateway *gateway);
 
 /*
  * The TGT, with a reference for the caller.  One thread fetches it, others wait for that thread up to
- * their conversation's deadline.  After a refusal the KDC is left alone for half a minute, so that a
+ * their conversation's deadline.  When half of its life is over, whoever comes first fetches another, so
+ * that what is got with it lasts; all others, and he if that fails, have the old one.  After a refusal the KDC is left alone for half a minute, so that a
  * stale keytab does not lock the account.
  * EAS_OK, EAS_UNAVAILABLE or EAS_MISCONFIGURED.
  */

@@ -127,9 +127,10 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_kcd_dir *
 
 static void show_grant(request_rec *r, const char *spn, const struct eas_kcd_grant *grant)
 {
+    static const char *const sources[] = { "hit", "shared", "fetched" };
+
     apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", spn);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET",
-                   grant->source == EAS_KCD_HIT ? "hit" : "fetched");
+    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", sources[grant->source]);
 }
 
 /* A ticket for the wish; another one where the backend has refused the one at hand. */
@@ -140,6 +141,7 @@ static enum eas_rc obtain_ticket(struct attempt *attempt, struct eas_err *err)
     enum eas_rc rc;
 
     attempt->wish.refused = attempt->ticket;
+    attempt->wish.waited = eas_request_of(r)->kdc_waited;
     rc =
         eas_kcd_ticket(eas_kcd_server_of(r->server)->account, r->pool, &attempt->wish, &grant, err);
     eas_request_waited(r, grant.waited);

@@ -4,6 +4,7 @@
 #include "delegation/kcd.h"
 #include "auth/kdc.h"
 #include "auth/lru.h"
+#include "auth/secret.h"
 #include "auth/ticket.h"
 #include "delegation/gateway.h"
 #include "delegation/mint.h"
@@ -12,8 +13,20 @@
 #include <apr_atomic.h>
 #include <apr_strings.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* How long a ticket stays that has replaced a refused one, though it be refused too. */
+#define REPLACED_STAYS apr_time_from_sec(60)
+
+/* How long the KDC's refusal to delegate is believed. */
+#define REFUSAL_STAYS apr_time_from_sec(10)
+
+/* How soon a ticket may be renewed, in seconds: the new one may end no later than the old one. */
+#define RENEW_AGAIN_AFTER 30
 
 struct eas_kcd {
+    struct eas_kdc_pool *kdcs;
+    const struct eas_shelf *shelf;
     struct eas_lru *tickets;
     struct eas_mint *mint;
 };
@@ -23,16 +36,18 @@ struct eas_kcd_account {
     struct eas_gateway *gateway;
     const struct eas_realms *realms;
     apr_interval_time_t timeout;
+    const char *realm; /* the gateway's own */
+    const char *name;  /* the same for the same account and realms in whatever process */
+    apr_size_t name_len;
 };
 
-/* How long a ticket stays that has replaced a refused one, though it be refused too. */
-#define REPLACED_STAYS apr_time_from_sec(60)
-
-/* What the cache keeps; immutable. */
+/* What the cache keeps; immutable but for the counters. */
 struct kept {
     volatile apr_uint32_t refs;
-    struct eas_ticket *ticket;
-    apr_time_t replaced_at; /* when it took the place of a refused one, or 0 */
+    volatile apr_uint32_t renewed_at; /* when it came, or was last to be renewed, in seconds */
+    struct eas_ticket *ticket;        /* or NULL: the KDC refuses, and err is why */
+    apr_time_t replaced_at;           /* when it took the place of a refused one, or 0 */
+    struct eas_err *err;
 };
 
 static void kept_retain(void *value)
@@ -46,54 +61,65 @@ static void kept_release(void *value)
 
     if (apr_atomic_dec32(&kept->refs) == 0) {
         eas_ticket_unref(kept->ticket);
+        free(kept->err);
         free(kept);
     }
 }
 
-struct eas_kcd *eas_kcd_create(apr_pool_t *pool, apr_size_t cache_bytes)
+struct eas_kcd *eas_kcd_create(struct eas_kdc_pool *kdcs, const struct eas_shelf *shelf,
+                               apr_size_t cache_bytes)
 {
     static const struct eas_lru_ops ops = { kept_retain, kept_release };
+    apr_pool_t *pool = eas_kdc_pool_memory(kdcs);
     struct eas_kcd *kcd = apr_palloc(pool, sizeof(*kcd));
 
+    kcd->kdcs = kdcs;
+    kcd->shelf = shelf;
     kcd->tickets = eas_lru_create(pool, cache_bytes, ops);
     kcd->mint = eas_mint_create(pool);
     return kcd;
 }
 
-struct eas_kcd_account *eas_kcd_account_create(apr_pool_t *pool, struct eas_kcd *kcd,
-                                               struct eas_keytab *keytab,
+struct eas_kcd_account *eas_kcd_account_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
                                                const struct eas_realms *realms,
                                                apr_interval_time_t kdc_timeout)
 {
+    apr_pool_t *pool = eas_kdc_pool_memory(kcd->kdcs);
     struct eas_kcd_account *account = apr_palloc(pool, sizeof(*account));
+    krb5_const_principal us = eas_keytab_principal(keytab);
 
     account->kcd = kcd;
     account->gateway = eas_gateway_create(pool, keytab);
     account->realms = realms;
     account->timeout = kdc_timeout;
+    account->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
+    account->name = apr_pstrcat(pool, eas_keytab_principal_name(keytab), "\n",
+                                eas_identity_realms_text(pool, realms), NULL);
+    account->name_len = strlen(account->name);
     return account;
 }
 
 /*
- * Whose ticket, for what, delegated by whom, and by which right: a ticket that a password paid for
- * must not serve a user whom only another module has proved.  No part can hold a newline.
+ * Whose ticket, for what, by which right, delegated by whom: a ticket that a password paid for must
+ * not serve a user whom only another module has proved.  No part but the last can hold a newline.
  */
 static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_account *account,
                              const struct eas_kcd_wish *wish, apr_size_t *len)
 {
-    const char *right = wish->identity->evidence != NULL ? "proxy" : "self";
+    const char *right = wish->identity->evidence != NULL ? "proxy\n" : "self\n";
     struct iovec parts[] = {
         { (char *)right, strlen(right) },
-        { (char *)"\n", 1 },
         { (char *)wish->identity->principal, strlen(wish->identity->principal) },
         { (char *)"\n", 1 },
         { (char *)wish->spn, strlen(wish->spn) },
         { (char *)"\n", 1 },
-        { (char *)&account, sizeof(account) },
+        { (char *)account->name, account->name_len },
     };
 
     return apr_pstrcatv(pool, parts, sizeof(parts) / sizeof(parts[0]), len);
 }
+
+/* --- exchanges with the KDC --------------------------------------------------------------------- */
 
 /* S4U2Self, and a look at whom the name led to. */
 static enum eas_rc transition(struct eas_kcd_account *account, struct eas_kdc *kdc,
@@ -136,70 +162,274 @@ static enum eas_rc exchange(struct eas_kcd_account *account, struct eas_kdc *kdc
     return rc;
 }
 
-/* In a conversation of its own. */
-static enum eas_rc fetch(struct eas_kcd_account *account, apr_pool_t *pool,
-                         const struct eas_kcd_wish *wish, struct eas_ticket **ticket,
-                         apr_interval_time_t *waited, struct eas_err *err)
-{
-    struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, account->timeout, err);
+/* What a job takes along, and what it leaves. */
+struct ticket_job {
+    apr_pool_t *pool;
+    struct eas_kcd_account *account;
+    struct eas_kcd_wish wish;
+    const char *key;
+    apr_size_t key_len;
+    bool renewal;
+    struct eas_ticket *ticket; /* result, held by the pool */
+    enum eas_kcd_source source;
+};
 
-    if (rc == EAS_OK) {
-        rc = exchange(account, &kdc, pool, wish, ticket, err);
-        *waited += kdc.waited;
+/* --- the cache and the shelf -------------------------------------------------------------------- */
+
+static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_time_t replaced_at,
+                const struct eas_err *err, apr_time_t expires)
+{
+    struct kept *kept = calloc(1, sizeof(*kept));
+    apr_size_t bytes = sizeof(*kept);
+
+    if (kept == NULL) {
+        return; /* not kept is only slower */
     }
-    eas_kdc_close(&kdc);
-    return rc;
+    kept->refs = 1;
+    kept->renewed_at = (apr_uint32_t)apr_time_sec(apr_time_now());
+    kept->replaced_at = replaced_at;
+    if (ticket != NULL) {
+        kept->ticket = eas_ticket_ref(ticket);
+        bytes += eas_ticket_size(ticket);
+    }
+    else {
+        kept->err = malloc(sizeof(*err));
+        bytes += sizeof(*err);
+    }
+    if (kept->err != NULL) {
+        *kept->err = *err;
+    }
+    if (ticket != NULL || kept->err != NULL) {
+        eas_lru_put(job->account->kcd->tickets, job->key, job->key_len, kept, bytes, expires);
+    }
+    kept_release(kept);
 }
 
-/* What the cache has for the key, with a reference for the caller, unless it was refused. */
-static enum eas_rc find(struct eas_kcd_account *account, const char *key, apr_size_t key_len,
-                        const struct eas_kcd_wish *wish, struct eas_ticket **ticket,
-                        struct eas_err *err)
+/* A record is the time at which the ticket took the place of a refused one, and the ticket. */
+static void put_on_shelf(const struct ticket_job *job, struct eas_ticket *ticket,
+                         apr_time_t replaced_at)
+{
+    const struct eas_shelf *shelf = job->account->kcd->shelf;
+    const unsigned char *bytes;
+    struct eas_secret *record;
+    struct eas_err ignored;
+    apr_size_t len;
+
+    if (eas_ticket_marshal(ticket, job->pool, &bytes, &len, &ignored) == EAS_OK) {
+        record = eas_secret_room(job->pool, sizeof(replaced_at) + len);
+        memcpy(record->bytes, &replaced_at, sizeof(replaced_at));
+        memcpy(record->bytes + sizeof(replaced_at), bytes, len);
+        shelf->put(shelf, job->pool, job->key, job->key_len, record->bytes, record->len,
+                   eas_ticket_stale_at(ticket));
+    }
+}
+
+/* Puts into the cache what was found on the shelf, if that can be used. */
+static bool take_record(const struct ticket_job *job, const unsigned char *value, apr_size_t len)
+{
+    struct eas_ticket *ticket;
+    apr_time_t replaced_at;
+
+    if (len < sizeof(replaced_at)) {
+        return false;
+    }
+    memcpy(&replaced_at, value, sizeof(replaced_at));
+    ticket = eas_ticket_unmarshal(value + sizeof(replaced_at), len - sizeof(replaced_at));
+    if (ticket == NULL) {
+        return false;
+    }
+    put(job, ticket, replaced_at, NULL, eas_ticket_stale_at(ticket));
+    eas_ticket_unref(ticket);
+    return true;
+}
+
+static bool look_near(const struct ticket_job *job)
+{
+    const struct eas_shelf *shelf = job->account->kcd->shelf;
+    const unsigned char *value;
+    apr_time_t expires;
+    apr_size_t len;
+
+    return shelf->find_near(shelf, job->pool, job->key, job->key_len, &value, &len, &expires)
+           && take_record(job, value, len);
+}
+
+static bool look_far(const struct ticket_job *job)
+{
+    const struct eas_shelf *shelf = job->account->kcd->shelf;
+    const unsigned char *value;
+    apr_time_t expires;
+    apr_size_t len;
+
+    return shelf->find_far(shelf, job->pool, job->key, job->key_len, &value, &len, &expires)
+           && take_record(job, value, len);
+}
+
+static void renew(const struct ticket_job *ask);
+
+/* Is it time, and would there be a longer one to be had? */
+static bool wants_renewal(const struct ticket_job *ask, struct kept *kept, apr_time_t now)
+{
+    const struct eas_ticket *evidence = ask->wish.identity->evidence;
+    apr_uint32_t tried = kept->renewed_at, seconds = (apr_uint32_t)apr_time_sec(now);
+
+    return now >= eas_ticket_renew_at(kept->ticket)
+           && (evidence == NULL || eas_ticket_end(evidence) > eas_ticket_end(kept->ticket))
+           && seconds - tried >= RENEW_AGAIN_AFTER
+           && apr_atomic_cas32(&kept->renewed_at, seconds, tried) == tried;
+}
+
+/*
+ * What the cache has: EAS_OK with a reference to the ticket; EAS_OK with NULL if nothing that can be
+ * used; else why there is none to be had.
+ */
+static enum eas_rc look_up(const struct ticket_job *ask, struct eas_ticket **ticket,
+                           struct eas_err *err)
 {
     apr_time_t now = apr_time_now();
-    struct kept *kept = eas_lru_get(account->kcd->tickets, key, key_len, now);
+    struct kept *kept = eas_lru_get(ask->account->kcd->tickets, ask->key, ask->key_len, now);
+    const struct eas_ticket *refused = ask->wish.refused;
     enum eas_rc rc = EAS_OK;
 
     *ticket = NULL;
     if (kept == NULL) {
         return EAS_OK;
     }
-    if (wish->refused == NULL || !eas_ticket_same(kept->ticket, wish->refused)) {
+    if (kept->ticket == NULL) {
+        *err = *kept->err;
+        rc = err->rc;
+    }
+    else if (refused == NULL || !eas_ticket_same(kept->ticket, refused)) {
         *ticket = eas_ticket_ref(kept->ticket);
+        if (!ask->renewal && wants_renewal(ask, kept, now)) {
+            renew(ask);
+        }
     }
     else if (now >= kept->replaced_at && now - kept->replaced_at < REPLACED_STAYS) {
         rc = eas_fail(err, EAS_BACKEND, 2110,
                       "the backend does not accept the ticket for %s, which has just been renewed",
-                      wish->spn);
+                      ask->wish.spn);
     }
     kept_release(kept);
     return rc;
 }
 
-static void keep(struct eas_kcd_account *account, const char *key, apr_size_t key_len,
-                 const struct eas_kcd_wish *wish, struct eas_ticket *ticket)
-{
-    struct kept *kept = malloc(sizeof(*kept));
+/* --- the job ------------------------------------------------------------------------------------ */
 
-    if (kept == NULL) {
-        return; /* not kept is only slower */
+static void *prepare_ticket(apr_pool_t *pool, const void *ask)
+{
+    struct ticket_job *job = apr_pmemdup(pool, ask, sizeof(*job));
+    struct eas_identity *identity = apr_pmemdup(pool, job->wish.identity, sizeof(*identity));
+
+    job->pool = pool;
+    job->key = apr_pmemdup(pool, job->key, job->key_len);
+    job->wish.spn = apr_pstrdup(pool, job->wish.spn);
+    job->wish.identity = identity;
+    identity->principal = apr_pstrdup(pool, identity->principal);
+    identity->login.user = apr_pstrdup(pool, identity->login.user);
+    identity->login.realm = apr_pstrdup(pool, identity->login.realm);
+    if (identity->evidence != NULL) {
+        eas_ticket_to_pool(eas_ticket_ref(identity->evidence), pool);
     }
-    kept->refs = 1;
-    kept->ticket = eas_ticket_ref(ticket);
-    kept->replaced_at = wish->refused != NULL ? apr_time_now() : 0;
-    eas_lru_put(account->kcd->tickets, key, key_len, kept, sizeof(*kept) + eas_ticket_size(ticket),
-                eas_ticket_stale_at(ticket));
-    kept_release(kept);
+    if (job->wish.refused != NULL) {
+        eas_ticket_to_pool(eas_ticket_ref((struct eas_ticket *)job->wish.refused), pool);
+    }
+    return job;
+}
+
+/* From the KDC, in a conversation of its own. */
+static enum eas_rc fetch(struct ticket_job *job, struct eas_kdc_job *kdc_job, struct eas_err *err)
+{
+    struct eas_kdc kdc;
+    enum eas_rc rc = eas_kdc_open(&kdc, job->account->timeout, err);
+
+    if (rc == EAS_OK) {
+        kdc.job = kdc_job;
+        rc = exchange(job->account, &kdc, job->pool, &job->wish, &job->ticket, err);
+    }
+    eas_kdc_close(&kdc);
+    if (rc == EAS_OK) {
+        apr_time_t replaced_at = job->wish.refused != NULL ? apr_time_now() : 0;
+
+        eas_ticket_to_pool(job->ticket, job->pool);
+        put(job, job->ticket, replaced_at, NULL, eas_ticket_stale_at(job->ticket));
+        put_on_shelf(job, job->ticket, replaced_at);
+    }
+    /* A ticket that is known to be bad is not used again because no other is to be had just now. */
+    else if ((rc != EAS_UNAVAILABLE || job->wish.refused != NULL) && !job->renewal) {
+        put(job, NULL, 0, err, apr_time_now() + REFUSAL_STAYS);
+    }
+    return rc;
+}
+
+/* Unless another flight has landed since the asker looked, here or at another gateway. */
+static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct eas_err *err)
+{
+    struct ticket_job *job = data;
+    enum eas_rc rc = EAS_OK;
+
+    job->source = EAS_KCD_SHARED;
+    if (!job->renewal) {
+        rc = look_up(job, &job->ticket, err);
+        if (rc == EAS_OK && job->ticket == NULL && look_far(job)) {
+            rc = look_up(job, &job->ticket, err);
+        }
+        if (job->ticket != NULL) {
+            eas_ticket_to_pool(job->ticket, job->pool);
+        }
+    }
+    if (rc == EAS_OK && job->ticket == NULL) {
+        job->source = EAS_KCD_FETCHED;
+        rc = fetch(job, kdc_job, err);
+    }
+    return rc;
+}
+
+static struct eas_kdc_task task_of(const struct ticket_job *ask)
+{
+    struct eas_kdc_task task = { ask->account->realm, ask->account->timeout, prepare_ticket,
+                                 run_ticket };
+
+    return task;
+}
+
+static void renew(const struct ticket_job *ask)
+{
+    struct eas_kdc_task task = task_of(ask);
+    struct ticket_job renewal = *ask;
+
+    renewal.renewal = true;
+    renewal.wish.refused = NULL;
+    eas_kdc_pool_hint(ask->account->kcd->kdcs, &task, ask->key, ask->key_len, &renewal);
+}
+
+static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_grant *grant, struct eas_err *err)
+{
+    struct eas_kcd_account *account = ask->account;
+    struct eas_kdc_task task = task_of(ask);
+    struct eas_kdc_job *job;
+    /* Who cannot use what is there shares no flight with those who know nothing of that. */
+    apr_size_t key_len = ask->key_len + (ask->wish.refused != NULL);
+    enum eas_rc rc =
+        eas_kdc_pool_ask(account->kcd->kdcs, &task, ask->key, key_len, ask,
+                         account->timeout - ask->wish.waited, &job, &grant->waited, err);
+
+    if (rc == EAS_OK) {
+        const struct ticket_job *done = eas_kdc_job_copy(job);
+
+        grant->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
+        grant->source = done->source;
+        eas_kdc_job_release(job);
+    }
+    return rc;
 }
 
 enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
                            struct eas_err *err)
 {
+    struct ticket_job ask = { pool, account, *wish, NULL, 0, false, NULL, EAS_KCD_HIT };
     struct eas_ticket *ticket;
-    apr_size_t key_len;
-    const char *key;
     enum eas_rc rc;
 
     grant->waited = 0;
@@ -208,15 +438,15 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
             err, EAS_FORBIDDEN, 2040,
             "the user was not proved by a password and EasKcdProtocolTransition is Off");
     }
-    key = cache_key(pool, account, wish, &key_len);
+    ask.key = cache_key(pool, account, wish, &ask.key_len);
     grant->source = EAS_KCD_HIT;
-    rc = find(account, key, key_len, wish, &ticket, err);
+    rc = look_up(&ask, &ticket, err);
+    if (rc == EAS_OK && ticket == NULL && look_near(&ask)) {
+        grant->source = EAS_KCD_SHARED;
+        rc = look_up(&ask, &ticket, err);
+    }
     if (rc == EAS_OK && ticket == NULL) {
-        grant->source = EAS_KCD_FETCHED;
-        rc = fetch(account, pool, wish, &ticket, &grant->waited, err);
-        if (rc == EAS_OK) {
-            keep(account, key, key_len, wish, ticket);
-        }
+        return ask_kdc(&ask, grant, err);
     }
     if (rc == EAS_OK) {
         grant->ticket = eas_ticket_to_pool(ticket, pool);
@@ -224,22 +454,57 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
     return rc;
 }
 
-enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,
-                                  const struct eas_login *login, apr_interval_time_t *waited,
-                                  struct eas_err *err)
+/* --- is the account still good? --------------------------------------------------------------- */
+
+struct check_job {
+    apr_pool_t *pool;
+    struct eas_kcd_account *account;
+    struct eas_login login;
+};
+
+static void *prepare_check(apr_pool_t *pool, const void *ask)
 {
+    struct check_job *job = apr_pmemdup(pool, ask, sizeof(*job));
+
+    job->pool = pool;
+    job->login.user = apr_pstrdup(pool, job->login.user);
+    job->login.realm = apr_pstrdup(pool, job->login.realm);
+    return job;
+}
+
+static enum eas_rc run_check(struct eas_kdc_job *kdc_job, void *data, struct eas_err *err)
+{
+    struct check_job *job = data;
     struct eas_ticket *ticket = NULL;
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, account->timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, job->account->timeout, err);
 
     if (rc == EAS_OK) {
-        rc = transition(account, &kdc, pool, login, &ticket, err);
-        *waited += kdc.waited;
+        kdc.job = kdc_job;
+        rc = transition(job->account, &kdc, job->pool, &job->login, &ticket, err);
     }
     if (rc == EAS_OK) {
         eas_ticket_unref(ticket);
     }
     eas_kdc_close(&kdc);
+    return rc;
+}
+
+enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,
+                                  const struct eas_login *login, apr_interval_time_t *waited,
+                                  struct eas_err *err)
+{
+    struct check_job ask = { pool, account, *login };
+    struct eas_kdc_task task = { login->realm, account->timeout, prepare_check, run_check };
+    const char *key =
+        apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", account->name, NULL);
+    struct eas_kdc_job *job;
+    enum eas_rc rc = eas_kdc_pool_ask(account->kcd->kdcs, &task, key, strlen(key), &ask,
+                                      account->timeout - *waited, &job, waited, err);
+
+    if (rc == EAS_OK) {
+        eas_kdc_job_release(job);
+    }
     return rc;
 }
 

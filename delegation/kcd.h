@@ -6,7 +6,9 @@
 
 #include "auth/base.h"
 #include "auth/identity.h"
+#include "auth/kdc_pool.h"
 #include "auth/keytab.h"
+#include "auth/shelf.h"
 #include "delegation/mint.h"
 
 #include <apr_time.h>
@@ -17,11 +19,12 @@ struct eas_kcd;
 /* The right of one keytab's account to delegate, in one child.  Thread-safe. */
 struct eas_kcd_account;
 
-struct eas_kcd *eas_kcd_create(apr_pool_t *pool, apr_size_t cache_bytes);
+/* The shelf is that of service tickets.  All of it lives in the memory of kdcs. */
+struct eas_kcd *eas_kcd_create(struct eas_kdc_pool *kdcs, const struct eas_shelf *shelf,
+                               apr_size_t cache_bytes);
 
-/* realms and keytab must live as long as the pool. */
-struct eas_kcd_account *eas_kcd_account_create(apr_pool_t *pool, struct eas_kcd *kcd,
-                                               struct eas_keytab *keytab,
+/* realms and keytab must live as long as the process. */
+struct eas_kcd_account *eas_kcd_account_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
                                                const struct eas_realms *realms,
                                                apr_interval_time_t kdc_timeout);
 
@@ -31,10 +34,12 @@ struct eas_kcd_wish {
     const char *spn;
     bool transition;                  /* may S4U2Self stand in where there is no evidence? */
     const struct eas_ticket *refused; /* NULL, or what the backend has answered with 401 */
+    apr_interval_time_t waited;       /* what the request has waited for KDCs so far */
 };
 
 enum eas_kcd_source {
     EAS_KCD_HIT,    /* the ticket was in this process */
+    EAS_KCD_SHARED, /* another process or gateway had it */
     EAS_KCD_FETCHED /* it came from the KDC */
 };
 
@@ -46,8 +51,11 @@ struct eas_kcd_grant {
 };
 
 /*
- * A service ticket for the wish, from the cache or from the KDC.  May block for up to the account's
- * timeout.  EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
+ * A service ticket for the wish: from the cache, else from the shelf, else from the KDC by way of the
+ * pool.  One that is near its end is renewed meanwhile, if that can help.  EAS_OK; EAS_FORBIDDEN;
+ * EAS_UNAVAILABLE; EAS_MISCONFIGURED.  That the KDC will not delegate is remembered for ten seconds.
+ *
+ * May block for up to the account's timeout, less what the request has waited already.
  *
  * A refused ticket is replaced: by the one in the cache where somebody has done so already, else by a
  * new one.  That has a bound, lest a backend that always answers 401 make a storm on the KDC of it: a
@@ -58,7 +66,8 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            struct eas_err *err);
 
 /*
- * Asks the KDC for a ticket in the user's name and throws it away: is the account still good?
+ * Asks the KDC for a ticket in the user's name and throws it away: is the account still good?  *waited
+ * is what the request has waited for KDCs so far, and grows.
  * EAS_OK; EAS_FORBIDDEN if it is disabled, locked or gone; anything else: the KDC cannot say.
  */
 enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,

@@ -46,7 +46,6 @@ static void test_open_begins_afresh(void **state)
     assert_non_null(kdc.ctx);
     assert_true(kdc.deadline >= before + TIMEOUT && kdc.deadline <= apr_time_now() + TIMEOUT);
     assert_int_equal(kdc.messages, 0);
-    assert_int_equal(kdc.waited, 0);
     assert_int_equal(kdc.ntstatus, 0);
     eas_kdc_close(&kdc);
     assert_null(kdc.ctx);
@@ -387,7 +386,6 @@ static void test_no_message_after_the_deadline(void **state)
     code = log_on(&kdc);
     assert_int_equal(eas_kdc_cause(code), EAS_KDC_UNREACHABLE);
     assert_int_equal(kdc.messages, 0);
-    assert_int_equal(kdc.waited, 0);
     eas_kdc_close(&kdc);
 }
 
@@ -402,7 +400,6 @@ static void test_nobody_listening_is_unreachable(void **state)
     assert_int_equal(eas_kdc_cause(code), EAS_KDC_UNREACHABLE);
     assert_int_equal(kdc.messages, 1);
     assert_int_equal(kdc.ntstatus, 0);
-    assert_true(kdc.waited > 0);
     eas_kdc_close(&kdc);
 }
 
@@ -413,7 +410,6 @@ static krb5_error_code receive(struct eas_kdc *kdc, krb5_error_code code, krb5_d
     krb5_data *new_answer = NULL;
 
     assert_ptr_equal(recv_data, kdc);
-    kdc->sent_at = apr_time_now() - 1000;
     code = recv_hook(kdc->ctx, recv_data, code, &realm, &message, &answer, &new_answer);
     assert_null(new_answer);
     return code;
@@ -507,7 +503,6 @@ static void test_other_answers_pass(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         assert_int_equal(receive(&kdc, rows[i].code, rows[i].answer), rows[i].code);
         assert_int_equal(kdc.ntstatus, 0);
-        assert_true(kdc.waited >= (apr_interval_time_t)(1000 * (i + 1)));
     }
     eas_kdc_close(&kdc);
 }

@@ -25,10 +25,11 @@ struct key {
 
 static struct eas_memory *make_memory(apr_pool_t *pool)
 {
+    static const unsigned char secret[EAS_MEMORY_KEY_SIZE] = "any 32 bytes nobody else knows";
     struct eas_memory *memory = NULL;
     struct eas_err err;
 
-    assert_int_equal(eas_memory_create(pool, ROOM, &memory, &err), EAS_OK);
+    assert_int_equal(eas_memory_create(pool, ROOM, secret, &memory, &err), EAS_OK);
     assert_non_null(memory);
     return memory;
 }
@@ -161,12 +162,18 @@ static void test_names_are_taken_by_their_length(void **state)
     assert_memory_not_equal(ka.bytes, kb.bytes, EAS_MEMORY_KEY_SIZE);
 }
 
-static void test_each_memory_has_a_key_of_its_own(void **state)
+static void test_digests_hang_on_the_secret(void **state)
 {
-    struct key one = key_of(make_memory(*state), *state, SCOPE, "alice", "secret");
-    struct key two = key_of(make_memory(*state), *state, SCOPE, "alice", "secret");
+    static const unsigned char other[EAS_MEMORY_KEY_SIZE] = "another secret";
+    struct eas_memory *memory = NULL;
+    struct key one = key_of(make_memory(*state), *state, SCOPE, "alice", "secret"), two;
+    struct eas_err err;
 
-    assert_memory_not_equal(one.bytes, two.bytes, EAS_MEMORY_KEY_SIZE);
+    two = key_of(make_memory(*state), *state, SCOPE, "alice", "secret");
+    assert_memory_equal(one.bytes, two.bytes, sizeof(one.bytes));
+    assert_int_equal(eas_memory_create(*state, ROOM, other, &memory, &err), EAS_OK);
+    two = key_of(memory, *state, SCOPE, "alice", "secret");
+    assert_memory_not_equal(one.bytes, two.bytes, sizeof(one.bytes));
 }
 
 static void test_expiry(void **state)
@@ -335,7 +342,7 @@ int main(void)
         MEMORY_TEST(test_fields_do_not_run_together),
         MEMORY_TEST(test_long_passwords_differ_to_their_last_octet),
         MEMORY_TEST(test_names_are_taken_by_their_length),
-        MEMORY_TEST(test_each_memory_has_a_key_of_its_own),
+        MEMORY_TEST(test_digests_hang_on_the_secret),
         MEMORY_TEST(test_expiry),
         MEMORY_TEST(test_never_longer_than_the_evidence),
         MEMORY_TEST(test_remembering_again_replaces),

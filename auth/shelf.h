@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/shelf.h - where child processes and gateways leave what others may have use for */
+
+#ifndef EAS_AUTH_SHELF_H
+#define EAS_AUTH_SHELF_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+#include <stdbool.h>
+
+/*
+ * Records of one kind, sealed by whoever keeps the shelf.  What is put may be lost, so nothing may
+ * depend on it.  Thread-safe; the id is bytes of the user's choice.
+ */
+struct eas_shelf {
+    /* Copies into pool what is in memory here, and tells when it ends; never waits. */
+    bool (*find_near)(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+                      apr_size_t id_len, const unsigned char **value, apr_size_t *len,
+                      apr_time_t *expires);
+
+    /* The same, also from where other gateways leave theirs: may wait for a network. */
+    bool (*find_far)(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+                     apr_size_t id_len, const unsigned char **value, apr_size_t *len,
+                     apr_time_t *expires);
+
+    /* In both places; may wait for a network.  Scratch is in pool. */
+    void (*put)(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id, apr_size_t id_len,
+                const void *value, apr_size_t len, apr_time_t expires);
+
+    int kind; /* for the functions */
+};
+
+#endif

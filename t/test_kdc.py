@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users cost the KDC, and what a KDC in trouble costs users."""
+
+import contextlib
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.ad import PASSWORDS, REALM, Domain
+from lab.exchange import location
+from lab.frontdoor import Visitor
+from lab.wait import until
+
+NUMBERS = itertools.count(1)
+PLAIN = "EasKcdRequireTLS Off\n"
+USERS = [f"user{n:02}" for n in range(1, 21)]
+
+
+@pytest.fixture
+def start(gateway, backends, relay):
+    """start(conf, …): a gateway whose KDC is the relay."""
+    backend = backends("cas1")
+
+    def make(conf="", **options):
+        return gateway(PLAIN + conf + location(backend.url), tls=False, krb5_conf=relay.krb5_conf,
+                       **options)
+    return make
+
+
+def requests_of(relay):
+    return sum(relay.counts[kind] for kind in ("AS-REQ", "TGS-REQ"))
+
+
+def get(gw, user="alice", path="/eas"):
+    """The response, and how long it took."""
+    with gw.client(timeout=30) as client:
+        began = time.monotonic()
+        response = client.get(path, user, PASSWORDS[user])
+        return response, time.monotonic() - began
+
+
+def logged(gw, path):
+    return until(lambda: [e for e in gw.requests() if e["uri"] == path], 5, f"{path} logged")[-1]
+
+
+def served(gw, user="alice"):
+    """What the log says of it."""
+    path = f"/eas?n={next(NUMBERS)}"
+    response, _ = get(gw, user, path)
+    assert (response.status, response.json()["remote_user"]) == (200, f"{user}@{REALM}")
+    return logged(gw, path)
+
+
+def unavailable(gw, user="alice"):
+    """How long it took, and the tag of the reason."""
+    path = f"/eas?n={next(NUMBERS)}"
+    response, took = get(gw, user, path)
+    assert_unavailable(response)
+    return took, logged(gw, path)["EAS_KCD_ERROR"]
+
+
+def assert_unavailable(response):
+    assert response.status == 503
+    assert response.header("Retry-After") == "30"
+    assert response.header("WWW-Authenticate") is None
+
+
+# --- what users cost -------------------------------------------------------------------------
+
+def test_cold_and_warm(start, relay):
+    """A child's first user also pays for the gateway's own log-on."""
+    gw = start(processes=1)
+    served(gw, "bob")
+    relay.reset()
+    cold = served(gw)
+    assert (cold["EAS_KCD_AUTH"], cold["EAS_KCD_TICKET"]) == ("basic", "fetched")
+    assert int(cold["EAS_KCD_KDC_US"]) > 0
+    assert requests_of(relay) <= 4
+    relay.reset()
+    for _ in range(50):
+        warm = served(gw)
+    assert (warm["EAS_KCD_AUTH"], warm["EAS_KCD_TICKET"]) == ("cached", "hit")
+    assert warm["EAS_KCD_KDC_US"] == "0"
+    assert requests_of(relay) == 0
+
+
+def test_cold_session(gateway, backends, relay):
+    gw = gateway(location(backends("cas1").url, path="/owa"), krb5_conf=relay.krb5_conf, processes=1)
+    assert gw.get("/owa", "bob", PASSWORDS["bob"]).status == 200
+    relay.reset()
+    alice = Visitor(gw)
+    assert alice.log_on("alice", PASSWORDS["alice"]).status == 303
+    assert requests_of(relay) <= 4
+    relay.reset()
+    assert alice.get("/owa").status == 200
+    assert requests_of(relay) <= 2
+    relay.reset()
+    for _ in range(20):
+        assert alice.get("/owa").status == 200
+    assert requests_of(relay) == 0
+
+
+def test_children_take_it_from_each_other(start, relay):
+    """Whoever serves the first request, no other child asks the KDC about that user again."""
+    gw = start(mpm="prefork", processes=8)
+    gw.expect("AH00161")
+    served(gw)
+    relay.reset()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda _: get(gw)[0].status == 200, range(200)))
+    tickets = {entry["EAS_KCD_TICKET"] for entry in gw.requests()}
+    assert tickets == {"fetched", "shared", "hit"}
+    assert requests_of(relay) == 0
+
+
+def test_graceful_restart_keeps_what_was_proved(start, relay):
+    gw = start()
+    served(gw)
+    relay.reset()
+    gw.graceful()
+    entry = served(gw)
+    assert (entry["EAS_KCD_AUTH"], entry["EAS_KCD_TICKET"]) == ("cached", "shared")
+    assert requests_of(relay) == 0
+
+
+def test_password_cache_off_shares_nothing(start, relay):
+    gw = start("EasKcdPasswordCache off\n", processes=1)
+    served(gw)
+    relay.reset()
+    assert served(gw)["EAS_KCD_AUTH"] == "basic"
+    assert requests_of(relay) >= 2
+
+
+def test_other_virtual_hosts_passwords_are_not_ours(gateway, backends, relay):
+    """The same name and password, another default realm: nothing is taken from the other."""
+    backend = backends("cas1")
+    block = ("<VirtualHost *:*>\nServerName {name}\nEasKcdRealm {realm}\n" + location(backend.url)
+             + "</VirtualHost>\n")
+    gw = gateway(PLAIN + block.format(name="one.test", realm=REALM)
+                 + block.format(name="two.test", realm="OTHER.EXAMPLE.TEST"), tls=False,
+                 krb5_conf=relay.krb5_conf)
+    gw.expect("EAS1036", "EAS1037", "EAS1031")
+    one, two = ([("Host", name)] for name in ("one.test", "two.test"))
+    assert gw.get("/eas", "alice", PASSWORDS["alice"], headers=one).status == 200
+    assert gw.get("/eas", "alice", PASSWORDS["alice"], headers=two).status != 200
+
+
+# --- many at once ----------------------------------------------------------------------------
+
+def at_once(gw, users, connections):
+    """All connections are open before the first request goes out."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(gw.client(timeout=60)) for _ in range(connections)]
+        with ThreadPoolExecutor(connections) as pool:
+            jobs = [pool.submit(client.get, "/eas", user, PASSWORDS[user])
+                    for client, user in zip(clients, users)]
+            return [job.result() for job in jobs]
+
+
+def test_many_first_requests_of_one_user(start, relay):
+    """Single flight: at most 8 messages for each child, however many ask."""
+    gw = start(processes=2, threads=120)
+    relay.delay(0.05)
+    answers = at_once(gw, ["alice"] * 200, 200)
+    assert [answer.status for answer in answers] == [200] * 200
+    assert requests_of(relay) <= 2 * 8
+
+
+def test_many_first_requests_of_many_users(start, relay):
+    gw = start(processes=1, threads=120)
+    answers = at_once(gw, USERS * 5, 100)
+    assert [answer.status for answer in answers] == [200] * 100
+    assert requests_of(relay) <= 2 + 4 * len(USERS)
+
+
+# --- a KDC in trouble ------------------------------------------------------------------------
+
+def test_silent_KDC(start, relay):
+    """J03: who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
+    gw = start("EasKcdKdcTimeout 5s\n", processes=1, threads=40)
+    gw.expect("EAS1250", "EAS1252", "EAS1253", "EAS1254")
+    served(gw)
+    baseline = sorted(get(gw)[1] for _ in range(100))
+    relay.blackhole()
+    with ThreadPoolExecutor(30) as pool:
+        cold = [pool.submit(get, gw, user) for user in USERS + USERS[:10]]
+        until(lambda: sum(job.done() for job in cold) >= 20, 3.5, "all but a quarter to be told")
+        warm = sorted(get(gw)[1] for _ in range(100))
+        for job in cold:
+            response, took = job.result()
+            assert_unavailable(response)
+            assert took < 6
+    assert warm[50] < 2 * baseline[50] + 0.01
+    assert served(gw)["EAS_KCD_TICKET"] == "hit"
+    took, tag = unavailable(gw, "bob")
+    assert took < 0.5 and tag == "EAS1254"
+    relay.relay()
+    until(lambda: get(gw, "bob")[0].status == 200, 20, "the KDC to be tried again")
+
+
+def test_KDC_that_is_down(start, relay):
+    """J01: told at once, and found again soon after it is back."""
+    gw = start(processes=1)
+    gw.expect("EAS1036", "EAS1254")
+    served(gw)
+    relay.refuse()
+    for n in range(5):
+        took, tag = unavailable(gw, USERS[n])
+        assert took < 2 and tag == ("EAS1036" if n < 3 else "EAS1254")
+    served(gw)
+    relay.relay()
+    until(lambda: get(gw, USERS[0])[0].status == 200, 7, "the KDC to be tried again")
+
+
+def test_slow_KDC(start, relay):
+    """J04: it answers, but no log-on can be done in time."""
+    gw = start("EasKcdKdcTimeout 1s\n", processes=1, threads=40)
+    gw.expect("EAS1036", "EAS1041", "EAS1250", "EAS1252", "EAS1253", "EAS1254", "EAS2013", "EAS2021")
+    served(gw)
+    relay.delay(0.7)
+    with ThreadPoolExecutor(20) as pool:
+        for response, took in pool.map(lambda user: get(gw, user), USERS):
+            assert_unavailable(response)
+            assert took < 2
+    assert served(gw)["EAS_KCD_TICKET"] == "hit"
+    relay.relay()
+    until(lambda: get(gw, USERS[0])[0].status == 200, 20, "the KDC to be tried again")
+
+
+def test_what_comes_late_is_kept(start, relay):
+    """The asker has gone, the job goes on: the next one finds the password proved."""
+    gw = start("EasKcdKdcTimeout 3s\n", processes=1)
+    served(gw, "bob")
+    relay.reset()
+    relay.delay(0.3)
+    with gw.client(timeout=0.5) as client, contextlib.suppress(TimeoutError, OSError):
+        client.get("/eas", "alice", PASSWORDS["alice"])
+    until(lambda: requests_of(relay) == 4, 5, "the log-on and the ticket")
+    relay.relay()
+    assert served(gw)["EAS_KCD_AUTH"] == "cached"
+
+
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_children_end_though_the_KDC_is_silent(start, relay, mpm):
+    gw = start("EasKcdKdcTimeout 1s\n", mpm=mpm)
+    gw.expect("EAS1250", "AH00161")
+    relay.blackhole()
+    response, _ = get(gw)
+    assert_unavailable(response)
+    began = time.monotonic()
+    assert gw.stop() == 0
+    assert time.monotonic() - began < 5
+    assert "exit signal" not in gw.error_log.text()
+
+
+def test_graceful_restart_though_the_KDC_is_silent(start, relay):
+    gw = start("EasKcdKdcTimeout 1s\n", processes=1)
+    gw.expect("EAS1250")
+    relay.blackhole()
+    assert_unavailable(get(gw)[0])
+    gw.graceful()
+    relay.relay()
+    served(gw)
+    assert "exit signal" not in gw.error_log.text()
+
+
+# --- refusals and renewals -------------------------------------------------------------------
+
+def test_refusal_to_delegate_is_believed_for_a_while(gateway, backends, relay):
+    gw = gateway(PLAIN + location(backends("cas3").url), tls=False, krb5_conf=relay.krb5_conf,
+                 processes=1)
+    gw.expect("EAS2032")
+    assert_unavailable(get(gw)[0])
+    relay.reset()
+    for _ in range(10):
+        assert_unavailable(get(gw)[0])
+    assert requests_of(relay) == 0
+
+
+# Samba takes TGTs of two minutes and less for something else. Of these tickets' six minutes the last
+# one and a half are not used, and for as long before that another is wanted. (The clocks of gateway
+# and KDC may be apart by five minutes.)
+LIFETIME, RENEW, STALE = "ticket_lifetime = 360s", "+200s", "+285s"
+
+
+@pytest.fixture
+def short_lived(lab_dir, relay):
+    return Domain.write_krb5_conf(lab_dir / f"short-{next(NUMBERS)}.conf", relay.port, LIFETIME)
+
+
+def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived):
+    """Nobody waits for that: requests are served from the old one while a new one is fetched, once.
+    By transition, because a password's evidence would end with the ticket."""
+    act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
+    gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),
+                 account="gateway2", tls=False, krb5_conf=short_lived, processes=1, clock=True)
+    assert gw.get("/eas?1").json()["remote_user"] == f"alice@{REALM}"
+    assert logged(gw, "/eas?1")["EAS_KCD_TICKET"] == "fetched"
+    gw.set_clock(RENEW)
+    relay.reset()
+    for n in range(2, 12):
+        path = f"/eas?{n}"
+        assert gw.get(path).json()["remote_user"] == f"alice@{REALM}"
+        assert logged(gw, path)["EAS_KCD_TICKET"] == "hit"
+    until(lambda: relay.counts["TGS-REQ/s4u2proxy"] == 1, 5, "another ticket to be fetched")
+    assert requests_of(relay) == 2 + 2      # the TGT, whose half-life is over, and the ticket
+
+
+def test_stale_ticket_is_not_used(gateway, backends, short_lived):
+    gw = gateway(PLAIN + "EasKcdPasswordCache 1m\n" + location(backends("cas1").url), tls=False,
+                 krb5_conf=short_lived, processes=1, clock=True)
+    served(gw)
+    gw.set_clock(STALE)
+    assert served(gw)["EAS_KCD_TICKET"] == "fetched"

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_kdc_pool.c - threads, queue, deadlines and breaker, with jobs that only pretend */
+
+#include "t/unit/unit.h"
+
+#include "auth/kdc_pool.h"
+
+#include <apr_strings.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#define LONG_TIME apr_time_from_sec(20)
+#define SHORT_TIME apr_time_from_msec(150)
+
+/* --- a clock that can be put forward ---------------------------------------------------------- */
+
+static volatile int seconds_ahead;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    int rv;
+
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+    }
+    rv = real(clock, now);
+    now->tv_sec += clock == CLOCK_MONOTONIC ? seconds_ahead : 0;
+    return rv;
+}
+
+/* --- a KDC of our own --------------------------------------------------------------------------- */
+
+enum behaviour {
+    ANSWERS,      /* at once */
+    WAITS,        /* until the gate is opened, then answers */
+    IS_SILENT,    /* until the gate is opened, then has not answered */
+    IS_NOT_THERE, /* says so at once */
+    IS_NOT_ASKED  /* something else has the result */
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool open;
+    int begun, most_at_once, now;
+} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0 };
+
+struct ask {
+    const char *name;
+    enum behaviour behaviour;
+};
+
+static void *copy_ask(apr_pool_t *pool, const void *data)
+{
+    struct ask *copy = apr_pmemdup(pool, data, sizeof(*copy));
+
+    copy->name = apr_pstrdup(pool, copy->name);
+    return copy;
+}
+
+static void pass_gate(bool waits)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.begun++;
+    if (++gate.now > gate.most_at_once) {
+        gate.most_at_once = gate.now;
+    }
+    pthread_cond_broadcast(&gate.changed);
+    while (waits && !gate.open) {
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    }
+    gate.now--;
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct eas_err *err)
+{
+    struct ask *copy = data;
+    enum behaviour how = copy->behaviour;
+
+    if (how == IS_NOT_ASKED) {
+        return EAS_OK;
+    }
+    eas_kdc_job_asks(job, "REALM", 5);
+    pass_gate(how == WAITS || how == IS_SILENT);
+    eas_kdc_job_hears(job, how == ANSWERS || how == WAITS);
+    return how == ANSWERS || how == WAITS ? EAS_OK
+                                          : eas_fail(err, EAS_UNAVAILABLE, 4711, "not there");
+}
+
+static void open_gate(bool open)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.open = open;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static void await_begun(int n)
+{
+    pthread_mutex_lock(&gate.mutex);
+    while (gate.begun < n) {
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    }
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static int set_up(void **state)
+{
+    open_gate(false);
+    gate.begun = gate.most_at_once = gate.now = 0;
+    seconds_ahead = 0;
+    return unit_make_pool(state);
+}
+
+static int tear_down(void **state)
+{
+    open_gate(true);
+    return unit_destroy_pool(state);
+}
+
+#define GATE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+/* --- askers -------------------------------------------------------------------------------------- */
+
+static struct eas_kdc_pool *make_pool(void **state, unsigned threads, unsigned queued,
+                                      unsigned stalled)
+{
+    struct eas_kdc_pool_limits limits = { threads, queued, stalled };
+
+    return eas_kdc_pool_create(*state, limits);
+}
+
+/* Returns the tag of the error, 0 if there was none. */
+static int ask_for(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour,
+                   apr_interval_time_t patience)
+{
+    struct eas_kdc_task task = { "REALM", patience, copy_ask, run_ask };
+    struct ask ask = { name, behaviour };
+    struct eas_kdc_job *job = NULL;
+    apr_interval_time_t waited = 0;
+    struct eas_err err = { EAS_OK, 0, "" };
+    enum eas_rc rc =
+        eas_kdc_pool_ask(pool, &task, name, strlen(name), &ask, patience, &job, &waited, &err);
+
+    if (rc == EAS_OK) {
+        assert_string_equal(((struct ask *)eas_kdc_job_copy(job))->name, name);
+        eas_kdc_job_release(job);
+        return 0;
+    }
+    assert_int_equal(rc, EAS_UNAVAILABLE);
+    assert_int_equal(err.rc, rc);
+    assert_null(job);
+    return err.tag;
+}
+
+static void hint(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour)
+{
+    struct eas_kdc_task task = { "REALM", LONG_TIME, copy_ask, run_ask };
+    struct ask ask = { name, behaviour };
+
+    eas_kdc_pool_hint(pool, &task, name, strlen(name), &ask);
+}
+
+/* Someone who asks on a thread of his own. */
+struct asker {
+    struct eas_kdc_pool *pool;
+    const char *name;
+    enum behaviour behaviour;
+    apr_interval_time_t patience;
+    int tag;
+    pthread_t thread;
+};
+
+static void *be_asker(void *data)
+{
+    struct asker *asker = data;
+
+    asker->tag = ask_for(asker->pool, asker->name, asker->behaviour, asker->patience);
+    return NULL;
+}
+
+static void start(struct asker *asker)
+{
+    assert_int_equal(pthread_create(&asker->thread, NULL, be_asker, asker), 0);
+}
+
+static int tag_of(struct asker *asker)
+{
+    pthread_join(asker->thread, NULL);
+    return asker->tag;
+}
+
+static void await_waiting(struct eas_kdc_pool *pool, unsigned n)
+{
+    while (eas_kdc_pool_load(pool).waiting != n) {
+        apr_thread_yield();
+    }
+}
+
+static void await_idle(struct eas_kdc_pool *pool)
+{
+    struct eas_kdc_pool_load load;
+
+    do {
+        apr_thread_yield();
+        load = eas_kdc_pool_load(pool);
+    } while (load.running + load.queued > 0);
+}
+
+/* --- tests --------------------------------------------------------------------------------------- */
+
+static void test_outcome_reaches_the_asker(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(ask_for(pool, "b", IS_NOT_THERE, LONG_TIME), 4711);
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(gate.begun, 3); /* nothing is remembered here */
+}
+
+static void test_same_key_is_one_job(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 4, 10, 100);
+    struct asker askers[20];
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        askers[i] = (struct asker){ pool, i % 2 ? "one" : "two", WAITS, LONG_TIME, -1, 0 };
+        start(&askers[i]);
+    }
+    await_waiting(pool, COUNT_OF(askers));
+    open_gate(true);
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        assert_int_equal(tag_of(&askers[i]), 0);
+    }
+    assert_int_equal(gate.begun, 2);
+}
+
+static void test_threads_are_bounded(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 3, 100, 10);
+    struct eas_kdc_pool_load load;
+    int i;
+
+    for (i = 0; i < 50; i++) {
+        hint(pool, apr_itoa(*state, i), WAITS);
+    }
+    await_begun(3);
+    load = eas_kdc_pool_load(pool);
+    assert_int_equal(load.threads, 3);
+    assert_int_equal(load.running, 3);
+    assert_int_equal(load.queued, 47);
+    open_gate(true);
+    await_begun(50);
+    assert_int_equal(gate.most_at_once, 3);
+}
+
+static void test_full_queue_is_said_at_once(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 2, 10);
+
+    hint(pool, "running", WAITS);
+    await_begun(1);
+    hint(pool, "queued 1", WAITS);
+    hint(pool, "queued 2", WAITS);
+    assert_int_equal(ask_for(pool, "too much", WAITS, LONG_TIME), 1251);
+    hint(pool, "too much as well", WAITS);
+    assert_int_equal(eas_kdc_pool_load(pool).queued, 2);
+    open_gate(true);
+    await_idle(pool);
+    assert_int_equal(gate.begun, 3);
+}
+
+static void test_impatient_asker_leaves_the_job_behind(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+
+    assert_int_equal(ask_for(pool, "slow", WAITS, SHORT_TIME), 1250);
+    assert_int_equal(eas_kdc_pool_load(pool).running, 1);
+    assert_int_equal(eas_kdc_pool_load(pool).waiting, 0);
+    open_gate(true);
+    await_idle(pool);
+    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 0);
+}
+
+static void test_nobody_waits_for_what_hangs(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_kdc_task task = { "REALM", SHORT_TIME, copy_ask, run_ask };
+    struct ask ask = { "hangs", WAITS };
+    struct eas_kdc_job *job;
+    apr_interval_time_t waited = 0;
+    struct eas_err err;
+
+    assert_int_equal(ask_for(pool, "hangs", WAITS, SHORT_TIME), 1250);
+    assert_int_equal(
+        eas_kdc_pool_ask(pool, &task, "hangs", 5, &ask, LONG_TIME, &job, &waited, &err),
+        EAS_UNAVAILABLE);
+    assert_int_equal(err.tag, 1250);
+    assert_true(waited < LONG_TIME / 2);
+}
+
+static void test_job_that_nobody_wants_any_more(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+
+    hint(pool, "running", WAITS);
+    await_begun(1);
+    assert_int_equal(ask_for(pool, "queued", ANSWERS, SHORT_TIME), 1253);
+    hint(pool, "hint", ANSWERS);
+    open_gate(true);
+    await_idle(pool);
+    assert_int_equal(gate.begun, 2); /* "running" and "hint" */
+}
+
+static void test_breaker_opens_and_closes(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711);
+    }
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
+    hint(pool, "a", ANSWERS);
+    assert_int_equal(gate.begun, 3);
+    seconds_ahead += 5;
+    assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711);
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
+    seconds_ahead += 5;
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(ask_for(pool, "b", IS_NOT_THERE, LONG_TIME), 4711);
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+}
+
+static void test_trial_that_asks_nobody_proves_nothing(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711);
+    }
+    seconds_ahead += 5;
+    assert_int_equal(ask_for(pool, "a", IS_NOT_ASKED, LONG_TIME), 0);
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
+}
+
+static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    struct asker askers[3];
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        askers[i] = (struct asker){ pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME, -1, 0 };
+        start(&askers[i]);
+    }
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        assert_int_equal(tag_of(&askers[i]), 1250);
+    }
+    assert_int_equal(eas_kdc_pool_load(pool).running, 3); /* still */
+    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
+    seconds_ahead += 5;
+    assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(eas_kdc_pool_load(pool).threads, 4);
+}
+
+static void test_few_wait_for_a_KDC_that_is_silent(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 2);
+    apr_time_t began = apr_time_now();
+    struct asker askers[6];
+    int refused = 0;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        /* Two flights of two, and two that stay in the queue. */
+        askers[i] = (struct asker){ pool,  i < 4 ? (i < 2 ? "a" : "b") : apr_itoa(*state, (int)i),
+                                    WAITS, LONG_TIME,
+                                    -1,    0 };
+        start(&askers[i]);
+    }
+    await_waiting(pool, 6);
+    await_waiting(pool, 2);
+    assert_true(apr_time_now() - began < 2 * apr_time_from_sec(1));
+    assert_int_equal(ask_for(pool, "c", ANSWERS, LONG_TIME), 1252);
+    open_gate(true);
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        int tag = tag_of(&askers[i]);
+
+        refused += tag == 1252;
+        assert_true(tag == 1252 || tag == 0);
+    }
+    assert_int_equal(refused, 4);
+}
+
+static void test_end_drops_what_waits(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct asker asker = { pool, "queued", ANSWERS, LONG_TIME, -1, 0 };
+
+    hint(pool, "running", WAITS);
+    await_begun(1);
+    start(&asker);
+    await_waiting(pool, 1);
+    apr_pool_destroy(*state); /* though one job hangs */
+    *state = NULL;
+    assert_int_equal(tag_of(&asker), 1255);
+    assert_int_equal(gate.begun, 1);
+}
+
+static apr_status_t note_cleanup(void *data)
+{
+    *(bool *)data = true;
+    return APR_SUCCESS;
+}
+
+static void test_end_of_an_idle_pool(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    apr_pool_t *memory;
+    bool cleaned = false;
+
+    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+    memory = eas_kdc_pool_memory(pool);
+    apr_pool_cleanup_register(memory, &cleaned, note_cleanup, apr_pool_cleanup_null);
+    apr_pool_destroy(*state);
+    *state = NULL;
+    assert_true(cleaned);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        GATE_TEST(test_outcome_reaches_the_asker),
+        GATE_TEST(test_same_key_is_one_job),
+        GATE_TEST(test_threads_are_bounded),
+        GATE_TEST(test_full_queue_is_said_at_once),
+        GATE_TEST(test_impatient_asker_leaves_the_job_behind),
+        GATE_TEST(test_nobody_waits_for_what_hangs),
+        GATE_TEST(test_job_that_nobody_wants_any_more),
+        GATE_TEST(test_breaker_opens_and_closes),
+        GATE_TEST(test_trial_that_asks_nobody_proves_nothing),
+        GATE_TEST(test_silence_opens_the_breaker_and_trials_find_a_thread),
+        GATE_TEST(test_few_wait_for_a_KDC_that_is_silent),
+        GATE_TEST(test_end_of_an_idle_pool),
+        GATE_TEST(test_end_drops_what_waits),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}
