@@ -75,7 +75,7 @@ def test_rules(ruled, require, granted, refused, tag):
     gw, cas1 = ruled(require)
     gw.expect(tag, "AH01631", "AH01630")
     assert status(gw, granted) == 200
-    until(cas1.requests, 5, "the backend's access log")
+    until(lambda: cas1.requests() and gw.requests(), 5, "the access logs")
     cas1.mark()
     gw.mark()
     answer = gw.post(refused, b"", "alice", PASSWORDS["alice"])

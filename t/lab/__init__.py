@@ -14,5 +14,6 @@
     gateway  the httpd that carries the module under test
     backend  an acceptor that nobody here wrote: httpd with mod_auth_gssapi
     fake_backend  an acceptor that misbehaves as told
+    activesync  phones, and an Exchange that speaks their language
     client   a small HTTP client that hides nothing
 """

@@ -8,9 +8,13 @@ and ends (01). Code pages 7 (FolderHierarchy), 0 (AirSync) and 13 (Ping) of [MS-
 
 import base64
 import struct
+import threading
+from urllib.parse import parse_qs
 
-from .client import Client, Headers, Response
 from .ad import PASSWORDS
+from .client import Client, Headers, Response
+from .fake_backend import Request, response
+from .kerberos import Acceptor
 
 PATH = "/Microsoft-Server-ActiveSync"
 TYPE = "application/vnd.ms-sync.wbxml"
@@ -54,6 +58,68 @@ def blob(command: str | int, device: bytes = b"ApplDNPHTK1MF0KY", kind: bytes = 
     fields = b"".join(bytes([len(field)]) + field for field in (device, key, kind))
     more = b"" if user is None else bytes([8, len(user)]) + user
     return f"{PATH}?{base64.b64encode(head + fields + more).decode()}"
+
+
+class Exchange:
+    """A scripted ActiveSync server for a FakeBackend. It accepts Kerberos only, and takes nothing
+    for granted: a body that is not the one above is 400. A Ping waits for change(), and expires
+    after *heartbeat* seconds, whatever the phone asks for."""
+
+    def __init__(self, acceptor: Acceptor, heartbeat: float) -> None:
+        self.heartbeat = heartbeat
+        self.waiting = 0
+        self.users: set[str] = set()
+        self._acceptor = acceptor
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+
+    def change(self) -> None:
+        """New mail: every Ping that waits is answered, and later ones at once."""
+        self._changed.set()
+
+    def settle(self) -> None:
+        self._changed.clear()
+
+    def __call__(self, request: Request) -> bytes:
+        if not (request.authorization or "").startswith("Negotiate "):
+            return response("401 Unauthorized", [("WWW-Authenticate", "Negotiate")])
+        with self._lock:
+            accepted = self._acceptor.accept(request.authorization)
+            self.users.add(accepted.user)
+        common = [("WWW-Authenticate", accepted.www_authenticate), ("MS-Server-ActiveSync", "15.1")]
+        method, target, _ = request.line.split()
+        if method == "OPTIONS":
+            return response("200 OK", [*common, ("Allow", "OPTIONS,POST"),
+                                       ("MS-ASProtocolVersions", VERSIONS),
+                                       ("MS-ASProtocolCommands", ",".join(COMMANDS))])
+        body = self._answer(command_of(target), request.body)
+        if body is None:
+            return response("400 Bad Request", common)
+        return response("200 OK", [*common, *([("Content-Type", TYPE)] if body else [])], body)
+
+    def _answer(self, command: str, body: bytes) -> bytes | None:
+        if command == "Ping":
+            return self._ping() if body in (PING, b"") else None
+        if command == "SendMail":
+            return b""
+        return {("FolderSync", FOLDER_SYNC): FOLDERS, ("Sync", SYNC): SYNCED,
+                ("Sync", b""): b""}.get((command, body))
+
+    def _ping(self) -> bytes:
+        with self._lock:
+            self.waiting += 1
+        changed = self._changed.wait(self.heartbeat)
+        with self._lock:
+            self.waiting -= 1
+        return CHANGED if changed else EXPIRED
+
+
+def command_of(target: str) -> str:
+    query = target.partition("?")[2]
+    if "&" in query:
+        return parse_qs(query)["Cmd"][0]
+    code = base64.b64decode(query)[1]
+    return next(name for name, known in COMMANDS.items() if known == code)
 
 
 class Phone:

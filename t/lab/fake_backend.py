@@ -52,7 +52,7 @@ class FakeBackend:
         self.requests: list[Request] = []
         self.connections = 0
         self._tls = tls.server_context() if tls else None
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
