@@ -16,7 +16,9 @@
 #include "auth/provider_httpd.h"
 #include "delegation/backend_httpd.h"
 #include "delegation/config_httpd.h"
+#include "delegation/exchange_httpd.h"
 #include "delegation/inject_httpd.h"
+#include "delegation/longpoll_httpd.h"
 
 /* The module's configuration of a directory and of a server: the two halves' side by side. */
 struct dir_conf {
@@ -131,6 +133,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     int status = eas_kcd_check(ptemp, s);
 
     (void)plog;
+    eas_longpoll_check(ptemp, s);
     return status == OK ? eas_auth_prepare(pconf, ptemp, s) : status;
 }
 
@@ -170,6 +173,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_provider_register_hooks(pool);
     eas_backend_register_hooks(pool);
     eas_inject_register_hooks(pool);
+    eas_exchange_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA eas_kcd_module = {

@@ -31,6 +31,22 @@ int eas_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_ser
 /* Where a section's own ProxyPass leads, or NULL. */
 const char *eas_proxy_mapping_of(const ap_conf_vector_t *section);
 
+/*
+ * The server's i-th ProxyPass outside of sections: its path and where it leads.  False after the
+ * last.
+ */
+bool eas_proxy_server_mapping(const server_rec *s, int i, const char **path_out,
+                              const char **target_out);
+
+/*
+ * For how long the worker of this URL may be silent: its timeout=, else ProxyTimeout, else Timeout; of
+ * a balancer the least of its members'.  For the time after the configuration was read.
+ */
+apr_interval_time_t eas_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url);
+
+/* The URL as the client must see it, by ProxyPassReverse; itself, if that says nothing about it. */
+const char *eas_proxy_reverse_map(request_rec *r, const char *url);
+
 /* The server's <Proxy> sections, of ap_conf_vector_t *, or NULL. */
 const apr_array_header_t *eas_proxy_sections(const server_rec *s);
 

@@ -124,10 +124,10 @@ def _read_request(stream: BinaryIO, connection: int) -> Request | None:
 
 
 def _read_chunks(stream: BinaryIO) -> bytes:
-    body = b""
+    pieces = []
     while size := int(stream.readline().split(b";")[0] or b"0", 16):
-        body += stream.read(size)
+        pieces.append(stream.read(size))
         stream.readline()
     while stream.readline().strip():
         pass            # trailers
-    return body
+    return b"".join(pieces)

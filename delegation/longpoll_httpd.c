@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/longpoll_httpd.c - says at the start where a phone's Ping would be cut short */
+
+#include "delegation/longpoll_httpd.h"
+#include "auth/base_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/eas_httpd.h"
+#include "delegation/proxy_httpd.h"
+
+#include <http_core.h>
+
+/* The longest that Exchange lets a phone wait. */
+#define HEARTBEAT apr_time_from_sec(3540)
+
+static int seconds(apr_interval_time_t time)
+{
+    return (int)apr_time_sec(time);
+}
+
+/* Where requests are read as ActiveSync's. */
+static void check_commands(const server_rec *s, const char *where, const struct eas_auth_dir *conf)
+{
+    static const char *const waiting[] = { "Ping", "Sync" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
+        apr_interval_time_t timeout = eas_eas_timeout_of(conf, waiting[i]);
+
+        if (timeout < HEARTBEAT) {
+            ap_log_error(
+                APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
+                "EAS3050: %s: EasKcdCommandTimeout %s %ds is less than the %d s that phones "
+                "may wait for news; what it cuts they repeat",
+                where, waiting[i], seconds(timeout), seconds(HEARTBEAT));
+        }
+    }
+}
+
+/* Where they are not. */
+static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *where,
+                          const char *target)
+{
+    apr_interval_time_t timeout = eas_proxy_timeout_of(ptemp, s, target);
+
+    if (timeout < HEARTBEAT) {
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
+            "EAS3051: %s: EasKcdParseEas is Off, and so a Ping is cut when %s was silent for "
+            "%d s (timeout= of the worker, else ProxyTimeout, else Timeout); phones may wait "
+            "%d s: EasKcdParseEas auto, or timeout=3600",
+            where, target, seconds(timeout), seconds(HEARTBEAT));
+    }
+}
+
+static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *where,
+                          const struct eas_auth_dir *conf, const char *target)
+{
+    if (!eas_proxy_can_delegate_to(target)) {
+        return;
+    }
+    if (conf->parse_eas == EAS_PARSE_OFF) {
+        check_backend(ptemp, s, where, target);
+    }
+    else {
+        check_commands(s, where, conf);
+    }
+}
+
+/* Is the section for ActiveSync's path, and not for more? */
+static bool is_activesync(const core_dir_config *core)
+{
+    return core->r != NULL ? ap_regexec(core->r, EAS_ACTIVESYNC_PATH, 0, NULL, 0) == 0
+                           : eas_eas_is_path(core->d);
+}
+
+/* What a <Location> says, on top of its server. */
+static void check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_vector_t *section)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+    const struct eas_auth_dir *own = eas_auth_dir_of(section);
+    const char *target = eas_proxy_mapping_of(section);
+
+    if (target != NULL && (is_activesync(core) || own->parse_eas == EAS_PARSE_ON)) {
+        check_mapping(ptemp, s, core->d,
+                      eas_auth_dir_merge(ptemp, eas_auth_dir_of(s->lookup_defaults), own), target);
+    }
+}
+
+void eas_longpoll_check(apr_pool_t *ptemp, const server_rec *main_server)
+{
+    const server_rec *s;
+    int i;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const core_server_config *core = ap_get_core_module_config(s->module_config);
+        const apr_array_header_t *sections = core->sec_url;
+        const char *path, *target;
+
+        for (i = 0; sections != NULL && i < sections->nelts; i++) {
+            check_section(ptemp, s, APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
+        }
+        for (i = 0; eas_proxy_server_mapping(s, i, &path, &target); i++) {
+            if (eas_eas_is_path(path)) {
+                check_mapping(ptemp, s, path, eas_auth_dir_of(s->lookup_defaults), target);
+            }
+        }
+    }
+}
