@@ -215,6 +215,16 @@ static void strip_headers(apr_table_t *headers)
     apr_table_unset(headers, "Proxy-Support");
 }
 
+/* But what was there before the try is no backend's: mod_auth_gssapi's word to our own client. */
+static void keep_own(apr_table_t *headers, const apr_table_t *before)
+{
+    const char *own = apr_table_get(before, "WWW-Authenticate");
+
+    if (own != NULL) {
+        apr_table_setn(headers, "WWW-Authenticate", own);
+    }
+}
+
 /* Is this 401 about the gateway's dealings with the backend, and not for the client to see? */
 static bool concerns_us(const request_rec *r, const struct attempt *attempt)
 {
@@ -238,6 +248,7 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     if (attempt->guarded) {
         strip_headers(r->headers_out);
         strip_headers(r->err_headers_out);
+        keep_own(r->err_headers_out, attempt->err_headers_out);
     }
     attempt->filter = NULL;
     ap_remove_output_filter(f);
