@@ -66,43 +66,47 @@ static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *wh
     }
 }
 
-/* Is the section for ActiveSync's path, and not for more? */
+/* Does the section hold for ActiveSync's directory, however it is written? */
 static bool is_activesync(const core_dir_config *core)
 {
     return core->r != NULL ? ap_regexec(core->r, EAS_ACTIVESYNC_PATH, 0, NULL, 0) == 0
                            : eas_eas_is_path(core->d);
 }
 
-/* What a <Location> says, on top of its server. */
-static void check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_vector_t *section)
+/* What a <Location> says on top of its server; true if it is ActiveSync's. */
+static bool check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_vector_t *section)
 {
     const core_dir_config *core = ap_get_core_module_config(section);
     const struct eas_auth_dir *own = eas_auth_dir_of(section);
     const char *target = eas_proxy_mapping_of(section);
+    bool ours = is_activesync(core);
 
-    if (target != NULL && (is_activesync(core) || own->parse_eas == EAS_PARSE_ON)) {
+    if (target == NULL && ours) {
+        target = eas_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
+    }
+    if (target != NULL && (ours || own->parse_eas == EAS_PARSE_ON)) {
         check_mapping(ptemp, s, core->d,
                       eas_auth_dir_merge(ptemp, eas_auth_dir_of(s->lookup_defaults), own), target);
     }
+    return ours;
 }
 
 void eas_longpoll_check(apr_pool_t *ptemp, const server_rec *main_server)
 {
     const server_rec *s;
-    int i;
 
     for (s = main_server; s != NULL; s = s->next) {
         const core_server_config *core = ap_get_core_module_config(s->module_config);
         const apr_array_header_t *sections = core->sec_url;
-        const char *path, *target;
+        const char *target = eas_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
+        bool in_section = false;
+        int i;
 
         for (i = 0; sections != NULL && i < sections->nelts; i++) {
-            check_section(ptemp, s, APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
+            in_section |= check_section(ptemp, s, APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
         }
-        for (i = 0; eas_proxy_server_mapping(s, i, &path, &target); i++) {
-            if (eas_eas_is_path(path)) {
-                check_mapping(ptemp, s, path, eas_auth_dir_of(s->lookup_defaults), target);
-            }
+        if (target != NULL && !in_section) {
+            check_mapping(ptemp, s, "ProxyPass", eas_auth_dir_of(s->lookup_defaults), target);
         }
     }
 }

@@ -75,19 +75,20 @@ static proxy_server_conf *server_conf_of(const server_rec *s)
     return found.proxy != NULL ? ap_get_module_config(s->module_config, found.proxy) : NULL;
 }
 
-bool eas_proxy_server_mapping(const server_rec *s, int i, const char **path_out,
-                              const char **target_out)
+const char *eas_proxy_server_mapping(const server_rec *s, const char *path)
 {
     const proxy_server_conf *conf = server_conf_of(s);
-    const struct proxy_alias *alias;
+    int i;
 
-    if (conf == NULL || i >= conf->aliases->nelts) {
-        return false;
+    for (i = 0; conf != NULL && i < conf->aliases->nelts; i++) {
+        const struct proxy_alias *alias = &APR_ARRAY_IDX(conf->aliases, i, struct proxy_alias);
+
+        if (alias->regex != NULL ? ap_regexec(alias->regex, path, 0, NULL, 0) == 0
+                                 : strncmp(alias->fake, path, strlen(alias->fake)) == 0) {
+            return alias->real;
+        }
     }
-    alias = &APR_ARRAY_IDX(conf->aliases, i, struct proxy_alias);
-    *path_out = alias->fake;
-    *target_out = alias->real;
-    return true;
+    return NULL;
 }
 
 static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_worker *worker)

@@ -31,12 +31,8 @@ int eas_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_ser
 /* Where a section's own ProxyPass leads, or NULL. */
 const char *eas_proxy_mapping_of(const ap_conf_vector_t *section);
 
-/*
- * The server's i-th ProxyPass outside of sections: its path and where it leads.  False after the
- * last.
- */
-bool eas_proxy_server_mapping(const server_rec *s, int i, const char **path_out,
-                              const char **target_out);
+/* Where the server's first ProxyPass outside of sections leads that takes this path, or NULL. */
+const char *eas_proxy_server_mapping(const server_rec *s, const char *path);
 
 /*
  * For how long the worker of this URL may be silent: its timeout=, else ProxyTimeout, else Timeout; of

@@ -301,6 +301,15 @@ WARNED = {
                            + SECTION.format(PATH, "balancer://cas", "", OFF), None),
     "off, outside of sections": (f'{OFF}\nProxyPass "{PATH}" "{TARGET}" timeout=81\n',
                                  "silent for 81 s"),
+    "off, everything": (f'{OFF}\nProxyPass "/" "http://cas1.corp.example.test/" timeout=82\n',
+                        "silent for 82 s"),
+    "off, by a pattern": (f'{OFF}\nProxyPassMatch "(?i)^/(owa|microsoft-server-activesync)(/.*)?$" '
+                          '"http://cas1.corp.example.test/$1$2" timeout=83\n', "silent for 83 s"),
+    "off, in a section without ProxyPass": (
+        f'ProxyPass "/" "http://cas1.corp.example.test/" timeout=84\n<Location "{PATH}">\n{OFF}\n'
+        "</Location>\n", "silent for 84 s"),
+    "off, elsewhere": (f'{OFF}\nProxyPass "/owa" "http://cas1.corp.example.test/owa" timeout=5\n',
+                       None),
     "off, off again": (f'{OFF}\n' + SECTION.format(PATH, TARGET, "", "EasKcdParseEas auto"), None),
 }
 
