@@ -37,6 +37,8 @@ OWA = "/owa/"
 BACKENDS = ("cas1", "cas2")
 
 # The README's whole Exchange host, with two backends instead of one.
+OTHER_SERVERS = (r"EWS/mrsproxy\.svc|EWS/exchange\.asmx/wssecurity|Autodiscover/autodiscover\.svc"
+                 "|Autodiscover/metadata/json")
 PUBLISHED = "Microsoft-Server-ActiveSync|owa|ecp|EWS|OAB|Autodiscover"
 CONF = """
 {listen}
@@ -72,7 +74,7 @@ Proxy100Continue Off
 <Location "/eas-kcd/">
     AuthName "Mail"
 </Location>
-<LocationMatch "(?i)^/(EWS/mrsproxy\\.svc|EWS/exchange\\.asmx/wssecurity|Autodiscover/autodiscover\\.svc|Autodiscover/metadata/json)(/|$)">
+<LocationMatch "(?i)^/({other_servers})(/|$)">
     AuthType None
     Require all granted
     EasKcdDelegate Off
@@ -181,9 +183,9 @@ One line in /etc/hosts stays, which names the backends.
         with Client(self.port, tls=True, ca_file=self.ca_file) as client:
             answer = client.post("/EWS/mrsproxy.svc", b"", headers=[("Authorization", "Bearer x")])
         asked = until(self._asked, 5, "the backend's access log")
-        self._tell((answer.status, answer.header("WWW-Authenticate")) == (401, "Negotiate") and asked,
-                   f"{answer.status}, {answer.header('WWW-Authenticate')}. That is the backend's own "
-                   "answer.")
+        challenge = answer.header("WWW-Authenticate")
+        self._tell((answer.status, challenge, asked) == (401, "Negotiate", True),
+                   f"{answer.status}, {challenge}. That is the backend's own answer.")
 
     def _post(self, path: str, user: str) -> Response:
         with Client(self.port, tls=True, ca_file=self.ca_file) as client:
@@ -246,7 +248,8 @@ def gateway(port: int | None, backends: list[GssBackend], domain: Domain,
     """On *port*, and on one that it finds by itself."""
     urls = {short: backend.url for short, backend in zip(BACKENDS, backends)}
     conf = CONF.format(listen=f"Listen 127.0.0.1:{port}" if port else "", realm=REALM,
-                       published=PUBLISHED, ca_file=authority.ca_file, **urls)
+                       published=PUBLISHED, other_servers=OTHER_SERVERS,
+                       ca_file=authority.ca_file, **urls)
     return Gateway(DIR / "gateway", conf, log_level="info", krb5_conf=domain.krb5_conf,
                    ca_file=authority.ca_file,
                    keytab=domain.export_keytab(DIR / "gateway.keytab", ["gateway"]),

@@ -48,7 +48,8 @@ def test_conversation(gateway, exchange, form):
         options = phone.options()
         assert (options.status, options.header("MS-ASProtocolVersions")) == (200, VERSIONS)
         assert options.body == b"" and options.header("WWW-Authenticate") is None
-        for command, sent, expected in (("FolderSync", FOLDER_SYNC, FOLDERS), ("Sync", SYNC, SYNCED)):
+        for command, sent, expected in (("FolderSync", FOLDER_SYNC, FOLDERS),
+                                        ("Sync", SYNC, SYNCED)):
             answer = phone.send(command, sent, path(command))
             assert (answer.status, answer.header("Content-Type")) == (200, TYPE)
             assert answer.body == expected
@@ -58,7 +59,8 @@ def test_conversation(gateway, exchange, form):
         assert time.monotonic() - began >= 3.5
 
         server.heartbeat = 60
-        client.send("POST", path("Ping"), "alice", PASSWORDS["alice"], [("Content-Type", TYPE)], PING)
+        client.send("POST", path("Ping"), "alice", PASSWORDS["alice"], [("Content-Type", TYPE)],
+                    PING)
         until(lambda: server.waiting == 1, 10, "the Ping to wait")
         server.change()
         assert client.receive().body == CHANGED

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What phones and Exchange say to each other besides commands, and that the gateway is not in the way."""
+"""What phones and Exchange say to each other besides commands passes the gateway as it is."""
 
 import os
 import socket
@@ -32,7 +32,8 @@ def published(gateway, domain, lab_dir, fake_backends):
 
         def answer(request):
             accepted = acceptor.accept(request.authorization)
-            return response(status, [("WWW-Authenticate", accepted.www_authenticate), *headers], body)
+            return response(status, [("WWW-Authenticate", accepted.www_authenticate), *headers],
+                            body)
         backend = fake_backends(answer)
         conf = before + location(backend.url + PATH, f'ProxyPassReverse "{backend.url}{PATH}"',
                                  *lines, path=PATH)
@@ -46,8 +47,9 @@ def ask(gw, headers=(), path: str = plain("Sync")):
 
 # --- what comes without credentials ----------------------------------------------------------
 
-@pytest.mark.parametrize("headers", [[], [("Authorization", "Bearer")], [("Authorization", "Bearer ")],
-                                     [("Authorization", "bearer")]], ids=str)
+@pytest.mark.parametrize("headers", [[], [("Authorization", "Bearer")],
+                                     [("Authorization", "Bearer ")], [("Authorization", "bearer")]],
+                         ids=str)
 @pytest.mark.parametrize("method,path", [("OPTIONS", PATH), ("POST", plain("Sync"))])
 def test_without_credentials(published, method, path, headers):
     """Some phones ask for OPTIONS first, and Outlook sends a Bearer with nothing in it."""
@@ -165,7 +167,7 @@ def resident(gw) -> int:
 
 @pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
 def test_big_messages_are_streamed(published, framing):
-    """SendMail with 50 MB, and an attachment of the same size back, in memory that does not grow."""
+    """SendMail with 50 MB, and an attachment of the same size back, and memory does not grow."""
     big = os.urandom(MEGABYTE) * 50
     gw, backend = published(body=big, processes=1)
     ask(gw, path=plain("ItemOperations"))
@@ -175,7 +177,8 @@ def test_big_messages_are_streamed(published, framing):
         headers.append(("Transfer-Encoding", "chunked"))
     answer = gw.post(plain("SendMail"), big, "alice", PASSWORDS["alice"], headers)
     grown = resident(gw) - before
-    print(f"{framing}: 50 MB each way, {before / MEGABYTE:.1f} MB and {grown / MEGABYTE:.2f} MB more")
+    print(f"{framing}: 50 MB each way, {before / MEGABYTE:.1f} MB of memory and "
+          f"{grown / MEGABYTE:.2f} MB more")
     assert answer.status == 200 and answer.body == big
     assert backend.requests[-1].body == big
     assert grown < 4 * MEGABYTE
@@ -197,7 +200,8 @@ def test_an_upload_arrives_while_it_is_sent(gateway, domain, lab_dir):
                 heard.set()
         threading.Thread(target=serve, daemon=True).start()
         gw = gateway(f'<Location "{PATH}">\nRequire all granted\n'
-                     f'ProxyPass "http://127.0.0.1:{listener.getsockname()[1]}{PATH}"\n</Location>\n')
+                     f'ProxyPass "http://127.0.0.1:{listener.getsockname()[1]}{PATH}"\n'
+                     "</Location>\n")
         gw.expect("AH02608", "AH01097")     # the client leaves in the middle
         with raw(gw) as sent:
             sent.sendall(f"POST {plain('SendMail')} HTTP/1.1\r\nHost: x\r\n"
@@ -261,7 +265,8 @@ def test_path_in_any_letter_case(gateway, backends, path):
 </LocationMatch>
 """)
     assert gw.request("OPTIONS", path).header("WWW-Authenticate") == CHALLENGE
-    answer = gw.post(f"{path}?Cmd=Sync", b"x", "alice", PASSWORDS["alice"], [("Content-Type", TYPE)])
+    answer = gw.post(f"{path}?Cmd=Sync", b"x", "alice", PASSWORDS["alice"],
+                     [("Content-Type", TYPE)])
     assert answer.json()["uri"] == PATH + path[len(PATH):] + "?Cmd=Sync"
 
 
@@ -269,7 +274,8 @@ def test_path_in_any_letter_case(gateway, backends, path):
 
 TARGET = "http://cas1.corp.example.test:8000/Microsoft-Server-ActiveSync"
 SECTION = '<Location "{}">\nProxyPass "{}" {}\n{}\n</Location>\n'
-BALANCER = '<Proxy "balancer://cas">\nBalancerMember "http://cas1.corp.example.test" timeout=3600\n' \
+BALANCER = '<Proxy "balancer://cas">\n' \
+    'BalancerMember "http://cas1.corp.example.test" timeout=3600\n' \
     'BalancerMember "http://cas2.corp.example.test" {}\n</Proxy>\n'
 OFF = "EasKcdParseEas Off"
 
@@ -295,8 +301,8 @@ WARNED = {
                     "silent for 79 s"),
     "off, worker long": (SECTION.format(PATH, TARGET, "timeout=3600", OFF), None),
     "off, Timeout long": ("Timeout 3600\n" + SECTION.format(PATH, TARGET, "", OFF), None),
-    "off, balancer": (BALANCER.format("timeout=80") + SECTION.format(PATH, "balancer://cas", "", OFF),
-                      "silent for 80 s"),
+    "off, balancer": (BALANCER.format("timeout=80")
+                      + SECTION.format(PATH, "balancer://cas", "", OFF), "silent for 80 s"),
     "off, balancer long": (BALANCER.format("timeout=3600")
                            + SECTION.format(PATH, "balancer://cas", "", OFF), None),
     "off, outside of sections": (f'{OFF}\nProxyPass "{PATH}" "{TARGET}" timeout=81\n',

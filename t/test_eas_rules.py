@@ -45,14 +45,16 @@ RULES = [
     (all_of("Require eas-command sync Ping"), IPHONE, plain("GetAttachment"), "EAS1210"),
     (all_of("Require eas-command Ping"), blob("Ping"), blob("Sync"), "EAS1210"),
     (all_of("Require eas-command 200"), blob(200), blob(201), "EAS1210"),
-    (all_of("Require eas-device-type iPhone iPad"), plain("Sync", kind="IPHONE"), SAMSUNG, "EAS1210"),
+    (all_of("Require eas-device-type iPhone iPad"), plain("Sync", kind="IPHONE"), SAMSUNG,
+     "EAS1210"),
     (all_of("Require eas-device-id sec1234"), SAMSUNG, IPHONE, "EAS1210"),
     (all_of("Require eas-device-id FFFE"), blob("Sync", b"\xff\xfe"), blob("Sync", b"\xff\xfd"),
      "EAS1210"),
     (all_of('Require eas-device-type "Windows Mail"'), plain("Sync", kind="Windows%20Mail"), IPHONE,
      "EAS1210"),
     (all_of("Require eas-user-match"), IPHONE, plain("Sync", "bob"), "EAS1210"),
-    (all_of("Require eas-device-type %{reqenv:EAS_DEVICE_TYPE}x iPhone"), IPHONE, SAMSUNG, "EAS1210"),
+    (all_of("Require eas-device-type %{reqenv:EAS_DEVICE_TYPE}x iPhone"), IPHONE, SAMSUNG,
+     "EAS1210"),
     (all_of("Require not eas-device-id SEC1234"), IPHONE, SAMSUNG, "EAS1210"),
     (all_of(none_of("Require eas-command GetAttachment", "Require eas-device-id SEC1234")), IPHONE,
      SAMSUNG, "EAS1210"),
@@ -113,7 +115,8 @@ def test_several_lines_mean_any(ruled):
     """httpd's rule; none of them lets nobody in."""
     gw, _ = ruled("Require eas-command Ping\nRequire eas-device-type iPhone")
     gw.expect("EAS1210", "AH01631")
-    assert [status(gw, path) for path in (IPHONE, blob("Ping", kind=b"x"), SAMSUNG)] == [200, 200, 403]
+    assert [status(gw, path) for path in (IPHONE, blob("Ping", kind=b"x"), SAMSUNG)] \
+        == [200, 200, 403]
     assert status(gw, IPHONE, None) == 401
 
 
@@ -123,7 +126,8 @@ def test_options_has_no_device(ruled):
     gw.expect("EAS1210", "AH01631")
     assert status(gw, PATH, method="OPTIONS") == 403
     for lines in (any_of("Require eas-device-type iPhone", "Require method OPTIONS"),
-                  none_of("Require eas-device-type SAMSUNGSMG", "Require eas-command GetAttachment")):
+                  none_of("Require eas-device-type SAMSUNGSMG",
+                          "Require eas-command GetAttachment")):
         gw, _ = ruled(all_of(lines))
         assert status(gw, PATH, method="OPTIONS") == 200
         assert status(gw, PATH, None, "OPTIONS") == 401
@@ -206,7 +210,8 @@ def test_user_match(ruled, typed, named, expected):
 
 def test_user_match_where_there_is_one(ruled):
     """The README's way to leave alone those that name nobody."""
-    gw, _ = ruled(all_of(any_of('Require expr "-z reqenv(\'EAS_USER\')"', "Require eas-user-match")))
+    gw, _ = ruled(all_of(any_of('Require expr "-z reqenv(\'EAS_USER\')"',
+                                "Require eas-user-match")))
     gw.expect("EAS1210", "AH01631")
     assert [status(gw, path) for path in (IPHONE, blob("Sync"), plain("Sync", "bob"))] \
         == [200, 200, 403]
@@ -243,8 +248,8 @@ def test_status_129(ruled):
 
 
 def test_status_129_is_for_blocked_devices_that_understand_it(ruled):
-    gw, cas1 = ruled(all_of("Require eas-device-type iPhone", "Require eas-command FolderSync Sync"),
-                     TELL)
+    gw, cas1 = ruled(all_of("Require eas-device-type iPhone",
+                            "Require eas-command FolderSync Sync"), TELL)
     gw.expect("EAS1210", "EAS1211", "AH01631")
     blocked = plain("FolderSync", kind="x")
     assert ask(gw, blocked).body == BLOCKED

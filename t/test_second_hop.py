@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A front CAS that itself delegates to another: the gateway, cas1 and cas2, our module in two of them.
+"""A front CAS that itself delegates to another: gateway, cas1 and cas2, our module in two of them.
 
 cas1 accepts by mod_auth_gssapi and goes on by protocol transition: it knows the user's name and has
 no evidence that it could pass on.
@@ -77,7 +77,8 @@ def test_front_proves_itself(hops, domain, lab_dir):
     assert kinit(domain.krb5_conf, ccache, f"alice@{REALM}", PASSWORDS["alice"]).returncode == 0
     context = initiate(from_ccache(ccache), f"{CAS1}@{REALM}")
     with Client(front.port, host="cas1.corp.example.test") as client:
-        answer = client.post(plain("Sync"), b"", headers=[("Authorization", authorization(context))])
+        answer = client.post(plain("Sync"), b"",
+                             headers=[("Authorization", authorization(context))])
     assert answer.status == 200
     context.step(token_of(answer.header("WWW-Authenticate")))
     assert context.complete

@@ -14,7 +14,8 @@ from test_readme import block_with, example     # noqa: F401 (a fixture)
 
 AUTODISCOVER = """<?xml version="1.0"?><Autodiscover><Response><Action><Settings><Server>
 <Type>MobileSync</Type><Url>{url}/Microsoft-Server-ActiveSync</Url>
-<Name>{url}/Microsoft-Server-ActiveSync</Name></Server></Settings></Action></Response></Autodiscover>"""
+<Name>{url}/Microsoft-Server-ActiveSync</Name></Server></Settings></Action></Response>
+</Autodiscover>"""
 
 PEOPLE = ["/Microsoft-Server-ActiveSync", "/microsoft-server-activesync", "/owa/", "/OWA", "/ecp/x",
           "/EWS/Exchange.asmx", "/ews/exchange.asmx", "/OAB/1/oab.xml",
@@ -65,20 +66,20 @@ def test_people(host, path):
 
 @pytest.mark.parametrize("path", SERVERS)
 def test_other_servers(host, path):
-    """Neither asked nor helped: their Authorization arrives, and the backend's word reaches them."""
+    """Neither asked nor helped: their Authorization arrives, and so does the backend's word."""
     gw, client, backend, users = host
     with client() as c:
         for sent in ("Bearer eyJ0eXAi", "Basic eDp5", None):
             headers = [("Authorization", sent)] if sent else []
-            answer = c.request("POST", path, headers=[*headers, ("Cookie", "__Host-eas-kcd=x; a=b")],
-                               body=b"<soap/>")
+            answer = c.request("POST", path, body=b"<soap/>",
+                               headers=[*headers, ("Cookie", "__Host-eas-kcd=x; a=b")])
             assert answer.status == 200 and answer.header("WWW-Authenticate") == "Backend realm=x"
             assert backend.requests[-1].authorization == sent
             assert backend.requests[-1].all("Cookie") == ["a=b"]
 
 
 @pytest.mark.parametrize("path,status", [
-    ("/autodiscover/autodiscover.json?@evil.example/owa/&Email=autodiscover/autodiscover.json", 403),
+    ("/autodiscover/autodiscover.json?@evil.test/owa/&Email=autodiscover/autodiscover.json", 403),
     ("/Autodiscover/Autodiscover.JSON", 403), ("/autodiscover/autodiscover.json/v1.0/a", 403),
     ("/PowerShell", 404), ("/rpc/rpcproxy.dll", 404), ("/", 404), ("/owa2", 404),
     ("/EWS/mrsproxy.svcX", 401), ("/EWS/exchange.asmx/wssecurityX", 401),
@@ -106,7 +107,8 @@ def test_browser(host):
     with client() as c:
         assert c.get("/owa/", headers=BROWSER).header("Location") \
             == "/eas-kcd/login?destination=%2fowa%2f"
-        assert c.get("/OWA/logoff.OWA", headers=BROWSER).header("Location").endswith("/eas-kcd/logout")
+        away = c.get("/OWA/logoff.OWA", headers=BROWSER)
+        assert away.header("Location").endswith("/eas-kcd/logout")
         assert c.get("/eas-kcd/login").status == 200
     assert backend.requests == []
 

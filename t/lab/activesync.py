@@ -2,8 +2,8 @@
 """ActiveSync as phones speak it: queries in both forms, and bodies in WBXML.
 
 The bodies are written out: WBXML 1.3, UTF-8, without a string table (03 01 6a 00), then a code page
-(00 and its number), elements (their token + 0x40, since all have content), inline strings (03 … 00)
-and ends (01). Code pages 7 (FolderHierarchy), 0 (AirSync) and 13 (Ping) of [MS-ASWBXML].
+(00 and its number), elements (their token + 0x40, since all have content), inline strings
+(03 … 00) and ends (01). Code pages 7 (FolderHierarchy), 0 (AirSync) and 13 (Ping) of [MS-ASWBXML].
 """
 
 import base64
