@@ -74,6 +74,16 @@ def test_on_one_pooled_connection(gateway, slow):
     assert slow.connections == 1
 
 
+def test_on_a_connection_that_others_use_too(gateway, slow):
+    """A Ping's hour does not stick to it: for OWA the worker's own time-out counts again."""
+    gw = gateway(f'ProxyPass "/" "{slow.url}/" timeout=1\n', processes=1)
+    gw.expect("AH01102", "AH00898")
+    with gw.client() as client:
+        for path, status in ((plain("Ping"), 200), ("/owa/?User=quick", 200), ("/owa/", 502)):
+            assert client.get(path).status == status
+    assert slow.connections == 1
+
+
 def test_not_where_nothing_is_read(gateway, slow):
     """There the worker's time-out counts, else httpd's."""
     gw = gateway("Timeout 1\n" + open_location(slow, "EasKcdParseEas Off"))
