@@ -10,11 +10,15 @@
 #include "auth/challenge_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
+#include "auth/eas_httpd.h"
+#include "auth/eas_rules_httpd.h"
 #include "auth/login_httpd.h"
 #include "auth/provider_httpd.h"
 #include "delegation/backend_httpd.h"
 #include "delegation/config_httpd.h"
+#include "delegation/exchange_httpd.h"
 #include "delegation/inject_httpd.h"
+#include "delegation/longpoll_httpd.h"
 
 /* The module's configuration of a directory and of a server: the two halves' side by side. */
 struct dir_conf {
@@ -83,8 +87,12 @@ struct eas_kcd_server *eas_kcd_server_of(const server_rec *s)
 static struct dir_conf *dir_conf_of(const ap_conf_vector_t *per_dir_config)
 {
     /* A section in which no directive of ours stands has no record of ours. */
-    static struct eas_auth_dir no_auth = { -1, -1, -1, NULL };
-    static struct eas_kcd_dir no_kcd = { -1, -1, -1, -1, -1, -1, NULL, NULL };
+    static struct eas_auth_dir no_auth = {
+        .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1
+    };
+    static struct eas_kcd_dir no_kcd = {
+        .delegate = -1, .transition = -1, .mutual = -1, .reuse = -1, .bind = -1, .retry_body = -1
+    };
     static struct dir_conf nothing = { &no_auth, &no_kcd };
     struct dir_conf *conf = ap_get_module_config(per_dir_config, &eas_kcd_module);
 
@@ -127,6 +135,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     int status = eas_kcd_check(ptemp, s);
 
     (void)plog;
+    eas_longpoll_check(ptemp, s);
     return status == OK ? eas_auth_prepare(pconf, ptemp, s) : status;
 }
 
@@ -160,10 +169,13 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     eas_authn_register_hooks(pool);
     eas_challenge_register_hooks(pool);
+    eas_eas_register_hooks(pool);
+    eas_eas_rules_register_hooks(pool);
     eas_login_register_hooks(pool);
     eas_provider_register_hooks(pool);
     eas_backend_register_hooks(pool);
     eas_inject_register_hooks(pool);
+    eas_exchange_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA eas_kcd_module = {

@@ -6,6 +6,7 @@
 #include "auth/basic.h"
 #include "auth/challenge_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/eas_rules_httpd.h"
 #include "auth/login_httpd.h"
 #include "auth/provider_httpd.h"
 #include "auth/session_httpd.h"
@@ -174,27 +175,29 @@ static int check_access(request_rec *r)
 
 /*
  * httpd answers 401 to a user whom `Require` refuses, which tells a phone that its good password is
- * bad (I5).  So the authorization is run from here and its 401 for a proved user becomes 403.
+ * bad (I5).  So the authorization is run from here and its 401 for a proved user becomes 403; and our
+ * own rules say how they refuse, whoever has proved the user.
  */
 static int check_authz(request_rec *r)
 {
     struct eas_request *request = eas_request_of(r);
-    int status;
+    int status, answer;
 
-    if (request->identity == NULL || request->authorizing || !eas_authn_in_effect(r)) {
+    if (request->authorizing) {
         return DECLINED;
     }
     request->authorizing = true;
     status = ap_run_auth_checker(r);
     request->authorizing = false;
-    if (status == HTTP_UNAUTHORIZED) {
+    answer = ap_is_HTTP_ERROR(status) ? eas_eas_rules_answer(r, status) : status;
+    if (answer == HTTP_UNAUTHORIZED && request->identity != NULL && eas_authn_in_effect(r)) {
         struct eas_err err;
 
         apr_table_unset(r->err_headers_out, "WWW-Authenticate");
         eas_fail(&err, EAS_FORBIDDEN, 1063, "Require refuses the proved user %s", r->user);
         return eas_request_refuse(r, &err);
     }
-    return status;
+    return answer;
 }
 
 /* The backend's Cache-Control with `private`, and without what would contradict it. */

@@ -17,13 +17,26 @@ APLOG_USE_MODULE(eas_kcd);
 /* Seconds after which a phone may ask again when the trouble is ours (I5). */
 #define EAS_RETRY_AFTER "30"
 
+struct eas_query;
+
+/* What the last of our rules (Require eas-…) said that was looked at. */
+struct eas_rule_result {
+    const char *text;  /* the rule, if it refuses; else NULL */
+    const char *value; /* what the request has for it, or NULL */
+    bool unclear;      /* refused because it could not be judged */
+    bool about_device;
+};
+
 /* What the module knows about a request; one for each request_rec, in its pool. */
 struct eas_request {
     const struct eas_identity *identity; /* proved by us or taken from another module, or NULL */
     apr_interval_time_t kdc_waited;      /* microseconds spent waiting for the KDC so far */
     bool authorizing;                    /* the other modules' auth_checker hooks are running */
     bool private_response;               /* no cache may keep the response */
-    int refused;                         /* the status by which AuthType EasKcd refused, or 0 */
+    const struct eas_query *query;       /* what an ActiveSync request asks for, or NULL */
+    struct eas_rule_result rule;
+    bool wants_user; /* a rule of ours was looked at before there was a user */
+    int refused;     /* the status by which AuthType EasKcd refused, or 0 */
 };
 
 /* The request's record; made at the first call. */

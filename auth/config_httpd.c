@@ -5,6 +5,7 @@
 #include "auth/base_httpd.h"
 #include "auth/destination.h"
 #include "auth/duration.h"
+#include "auth/eas_httpd.h"
 #include "auth/kdc.h"
 
 #include <apr_lib.h>
@@ -97,6 +98,7 @@ struct eas_auth_dir *eas_auth_dir_create(apr_pool_t *pool)
     conf->require_tls = -1;
     conf->always = -1;
     conf->challenge = -1;
+    conf->parse_eas = -1;
     return conf;
 }
 
@@ -109,6 +111,9 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_NUMBER(always);
     INHERIT_NUMBER(challenge);
     INHERIT_POINTER(form_for);
+    INHERIT_NUMBER(parse_eas);
+    conf->command_timeouts =
+        eas_eas_merge_timeouts(pool, base->command_timeouts, add->command_timeouts);
     return conf;
 }
 

@@ -46,6 +46,8 @@ struct eas_auth_dir {
     int always;
     int challenge; /* enum eas_challenge */
     const ap_expr_info_t *form_for;
+    int parse_eas;                        /* enum eas_parse */
+    apr_array_header_t *command_timeouts; /* of auth/eas_httpd.c */
 };
 
 /*

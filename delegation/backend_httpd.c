@@ -30,7 +30,7 @@ struct guarded {
     apr_size_t binding_len; /* 0: no TLS */
 };
 
-static _Thread_local struct eas_exchange *current;
+static _Thread_local struct eas_backend_exchange *current;
 
 /* Of this child; no client can know it. */
 static char placeholder[sizeof("Negotiate ") + 32];
@@ -41,10 +41,10 @@ const char *eas_backend_placeholder(void)
     return placeholder;
 }
 
-struct eas_exchange *eas_backend_begin(struct eas_exchange *exchange)
+struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exchange)
 {
     static _Atomic apr_uint64_t last_serial;
-    struct eas_exchange *interrupted = current;
+    struct eas_backend_exchange *interrupted = current;
 
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
@@ -54,14 +54,15 @@ struct eas_exchange *eas_backend_begin(struct eas_exchange *exchange)
     return interrupted;
 }
 
-void eas_backend_end(struct eas_exchange *exchange, struct eas_exchange *interrupted)
+void eas_backend_end(struct eas_backend_exchange *exchange,
+                     struct eas_backend_exchange *interrupted)
 {
     eas_connection_unref(exchange->connection);
     exchange->connection = NULL;
     current = interrupted;
 }
 
-void eas_backend_settle(struct eas_exchange *exchange)
+void eas_backend_settle(struct eas_backend_exchange *exchange)
 {
     if (exchange->connection != NULL) {
         eas_connection_settle(exchange->connection, exchange->serial, apr_time_now());

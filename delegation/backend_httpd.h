@@ -22,7 +22,7 @@
  */
 
 /* An exchange that a thread is having with a backend; told to the guard by who runs mod_proxy. */
-struct eas_exchange {
+struct eas_backend_exchange {
     request_rec *r;
     const char *owner;                /* whose identity, at which service; NULL: nobody's */
     struct eas_connections *siblings; /* the backend's connections */
@@ -44,11 +44,12 @@ struct eas_exchange {
 const char *eas_backend_placeholder(void);
 
 /* Begins an exchange in this thread; returns the one that it interrupts, for eas_backend_end(). */
-struct eas_exchange *eas_backend_begin(struct eas_exchange *exchange);
-void eas_backend_end(struct eas_exchange *exchange, struct eas_exchange *interrupted);
+struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exchange);
+void eas_backend_end(struct eas_backend_exchange *exchange,
+                     struct eas_backend_exchange *interrupted);
 
 /* The exchange has ended well: its connection may be used by its owner again. */
-void eas_backend_settle(struct eas_exchange *exchange);
+void eas_backend_settle(struct eas_backend_exchange *exchange);
 
 void eas_backend_child_init(void);
 void eas_backend_register_hooks(apr_pool_t *pool);

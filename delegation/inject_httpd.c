@@ -19,6 +19,7 @@
 #include "auth/authn_httpd.h"
 #include "auth/base_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/eas_httpd.h"
 #include "auth/session_httpd.h"
 #include "delegation/backend_httpd.h"
 #include "delegation/body_httpd.h"
@@ -52,7 +53,7 @@ struct attempt {
     const char *owner;               /* of the connection it goes out on; NULL: nobody */
     const struct eas_ticket *ticket; /* NULL: no token */
     struct eas_body *body;           /* where there is a token */
-    struct eas_exchange exchange;
+    struct eas_backend_exchange exchange;
     struct eas_response response;
 };
 
@@ -308,7 +309,7 @@ static int run_real_handler(struct attempt *attempt, const struct call *call)
     request_rec *r = attempt->r;
     struct attempt *outer = attempting;
     apr_table_t *client_headers = r->headers_in;
-    struct eas_exchange *interrupted;
+    struct eas_backend_exchange *interrupted;
     proxy_worker *worker = call->worker;
     int status;
 
@@ -520,7 +521,10 @@ static void set_out(struct attempt *attempt, const struct call *call)
     attempt->exchange.account = eas_kcd_server_of(r->server)->account;
     attempt->exchange.bind = eas_kcd_binds(attempt->conf);
     attempt->exchange.siblings = eas_pools_connections(attempt->response.pools);
-    attempt->exchange.timeout = eas_proxy_timeout(call->worker, call->conf, r->server);
+    attempt->exchange.timeout = eas_eas_timeout(r);
+    if (attempt->exchange.timeout == 0) {
+        attempt->exchange.timeout = eas_proxy_timeout(call->worker, call->conf, r->server);
+    }
 }
 
 /* Steps 1 to 4; registered before every real handler. */

@@ -13,6 +13,9 @@ static struct {
     __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
     __typeof__(ap_proxy_define_worker) *define_worker;
     __typeof__(ap_proxy_initialize_worker) *initialize_worker;
+    __typeof__(ap_proxy_get_worker) *get_worker;
+    __typeof__(ap_proxy_get_balancer) *get_balancer;
+    __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
 } found;
 
 /* A symbol of mod_proxy, which may also be linked into httpd itself. */
@@ -43,6 +46,9 @@ void eas_proxy_find(apr_pool_t *pconf,
     found.run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
     found.define_worker = find_symbol(pconf, "ap_proxy_define_worker");
     found.initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
+    found.get_worker = find_symbol(pconf, "ap_proxy_get_worker");
+    found.get_balancer = find_symbol(pconf, "ap_proxy_get_balancer");
+    found.location_reverse_map = find_symbol(pconf, "ap_proxy_location_reverse_map");
     hook = find_symbol(pconf, "proxy_hook_scheme_handler");
     if (hook != NULL) {
         hook(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
@@ -68,10 +74,65 @@ const char *eas_proxy_mapping_of(const ap_conf_vector_t *section)
     return conf != NULL && conf->alias != NULL ? conf->alias->real : NULL;
 }
 
+static proxy_server_conf *server_conf_of(const server_rec *s)
+{
+    return found.proxy != NULL ? ap_get_module_config(s->module_config, found.proxy) : NULL;
+}
+
+const char *eas_proxy_server_mapping(const server_rec *s, const char *path)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+    int i;
+
+    for (i = 0; conf != NULL && i < conf->aliases->nelts; i++) {
+        const struct proxy_alias *alias = &APR_ARRAY_IDX(conf->aliases, i, struct proxy_alias);
+
+        if (alias->regex != NULL ? ap_regexec(alias->regex, path, 0, NULL, 0) == 0
+                                 : strncmp(alias->fake, path, strlen(alias->fake)) == 0) {
+            return alias->real;
+        }
+    }
+    return NULL;
+}
+
+static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_worker *worker)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+
+    if (worker != NULL && worker->s->timeout_set) {
+        return worker->s->timeout;
+    }
+    return conf->timeout_set ? conf->timeout : s->timeout;
+}
+
+apr_interval_time_t eas_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    proxy_server_conf *conf = server_conf_of(s);
+    proxy_balancer *balancer = found.get_balancer(pool, conf, url, 0);
+    apr_interval_time_t least;
+    int i;
+
+    if (balancer == NULL || balancer->workers->nelts == 0) {
+        return timeout_of_worker(s, found.get_worker(pool, NULL, conf, url));
+    }
+    least = timeout_of_worker(s, APR_ARRAY_IDX(balancer->workers, 0, proxy_worker *));
+    for (i = 1; i < balancer->workers->nelts; i++) {
+        apr_interval_time_t timeout =
+            timeout_of_worker(s, APR_ARRAY_IDX(balancer->workers, i, proxy_worker *));
+
+        least = timeout < least ? timeout : least;
+    }
+    return least;
+}
+
+const char *eas_proxy_reverse_map(request_rec *r, const char *url)
+{
+    return found.location_reverse_map(r, ap_get_module_config(r->per_dir_config, found.proxy), url);
+}
+
 const apr_array_header_t *eas_proxy_sections(const server_rec *s)
 {
-    const proxy_server_conf *conf =
-        found.proxy != NULL ? ap_get_module_config(s->module_config, found.proxy) : NULL;
+    const proxy_server_conf *conf = server_conf_of(s);
 
     return conf != NULL ? conf->sec_proxy : NULL;
 }

@@ -42,6 +42,18 @@ apr_interval_time_t eas_proxy_timeout(const proxy_worker *worker, const proxy_se
 /* Where a section's own ProxyPass leads, or NULL. */
 const char *eas_proxy_mapping_of(const ap_conf_vector_t *section);
 
+/* Where the server's first ProxyPass outside of sections leads that takes this path, or NULL. */
+const char *eas_proxy_server_mapping(const server_rec *s, const char *path);
+
+/*
+ * For how long the worker of this URL may be silent: its timeout=, else ProxyTimeout, else Timeout; of
+ * a balancer the least of its members'.  For the time after the configuration was read.
+ */
+apr_interval_time_t eas_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url);
+
+/* The URL as the client must see it, by ProxyPassReverse; itself, if that says nothing about it. */
+const char *eas_proxy_reverse_map(request_rec *r, const char *url);
+
 /* The server's <Proxy> sections, of ap_conf_vector_t *, or NULL. */
 const apr_array_header_t *eas_proxy_sections(const server_rec *s);
 

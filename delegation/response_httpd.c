@@ -24,7 +24,7 @@ struct search {
 static int check_value(void *data, const char *name, const char *value)
 {
     struct search *search = data;
-    struct eas_exchange *exchange = search->response->exchange;
+    struct eas_backend_exchange *exchange = search->response->exchange;
 
     (void)name;
     if (strncasecmp(value, "Negotiate ", 10) != 0 || value[10 + strspn(value + 10, " ")] == '\0') {
@@ -71,7 +71,7 @@ static void report_persistence(request_rec *r, struct eas_response *response)
 
 static void judge(request_rec *r, struct eas_response *response, int status)
 {
-    const struct eas_exchange *exchange = response->exchange;
+    const struct eas_backend_exchange *exchange = response->exchange;
     struct eas_verdict_facts facts = {
         status, exchange->ticket != NULL, response->concerned, EAS_REPLY_ABSENT,
         false,  response->required
@@ -103,6 +103,16 @@ static void strip_headers(apr_table_t *headers)
     apr_table_unset(headers, "Proxy-Support");
 }
 
+/* But what was there before the try is no backend's: mod_auth_gssapi's word to our own client. */
+static void keep_own(apr_table_t *headers, const apr_table_t *before)
+{
+    const char *own = apr_table_get(before, "WWW-Authenticate");
+
+    if (own != NULL) {
+        apr_table_setn(headers, "WWW-Authenticate", own);
+    }
+}
+
 static bool has_bucket(const apr_bucket_brigade *bb, const apr_bucket_type_t *type)
 {
     const apr_bucket *b;
@@ -130,6 +140,7 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
             /* err_headers_out: what mod_proxy copies there. */
             strip_headers(r->headers_out);
             strip_headers(r->err_headers_out);
+            keep_own(r->err_headers_out, response->before.err_headers_out);
         }
     }
 }

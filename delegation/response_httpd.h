@@ -21,7 +21,7 @@ enum eas_response_fate {
 /* The response to one try of one worker; in the request's pool. */
 struct eas_response {
     /* Set by the caller. */
-    struct eas_exchange *exchange;
+    struct eas_backend_exchange *exchange;
     struct eas_pools *pools;
     bool guarded;   /* AuthType EasKcd or EasKcdDelegate is in effect */
     bool concerned; /* a 401 is not for the client to see */

@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TextIO
 
+from lab.activesync import FOLDER_SYNC, PATH, TYPE, blob, plain
 from lab.ad import PASSWORDS, REALM, Domain
 from lab.backend import GssBackend
 from lab.client import Client, Response
@@ -31,11 +32,14 @@ DIR = Path(os.environ.get("EAS_DEMO_DIR", DEFAULT_DIR)).absolute()
 KEEPER = DIR / "keeper.pid"
 HOURS = 8
 PORT = 8443                     # of the gateway, unless somebody else listens there
-PATH = "/Microsoft-Server-ActiveSync"
+ASKED = plain("FolderSync", None, "demo", "curl")
 OWA = "/owa/"
 BACKENDS = ("cas1", "cas2")
 
-# The README's minimal configuration and what it has for browsers, with two backends instead of one.
+# The README's whole Exchange host, with two backends instead of one.
+OTHER_SERVERS = (r"EWS/mrsproxy\.svc|EWS/exchange\.asmx/wssecurity|Autodiscover/autodiscover\.svc"
+                 "|Autodiscover/metadata/json")
+PUBLISHED = "Microsoft-Server-ActiveSync|owa|ecp|EWS|OAB|Autodiscover"
 CONF = """
 {listen}
 EasKcdDomain CORP {realm}
@@ -43,26 +47,41 @@ SSLProxyEngine On
 SSLProxyVerify require
 SSLProxyCACertificateFile "{ca_file}"
 <Proxy "balancer://cas">
-    BalancerMember "{cas1}"
-    BalancerMember "{cas2}"
+    BalancerMember "{cas1}" timeout=300
+    BalancerMember "{cas2}" timeout=300
 </Proxy>
-<Location "{path}">
+ProxyPassMatch "(?i)^/(({published})(/.*)?)$" "balancer://cas/$1"
+ProxyPassReverse "/" "balancer://cas/"
+Proxy100Continue Off
+<LocationMatch "(?i)^/({published})(/|$)">
     AuthType EasKcd
     AuthName "Mail"
     Require valid-user
     EasKcdDelegate On
-    ProxyPass "balancer://cas{path}"
-</Location>
-<Location "{owa}">
-    AuthType EasKcd
-    AuthName "Mail"
-    Require valid-user
-    EasKcdDelegate On
-    ProxyPass "balancer://cas{owa}"
-</Location>
+</LocationMatch>
+<LocationMatch "(?i)^/Microsoft-Server-ActiveSync(/|$)">
+    <RequireAll>
+        Require valid-user
+        <RequireNone>
+            Require eas-device-id LOST-PHONE
+        </RequireNone>
+    </RequireAll>
+</LocationMatch>
+<LocationMatch "(?i)^/owa/logoff\\.owa$">
+    Require all granted
+    Redirect "/eas-kcd/logout"
+</LocationMatch>
 <Location "/eas-kcd/">
     AuthName "Mail"
 </Location>
+<LocationMatch "(?i)^/({other_servers})(/|$)">
+    AuthType None
+    Require all granted
+    EasKcdDelegate Off
+</LocationMatch>
+<LocationMatch "(?i)^/Autodiscover/autodiscover\\.json">
+    Require all denied
+</LocationMatch>
 """
 
 
@@ -96,6 +115,8 @@ class Demo:
         self._refused("alice with a wrong password:", 401, "alice", "wrong")
         self._refused("sandra with the right password, whose account is marked \"sensitive and "
                       "cannot\n   be delegated\":", 403, "sandra", PASSWORDS["sandra"])
+        self._phone()
+        self._other_server()
         self._browser(Visitor(self.gateway))
         return self._failures == 0
 
@@ -104,7 +125,7 @@ class Demo:
 Try it by hand; a backend answers with what it saw:
 
   curl --cacert {shlex.quote(str(self.ca_file))} --resolve {GATEWAY}:{self.port}:127.0.0.1 \
--u alice:{PASSWORDS['alice']} https://{GATEWAY}:{self.port}{PATH}
+-u alice:{PASSWORDS['alice']} {shlex.quote(f"https://{GATEWAY}:{self.port}{ASKED}")}
 
   in a browser    https://{GATEWAY}:{self.port}{OWA}
                   on this machine; it will not know the certificate. To sign out:
@@ -145,6 +166,31 @@ One line in /etc/hosts stays, which names the backends.
                    f"{answer.status}, {challenge or 'no challenge'}. "
                    f"{'A' if asked else 'No'} backend was asked. The log says:", *self._log())
 
+    def _phone(self) -> None:
+        """What it wants is in a base64 query; one of its kind has been lost."""
+        self._announce("alice's phone asks for her folders, with ActiveSync's base64 query:")
+        self._judge_served(self._post(blob("FolderSync"), "alice"), "alice")
+        entry = self.gateway.logged()
+        say("   The log has " + ", ".join(f"{name}={entry[name]}" for name in (
+            "EAS_COMMAND", "EAS_DEVICE_ID", "EAS_DEVICE_TYPE", "EAS_PROTOCOL_VERSION")) + ".")
+        self._announce("A phone that alice has lost, with the right password:")
+        answer = self._post(plain("FolderSync", device="LOST-PHONE"), "alice")
+        self._tell((answer.status, self._asked()) == (403, False),
+                   f"{answer.status}. No backend was asked. The log says:", *self._log())
+
+    def _other_server(self) -> None:
+        self._announce("Exchange Online, with a token of its own, on a path that is left alone:")
+        with Client(self.port, tls=True, ca_file=self.ca_file) as client:
+            answer = client.post("/EWS/mrsproxy.svc", b"", headers=[("Authorization", "Bearer x")])
+        asked = until(self._asked, 5, "the backend's access log")
+        challenge = answer.header("WWW-Authenticate")
+        self._tell((answer.status, challenge, asked) == (401, "Negotiate", True),
+                   f"{answer.status}, {challenge}. That is the backend's own answer.")
+
+    def _post(self, path: str, user: str) -> Response:
+        with Client(self.port, tls=True, ca_file=self.ca_file) as client:
+            return client.post(path, FOLDER_SYNC, user, PASSWORDS[user], [("Content-Type", TYPE)])
+
     def _browser(self, visitor: Visitor) -> None:
         """To the form, in, to the mailbox, out; and what the cookie is worth then."""
         self._announce("A browser without a session:")
@@ -179,7 +225,7 @@ One line in /etc/hosts stays, which names the backends.
     def _get(self, title: str, user: str | None, password: str) -> Response:
         self._announce(title)
         with Client(self.port, tls=True, ca_file=self.ca_file) as client:
-            return client.get(PATH, user, password)
+            return client.get(ASKED, user, password)
 
     def _asked(self) -> bool:
         return any(backend.requests() for backend in self.backends)
@@ -201,8 +247,9 @@ def gateway(port: int | None, backends: list[GssBackend], domain: Domain,
             authority: Authority) -> Gateway:
     """On *port*, and on one that it finds by itself."""
     urls = {short: backend.url for short, backend in zip(BACKENDS, backends)}
-    conf = CONF.format(listen=f"Listen 127.0.0.1:{port}" if port else "", realm=REALM, path=PATH,
-                       owa=OWA, ca_file=authority.ca_file, **urls)
+    conf = CONF.format(listen=f"Listen 127.0.0.1:{port}" if port else "", realm=REALM,
+                       published=PUBLISHED, other_servers=OTHER_SERVERS,
+                       ca_file=authority.ca_file, **urls)
     return Gateway(DIR / "gateway", conf, log_level="info", krb5_conf=domain.krb5_conf,
                    ca_file=authority.ca_file,
                    keytab=domain.export_keytab(DIR / "gateway.keytab", ["gateway"]),

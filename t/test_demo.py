@@ -62,7 +62,8 @@ def test_its_life(demo):
     code, said = demo.run()
     assert code == 0, said
     assert f"saw alice@{REALM}, authenticated by Negotiate" in said
-    for tag in ("EAS1062", "EAS1030", "EAS2030"):
+    assert "EAS_COMMAND=FolderSync, EAS_DEVICE_ID=ApplDNPHTK1MF0KY" in said
+    for tag in ("EAS1062", "EAS1030", "EAS2030", "EAS1210"):
         assert tag in said
     command, = (line for line in said.splitlines() if line.startswith("  curl "))
     answer = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)

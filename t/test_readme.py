@@ -243,6 +243,7 @@ def example(gateway, domain, authority, lab_dir):
         for text, instead in {
             "/usr/lib/apache2/modules/mod_eas_kcd.so": module_under_test(),
             "/etc/eas-kcd/gateway.keytab": keytab,
+            "/etc/eas-kcd/cas1.keytab": keytab,
             "/etc/eas-kcd/secret-1": secrets[0],
             "/etc/eas-kcd/secret-2": secrets[1],
             "/etc/eas-kcd/login.html": lab_dir / "readme-login.html",
@@ -258,9 +259,15 @@ def example(gateway, domain, authority, lab_dir):
             block = block.replace(text, str(instead))
         return gateway(block, start=False, tls=tls,
                        account=None if "EasKcdKeytab" in block else account,
-                       modules=[name for name in MODULES
+                       modules=[name for name in (*MODULES, *modules_for(block))
                                 if f"LoadModule {name}_module" not in block])
     return make
+
+
+def modules_for(block: str) -> list[str]:
+    """What few examples need; mod_auth_gssapi is not loaded where it is not wanted."""
+    return [name for text, name in (("Substitute ", "substitute"), ("GssapiCredStore", "auth_gssapi"))
+            if text in block]
 
 
 def make_secret(path: Path) -> Path:

@@ -16,5 +16,6 @@
     fake_backend  an acceptor that misbehaves as told
     simulated     scripts for it, with real Kerberos behind them
     between       somebody between gateway and backend who ends TLS
+    activesync  phones, and an Exchange that speaks their language
     client   a small HTTP client that hides nothing
 """

@@ -20,6 +20,7 @@ class Response:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    reason: str = ""
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, in order."""
@@ -66,6 +67,12 @@ class Client:
                 password: str | None = None, headers: Headers = (),
                 body: bytes | None = None) -> Response:
         """Send one request with exactly these headers (and Host, Content-Length)."""
+        self.send(method, path, user, password, headers, body)
+        return self.receive()
+
+    def send(self, method: str, path: str, user: str | None = None, password: str | None = None,
+             headers: Headers = (), body: bytes | None = None) -> None:
+        """The first half of request(), for those that have to wait for an answer."""
         headers = list(headers)
         given = {name.lower() for name, _ in headers}
         self._http.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -78,8 +85,10 @@ class Client:
         if body is not None and not given & {"content-length", "transfer-encoding"}:
             self._http.putheader("Content-Length", str(len(body)))
         self._http.endheaders(_chunks(body) if "transfer-encoding" in given else body)
+
+    def receive(self) -> Response:
         answer = self._http.getresponse()
-        return Response(answer.status, answer.getheaders(), answer.read())
+        return Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
 
     def get(self, path: str, user: str | None = None, password: str | None = None,
             headers: Headers = ()) -> Response:

@@ -81,7 +81,7 @@ class FakeBackend:
         self._prover = prover
         self._binding = tls.channel_binding() if tls else None
         self._tls = tls.server_context() if tls else None
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -181,13 +181,13 @@ def _read_body(stream: BinaryIO, head: Request) -> bytes:
 
 
 def _read_chunks(stream: BinaryIO) -> bytes:
-    body = b""
+    pieces = []
     while size := int(stream.readline().split(b";")[0], 16):    # ValueError where it breaks off
-        body += _read_exactly(stream, size)
+        pieces.append(_read_exactly(stream, size))
         stream.readline()
     while stream.readline().strip():
         pass            # trailers
-    return body
+    return b"".join(pieces)
 
 
 def _read_exactly(stream: BinaryIO, size: int) -> bytes:
