@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paired measurement: A B A B ..., so that whatever else the machine does, it does to both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Callable
+
+from lab.gateway import Gateway
+
+from . import cost
+from .load import Headers, Load
+from .rig import Layout, Rig
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is asked, and of whom."""
+
+    name: str
+    gateway: Gateway
+    path: str
+    headers: Headers = ()
+    each: Path | None = None        # a file of headers, one for each request
+
+
+@dataclass(frozen=True)
+class Run:
+    load: Load
+    cpu: float      # of the gateway, seconds per request
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Medians over the rounds. A ratio is the median of the rounds' ratios, B to A."""
+
+    a: Side
+    b: Side
+    runs: list[tuple[Run, Run]]
+
+    def ratio(self, figure: Callable[[Run], float]) -> float:
+        return median(figure(b) / max(figure(a), 1e-9) for a, b in self.runs)
+
+    def difference(self, figure: Callable[[Run], float]) -> float:
+        return median(figure(b) - figure(a) for a, b in self.runs)
+
+    def of(self, side: int, figure: Callable[[Run], float]) -> float:
+        return median(figure(run[side]) for run in self.runs)
+
+    @property
+    def throughput(self) -> float:
+        return self.ratio(per_second)
+
+    @property
+    def cpu(self) -> float:
+        return self.ratio(cpu)
+
+
+def per_second(run: Run) -> float:
+    return run.load.per_second
+
+
+def cpu(run: Run) -> float:
+    return run.cpu
+
+
+def p50(run: Run) -> float:
+    return run.load.p50
+
+
+def p99(run: Run) -> float:
+    return run.load.p99
+
+
+def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
+    root = side.gateway.daemon.process.pid
+    before = cost.cpu_seconds(root)
+    load = rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
+                   connections=connections, seconds=seconds)
+    load.must_be_clean(side.name)
+    return Run(load, (cost.cpu_seconds(root) - before) / load.requests)
+
+
+def paired(rig: Rig, a: Side, b: Side, layout: Layout, *, rounds: int, seconds: int,
+           connections: int = 16) -> Pair:
+    """One run of each is thrown away: it makes all children warm."""
+    gateways = {id(side.gateway): side.gateway for side in (a, b)}
+    rig.lay_out(layout, list(gateways.values()))
+    for side in (a, b):
+        once(rig, side, max(connections, 32), 1)
+    return Pair(a, b, [(once(rig, a, connections, seconds), once(rig, b, connections, seconds))
+                       for _ in range(rounds)])
