@@ -7,6 +7,8 @@ from statistics import median
 from typing import Callable
 
 from lab.gateway import Gateway
+from lab.wait import connections as connections_of
+from lab.wait import until
 
 from . import cost
 from .load import Headers, Load
@@ -78,7 +80,10 @@ def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
     load = rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
                    connections=connections, seconds=seconds)
     load.must_be_clean(side.name)
-    return Run(load, (cost.cpu_seconds(root) - before) / load.requests)
+    run = Run(load, (cost.cpu_seconds(root) - before) / load.requests)
+    # What a slow server has begun, it finishes: not at the expense of the next.
+    until(lambda: connections_of(side.gateway.port) == 0, 30, f"{side.name} to come to rest")
+    return run
 
 
 def paired(rig: Rig, a: Side, b: Side, layout: Layout, *, rounds: int, seconds: int,
