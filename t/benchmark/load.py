@@ -59,9 +59,13 @@ class Load:
     def per_second(self) -> float:
         return self.requests / self.seconds
 
+    @property
+    def failed(self) -> int:
+        return self.refused + self.broken
+
     def must_be_clean(self, what: str) -> "Load":
         """A run with errors measures something else."""
-        if self.refused or self.broken or not self.requests:
+        if self.failed or not self.requests:
             raise RuntimeError(f"{what}: {self.requests} requests, of which {self.refused} were "
                                f"refused; {self.broken} broke off")
         return self

@@ -11,7 +11,7 @@ from lab.gateway import Gateway
 from lab.wait import until
 
 from .cold import cold_gateway, first_requests, note_answers
-from .load import Answers, at_once
+from .load import Answers, Load, at_once
 from .results import milliseconds
 from .warm import Bench
 
@@ -26,26 +26,23 @@ def outage(bench: Bench) -> None:
     cold = iter(bench.rig.users(workers * (rounds + 1) + rounds + 2))
     gateway = cold_gateway(bench, "outage", f"EasKcdKdcTimeout {TIMEOUT}s",
                            processes=WORKERS[0], threads=WORKERS[1])
-    _warm_p99(bench, gateway, 1)
-    answers = []
-    ratios = []
+    _warm(bench, gateway, 1)
+    answers, pairs = [], []
     for _ in range(rounds):
-        calm = _warm_p99(bench, gateway, TIMEOUT + 1)
+        calm = _warm(bench, gateway, TIMEOUT + 1)
         with ThreadPoolExecutor(1) as pool:
             bench.rig.relay.blackhole()
             waiting = pool.submit(at_once, gateway.port,
                                   first_requests(bench, [next(cold) for _ in range(workers)]))
-            rough = _warm_p99(bench, gateway, TIMEOUT + 1)
+            rough = _warm(bench, gateway, TIMEOUT + 1)
             answers += waiting.result().answers
-        ratios.append(rough / calm)
-        bench.results.note("outage", "p99 of warm users, before and during",
-                           f"{milliseconds(calm)} and {milliseconds(rough)} ms")
+        pairs.append((calm, rough))
         _recover(bench, gateway, next(cold))
+    _note_warm(bench, pairs)
     seen = Answers(answers, 0)
     note_answers(bench, "outage", f"cold requests, EasKcdKdcTimeout {TIMEOUT}s", seen)
     share = _waiting(bench, gateway, [next(cold) for _ in range(workers)])
     bench.results.note("outage", f"of {workers} workers, at most waiting", f"{share:.0%}")
-    bench.results.figure("outage.p99", median(ratios))
     bench.results.figure("outage.beyond", max(a.seconds for a in answers) - TIMEOUT)
     bench.results.figure("outage.other", len(answers) - seen.statuses[503])
     bench.results.figure("outage.waiting", share)
@@ -53,9 +50,21 @@ def outage(bench: Bench) -> None:
     gateway.stop()
 
 
-def _warm_p99(bench: Bench, gateway: Gateway, seconds: int) -> float:
-    load = bench.rig.wrk(gateway.port, "/mail", bench.rig.basic("alice"), seconds=seconds)
-    return load.must_be_clean("warm users in an outage").p99
+def _warm(bench: Bench, gateway: Gateway, seconds: int) -> Load:
+    return bench.rig.wrk(gateway.port, "/mail", bench.rig.basic("alice"), seconds=seconds)
+
+
+def _note_warm(bench: Bench, pairs: list[tuple[Load, Load]]) -> None:
+    """Only answered requests have a latency: those that hang show in the throughput."""
+    for calm, rough in pairs:
+        bench.results.note("outage", "warm users, before and during",
+                           f"{calm.per_second:.0f} and {rough.per_second:.0f} requests/s, p99 "
+                           f"{milliseconds(calm.p99)} and {milliseconds(rough.p99)} ms, "
+                           f"{calm.failed} and {rough.failed} failed")
+    bench.results.figure("outage.p99", median(rough.p99 / calm.p99 for calm, rough in pairs))
+    bench.results.figure("outage.throughput",
+                         median(rough.per_second / calm.per_second for calm, rough in pairs))
+    bench.results.figure("outage.failed", sum(rough.failed for _, rough in pairs))
 
 
 def _recover(bench: Bench, gateway: Gateway, user: str) -> None:

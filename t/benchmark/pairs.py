@@ -77,21 +77,35 @@ def p99(run: Run) -> float:
 def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
     root = side.gateway.daemon.process.pid
     before = cost.cpu_seconds(root)
-    load = rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
-                   connections=connections, seconds=seconds)
-    load.must_be_clean(side.name)
+    load = _load(rig, side, connections, seconds).must_be_clean(side.name)
     run = Run(load, (cost.cpu_seconds(root) - before) / load.requests)
-    # What a slow server has begun, it finishes: not at the expense of the next.
-    until(lambda: connections_of(side.gateway.port) == 0, 30, f"{side.name} to come to rest")
+    _come_to_rest(side)
     return run
+
+
+def _load(rig: Rig, side: Side, connections: int, seconds: int) -> Load:
+    return rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
+                   connections=connections, seconds=seconds)
+
+
+def _come_to_rest(side: Side) -> None:
+    """What a slow server has begun, it finishes: not at the expense of the next run."""
+    until(lambda: connections_of(side.gateway.port) == 0, 60, f"{side.name} to come to rest")
+
+
+def _warm_up(rig: Rig, side: Side, connections: int) -> None:
+    """All children shall know the user; while they ask the KDC, a run may be without an answer."""
+    until(lambda: _load(rig, side, connections, 1).requests, 60, f"{side.name} to answer")
+    _come_to_rest(side)
+    _load(rig, side, connections, 1)
+    _come_to_rest(side)
 
 
 def paired(rig: Rig, a: Side, b: Side, layout: Layout, *, rounds: int, seconds: int,
            connections: int = 16) -> Pair:
-    """One run of each is thrown away: it makes all children warm."""
     gateways = {id(side.gateway): side.gateway for side in (a, b)}
     rig.lay_out(layout, list(gateways.values()))
     for side in (a, b):
-        once(rig, side, max(connections, 32), 1)
+        _warm_up(rig, side, max(connections, 32))
     return Pair(a, b, [(once(rig, a, connections, seconds), once(rig, b, connections, seconds))
                        for _ in range(rounds)])

@@ -105,6 +105,16 @@ def parts(bench: Bench) -> None:
     bench.compare(known, bench.side("Basic, delegated", "/mail"))
 
 
+def token(bench: Bench) -> None:
+    """All that delegation adds, to a token made by itself; the proof is verified where it can be."""
+    alone = bench.rig.token_seconds()
+    path = "/gss-required" if bench.rig.knows("EasKcdMutualAuth required") else "/mail"
+    pair = bench.compare(bench.side("Basic, not delegated", "/known"),
+                         bench.side("Basic, delegated", path))
+    bench.results.note("token", "a token by itself", f"{alone * 1e6:.1f} µs")
+    bench.results.figure("token.over", (pair.difference(cpu) - alone) * 1e6)
+
+
 def guard(bench: Bench) -> None:
     """What others pay for the module's being loaded."""
     bare = conf.bare("/bare", bench.rig.backend)
