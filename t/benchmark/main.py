@@ -22,7 +22,8 @@ from .warm import FULL, QUICK, SMOKE, Bench
 
 CASES = {case.__name__: case for case in (
     warm.basic, warm.cookie, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
-    warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm, cold.users, outage)}
+    warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm,
+    cold.users, outage)}
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

@@ -54,7 +54,8 @@ def _panel(number: int, title: str, lines: list[Points], logarithmic: bool) -> s
     parts = [f'<text x="{left}" y="{TOP - 10}">{title}</text>']
     for tick in ticks:
         parts.append(f'<path d="M{left} {y_of(tick):.1f}h{WIDTH}" stroke="#ddd"/>'
-                     f'<text x="{left - 8}" y="{y_of(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+                     f'<text x="{left - 8}" y="{y_of(tick) + 4:.1f}" text-anchor="end">'
+                     f'{tick:g}</text>')
     for level, _ in lines[0]:
         parts.append(f'<text x="{x_of(level):.1f}" y="{TOP + HEIGHT + 18}" '
                      f'text-anchor="middle">{level}</text>')

@@ -21,7 +21,8 @@ class Promise:
         if value is None:
             return False, f"NOT MEASURED  {self.text}: {wanted}"
         kept = value >= self.limit if self.at_least else value <= self.limit
-        return kept, f"{'kept' if kept else 'MISSED'}  {self.text}: {value:.4g}{self.unit}, {wanted}"
+        verdict = "kept" if kept else "MISSED"
+        return kept, f"{verdict}  {self.text}: {value:.4g}{self.unit}, {wanted}"
 
 
 PROMISES = (

@@ -52,8 +52,9 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Markdown that can also be read as it is."""
     widths = [max(map(len, column)) for column in zip(head, *rows)]
     lines = [head, tuple("-" * width for width in widths), *rows]
-    return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |"
-                     for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |"
+        for line in lines)
 
 
 def milliseconds(seconds: float) -> str:

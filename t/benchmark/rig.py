@@ -6,17 +6,17 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterable
 
 from lab import kerberos
 from lab.ad import CAS1, PASSWORDS, Domain
 from lab.client import basic
 from lab.frontdoor import COOKIE, Visitor
-from lab.gateway import MODULES, Gateway, module_under_test
+from lab.gateway import MODULES, Gateway
 from lab.httpd import BASIC_MODULES, USER, Httpd
 from lab.names import ensure_names
 from lab.relay import Relay
@@ -48,26 +48,23 @@ def layouts() -> dict[str, Layout]:
             "split": Layout("split", cores[:1], cores[-1:])}
 
 
-@dataclass
 class Rig:
-    """All that runs. Close it by its stack."""
+    """All that runs, each server from when it is first wanted. The stack ends everything."""
 
-    stack: ExitStack
-    path: Path = field(init=False)
-    wrk: Wrk = field(init=False)
-    _users: int = 0
-    _numbers: int = 0
-
-    def __post_init__(self) -> None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    def __init__(self, stack: ExitStack) -> None:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self.stack = stack
+        self._users = 0
+        self._numbers = 0
+        self._known: dict[str, bool] = {}
         self.path = Path(tempfile.mkdtemp(prefix="eas-bench-"))
         self.path.chmod(0o755)
         if not os.environ.get("EAS_T_KEEP"):
             self.stack.callback(shutil.rmtree, self.path)
         self.wrk = Wrk(self.path)
         self.layouts = layouts()
-        self.others: list[int] = []     # processes that share a core with the load
+        self.others: list[int] = []     # backends, which share cores with the load
         ensure_names()
         self.authority = Authority(self.path / "tls")
         self.domain = self.stack.enter_context(closing(Domain(self.path / "ad"))).create()
@@ -222,14 +219,10 @@ class Rig:
             self._known[name] = code == 0
         return self._known[name]
 
-    @cached_property
-    def _known(self) -> dict[str, bool]:
-        return {}
-
     # --- layout ----------------------------------------------------------------------------
 
-    def lay_out(self, layout: Layout, gateways: Iterator[Gateway] | list[Gateway]) -> None:
-        """Put the gateways on their cores, and everybody else on theirs, this process too."""
+    def lay_out(self, layout: Layout, gateways: Iterable[Gateway]) -> None:
+        """Put the gateways on their cores, backends and load on theirs."""
         for gateway in gateways:
             cost.pin(gateway.daemon.process.pid, layout.gateway)
         for pid in self.others:
@@ -253,9 +246,6 @@ def children(gateway: Gateway) -> list[int]:
 
 def restart(gateway: Gateway) -> None:
     """A full stop forgets everything: all is cold."""
-    with suppress(AttributeError):
-        gateway.stop()
+    gateway.stop()
     gateway.start()
 
-
-__all__ = ["Rig", "children", "module_under_test", "restart", "session"]

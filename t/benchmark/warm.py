@@ -106,7 +106,7 @@ def parts(bench: Bench) -> None:
 
 
 def token(bench: Bench) -> None:
-    """All that delegation adds, to a token made by itself; the proof is verified where it can be."""
+    """What delegation adds, verification included, beyond a token made by itself."""
     alone = bench.rig.token_seconds()
     path = "/gss-required" if bench.rig.knows("EasKcdMutualAuth required") else "/mail"
     pair = bench.compare(bench.side("Basic, not delegated", "/known"),
