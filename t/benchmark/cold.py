@@ -125,12 +125,15 @@ def storm(bench: Bench) -> None:
         if case == "many":
             restart(gateway)
         relay.reset()
+        before = cost.cpu_seconds(bench.rig.domain.pid)
         answers = at_once(gateway.port, first_requests(bench, who))
+        spent = cost.cpu_seconds(bench.rig.domain.pid) - before
         heard, processes = _requests(relay.counts), len(children(gateway))
         title = f"{number} first requests at once, {len(set(who))} users"
         note_answers(bench, "storm", title, answers)
         bench.results.note("storm", f"{title}: KDC messages", f"{heard}, that is "
-                           f"{heard / processes:.1f} a child, {heard / len(set(who)):.1f} a user")
+                           f"{heard / processes:.1f} a child, {heard / len(set(who)):.1f} a user; "
+                           f"the KDC computed for {spent:.1f} of {answers.seconds:.1f} s")
         bench.results.figure(f"storm.{case}.messages", heard / processes)
         bench.results.figure(f"storm.{case}.p99", answers.percentile(0.99))
         bench.results.figure(f"storm.{case}.refused", number - answers.statuses[200])

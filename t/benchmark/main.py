@@ -4,6 +4,7 @@
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -42,7 +43,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE",
                         help="write throughput and p99 over concurrency, as SVG (case curve)")
     parser.add_argument("--check", action="store_true",
-                        help="exit with 1 unless all is reached that must be")
+                        help="exit with 1 unless all is reached that must be; also when a "
+                             "case fails")
     given = parser.parse_args(argv)
     unknown = set(given.cases) - set(CASES)
     if unknown:
@@ -55,15 +57,22 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return given
 
 
-def run(given: argparse.Namespace, results: Results) -> None:
+def run(given: argparse.Namespace, results: Results) -> list[str]:
+    """Every case, and which of them failed: the others' figures are good all the same."""
+    failed = []
     with ExitStack() as stack:
         began = time.monotonic()
         bench = Bench(Rig(stack), results, given.effort)
         for name in given.cases:
             say(f"{name}: {CASES[name].__doc__}")
-            CASES[name](bench)
-        say(f"\n{time.monotonic() - began:.0f} seconds on {platform.machine()}, "
-            f"{os.cpu_count()} cores, httpd and load on {len(bench.rig.layouts['shared'].gateway)}")
+            try:
+                CASES[name](bench)
+            except (RuntimeError, TimeoutError, subprocess.SubprocessError) as error:
+                say(f"  FAILED: {error}")
+                failed.append(name)
+        say(f"\n{time.monotonic() - began:.0f} seconds on {platform.machine()}, with "
+            f"{len(bench.rig.layouts['shared'].gateway)} of {os.cpu_count()} cores")
+    return failed
 
 
 def main(argv: list[str]) -> int:
@@ -73,13 +82,14 @@ def main(argv: list[str]) -> int:
     if not module_under_test().exists():
         sys.exit(f"t/bench: {module_under_test()} is not built; build/check builds it, or make")
     results = Results()
-    run(given, results)
+    failed = run(given, results)
     say("\n" + results.report())
-    if given.plot:
+    if given.plot and "curve" not in failed:
         draw(given.plot, given.effort.levels, results.curve,
              "mod_eas_kcd and the bare proxy, 1 KB answers, 2 cores for everything")
-    if not given.check:
-        return 0
     kept, lines = judge(set(given.cases), results.figures)
-    say("\n" + lines)
-    return 0 if kept else 1
+    if given.check:
+        say("\n" + lines)
+    for name in failed:
+        say(f"FAILED: {name}")
+    return 1 if failed or given.check and not kept else 0

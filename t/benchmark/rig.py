@@ -30,6 +30,9 @@ ENV = {"MALLOC_PERTURB_": "0", "KRB5RCACHENAME": "none:"}
 EXTRA_MODULES = ("authn_file", "authn_socache", "auth_gssapi", "status")
 USER_PASSWORD = PASSWORDS["alice"]      # of all users that are made by the thousand
 SIZE = 1024                             # of an answer
+# For each of two processes: more than the most connections, however these are spread. When event
+# runs out of threads, it closes connections that clients would go on using.
+THREADS = 300
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class Rig:
     @cached_property
     def warm(self) -> Gateway:
         """The gateway of most comparisons, which has the KDC to itself."""
-        made = self.gateway("warm", self.everything())
+        made = self.gateway("warm", self.everything(), threads=THREADS)
         made.start()
         return made
 
@@ -194,8 +197,8 @@ class Rig:
         root = self.path / name
         text = conf.BACKEND.format(root=root, gss=conf.GSSAPI_PATH, silent=conf.SILENT_PATH,
                                    keytab=self._readable(f"{name}.keytab", [CAS1]))
-        made = Httpd(root, text, modules=(*BASIC_MODULES, "auth_gssapi"), processes=2, threads=64,
-                     tls=self.authority.certificate(host) if tls else None,
+        made = Httpd(root, text, modules=(*BASIC_MODULES, "auth_gssapi"), processes=2,
+                     threads=THREADS, tls=self.authority.certificate(host) if tls else None,
                      env=ENV | {"KRB5_CONFIG": str(self.domain.krb5_conf)})
         (root / "answer").write_bytes(b"x" * (SIZE - 1) + b"\n")
         self.stack.callback(made.stop)
