@@ -14,6 +14,7 @@ from .results import milliseconds
 from .rig import children, restart, session
 from .warm import Bench
 
+THREADS = 64        # of the child whose memory is looked at
 CLIENTS = 8         # of whom each has one cold log-on under way
 
 
@@ -152,13 +153,16 @@ def note_answers(bench: Bench, case: str, title: str, answers: Answers) -> None:
 def users(bench: Bench) -> None:
     """Many users who cycle through the cache of one child: memory, and what a hit costs."""
     rig, number = bench.rig, bench.effort.users
-    names = rig.users(number)
-    gateway = cold_gateway(bench, "users", "EasKcdPasswordCache 8h", relay=False, processes=1)
+    everybody = rig.users(number + THREADS)
+    first, names = everybody[:THREADS], everybody[THREADS:]
+    gateway = cold_gateway(bench, "users", "EasKcdPasswordCache 8h", relay=False, processes=1,
+                           threads=THREADS)
     port = gateway.port
-    in_turn(port, first_requests(bench, ["alice"]), 1)
     one = rig.wrk.header_file("one", [*rig.basic("alice")] * number)
     many = rig.wrk.header_file("many", [header for name in names for header in rig.basic(name)])
-    rig.wrk(port, "/mail", each=one, seconds=1).must_be_clean("one user")  # its threads have begun
+    # What every thread needs for its work is no user's.
+    in_turn(port, first_requests(bench, first), THREADS // 2)
+    rig.wrk(port, "/mail", each=one, connections=THREADS)
     before = cost.resident_bytes(children(gateway))
     answers = in_turn(port, first_requests(bench, names), CLIENTS)
     grown = (cost.resident_bytes(children(gateway)) - before) / number
