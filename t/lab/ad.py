@@ -168,6 +168,11 @@ class Domain:
     def by_hand(self) -> str:
         return self._kdc.by_hand()
 
+    @property
+    def pid(self) -> int:
+        """The KDC's first process."""
+        return self._kdc.process.pid
+
     @staticmethod
     def write_krb5_conf(path: Path, kdc_port: int, extra: str = "") -> Path:
         """A krb5.conf that knows one KDC: ours, or a relay in front of it.
@@ -206,6 +211,10 @@ class Domain:
                  expired: bool = False) -> None:
         self.add(Account(name, password, upn=upn, must_change=must_change, expired=expired,
                          flags=DISABLED * disabled | SENSITIVE * sensitive))
+
+    def add_copies(self, account: str, names: Iterable[str]) -> None:
+        """Many users at little cost: all have the password of *account*, and its salt."""
+        self._ask("add_copies", account=account, names=list(names))
 
     def add_service(self, account: str, spn: str, password: str = "Another-service-0") -> None:
         """A backend's account: AES keys, trusted for nothing."""

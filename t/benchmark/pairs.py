@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paired measurement: A B A B ..., so that whatever else the machine does, it does to both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Callable
+
+from lab.gateway import Gateway
+from lab.wait import connections as connections_of
+from lab.wait import until
+
+from . import cost
+from .load import Headers, Load
+from .rig import Layout, Rig
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is asked, and of whom."""
+
+    name: str
+    gateway: Gateway
+    path: str
+    headers: Headers = ()
+    each: Path | None = None        # a file of headers, one for each request
+
+
+@dataclass(frozen=True)
+class Run:
+    load: Load
+    cpu: float      # of the gateway, seconds per request
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Medians over the rounds. A ratio is the median of the rounds' ratios, B to A."""
+
+    a: Side
+    b: Side
+    runs: list[tuple[Run, Run]]
+
+    def ratio(self, figure: Callable[[Run], float]) -> float:
+        return median(figure(b) / max(figure(a), 1e-9) for a, b in self.runs)
+
+    def difference(self, figure: Callable[[Run], float]) -> float:
+        return median(figure(b) - figure(a) for a, b in self.runs)
+
+    def of(self, side: int, figure: Callable[[Run], float]) -> float:
+        return median(figure(run[side]) for run in self.runs)
+
+    @property
+    def throughput(self) -> float:
+        return self.ratio(per_second)
+
+    @property
+    def cpu(self) -> float:
+        return self.ratio(cpu)
+
+
+def per_second(run: Run) -> float:
+    return run.load.per_second
+
+
+def cpu(run: Run) -> float:
+    return run.cpu
+
+
+def p50(run: Run) -> float:
+    return run.load.p50
+
+
+def p99(run: Run) -> float:
+    return run.load.p99
+
+
+def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
+    root = side.gateway.daemon.process.pid
+    before = cost.cpu_seconds(root)
+    load = _load(rig, side, connections, seconds).must_be_clean(side.name)
+    run = Run(load, (cost.cpu_seconds(root) - before) / load.requests)
+    _come_to_rest(side)
+    return run
+
+
+def _load(rig: Rig, side: Side, connections: int, seconds: int) -> Load:
+    return rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
+                   connections=connections, seconds=seconds)
+
+
+def _come_to_rest(side: Side) -> None:
+    """What a slow server has begun, it finishes: not at the expense of the next run."""
+    until(lambda: connections_of(side.gateway.port) == 0, 60, f"{side.name} to come to rest")
+
+
+def _warm_up(rig: Rig, side: Side, connections: int) -> None:
+    """All children shall know the user; while they ask the KDC, a run may be without an answer."""
+    until(lambda: _load(rig, side, connections, 1).requests, 60, f"{side.name} to answer")
+    _come_to_rest(side)
+    _load(rig, side, connections, 1)
+    _come_to_rest(side)
+
+
+def paired(rig: Rig, a: Side, b: Side, layout: Layout, *, rounds: int, seconds: int,
+           connections: int = 16) -> Pair:
+    gateways = {id(side.gateway): side.gateway for side in (a, b)}
+    rig.lay_out(layout, list(gateways.values()))
+    for side in (a, b):
+        _warm_up(rig, side, max(connections, 32))
+    return Pair(a, b, [(once(rig, a, connections, seconds), once(rig, b, connections, seconds))
+                       for _ in range(rounds)])

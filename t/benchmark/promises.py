@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the module must reach, by figures of one run. Never absolute throughput or latency of
+warm requests: those are the machine's."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Promise:
+    case: str
+    text: str
+    figure: str
+    limit: float
+    at_least: bool = False
+    unit: str = ""
+
+    def judge(self, figures: dict[str, float]) -> tuple[bool, str]:
+        """Is it kept? And a line that says so. What was not measured is not kept."""
+        wanted = f"{'>=' if self.at_least else '<='} {self.limit:g}{self.unit}"
+        value = figures.get(self.figure)
+        if value is None:
+            return False, f"NOT MEASURED  {self.text}: {wanted}"
+        kept = value >= self.limit if self.at_least else value <= self.limit
+        verdict = "kept" if kept else "MISSED"
+        return kept, f"{verdict}  {self.text}: {value:.4g}{self.unit}, {wanted}"
+
+
+PROMISES = (
+    Promise("basic", "warm Basic, throughput of the bare proxy's", "basic.shared.throughput", 0.85,
+            at_least=True),
+    Promise("basic", "warm Basic, gateway CPU of the bare proxy's", "basic.shared.cpu", 1.25),
+    Promise("others", "warm Basic, throughput of mod_auth_gssapi's Basic", "others.mag", 100,
+            at_least=True),
+    Promise("mutual", "verification of the backend's proof, gateway CPU", "mutual.us", 10,
+            unit=" µs"),
+    Promise("token", "guard, pools, retry and verification over the token itself, gateway CPU",
+            "token.over", 15, unit=" µs"),
+    Promise("messages", "KDC messages per warm request by Basic", "messages.warm.Basic", 0),
+    Promise("messages", "KDC messages per warm request by session", "messages.warm.session", 0),
+    Promise("messages", "KDC messages of a cold password log-on, a first sight's one not counted",
+            "messages.logon", 4),
+    Promise("messages", "KDC messages of a cold session", "messages.session", 2),
+    Promise("storm", "simultaneous first requests of one user, KDC messages a child",
+            "storm.one.messages", 8),
+    Promise("storm", "simultaneous first requests of one user, not answered 200",
+            "storm.one.refused", 0),
+    Promise("storm", "simultaneous first requests of many users, p99", "storm.many.p99", 5,
+            unit=" s"),
+    Promise("storm", "simultaneous first requests of many users, not answered 200",
+            "storm.many.refused", 0),
+    Promise("users", "memory a user and child beyond the tickets", "users.bytes", 8192,
+            unit=" bytes"),
+    Promise("users", "gateway CPU of a hit among many users, of one user's", "users.cpu", 1.1),
+    Promise("outage", "p99 of warm users in a KDC outage, of that before", "outage.p99", 2),
+    Promise("outage", "throughput of warm users in a KDC outage, of that before",
+            "outage.throughput", 0.5, at_least=True),
+    Promise("outage", "requests of warm users that fail in a KDC outage", "outage.failed", 0),
+    Promise("outage", "longest cold request beyond EasKcdKdcTimeout", "outage.beyond", 1,
+            unit=" s"),
+    Promise("outage", "cold requests in an outage not answered 503", "outage.other", 0),
+    Promise("outage", "share of workers waiting in an outage", "outage.waiting", 0.25),
+    Promise("curve", "gain by concurrency, of the bare proxy's", "curve.scaling", 0.9,
+            at_least=True),
+)
+
+
+def judge(cases: set[str], figures: dict[str, float]) -> tuple[bool, str]:
+    """The promises of these cases: all kept? And a line for each."""
+    verdicts = [promise.judge(figures) for promise in PROMISES if promise.case in cases]
+    return all(kept for kept, _ in verdicts), "\n".join(line for _, line in verdicts)

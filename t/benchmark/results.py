@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured: tables for people, and figures for the promises."""
+
+from dataclasses import dataclass, field
+
+from .pairs import Pair, cpu, p50, p99, per_second
+
+HEAD = ("pair (B against A)", "cores", "conn", "thr. B/A", "CPU B/A", "CPU B-A", "A req/s",
+        "B req/s", "A µs", "B µs", "A p50", "B p50", "A p99", "B p99")
+
+
+@dataclass
+class Results:
+    """Filled by the cases, one after another, and printed as they go."""
+
+    figures: dict[str, float] = field(default_factory=dict)
+    pairs: list[tuple[str, ...]] = field(default_factory=list)
+    notes: list[tuple[str, str, str]] = field(default_factory=list)
+    curve: list[Pair] = field(default_factory=list)
+
+    def figure(self, name: str, value: float) -> None:
+        self.figures[name] = value
+
+    def pair(self, pair: Pair, layout: str, connections: int) -> Pair:
+        row = (f"{pair.b.name} / {pair.a.name}", layout, str(connections),
+               f"{pair.throughput:.2f}", f"{pair.cpu:.2f}",
+               f"{pair.difference(cpu) * 1e6:+.1f}",
+               *(f"{pair.of(side, per_second):.0f}" for side in (0, 1)),
+               *(f"{pair.of(side, cpu) * 1e6:.1f}" for side in (0, 1)),
+               *(milliseconds(pair.of(side, figure)) for figure in (p50, p99) for side in (0, 1)))
+        self.pairs.append(row)
+        say(f"  {row[0]}: throughput {row[3]}, CPU {row[4]} ({row[5]} µs), "
+            f"{row[6]} and {row[7]} requests/s, p99 {row[12]} and {row[13]} ms")
+        return pair
+
+    def note(self, case: str, what: str, value: str) -> None:
+        self.notes.append((case, what, value))
+        say(f"  {what}: {value}")
+
+    def report(self) -> str:
+        """Everything once more, in two tables."""
+        parts = []
+        if self.pairs:
+            parts.append(table(HEAD, self.pairs) + "\n\nMedians over pairs; µs is gateway CPU per "
+                         "request; p50 and p99 in ms.")
+        if self.notes:
+            parts.append(table(("case", "what", "value"), self.notes))
+        return "\n\n".join(parts)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Markdown that can also be read as it is."""
+    widths = [max(map(len, column)) for column in zip(head, *rows)]
+    lines = [head, tuple("-" * width for width in widths), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |"
+        for line in lines)
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.2f}" if seconds < 1 else f"{seconds * 1000:.0f}"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)

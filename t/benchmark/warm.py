@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests of warm users: against the bare proxy, and against what others do."""
+
+from dataclasses import dataclass
+
+from . import conf
+from .pairs import Pair, Side, cpu, paired
+from .results import Results
+from .rig import Rig, session
+
+LEVELS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much a run measures."""
+
+    rounds: int
+    seconds: int
+    users: int              # that cycle through the cache
+    storm: int              # simultaneous first requests
+    cold: int               # cold log-ons
+    messages: int           # warm requests that the KDC must not notice
+    levels: tuple[int, ...] = LEVELS
+
+
+FULL = Effort(rounds=7, seconds=2, users=10_000, storm=1_000, cold=300, messages=10_000)
+QUICK = Effort(rounds=2, seconds=1, users=200, storm=100, cold=40, messages=1_000,
+               levels=(1, 16, 256))
+SMOKE = Effort(rounds=1, seconds=1, users=10, storm=10, cold=5, messages=100, levels=(1, 4))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every case gets."""
+
+    rig: Rig
+    results: Results
+    effort: Effort
+
+    def compare(self, a: Side, b: Side, layout: str = "shared", connections: int = 16,
+                slow: bool = False) -> Pair:
+        """*slow*: one of them needs more time to show anything."""
+        pair = paired(self.rig, a, b, self.rig.layouts[layout], rounds=self.effort.rounds,
+                      seconds=self.effort.seconds * (3 if slow else 1), connections=connections)
+        return self.results.pair(pair, layout, connections)
+
+    def side(self, name: str, path: str, user: str | None = "alice") -> Side:
+        """A location of the warm gateway; requests by Basic, or without credentials."""
+        return Side(name, self.rig.warm, path, self.rig.basic(user) if user else ())
+
+    def bare(self, tls: bool = False) -> Side:
+        return (self.side("bare proxy, TLS", "/tls-bare", None) if tls
+                else self.side("bare proxy", "/bare", None))
+
+    def cookie(self, name: str, path: str) -> Side:
+        return Side(name, self.rig.warm, path, session(self.rig.warm, "bob"))
+
+
+def basic(bench: Bench) -> None:
+    """The headline: warm Basic, delegated, not verified."""
+    for layout in ("shared", "split"):
+        pair = bench.compare(bench.bare(), bench.side("Basic", "/mail"), layout)
+        bench.results.figure(f"basic.{layout}.throughput", pair.throughput)
+        bench.results.figure(f"basic.{layout}.cpu", pair.cpu)
+
+
+def cookie(bench: Bench) -> None:
+    """A session in place of Basic."""
+    bench.compare(bench.bare(), bench.cookie("session", "/mail"))
+
+
+def tls(bench: Bench) -> None:
+    """The same to a backend behind TLS."""
+    bench.compare(bench.bare(tls=True), bench.side("Basic, TLS", "/tls-mail"))
+    bench.compare(bench.bare(tls=True), bench.cookie("session, TLS", "/tls-mail"))
+
+
+def mutual(bench: Bench) -> None:
+    """A backend that accepts tokens, and what it costs to verify its proof."""
+    silent = bench.side("real acceptor, no proof", "/gss-silent")
+    bench.compare(bench.bare(), silent)
+    if not bench.rig.knows("EasKcdMutualAuth required"):
+        bench.results.note("mutual", "EasKcdMutualAuth", "the module does not know it")
+        return
+    pair = bench.compare(silent, bench.side("real acceptor, verified", "/gss-required"))
+    bench.results.figure("mutual.us", pair.difference(cpu) * 1e6)
+    bench.compare(bench.side("real acceptor, no proof, TLS", "/gss-tls-silent"),
+                  bench.side("real acceptor, verified, TLS", "/gss-tls-required"))
+
+
+def reuse(bench: Bench) -> None:
+    """What kept backend connections are worth."""
+    if not bench.rig.knows("EasKcdBackendReuse On"):
+        bench.results.note("reuse", "EasKcdBackendReuse", "the module does not know it")
+        return
+    bench.compare(bench.side("reuse", "/mail"), bench.side("no reuse", "/fresh"))
+    bench.compare(bench.side("reuse, TLS", "/tls-mail"), bench.side("no reuse, TLS", "/tls-fresh"))
+
+
+def parts(bench: Bench) -> None:
+    """Where it goes: authentication alone, and what delegation adds."""
+    known = bench.side("Basic, not delegated", "/known")
+    bench.compare(bench.bare(), known)
+    bench.compare(known, bench.side("Basic, delegated", "/mail"))
+
+
+def token(bench: Bench) -> None:
+    """What delegation adds, verification included, beyond a token made by itself."""
+    alone = bench.rig.token_seconds()
+    path = "/gss-required" if bench.rig.knows("EasKcdMutualAuth required") else "/mail"
+    pair = bench.compare(bench.side("Basic, not delegated", "/known"),
+                         bench.side("Basic, delegated", path))
+    bench.results.note("token", "a token by itself", f"{alone * 1e6:.1f} µs")
+    bench.results.figure("token.over", (pair.difference(cpu) - alone) * 1e6)
+
+
+def guard(bench: Bench) -> None:
+    """What others pay for the module's being loaded."""
+    bare = conf.bare("/bare", bench.rig.backend)
+    sides = []
+    for ours in (False, True):
+        gateway = bench.rig.gateway("guard", bare, ours=ours)
+        gateway.start()
+        sides.append(Side(f"bare proxy, module {'' if ours else 'not '}loaded", gateway, "/bare"))
+    pair = bench.compare(*sides)
+    bench.results.figure("guard.us", pair.difference(cpu) * 1e6)
+    for side in sides:
+        side.gateway.stop()
+
+
+def others(bench: Bench) -> None:
+    """What one would use instead."""
+    mag = bench.side("mod_auth_gssapi Basic", "/mag")
+    bcrypt = bench.side("mod_auth_basic, bcrypt", "/bcrypt")
+    pair = bench.compare(mag, bench.side("Basic", "/mail"), slow=True)
+    bench.results.figure("others.mag", pair.throughput)
+    bench.compare(bench.bare(), mag, slow=True)
+    bench.compare(bcrypt, bench.side("Basic", "/mail"), slow=True)
+    bench.compare(bench.bare(), bcrypt, slow=True)
+
+
+def curve(bench: Bench) -> None:
+    """Throughput and p99 over concurrency."""
+    for connections in bench.effort.levels:
+        bench.results.curve.append(bench.compare(bench.bare(), bench.side("Basic", "/mail"),
+                                                 connections=connections))
+    first, *rest = (pair.throughput for pair in bench.results.curve)
+    bench.results.figure("curve.scaling", min(rest) / first)
