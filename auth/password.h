@@ -9,6 +9,7 @@
 #include "auth/keytab.h"
 
 #include <apr_time.h>
+#include <stdbool.h>
 
 /* Whom a virtual host believes; lives as long as its configuration. */
 struct eas_authority {
@@ -34,5 +35,16 @@ struct eas_authority {
 enum eas_rc eas_password_prove(apr_pool_t *pool, const struct eas_authority *authority,
                                const struct eas_credentials *credentials, struct eas_identity **out,
                                apr_interval_time_t *waited, struct eas_err *err);
+
+/* Does the error of eas_password_prove() say that the password was wrong, and nothing else? */
+bool eas_password_was_wrong(const struct eas_err *err);
+
+/*
+ * What all spellings of an account have in common, in pool: the salt of its keys, without a password
+ * and for one message to the KDC.  Errors as those of step 1 above, when no password has been shown.
+ */
+enum eas_rc eas_password_salt(apr_pool_t *pool, const struct eas_authority *authority,
+                              const struct eas_login *login, const char **salt_out,
+                              apr_interval_time_t *waited, struct eas_err *err);
 
 #endif

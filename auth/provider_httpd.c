@@ -3,6 +3,7 @@
 
 #include "auth/provider_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/guard_httpd.h"
 #include "auth/memory.h"
 #include "auth/password.h"
 
@@ -11,36 +12,98 @@
 #include <http_request.h>
 #include <mod_auth.h>
 
-/* By the KDC, or from the memory of what it has proved. */
+/* How long to wait before looking again at an account that others are asking about. */
+#define BUSY_NAP apr_time_from_msec(5)
+
+/* What a proof by the KDC goes by, besides the credentials: nothing of a request. */
+struct prover {
+    const struct eas_authority *authority;
+    const struct eas_guard *guard;
+    struct eas_guard_rules rules;
+    struct eas_memory *memory; /* NULL: remembers nothing */
+    const char *scope;
+};
+
+/* While it would be refused for now, and there is time: somebody else may have proved it meanwhile. */
+static enum eas_rc recall_or_begin(apr_pool_t *pool, const struct prover *prover,
+                                   const unsigned char *key,
+                                   const struct eas_credentials *credentials, const char *address,
+                                   struct eas_identity **out, struct eas_guard_attempt *attempt,
+                                   apr_interval_time_t *waited, struct eas_err *err)
+{
+    apr_time_t deadline = apr_time_now() + prover->authority->kdc_timeout;
+
+    for (;;) {
+        enum eas_rc rc;
+
+        if (prover->memory != NULL) {
+            *out = eas_memory_recall(prover->memory, key, apr_time_now(), pool);
+        }
+        if (*out != NULL) {
+            return EAS_OK;
+        }
+        rc = eas_guard_begin(pool, prover->guard, &prover->rules, prover->authority, credentials,
+                             address, attempt, waited, err);
+        if (!attempt->busy || apr_time_now() >= deadline) {
+            return rc;
+        }
+        apr_sleep(BUSY_NAP);
+    }
+}
+
+/* From the memory of what the KDC has proved, or by the KDC.  May block for it. */
+static enum eas_rc prove(apr_pool_t *pool, const struct prover *prover,
+                         const struct eas_credentials *credentials, const char *address,
+                         struct eas_identity **out, struct eas_guard_attempt *attempt,
+                         apr_interval_time_t *waited, struct eas_err *err)
+{
+    unsigned char key[EAS_MEMORY_KEY_SIZE];
+    enum eas_rc rc = EAS_OK;
+
+    *out = NULL;
+    memset(attempt, 0, sizeof(*attempt));
+    if (prover->memory != NULL) {
+        rc = eas_memory_key(prover->memory, prover->scope, credentials, key, err);
+    }
+    if (rc == EAS_OK) {
+        rc = recall_or_begin(pool, prover, key, credentials, address, out, attempt, waited, err);
+    }
+    if (rc != EAS_OK || *out != NULL) {
+        return rc;
+    }
+    rc = eas_password_prove(pool, prover->authority, credentials, out, waited, err);
+    eas_guard_end(pool, prover->guard, &prover->rules, attempt, rc, err);
+    if (rc == EAS_OK && prover->memory != NULL) {
+        eas_memory_remember(prover->memory, key, *out, attempt->stamp,
+                            apr_time_now() + prover->rules.proved_for);
+    }
+    return rc;
+}
+
 static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *credentials,
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
-    apr_interval_time_t remember = eas_auth_password_cache(conf), waited = 0;
-    bool memory = conf->memory != NULL && remember > 0;
-    unsigned char key[EAS_MEMORY_KEY_SIZE];
-    struct eas_identity *identity = NULL;
-    enum eas_rc rc = EAS_OK;
+    struct prover prover = { conf->authority, eas_guard(), eas_auth_guard_rules(conf), NULL,
+                             conf->scope };
+    struct eas_guard_attempt attempt;
+    struct eas_identity *identity;
+    apr_interval_time_t waited = 0;
+    enum eas_rc rc;
 
     if (conf->authority == NULL) {
         return eas_fail(err, EAS_MISCONFIGURED, 1061,
                         "the KDC's proof of passwords needs EasKcdKeytab in this virtual host or "
                         "outside");
     }
-    if (memory) {
-        rc = eas_memory_key(conf->memory, conf->scope, credentials, key, err);
-        if (rc != EAS_OK) {
-            return rc;
-        }
-        identity = eas_memory_recall(conf->memory, key, apr_time_now(), r->pool);
+    if (prover.rules.proved_for > 0) {
+        prover.memory = conf->memory;
     }
-    if (identity == NULL) {
-        rc = eas_password_prove(r->pool, conf->authority, credentials, &identity, &waited, err);
+    rc = prove(r->pool, &prover, credentials, r->useragent_ip, &identity, &attempt, &waited, err);
+    if (waited > 0) {
         eas_request_waited(r, waited);
-        if (rc == EAS_OK && memory) {
-            eas_memory_remember(conf->memory, key, identity, apr_time_now() + remember);
-        }
     }
+    eas_guard_tell(r, &prover.rules, &attempt);
     *identity_out = identity;
     return rc;
 }
@@ -96,6 +159,7 @@ enum eas_rc eas_provider_prove(request_rec *r, const struct eas_credentials *cre
         }
     }
     eas_secret_wipe(credentials->password);
+    eas_guard_even_out(r, rc);
     return rc;
 }
 
@@ -111,6 +175,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
                                         : prove_by_kdc(r, &credentials, &identity, &err);
     eas_secret_wipe(credentials.password);
+    eas_guard_even_out(r, rc);
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, identity->principal);

@@ -41,6 +41,12 @@ int eas_shared_start(apr_pool_t *pconf, server_rec *s);
 
 void eas_shared_child_init(apr_pool_t *pchild, server_rec *s);
 
+/*
+ * Anonymous shared memory of the process's pool, which outlives pconf, for whoever has records of its
+ * own to keep over graceful restarts; all zero.  NULL if there is none.
+ */
+void *eas_shared_memory(server_rec *s, apr_size_t size);
+
 /* The keys of this server; there after eas_shared_start(). */
 const struct eas_keyring *eas_shared_keyring(void);
 

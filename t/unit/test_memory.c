@@ -19,6 +19,8 @@
 #define STALE apr_time_from_sec(36700)
 #define LATER apr_time_from_sec(100000)
 
+static const struct eas_stamp unstamped;
+
 struct key {
     unsigned char bytes[EAS_MEMORY_KEY_SIZE];
 };
@@ -53,7 +55,7 @@ static void remember(struct eas_memory *memory, const struct key *key, const cha
     struct eas_identity identity = { .principal = principal, .proof = EAS_PROOF_PASSWORD };
 
     identity.evidence = tickets_make(START, END);
-    eas_memory_remember(memory, key->bytes, &identity, expires);
+    eas_memory_remember(memory, key->bytes, &identity, unstamped, expires);
     eas_ticket_unref(identity.evidence);
 }
 
@@ -72,7 +74,7 @@ static void test_recall_of_what_was_remembered(void **state)
     struct eas_identity *recalled;
 
     remembered.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
-    eas_memory_remember(memory, key.bytes, &remembered, LATER);
+    eas_memory_remember(memory, key.bytes, &remembered, unstamped, LATER);
     memset((char *)remembered.principal, 'x', strlen(ALICE));
     again = key_of(memory, *state, SCOPE, "alice", "secret");
     recalled = eas_memory_recall(memory, again.bytes, 0, *state);
@@ -299,7 +301,7 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
         identity = eas_memory_recall(worker->memory, key.bytes, 0, pool);
         worker->wrong |= identity == NULL || strcmp(identity->principal, ALICE) != 0;
         if (i % 10 == 0 && identity != NULL) {
-            eas_memory_remember(worker->memory, key.bytes, identity, LATER);
+            eas_memory_remember(worker->memory, key.bytes, identity, unstamped, LATER);
         }
         apr_pool_destroy(pool);
     }
