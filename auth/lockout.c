@@ -59,15 +59,15 @@ _Static_assert(sizeof(struct account) <= EAS_STORE_UPDATE_MAX, "an account must 
 
 /* --- the record as bytes --- */
 
-/* An empty one, if the bytes are none. */
-static void unpack(const struct eas_store_value *value, struct account *account)
+/* An empty one, if the bytes are none; whose numbers are not those of one that a clock has ended. */
+static void unpack(const struct eas_store_value *value, apr_time_t now, struct account *account)
 {
     const unsigned char *p = value->bytes;
     apr_size_t n;
 
     memset(account, 0, sizeof(*account));
     account->h.version = VERSION;
-    account->h.next_id = 1;
+    account->h.next_id = (uint64_t)now + 1;
     if (value->len < sizeof(account->h)) {
         return;
     }
@@ -154,7 +154,9 @@ static bool let_time_pass(struct account *account, const struct eas_lockout_rule
 
         changed = pull_back(&pending->since, now) || changed;
         if (now - pending->since >= PENDING_FOR) {
-            count_failure(account, rules, pending->since);
+            /* By then at the latest the KDC has heard of it, if it ever has. */
+            count_failure(account, rules, pending->since + PENDING_FOR);
+            account->h.exception_failed |= pending->during_lockout;
             remove_pending(account, i);
             changed = true;
         }
@@ -323,7 +325,7 @@ static bool admit(void *data, struct eas_store_value *value)
     struct account account;
     bool changed;
 
-    unpack(value, &account);
+    unpack(value, step->now, &account);
     changed = let_time_pass(&account, step->rules, step->now);
     step->answer = decide(&account, step->rules, step->attempt, step->now);
     if (!changed && step->answer != EAS_LOCKOUT_ASK) {
@@ -338,7 +340,7 @@ static bool settle(void *data, struct eas_store_value *value)
     struct step *step = data;
     struct account account;
 
-    unpack(value, &account);
+    unpack(value, step->now, &account);
     let_time_pass(&account, step->rules, step->now);
     conclude(&account, step->rules, step->attempt, step->outcome, step->now);
     pack(&account, step->now, step->rules, value);
