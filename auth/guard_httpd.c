@@ -6,6 +6,7 @@
 #include "auth/config_httpd.h"
 
 #include <apr_strings.h>
+#include <http_core.h>
 #include <openssl/rand.h>
 
 /* Room for some 100 000 accounts with wrong passwords or known ones, and for some 60 000 spellings and
@@ -86,14 +87,14 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
 static void tell_relation(const server_rec *s, const struct eas_lockout_rules *rules)
 {
     if (rules->failures == 0 || rules->log_only) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_NOTICE, 0, s,
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "EAS3073: EasKcdLockout %s: wrong passwords that are tried here can lock "
                      "accounts in Active Directory",
                      rules->failures == 0 ? "off" : "log-only");
         return;
     }
     ap_log_error(
-        APLOG_MARK, APLOG_STARTUP | APLOG_NOTICE, 0, s,
+        APLOG_MARK, APLOG_NOTICE, 0, s,
         "EAS3070: EasKcdLockout %u %" APR_TIME_T_FMT "s: up to %u wrong passwords of an "
         "account reach Active Directory; so its lockout threshold must be above %u, and its "
         "observation window at most %" APR_TIME_T_FMT
@@ -136,7 +137,10 @@ int eas_guard_start(apr_pool_t *pconf, server_rec *main_server)
         eas_server_refuse(main_server, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    tell_relations(main_server);
+    /* httpd reads its configuration twice when it starts; once is enough. */
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
+        tell_relations(main_server);
+    }
     return OK;
 }
 
