@@ -1,29 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_lockout.c - how many wrong passwords of an account may be asked about, by a fake clock */
 
+#include "t/unit/guards.h"
 #include "t/unit/unit.h"
 
 #include "auth/lockout.h"
 
-#include <apr_shm.h>
 #include <string.h>
 
-#define SIZE ((apr_size_t)256 * 1024)
 #define MINUTE apr_time_from_sec(60)
 #define WINDOW (30 * MINUTE)
 #define START (1000 * MINUTE)
 
 /* The default: three in thirty minutes, a refused password for fifteen. */
 static const struct eas_lockout_rules rules = { 3, WINDOW, false, 15 * MINUTE };
-
-static struct eas_store *make_store(apr_pool_t *pool)
-{
-    apr_shm_t *shm;
-
-    assert_int_equal(apr_shm_create(&shm, SIZE, NULL, pool), APR_SUCCESS);
-    eas_store_format(apr_shm_baseaddr_get(shm), SIZE);
-    return eas_store_attach(apr_shm_baseaddr_get(shm), SIZE);
-}
 
 /* An attempt at an account with a password, by numbers. */
 static struct eas_lockout_attempt make_attempt(unsigned account, unsigned password)
@@ -78,7 +68,7 @@ static void lock_out(struct eas_store *store, apr_time_t now)
 
 static void test_three_and_no_more(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -98,7 +88,7 @@ static void test_three_and_no_more(void **state)
 
 static void test_ends_when_the_window_has_passed_since_the_last(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
 
     assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
     assert_int_equal(guess(store, 2, START + 20 * MINUTE), EAS_LOCKOUT_ASK);
@@ -114,7 +104,7 @@ static void test_ends_when_the_window_has_passed_since_the_last(void **state)
 
 static void test_what_is_refused_prolongs_nothing(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     apr_time_t now;
 
     lock_out(store, START);
@@ -126,7 +116,7 @@ static void test_what_is_refused_prolongs_nothing(void **state)
 
 static void test_the_same_password_is_asked_about_once(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     apr_time_t now;
 
     assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
@@ -143,7 +133,7 @@ static void test_the_same_password_is_asked_about_once(void **state)
 static void test_many_refused_passwords(void **state)
 {
     static const struct eas_lockout_rules no_lockout = { 0, 0, false, 15 * MINUTE };
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -163,7 +153,7 @@ static void test_many_refused_passwords(void **state)
 
 static void test_a_right_password_forgives(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     unsigned round;
 
     for (round = 0; round < 5; round++) {
@@ -178,7 +168,7 @@ static void test_a_right_password_forgives(void **state)
 /* AD may have seen the wrong ones after the right one, whatever the order of its answers. */
 static void test_a_right_password_forgives_no_later_ones(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt right = make_attempt(0, 9),
                                wrong[] = { make_attempt(0, 1), make_attempt(0, 2) };
 
@@ -195,7 +185,7 @@ static void test_a_right_password_forgives_no_later_ones(void **state)
 
 static void test_at_once_no_more_than_one_after_the_other(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempts[200];
     unsigned i, asked = 0;
 
@@ -219,7 +209,7 @@ static void test_at_once_no_more_than_one_after_the_other(void **state)
 
 static void test_the_same_at_once_waits_for_the_first(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt first = make_attempt(0, 1), second = make_attempt(0, 1);
 
     assert_int_equal(eas_lockout_admit(store, &rules, &first, START), EAS_LOCKOUT_ASK);
@@ -230,7 +220,7 @@ static void test_the_same_at_once_waits_for_the_first(void **state)
 
 static void test_what_nobody_could_say_counts_nothing(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -245,7 +235,7 @@ static void test_what_nobody_could_say_counts_nothing(void **state)
 /* A process that died with a reservation: as if the password had been wrong. */
 static void test_what_is_never_settled_counts_in_the_end(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -275,7 +265,7 @@ static enum eas_lockout_answer try_known(struct eas_store *store, unsigned passw
 
 static void test_the_known_password_passes_a_lockout(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     unsigned i;
 
     lock_out(store, START);
@@ -289,7 +279,7 @@ static void test_the_known_password_passes_a_lockout(void **state)
 
 static void test_the_known_password_passes_one_by_one_until_it_is_wrong(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt one = make_attempt(0, 9), two = make_attempt(0, 9);
 
     one.known = two.known = true;
@@ -310,7 +300,7 @@ static void test_the_known_password_passes_one_by_one_until_it_is_wrong(void **s
 static void test_log_only_refuses_nothing_and_counts_as_if(void **state)
 {
     static const struct eas_lockout_rules only_log = { 3, WINDOW, true, 15 * MINUTE };
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -333,7 +323,7 @@ static void test_log_only_refuses_nothing_and_counts_as_if(void **state)
 static void test_off(void **state)
 {
     static const struct eas_lockout_rules nothing = { 0, 0, false, 0 };
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -348,7 +338,7 @@ static void test_off(void **state)
 static void test_no_memory_of_bad_passwords(void **state)
 {
     static const struct eas_lockout_rules forgetful = { 3, WINDOW, false, 0 };
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt = make_attempt(0, 1);
     unsigned i;
 
@@ -363,7 +353,7 @@ static void test_no_memory_of_bad_passwords(void **state)
 
 static void test_a_step_back_makes_nothing_last_longer_from_then_on(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     apr_time_t back = START - 500 * MINUTE;
 
     lock_out(store, START);
@@ -376,7 +366,7 @@ static void test_a_step_back_makes_nothing_last_longer_from_then_on(void **state
 
 static void test_a_step_back_with_reservations(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     apr_time_t back = START - 500 * MINUTE;
     struct eas_lockout_attempt attempt, attempts[3];
     unsigned i;
@@ -395,7 +385,7 @@ static void test_a_step_back_with_reservations(void **state)
 
 static void test_a_step_forward_ends_it_early_and_does_no_harm(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     apr_time_t forward = START + 100000 * MINUTE;
 
     lock_out(store, START);
@@ -408,7 +398,7 @@ static void test_a_step_forward_ends_it_early_and_does_no_harm(void **state)
 /* Threads that read the clock a little earlier, and get there a little later. */
 static void test_jitter_shortens_nothing(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
 
     lock_out(store, START + 900000);
     assert_int_equal(guess(store, 9, START), EAS_LOCKOUT_LOCKED);
@@ -421,7 +411,7 @@ static void test_jitter_shortens_nothing(void **state)
 static void test_a_shorter_window_elsewhere_forgives_nothing_here(void **state)
 {
     static const struct eas_lockout_rules hasty = { 5, MINUTE, false, 0 };
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     struct eas_lockout_attempt attempt = make_attempt(0, 9);
 
     lock_out(store, START);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_lockout_many.c - whatever happens at once, AD never counts more than it may */
 
+#include "t/unit/guards.h"
 #include "t/unit/unit.h"
 
 #include "auth/lockout.h"
 
-#include <apr_shm.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -13,18 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SIZE ((apr_size_t)256 * 1024)
 #define SECOND apr_time_from_sec(1)
 #define WINDOW (1800 * SECOND)
-
-static struct eas_store *make_store(apr_pool_t *pool)
-{
-    apr_shm_t *shm;
-
-    assert_int_equal(apr_shm_create(&shm, SIZE, NULL, pool), APR_SUCCESS);
-    eas_store_format(apr_shm_baseaddr_get(shm), SIZE);
-    return eas_store_attach(apr_shm_baseaddr_get(shm), SIZE);
-}
 
 static struct eas_lockout_attempt make_attempt(unsigned password)
 {
@@ -188,7 +178,7 @@ static void test_no_interleaving_exceeds_the_bound(void **state)
                            .seed = run };
 
         assert_int_equal(apr_pool_create(&pool, *state), APR_SUCCESS);
-        w.store = make_store(pool);
+        w.store = guards_store(pool);
         for (i = 0; i < STEPS; i++) {
             step(&w);
             if (w.highest > w.rules.failures + 1) {
@@ -239,7 +229,7 @@ static void guess_on(struct eas_store *store, unsigned process, atomic_uint *ask
 
 static void test_processes_ask_three_times_together(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     atomic_uint *asked = share();
     pid_t pids[PROCESSES];
     unsigned i;
@@ -263,7 +253,7 @@ static void test_processes_ask_three_times_together(void **state)
 /* Those that are killed give nobody a further try. */
 static void test_the_killed_leave_no_room(void **state)
 {
-    struct eas_store *store = make_store(*state);
+    struct eas_store *store = guards_store(*state);
     atomic_uint *asked = share();
     unsigned round;
     int status;

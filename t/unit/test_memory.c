@@ -129,6 +129,27 @@ static void test_fields_do_not_run_together(void **state)
     assert_memory_not_equal(a_bc.bytes, abc.bytes, EAS_MEMORY_KEY_SIZE);
 }
 
+/* A password that was seen to have changed ends what was remembered before, and nothing else. */
+static void test_a_stamp_that_is_over(void **state)
+{
+    struct eas_memory *memory = make_memory(*state);
+    struct key alice = key_of(memory, *state, SCOPE, "alice", "secret");
+    struct key bob = key_of(memory, *state, SCOPE, "bob", "secret");
+    volatile apr_uint32_t generations[2] = { 7, 7 };
+    struct eas_stamp stamps[2] = { { &generations[0], 7 }, { &generations[1], 7 } };
+    struct eas_identity identity = { .principal = ALICE, .proof = EAS_PROOF_PASSWORD };
+
+    identity.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
+    eas_memory_remember(memory, alice.bytes, &identity, stamps[0], LATER);
+    eas_memory_remember(memory, bob.bytes, &identity, stamps[1], LATER);
+    assert_non_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+    generations[0]++;
+    assert_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+    assert_non_null(eas_memory_recall(memory, bob.bytes, 0, *state));
+    generations[0]--;
+    assert_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+}
+
 /* bcrypt would take these for the same, and a digest of a cut buffer those of 256 and more. */
 static void test_long_passwords_differ_to_their_last_octet(void **state)
 {
@@ -334,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MEMORY_TEST(test_recall_of_what_was_remembered),
         MEMORY_TEST(test_nothing_else_recalls_it),
+        MEMORY_TEST(test_a_stamp_that_is_over),
         MEMORY_TEST(test_fields_do_not_run_together),
         MEMORY_TEST(test_long_passwords_differ_to_their_last_octet),
         MEMORY_TEST(test_names_are_taken_by_their_length),
