@@ -41,16 +41,6 @@ static struct eas_store *take_up_store(void *memory, apr_size_t size)
     return memory != NULL ? eas_store_attach(memory, size) : NULL;
 }
 
-static void *make_store(server_rec *s, apr_size_t size)
-{
-    void *memory = eas_shared_memory(s, size);
-
-    if (memory != NULL) {
-        eas_store_format(memory, size);
-    }
-    return memory;
-}
-
 static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
     struct retained *retained = ap_retained_data_get(RETAINED_NAME);
@@ -61,8 +51,8 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
 
     if (retained == NULL) {
         retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
-        retained->accounts = make_store(s, ACCOUNTS_BYTES);
-        retained->hints = make_store(s, HINTS_BYTES);
+        retained->accounts = eas_shared_make_store(s, ACCOUNTS_BYTES);
+        retained->hints = eas_shared_make_store(s, HINTS_BYTES);
         retained->generations = eas_shared_memory(s, GENERATIONS_BYTES);
         if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
             return eas_fail(err, EAS_UNAVAILABLE, 3071, "OpenSSL has no randomness to give");

@@ -147,7 +147,7 @@ void *eas_shared_memory(server_rec *s, apr_size_t size)
                : NULL;
 }
 
-static void *make_store(server_rec *s, apr_size_t size)
+void *eas_shared_make_store(server_rec *s, apr_size_t size)
 {
     void *memory = eas_shared_memory(s, size);
 
@@ -165,8 +165,8 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
 
     if (retained == NULL) {
         retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
-        retained->sign_outs = make_store(s, SIGN_OUTS_BYTES);
-        retained->evidence = make_store(s, EVIDENCE_BYTES);
+        retained->sign_outs = eas_shared_make_store(s, SIGN_OUTS_BYTES);
+        retained->evidence = eas_shared_make_store(s, EVIDENCE_BYTES);
         if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
             return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL has no randomness to give");
         }

@@ -47,6 +47,9 @@ void eas_shared_child_init(apr_pool_t *pchild, server_rec *s);
  */
 void *eas_shared_memory(server_rec *s, apr_size_t size);
 
+/* The same, formatted as an empty store of auth/store.h. */
+void *eas_shared_make_store(server_rec *s, apr_size_t size);
+
 /* The keys of this server; there after eas_shared_start(). */
 const struct eas_keyring *eas_shared_keyring(void);
 
