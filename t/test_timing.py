@@ -18,7 +18,7 @@ from lab.exchange import DOMAINS, location
 from lab.frontdoor import BROWSER, FORM, Visitor
 
 TRIES = int(os.environ.get("EAS_T_TRIES", "40"))
-CONNECTIONS = 4
+CONNECTIONS = 2
 LIMIT = 0.001           # seconds between medians
 
 # Nothing remembered and nothing locked: the domain controller is asked each time.
