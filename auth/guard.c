@@ -110,29 +110,22 @@ static void charge(const struct eas_guard *guard, const struct eas_guard_rules *
 static enum eas_rc find_account(apr_pool_t *pool, const struct eas_guard *guard,
                                 const struct eas_guard_rules *rules,
                                 const struct eas_authority *authority,
-                                const struct eas_credentials *credentials, bool spent,
+                                const struct eas_login *login, bool spent,
                                 struct eas_guard_attempt *attempt, apr_interval_time_t *waited,
                                 struct eas_err *err)
 {
+    const char *user = folded(pool, login->user), *realm = folded(pool, login->realm);
     unsigned char name[EAS_STORE_KEY_SIZE];
     struct spelling spelling;
-    struct eas_login login;
-    const char *user, *realm;
-    enum eas_rc rc = eas_identity_parse(pool, credentials->name, credentials->name_len,
-                                        &authority->realms, &login, err);
+    enum eas_rc rc =
+        digest(guard, EAS_SEAL_RECORD_NAME, login->enterprise ? "enterprise" : "principal", user,
+               strlen(user), realm, strlen(realm), name, err);
 
-    if (rc != EAS_OK) {
-        return rc;
-    }
-    user = folded(pool, login.user);
-    realm = folded(pool, login.realm);
-    rc = digest(guard, EAS_SEAL_RECORD_NAME, login.enterprise ? "enterprise" : "principal", user,
-                strlen(user), realm, strlen(realm), name, err);
     if (rc == EAS_OK && !find_spelling(pool, guard, name, attempt->asked_at, &spelling)) {
         if (spent && !rules->lockout.log_only) {
             return refuse_source(attempt, err);
         }
-        rc = learn_spelling(pool, guard, authority, &login, name, attempt->asked_at, &spelling,
+        rc = learn_spelling(pool, guard, authority, login, name, attempt->asked_at, &spelling,
                             waited, err);
         if (rc == EAS_UNKNOWN && rules->charge_unknown) {
             charge(guard, rules, attempt);
@@ -188,8 +181,8 @@ static enum eas_rc admit(const struct eas_guard *guard, const struct eas_guard_r
 
 enum eas_rc eas_guard_begin(apr_pool_t *pool, const struct eas_guard *guard,
                             const struct eas_guard_rules *rules,
-                            const struct eas_authority *authority,
-                            const struct eas_credentials *credentials, const char *address,
+                            const struct eas_authority *authority, const struct eas_login *login,
+                            const struct eas_secret *password, const char *address,
                             struct eas_guard_attempt *attempt, apr_interval_time_t *waited,
                             struct eas_err *err)
 {
@@ -202,12 +195,12 @@ enum eas_rc eas_guard_begin(apr_pool_t *pool, const struct eas_guard *guard,
     if (rc == EAS_OK) {
         spent = rules->lockout.failures > 0
                 && !eas_source_may_try(guard->hints, &attempt->source, attempt->asked_at);
-        rc = find_account(pool, guard, rules, authority, credentials, spent, attempt, waited, err);
+        rc = find_account(pool, guard, rules, authority, login, spent, attempt, waited, err);
     }
     if (rc == EAS_OK) {
         rc = digest(guard, EAS_SEAL_PASSWORD, "password", attempt->lockout.account,
-                    EAS_STORE_KEY_SIZE, credentials->password->bytes, credentials->password->len,
-                    attempt->lockout.digest, err);
+                    EAS_STORE_KEY_SIZE, password->bytes, password->len, attempt->lockout.digest,
+                    err);
     }
     if (rc != EAS_OK) {
         return rc;

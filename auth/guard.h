@@ -4,7 +4,6 @@
 #ifndef EAS_AUTH_GUARD_H
 #define EAS_AUTH_GUARD_H
 
-#include "auth/basic.h"
 #include "auth/lockout.h"
 #include "auth/memory.h"
 #include "auth/password.h"
@@ -63,7 +62,7 @@ struct eas_guard_attempt {
 };
 
 /*
- * May the KDC be asked about the credentials, which come from the address?  Asks it for one message
+ * May the KDC be asked about the password of that user, which comes from the address?  Asks it for one message
  * the salt of a name that is spelt so for the first time (in a day).  Whoever has just looked for a
  * proved password and found none calls this.
  *
@@ -74,8 +73,8 @@ struct eas_guard_attempt {
  */
 enum eas_rc eas_guard_begin(apr_pool_t *pool, const struct eas_guard *guard,
                             const struct eas_guard_rules *rules,
-                            const struct eas_authority *authority,
-                            const struct eas_credentials *credentials, const char *address,
+                            const struct eas_authority *authority, const struct eas_login *login,
+                            const struct eas_secret *password, const char *address,
                             struct eas_guard_attempt *attempt, apr_interval_time_t *waited,
                             struct eas_err *err);
 

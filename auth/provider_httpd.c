@@ -32,18 +32,24 @@ static enum eas_rc recall_or_begin(apr_pool_t *pool, const struct prover *prover
                                    apr_interval_time_t *waited, struct eas_err *err)
 {
     apr_time_t deadline = apr_time_now() + prover->authority->kdc_timeout;
+    struct eas_login login = { NULL, NULL, false };
+    enum eas_rc rc;
 
     for (;;) {
-        enum eas_rc rc;
-
         if (prover->memory != NULL) {
             *out = eas_memory_recall(prover->memory, key, apr_time_now(), pool);
         }
         if (*out != NULL) {
             return EAS_OK;
         }
-        rc = eas_guard_begin(pool, prover->guard, &prover->rules, prover->authority, credentials,
-                             address, attempt, waited, err);
+        rc = login.user != NULL ? EAS_OK
+                                : eas_identity_parse(pool, credentials->name, credentials->name_len,
+                                                     &prover->authority->realms, &login, err);
+        if (rc != EAS_OK) {
+            return rc;
+        }
+        rc = eas_guard_begin(pool, prover->guard, &prover->rules, prover->authority, &login,
+                             credentials->password, address, attempt, waited, err);
         if (!attempt->busy || apr_time_now() >= deadline) {
             return rc;
         }
