@@ -6,6 +6,7 @@
 #include "auth/destination.h"
 #include "auth/duration.h"
 #include "auth/eas_httpd.h"
+#include "auth/guard_httpd.h"
 #include "auth/kdc.h"
 
 #include <apr_lib.h>
@@ -27,6 +28,10 @@
 
 #define DEFAULT_KDC_TIMEOUT apr_time_from_sec(5)
 #define DEFAULT_PASSWORD_CACHE apr_time_from_sec(300)
+#define DEFAULT_KNOWN_PASSWORDS apr_time_from_sec(30 * 24 * 3600)
+#define DEFAULT_BAD_PASSWORDS apr_time_from_sec(15 * 60)
+#define DEFAULT_LOCKOUT_FAILURES 3
+#define DEFAULT_LOCKOUT_WINDOW apr_time_from_sec(30 * 60)
 #define DEFAULT_LOGIN_PATH "/eas-kcd/"
 #define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
 
@@ -57,12 +62,23 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 
     conf->kdc_timeout = -1;
     conf->password_cache = -1;
+    conf->known_passwords = -1;
+    conf->bad_passwords = -1;
+    conf->lockout_failures = -1;
     conf->limits[0].idle = conf->limits[1].idle = -1;
     return conf;
 }
 
 #define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
 #define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
+
+/* Its three values are one setting. */
+static void inherit_lockout(struct eas_auth_server *conf, const struct eas_auth_server *from)
+{
+    conf->lockout_failures = from->lockout_failures;
+    conf->lockout_window = from->lockout_window;
+    conf->lockout_log_only = from->lockout_log_only;
+}
 
 struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas_auth_server *base,
                                               const struct eas_auth_server *add)
@@ -75,6 +91,9 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_POINTER(realm);
     INHERIT_NUMBER(kdc_timeout);
     INHERIT_NUMBER(password_cache);
+    INHERIT_NUMBER(known_passwords);
+    INHERIT_NUMBER(bad_passwords);
+    inherit_lockout(conf, add->lockout_failures >= 0 ? add : base);
     INHERIT_POINTER(providers);
     INHERIT_POINTER(login_path);
     INHERIT_POINTER(login_page);
@@ -120,6 +139,26 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf)
 {
     return conf->password_cache >= 0 ? conf->password_cache : DEFAULT_PASSWORD_CACHE;
+}
+
+struct eas_guard_rules eas_auth_guard_rules(const struct eas_auth_server *conf)
+{
+    struct eas_guard_rules rules = { .charge_unknown = true };
+    bool is_set = conf->lockout_failures >= 0;
+    int last = conf->providers != NULL ? conf->providers->nelts - 1 : -1;
+
+    rules.lockout.failures = is_set ? (unsigned)conf->lockout_failures : DEFAULT_LOCKOUT_FAILURES;
+    rules.lockout.window = is_set ? conf->lockout_window : DEFAULT_LOCKOUT_WINDOW;
+    rules.lockout.log_only = is_set && conf->lockout_log_only;
+    rules.lockout.remember_for =
+        conf->bad_passwords >= 0 ? conf->bad_passwords : DEFAULT_BAD_PASSWORDS;
+    rules.known_for = conf->known_passwords >= 0 ? conf->known_passwords : DEFAULT_KNOWN_PASSWORDS;
+    rules.proved_for = eas_auth_password_cache(conf);
+    if (last >= 0) {
+        rules.charge_unknown =
+            strcmp(APR_ARRAY_IDX(conf->providers, last, const char *), "kdc") == 0;
+    }
+    return rules;
 }
 
 const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf)
@@ -292,7 +331,9 @@ int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_serv
 
 int eas_auth_start(apr_pool_t *pconf, server_rec *main_server)
 {
-    return eas_shared_start(pconf, main_server);
+    int status = eas_shared_start(pconf, main_server);
+
+    return status == OK ? eas_guard_start(pconf, main_server) : status;
 }
 
 static struct eas_kdc_pool *make_kdc_pool(apr_pool_t *pchild)
@@ -332,6 +373,7 @@ struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_se
     eas_socache_child_init(pchild, main_server);
     prover->kdcs = kdcs;
     prover->shelf = eas_shared_shelf(EAS_SHARED_PROOF);
+    prover->guard = eas_guard();
     if (make_memory(pool, &prover->memory, &err) != EAS_OK) {
         eas_server_refuse(main_server, &err); /* goes on, proving nobody */
     }

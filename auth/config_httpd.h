@@ -5,6 +5,7 @@
 #define EAS_AUTH_CONFIG_HTTPD_H
 
 #include "auth/challenge_httpd.h"
+#include "auth/guard.h"
 #include "auth/page.h"
 #include "auth/proof.h"
 #include "auth/session.h"
@@ -25,8 +26,13 @@ struct eas_auth_server {
     const char *realm;
     apr_array_header_t *domains; /* of struct eas_domain */
     apr_interval_time_t kdc_timeout;
-    apr_interval_time_t password_cache; /* 0: off */
-    apr_array_header_t *providers;      /* of const char *; NULL: kdc */
+    apr_interval_time_t password_cache;  /* 0: off */
+    apr_interval_time_t known_passwords; /* 0: off */
+    apr_interval_time_t bad_passwords;   /* 0: off */
+    int lockout_failures;                /* 0: off; goes with the two below it */
+    apr_interval_time_t lockout_window;
+    bool lockout_log_only;
+    apr_array_header_t *providers; /* of const char *; NULL: kdc */
     const char *login_path;
     const char *login_page; /* a file; "" is the built-in page */
     const char *session_cookie;
@@ -78,6 +84,7 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 
 /* The effective values of what was not set. */
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
+struct eas_guard_rules eas_auth_guard_rules(const struct eas_auth_server *conf);
 const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);
 /* How long a session of any server's may last: users are the same everywhere. */
 apr_interval_time_t eas_auth_longest_session(void);

@@ -79,16 +79,69 @@ const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
     return error;
 }
 
+static const char *set_duration_or_off(cmd_parms *cmd, const char *arg, apr_interval_time_t *field)
+{
+    if (ap_cstr_casecmp(arg, "off") == 0) {
+        *field = 0;
+        return NULL;
+    }
+    return set_duration(cmd, arg, field);
+}
+
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->password_cache);
+}
+
+const char *eas_auth_set_known_passwords(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->known_passwords);
+}
+
+const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const char *arg)
+{
+    (void)dir;
+    return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->bad_passwords);
+}
+
+/* AD's own threshold ends at 999. */
+static bool parse_failures(const char *text, int *failures)
+{
+    apr_int64_t value;
+    char *end;
+
+    if (!apr_isdigit(*text)) {
+        return false;
+    }
+    value = apr_strtoi64(text, &end, 10);
+    *failures = (int)value;
+    return *end == '\0' && value >= 1 && value < 999;
+}
+
+const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, const char *failures,
+                                 const char *window, const char *mode)
 {
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
 
     (void)dir;
-    if (ap_cstr_casecmp(arg, "off") == 0) {
-        conf->password_cache = 0;
+    conf->lockout_log_only = mode != NULL;
+    if (window == NULL && ap_cstr_casecmp(failures, "off") == 0) {
+        conf->lockout_failures = 0;
+        conf->lockout_window = 0;
         return NULL;
     }
-    return set_duration(cmd, arg, &conf->password_cache);
+    if (window == NULL || !parse_failures(failures, &conf->lockout_failures)
+        || !eas_duration_parse(window, &conf->lockout_window)
+        || conf->lockout_window < apr_time_from_sec(1)
+        || (mode != NULL && ap_cstr_casecmp(mode, "log-only") != 0)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: takes how many wrong passwords may reach Active Directory, within "
+                            "which time, and perhaps log-only: for example %s 3 30m; or off",
+                            cmd->cmd->name, cmd->cmd->name);
+    }
+    return NULL;
 }
 
 const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg)

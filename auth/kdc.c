@@ -204,6 +204,25 @@ krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const
     return code;
 }
 
+krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out)
+{
+    krb5_get_init_creds_opt *opt = NULL;
+    krb5_data parameters = { 0 };
+    krb5_enctype enctype = ENCTYPE_NULL;
+    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+
+    if (code == 0) {
+        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
+        code = krb5_get_etype_info(kdc->ctx, client, opt, &enctype, salt_out, &parameters);
+    }
+    if (code == 0 && enctype == ENCTYPE_NULL) {
+        code = krb5_principal2salt(kdc->ctx, client, salt_out);
+    }
+    krb5_free_data_contents(kdc->ctx, &parameters);
+    krb5_get_init_creds_opt_free(kdc->ctx, opt);
+    return code;
+}
+
 enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, struct eas_err *err)
 {
     krb5_context ctx = NULL;

@@ -72,6 +72,14 @@ enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_
 krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const char *password,
                                krb5_keytab keytab, krb5_creds *tgt);
 
+/*
+ * The salt of client's keys, allocated by libkrb5 (krb5_free_data_contents): what all spellings of an
+ * account have in common, and what the KDC tells before it has seen a password.  Costs one message,
+ * the first of an AS exchange (RFC 4120 5.2.7.5); fails as that would.  Where the KDC names no salt
+ * (RC4 keys) it is that of the name as given.
+ */
+krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out);
+
 /* The realm that krb5.conf names as the default, in pool.  EAS_OK or EAS_MISCONFIGURED. */
 enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, struct eas_err *err);
 

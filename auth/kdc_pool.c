@@ -502,6 +502,7 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
     struct eas_kdc_job *job;
     enum eas_rc rc = board(pool, task, key, key_len, ask, true, &job, err);
 
+    *job_out = NULL;
     if (rc == EAS_OK) {
         pool->waiting++;
         rc = await(job, began + patience, err);
@@ -511,7 +512,7 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
             unqueue(job); /* they have all gone, and nobody hears of it */
             finish(job, rc);
         }
-        if (rc == EAS_OK) {
+        if (job->state == DONE) {
             *job_out = job;
         }
         else {

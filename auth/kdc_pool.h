@@ -61,8 +61,8 @@ struct eas_kdc_task {
 
 /*
  * Has the task done and waits for it, for at most patience; adds what was waited to *waited.  Returns
- * what run() did, with a reference to the job if that is EAS_OK; else EAS_UNAVAILABLE.  Equal keys
- * must mean the same task with the same ask.
+ * what run() did, with a reference to the job; or EAS_UNAVAILABLE and NULL if that was not to be
+ * waited for.  Equal keys must mean the same task with the same ask.
  */
 enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
                              const void *key, apr_size_t key_len, const void *ask,

@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct eas_memory {
 struct proved {
     volatile apr_uint32_t refs;
     struct eas_ticket *evidence;
+    struct eas_stamp stamp;
     char principal[];
 };
 
@@ -103,7 +105,8 @@ enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
 }
 
 void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_MEMORY_KEY_SIZE],
-                         const struct eas_identity *identity, apr_time_t expires)
+                         const struct eas_identity *identity, struct eas_stamp stamp,
+                         apr_time_t expires)
 {
     apr_size_t len = strlen(identity->principal) + 1;
     struct proved *proved = malloc(sizeof(*proved) + len);
@@ -114,11 +117,18 @@ void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_
     }
     proved->refs = 1;
     proved->evidence = eas_ticket_ref(identity->evidence);
+    proved->stamp = stamp;
     memcpy(proved->principal, identity->principal, len);
     eas_lru_put(memory->entries, key, EAS_MEMORY_KEY_SIZE, proved,
                 sizeof(*proved) + len + eas_ticket_size(proved->evidence),
                 expires < stale_at ? expires : stale_at);
     proved_release(proved);
+}
+
+static bool is_good(const struct proved *proved)
+{
+    return proved->stamp.current == NULL
+           || apr_atomic_read32(proved->stamp.current) == proved->stamp.value;
 }
 
 struct eas_identity *eas_memory_recall(struct eas_memory *memory,
@@ -129,6 +139,11 @@ struct eas_identity *eas_memory_recall(struct eas_memory *memory,
     struct eas_identity *identity;
 
     if (proved == NULL) {
+        return NULL;
+    }
+    if (!is_good(proved)) {
+        eas_lru_drop(memory->entries, key, EAS_MEMORY_KEY_SIZE);
+        proved_release(proved);
         return NULL;
     }
     identity = apr_pcalloc(pool, sizeof(*identity));

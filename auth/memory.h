@@ -28,9 +28,16 @@ enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
                            const struct eas_credentials *credentials,
                            unsigned char key_out[EAS_MEMORY_KEY_SIZE], struct eas_err *err);
 
+/* An entry is good only while *current is value: somewhere a password may be seen to have changed. */
+struct eas_stamp {
+    volatile apr_uint32_t *current; /* outlives the memory; NULL: as long as time allows */
+    apr_uint32_t value;
+};
+
 /* Remembers until expires, or until the evidence goes stale if that is earlier. */
 void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_MEMORY_KEY_SIZE],
-                         const struct eas_identity *identity, apr_time_t expires);
+                         const struct eas_identity *identity, struct eas_stamp stamp,
+                         apr_time_t expires);
 
 /*
  * The identity remembered under key, as EAS_PROOF_CACHED, or NULL.  It is in pool, which also holds

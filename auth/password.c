@@ -5,6 +5,7 @@
 #include "auth/kdc.h"
 #include "auth/ticket.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 /* What an AS exchange's failure means for the one who asked, and what the administrator reads. */
@@ -175,6 +176,44 @@ enum eas_rc eas_password_prove(apr_pool_t *pool, struct eas_kdc_job *job,
     if (rc == EAS_OK) {
         kdc.job = job;
         rc = prove(pool, &kdc, authority, login, password, out, err);
+    }
+    eas_kdc_close(&kdc);
+    return rc;
+}
+
+bool eas_password_was_wrong(const struct eas_err *err)
+{
+    return err->rc == EAS_DENIED && err->tag == 1030;
+}
+
+static enum eas_rc ask_salt(apr_pool_t *pool, struct eas_kdc *kdc, const struct eas_login *login,
+                            const char **salt_out, struct eas_err *err)
+{
+    krb5_principal client = NULL;
+    krb5_data salt = { 0 };
+    krb5_error_code code = eas_kdc_principal(kdc, login, &client);
+
+    if (code == 0) {
+        code = eas_kdc_salt(kdc, client, &salt);
+    }
+    if (code == 0) {
+        *salt_out = apr_pstrmemdup(pool, salt.data, salt.length);
+    }
+    krb5_free_data_contents(kdc->ctx, &salt);
+    krb5_free_principal(kdc->ctx, client);
+    return code == 0 ? EAS_OK : refuse(kdc, code, err);
+}
+
+enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_kdc_job *job,
+                              const struct eas_authority *authority, const struct eas_login *login,
+                              const char **salt_out, struct eas_err *err)
+{
+    struct eas_kdc kdc;
+    enum eas_rc rc = eas_kdc_open(&kdc, authority->kdc_timeout, err);
+
+    if (rc == EAS_OK) {
+        kdc.job = job;
+        rc = ask_salt(pool, &kdc, login, salt_out, err);
     }
     eas_kdc_close(&kdc);
     return rc;

@@ -3,6 +3,7 @@
 
 #include "auth/provider_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/guard_httpd.h"
 #include "auth/proof.h"
 
 #include <apr_strings.h>
@@ -15,9 +16,11 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
-    struct eas_proof_wish wish = { conf->authority, conf->scope, credentials,
-                                   eas_auth_password_cache(conf) };
+    const struct eas_guard_rules rules = eas_auth_guard_rules(conf);
+    struct eas_proof_wish wish = { conf->authority, conf->scope, credentials, &rules,
+                                   r->useragent_ip };
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
+    struct eas_guard_attempt attempt;
     struct eas_identity *identity = NULL;
     enum eas_rc rc;
 
@@ -26,8 +29,9 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
                         "the KDC's proof of passwords needs EasKcdKeytab in this virtual host or "
                         "outside");
     }
-    rc = eas_proof_of(conf->prover, r->pool, &wish, &identity, &waited, err);
+    rc = eas_proof_of(conf->prover, r->pool, &wish, &identity, &attempt, &waited, err);
     eas_request_waited(r, waited - before);
+    eas_guard_tell(r, &rules, &attempt);
     *identity_out = identity;
     return rc;
 }
@@ -83,6 +87,7 @@ enum eas_rc eas_provider_prove(request_rec *r, const struct eas_credentials *cre
         }
     }
     eas_secret_wipe(credentials->password);
+    eas_guard_even_out(r, rc);
     return rc;
 }
 
@@ -98,6 +103,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
                                         : prove_by_kdc(r, &credentials, &identity, &err);
     eas_secret_wipe(credentials.password);
+    eas_guard_even_out(r, rc);
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, identity->principal);

@@ -161,8 +161,9 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     eas_ticket_to_pool(ticket, r->pool);
     if (memory != NULL) {
         struct eas_identity identity = { session->principal, EAS_PROOF_SESSION, ticket, { 0 } };
+        struct eas_stamp unstamped = { NULL, 0 }; /* a new password ends no session */
 
-        eas_memory_remember(memory, key, &identity, session->end);
+        eas_memory_remember(memory, key, &identity, unstamped, session->end);
     }
     *out = ticket;
     return EAS_OK;

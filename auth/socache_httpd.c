@@ -242,9 +242,9 @@ static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
         return EAS_SHARED_NONE;
     }
     memcpy(key.name, errand->name, sizeof(key.name));
-    if (eas_kdc_pool_ask(cache.runners, &task, &key, sizeof(key), errand, PROVIDER_TIMEOUT, &job,
-                         &waited, &ignored)
-        != EAS_OK) {
+    eas_kdc_pool_ask(cache.runners, &task, &key, sizeof(key), errand, PROVIDER_TIMEOUT, &job,
+                     &waited, &ignored);
+    if (job == NULL) {
         return EAS_SHARED_FAILED;
     }
     *errand = *(const struct errand *)eas_kdc_job_copy(job);

@@ -5,11 +5,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
-#define STORE_MAGIC 0x4541534b43443031u /* "EASKCD01": layout 1 */
+#define STORE_MAGIC 0x4541534b43443032u /* "EASKCD02": layout 2 */
 
 /* How many places a key may have in the index. */
 #define PROBES 16
@@ -24,6 +25,17 @@
  * Positions count the bytes ever written; a position's place in the ring is its remainder.  So a
  * record is still there as long as head - position is no more than the ring.
  */
+/*
+ * A value that is being written over another.  Complete before position is set, and cleared after the
+ * value is in place: whoever finds the mutex of a dead process finishes its work.
+ */
+struct journal {
+    uint64_t position; /* the record's plus one; 0: nothing is being written */
+    int64_t expires;
+    uint64_t len;
+    unsigned char bytes[EAS_STORE_UPDATE_MAX];
+};
+
 struct eas_store {
     uint64_t magic;
     uint64_t size;
@@ -31,13 +43,15 @@ struct eas_store {
     uint64_t ring_size;
     uint64_t head; /* position of the next record */
     pthread_mutex_t mutex;
+    struct journal journal;
     uint64_t slots[]; /* positions plus one, 0 for none; the ring follows */
 };
 
 struct record {
     uint64_t position; /* its own, which tells it from what may have been written over it */
     int64_t expires;
-    uint64_t len;
+    uint32_t len;
+    uint32_t room; /* for the value */
     unsigned char key[EAS_STORE_KEY_SIZE];
     unsigned char value[];
 };
@@ -81,9 +95,33 @@ struct eas_store *eas_store_attach(void *memory, apr_size_t size)
     return store->magic == STORE_MAGIC && store->size == size ? store : NULL;
 }
 
+static struct record *place(const struct eas_store *store, uint64_t position)
+{
+    unsigned char *ring = (unsigned char *)(store->slots + store->n_slots);
+
+    return (struct record *)(ring + position % store->ring_size);
+}
+
+/* Writes what the journal holds, if it holds anything. */
+static void replay(struct eas_store *store)
+{
+    struct journal *journal = &store->journal;
+
+    if (journal->position != 0) {
+        struct record *record = place(store, journal->position - 1);
+
+        record->expires = journal->expires;
+        record->len = (uint32_t)journal->len;
+        memcpy(record->value, journal->bytes, journal->len);
+        /* For the compiler only: another process reads after this one is dead, or has the mutex. */
+        atomic_signal_fence(memory_order_seq_cst);
+        journal->position = 0;
+    }
+}
+
 /*
  * A process that died inside has left at worst a reserved place in the ring without a record: the
- * head moves before the record is written, and the slot is set after that.
+ * head moves before the record is written, and the slot is set after that; or a journal to replay.
  *
  * One that dies after it has let go of the mutex and before it has woken the next takes that call
  * along, if another has got hold of the mutex meanwhile (the kernel makes up for it only if nobody
@@ -105,6 +143,7 @@ static bool lock(struct eas_store *store)
     }
     if (rv == EOWNERDEAD) {
         rv = pthread_mutex_consistent(&store->mutex);
+        replay(store);
     }
     return rv == 0;
 }
@@ -112,13 +151,6 @@ static bool lock(struct eas_store *store)
 static void unlock(struct eas_store *store)
 {
     pthread_mutex_unlock(&store->mutex);
-}
-
-static struct record *place(const struct eas_store *store, uint64_t position)
-{
-    unsigned char *ring = (unsigned char *)(store->slots + store->n_slots);
-
-    return (struct record *)(ring + position % store->ring_size);
 }
 
 /* The record that a slot names, or NULL if it is empty or has been overwritten. */
@@ -190,17 +222,18 @@ static uint64_t reserve(struct eas_store *store, uint64_t bytes)
 }
 
 static void append(struct eas_store *store, uint64_t *slot, const unsigned char *key,
-                   const void *value, apr_size_t len, apr_time_t expires)
+                   const void *value, apr_size_t len, apr_size_t room, apr_time_t expires)
 {
-    uint64_t position = reserve(store, aligned(sizeof(struct record) + len));
+    uint64_t position = reserve(store, aligned(sizeof(struct record) + room));
     struct record *record = place(store, position);
 
-    *slot = 0;
     record->position = position;
     record->expires = expires;
-    record->len = len;
+    record->len = (uint32_t)len;
+    record->room = (uint32_t)room;
     memcpy(record->key, key, EAS_STORE_KEY_SIZE);
     memcpy(record->value, value, len);
+    atomic_signal_fence(memory_order_seq_cst);
     *slot = position + 1;
 }
 
@@ -214,9 +247,21 @@ bool eas_store_put(struct eas_store *store, const unsigned char key[EAS_STORE_KE
         return false;
     }
     slot = find(store, key);
-    append(store, slot != NULL ? slot : choose_slot(store, key), key, value, len, expires);
+    append(store, slot != NULL ? slot : choose_slot(store, key), key, value, len, len, expires);
     unlock(store);
     return true;
+}
+
+/* The key's slot, or NULL; one whose record has expired is emptied. */
+static uint64_t *find_live(struct eas_store *store, const unsigned char *key, apr_time_t now)
+{
+    uint64_t *slot = find(store, key);
+
+    if (slot != NULL && record_of(store, *slot)->expires <= now) {
+        *slot = 0;
+        slot = NULL;
+    }
+    return slot;
 }
 
 bool eas_store_get(struct eas_store *store, apr_pool_t *pool,
@@ -230,20 +275,14 @@ bool eas_store_get(struct eas_store *store, apr_pool_t *pool,
     if (!lock(store)) {
         return false;
     }
-    slot = find(store, key);
+    slot = find_live(store, key, now);
     if (slot != NULL) {
         record = record_of(store, *slot);
-        if (record->expires <= now) {
-            *slot = 0;
-            record = NULL;
-        }
-    }
-    if (record != NULL) {
         *len_out = record->len;
         *value_out = value = apr_palloc(pool, record->len + 1);
         memcpy(value, record->value, record->len);
         if (store->head - record->position > store->ring_size / 2) {
-            append(store, slot, key, value, *len_out, record->expires);
+            append(store, slot, key, value, *len_out, record->room, record->expires);
         }
     }
     unlock(store);
@@ -261,4 +300,75 @@ void eas_store_drop(struct eas_store *store, const unsigned char key[EAS_STORE_K
         }
         unlock(store);
     }
+}
+
+/* Through the journal, so that no death leaves half of it. */
+static void overwrite(struct eas_store *store, struct record *record,
+                      const struct eas_store_value *value)
+{
+    struct journal *journal = &store->journal;
+
+    journal->expires = value->expires;
+    journal->len = value->len;
+    memcpy(journal->bytes, value->bytes, value->len);
+    atomic_signal_fence(memory_order_seq_cst);
+    journal->position = record->position + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    replay(store);
+}
+
+static void write_back(struct eas_store *store, uint64_t *slot, const unsigned char *key,
+                       const struct eas_store_value *value)
+{
+    struct record *record = slot != NULL ? record_of(store, *slot) : NULL;
+    apr_size_t room = record != NULL ? record->room : EAS_STORE_UPDATE_ROOM;
+
+    if (record != NULL && value->len <= room
+        && store->head - record->position <= store->ring_size / 2) {
+        overwrite(store, record, value);
+        return;
+    }
+    while (room < value->len) {
+        room = room > 0 ? 2 * room : EAS_STORE_UPDATE_ROOM;
+    }
+    append(store, slot != NULL ? slot : choose_slot(store, key), key, value->bytes, value->len,
+           room, value->expires);
+}
+
+static bool copy_value(const struct record *record, struct eas_store_value *value)
+{
+    if (record == NULL || record->len > EAS_STORE_UPDATE_MAX) {
+        value->expires = 0;
+        value->len = 0;
+        return false;
+    }
+    value->expires = record->expires;
+    value->len = record->len;
+    memcpy(value->bytes, record->value, record->len);
+    return true;
+}
+
+bool eas_store_update(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE],
+                      apr_time_t now, eas_store_change *change, void *data)
+{
+    struct eas_store_value value;
+    const struct record *record;
+    uint64_t *slot;
+
+    if (!lock(store)) {
+        return false;
+    }
+    slot = find_live(store, key, now);
+    record = slot != NULL ? record_of(store, *slot) : NULL;
+    copy_value(record, &value);
+    if (change(data, &value)) {
+        write_back(store, slot, key, &value);
+    }
+    /* What is looked at while it grows old stays. */
+    else if (record != NULL && store->head - record->position > store->ring_size / 2
+             && copy_value(record, &value)) {
+        write_back(store, slot, key, &value);
+    }
+    unlock(store);
+    return true;
 }

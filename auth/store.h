@@ -44,4 +44,31 @@ bool eas_store_get(struct eas_store *store, apr_pool_t *pool,
 
 void eas_store_drop(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE]);
 
+/* Longer values cannot be updated. */
+#define EAS_STORE_UPDATE_MAX 2048
+
+/* What a change is shown: a copy of the record's value, which it may rewrite. */
+struct eas_store_value {
+    apr_time_t expires;
+    apr_size_t len; /* 0 if the key has nothing at time now */
+    unsigned char bytes[EAS_STORE_UPDATE_MAX];
+};
+
+/* True if the record shall become what *value holds now; false leaves it as it was. */
+typedef bool eas_store_change(void *data, struct eas_store_value *value);
+
+/*
+ * Reads, changes and writes back as one step among all threads and processes.  The change runs under
+ * the store's mutex: it computes, and does nothing else.  A process that dies meanwhile leaves the
+ * old value or the new one.
+ *
+ * A record is rewritten where it is, so that many updates of one key push out no other's record; it
+ * gets room for EAS_STORE_UPDATE_ROOM bytes at first and moves, with room for twice as much, when it
+ * outgrows that.  False if the store is unusable; then nothing was changed.
+ */
+#define EAS_STORE_UPDATE_ROOM 192
+
+bool eas_store_update(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE],
+                      apr_time_t now, eas_store_change *change, void *data);
+
 #endif

@@ -111,16 +111,23 @@ int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, serv
     return OK;
 }
 
-/* Anonymous shared memory of the process's pool, which outlives pconf. */
-static void *make_memory(server_rec *s, apr_size_t size)
+void *eas_shared_memory(server_rec *s, apr_size_t size)
 {
     apr_shm_t *shm;
 
-    if (apr_shm_create(&shm, size, NULL, s->process->pool) != APR_SUCCESS) {
-        return NULL;
+    return apr_shm_create(&shm, size, NULL, s->process->pool) == APR_SUCCESS
+               ? apr_shm_baseaddr_get(shm)
+               : NULL;
+}
+
+void *eas_shared_make_store(server_rec *s, apr_size_t size)
+{
+    void *memory = eas_shared_memory(s, size);
+
+    if (memory != NULL) {
+        eas_store_format(memory, size);
     }
-    eas_store_format(apr_shm_baseaddr_get(shm), size);
-    return apr_shm_baseaddr_get(shm);
+    return memory;
 }
 
 static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
@@ -131,9 +138,9 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
 
     if (retained == NULL) {
         retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
-        retained->sign_outs = make_memory(s, SIGN_OUTS_BYTES);
-        retained->evidence = make_memory(s, EVIDENCE_BYTES);
-        retained->spares = make_memory(s, SPARES_BYTES);
+        retained->sign_outs = eas_shared_make_store(s, SIGN_OUTS_BYTES);
+        retained->evidence = eas_shared_make_store(s, EVIDENCE_BYTES);
+        retained->spares = eas_shared_make_store(s, SPARES_BYTES);
         if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
             return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL has no randomness to give");
         }

@@ -41,6 +41,15 @@ int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, serv
 /* In post_config: takes up or makes the memory and the random secret.  OK or 500 after logging. */
 int eas_shared_start(apr_pool_t *pconf, server_rec *s);
 
+/*
+ * Anonymous shared memory of the process's pool, which outlives pconf, for whoever has records of its
+ * own to keep over graceful restarts; all zero.  NULL if there is none.
+ */
+void *eas_shared_memory(server_rec *s, apr_size_t size);
+
+/* The same, formatted as an empty store of auth/store.h. */
+void *eas_shared_make_store(server_rec *s, apr_size_t size);
+
 /* The keys of this server; there after eas_shared_start(). */
 const struct eas_keyring *eas_shared_keyring(void);
 

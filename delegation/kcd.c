@@ -419,6 +419,8 @@ static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_grant *grant, 
 
         grant->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
         grant->source = done->source;
+    }
+    if (job != NULL) {
         eas_kdc_job_release(job);
     }
     return rc;
@@ -502,7 +504,7 @@ enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *p
     enum eas_rc rc = eas_kdc_pool_ask(account->kcd->kdcs, &task, key, strlen(key), &ask,
                                       account->timeout - *waited, &job, waited, err);
 
-    if (rc == EAS_OK) {
+    if (job != NULL) {
         eas_kdc_job_release(job);
     }
     return rc;

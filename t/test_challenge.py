@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from lab.ad import PASSWORDS, REALM
-from lab.exchange import location
+from lab.exchange import UNGUARDED, location
 from lab.fake_backend import response
 from lab.frontdoor import BROWSER, COOKIE, FORM, PHONE
 from lab.wait import until
@@ -119,7 +119,7 @@ def closed(gateway, backends):
     cas1 = backends("cas1")
 
     def start(*lines, **options):
-        made = gateway(location(f"{cas1.url}/", *lines, path="/", **options))
+        made = gateway(UNGUARDED + location(f"{cas1.url}/", *lines, path="/", **options))
         made.expect("EAS1062")
         return made
     yield start
@@ -435,7 +435,8 @@ def relaxed(gateway, fake_backends):
     backend = fake_backends(picky)
 
     def start(*lines):
-        return gateway(location(f"{backend.url}/", *lines, path="/", require=GRANTED)), backend
+        return gateway(UNGUARDED + location(f"{backend.url}/", *lines, path="/",
+                                            require=GRANTED)), backend
     return start
 
 
@@ -508,7 +509,7 @@ def test_the_connection_goes_on_after_the_backend_asked(relaxed):
 
 def test_right_credentials_where_none_are_required(gateway, backends):
     cas1 = backends("cas1")
-    gw = gateway(location(cas1.url, require=GRANTED))
+    gw = gateway(UNGUARDED + location(cas1.url, require=GRANTED))
     for agent in (BROWSER, PHONE, []):
         answer = gw.get("/eas/x", "alice", PASSWORDS["alice"], agent)
         assert answer.json()["remote_user"] == ALICE
@@ -524,7 +525,7 @@ WRONG = {"wrong": ("alice", "nonsense", "EAS1030"), "empty": ("alice", "", "EAS1
 def test_wrong_credentials_where_none_are_required(gateway, fake_backends, name):
     user, password, tag = WRONG[name]
     backend = fake_backends(picky)
-    gw = gateway(location(backend.url, path="/owa", require=GRANTED))
+    gw = gateway(UNGUARDED + location(backend.url, path="/owa", require=GRANTED))
     for agent, wanted in ((BROWSER, "form"), (PHONE, "basic"), ([*BROWSER, AJAX], "script")):
         path = f"/owa?{wanted}"
         assert kind(gw.get(path, user, password, agent)) == wanted
@@ -567,7 +568,8 @@ def test_not_always_authenticate(gateway, fake_backends, require):
 
 
 def test_always_authenticate_accepts(gateway, backends):
-    gw = gateway(location(backends("cas1").url, "EasKcdAlwaysAuthenticate On", require=GRANTED))
+    gw = gateway(UNGUARDED + location(backends("cas1").url, "EasKcdAlwaysAuthenticate On",
+                                     require=GRANTED))
     gw.expect("EAS1062")
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).json()["remote_user"] == ALICE
     assert gw.get("/eas").status == 401
@@ -576,7 +578,7 @@ def test_always_authenticate_accepts(gateway, backends):
 def test_always_authenticate_is_merged(gateway, fake_backends):
     """Given outside, taken back inside."""
     backend = fake_backends(picky)
-    gw = gateway("EasKcdAlwaysAuthenticate On\n"
+    gw = gateway(UNGUARDED + "EasKcdAlwaysAuthenticate On\n"
                  + location(backend.url, path="/owa", require=GRANTED)
                  + location(backend.url, "EasKcdAlwaysAuthenticate Off", path="/open",
                             require=GRANTED))

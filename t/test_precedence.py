@@ -15,7 +15,7 @@ import pytest
 
 from lab.ad import PASSWORDS, REALM
 from lab.client import basic
-from lab.exchange import location
+from lab.exchange import UNGUARDED, location
 from lab.frontdoor import BROWSER, COOKIE, FORM, LOGOUT, NOBODY, PHONE, Visitor
 from lab.gateway import Gateway
 from lab.names import GATEWAY
@@ -101,7 +101,7 @@ def played(lab_dir, domain, authority, backends):
     cas1 = backends("cas1")
     keytab = domain.export_keytab(lab_dir / "precedence.keytab",
                                   ["gateway", "HTTP/gateway.corp.example.test"])
-    conf = "EasKcdSession public 1s 1s\n" + "".join(
+    conf = UNGUARDED + "EasKcdSession public 1s 1s\n" + "".join(
         location(f"{cas1.url}/{'open/' if nobody == 'served' else ''}", path=f"/{place}/",
                  require=require) for place, (require, nobody) in PLACES.items())
     gw = Gateway(lab_dir / "precedence", conf, keytab=keytab, krb5_conf=domain.krb5_conf,

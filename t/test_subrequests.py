@@ -4,7 +4,7 @@
 import pytest
 
 from lab.ad import PASSWORDS, REALM
-from lab.exchange import location
+from lab.exchange import UNGUARDED, location
 from lab.fake_backend import always_401, response
 from lab.frontdoor import BROWSER, COOKIE, FORM, PHONE, Visitor
 from lab.gateway import MODULES
@@ -62,7 +62,7 @@ def site(gateway, backends, docroot, relay):
     AuthName "Mail"
     Require valid-user
 </Location>""" for name in ("inside", "dir", "ssi"))
-        gw = gateway(f"""
+        gw = gateway(UNGUARDED + f"""
 DocumentRoot "{docroot}"
 TypesConfig /etc/mime.types
 AddHandler cgi-script .cgi

@@ -56,8 +56,10 @@ class ErrorLog:
                 if match]
 
     def tags(self) -> list[str]:
-        """The EAS tags since the mark, in order, at whatever level."""
-        return [entry.tag for entry in self.entries() if entry.tag.startswith("EAS")]
+        """The EAS tags since the mark, in order, at whatever level; but for notices, which are not
+        about a request."""
+        return [entry.tag for entry in self.entries()
+                if entry.tag.startswith("EAS") and entry.level != "notice"]
 
     def assert_only_tags(self, *allowed: str) -> None:
         """Fail if something went wrong that nobody named.

@@ -15,6 +15,12 @@ DOMAINS = """
 EasKcdDomain CORP CORP.EXAMPLE.TEST
 """
 
+# For tests that send wrong passwords again and again, and want each of them asked about.
+UNGUARDED = """
+EasKcdBadPasswordMemory off
+EasKcdLockout off
+"""
+
 
 def location(backend_url: str, *lines: str, path: str = "/eas",
              require: str = "Require valid-user", parameters: str = "") -> str:

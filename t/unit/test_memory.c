@@ -19,6 +19,8 @@
 #define STALE apr_time_from_sec(36700)
 #define LATER apr_time_from_sec(100000)
 
+static const struct eas_stamp unstamped;
+
 struct key {
     unsigned char bytes[EAS_MEMORY_KEY_SIZE];
 };
@@ -54,7 +56,7 @@ static void remember(struct eas_memory *memory, const struct key *key, const cha
     struct eas_identity identity = { .principal = principal, .proof = EAS_PROOF_PASSWORD };
 
     identity.evidence = tickets_make(START, END);
-    eas_memory_remember(memory, key->bytes, &identity, expires);
+    eas_memory_remember(memory, key->bytes, &identity, unstamped, expires);
     eas_ticket_unref(identity.evidence);
 }
 
@@ -73,7 +75,7 @@ static void test_recall_of_what_was_remembered(void **state)
     struct eas_identity *recalled;
 
     remembered.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
-    eas_memory_remember(memory, key.bytes, &remembered, LATER);
+    eas_memory_remember(memory, key.bytes, &remembered, unstamped, LATER);
     memset((char *)remembered.principal, 'x', strlen(ALICE));
     again = key_of(memory, *state, SCOPE, "alice", "secret");
     recalled = eas_memory_recall(memory, again.bytes, 0, *state);
@@ -126,6 +128,27 @@ static void test_fields_do_not_run_together(void **state)
     assert_memory_not_equal(ab_c.bytes, a_bc.bytes, EAS_MEMORY_KEY_SIZE);
     assert_memory_not_equal(ab_c.bytes, abc.bytes, EAS_MEMORY_KEY_SIZE);
     assert_memory_not_equal(a_bc.bytes, abc.bytes, EAS_MEMORY_KEY_SIZE);
+}
+
+/* A password that was seen to have changed ends what was remembered before, and nothing else. */
+static void test_a_stamp_that_is_over(void **state)
+{
+    struct eas_memory *memory = make_memory(*state);
+    struct key alice = key_of(memory, *state, SCOPE, "alice", "secret");
+    struct key bob = key_of(memory, *state, SCOPE, "bob", "secret");
+    volatile apr_uint32_t generations[2] = { 7, 7 };
+    struct eas_stamp stamps[2] = { { &generations[0], 7 }, { &generations[1], 7 } };
+    struct eas_identity identity = { .principal = ALICE, .proof = EAS_PROOF_PASSWORD };
+
+    identity.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
+    eas_memory_remember(memory, alice.bytes, &identity, stamps[0], LATER);
+    eas_memory_remember(memory, bob.bytes, &identity, stamps[1], LATER);
+    assert_non_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+    generations[0]++;
+    assert_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+    assert_non_null(eas_memory_recall(memory, bob.bytes, 0, *state));
+    generations[0]--;
+    assert_null(eas_memory_recall(memory, alice.bytes, 0, *state));
 }
 
 /* bcrypt would take these for the same, and a digest of a cut buffer those of 256 and more. */
@@ -306,7 +329,7 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
         identity = eas_memory_recall(worker->memory, key.bytes, 0, pool);
         worker->wrong |= identity == NULL || strcmp(identity->principal, ALICE) != 0;
         if (i % 10 == 0 && identity != NULL) {
-            eas_memory_remember(worker->memory, key.bytes, identity, LATER);
+            eas_memory_remember(worker->memory, key.bytes, identity, unstamped, LATER);
         }
         apr_pool_destroy(pool);
     }
@@ -339,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MEMORY_TEST(test_recall_of_what_was_remembered),
         MEMORY_TEST(test_nothing_else_recalls_it),
+        MEMORY_TEST(test_a_stamp_that_is_over),
         MEMORY_TEST(test_fields_do_not_run_together),
         MEMORY_TEST(test_long_passwords_differ_to_their_last_octet),
         MEMORY_TEST(test_names_are_taken_by_their_length),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_proof.c - where a proved password is looked for before a KDC is asked */
 
+#include "t/unit/guards.h"
 #include "t/unit/tickets.h"
 
 #include "auth/proof.h"
@@ -63,8 +64,14 @@ static struct eas_prover *make_prover(apr_pool_t *pool)
     /* No threads: whoever comes that far has to wait for the KDC, and waits in vain. */
     struct eas_kdc_pool_limits limits = { 0, 1, 1 };
     struct eas_prover *prover = apr_pcalloc(pool, sizeof(*prover));
+    struct eas_guard *guard = apr_pcalloc(pool, sizeof(*guard));
     struct eas_err err;
 
+    guard->keyring = guards_keyring(pool);
+    guard->accounts = guards_store(pool);
+    guard->hints = guards_store(pool);
+    guard->generations = apr_pcalloc(pool, EAS_GUARD_GENERATIONS * sizeof(*guard->generations));
+    prover->guard = guard;
     memset(&place, 0, sizeof(place));
     prover->kdcs = eas_kdc_pool_create(pool, limits);
     prover->shelf = &shelf;
@@ -88,13 +95,15 @@ static int ask(const struct eas_prover *prover, apr_pool_t *pool, const char *na
                const char *password, apr_interval_time_t remember, struct eas_identity **out)
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
-    struct eas_proof_wish wish = { &authority, "scope", &credentials, remember };
+    struct eas_guard_rules rules = { .proved_for = remember };
+    struct eas_proof_wish wish = { &authority, "scope", &credentials, &rules, "127.0.0.1" };
+    struct eas_guard_attempt attempt;
     apr_interval_time_t waited = 0;
     struct eas_err err;
     enum eas_rc rc;
 
     *out = NULL;
-    rc = eas_proof_of(prover, pool, &wish, out, &waited, &err);
+    rc = eas_proof_of(prover, pool, &wish, out, &attempt, &waited, &err);
     assert_true((rc == EAS_OK) == (*out != NULL));
     return rc == EAS_OK ? 0 : err.tag;
 }
@@ -108,9 +117,9 @@ static void key_of(const struct eas_prover *prover, apr_pool_t *pool, const char
     assert_int_equal(eas_memory_key(prover->memory, "scope", &credentials, key, &err), EAS_OK);
 }
 
-/* As another process would have left it. */
+/* As another process would have left it, whose password was proved at that generation. */
 static void leave_record(const struct eas_prover *prover, apr_pool_t *pool, const char *name,
-                         const char *password, const char *principal)
+                         const char *password, const char *principal, struct eas_stamp stamp)
 {
     krb5_creds creds = tickets_creds(1000, 1000, END);
     struct eas_ticket *ticket;
@@ -123,12 +132,15 @@ static void leave_record(const struct eas_prover *prover, apr_pool_t *pool, cons
                      0);
     ticket = eas_ticket_take(&creds);
     assert_int_equal(eas_ticket_marshal(ticket, pool, &bytes, &len, &err), EAS_OK);
-    memcpy(record, principal, name_len);
-    memcpy(record + name_len, bytes, len);
+    eas_guard_write_stamp(prover->guard, &stamp, record);
+    memcpy(record + EAS_GUARD_STAMP_SIZE, principal, name_len);
+    memcpy(record + EAS_GUARD_STAMP_SIZE + name_len, bytes, len);
     key_of(prover, pool, name, password, key);
-    fill_place(key, record, name_len + len);
+    fill_place(key, record, EAS_GUARD_STAMP_SIZE + name_len + len);
     eas_ticket_unref(ticket);
 }
+
+static const struct eas_stamp unstamped = { NULL, 0 };
 
 /* --- tests ---------------------------------------------------------------------------------------- */
 
@@ -137,7 +149,7 @@ static void test_shelf_then_memory(void **state)
     struct eas_prover *prover = make_prover(*state);
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST");
+    leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
     assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
     assert_int_equal(identity->proof, EAS_PROOF_CACHED);
@@ -148,12 +160,39 @@ static void test_shelf_then_memory(void **state)
     assert_int_equal(place.looks, 0);
 }
 
+/* A new password was proved meanwhile, wherever: what was proved before counts no more. */
+static void test_password_that_was_changed(void **state)
+{
+    struct eas_prover *prover = make_prover(*state);
+    volatile apr_uint32_t *generation = &prover->guard->generations[4711];
+    struct eas_stamp stamp = { generation, 7 };
+    struct eas_identity *identity;
+
+    *generation = 7;
+    leave_record(prover, *state, "alice", "secret", "alice@TEST", stamp);
+    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
+    *generation = 8;
+    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1253);
+}
+
+/* Another gateway's generations say nothing here. */
+static void test_stamp_of_another_gateway(void **state)
+{
+    struct eas_prover *prover = make_prover(*state);
+    struct eas_stamp stamp = { &prover->guard->generations[4711], 7 };
+    struct eas_identity *identity;
+
+    leave_record(prover, *state, "alice", "secret", "alice@TEST", stamp);
+    place.value[0] ^= 1;
+    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
+}
+
 static void test_other_credentials_find_nothing(void **state)
 {
     struct eas_prover *prover = make_prover(*state);
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST");
+    leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
     assert_int_equal(ask(prover, *state, "alice", "Secret", WINDOW, &identity), 1253);
     assert_int_equal(ask(prover, *state, "bob", "secret", WINDOW, &identity), 1253);
     assert_int_equal(ask(prover, *state, "alices", "ecret", WINDOW, &identity), 1253);
@@ -164,13 +203,14 @@ static void test_nothing_remembered_where_it_is_off(void **state)
     struct eas_prover *prover = make_prover(*state);
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST");
+    leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
     assert_int_equal(ask(prover, *state, "alice", "secret", 0, &identity), 1253);
     assert_int_equal(place.looks, 0);
 }
 
 static void test_damaged_records_are_none(void **state)
 {
+    static const char stamp[EAS_GUARD_STAMP_SIZE];
     static const char *const records[] = { "", "alice@TEST", "\0", "alice@TEST\0junk" };
     static const apr_size_t lens[] = { 1, 10, 1, 15 };
     struct eas_prover *prover = make_prover(*state);
@@ -180,7 +220,13 @@ static void test_damaged_records_are_none(void **state)
 
     key_of(prover, *state, "alice", "secret", key);
     for (i = 0; i < COUNT_OF(records); i++) {
-        fill_place(key, records[i], lens[i]);
+        char record[EAS_GUARD_STAMP_SIZE + 16];
+
+        memcpy(record, stamp, sizeof(stamp));
+        memcpy(record + sizeof(stamp), records[i], lens[i]);
+        fill_place(key, record, sizeof(stamp) + lens[i]);
+        assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1253);
+        fill_place(key, record, sizeof(stamp) - 1);
         assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1253);
     }
 }
@@ -207,6 +253,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_shelf_then_memory),
+        POOL_TEST(test_password_that_was_changed),
+        POOL_TEST(test_stamp_of_another_gateway),
         POOL_TEST(test_other_credentials_find_nothing),
         POOL_TEST(test_nothing_remembered_where_it_is_off),
         POOL_TEST(test_damaged_records_are_none),

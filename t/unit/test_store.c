@@ -532,8 +532,9 @@ static void test_attach_refuses_what_is_no_store(void **state)
 #define MODEL_SIZE (64 * KB)
 #define MODEL_LEN 2000
 
-/* The ring at least: the index takes no more than an eighth of memory of that size. */
-#define MODEL_RING (MODEL_SIZE - MODEL_SIZE / 8 - 256)
+/* The ring at least: the index takes no more than an eighth of memory of that size, and the header has
+ * a journal. */
+#define MODEL_RING (MODEL_SIZE - MODEL_SIZE / 8 - EAS_STORE_UPDATE_MAX - 256)
 
 struct model {
     bool there;
