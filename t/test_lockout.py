@@ -86,7 +86,8 @@ def test_stale_password_is_asked_about_once(guarded, strict, victim, relay):
     assert at_once(gw, [(victim, "stale")] * 40, 3) == [401] * 40
     assert strict.bad_pwd_count(victim) == 1 and asked(relay) == 1
     states = until(lambda: len(gw.requests()) == 40 and gw.requests(), 5, "the access log")
-    assert [entry["EAS_KCD_LOCKOUT"] for entry in states].count("remembered") == 39
+    # Those who came while it was asked about shared that question.
+    assert [entry["EAS_KCD_LOCKOUT"] for entry in states].count("remembered") in (37, 38, 39)
     assert {entry["EAS_KCD_FAILURES"] for entry in states} == {"1"}
     assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
     assert not strict.is_locked(victim)
@@ -329,7 +330,7 @@ def test_refused_password_is_asked_about_again(guarded, victim, relay):
 def test_what_does_not_count(guarded, relay):
     """A disabled account, a password that must be changed, a KDC that is down."""
     gw = guarded()
-    gw.expect("EAS1036")
+    gw.expect("EAS1036", "EAS1254")
     for name in ("dirk", "mike", "ernst") * 5:
         entry = logged(gw, name, PASSWORDS[name])
         assert (entry["status"], entry["EAS_KCD_FAILURES"]) == ("401", "0")
@@ -337,7 +338,8 @@ def test_what_does_not_count(guarded, relay):
     for n in range(5):
         assert gw.get("/eas", "alice", f"guess-{n}").status == 503
     relay.relay()
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    until(lambda: gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200, 15,
+          "the KDC to be tried again")
 
 
 def test_start_up_says_how_ad_must_be_set(guarded):
