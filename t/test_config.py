@@ -33,7 +33,7 @@ REFUSED = {
     "h2c": (DELEGATING.format("h2c://127.0.0.1:8443"), "EAS3013", "use an http or https backend"),
     "h2 member": (MEMBER.format("h2"), "EAS3013", "use an http or https backend"),
     "h2c member": (MEMBER.format("h2c"), "EAS3013", "use an http or https backend"),
-    "too few pools": ("EasKcdBackendPools 0", "EasKcdBackendPools", "at least 1"),
+    "too few pools": ("EasKcdBackendPools 0", "EasKcdBackendPools", "from 1 to 4096"),
     "pools in a section": ('<Location "/x">\nEasKcdBackendPools 8\n</Location>',
                            "EasKcdBackendPools", "not allowed"),
     "pools of a virtual host": ("<VirtualHost *:1>\nEasKcdBackendPools 8\n</VirtualHost>",
