@@ -1,108 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_session.c - who has logged on by the form, as the browser's cookie tells it */
 
-#include "t/unit/unit.h"
-
-#include "auth/session.h"
-
-#include <apr_strings.h>
-#include <string.h>
-
-#define VHOST "mail.example.com:443"
-#define ALICE "alice@CORP.EXAMPLE.COM"
-#define NAME "__Host-eas"
-
-#define SECONDS(n) apr_time_from_sec((apr_time_t)(n))
-#define HOUR SECONDS(3600)
-#define NOW (SECONDS(1800000000) + 123456)
-
-/* Where things are in a record. */
-#define FLAGS_AT 1
-#define STARTED_AT 18
-#define SEEN_AT 26
-#define END_AT 34
-#define LENGTH_AT 42
-#define PRINCIPAL_AT 44
-
-/* Public: a quarter of an hour, at most an hour; private: eight hours, at most a day. */
-static const struct eas_session_limits limits[2] = { { SECONDS(900), HOUR },
-                                                     { 8 * HOUR, 24 * HOUR } };
-
-/* A ring of the secrets that repeat the letters of names. */
-static struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
-{
-    const struct eas_secret *secrets[4];
-    struct eas_keyring *ring = NULL;
-    struct eas_err err;
-    char bytes[32];
-    int n = 0;
-
-    for (; *names != '\0'; names++) {
-        memset(bytes, *names, sizeof(bytes));
-        secrets[n++] = eas_secret_make(pool, bytes, sizeof(bytes));
-    }
-    assert_int_equal(eas_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
-    return ring;
-}
-
-static struct eas_session *begin(apr_pool_t *pool, bool is_private, apr_time_t now)
-{
-    struct eas_session *session = NULL;
-    struct eas_err err;
-
-    assert_int_equal(eas_session_begin(pool, ALICE, is_private, false, limits, now, &session, &err),
-                     EAS_OK);
-    return session;
-}
-
-static const char *cookie_of(const struct eas_keyring *ring, apr_pool_t *pool,
-                             const struct eas_session *session)
-{
-    const char *value = NULL;
-    struct eas_err err;
-
-    assert_int_equal(eas_session_to_cookie(ring, pool, session, VHOST, &value, &err), EAS_OK);
-    return value;
-}
-
-/* 0 if the cookie is good, else the error's tag; its class must be the one that goes with it. */
-static int tag_at(const struct eas_keyring *ring, apr_pool_t *pool, const char *value,
-                  const char *vhost, apr_time_t now, struct eas_session **out)
-{
-    struct eas_session *session = NULL;
-    struct eas_err err;
-    enum eas_rc rc = eas_session_from_cookie(ring, pool, value, vhost, limits, now, &session, &err);
-
-    if (rc == EAS_OK) {
-        assert_non_null(session);
-        if (out != NULL) {
-            *out = session;
-        }
-        return 0;
-    }
-    /* What was ours, but is over, can still be signed out. */
-    assert_int_equal(session != NULL, rc == EAS_EXPIRED || err.tag == 1154);
-    assert_int_equal(rc, err.rc);
-    assert_int_equal(rc, err.tag == 1155 || err.tag == 1156 ? EAS_EXPIRED : EAS_DENIED);
-    return err.tag;
-}
-
-static int tag_of(const struct eas_keyring *ring, apr_pool_t *pool, const struct eas_session *s,
-                  apr_time_t now)
-{
-    return tag_at(ring, pool, cookie_of(ring, pool, s), VHOST, now, NULL);
-}
-
-static void assert_same(const struct eas_session *a, const struct eas_session *b)
-{
-    assert_memory_equal(a->id, b->id, EAS_SESSION_ID_SIZE);
-    assert_string_equal(a->principal, b->principal);
-    assert_int_equal(a->is_private, b->is_private);
-    assert_int_equal(a->has_evidence, b->has_evidence);
-    assert_true(a->started == b->started);
-    assert_true(a->seen == b->seen);
-    assert_true(a->end == b->end);
-}
+#include "t/unit/sessions.h"
 
 static void test_begin(void **state)
 {
@@ -150,7 +49,7 @@ static void test_principals(void **state)
     static const apr_size_t good[] = { 1, 2, 64, 255, 256, 320, 576, 1023, 1024 };
     static const apr_size_t bad[] = { 0, 1025, 1026, 65535, 65536, 65537, 65536 + 22, 1 << 20 };
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct eas_session *session = begin(*state, false, NOW), *back;
+    struct eas_session *session = begin(*state, false, NOW), *back = NULL;
     struct eas_err err;
     const char *value;
     char *principal;
@@ -417,7 +316,7 @@ static void test_a_longer_principal_than_we_write_is_denied(void **state)
 static void test_the_greatest_times(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct eas_session *session = begin(*state, false, NOW), *back;
+    struct eas_session *session = begin(*state, false, NOW), *back = NULL;
 
     session->end = APR_INT64_MAX;
     assert_int_equal(tag_at(ring, *state, cookie_of(ring, *state, session), VHOST, NOW, &back), 0);
@@ -473,7 +372,7 @@ static void test_limits_to_the_microsecond(void **state)
 static void test_an_early_end_is_the_end(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct eas_session *session = begin(*state, true, NOW), *back;
+    struct eas_session *session = begin(*state, true, NOW), *back = NULL;
     const char *value;
 
     session->end = NOW + 50;
@@ -488,7 +387,7 @@ static void test_an_early_end_is_the_end(void **state)
 static void test_lowered_limits_hold_at_once(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct eas_session *session = begin(*state, false, NOW), *back;
+    struct eas_session *session = begin(*state, false, NOW), *back = NULL;
     const char *value;
 
     session->end = NOW + 24 * HOUR;
@@ -587,298 +486,6 @@ static void test_renewal_never_moves_the_end(void **state)
     assert_int_equal(renewals, 57);
 }
 
-static void test_set_cookie(void **state)
-{
-    static const struct {
-        const char *name, *value;
-        bool secure;
-        const char *expected;
-    } rows[] = {
-        { NAME, "v", true, NAME "=v; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { NAME, "v", false, NAME "=v; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { "__Secure-eas", "v", false, "__Secure-eas=v; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { "__host-eas", "v", false, "__host-eas=v; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { "__SECURE-eas", "v", false, "__SECURE-eas=v; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { "eas", "v", true, "eas=v; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { "eas", "v", false, "eas=v; Path=/; HttpOnly; SameSite=Lax" },
-        { "__Hosteas", "v", false, "__Hosteas=v; Path=/; HttpOnly; SameSite=Lax" },
-        { NAME, NULL, true, NAME "=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { NAME, NULL, false, NAME "=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax" },
-        { "eas", NULL, false, "eas=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax" },
-    };
-    size_t i;
-
-    for (i = 0; i < COUNT_OF(rows); i++) {
-        assert_string_equal(
-            eas_session_set_cookie(*state, rows[i].name, rows[i].value, rows[i].secure),
-            rows[i].expected);
-    }
-}
-
-static void test_set_cookie_stays_below_4096(void **state)
-{
-    struct eas_keyring *ring = ring_of(*state, "a");
-    struct eas_session *session = begin(*state, true, NOW);
-    char *principal = apr_pcalloc(*state, EAS_SESSION_PRINCIPAL_MAX + 1);
-
-    memset(principal, 'p', EAS_SESSION_PRINCIPAL_MAX);
-    session->principal = principal;
-    assert_in_range(
-        strlen(eas_session_set_cookie(*state, NAME, cookie_of(ring, *state, session), true)), 1,
-        2000);
-}
-
-#define O NAME "=v"
-#define MANY "(many)"
-
-/* A Cookie header, what is found in it (NULL: nothing) and what is left of it (NULL: nothing). */
-static const struct {
-    const char *header, *found, *left;
-} headers[] = {
-    { NULL, NULL, NULL },
-    { "", NULL, NULL },
-    { "   ", NULL, NULL },
-    { " \t ", NULL, NULL },
-    { ";", NULL, NULL },
-    { ";;", NULL, NULL },
-    { "; ;", NULL, NULL },
-    { " ; , ;; ", NULL, NULL },
-    { "a=1", NULL, "a=1" },
-    { "a", NULL, "a" },
-    { "=", NULL, "=" },
-    { "=;=", NULL, "=;=" },
-    { ";;a=1;;", NULL, ";;a=1;;" },
-    { "; ; a=1; ;", NULL, "; ; a=1; ;" },
-    { " a = 1 ;\tb=2", NULL, " a = 1 ;\tb=2" },
-
-    /* only, first, middle, last, twice */
-    { O, "v", NULL },
-    { O "; a=1", "v", "a=1" },
-    { "a=1; " O, "v", "a=1" },
-    { "a=1; " O "; b=2", "v", "a=1; b=2" },
-    { "a=1;" O ";b=2", "v", "a=1;b=2" },
-    { O "; a=1; b=2; c=3", "v", "a=1; b=2; c=3" },
-    { O "; " O, MANY, NULL },
-    { O "; " NAME "=w", MANY, NULL },
-    { "a=1; " O "; b=2; " NAME "=w", MANY, "a=1; b=2" },
-    { O "; a=1; " O "; b=2; " O, MANY, "a=1; b=2" },
-    { NAME "=; " O, MANY, NULL },
-
-    /* empty pairs around it */
-    { O ";", "v", NULL },
-    { ";" O, "v", NULL },
-    { ";;" O ";;", "v", NULL },
-    { "; ; " O "; ; ", "v", NULL },
-    { "a=1;;" O ";;b=2", "v", "a=1;;;b=2" },
-    { "a=1; ; " O "; ; b=2", "v", "a=1; ; ; b=2" },
-    { ";" O ";a=1", "v", ";a=1" },
-    { "  " O ";   a=1", "v", "a=1" },
-    { O ";;a=1", "v", ";a=1" },
-
-    /* no value, odd values */
-    { NAME "=", "", NULL },
-    { NAME "=;a=1", "", "a=1" },
-    { NAME, NULL, NULL },
-    { NAME "; a=1", NULL, "a=1" },
-    { NAME "; " O "; a=1", "v", "a=1" },
-    { NAME "==", "=", NULL },
-    { NAME "=v=w; a=1", "v=w", "a=1" },
-    { NAME "=\"v\"; a=1", "\"v\"", "a=1" },
-    { "a=1; " NAME "=v w ; b=2", "v w ", "a=1; b=2" },
-    { NAME "=\x01\x7f\xff; b=2", "\x01\x7f\xff", "b=2" },
-
-    /* quotes protect nothing */
-    { "a=\"1; " O "; b=2\"", "v", "a=\"1; b=2\"" },
-    { "a=\"1;2\"; " O, "v", "a=\"1;2\"" },
-    { "a=\"; " O, "v", "a=\"" },
-    { "a=\"x\\\"; " O "; y\"", "v", "a=\"x\\\"; y\"" },
-    { NAME "=\"a; b=2\"", "\"a", "b=2\"" },
-
-    /* names that are not ours */
-    { NAME "2=v", NULL, NAME "2=v" },
-    { "x" O, NULL, "x" O },
-    { "__Host-ea=v", NULL, "__Host-ea=v" },
-    { "__host-eas=v", NULL, "__host-eas=v" },
-    { "__HOST-EAS=v", NULL, "__HOST-EAS=v" },
-    { "a=" NAME, NULL, "a=" NAME },
-    { "a=" O, NULL, "a=" O },
-    { "=" O, NULL, "=" O },
-    { "a b" O, NULL, "a b" O },
-    { "a " O, NULL, "a " O },
-    { "\"" NAME "\"=v", NULL, "\"" NAME "\"=v" },
-    { NAME "2=v; " O "; x" O, "v", NAME "2=v; x" O },
-
-    /* what browsers do not send and nobody takes for ours, but a backend might */
-    { NAME " =v", NULL, NULL },
-    { NAME " = v; a=1", NULL, "a=1" },
-    { NAME "\t=v; a=1", NULL, "a=1" },
-    { NAME "= v; a=1", " v", "a=1" },
-    { "\t" O, "v", NULL },
-    { "a=1;\t \t" O, "v", "a=1" },
-    { "\x01" O "; a=1", NULL, "a=1" },
-    { "a=1;\v" O, NULL, "a=1" },
-    { NAME "\x7f=v", NULL, NULL },
-    { NAME " ; a=1", NULL, "a=1" },
-
-    /* httpd joins several headers by commas; a value that holds one may pretend to be such */
-    { "a=1, " O, NULL, "a=1" },
-    { "a=1," O, NULL, "a=1" },
-    { O ", " NAME "=w", "v, " NAME "=w", NULL },
-    { O ", a=1", "v, a=1", "a=1" },
-    { "a=1, " O "; b=2", NULL, "a=1; b=2" },
-    { "a=1; " O ", b=2; c=3", "v, b=2", "a=1, b=2; c=3" },
-    { "a=1,2,3; b=,; " O, "v", "a=1,2,3; b=," },
-    { "a=x," O "; " NAME "=w", "w", "a=x" },
-    { "a=1,2; b=3", NULL, "a=1,2; b=3" },
-
-    { "$Version=\"1\"; " NAME "=\"v\"; $Path=\"/\"", "\"v\"", "$Version=\"1\"; $Path=\"/\"" },
-    { "\xc3\xa4=\xc3\xb6; " O "; \xff=\xfe", "v", "\xc3\xa4=\xc3\xb6; \xff=\xfe" },
-};
-
-static void test_find_cookie(void **state)
-{
-    size_t i;
-
-    for (i = 0; i < COUNT_OF(headers); i++) {
-        const char *expected = headers[i].found, *found = NULL;
-        enum eas_cookie_count count =
-            eas_session_find_cookie(*state, headers[i].header, NAME, &found);
-        enum eas_cookie_count expected_count = expected == NULL              ? EAS_COOKIE_NONE
-                                               : strcmp(expected, MANY) == 0 ? EAS_COOKIE_MANY
-                                                                             : EAS_COOKIE_ONE;
-
-        if (count != expected_count) {
-            fail_msg("%s: %d", headers[i].header, (int)count);
-        }
-        if (count == EAS_COOKIE_ONE) {
-            assert_string_equal(found, expected);
-        }
-        else {
-            assert_null(found);
-        }
-    }
-}
-
-static void test_strip_cookie(void **state)
-{
-    size_t i;
-
-    for (i = 0; i < COUNT_OF(headers); i++) {
-        const char *left = eas_session_strip_cookie(*state, headers[i].header, NAME);
-        const char *expected = headers[i].left;
-
-        if ((left == NULL) != (expected == NULL) || (left != NULL && strcmp(left, expected) != 0)) {
-            fail_msg("\"%s\" leaves \"%s\"", headers[i].header, left);
-        }
-        if (left != NULL) {
-            assert_string_equal(eas_session_strip_cookie(*state, left, NAME), left);
-        }
-    }
-}
-
-/* The parts of a header that are not cookie "o", without blanks at their ends, each followed by '|'. */
-static const char *other_parts(apr_pool_t *pool, const char *header)
-{
-    const char *result = "";
-
-    for (;; header++) {
-        size_t len = strcspn(header, ";,");
-        char *part = apr_pstrmemdup(pool, header + strspn(header, " "),
-                                    len - (len > strspn(header, " ") ? strspn(header, " ") : len));
-
-        while (*part != '\0' && part[strlen(part) - 1] == ' ') {
-            part[strlen(part) - 1] = '\0';
-        }
-        if (part[0] != 'o' || strspn(part + 1, " ") != strcspn(part + 1, "=")) {
-            result = apr_pstrcat(pool, result, part, "|", NULL);
-        }
-        header += len;
-        if (*header == '\0') {
-            return result;
-        }
-    }
-}
-
-/* Of all headers of up to six such pieces: nothing of ours is left, and all else is. */
-static void test_strip_every_header(void **state)
-{
-    static const char pieces[] = { 'o', '=', ';', ',', ' ', 'a' };
-    apr_pool_t *scratch;
-    unsigned int n, rest;
-    int len, i;
-
-    assert_int_equal(apr_pool_create(&scratch, *state), APR_SUCCESS);
-    for (len = 0; len <= 6; len++) {
-        for (n = 0, rest = 0; rest == 0; n++) {
-            char header[7] = "";
-            const char *left, *others;
-
-            for (i = 0, rest = n; i < len; i++, rest /= sizeof(pieces)) {
-                header[i] = pieces[rest % sizeof(pieces)];
-            }
-            left = eas_session_strip_cookie(scratch, header, "o");
-            others = other_parts(scratch, header);
-            if (left == NULL) {
-                assert_int_equal(strspn(others, "|"), strlen(others));
-            }
-            else {
-                assert_string_equal(other_parts(scratch, left), others);
-                assert_string_equal(eas_session_strip_cookie(scratch, left, "o"), left);
-            }
-            if (left != NULL && strchr(header, 'o') == NULL) {
-                assert_string_equal(left, header);
-            }
-            apr_pool_clear(scratch);
-        }
-    }
-}
-
-/* Ten thousand pairs with ours at each end and in the middle; in time that grows with the length. */
-static void test_many_cookies(void **state)
-{
-    static const int counts[] = { 200, 10000 };
-    size_t i;
-
-    for (i = 0; i < COUNT_OF(counts); i++) {
-        char *with = apr_pcalloc(*state, (apr_size_t)counts[i] * 16 + 100), *p = with;
-        char *without = apr_pcalloc(*state, (apr_size_t)counts[i] * 16 + 100), *q = without;
-        const char *value;
-        int n;
-
-        p += sprintf(p, O "; ");
-        for (n = 0; n < counts[i]; n++) {
-            p += sprintf(p, "%sc%d=%d", n > 0 ? "; " : "", n, n);
-            q += sprintf(q, "%sc%d=%d", n > 0 ? "; " : "", n, n);
-            if (n == counts[i] / 2) {
-                p += sprintf(p, "; " O);
-            }
-        }
-        assert_int_equal(eas_session_find_cookie(*state, without, NAME, &value), EAS_COOKIE_NONE);
-        assert_string_equal(eas_session_strip_cookie(*state, without, NAME), without);
-        assert_int_equal(eas_session_find_cookie(*state, with, NAME, &value), EAS_COOKIE_MANY);
-        assert_string_equal(eas_session_strip_cookie(*state, with, NAME), without);
-        assert_int_equal(eas_session_find_cookie(*state, with + 1, NAME, &value), EAS_COOKIE_ONE);
-    }
-}
-
-/* From log-on to request, as the browser has it. */
-static void test_there_and_back(void **state)
-{
-    struct eas_keyring *ring = ring_of(*state, "a");
-    struct eas_session *session = begin(*state, true, NOW), *back = NULL;
-    char *set = apr_pstrdup(
-        *state, eas_session_set_cookie(*state, NAME, cookie_of(ring, *state, session), true));
-    const char *header, *value = NULL;
-
-    *strchr(set, ';') = '\0';
-    header = apr_pstrcat(*state, "PrivateComputer=true; ", set, "; lang=de", NULL);
-    assert_int_equal(eas_session_find_cookie(*state, header, NAME, &value), EAS_COOKIE_ONE);
-    assert_int_equal(tag_at(ring, *state, value, VHOST, NOW + 1, &back), 0);
-    assert_same(session, back);
-    assert_string_equal(eas_session_strip_cookie(*state, header, NAME),
-                        "PrivateComputer=true; lang=de");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -902,13 +509,6 @@ int main(void)
         POOL_TEST(test_far_years),
         POOL_TEST(test_renewal),
         POOL_TEST(test_renewal_never_moves_the_end),
-        POOL_TEST(test_set_cookie),
-        POOL_TEST(test_set_cookie_stays_below_4096),
-        POOL_TEST(test_find_cookie),
-        POOL_TEST(test_strip_cookie),
-        POOL_TEST(test_strip_every_header),
-        POOL_TEST(test_many_cookies),
-        POOL_TEST(test_there_and_back),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

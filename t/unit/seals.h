@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/seals.h - keyrings and sealed messages for tests of auth/seal */
+
+#ifndef EAS_T_UNIT_SEALS_H
+#define EAS_T_UNIT_SEALS_H
+
+#include "t/unit/unit.h"
+
+#include "auth/seal.h"
+
+#include <apr_strings.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define VHOST "mail.example.com:443"
+#define PLAIN "attack at dawn"
+#define PLAIN_LEN (sizeof(PLAIN) - 1)
+
+/* Where things are in a sealed message. */
+#define ID_AT 1
+#define RANDOM_AT 5
+#define RANDOM_SIZE 24
+#define OVERHEAD (1 + 4 + RANDOM_SIZE + 16)
+
+#define DOES_NOT_OPEN 1147
+
+static const enum eas_seal_purpose purposes[] = { EAS_SEAL_SESSION, EAS_SEAL_EVIDENCE,
+                                                  EAS_SEAL_RECORD_NAME, EAS_SEAL_CSRF,
+                                                  EAS_SEAL_PASSWORD };
+
+struct sealed {
+    const unsigned char *bytes;
+    apr_size_t len;
+};
+
+/* A secret of 32 bytes that count up from first. */
+static inline const struct eas_secret *secret_from(apr_pool_t *pool, unsigned char first)
+{
+    char bytes[32];
+    size_t i;
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (char)(first + i);
+    }
+    return eas_secret_make(pool, bytes, sizeof(bytes));
+}
+
+/* A ring of the secrets that begin with the letters of names. */
+static inline struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
+{
+    const struct eas_secret *secrets[4];
+    struct eas_keyring *ring = NULL;
+    struct eas_err err;
+    int n = 0;
+
+    for (; *names != '\0'; names++) {
+        secrets[n++] = secret_from(pool, (unsigned char)*names);
+    }
+    assert_int_equal(eas_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
+    assert_non_null(ring);
+    assert_int_equal(eas_keyring_size(ring), n);
+    return ring;
+}
+
+static inline struct sealed seal(const struct eas_keyring *ring, apr_pool_t *pool,
+                                 enum eas_seal_purpose purpose, const char *binding,
+                                 const void *plain, apr_size_t len)
+{
+    struct sealed sealed = { NULL, 0 };
+    struct eas_err err;
+
+    assert_int_equal(
+        eas_seal(ring, pool, purpose, binding, plain, len, &sealed.bytes, &sealed.len, &err),
+        EAS_OK);
+    assert_int_equal(sealed.len, len + OVERHEAD);
+    return sealed;
+}
+
+static inline void assert_opens(const struct eas_keyring *ring, apr_pool_t *pool,
+                                struct sealed sealed, const void *plain, apr_size_t len)
+{
+    struct eas_secret *opened = NULL;
+    struct eas_err err;
+
+    assert_int_equal(
+        eas_unseal(ring, pool, EAS_SEAL_SESSION, VHOST, sealed.bytes, sealed.len, &opened, &err),
+        EAS_OK);
+    assert_int_equal(opened->len, len);
+    assert_memory_equal(opened->bytes, plain, len);
+    assert_int_equal(opened->bytes[len], '\0');
+}
+
+/* Always with the same error, nothing handed out, nothing left in OpenSSL's queue for mod_ssl. */
+static inline void assert_refused(const struct eas_keyring *ring, apr_pool_t *pool,
+                                  enum eas_seal_purpose purpose, const char *binding,
+                                  const void *bytes, apr_size_t len, const char *what)
+{
+    static char text[sizeof(((struct eas_err *)0)->text)];
+    struct eas_secret *opened = NULL;
+    struct eas_err err;
+
+    if (eas_unseal(ring, pool, purpose, binding, bytes, len, &opened, &err) != EAS_DENIED
+        || err.rc != EAS_DENIED || err.tag != DOES_NOT_OPEN || opened != NULL) {
+        fail_msg("%s is not refused", what);
+    }
+    if (text[0] == '\0') {
+        strcpy(text, err.text);
+    }
+    assert_string_equal(err.text, text);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_seal_text.c - digests, text and threads of auth/seal */
+
+#include "t/unit/seals.h"
+
+static void test_macs_differ_in_every_respect(void **state)
+{
+    static const struct {
+        const char *what;
+        struct eas_seal_part parts[3];
+        int n;
+    } rows[] = {
+        { "ab, c", { { "ab", 2 }, { "c", 1 } }, 2 },
+        { "a, bc", { { "a", 1 }, { "bc", 2 } }, 2 },
+        { "abc", { { "abc", 3 } }, 1 },
+        { "abc and an empty part", { { "abc", 3 }, { "", 0 } }, 2 },
+        { "an empty part and abc", { { "", 0 }, { "abc", 3 } }, 2 },
+        { "a, b, c", { { "a", 1 }, { "b", 1 }, { "c", 1 } }, 3 },
+        { "c, ab", { { "c", 1 }, { "ab", 2 } }, 2 },
+        { "a\\0c", { { "a\0c", 3 } }, 1 },
+        { "a part like a length", { { "ab\0\0\0\0\0\0\0\1c", 11 } }, 1 },
+        { "no part", { { "", 0 } }, 0 },
+        { "an empty part", { { "", 0 } }, 1 },
+    };
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    unsigned char macs[COUNT_OF(rows) * COUNT_OF(purposes) * 2][EAS_SEAL_MAC_SIZE];
+    struct eas_err err;
+    size_t i, j, k, n = 0;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        for (j = 0; j < COUNT_OF(purposes); j++) {
+            for (k = 0; k < 2; k++) {
+                assert_int_equal(eas_seal_mac(ring, (int)k, purposes[j], rows[i].parts, rows[i].n,
+                                              macs[n++], &err),
+                                 EAS_OK);
+            }
+        }
+    }
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < i; j++) {
+            assert_memory_not_equal(macs[i], macs[j], EAS_SEAL_MAC_SIZE);
+        }
+    }
+}
+
+static void test_mac_check(void **state)
+{
+    static const struct eas_seal_part parts[] = { { "alice", 5 }, { "form", 4 } };
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    unsigned char mac[EAS_SEAL_MAC_SIZE + 1] = { 0 };
+    struct eas_err err;
+    apr_size_t i;
+
+    assert_int_equal(eas_seal_mac(ring, 0, EAS_SEAL_CSRF, parts, 2, mac, &err), EAS_OK);
+    for (i = 0; i <= sizeof(mac); i++) {
+        assert_int_equal(eas_seal_mac_check(ring, EAS_SEAL_CSRF, parts, 2, mac, i, &err),
+                         i == EAS_SEAL_MAC_SIZE ? EAS_OK : EAS_DENIED);
+    }
+    assert_int_equal(
+        eas_seal_mac_check(ring, EAS_SEAL_SESSION, parts, 2, mac, EAS_SEAL_MAC_SIZE, &err),
+        EAS_DENIED);
+    assert_int_equal(
+        eas_seal_mac_check(ring, EAS_SEAL_CSRF, parts, 1, mac, EAS_SEAL_MAC_SIZE, &err),
+        EAS_DENIED);
+    for (i = 0; i < 8 * EAS_SEAL_MAC_SIZE; i++) {
+        mac[i / 8] ^= (unsigned char)(1 << i % 8);
+        assert_int_equal(
+            eas_seal_mac_check(ring, EAS_SEAL_CSRF, parts, 2, mac, EAS_SEAL_MAC_SIZE, &err),
+            EAS_DENIED);
+        assert_int_equal(err.tag, 1143);
+        mac[i / 8] ^= (unsigned char)(1 << i % 8);
+    }
+}
+
+static void test_text_round_trips(void **state)
+{
+    unsigned char bytes[256];
+    apr_size_t len, i;
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (unsigned char)(255 - i);
+    }
+    for (len = 0; len <= sizeof(bytes); len++) {
+        const unsigned char *back = NULL;
+        const char *text = eas_seal_to_text(*state, bytes, len);
+        apr_size_t back_len = 0;
+
+        assert_int_equal(strlen(text), (len * 4 + 2) / 3);
+        assert_int_equal(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                      "0123456789-_"),
+                         strlen(text));
+        assert_true(eas_seal_from_text(*state, text, &back, &back_len));
+        assert_int_equal(back_len, len);
+        assert_memory_equal(back, bytes, len);
+    }
+}
+
+static void test_text_has_one_spelling(void **state)
+{
+    static const char *const rows[] = {
+        "-_8=",   "-_8==",        "-w==",     "-w=",     "-_-_====", "=",
+        "====",   "+/8",          "+_8",      "-/8",     "-_8 ",     " -_8",
+        "-_ 8",   "-_8\n",        "-_8\r\n",  "\t-_8",   " ",        "-_8\v",
+        "A",      "-_-_A",        "-_9",      "-_B",     "-_-",      "-x",
+        "-z",     "-_8.",         "-_8,",     "-_8\"",   "\"-_8\"",  "-_8%",
+        "-_8%3D", "-_\xc3\xa9",   "\xff\xff", "-_8\x80", "-_8\x01",  "-_8;",
+        "-=_8",   "-_-_-w==-_-_",
+    };
+    const unsigned char *bytes = NULL;
+    apr_size_t i, len = 0;
+
+    assert_true(eas_seal_from_text(*state, "-_8", &bytes, &len));
+    assert_int_equal(len, 2);
+    assert_true(eas_seal_from_text(*state, "-w", &bytes, &len));
+    assert_int_equal(len, 1);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        bytes = NULL;
+        if (eas_seal_from_text(*state, rows[i], &bytes, &len) || bytes != NULL) {
+            fail_msg("\"%s\" is taken", rows[i]);
+        }
+    }
+}
+
+/* Of all texts of up to three characters, each that is taken stands for other bytes. */
+static void test_text_of_every_short_spelling(void **state)
+{
+    unsigned int counts[3] = { 0 }, a, b, c;
+
+    for (a = 1; a < 256; a++) {
+        for (b = 0; b < 256; b++) {
+            char pair[] = { (char)a, (char)b, '\0' };
+            const unsigned char *bytes;
+            apr_size_t len;
+
+            if (eas_seal_from_text(*state, pair, &bytes, &len)) {
+                counts[len]++;
+            }
+        }
+        apr_pool_clear(*state);
+    }
+    assert_int_equal(counts[0], 0);
+    assert_int_equal(counts[1], 256);
+    for (c = 1; c < 256; c++) {
+        char triple[] = { '-', '_', (char)c, '\0' };
+        const unsigned char *bytes;
+        apr_size_t len;
+
+        counts[2] += eas_seal_from_text(*state, triple, &bytes, &len);
+    }
+    assert_int_equal(counts[2], 16);
+}
+
+/* What a thread of the next test works with. */
+struct worker {
+    const struct eas_keyring *ring;
+    int failures;
+};
+
+static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
+{
+    static const struct eas_seal_part part = { "part", 4 };
+    struct worker *worker = data;
+    unsigned char mac[EAS_SEAL_MAC_SIZE];
+    struct eas_err err;
+    apr_pool_t *pool;
+    int i;
+
+    (void)thread;
+    apr_pool_create(&pool, NULL);
+    for (i = 0; i < 500; i++) {
+        struct eas_secret *opened;
+        const unsigned char *sealed;
+        apr_size_t len;
+
+        worker->failures +=
+            eas_seal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, &i, sizeof(i), &sealed, &len,
+                     &err)
+                != EAS_OK
+            || eas_unseal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, sealed, len, &opened, &err)
+                   != EAS_OK
+            || memcmp(opened->bytes, &i, sizeof(i)) != 0
+            || eas_seal_mac(worker->ring, 0, EAS_SEAL_CSRF, &part, 1, mac, &err) != EAS_OK
+            || eas_seal_mac_check(worker->ring, EAS_SEAL_CSRF, &part, 1, mac, sizeof(mac), &err)
+                   != EAS_OK;
+        apr_pool_clear(pool);
+    }
+    apr_pool_destroy(pool);
+    return NULL;
+}
+
+static void test_eight_threads(void **state)
+{
+    struct eas_keyring *ring = ring_of(*state, "ab");
+    struct worker workers[UNIT_THREADS];
+    size_t i;
+
+    for (i = 0; i < UNIT_THREADS; i++) {
+        workers[i] = (struct worker){ ring, 0 };
+    }
+    unit_run_threads(*state, work, workers, sizeof(workers[0]));
+    for (i = 0; i < UNIT_THREADS; i++) {
+        assert_int_equal(workers[i].failures, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        POOL_TEST(test_macs_differ_in_every_respect),
+        POOL_TEST(test_mac_check),
+        POOL_TEST(test_text_round_trips),
+        POOL_TEST(test_text_has_one_spelling),
+        POOL_TEST(test_text_of_every_short_spelling),
+        POOL_TEST(test_eight_threads),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}
