@@ -70,7 +70,8 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
                         for script, short in zip(acceptors, ("cas1", "cas2")))
     gw = gateway("EasKcdRequireTLS Off\n" + balancer(flapping, steady, **PERSISTENT),
                  tls=False)
-    gw.expect("AH00957", "AH00959", "AH01114", "AH01102", "AH00898", "AH10154", "AH01097",
+    gw.expect("AH00940", "AH00957", "AH00959", "AH01114", "AH01102", "AH00898", "AH10154",
+              "AH01097",
               "AH01084", "AH01104")
     stop = threading.Event()
 

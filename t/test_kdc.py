@@ -17,6 +17,9 @@ NUMBERS = itertools.count(1)
 PLAIN = "EasKcdRequireTLS Off\n"
 USERS = [f"user{n:02}" for n in range(1, 21)]
 
+# Whose account a name means is asked once, when it is first spelt so.
+FIRST_SIGHT = 1
+
 
 @pytest.fixture
 def start(gateway, backends, relay):
@@ -77,7 +80,7 @@ def test_cold_and_warm(start, relay):
     cold = served(gw)
     assert (cold["EAS_KCD_AUTH"], cold["EAS_KCD_TICKET"]) == ("basic", "fetched")
     assert int(cold["EAS_KCD_KDC_US"]) > 0
-    assert requests_of(relay) <= 4
+    assert requests_of(relay) <= 4 + FIRST_SIGHT
     relay.reset()
     for _ in range(50):
         warm = served(gw)
@@ -92,7 +95,7 @@ def test_cold_session(gateway, backends, relay):
     relay.reset()
     alice = Visitor(gw)
     assert alice.log_on("alice", PASSWORDS["alice"]).status == 303
-    assert requests_of(relay) <= 4
+    assert requests_of(relay) <= 4 + FIRST_SIGHT
     relay.reset()
     assert alice.get("/owa").status == 200
     assert requests_of(relay) <= 2
@@ -172,7 +175,7 @@ def test_many_first_requests_of_many_users(start, relay):
     gw = start(processes=1, threads=120)
     answers = at_once(gw, USERS * 5, 100)
     assert [answer.status for answer in answers] == [200] * 100
-    assert requests_of(relay) <= 2 + 4 * len(USERS)
+    assert requests_of(relay) <= 2 + (4 + FIRST_SIGHT) * len(USERS)
 
 
 # --- a KDC in trouble ------------------------------------------------------------------------
@@ -237,7 +240,7 @@ def test_what_comes_late_is_kept(start, relay):
     relay.delay(0.3)
     with gw.client(timeout=0.5) as client, contextlib.suppress(TimeoutError, OSError):
         client.get("/eas", "alice", PASSWORDS["alice"])
-    until(lambda: requests_of(relay) == 4, 5, "the log-on and the ticket")
+    until(lambda: requests_of(relay) == 4 + FIRST_SIGHT, 5, "the log-on and the ticket")
     relay.relay()
     assert served(gw)["EAS_KCD_AUTH"] == "cached"
 
