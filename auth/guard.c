@@ -255,6 +255,7 @@ enum eas_rc eas_guard_begin(apr_pool_t *pool, struct eas_kdc_job *job,
                      attempt->lockout.digest, rules->known_for, attempt->asked_at);
     if (spent && !attempt->lockout.known) {
         if (!rules->lockout.log_only) {
+            OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
             return refuse_source(attempt, err);
         }
         attempt->state = EAS_GUARD_WOULD_SOURCE;
@@ -264,7 +265,11 @@ enum eas_rc eas_guard_begin(apr_pool_t *pool, struct eas_kdc_job *job,
     }
     attempt->stamp.current = generation_of(guard, attempt->lockout.account);
     attempt->stamp.value = apr_atomic_read32(generation_of(guard, attempt->lockout.account));
-    return admit(guard, rules, attempt, err);
+    rc = admit(guard, rules, attempt, err);
+    if (rc != EAS_OK) {
+        OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
+    }
+    return rc;
 }
 
 /* If it is a new one, whatever was proved before is over, in all processes. */

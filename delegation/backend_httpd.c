@@ -57,8 +57,11 @@ struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exch
 void eas_backend_end(struct eas_backend_exchange *exchange,
                      struct eas_backend_exchange *interrupted)
 {
-    eas_connection_unref(exchange->connection);
-    exchange->connection = NULL;
+    if (exchange->connection != NULL) {
+        eas_connection_abandon(exchange->connection, exchange->serial); /* unless it was settled */
+        eas_connection_unref(exchange->connection);
+        exchange->connection = NULL;
+    }
     current = interrupted;
 }
 

@@ -88,9 +88,14 @@ static void copy(apr_bucket_brigade *to, const apr_bucket_brigade *from)
 void eas_body_hand_over(request_rec *r, struct eas_body *body)
 {
     bool again = body->handed_over;
-    apr_bucket_brigade *input;
+    apr_bucket_brigade *input = NULL;
 
     body->handed_over = true;
+    /* What the request before an internal redirect, which has the same pool, may have left. */
+    apr_pool_userdata_get((void **)&input, PROXY_INPUT, r->pool);
+    if (!again && input != NULL) {
+        apr_brigade_cleanup(input);
+    }
     if (!body->whole) {
         if (!again && !APR_BRIGADE_EMPTY(body->kept)) {
             APR_BRIGADE_CONCAT(proxy_input(r), body->kept);

@@ -112,15 +112,22 @@ static void stop_waiting(struct eas_connection *connection)
     }
 }
 
+/* Under the mutex, an open one with an owner: it counts no more, and mod_proxy will find it closed. */
+static void doom(struct eas_connection *connection)
+{
+    connection->state = DOOMED;
+    connection->counted = false;
+    connection->all->owned--;
+    connection->hang_up(connection->socket);
+}
+
 /* Under the mutex: the one that has been idle for longest. */
 static void close_oldest(struct eas_connections *all)
 {
     struct eas_connection *oldest = APR_RING_FIRST(&all->idle);
 
     leave_idle(oldest, DOOMED);
-    oldest->counted = false;
-    all->owned--;
-    oldest->hang_up(oldest->socket);
+    doom(oldest);
 }
 
 static bool has_idle(const struct eas_connections *all)
@@ -269,6 +276,16 @@ void eas_connection_settle(struct eas_connection *connection, apr_uint64_t excha
         }
     }
     apr_thread_mutex_unlock(all->mutex);
+}
+
+void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exchange)
+{
+    apr_thread_mutex_lock(connection->all->mutex);
+    if (connection->open && connection->owner != NULL && connection->state == BUSY
+        && connection->exchange == exchange) {
+        doom(connection);
+    }
+    apr_thread_mutex_unlock(connection->all->mutex);
 }
 
 unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now)

@@ -15,7 +15,7 @@
  *
  *   new --claim--> busy --settle--> idle --take--> busy ...
  *                   |                 `---doom---> doomed
- *                   `--- the exchange does not end well: busy for ever, and never taken again
+ *                   `--abandon--> doomed: the exchange did not end well
  *
  * An owner is a text (whose identity, at which service), or NULL: nobody's.  An exchange is a serial
  * number that is never used twice in a process.  0 is what mod_proxy does on its own account, such as
@@ -80,6 +80,9 @@ bool eas_connection_claim(struct eas_connection *connection, const char *owner,
 /* The exchange has ended well: its whole response was read, and was what it had to be. */
 void eas_connection_settle(struct eas_connection *connection, apr_uint64_t exchange,
                            apr_time_t now);
+
+/* The exchange is over and was not settled: an owned one is closed now, lest it hold the backend. */
+void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exchange);
 
 /* The backend has sent something on it. */
 void eas_connection_answered(struct eas_connection *connection);

@@ -153,11 +153,15 @@ static enum eas_rc obtain_ticket(struct attempt *attempt, struct eas_err *err)
     return rc;
 }
 
-/* Whose identity, proved how, at which service: what a connection is shared by, and nothing else. */
-static const char *owner_of(apr_pool_t *pool, const struct eas_kcd_wish *wish)
+/*
+ * Whose identity, proved how, at which service, delegated by whom (one name may mean two people to two
+ * virtual hosts): what a connection is shared by, and nothing else.
+ */
+static const char *owner_of(const request_rec *r, const struct eas_kcd_wish *wish)
 {
-    return apr_pstrcat(pool, wish->identity->principal, "\n", wish->spn, "\n",
-                       wish->identity->evidence != NULL ? "proxy" : "self", NULL);
+    return apr_psprintf(r->pool, "%s\n%s\n%s\n%pp", wish->identity->principal, wish->spn,
+                        wish->identity->evidence != NULL ? "proxy" : "self",
+                        (void *)eas_kcd_server_of(r->server)->account);
 }
 
 /*
@@ -194,7 +198,9 @@ static enum eas_rc check_target(request_rec *r, const proxy_worker *worker, cons
     apr_uri_t uri;
 
     if (apr_uri_parse(r->pool, url, &uri) != APR_SUCCESS || uri.hostname == NULL
-        || strcasecmp(uri.hostname, worker->s->hostname_ex) != 0) {
+        || strcasecmp(uri.hostname, worker->s->hostname_ex) != 0
+        /* A socket that the rewriting named, not the worker (ap_proxy_determine_connection()). */
+        || (*worker->s->uds_path == '\0' && apr_table_get(r->notes, "uds_path") != NULL)) {
         return eas_fail(err, EAS_MISCONFIGURED, 2065,
                         "the request is not for the host of its worker, %s; EasKcdDelegate needs a "
                         "worker for every backend (ProxyPass or a <Proxy> section)",
@@ -221,7 +227,7 @@ static enum eas_rc prepare_ticket(struct attempt *attempt, const proxy_worker *w
     }
     if (rc == EAS_OK) {
         attempt->wish.transition = eas_kcd_transitions(attempt->conf);
-        attempt->owner = owner_of(r->pool, &attempt->wish);
+        attempt->owner = owner_of(r, &attempt->wish);
         rc = obtain_ticket(attempt, err);
     }
     return rc;
@@ -262,8 +268,9 @@ static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, 
 /* One body for all workers that the request is tried with.  OK, or the status to answer. */
 static int keep_body(struct attempt *attempt)
 {
-    static const char key[] = "eas-kcd:body";
     request_rec *r = attempt->r;
+    /* Of this request: an internal redirect, such as to an error page, has the same pool. */
+    const char *key = apr_psprintf(r->pool, "eas-kcd:body:%pp", (void *)r);
     void *kept = NULL;
     int status = OK;
 

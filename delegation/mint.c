@@ -2,6 +2,7 @@
 /* delegation/mint.c - makes the token of one request from a ticket in hand, and checks the answer */
 
 #include "delegation/mint.h"
+#include "auth/secret.h"
 #include "delegation/spnego.h"
 
 #include <apr_encode.h>
@@ -9,6 +10,7 @@
 #include <apr_tables.h>
 #include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -151,6 +153,21 @@ static apr_status_t handshake_cleanup(void *data)
     return APR_SUCCESS;
 }
 
+/* As text; wiped with the pool, which a long poll keeps for an hour. */
+static const char *header_value(apr_pool_t *pool, const krb5_data *ap_req)
+{
+    static const char scheme[] = "Negotiate ";
+    const apr_size_t prefix = sizeof(scheme) - 1;
+    apr_size_t len;
+    const unsigned char *token = eas_spnego_init_token(pool, ap_req->data, ap_req->length, &len);
+    struct eas_secret *value = eas_secret_room(pool, prefix + (len + 2) / 3 * 4);
+
+    memcpy(value->bytes, scheme, prefix);
+    apr_encode_base64_binary(value->bytes + prefix, token, (apr_ssize_t)len, APR_ENCODE_NONE, NULL);
+    OPENSSL_cleanse((void *)token, len);
+    return value->bytes;
+}
+
 enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct eas_ticket *ticket,
                            const struct eas_binding *binding, const char **value_out,
                            struct eas_handshake **handshake_out, struct eas_err *err)
@@ -166,16 +183,14 @@ enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct
     apr_pool_cleanup_register(pool, handshake, handshake_cleanup, apr_pool_cleanup_null);
     code = make_ap_req(ctx, ticket, binding, &handshake->auth, &ap_req);
     if (code == 0) {
-        apr_size_t len;
-        const unsigned char *token = eas_spnego_init_token(pool, ap_req.data, ap_req.length, &len);
-
-        *value_out = apr_pstrcat(
-            pool, "Negotiate ",
-            apr_pencode_base64_binary(pool, token, (apr_ssize_t)len, APR_ENCODE_NONE, NULL), NULL);
+        *value_out = header_value(pool, &ap_req);
         *handshake_out = handshake;
     }
     else {
         fail(ctx, code, err);
+    }
+    if (ap_req.data != NULL) {
+        OPENSSL_cleanse(ap_req.data, ap_req.length);
     }
     krb5_free_data_contents(ctx, &ap_req);
     return_context(mint, ctx);

@@ -113,6 +113,18 @@ static void keep_own(apr_table_t *headers, const apr_table_t *before)
     }
 }
 
+/* What is not for the client of a response that passes. */
+static void strip_response(request_rec *r, const struct eas_response *response)
+{
+    eas_session_strip_set_cookies(r, r->headers_out);
+    if (response->guarded) {
+        /* err_headers_out: what mod_proxy copies there. */
+        strip_headers(r->headers_out);
+        strip_headers(r->err_headers_out);
+        keep_own(r->err_headers_out, response->before.err_headers_out);
+    }
+}
+
 static bool has_bucket(const apr_bucket_brigade *bb, const apr_bucket_type_t *type)
 {
     const apr_bucket *b;
@@ -135,13 +147,7 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
     }
     judge(r, response, r->status);
     if (response->fate == EAS_RESPONSE_PASSED) {
-        eas_session_strip_set_cookies(r, r->headers_out);
-        if (response->guarded) {
-            /* err_headers_out: what mod_proxy copies there. */
-            strip_headers(r->headers_out);
-            strip_headers(r->err_headers_out);
-            keep_own(r->err_headers_out, response->before.err_headers_out);
-        }
+        strip_response(r, response);
     }
 }
 
@@ -198,6 +204,9 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
         && (apr_table_get(r->notes, OVERRIDE_NOTE) != NULL || returned == HTTP_UNAUTHORIZED)) {
         judge(r, response, returned); /* ProxyErrorOverride has kept it from the filter */
         settle(response);
+        if (response->fate == EAS_RESPONSE_PASSED) {
+            strip_response(r, response);
+        }
     }
     /* What nobody owns is mod_proxy's to judge, which closes what it does not like. */
     if (response->exchange->owner == NULL) {

@@ -201,3 +201,49 @@ def test_error_document_below_the_same_protection(gateway, backends):
     assert answer.status == 404
     assert answer.json()["remote_user"] == ALICE
     assert answer.json()["uri"].startswith("/not-found")
+
+
+def test_error_page_of_another_backend_gets_no_body(gateway, fake_backends):
+    """An internal redirect has the first request's pool; what a user has sent is not sent again."""
+    failing = fake_backends(lambda _: response("500 Internal Server Error"))
+    other = fake_backends(ok, "cas2")
+    gw = gateway(location(failing.url, "ProxyErrorOverride On")
+                 + location(other.url, "ProxyErrorOverride On", path="/other")
+                 + "ErrorDocument 500 /other/page\n")
+    answer = gw.post("/eas", b"a user's own mail", "alice", PASSWORDS["alice"])
+    assert (answer.status, answer.body) == (500, b"fine")
+    assert [request.body for request in failing.requests] == [b"a user's own mail"]
+    assert [request.body for request in other.requests] == [b""]
+
+
+@pytest.mark.parametrize("error_override", ["Off", "On"])
+def test_delegate_alone_shows_no_challenge_of_the_backend(gateway, fake_backends, error_override):
+    """Nobody is known, nobody is asked here: the backend's 401 passes, and not its Negotiate."""
+    backend = fake_backends(always_401)
+    gw = gateway(f'<Location "/x">\nEasKcdDelegate On\nProxyErrorOverride {error_override}\n'
+                 f'ProxyPass "{backend.url}"\n</Location>')
+    answer = gw.get("/x")
+    assert answer.status == 401
+    assert answer.all("WWW-Authenticate") == []
+
+
+def test_token_goes_to_no_socket_of_the_request(gateway, fake_backends, lab_dir):
+    """CVE-2021-40438: the URL is the worker's, and what is connected to is not."""
+    backend = fake_backends(ok)
+    gw = gateway(f"""
+<Proxy "{backend.url}">
+    ProxySet keepalive=On
+</Proxy>
+RewriteEngine On
+RewriteRule "^/eas" "unix:{lab_dir}/evil.sock|{backend.url}/" [P]
+<Location "/eas">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+</Location>
+""")
+    gw.expect("EAS2065")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    assert "EAS2065" in gw.error_log.tags()
+    assert backend.requests == []

@@ -90,6 +90,35 @@ static void test_what_has_not_ended_well_never_comes_back(void **state)
     eas_connection_close(connection);
 }
 
+/* It holds a thread of the backend, and would push good ones out. */
+static void test_abandoned_ones_are_closed_and_count_no_more(void **state)
+{
+    struct eas_connections *all = make_all(state);
+    apr_uint32_t good, socket[MAX] = { 0 }, taken;
+    struct eas_connection *kept = make_idle(all, alice, 1, &good, T0), *bad[MAX], *used;
+    int i;
+
+    for (i = 0; i < MAX; i++) {
+        bad[i] = eas_connection_open(all, hang_up, &socket[i], T0);
+        assert_true(eas_connection_claim(bad[i], bob, 2));
+        eas_connection_abandon(bad[i], 1); /* another's word does not count */
+        assert_int_equal(socket[i], 0);
+        eas_connection_abandon(bad[i], 2);
+        eas_connection_abandon(bad[i], 2);
+        assert_int_equal(socket[i], 1);
+        assert_false(eas_connection_take(bad[i], bob, 3));
+    }
+    assert_int_equal(good, 0);
+    used = make_idle(all, bob, 4, &taken, T0);
+    eas_connection_abandon(used, 4); /* settled: it may be another's by now */
+    assert_int_equal(taken, 0);
+    for (i = 0; i < MAX; i++) {
+        eas_connection_close(bad[i]);
+    }
+    eas_connection_close(kept);
+    eas_connection_close(used);
+}
+
 static void test_one_exchange_at_a_time(void **state)
 {
     apr_uint32_t socket;
@@ -307,6 +336,7 @@ int main(void)
         POOL_TEST(test_new_one_takes_its_first_owner),
         POOL_TEST(test_idle_one_goes_to_its_owner_only),
         POOL_TEST(test_what_has_not_ended_well_never_comes_back),
+        POOL_TEST(test_abandoned_ones_are_closed_and_count_no_more),
         POOL_TEST(test_one_exchange_at_a_time),
         POOL_TEST(test_exchanges_of_mod_proxy_itself),
         POOL_TEST(test_longest_idle_goes_when_there_are_too_many),
