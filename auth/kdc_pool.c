@@ -3,6 +3,7 @@
 
 #include "auth/kdc_pool.h"
 #include "auth/breaker.h"
+#include "auth/monotonic.h"
 
 #include <apr_hash.h>
 #include <apr_ring.h>
@@ -75,43 +76,11 @@ struct eas_kdc_pool {
     unsigned threads;
     unsigned idle;
     unsigned waiting;    /* askers */
+    unsigned holding;    /* askers who have gone with a job */
     apr_time_t moved_at; /* when a job last ended, or the first one began */
     bool stopping;
     bool abandoned; /* stop() has left without the last threads */
 };
-
-/* Microseconds of a clock that never jumps. */
-static apr_time_t ticks(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
-
-static struct timespec timespec_of(apr_time_t t)
-{
-    struct timespec spec = { apr_time_sec(t), apr_time_usec(t) * 1000 };
-
-    return spec;
-}
-
-static void init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-static void wait_until(struct eas_kdc_pool *pool, pthread_cond_t *cond, apr_time_t until)
-{
-    struct timespec spec = timespec_of(until);
-
-    pthread_cond_timedwait(cond, &pool->mutex, &spec);
-}
 
 /* --- jobs; under the mutex where nothing else is said ------------------------------------- */
 
@@ -133,7 +102,7 @@ static struct eas_kdc_job *make_job(struct eas_kdc_pool *owner, const struct eas
 
     job->owner = owner;
     job->pool = pool;
-    init_cond(&job->done);
+    eas_monotonic_init(&job->done);
     job->key = apr_pmemdup(pool, key, key_len);
     job->key_len = key_len;
     job->run = task->run;
@@ -168,7 +137,7 @@ static void blame(struct eas_kdc_job *job, const char *realm)
 {
     if (!job->blamed) {
         job->blamed = true;
-        eas_breaker_failed(job->owner->breaker, realm, ticks());
+        eas_breaker_failed(job->owner->breaker, realm, eas_monotonic_now());
     }
 }
 
@@ -228,7 +197,7 @@ static void run_job(struct eas_kdc_job *job)
     enum eas_rc rc;
 
     job->state = RUNNING;
-    job->moved_at = ticks();
+    job->moved_at = eas_monotonic_now();
     if (pool->running + pool->trials == 0) {
         pool->moved_at = job->moved_at;
     }
@@ -237,7 +206,7 @@ static void run_job(struct eas_kdc_job *job)
     rc = job->run(job, job->copy, &job->err);
     pthread_mutex_lock(&pool->mutex);
     --*counter;
-    pool->moved_at = ticks();
+    pool->moved_at = eas_monotonic_now();
     judge(job);
     finish(job, rc);
 }
@@ -323,6 +292,11 @@ static void drop_queue(struct eas_kdc_pool *pool)
     }
 }
 
+static bool is_empty(const struct eas_kdc_pool *pool)
+{
+    return pool->threads == 0 && pool->waiting == 0 && pool->holding == 0;
+}
+
 /*
  * prefork runs this in a signal handler, which may have interrupted an asker: hence no waiting for the
  * mutex, and nothing is taken away from an asker that will not go on.
@@ -330,8 +304,9 @@ static void drop_queue(struct eas_kdc_pool *pool)
 static apr_status_t stop(void *data)
 {
     struct eas_kdc_pool *pool = data;
-    apr_time_t until = ticks() + STOP_GRACE;
-    struct timespec lock_until = timespec_of(apr_time_now() + STOP_LOCK);
+    apr_time_t until = eas_monotonic_now() + STOP_GRACE;
+    apr_time_t by = apr_time_now() + STOP_LOCK;
+    struct timespec lock_until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
     bool all_gone;
 
     if (pthread_mutex_timedlock(&pool->mutex, &lock_until) != 0) {
@@ -340,10 +315,10 @@ static apr_status_t stop(void *data)
     pool->stopping = true;
     drop_queue(pool);
     pthread_cond_broadcast(&pool->work);
-    while ((pool->threads > 0 || pool->waiting > 0) && ticks() < until) {
-        wait_until(pool, &pool->ended, until);
+    while (!is_empty(pool) && eas_monotonic_now() < until) {
+        eas_monotonic_wait(&pool->ended, &pool->mutex, until);
     }
-    all_gone = pool->threads == 0 && pool->waiting == 0;
+    all_gone = is_empty(pool);
     pool->abandoned = !all_gone;
     pthread_mutex_unlock(&pool->mutex);
     if (all_gone) {
@@ -365,8 +340,8 @@ struct eas_kdc_pool *eas_kdc_pool_create(apr_pool_t *child, struct eas_kdc_pool_
     pool->memory = private_pool();
     pool->limits = limits;
     pthread_mutex_init(&pool->mutex, NULL);
-    init_cond(&pool->work);
-    init_cond(&pool->ended);
+    eas_monotonic_init(&pool->work);
+    eas_monotonic_init(&pool->ended);
     APR_RING_INIT(&pool->queue, eas_kdc_job, queue);
     pool->flights = apr_hash_make(own);
     pool->breaker = eas_breaker_create(own);
@@ -399,7 +374,7 @@ static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, str
         return eas_fail(err, EAS_UNAVAILABLE, 1251,
                         "too many users are waiting for the KDC already; is it slow?");
     }
-    state = eas_breaker_ask(pool->breaker, job->own_realm, ticks());
+    state = eas_breaker_ask(pool->breaker, job->own_realm, eas_monotonic_now());
     if (state == EAS_BREAKER_OPEN) {
         return eas_fail(err, EAS_UNAVAILABLE, 1254,
                         "the KDCs of %s have not answered lately and are left alone for some "
@@ -462,7 +437,7 @@ static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
                         "all threads that speak with the KDC are busy; is it slow?");
     }
-    if (ticks() - job->moved_at >= job->timeout / 2) {
+    if (eas_monotonic_now() - job->moved_at >= job->timeout / 2) {
         blame(job, job->realm);
     }
     return eas_fail(err, EAS_UNAVAILABLE, 1250,
@@ -476,16 +451,19 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
     struct eas_kdc_pool *pool = job->owner;
 
     while (job->state != DONE) {
-        apr_time_t now = ticks(), stall = stalls_at(pool, now);
+        apr_time_t now = eas_monotonic_now(), stall = stalls_at(pool, now);
 
         if (now >= until || (job->state == RUNNING && now - job->moved_at >= job->timeout)) {
             return give_up(job, err);
         }
         if (now >= stall && pool->waiting > pool->limits.stalled) {
+            if (job->trial && job->state == QUEUED) {
+                blame(job, job->own_realm); /* lest it count as under way */
+            }
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
                             "the KDC is silent or slow, and enough users are waiting for it");
         }
-        wait_until(pool, &job->done, stall > now && stall < until ? stall : until);
+        eas_monotonic_wait(&job->done, &pool->mutex, stall > now && stall < until ? stall : until);
     }
     if (job->rc != EAS_OK) {
         *err = job->err;
@@ -498,11 +476,16 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
                              apr_interval_time_t patience, struct eas_kdc_job **job_out,
                              apr_interval_time_t *waited, struct eas_err *err)
 {
-    apr_time_t began = ticks();
+    apr_time_t began = eas_monotonic_now();
     struct eas_kdc_job *job;
-    enum eas_rc rc = board(pool, task, key, key_len, ask, true, &job, err);
+    enum eas_rc rc;
 
     *job_out = NULL;
+    if (patience <= 0) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1257,
+                        "the request has waited for KDCs for all of EasKcdKdcTimeout");
+    }
+    rc = board(pool, task, key, key_len, ask, true, &job, err);
     if (rc == EAS_OK) {
         pool->waiting++;
         rc = await(job, began + patience, err);
@@ -514,6 +497,7 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         }
         if (job->state == DONE) {
             *job_out = job;
+            pool->holding++;
         }
         else {
             unref_job(job);
@@ -523,7 +507,7 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         }
     }
     pthread_mutex_unlock(&pool->mutex);
-    *waited += ticks() - began;
+    *waited += eas_monotonic_now() - began;
     return rc;
 }
 
@@ -563,6 +547,10 @@ void eas_kdc_job_release(struct eas_kdc_job *job)
 
     pthread_mutex_lock(&pool->mutex);
     unref_job(job);
+    pool->holding--;
+    if (pool->stopping) {
+        pthread_cond_signal(&pool->ended);
+    }
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -574,7 +562,7 @@ static void move_on(struct eas_kdc_job *job)
 {
     bool abandoned = job->owner->abandoned;
 
-    job->moved_at = ticks();
+    job->moved_at = eas_monotonic_now();
     pthread_mutex_unlock(&job->owner->mutex);
     while (abandoned) {
         pause();

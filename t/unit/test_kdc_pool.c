@@ -308,6 +308,17 @@ static void test_nobody_waits_for_what_hangs(void **state)
     assert_true(waited < LONG_TIME / 2);
 }
 
+/* Who may wait no longer makes no job, and says nothing of the KDC. */
+static void test_asker_without_patience(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+
+    assert_int_equal(ask_for(pool, "late", ANSWERS, 0), 1257);
+    assert_int_equal(ask_for(pool, "later", ANSWERS, -1), 1257);
+    assert_int_equal(eas_kdc_pool_load(pool).threads, 0);
+    assert_int_equal(eas_kdc_pool_load(pool).queued, 0);
+}
+
 static void test_job_that_nobody_wants_any_more(void **state)
 {
     struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
@@ -448,6 +459,7 @@ int main(void)
         GATE_TEST(test_impatient_asker_leaves_the_job_behind),
         GATE_TEST(test_nobody_waits_for_what_hangs),
         GATE_TEST(test_job_that_nobody_wants_any_more),
+        POOL_TEST(test_asker_without_patience),
         GATE_TEST(test_breaker_opens_and_closes),
         GATE_TEST(test_trial_that_asks_nobody_proves_nothing),
         GATE_TEST(test_silence_opens_the_breaker_and_trials_find_a_thread),
