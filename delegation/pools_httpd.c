@@ -10,6 +10,7 @@
 #include <apr_shm.h>
 #include <apr_thread_mutex.h>
 #include <mod_watchdog.h>
+#include <pthread.h>
 
 /* Half of what IIS grants an idle connection by default, so that it is seldom closed under a request. */
 #define MAX_IDLE apr_time_from_sec(60)
@@ -31,6 +32,12 @@ struct eas_pools {
 /* How often a child has called for the others' idle connections to be closed; shared by all. */
 static volatile apr_uint32_t *calls;
 
+/*
+ * Held by the reaper while it works.  mod_watchdog keeps its thread in a pool of the process, which
+ * goes after the child's.
+ */
+static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
+
 /* Of this child. */
 static struct {
     apr_pool_t *pool; /* under the mutex, like all else here */
@@ -38,16 +45,29 @@ static struct {
     apr_hash_t *all; /* of struct eas_pools, by their worker */
     server_rec *server;
     int n;
+    bool has_reaper; /* under reaping */
 } child;
+
+static apr_status_t dismiss_reaper(void *data)
+{
+    (void)data;
+    pthread_mutex_lock(&reaping);
+    child.has_reaper = false;
+    pthread_mutex_unlock(&reaping);
+    return APR_SUCCESS;
+}
 
 void eas_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
 {
+    pthread_mutex_lock(&reaping);
     apr_pool_create(&child.pool, pchild);
+    apr_thread_mutex_create(&child.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     child.all = apr_hash_make(child.pool);
     child.server = main_server;
     child.n = n;
-    /* Last: the reaper may be running already, and waits for it. */
-    apr_thread_mutex_create(&child.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+    child.has_reaper = true;
+    pthread_mutex_unlock(&reaping);
+    apr_pool_pre_cleanup_register(pchild, NULL, dismiss_reaper);
 }
 
 static volatile apr_uint32_t *calls_for(const struct eas_pools *pools)
@@ -128,20 +148,26 @@ static void reap_pools(struct eas_pools *pools, apr_time_t now)
     pools->relieved = called;
 }
 
-static apr_status_t reap(int state, void *data, apr_pool_t *pool)
+static void reap_all(apr_pool_t *pool)
 {
     apr_hash_index_t *i;
     apr_time_t now = apr_time_now();
 
-    (void)data;
-    if (state != AP_WATCHDOG_STATE_RUNNING || child.mutex == NULL) {
-        return APR_SUCCESS;
-    }
     apr_thread_mutex_lock(child.mutex);
     for (i = apr_hash_first(pool, child.all); i != NULL; i = apr_hash_next(i)) {
         reap_pools(apr_hash_this_val(i), now);
     }
     apr_thread_mutex_unlock(child.mutex);
+}
+
+static apr_status_t reap(int state, void *data, apr_pool_t *pool)
+{
+    (void)data;
+    pthread_mutex_lock(&reaping);
+    if (state == AP_WATCHDOG_STATE_RUNNING && child.has_reaper) {
+        reap_all(pool);
+    }
+    pthread_mutex_unlock(&reaping);
     return APR_SUCCESS;
 }
 
