@@ -46,7 +46,7 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
     struct retained *retained = ap_retained_data_get(RETAINED_NAME);
     struct eas_secret *secret;
     const struct eas_secret *secrets[1];
-    struct eas_keyring *keyring;
+    struct eas_keyring *keyring = NULL;
     enum eas_rc rc;
 
     if (retained == NULL) {

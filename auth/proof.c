@@ -80,28 +80,16 @@ static struct eas_identity *take_record(const struct eas_prover *prover, apr_poo
     return identity;
 }
 
-static struct eas_identity *find_near(const struct eas_prover *prover, apr_pool_t *pool,
-                                      const unsigned char *key)
+static struct eas_identity *find_on_shelf(const struct eas_prover *prover, apr_pool_t *pool,
+                                          const unsigned char *key, enum eas_shelf_reach reach)
 {
     const struct eas_shelf *shelf = prover->shelf;
     const unsigned char *value;
     apr_time_t expires;
     apr_size_t len;
 
-    return shelf->find_near(shelf, pool, key, EAS_MEMORY_KEY_SIZE, &value, &len, &expires)
+    return shelf->find(shelf, pool, key, EAS_MEMORY_KEY_SIZE, reach, &value, &len, &expires)
                ? take_record(prover, pool, key, value, len, expires)
-               : NULL;
-}
-
-static struct eas_identity *find_far(const struct proof_job *job)
-{
-    const struct eas_shelf *shelf = job->prover->shelf;
-    const unsigned char *value;
-    apr_time_t expires;
-    apr_size_t len;
-
-    return shelf->find_far(shelf, job->pool, job->key, sizeof(job->key), &value, &len, &expires)
-               ? take_record(job->prover, job->pool, job->key, value, len, expires)
                : NULL;
 }
 
@@ -122,12 +110,14 @@ static void *prepare(apr_pool_t *pool, const void *ask)
 /* Another flight may have landed since the asker looked, here or at another gateway. */
 static struct eas_identity *find_meanwhile(const struct proof_job *job)
 {
-    struct eas_identity *identity = NULL;
+    struct eas_identity *identity;
 
-    if (job->rules.proved_for > 0) {
-        identity = eas_memory_recall(job->prover->memory, job->key, apr_time_now(), job->pool);
+    if (job->rules.proved_for <= 0) {
+        return NULL;
     }
-    return identity == NULL && job->rules.proved_for > 0 ? find_far(job) : identity;
+    identity = eas_memory_recall(job->prover->memory, job->key, apr_time_now(), job->pool);
+    return identity != NULL ? identity
+                            : find_on_shelf(job->prover, job->pool, job->key, EAS_SHELF_FAR);
 }
 
 /* The guard counts what is asked before it is asked, and hears of the answer always. */
@@ -243,7 +233,7 @@ enum eas_rc eas_proof_of(const struct eas_prover *prover, apr_pool_t *pool,
     if (wish->rules->proved_for > 0) {
         *out = eas_memory_recall(prover->memory, ask.key, apr_time_now(), pool);
         if (*out == NULL) {
-            *out = find_near(prover, pool, ask.key);
+            *out = find_on_shelf(prover, pool, ask.key, EAS_SHELF_NEAR);
         }
     }
     if (*out != NULL) {

@@ -345,9 +345,10 @@ enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kin
 /* --- shelves ----------------------------------------------------------------------------------- */
 
 static bool find_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
-                          apr_size_t id_len, bool also_there, const unsigned char **value,
-                          apr_size_t *len, apr_time_t *expires)
+                          apr_size_t id_len, enum eas_shelf_reach reach,
+                          const unsigned char **value, apr_size_t *len, apr_time_t *expires)
 {
+    bool also_there = reach == EAS_SHELF_FAR;
     struct record record;
 
     if (find(pool, (enum eas_shared_kind)shelf->kind, id, id_len, also_there, &record)
@@ -358,20 +359,6 @@ static bool find_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const
     *len = record.len;
     *expires = record.expires;
     return true;
-}
-
-static bool find_near(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
-                      apr_size_t id_len, const unsigned char **value, apr_size_t *len,
-                      apr_time_t *expires)
-{
-    return find_on_shelf(shelf, pool, id, id_len, false, value, len, expires);
-}
-
-static bool find_far(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
-                     apr_size_t id_len, const unsigned char **value, apr_size_t *len,
-                     apr_time_t *expires)
-{
-    return find_on_shelf(shelf, pool, id, id_len, true, value, len, expires);
 }
 
 static void put_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
@@ -385,9 +372,8 @@ static void put_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const 
 
 const struct eas_shelf *eas_shared_shelf(enum eas_shared_kind kind)
 {
-    static const struct eas_shelf proofs = { find_near, find_far, put_on_shelf, EAS_SHARED_PROOF };
-    static const struct eas_shelf tickets = { find_near, find_far, put_on_shelf,
-                                              EAS_SHARED_TICKET };
+    static const struct eas_shelf proofs = { find_on_shelf, put_on_shelf, EAS_SHARED_PROOF };
+    static const struct eas_shelf tickets = { find_on_shelf, put_on_shelf, EAS_SHARED_TICKET };
 
     return kind == EAS_SHARED_PROOF ? &proofs : &tickets;
 }

@@ -243,25 +243,14 @@ static bool take_record(const struct ticket_job *job, const unsigned char *value
     return true;
 }
 
-static bool look_near(const struct ticket_job *job)
+static bool look_on_shelf(const struct ticket_job *job, enum eas_shelf_reach reach)
 {
     const struct eas_shelf *shelf = job->account->kcd->shelf;
     const unsigned char *value;
     apr_time_t expires;
     apr_size_t len;
 
-    return shelf->find_near(shelf, job->pool, job->key, job->key_len, &value, &len, &expires)
-           && take_record(job, value, len);
-}
-
-static bool look_far(const struct ticket_job *job)
-{
-    const struct eas_shelf *shelf = job->account->kcd->shelf;
-    const unsigned char *value;
-    apr_time_t expires;
-    apr_size_t len;
-
-    return shelf->find_far(shelf, job->pool, job->key, job->key_len, &value, &len, &expires)
+    return shelf->find(shelf, job->pool, job->key, job->key_len, reach, &value, &len, &expires)
            && take_record(job, value, len);
 }
 
@@ -371,7 +360,7 @@ static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct ea
     job->source = EAS_KCD_SHARED;
     if (!job->renewal) {
         rc = look_up(job, &job->ticket, err);
-        if (rc == EAS_OK && job->ticket == NULL && look_far(job)) {
+        if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHELF_FAR)) {
             rc = look_up(job, &job->ticket, err);
         }
         if (job->ticket != NULL) {
@@ -443,7 +432,7 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
     ask.key = cache_key(pool, account, wish, &ask.key_len);
     grant->source = EAS_KCD_HIT;
     rc = look_up(&ask, &ticket, err);
-    if (rc == EAS_OK && ticket == NULL && look_near(&ask)) {
+    if (rc == EAS_OK && ticket == NULL && look_on_shelf(&ask, EAS_SHELF_NEAR)) {
         grant->source = EAS_KCD_SHARED;
         rc = look_up(&ask, &ticket, err);
     }

@@ -175,19 +175,24 @@ def test_methods_that_would_show_the_token(gateway, fake_backends, method):
     assert backend.requests == []
 
 
-def test_token_goes_to_no_other_host(gateway, fake_backends):
-    """A rewriting that sends the request to where no worker is takes no token along."""
-    backend = fake_backends(ok)
-    gw = gateway(f"""
+def rewritten(target):
+    """Delegation for what mod_rewrite, and no ProxyPass, sends on."""
+    return f"""
 RewriteEngine On
-RewriteRule "^/eas(.*)$" "http://127.0.0.1:{backend.port}/$1" [P]
+RewriteRule "^/eas(.*)$" "{target}" [P]
 <Location "/eas">
     AuthType EasKcd
     AuthName "Mail"
     Require valid-user
     EasKcdDelegate On
 </Location>
-""")
+"""
+
+
+def test_token_goes_to_no_other_host(gateway, fake_backends):
+    """A rewriting that sends the request to where no worker is takes no token along."""
+    backend = fake_backends(ok)
+    gw = gateway(rewritten(f"http://127.0.0.1:{backend.port}/$1"))
     gw.expect("EAS2065")
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
     assert backend.requests == []
@@ -230,19 +235,8 @@ def test_delegate_alone_shows_no_challenge_of_the_backend(gateway, fake_backends
 def test_token_goes_to_no_socket_of_the_request(gateway, fake_backends, lab_dir):
     """CVE-2021-40438: the URL is the worker's, and what is connected to is not."""
     backend = fake_backends(ok)
-    gw = gateway(f"""
-<Proxy "{backend.url}">
-    ProxySet keepalive=On
-</Proxy>
-RewriteEngine On
-RewriteRule "^/eas" "unix:{lab_dir}/evil.sock|{backend.url}/" [P]
-<Location "/eas">
-    AuthType EasKcd
-    AuthName "Mail"
-    Require valid-user
-    EasKcdDelegate On
-</Location>
-""")
+    worker = f'<Proxy "{backend.url}">\nProxySet keepalive=On\n</Proxy>\n'
+    gw = gateway(worker + rewritten(f"unix:{lab_dir}/evil.sock|{backend.url}/"))
     gw.expect("EAS2065")
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
     assert "EAS2065" in gw.error_log.tags()

@@ -217,6 +217,18 @@ def test_KDC_that_is_down(start, relay):
     until(lambda: get(gw, USERS[0])[0].status == 200, 7, "the KDC to be tried again")
 
 
+def test_new_child_while_the_KDC_is_down(start, relay):
+    """What another child knew passes here, though no question reaches the KDC any more."""
+    gw = start(processes=1)
+    gw.expect("EAS1036", "EAS1254")
+    served(gw)
+    gw.graceful()
+    relay.refuse()
+    assert [unavailable(gw, user)[1] for user in USERS[:4]] == ["EAS1036"] * 3 + ["EAS1254"]
+    entry = served(gw)
+    assert (entry["EAS_KCD_AUTH"], entry["EAS_KCD_TICKET"]) == ("cached", "shared")
+
+
 def test_slow_KDC(start, relay):
     """J04: it answers, but no log-on can be done in time."""
     gw = start("EasKcdKdcTimeout 1s\n", processes=1, threads=40)

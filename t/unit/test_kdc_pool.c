@@ -459,7 +459,7 @@ int main(void)
         GATE_TEST(test_impatient_asker_leaves_the_job_behind),
         GATE_TEST(test_nobody_waits_for_what_hangs),
         GATE_TEST(test_job_that_nobody_wants_any_more),
-        POOL_TEST(test_asker_without_patience),
+        GATE_TEST(test_asker_without_patience),
         GATE_TEST(test_breaker_opens_and_closes),
         GATE_TEST(test_trial_that_asks_nobody_proves_nothing),
         GATE_TEST(test_silence_opens_the_breaker_and_trials_find_a_thread),

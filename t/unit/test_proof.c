@@ -19,14 +19,17 @@ static struct {
     apr_size_t len;
     apr_time_t expires;
     int looks;
+    enum eas_shelf_reach reach; /* of the last look */
 } place;
 
 static bool find(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id, apr_size_t id_len,
-                 const unsigned char **value, apr_size_t *len, apr_time_t *expires)
+                 enum eas_shelf_reach reach, const unsigned char **value, apr_size_t *len,
+                 apr_time_t *expires)
 {
     (void)shelf, (void)pool;
     assert_int_equal(id_len, sizeof(place.id));
     place.looks++;
+    place.reach = reach;
     if (place.len == 0 || memcmp(id, place.id, id_len) != 0) {
         return false;
     }
@@ -43,7 +46,7 @@ static void put(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
     fail_msg("nothing was proved that could be put");
 }
 
-static const struct eas_shelf shelf = { find, find, put, 0 };
+static const struct eas_shelf shelf = { find, put, 0 };
 
 static void fill_place(const unsigned char *id, const void *value, apr_size_t len)
 {
@@ -154,6 +157,8 @@ static void test_shelf_then_memory(void **state)
     assert_string_equal(identity->principal, "alice@TEST");
     assert_int_equal(identity->proof, EAS_PROOF_CACHED);
     assert_non_null(identity->evidence);
+    assert_int_equal(place.looks, 1);
+    assert_int_equal(place.reach, EAS_SHELF_NEAR); /* the asker waits for no network */
     place.looks = 0;
     assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
