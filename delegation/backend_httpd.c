@@ -48,6 +48,8 @@ struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exch
 
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
+    exchange->pooled = false;
+    exchange->heard = false;
     exchange->handshake = NULL;
     exchange->failure.rc = EAS_OK;
     current = exchange;
@@ -101,6 +103,30 @@ static bool may_go_on(const struct guarded *guarded)
                : !guarded->alien || current_owner() == NULL;
 }
 
+/* Anything but metadata, and what the end of a connection leaves: a bucket of no length. */
+static bool has_data(const apr_bucket_brigade *bb)
+{
+    const apr_bucket *b;
+
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        if (!APR_BUCKET_IS_METADATA(b) && b->length != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void hear(struct guarded *guarded)
+{
+    if (!guarded->answered) {
+        guarded->answered = true;
+        eas_connection_answered(guarded->connection);
+    }
+    if (current != NULL && current->connection == guarded->connection) {
+        current->heard = true;
+    }
+}
+
 /* mod_proxy looks whether a pooled connection is still alive by reading ahead without blocking. */
 static apr_status_t guard_input(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
                                 apr_read_type_e block, apr_off_t readbytes)
@@ -112,24 +138,10 @@ static apr_status_t guard_input(ap_filter_t *f, apr_bucket_brigade *bb, ap_input
         return APR_ECONNABORTED;
     }
     rv = ap_get_brigade(f->next, bb, mode, block, readbytes);
-    if (!guarded->answered && guarded->connection != NULL && mode != AP_MODE_INIT
-        && rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb)) {
-        guarded->answered = true;
-        eas_connection_answered(guarded->connection);
+    if (guarded->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
+        hear(guarded);
     }
     return rv;
-}
-
-static bool has_data(const apr_bucket_brigade *bb)
-{
-    const apr_bucket *b;
-
-    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
-        if (!APR_BUCKET_IS_METADATA(b)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Its first exchange: from now on it is known among the backend's connections. */
@@ -163,6 +175,7 @@ static enum eas_rc claim(const struct guarded *guarded, struct eas_err *err)
     if (current != NULL && current->connection != connection) {
         eas_connection_unref(current->connection);
         current->connection = eas_connection_ref(connection);
+        current->pooled = guarded->answered;
     }
     return EAS_OK;
 }

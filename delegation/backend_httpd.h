@@ -36,6 +36,8 @@ struct eas_backend_exchange {
     /* Filled in by the guard. */
     apr_uint64_t serial;               /* never used twice in a process */
     struct eas_connection *connection; /* what it was written on last, a reference; or NULL */
+    bool pooled;                       /* ... which had carried another exchange before */
+    bool heard;                        /* something has come back on it */
     struct eas_handshake *handshake;   /* of the last token */
     struct eas_err failure;            /* why nothing may be written; rc EAS_OK if it may */
 };

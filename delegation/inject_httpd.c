@@ -423,7 +423,8 @@ static int conclude(struct attempt *attempt, int status)
     if (response->fate == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057, "the backend hung up without an answer");
         refuse(r, &err);
-        return status == OK ? REFUSED : status; /* where mod_proxy blames the worker, so be it */
+        /* On a new connection it is the worker's fault, as mod_proxy has it. */
+        return status == OK || attempt->exchange.pooled ? REFUSED : status;
     }
     switch (response->verdict) {
     case EAS_VERDICT_UNAUTHORIZED:
@@ -463,9 +464,9 @@ static bool renews(struct attempt *attempt, int tries, struct eas_err *err)
 }
 
 /* A kept-alive connection on which the backend hung up: may what is lost be asked for again? */
-static bool may_ask_again(const struct attempt *attempt, int status, int tries)
+static bool may_ask_again(const struct attempt *attempt, int tries)
 {
-    return status == OK && tries < TRIES && attempt->r->method_number == M_GET
+    return attempt->exchange.pooled && tries < TRIES && attempt->r->method_number == M_GET
            && eas_body_is_whole(attempt->body);
 }
 
@@ -489,7 +490,7 @@ static int try_worker(struct attempt *attempt, const struct call *call)
                 return refuse(r, &err);
             }
         }
-        else if (response->fate == EAS_RESPONSE_BROKEN && may_ask_again(attempt, status, tries)) {
+        else if (response->fate == EAS_RESPONSE_BROKEN && may_ask_again(attempt, tries)) {
             eas_response_forget(r, response);
         }
         else {

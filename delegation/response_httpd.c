@@ -14,6 +14,9 @@
 /* mod_proxy_http's note that it has thrown a response away, of which httpd shall make an error page. */
 #define OVERRIDE_NOTE "proxy-error-override"
 
+/* Its note that the backend was too slow. */
+#define TIMED_OUT_NOTE "proxy_timedout"
+
 /* For apr_table_do(): one value of WWW-Authenticate. */
 struct search {
     request_rec *r;
@@ -194,6 +197,17 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
     response->filter = ap_add_output_filter(RESPONSE_FILTER, response, r, r->connection);
 }
 
+/*
+ * Nothing came at all, and the client's connection is too new for mod_proxy_http's way with that, which
+ * begin() sees: it makes a 502 of it, as of a handshake that failed and of an answer that came too late.
+ */
+static bool hung_up(request_rec *r, const struct eas_backend_exchange *exchange, int returned)
+{
+    return returned == HTTP_BAD_GATEWAY && exchange->ticket != NULL && exchange->connection != NULL
+           && exchange->failure.rc == EAS_OK && !exchange->heard
+           && apr_table_get(r->notes, TIMED_OUT_NOTE) == NULL;
+}
+
 void eas_response_end(request_rec *r, struct eas_response *response, int returned)
 {
     if (response->filter != NULL) {
@@ -207,6 +221,9 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
         if (response->fate == EAS_RESPONSE_PASSED) {
             strip_response(r, response);
         }
+    }
+    if (response->fate == EAS_RESPONSE_NONE && hung_up(r, response->exchange, returned)) {
+        response->fate = EAS_RESPONSE_BROKEN;
     }
     /* What nobody owns is mod_proxy's to judge, which closes what it does not like. */
     if (response->exchange->owner == NULL) {

@@ -186,7 +186,7 @@ MOODS = {
     "half": (lambda answer: iter((answer[:-20], None)), {None}),
     "only a head": (lambda answer: iter((answer.partition(b"{")[0], None)), {None, 502}),
     "half a head": (lambda answer: iter((answer[:30], None)), {502}),
-    "nothing": (lambda answer: None, {502}),
+    "nothing": (lambda answer: None, {502, 503}),
     "garbage": (lambda answer: b"\0\1\2\r\n\r\n", {502}),
     "twice": (lambda answer: answer + answer, {200}),
     "again, later": (again, {200}),
@@ -214,7 +214,7 @@ def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, 
     gw = gateway(location(backend.url, require="Require all granted", parameters="timeout=1")
                  + open_location(backend.url), processes=1)
     gw.expect("AH01102", "AH01110", "AH10154", "AH01086", "AH01097", "AH00898", "EAS2053",
-              "AH01106", "AH03408")
+              "AH01106", "AH03408", "EAS2057")
     for who in (user, *THREE, None):
         assert ask(gw, "/eas", who).status == 200
     for _ in range(3):
@@ -230,11 +230,57 @@ def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, 
             assert backend.requests[at].connection not in later
 
 
+class Brief:
+    """Hangs up under the second request of each connection: as a server that closes a kept
+    connection just when a request is on its way."""
+
+    def __init__(self, per_request):
+        self.per_request, self.known = per_request, set()
+
+    def __call__(self, request):
+        if request.connection in self.known:
+            return None
+        self.known.add(request.connection)
+        return self.per_request(request)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept client", "new client"])
+@pytest.mark.parametrize("method,status", [("GET", 200), ("HEAD", 200), ("POST", 503)])
+def test_kept_connection_closed_under_a_request(gateway, fake_backends, per_request, method, status,
+                                                kept):
+    """What may be repeated is; what may not is no silence, and is delivered once at most."""
+    backend = fake_backends(Brief(per_request), proves=False)
+    gw = gateway(location(backend.url), processes=1)
+    gw.expect("AH01102", "AH00898", *["EAS2057"] * (status == 503))
+    body = b"body" if method == "POST" else None
+    with gw.client() as client:
+        assert ask(client, "/eas", "alice").status == 200
+        answer = ask(client if kept else gw, "/eas", "alice", method, body=body)
+    assert answer.status == status
+    assert [request.connection for request in backend.requests] == [1, 1, 2][:2 + (status == 200)]
+    assert [bool(answer.header(name)) for name in ("Retry-After", "WWW-Authenticate")] == [
+        status == 503, False]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept client", "new client"])
+def test_new_connection_closed_under_a_request(gateway, fake_backends, per_request, kept):
+    """Not the chance of a moment: it is not tried again, whatever the client's connection."""
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url, "EasKcdBackendReuse Off"), processes=1)
+    gw.expect("AH01102", "AH00898", "EAS2057")
+    with gw.client() as client:
+        assert ask(client, "/eas", "alice").status == 200
+        backend.script = lambda request: None
+        assert ask(client if kept else gw, "/eas", "alice").status == 503
+    assert len(backend.requests) == 2
+
+
 @pytest.mark.parametrize("mood", [endless, late], ids=["in the answer", "before the answer"])
 def test_clients_that_leave(gateway, fake_backends, keeper, mood):
     backend = fake_backends(Moody(keeper, mood), proves=False)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    gw.expect("AH01086", "AH01110", "AH01102", "AH00898")
+    # The last of them are still under way when the backend stops.
+    gw.expect("AH01086", "AH01110", "AH01102", "AH00898", "AH00957", "AH01114")
     for user in THREE:
         assert ask(gw, "/eas", user).status == 200
         with connect(gw.port) as client:
@@ -321,12 +367,13 @@ def test_answer_before_the_body(gateway, fake_backends, keeper, per_request, the
     backend = fake_backends(lambda request: b"" if request.body else per_request(request),
                             early=early, proves=False)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    gw.expect("AH01097", "AH01086", "AH01102", "AH01110", "AH10154", "AH00898", "AH01084")
+    gw.expect("AH01097", "AH01086", "AH01102", "AH01110", "AH10154", "AH01084", "EAS2057",
+              "AH00898")
     for size in (10, 100_000, 3_000_000) * 2:
         with gw.client() as client:
             with contextlib.suppress(OSError):  # the gateway need not have read it all either
                 answer = client.post("/eas", bytes(size), "alice", PASSWORDS["alice"])
-                assert answer.status in (413, 502)
+                assert answer.status in (413, 503)
         for user in ("alice", "bob"):
             assert ask(gw, "/eas", user).status == 200
         assert ask(gw, "/open").status == 401
