@@ -190,7 +190,7 @@ static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_tim
     kept->replaced_at = replaced_at;
     if (ticket != NULL) {
         kept->ticket = eas_ticket_ref(ticket);
-        bytes += eas_ticket_size(ticket);
+        bytes += eas_ticket_size(ticket) + EAS_TICKET_KEY_SIZE;
     }
     else {
         kept->err = malloc(sizeof(*err));
@@ -508,7 +508,8 @@ enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
 }
 
 enum eas_rc eas_kcd_verify(struct eas_kcd_account *account, apr_pool_t *pool,
-                           struct eas_handshake *handshake, const char *value, struct eas_err *err)
+                           const struct eas_handshake *handshake, const char *value,
+                           struct eas_err *err)
 {
     return eas_mint_verify(account->kcd->mint, pool, handshake, value, err);
 }

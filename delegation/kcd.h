@@ -80,6 +80,7 @@ enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
                           const char **value_out, struct eas_handshake **handshake_out,
                           struct eas_err *err);
 enum eas_rc eas_kcd_verify(struct eas_kcd_account *account, apr_pool_t *pool,
-                           struct eas_handshake *handshake, const char *value, struct eas_err *err);
+                           const struct eas_handshake *handshake, const char *value,
+                           struct eas_err *err);
 
 #endif

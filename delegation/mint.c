@@ -3,6 +3,7 @@
 
 #include "delegation/mint.h"
 #include "auth/secret.h"
+#include "delegation/ap_exchange.h"
 #include "delegation/spnego.h"
 
 #include <apr_encode.h>
@@ -11,12 +12,12 @@
 #include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
 /* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
-#define GSS_CHECKSUM_TYPE 0x8003
 #define GSS_CHECKSUM_SIZE 24
 #define GSS_BINDINGS_SIZE 16
 
@@ -32,9 +33,9 @@ struct eas_mint {
     apr_array_header_t *idle; /* krb5_contexts that no thread is using */
 };
 
-/* libkrb5's auth contexts do not depend on the krb5_context that made them. */
 struct eas_handshake {
-    krb5_auth_context auth;
+    const struct eas_ticket *ticket;
+    struct eas_ap_stamp stamp;
 };
 
 static apr_status_t mint_cleanup(void *data)
@@ -110,29 +111,30 @@ static krb5_error_code hash_binding(krb5_context ctx, const struct eas_binding *
     return code;
 }
 
-/* An AP-REQ with the authenticator that gss_init_sec_context() would make. */
-static krb5_error_code make_ap_req(krb5_context ctx, const struct eas_ticket *ticket,
-                                   const struct eas_binding *binding, krb5_auth_context *auth,
-                                   krb5_data *ap_req)
+/* The token in der. */
+static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *ticket,
+                                  const struct eas_binding *binding, struct eas_der *der,
+                                  struct eas_ap_stamp *stamp)
 {
-    unsigned char checksum[GSS_CHECKSUM_SIZE] = { 0 };
-    krb5_data in = { 0, sizeof(checksum), (char *)checksum };
-    krb5_error_code code = krb5_auth_con_init(ctx, auth);
+    unsigned char octets[GSS_CHECKSUM_SIZE] = { 0 };
+    krb5_data checksum = { 0, sizeof(octets), (char *)octets };
+    krb5_error_code code = 0;
+    krb5_key key;
 
-    put_le32(checksum, GSS_BINDINGS_SIZE);
-    put_le32(checksum + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
-    if (code == 0 && binding != NULL) {
-        code = hash_binding(ctx, binding, checksum + 4);
+    put_le32(octets, GSS_BINDINGS_SIZE);
+    put_le32(octets + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
+    if (binding != NULL) {
+        code = hash_binding(ctx, binding, octets + 4);
     }
     if (code == 0) {
-        code = krb5_auth_con_setflags(ctx, *auth, KRB5_AUTH_CONTEXT_DO_SEQUENCE);
+        code = eas_ticket_lend_key(ticket, ctx, &key);
     }
     if (code == 0) {
-        code = krb5_auth_con_set_req_cksumtype(ctx, *auth, GSS_CHECKSUM_TYPE);
+        code = eas_ap_request(ctx, key, eas_ticket_creds(ticket), &checksum, der, stamp);
+        eas_ticket_return_key(ticket, ctx, key);
     }
     if (code == 0) {
-        code = krb5_mk_req_extended(ctx, auth, AP_OPTS_MUTUAL_REQUIRED | AP_OPTS_USE_SUBKEY, &in,
-                                    eas_ticket_creds(ticket), ap_req);
+        eas_spnego_wrap_init(der);
     }
     return code;
 }
@@ -146,25 +148,16 @@ static enum eas_rc fail(krb5_context ctx, krb5_error_code code, struct eas_err *
     return EAS_UNAVAILABLE;
 }
 
-static apr_status_t handshake_cleanup(void *data)
-{
-    /* Needs no context. */
-    krb5_auth_con_free(NULL, ((struct eas_handshake *)data)->auth);
-    return APR_SUCCESS;
-}
-
 /* As text; wiped with the pool, which a long poll keeps for an hour. */
-static const char *header_value(apr_pool_t *pool, const krb5_data *ap_req)
+static const char *header_value(apr_pool_t *pool, const struct eas_der *token)
 {
     static const char scheme[] = "Negotiate ";
-    const apr_size_t prefix = sizeof(scheme) - 1;
-    apr_size_t len;
-    const unsigned char *token = eas_spnego_init_token(pool, ap_req->data, ap_req->length, &len);
+    const apr_size_t prefix = sizeof(scheme) - 1, len = (apr_size_t)(token->end - token->at);
     struct eas_secret *value = eas_secret_room(pool, prefix + (len + 2) / 3 * 4);
 
     memcpy(value->bytes, scheme, prefix);
-    apr_encode_base64_binary(value->bytes + prefix, token, (apr_ssize_t)len, APR_ENCODE_NONE, NULL);
-    OPENSSL_cleanse((void *)token, len);
+    /* Of a token of some 2,000 octets, in a third of the time that APR's takes. */
+    EVP_EncodeBlock((unsigned char *)value->bytes + prefix, token->at, (int)len);
     return value->bytes;
 }
 
@@ -172,63 +165,72 @@ enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct
                            const struct eas_binding *binding, const char **value_out,
                            struct eas_handshake **handshake_out, struct eas_err *err)
 {
-    struct eas_handshake *handshake = apr_pcalloc(pool, sizeof(*handshake));
+    struct eas_handshake *handshake = apr_palloc(pool, sizeof(*handshake));
+    apr_size_t room = eas_ap_request_max(eas_ticket_creds(ticket)) + EAS_SPNEGO_INIT_MAX;
+    struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
     krb5_context ctx;
-    krb5_data ap_req = { 0 };
     krb5_error_code code = borrow_context(mint, &ctx);
 
     if (code != 0) {
         return fail(NULL, code, err);
     }
-    apr_pool_cleanup_register(pool, handshake, handshake_cleanup, apr_pool_cleanup_null);
-    code = make_ap_req(ctx, ticket, binding, &handshake->auth, &ap_req);
+    handshake->ticket = ticket;
+    code = make_token(ctx, ticket, binding, &der, &handshake->stamp);
     if (code == 0) {
-        *value_out = header_value(pool, &ap_req);
+        *value_out = header_value(pool, &der);
         *handshake_out = handshake;
     }
     else {
         fail(ctx, code, err);
     }
-    if (ap_req.data != NULL) {
-        OPENSSL_cleanse(ap_req.data, ap_req.length);
-    }
-    krb5_free_data_contents(ctx, &ap_req);
+    OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
     return_context(mint, ctx);
     return code == 0 ? EAS_OK : EAS_UNAVAILABLE;
 }
 
 /* The AP-REP in the value, or false. */
-static bool find_ap_rep(apr_pool_t *pool, const char *value, krb5_data *ap_rep)
+static bool find_ap_rep(apr_pool_t *pool, const char *value, struct eas_der_text *ap_rep)
 {
-    const unsigned char *token, *place;
-    apr_size_t len, place_len;
+    struct eas_der_text token;
 
     if (strncasecmp(value, "Negotiate ", 10) != 0 || strlen(value) > RESPONSE_TOKEN_MAX) {
         return false;
     }
     value += 10 + strspn(value + 10, " ");
-    token = apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &len);
-    if (token == NULL || !eas_spnego_find_ap_rep(token, len, &place, &place_len)) {
-        return false;
+    token.at =
+        apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &token.left);
+    return token.at != NULL && eas_spnego_find_ap_rep(token, ap_rep);
+}
+
+static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
+                                   const struct eas_handshake *handshake, const char *value)
+{
+    struct eas_der_text ap_rep;
+    krb5_error_code code;
+    krb5_key key;
+
+    if (!find_ap_rep(pool, value, &ap_rep)) {
+        return KRB5KRB_AP_ERR_MSG_TYPE;
     }
-    ap_rep->data = (char *)place;
-    ap_rep->length = (unsigned)place_len;
-    return true;
+    code = eas_ticket_lend_key(handshake->ticket, ctx, &key);
+    if (code == 0) {
+        code = eas_ap_check_reply(ctx, key, ap_rep, &handshake->stamp);
+        eas_ticket_return_key(handshake->ticket, ctx, key);
+    }
+    return code;
 }
 
 enum eas_rc eas_mint_verify(struct eas_mint *mint, apr_pool_t *pool,
-                            struct eas_handshake *handshake, const char *value, struct eas_err *err)
+                            const struct eas_handshake *handshake, const char *value,
+                            struct eas_err *err)
 {
-    krb5_ap_rep_enc_part *reply = NULL;
-    krb5_data ap_rep = { 0 };
     krb5_context ctx;
     krb5_error_code code = borrow_context(mint, &ctx);
 
     if (code != 0) {
         return fail(NULL, code, err);
     }
-    code = find_ap_rep(pool, value, &ap_rep) ? krb5_rd_rep(ctx, handshake->auth, &ap_rep, &reply)
-                                             : KRB5KRB_AP_ERR_MSG_TYPE;
+    code = check_value(ctx, pool, handshake, value);
     if (code != 0) {
         const char *words = krb5_get_error_message(ctx, code);
 
@@ -237,7 +239,6 @@ enum eas_rc eas_mint_verify(struct eas_mint *mint, apr_pool_t *pool,
                  words);
         krb5_free_error_message(ctx, words);
     }
-    krb5_free_ap_rep_enc_part(ctx, reply);
     return_context(mint, ctx);
     return code == 0 ? EAS_OK : EAS_BACKEND;
 }

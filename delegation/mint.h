@@ -18,7 +18,7 @@
  */
 struct eas_mint;
 
-/* A token that waits for the AP-REP that only the service can make; for one thread at a time. */
+/* A token that waits for the AP-REP that only the service can make. */
 struct eas_handshake;
 
 /* The channel that a token is for (RFC 5929): `tls-server-end-point:` and the certificate's hash. */
@@ -32,7 +32,8 @@ struct eas_mint *eas_mint_create(apr_pool_t *pool);
 /*
  * The value of an Authorization header, `Negotiate …`, with a fresh authenticator that asks for
  * mutual authentication and is bound to binding, unless that is NULL.  Local work only.  The value is
- * in pool and is a secret: whoever has it can use it once.  The handshake lives as long as pool.
+ * in pool and is a secret: whoever has it can use it once.  The handshake lives as long as pool, and the
+ * ticket must.
  * EAS_OK or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct eas_ticket *ticket,
@@ -45,7 +46,7 @@ enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct
  * EAS_BACKEND if not; EAS_UNAVAILABLE.
  */
 enum eas_rc eas_mint_verify(struct eas_mint *mint, apr_pool_t *pool,
-                            struct eas_handshake *handshake, const char *value,
+                            const struct eas_handshake *handshake, const char *value,
                             struct eas_err *err);
 
 #endif

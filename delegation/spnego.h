@@ -4,16 +4,17 @@
 #ifndef EAS_DELEGATION_SPNEGO_H
 #define EAS_DELEGATION_SPNEGO_H
 
-#include <apr_pools.h>
-#include <stdbool.h>
+#include "delegation/der.h"
+
+/* The octets that the envelope of an AP-REQ adds, at most. */
+#define EAS_SPNEGO_INIT_MAX 128
 
 /*
- * A NegTokenInit that offers Kerberos alone and carries ap_req as its mechToken, framed as RFC 4121
- * section 4.1 wants it.  Kerberos being the only and preferred mechanism, no mechListMIC is needed
- * (RFC 4178 section 5).  The token is in pool.
+ * Makes the AP-REQ, which is all that der holds, the mechToken of a NegTokenInit that offers Kerberos
+ * alone, framed as RFC 4121 section 4.1 wants it.  Kerberos being the only and preferred mechanism, no
+ * mechListMIC is needed (RFC 4178 section 5).
  */
-const unsigned char *eas_spnego_init_token(apr_pool_t *pool, const void *ap_req,
-                                           apr_size_t ap_req_len, apr_size_t *len_out);
+void eas_spnego_wrap_init(struct eas_der *der);
 
 /*
  * Finds the AP-REP in a NegTokenResp (RFC 4178 section 4.2.2) whose state is accept-completed: its
@@ -21,7 +22,6 @@ const unsigned char *eas_spnego_init_token(apr_pool_t *pool, const void *ap_req,
  * is looked at.  The mechanism may be Kerberos by its own OID or by the one that Windows knows it by
  * ([MS-SPNG] 3.1.5.2), or left out.
  */
-bool eas_spnego_find_ap_rep(const unsigned char *token, apr_size_t len,
-                            const unsigned char **ap_rep_out, apr_size_t *ap_rep_len_out);
+bool eas_spnego_find_ap_rep(struct eas_der_text token, struct eas_der_text *ap_rep_out);
 
 #endif

@@ -12,6 +12,24 @@
 /* Octets of the innermost token that are not the AP-REQ: Kerberos' OID and the TOK_ID. */
 #define INNER_OVERHEAD 13
 
+/* The token around an AP-REQ. */
+static const unsigned char *init_token(apr_pool_t *pool, const void *ap_req, apr_size_t ap_req_len,
+                                       apr_size_t *len)
+{
+    apr_size_t room = ap_req_len + EAS_SPNEGO_INIT_MAX;
+    struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
+
+    eas_der_put(&der, ap_req, ap_req_len);
+    eas_spnego_wrap_init(&der);
+    *len = (apr_size_t)(der.end - der.at);
+    return der.at;
+}
+
+static bool find_ap_rep(const void *token, apr_size_t len, struct eas_der_text *ap_rep)
+{
+    return eas_spnego_find_ap_rep((struct eas_der_text){ token, len }, ap_rep);
+}
+
 static void test_small_token_to_the_octet(void **state)
 {
     static const unsigned char expected[] = {
@@ -26,7 +44,7 @@ static void test_small_token_to_the_octet(void **state)
         0x01, 0x02, 0x02, 0x01, 0x00, 'a',  'b',  'c', /* TOK_ID, AP-REQ */
     };
     apr_size_t len;
-    const unsigned char *token = eas_spnego_init_token(*state, "abc", 3, &len);
+    const unsigned char *token = init_token(*state, "abc", 3, &len);
 
     assert_int_equal(len, sizeof(expected));
     assert_memory_equal(token, expected, sizeof(expected));
@@ -40,7 +58,7 @@ static void assert_round_trip(const unsigned char *ap_req, apr_size_t ap_req_len
     apr_size_t len;
 
     assert_int_equal(apr_pool_create(&pool, NULL), APR_SUCCESS);
-    token = eas_spnego_init_token(pool, ap_req, ap_req_len, &len);
+    token = init_token(pool, ap_req, ap_req_len, &len);
     text = der_begin(token, len);
     inner = der_enter_spnego(&text);
     assert_int_equal(der_left(&inner), ap_req_len);
@@ -84,8 +102,7 @@ static void test_form_of_lengths(void **state)
     apr_size_t i, len;
 
     for (i = 0; i < COUNT_OF(rows); i++) {
-        const unsigned char *token =
-            eas_spnego_init_token(*state, ap_req, rows[i].len - INNER_OVERHEAD, &len);
+        const unsigned char *token = init_token(*state, ap_req, rows[i].len - INNER_OVERHEAD, &len);
         const unsigned char *inner = token + len - rows[i].len;
 
         assert_memory_equal(inner - rows[i].n_octets, rows[i].octets, rows[i].n_octets);
@@ -99,7 +116,7 @@ static void test_token_without_an_ap_req_is_still_der(void **state)
     const unsigned char *token;
     apr_size_t len;
 
-    token = eas_spnego_init_token(*state, "", 0, &len);
+    token = init_token(*state, "", 0, &len);
     text = der_begin(token, len);
     inner = der_enter_spnego(&text);
     der_done(&inner);
@@ -117,37 +134,34 @@ static const unsigned char response[] = {
 
 static void test_ap_rep_is_found(void **state)
 {
-    const unsigned char *ap_rep;
-    apr_size_t len;
+    struct eas_der_text ap_rep;
 
     (void)state;
-    assert_true(eas_spnego_find_ap_rep(response, sizeof(response), &ap_rep, &len));
-    assert_int_equal(len, 3);
-    assert_memory_equal(ap_rep, "abc", 3);
+    assert_true(find_ap_rep(response, sizeof(response), &ap_rep));
+    assert_int_equal(ap_rep.left, 3);
+    assert_memory_equal(ap_rep.at, "abc", 3);
 }
 
 /* By the OID that Windows 2000 made of it, in both places. */
 static void test_windows_oid(void **state)
 {
     unsigned char copy[sizeof(response)];
-    const unsigned char *ap_rep;
-    apr_size_t len;
+    struct eas_der_text ap_rep;
 
     (void)state;
     memcpy(copy, response, sizeof(copy));
     copy[16] = copy[33] = 0x82;
-    assert_true(eas_spnego_find_ap_rep(copy, sizeof(copy), &ap_rep, &len));
+    assert_true(find_ap_rep(copy, sizeof(copy), &ap_rep));
 }
 
 /* Each in a block of its own size, so that a read beyond it is seen by valgrind. */
 static void assert_refused(const unsigned char *bytes, apr_size_t len)
 {
     unsigned char *copy = malloc(len > 0 ? len : 1);
-    const unsigned char *ap_rep;
-    apr_size_t ap_rep_len;
+    struct eas_der_text ap_rep;
 
     memcpy(copy, bytes, len);
-    assert_false(eas_spnego_find_ap_rep(copy, len, &ap_rep, &ap_rep_len));
+    assert_false(find_ap_rep(copy, len, &ap_rep));
     free(copy);
 }
 
@@ -174,8 +188,8 @@ static void test_more_than_it_says(void **state)
 static void test_changed_octets(void **state)
 {
     unsigned char copy[sizeof(response)];
-    const unsigned char *ap_rep;
-    apr_size_t i, len;
+    struct eas_der_text ap_rep;
+    apr_size_t i;
     unsigned value;
 
     (void)state;
@@ -183,8 +197,8 @@ static void test_changed_octets(void **state)
         memcpy(copy, response, sizeof(copy));
         for (value = 0; value < 256; value++) {
             copy[i] = (unsigned char)value;
-            if (eas_spnego_find_ap_rep(copy, sizeof(copy), &ap_rep, &len)) {
-                assert_true(ap_rep >= copy && ap_rep + len <= copy + sizeof(copy));
+            if (find_ap_rep(copy, sizeof(copy), &ap_rep)) {
+                assert_true(ap_rep.at >= copy && ap_rep.at + ap_rep.left <= copy + sizeof(copy));
                 /* As it was, the AP-REP itself, or one of the OIDs as Windows has it. */
                 assert_true(value == response[i] || i >= sizeof(response) - 3
                             || (value == 0x82 && (i == 16 || i == 33)));

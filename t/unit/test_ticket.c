@@ -145,6 +145,64 @@ static void test_size_grows_with_the_ticket(void **state)
     eas_ticket_unref(large);
 }
 
+/* What it costs to derive is paid once; and no two threads have the same one. */
+static void test_key_is_lent_to_one_at_a_time(void **state)
+{
+    struct eas_ticket *ticket = tickets_make(0, HOUR);
+    krb5_key one, two, again;
+
+    (void)state;
+    assert_int_equal(eas_ticket_lend_key(ticket, NULL, &one), 0);
+    assert_int_equal(eas_ticket_lend_key(ticket, NULL, &two), 0);
+    assert_ptr_not_equal(one, two);
+    assert_int_equal(krb5_k_key_enctype(NULL, one), ENCTYPE_AES256_CTS_HMAC_SHA1_96);
+    eas_ticket_return_key(ticket, NULL, one);
+    eas_ticket_return_key(ticket, NULL, two);
+    assert_int_equal(eas_ticket_lend_key(ticket, NULL, &again), 0);
+    assert_ptr_equal(again, two);
+    eas_ticket_return_key(ticket, NULL, again);
+    eas_ticket_unref(ticket);
+}
+
+#define LENT 20000
+
+static void *APR_THREAD_FUNC lend_and_return(apr_thread_t *thread, void *data)
+{
+    struct eas_ticket *ticket = *(struct eas_ticket **)data;
+    unsigned char random[16], cipher[128];
+    krb5_data in = { 0, sizeof(random), (char *)random };
+    krb5_enc_data out = { 0, 0, 0, { 0, sizeof(cipher), (char *)cipher } };
+    krb5_key key;
+    int i;
+
+    (void)thread;
+    memset(random, 'r', sizeof(random));
+    for (i = 0; i < LENT && eas_ticket_lend_key(ticket, NULL, &key) == 0; i++) {
+        out.ciphertext.length = sizeof(cipher);
+        if (krb5_k_encrypt(NULL, key, 11, NULL, &in, &out) != 0) {
+            break;
+        }
+        eas_ticket_return_key(ticket, NULL, key);
+    }
+    *(struct eas_ticket **)data = i == LENT ? ticket : NULL;
+    return NULL;
+}
+
+static void test_key_of_eight_threads(void **state)
+{
+    struct eas_ticket *ticket = tickets_make(0, HOUR), *theirs[UNIT_THREADS];
+    size_t i;
+
+    for (i = 0; i < UNIT_THREADS; i++) {
+        theirs[i] = ticket;
+    }
+    unit_run_threads(*state, lend_and_return, theirs, sizeof(theirs[0]));
+    for (i = 0; i < UNIT_THREADS; i++) {
+        assert_ptr_equal(theirs[i], ticket);
+    }
+    eas_ticket_unref(ticket);
+}
+
 static void *APR_THREAD_FUNC ref_and_unref(apr_thread_t *thread, void *data)
 {
     struct eas_ticket *ticket = *(struct eas_ticket **)data;
@@ -184,6 +242,8 @@ int main(void)
         TICKET_TEST(test_forwardable_is_its_flag_alone),
         TICKET_TEST(test_end_and_staleness),
         TICKET_TEST(test_size_grows_with_the_ticket),
+        TICKET_TEST(test_key_is_lent_to_one_at_a_time),
+        TICKET_TEST(test_key_of_eight_threads),
         TICKET_TEST(test_references_of_eight_threads),
     };
 
