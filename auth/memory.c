@@ -10,12 +10,14 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct eas_memory {
     EVP_MAC_CTX *keyed; /* initialised with the key; only ever duplicated, hence thread-safe */
+    _Atomic(EVP_MAC_CTX *) idle; /* a duplicate that nobody is using, or NULL */
     struct eas_lru *entries;
 };
 
@@ -44,7 +46,10 @@ static void proved_release(void *value)
 
 static apr_status_t memory_cleanup(void *data)
 {
-    EVP_MAC_CTX_free(((struct eas_memory *)data)->keyed);
+    struct eas_memory *memory = data;
+
+    EVP_MAC_CTX_free(atomic_load(&memory->idle));
+    EVP_MAC_CTX_free(memory->keyed);
     return APR_SUCCESS;
 }
 
@@ -89,18 +94,35 @@ static int mac_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
            && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
 }
 
+/* Duplicating costs as much as the digest; so who finds none leaves one. */
+static EVP_MAC_CTX *borrow_mac(struct eas_memory *memory)
+{
+    EVP_MAC_CTX *idle = atomic_exchange(&memory->idle, NULL);
+
+    return idle != NULL ? idle : EVP_MAC_CTX_dup(memory->keyed);
+}
+
+/* As it was: with the key, and nothing of a password. */
+static void return_mac(struct eas_memory *memory, EVP_MAC_CTX *ctx)
+{
+    if (ctx != NULL && EVP_MAC_init(ctx, NULL, 0, NULL) == 1) {
+        ctx = atomic_exchange(&memory->idle, ctx);
+    }
+    EVP_MAC_CTX_free(ctx);
+}
+
 enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
                            const struct eas_credentials *credentials,
                            unsigned char key_out[EAS_MEMORY_KEY_SIZE], struct eas_err *err)
 {
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(memory->keyed);
+    EVP_MAC_CTX *ctx = borrow_mac(memory);
     size_t len;
     int ok = ctx != NULL && mac_field(ctx, scope, strlen(scope))
              && mac_field(ctx, credentials->name, credentials->name_len)
              && mac_field(ctx, credentials->password->bytes, credentials->password->len)
              && EVP_MAC_final(ctx, key_out, &len, EAS_MEMORY_KEY_SIZE) == 1;
 
-    EVP_MAC_CTX_free(ctx);
+    return_mac(memory, ctx);
     return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
 }
 
