@@ -18,6 +18,7 @@ APLOG_USE_MODULE(eas_kcd);
 #define EAS_RETRY_AFTER "30"
 
 struct eas_query;
+struct eas_body;
 
 /* What the last of our rules (Require eas-…) said that was looked at. */
 struct eas_rule_result {
@@ -34,6 +35,7 @@ struct eas_request {
     bool authorizing;                    /* the other modules' auth_checker hooks are running */
     bool private_response;               /* no cache may keep the response */
     const struct eas_query *query;       /* what an ActiveSync request asks for, or NULL */
+    struct eas_body *body;               /* what is kept of it for the backends, or NULL */
     struct eas_rule_result rule;
     bool wants_user; /* a rule of ours was looked at before there was a user */
     int refused;     /* the status by which AuthType EasKcd refused, or 0 */

@@ -23,6 +23,7 @@
 /* What the guard knows of a connection; in the connection's pool. */
 struct guarded {
     struct eas_connection *connection; /* NULL before its first exchange */
+    bool greeted;                      /* the TLS handshake, if there is one, is over */
     bool alien;                        /* has carried what no exchange knows of */
     bool answered;                     /* the backend has sent something */
     apr_uint64_t authorized;           /* the last exchange whose token it carries */
@@ -50,6 +51,7 @@ struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exch
     exchange->connection = NULL;
     exchange->pooled = false;
     exchange->heard = false;
+    exchange->settled = false;
     exchange->handshake = NULL;
     exchange->failure.rc = EAS_OK;
     current = exchange;
@@ -60,7 +62,9 @@ void eas_backend_end(struct eas_backend_exchange *exchange,
                      struct eas_backend_exchange *interrupted)
 {
     if (exchange->connection != NULL) {
-        eas_connection_abandon(exchange->connection, exchange->serial); /* unless it was settled */
+        if (!exchange->settled) {
+            eas_connection_abandon(exchange->connection, exchange->serial);
+        }
         eas_connection_unref(exchange->connection);
         exchange->connection = NULL;
     }
@@ -71,6 +75,7 @@ void eas_backend_settle(struct eas_backend_exchange *exchange)
 {
     if (exchange->connection != NULL) {
         eas_connection_settle(exchange->connection, exchange->serial, apr_time_now());
+        exchange->settled = true;
     }
 }
 
@@ -270,8 +275,8 @@ static apr_status_t guard_output(ap_filter_t *f, apr_bucket_brigade *bb)
         return ap_pass_brigade(f->next, bb);
     }
     enlist(f->c, guarded);
-    if (current != NULL && current->ticket != NULL && guarded->connection != NULL
-        && eas_connection_is_new(guarded->connection)) {
+    if (current != NULL && current->ticket != NULL && !guarded->greeted) {
+        guarded->greeted = true;
         rv = shake_hands(f->c, bb->bucket_alloc);
         if (rv != APR_SUCCESS) {
             f->c->aborted = 1;

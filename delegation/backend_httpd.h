@@ -38,6 +38,7 @@ struct eas_backend_exchange {
     struct eas_connection *connection; /* what it was written on last, a reference; or NULL */
     bool pooled;                       /* ... which had carried another exchange before */
     bool heard;                        /* something has come back on it */
+    bool settled;                      /* it has ended well */
     struct eas_handshake *handshake;   /* of the last token */
     struct eas_err failure;            /* why nothing may be written; rc EAS_OK if it may */
 };

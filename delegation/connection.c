@@ -315,16 +315,6 @@ void eas_connection_answered(struct eas_connection *connection)
     apr_thread_mutex_unlock(connection->all->mutex);
 }
 
-bool eas_connection_is_new(const struct eas_connection *connection)
-{
-    bool is_new;
-
-    apr_thread_mutex_lock(connection->all->mutex);
-    is_new = connection->state == NEW;
-    apr_thread_mutex_unlock(connection->all->mutex);
-    return is_new;
-}
-
 void eas_connection_set_proved(struct eas_connection *connection)
 {
     connection->proved = true;

@@ -87,9 +87,6 @@ void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exch
 /* The backend has sent something on it. */
 void eas_connection_answered(struct eas_connection *connection);
 
-/* Has it carried anything yet? */
-bool eas_connection_is_new(const struct eas_connection *connection);
-
 /* Has the backend proved itself to its owner on it?  Set and read by the exchange that it is busy with. */
 void eas_connection_set_proved(struct eas_connection *connection);
 bool eas_connection_is_proved(const struct eas_connection *connection);

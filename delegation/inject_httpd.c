@@ -148,20 +148,10 @@ static enum eas_rc obtain_ticket(struct attempt *attempt, struct eas_err *err)
     eas_request_waited(r, grant.waited);
     if (rc == EAS_OK) {
         attempt->ticket = grant.ticket;
+        attempt->owner = grant.key; /* a connection is shared as the ticket is, and no further */
         show_grant(r, attempt->wish.spn, &grant);
     }
     return rc;
-}
-
-/*
- * Whose identity, proved how, at which service, delegated by whom (one name may mean two people to two
- * virtual hosts): what a connection is shared by, and nothing else.
- */
-static const char *owner_of(const request_rec *r, const struct eas_kcd_wish *wish)
-{
-    return apr_psprintf(r->pool, "%s\n%s\n%s\n%pp", wish->identity->principal, wish->spn,
-                        wish->identity->evidence != NULL ? "proxy" : "self",
-                        (void *)eas_kcd_server_of(r->server)->account);
 }
 
 /*
@@ -227,7 +217,6 @@ static enum eas_rc prepare_ticket(struct attempt *attempt, const proxy_worker *w
     }
     if (rc == EAS_OK) {
         attempt->wish.transition = eas_kcd_transitions(attempt->conf);
-        attempt->owner = owner_of(r, &attempt->wish);
         rc = obtain_ticket(attempt, err);
     }
     return rc;
@@ -268,18 +257,13 @@ static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, 
 /* One body for all workers that the request is tried with.  OK, or the status to answer. */
 static int keep_body(struct attempt *attempt)
 {
-    request_rec *r = attempt->r;
-    /* Of this request: an internal redirect, such as to an error page, has the same pool. */
-    const char *key = apr_psprintf(r->pool, "eas-kcd:body:%pp", (void *)r);
-    void *kept = NULL;
+    struct eas_request *record = eas_request_of(attempt->r);
     int status = OK;
 
-    apr_pool_userdata_get(&kept, key, r->pool);
-    attempt->body = kept;
-    if (attempt->body == NULL) {
-        status = eas_body_keep(r, eas_kcd_retry_body(attempt->conf), &attempt->body);
-        apr_pool_userdata_setn(attempt->body, key, NULL, r->pool);
+    if (record->body == NULL) {
+        status = eas_body_keep(attempt->r, eas_kcd_retry_body(attempt->conf), &record->body);
     }
+    attempt->body = record->body;
     return status;
 }
 

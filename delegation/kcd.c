@@ -100,7 +100,7 @@ struct eas_kcd_account *eas_kcd_account_create(struct eas_kcd *kcd, struct eas_k
 }
 
 /*
- * Whose ticket, for what, by which right, delegated by whom: a ticket that a password paid for must
+ * As text: whose ticket, for what, by which right, delegated by whom: a ticket that a password paid for must
  * not serve a user whom only another module has proved.  No part but the last can hold a newline.
  */
 static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_account *account,
@@ -430,6 +430,7 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
             "the user was not proved by a password and EasKcdProtocolTransition is Off");
     }
     ask.key = cache_key(pool, account, wish, &ask.key_len);
+    grant->key = ask.key;
     grant->source = EAS_KCD_HIT;
     rc = look_up(&ask, &ticket, err);
     if (rc == EAS_OK && ticket == NULL && look_on_shelf(&ask, EAS_SHELF_NEAR)) {

@@ -45,6 +45,7 @@ enum eas_kcd_source {
 
 /* What came of it. */
 struct eas_kcd_grant {
+    const char *key;           /* whose ticket it is, for what, by which right; in the pool */
     struct eas_ticket *ticket; /* held by the pool */
     enum eas_kcd_source source;
     apr_interval_time_t waited; /* microseconds spent waiting for the KDC; set on failure too */

@@ -11,6 +11,7 @@
 #include <apr_thread_mutex.h>
 #include <mod_watchdog.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* Half of what IIS grants an idle connection by default, so that it is seldom closed under a request. */
 #define MAX_IDLE apr_time_from_sec(60)
@@ -22,11 +23,12 @@
 #define WATCHDOG_NAME "_eas_kcd_reaper_"
 
 struct eas_pools {
+    struct eas_pools *next;
     proxy_worker *worker;
     struct eas_connections *connections;
     volatile apr_uint32_t reported;
     apr_uint32_t relieved; /* how far the child has followed the calls; of the reaper's thread */
-    proxy_worker *slots[]; /* under the mutex; NULL: not needed yet */
+    _Atomic(proxy_worker *) slots[]; /* NULL: not needed yet */
 };
 
 /* How often a child has called for the others' idle connections to be closed; shared by all. */
@@ -38,11 +40,11 @@ static volatile apr_uint32_t *calls;
  */
 static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 
-/* Of this child. */
+/* Of this child.  What is made stays, so that only making needs the mutex: each request looks here. */
 static struct {
-    apr_pool_t *pool; /* under the mutex, like all else here */
+    apr_pool_t *pool; /* under the mutex */
     apr_thread_mutex_t *mutex;
-    apr_hash_t *all; /* of struct eas_pools, by their worker */
+    _Atomic(struct eas_pools *) all;
     server_rec *server;
     int n;
     bool has_reaper; /* under reaping */
@@ -62,7 +64,7 @@ void eas_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
     pthread_mutex_lock(&reaping);
     apr_pool_create(&child.pool, pchild);
     apr_thread_mutex_create(&child.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
-    child.all = apr_hash_make(child.pool);
+    atomic_store(&child.all, NULL);
     child.server = main_server;
     child.n = n;
     child.has_reaper = true;
@@ -89,15 +91,29 @@ static struct eas_pools *make_pools(proxy_worker *worker)
     return pools;
 }
 
+static struct eas_pools *find_pools(const proxy_worker *worker)
+{
+    struct eas_pools *pools = atomic_load(&child.all);
+
+    while (pools != NULL && pools->worker != worker) {
+        pools = pools->next;
+    }
+    return pools;
+}
+
 struct eas_pools *eas_pools_of(proxy_worker *worker)
 {
-    struct eas_pools *pools;
+    struct eas_pools *pools = find_pools(worker);
 
+    if (pools != NULL) {
+        return pools;
+    }
     apr_thread_mutex_lock(child.mutex);
-    pools = apr_hash_get(child.all, &worker, sizeof(worker));
+    pools = find_pools(worker);
     if (pools == NULL) {
         pools = make_pools(worker);
-        apr_hash_set(child.all, &pools->worker, sizeof(pools->worker), pools);
+        pools->next = atomic_load(&child.all);
+        atomic_store(&child.all, pools);
     }
     apr_thread_mutex_unlock(child.mutex);
     return pools;
@@ -108,20 +124,29 @@ struct eas_connections *eas_pools_connections(const struct eas_pools *pools)
     return pools->connections;
 }
 
+/* Under the mutex. */
+static proxy_worker *make_slot(const struct eas_pools *pools)
+{
+    proxy_worker *slot = eas_proxy_make_slot(child.pool, pools->worker, child.server);
+
+    return slot != NULL ? slot : pools->worker;
+}
+
 proxy_worker *eas_pools_worker_for(struct eas_pools *pools, const char *owner)
 {
     apr_ssize_t len = APR_HASH_KEY_STRING;
-    proxy_worker **slot = &pools->slots[apr_hashfunc_default(owner, &len) % (unsigned)child.n];
-    proxy_worker *found;
+    unsigned n = apr_hashfunc_default(owner, &len) % (unsigned)child.n;
+    proxy_worker *found = atomic_load(&pools->slots[n]);
 
-    apr_thread_mutex_lock(child.mutex);
-    if (*slot == NULL) {
-        *slot = eas_proxy_make_slot(child.pool, pools->worker, child.server);
-        if (*slot == NULL) {
-            *slot = pools->worker;
-        }
+    if (found != NULL) {
+        return found;
     }
-    found = *slot;
+    apr_thread_mutex_lock(child.mutex);
+    found = atomic_load(&pools->slots[n]);
+    if (found == NULL) {
+        found = make_slot(pools);
+        atomic_store(&pools->slots[n], found);
+    }
     apr_thread_mutex_unlock(child.mutex);
     return found;
 }
@@ -148,24 +173,23 @@ static void reap_pools(struct eas_pools *pools, apr_time_t now)
     pools->relieved = called;
 }
 
-static void reap_all(apr_pool_t *pool)
+static void reap_all(void)
 {
-    apr_hash_index_t *i;
+    struct eas_pools *pools;
     apr_time_t now = apr_time_now();
 
-    apr_thread_mutex_lock(child.mutex);
-    for (i = apr_hash_first(pool, child.all); i != NULL; i = apr_hash_next(i)) {
-        reap_pools(apr_hash_this_val(i), now);
+    for (pools = atomic_load(&child.all); pools != NULL; pools = pools->next) {
+        reap_pools(pools, now);
     }
-    apr_thread_mutex_unlock(child.mutex);
 }
 
 static apr_status_t reap(int state, void *data, apr_pool_t *pool)
 {
     (void)data;
+    (void)pool;
     pthread_mutex_lock(&reaping);
     if (state == AP_WATCHDOG_STATE_RUNNING && child.has_reaper) {
-        reap_all(pool);
+        reap_all();
     }
     pthread_mutex_unlock(&reaping);
     return APR_SUCCESS;

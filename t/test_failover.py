@@ -71,8 +71,7 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
     gw = gateway("EasKcdRequireTLS Off\n" + balancer(flapping, steady, **PERSISTENT),
                  tls=False)
     gw.expect("AH00940", "AH00957", "AH00959", "AH01114", "AH01102", "AH00898", "AH10154",
-              "AH01097",
-              "AH01084", "AH01104")
+              "AH01097", "AH01084", "AH01104", "EAS2057")
     stop = threading.Event()
 
     def flap():
@@ -94,9 +93,9 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
         running = [pool.submit(work, user) for user in USERS]
         statuses = [status for result in running for status in result.result()]
         flapper.result()
-    # 502 is what somebody gets whose request was at the member when it went.
-    assert set(statuses) <= {200, 502}
-    assert statuses.count(502) < len(statuses) // 4
+    # Whose request was at the member when it went: with half an answer, or with none.
+    assert set(statuses) <= {200, 502, 503}
+    assert statuses.count(200) > len(statuses) * 3 // 4
     for script in acceptors:
         assert script.errors == [] and set(script.seen) == {"accepted"}
     assert not {"EAS2050", "EAS2056", "EAS2063"} & set(gw.error_log.tags())
