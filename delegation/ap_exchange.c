@@ -3,12 +3,12 @@
 
 #include "delegation/ap_exchange.h"
 
+#include <apr_time.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PVNO 5
 
@@ -87,11 +87,11 @@ static void put_digits(char *text, int n, int value)
 
 static void put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
 {
-    time_t seconds = (time_t)(uint32_t)when; /* beyond 2038, as libkrb5 has it */
     char text[TIME_SIZE];
-    struct tm tm;
+    apr_time_exp_t tm;
 
-    gmtime_r(&seconds, &tm);
+    /* Beyond 2038, as libkrb5 has it. */
+    apr_time_exp_gmt(&tm, apr_time_from_sec((apr_time_t)(uint32_t)when));
     put_digits(text, 4, tm.tm_year + 1900);
     put_digits(text + 4, 2, tm.tm_mon + 1);
     put_digits(text + 6, 2, tm.tm_mday);
