@@ -74,6 +74,12 @@ def bare(path: str, url: str) -> str:
     return f'<Location "{path}">\n    ProxyPass "{url}{path}"\n</Location>\n'
 
 
+def fixed(path: str, url: str, token: str) -> str:
+    """A bare proxy that sends one token again and again, to an acceptor that does not mind."""
+    return (f'<Location "{path}">\n    RequestHeader set Authorization "{token}"\n'
+            f'    ProxyPass "{url}{path}"\n</Location>\n')
+
+
 def ours(path: str, url: str, *lines: str) -> str:
     more = "".join(f"    {line}\n" for line in lines)
     return f"""

@@ -102,8 +102,13 @@ class Rig:
         """The size of a service ticket with its session key, as libkrb5 writes it."""
         return self.ticket.stat().st_size
 
+    @property
+    def token(self) -> str:
+        """An Authorization header's value from that ticket; good for five minutes."""
+        return kerberos.authorization(kerberos.initiate(kerberos.from_ccache(self.ticket), CAS1))
+
     def token_seconds(self) -> float:
-        """CPU of making one token from a ticket in hand, and nothing else."""
+        """CPU of libkrb5's making one token from a ticket in hand, and nothing else."""
         program = self.path / "token"
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", "krb5"], check=True, text=True,
                                capture_output=True).stdout.split()
