@@ -17,7 +17,7 @@
 struct eas_ticket {
     volatile apr_uint32_t refs;
     krb5_creds creds;
-    _Atomic(krb5_key) key; /* NULL: not made yet, or lent */
+    _Atomic(struct eas_ticket_key *) key; /* NULL: not made yet, or lent */
 };
 
 struct eas_ticket *eas_ticket_take(krb5_creds *creds)
@@ -43,8 +43,8 @@ struct eas_ticket *eas_ticket_ref(struct eas_ticket *ticket)
 void eas_ticket_unref(struct eas_ticket *ticket)
 {
     if (ticket != NULL && apr_atomic_dec32(&ticket->refs) == 0) {
-        /* These need no context, and cleanse the session key. */
-        krb5_k_free_key(NULL, atomic_load(&ticket->key));
+        eas_ticket_key_free(atomic_load(&ticket->key));
+        /* Needs no context and cleanses the session key. */
         krb5_free_cred_contents(NULL, &ticket->creds);
         free(ticket);
     }
@@ -67,22 +67,22 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket)
     return (krb5_creds *)&ticket->creds;
 }
 
-static _Atomic(krb5_key) *idle_key(const struct eas_ticket *ticket)
+static _Atomic(struct eas_ticket_key *) *idle_key(const struct eas_ticket *ticket)
 {
     return &((struct eas_ticket *)ticket)->key;
 }
 
 /* Who comes while it is lent makes one more, of which one stays. */
 krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
-                                    krb5_key *key_out)
+                                    struct eas_ticket_key **key_out)
 {
     *key_out = atomic_exchange(idle_key(ticket), NULL);
-    return *key_out != NULL ? 0 : krb5_k_create_key(ctx, &ticket->creds.keyblock, key_out);
+    return *key_out != NULL ? 0 : eas_ticket_key_make(ctx, &ticket->creds.keyblock, key_out);
 }
 
-void eas_ticket_return_key(const struct eas_ticket *ticket, krb5_context ctx, krb5_key key)
+void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_key *key)
 {
-    krb5_k_free_key(ctx, atomic_exchange(idle_key(ticket), key));
+    eas_ticket_key_free(atomic_exchange(idle_key(ticket), key));
 }
 
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b)

@@ -5,6 +5,7 @@
 #define EAS_AUTH_TICKET_H
 
 #include "auth/base.h"
+#include "auth/ticket_key.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>
@@ -30,13 +31,10 @@ struct eas_ticket *eas_ticket_to_pool(struct eas_ticket *ticket, apr_pool_t *poo
 /* For reading only: libkrb5's functions take non-const pointers, but do not write. */
 krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 
-/*
- * The session key, made ready for krb5_k_encrypt() and its kin, and with whatever they have derived from
- * it before.  For one thread at a time, and to be given back, unless it was not lent.
- */
+/* The session key, ready for use; to be given back.  A failure lends none. */
 krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
-                                    krb5_key *key_out);
-void eas_ticket_return_key(const struct eas_ticket *ticket, krb5_context ctx, krb5_key key);
+                                    struct eas_ticket_key **key_out);
+void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_key *key);
 
 /* The same ticket, perhaps in another copy? */
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);
@@ -63,8 +61,7 @@ enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool
 /* One reference to the ticket in the bytes, or NULL if there is none. */
 struct eas_ticket *eas_ticket_unmarshal(const unsigned char *bytes, apr_size_t len);
 
-/* Bytes that it occupies, near enough to bound a cache by; and its key's, once that was lent (AES). */
-#define EAS_TICKET_KEY_SIZE 2560
+/* Bytes that it occupies, without a key to lend; near enough to bound a cache by. */
 apr_size_t eas_ticket_size(const struct eas_ticket *ticket);
 
 #endif

@@ -18,10 +18,6 @@
 #define AP_REP 15
 #define ENC_AP_REP_PART 27
 
-/* What a key is used for, RFC 4120 section 7.5.1. */
-#define USAGE_AUTHENTICATOR 11
-#define USAGE_AP_REP 12
-
 /* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
 #define GSS_CHECKSUM_TYPE 0x8003
 
@@ -138,9 +134,10 @@ struct nonce {
     krb5_int32 sequence;
 };
 
-static krb5_error_code make_nonce(krb5_context ctx, krb5_enctype enctype, struct nonce *nonce)
+static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, struct nonce *nonce)
 {
     unsigned char random[KEY_MAX + SEQUENCE_SIZE];
+    krb5_enctype enctype = eas_ticket_key_enctype(key);
     krb5_data octets = { 0, 0, (char *)random };
     krb5_keyblock subkey = { 0, enctype, 0, nonce->subkey };
     size_t seed_len = 0;
@@ -150,8 +147,7 @@ static krb5_error_code make_nonce(krb5_context ctx, krb5_enctype enctype, struct
         code = KRB5_BAD_KEYSIZE;
     }
     if (code == 0) {
-        octets.length = (unsigned)seed_len + SEQUENCE_SIZE;
-        code = krb5_c_random_make_octets(ctx, &octets);
+        code = eas_ticket_key_random(ctx, key, random, seed_len + SEQUENCE_SIZE);
     }
     if (code == 0) {
         /* Positive for those who take it for signed, and far from its end (krb5_generate_seq_number()). */
@@ -183,20 +179,20 @@ static void put_authenticator(struct eas_der *der, krb5_const_principal client,
 }
 
 /* EncryptedData of plain. */
-static krb5_error_code put_encrypted(krb5_context ctx, krb5_key key, const struct eas_der *plain,
-                                     struct eas_der *der)
+static krb5_error_code put_encrypted(krb5_context ctx, struct eas_ticket_key *key,
+                                     const struct eas_der *plain, struct eas_der *der)
 {
     const unsigned char *end = der->at;
-    krb5_enctype enctype = krb5_k_key_enctype(ctx, key);
+    krb5_enctype enctype = eas_ticket_key_enctype(key);
     krb5_data in = { 0, (unsigned)(plain->end - plain->at), (char *)plain->at };
-    krb5_enc_data out = { 0, enctype, 0, { 0, 0, NULL } };
+    krb5_data out = { 0, 0, NULL };
     size_t len;
-    krb5_error_code code = krb5_c_encrypt_length(ctx, enctype, in.length, &len);
+    krb5_error_code code = eas_ticket_key_cipher_length(ctx, key, in.length, &len);
 
     if (code == 0) {
-        out.ciphertext.length = (unsigned)len;
-        out.ciphertext.data = (char *)eas_der_put_room(der, len);
-        code = krb5_k_encrypt(ctx, key, USAGE_AUTHENTICATOR, NULL, &in, &out);
+        out.length = (unsigned)len;
+        out.data = (char *)eas_der_put_room(der, len);
+        code = eas_ticket_key_encrypt(ctx, key, &in, &out);
     }
     if (code == 0) {
         eas_der_wrap(der, end, EAS_DER_OCTET_STRING);
@@ -225,9 +221,9 @@ static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
     eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AP_REQ));
 }
 
-krb5_error_code eas_ap_request(krb5_context ctx, krb5_key key, const krb5_creds *ticket,
-                               const krb5_data *checksum, struct eas_der *der,
-                               struct eas_ap_stamp *stamp_out)
+krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
+                               const krb5_creds *ticket, const krb5_data *checksum,
+                               struct eas_der *der, struct eas_ap_stamp *stamp_out)
 {
     apr_size_t room = authenticator_max(ticket);
     unsigned char *plain;
@@ -244,7 +240,7 @@ krb5_error_code eas_ap_request(krb5_context ctx, krb5_key key, const krb5_creds 
         code = KRB5KRB_AP_ERR_TKT_EXPIRED;
     }
     if (code == 0) {
-        code = make_nonce(ctx, krb5_k_key_enctype(ctx, key), &nonce);
+        code = make_nonce(ctx, key, &nonce);
     }
     if (code != 0) {
         return code;
@@ -254,8 +250,8 @@ krb5_error_code eas_ap_request(krb5_context ctx, krb5_key key, const krb5_creds 
         return ENOMEM;
     }
     authenticator = eas_der_begin(plain, room);
-    put_authenticator(&authenticator, ticket->client, krb5_k_key_enctype(ctx, key), &nonce,
-                      checksum, stamp_out);
+    put_authenticator(&authenticator, ticket->client, eas_ticket_key_enctype(key), &nonce, checksum,
+                      stamp_out);
     code = put_encrypted(ctx, key, &authenticator, der);
     if (code == 0) {
         put_ap_req(der, &ticket->ticket);
@@ -325,29 +321,27 @@ static bool repeats(struct eas_der_text plain, const struct eas_ap_stamp *stamp)
            && eas_der_take(&fields, expected.at, (apr_size_t)(expected.end - expected.at));
 }
 
-krb5_error_code eas_ap_check_reply(krb5_context ctx, krb5_key key, struct eas_der_text reply,
-                                   const struct eas_ap_stamp *stamp)
+krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
+                                   struct eas_der_text reply, const struct eas_ap_stamp *stamp)
 {
     krb5_enc_data in = { 0 };
-    krb5_data out = { 0 };
-    unsigned size;
+    krb5_data plain;
+    unsigned char *room;
     krb5_error_code code;
 
     if (!find_encrypted(reply, &in)) {
         return KRB5KRB_AP_ERR_MSG_TYPE;
     }
-    size = in.ciphertext.length;
-    out.length = size;
-    out.data = malloc(size > 0 ? size : 1);
-    if (out.data == NULL) {
+    room = malloc(in.ciphertext.length + 1);
+    if (room == NULL) {
         return ENOMEM;
     }
-    code = krb5_k_decrypt(ctx, key, USAGE_AP_REP, NULL, &in, &out);
+    code = eas_ticket_key_decrypt(ctx, key, &in, room, &plain);
     if (code == 0
-        && !repeats((struct eas_der_text){ (unsigned char *)out.data, out.length }, stamp)) {
+        && !repeats((struct eas_der_text){ (unsigned char *)plain.data, plain.length }, stamp)) {
         code = KRB5_MUTUAL_FAILED;
     }
-    OPENSSL_cleanse(out.data, size);
-    free(out.data);
+    OPENSSL_cleanse(room, in.ciphertext.length);
+    free(room);
     return code;
 }

@@ -4,18 +4,16 @@
 #ifndef EAS_DELEGATION_AP_EXCHANGE_H
 #define EAS_DELEGATION_AP_EXCHANGE_H
 
+#include "auth/ticket_key.h"
 #include "delegation/der.h"
-
-#include <krb5/krb5.h>
 
 /*
  * krb5_mk_req_extended() and krb5_rd_rep() do the same and begin anew each time: they take the ticket
  * apart, put it together again, and derive from the session key what they derived before.  A ticket
  * serves thousands of requests here, of which that would be the greater part of the cost (t/bench, case
- * token).  So the ticket stays as the KDC has encoded it, and what is derived stays in a krb5_key; all
- * cryptography is libk5crypto's.
+ * token).  So the ticket stays as the KDC has encoded it, and what is derived stays with it.
  *
- * The functions return libkrb5's error codes.  A krb5_key is for one thread at a time.
+ * The functions return libkrb5's error codes.
  */
 
 /* What the AP-REP must repeat (RFC 4120 section 3.2.4). */
@@ -32,15 +30,15 @@ apr_size_t eas_ap_request_max(const krb5_creds *ticket);
  * subkey, as gss_init_sec_context() would make it (RFC 4120 section 5.5.1, RFC 4121 section 4.1).  key is
  * the ticket's session key, checksum the authenticator's, of type 0x8003.
  */
-krb5_error_code eas_ap_request(krb5_context ctx, krb5_key key, const krb5_creds *ticket,
-                               const krb5_data *checksum, struct eas_der *der,
-                               struct eas_ap_stamp *stamp_out);
+krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
+                               const krb5_creds *ticket, const krb5_data *checksum,
+                               struct eas_der *der, struct eas_ap_stamp *stamp_out);
 
 /*
  * Is this the AP-REP to the AP-REQ of that stamp, from somebody who has the session key (RFC 4120
  * section 5.5.2)?  0 if so, whatever the octets are.
  */
-krb5_error_code eas_ap_check_reply(krb5_context ctx, krb5_key key, struct eas_der_text reply,
-                                   const struct eas_ap_stamp *stamp);
+krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
+                                   struct eas_der_text reply, const struct eas_ap_stamp *stamp);
 
 #endif

@@ -119,7 +119,7 @@ static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *tic
     unsigned char octets[GSS_CHECKSUM_SIZE] = { 0 };
     krb5_data checksum = { 0, sizeof(octets), (char *)octets };
     krb5_error_code code = 0;
-    krb5_key key;
+    struct eas_ticket_key *key;
 
     put_le32(octets, GSS_BINDINGS_SIZE);
     put_le32(octets + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
@@ -131,7 +131,7 @@ static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *tic
     }
     if (code == 0) {
         code = eas_ap_request(ctx, key, eas_ticket_creds(ticket), &checksum, der, stamp);
-        eas_ticket_return_key(ticket, ctx, key);
+        eas_ticket_return_key(ticket, key);
     }
     if (code == 0) {
         eas_spnego_wrap_init(der);
@@ -207,7 +207,7 @@ static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
 {
     struct eas_der_text ap_rep;
     krb5_error_code code;
-    krb5_key key;
+    struct eas_ticket_key *key;
 
     if (!find_ap_rep(pool, value, &ap_rep)) {
         return KRB5KRB_AP_ERR_MSG_TYPE;
@@ -215,7 +215,7 @@ static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
     code = eas_ticket_lend_key(handshake->ticket, ctx, &key);
     if (code == 0) {
         code = eas_ap_check_reply(ctx, key, ap_rep, &handshake->stamp);
-        eas_ticket_return_key(handshake->ticket, ctx, key);
+        eas_ticket_return_key(handshake->ticket, key);
     }
     return code;
 }

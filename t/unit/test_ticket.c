@@ -149,18 +149,18 @@ static void test_size_grows_with_the_ticket(void **state)
 static void test_key_is_lent_to_one_at_a_time(void **state)
 {
     struct eas_ticket *ticket = tickets_make(0, HOUR);
-    krb5_key one, two, again;
+    struct eas_ticket_key *one, *two, *again;
 
     (void)state;
     assert_int_equal(eas_ticket_lend_key(ticket, NULL, &one), 0);
     assert_int_equal(eas_ticket_lend_key(ticket, NULL, &two), 0);
     assert_ptr_not_equal(one, two);
-    assert_int_equal(krb5_k_key_enctype(NULL, one), ENCTYPE_AES256_CTS_HMAC_SHA1_96);
-    eas_ticket_return_key(ticket, NULL, one);
-    eas_ticket_return_key(ticket, NULL, two);
+    assert_int_equal(eas_ticket_key_enctype(one), ENCTYPE_AES256_CTS_HMAC_SHA1_96);
+    eas_ticket_return_key(ticket, one);
+    eas_ticket_return_key(ticket, two);
     assert_int_equal(eas_ticket_lend_key(ticket, NULL, &again), 0);
     assert_ptr_equal(again, two);
-    eas_ticket_return_key(ticket, NULL, again);
+    eas_ticket_return_key(ticket, again);
     eas_ticket_unref(ticket);
 }
 
@@ -171,18 +171,17 @@ static void *APR_THREAD_FUNC lend_and_return(apr_thread_t *thread, void *data)
     struct eas_ticket *ticket = *(struct eas_ticket **)data;
     unsigned char random[16], cipher[128];
     krb5_data in = { 0, sizeof(random), (char *)random };
-    krb5_enc_data out = { 0, 0, 0, { 0, sizeof(cipher), (char *)cipher } };
-    krb5_key key;
+    krb5_data out = { 0, 16 + sizeof(random) + 12, (char *)cipher };
+    struct eas_ticket_key *key;
     int i;
 
     (void)thread;
     memset(random, 'r', sizeof(random));
     for (i = 0; i < LENT && eas_ticket_lend_key(ticket, NULL, &key) == 0; i++) {
-        out.ciphertext.length = sizeof(cipher);
-        if (krb5_k_encrypt(NULL, key, 11, NULL, &in, &out) != 0) {
+        if (eas_ticket_key_encrypt(NULL, key, &in, &out) != 0) {
             break;
         }
-        eas_ticket_return_key(ticket, NULL, key);
+        eas_ticket_return_key(ticket, key);
     }
     *(struct eas_ticket **)data = i == LENT ? ticket : NULL;
     return NULL;
