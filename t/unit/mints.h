@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/mints.h - a mint, tickets for it, and the service that accepts its tokens */
+
+#ifndef EAS_T_UNIT_MINTS_H
+#define EAS_T_UNIT_MINTS_H
+
+#include "t/unit/der.h"
+#include "t/unit/kdc_by_hand.h"
+#include "t/unit/krb5_files.h"
+#include "t/unit/unit.h"
+
+#include "delegation/mint.h"
+
+#include <apr_encode.h>
+#include <apr_strings.h>
+#include <gssapi/gssapi_ext.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <time.h>
+
+#define CLIENT "alice@" REALM
+#define SERVICE "HTTP/cas1.eas.test@" REALM
+#define KEYTAB "MEMORY:test_mint"
+#define ENCTYPE ENCTYPE_AES256_CTS_HMAC_SHA1_96
+
+struct fixture {
+    apr_pool_t *pool;
+    krb5_context ctx;
+    krb5_keytab keytab; /* with the service's key */
+    krb5_keyblock key;
+    struct eas_mint *mint;
+};
+
+static inline void make_service_key(struct fixture *f)
+{
+    krb5_keytab_entry entry;
+
+    memset(&entry, 0, sizeof(entry));
+    assert_int_equal(krb5_c_make_random_key(f->ctx, ENCTYPE, &f->key), 0);
+    assert_int_equal(krb5_kt_resolve(f->ctx, KEYTAB, &f->keytab), 0);
+    assert_int_equal(krb5_parse_name(f->ctx, SERVICE, &entry.principal), 0);
+    entry.vno = KVNO;
+    entry.key = f->key;
+    assert_int_equal(krb5_kt_add_entry(f->ctx, f->keytab, &entry), 0);
+    krb5_free_principal(f->ctx, entry.principal);
+}
+
+static inline int start_test(void **state)
+{
+    static struct fixture fixture;
+
+    *state = &fixture;
+    if (apr_pool_create(&fixture.pool, NULL) != APR_SUCCESS
+        || krb5_init_context(&fixture.ctx) != 0) {
+        return -1;
+    }
+    make_service_key(&fixture);
+    fixture.mint = eas_mint_create(fixture.pool);
+    return 0;
+}
+
+static inline int end_test(void **state)
+{
+    struct fixture *f = *state;
+
+    apr_pool_destroy(f->pool);
+    krb5_kt_close(f->ctx, f->keytab);
+    krb5_free_keyblock_contents(f->ctx, &f->key);
+    krb5_free_context(f->ctx);
+    return 0;
+}
+
+/* Alice's ticket for the service, with such a session key, ending so many seconds from now. */
+static inline struct eas_ticket *make_ticket_for(struct fixture *f, int end, krb5_enctype enctype)
+{
+    time_t now = time(NULL);
+    krb5_creds creds;
+    struct blob der;
+
+    memset(&creds, 0, sizeof(creds));
+    assert_int_equal(krb5_parse_name(f->ctx, CLIENT, &creds.client), 0);
+    assert_int_equal(krb5_parse_name(f->ctx, SERVICE, &creds.server), 0);
+    assert_int_equal(krb5_c_make_random_key(f->ctx, enctype, &creds.keyblock), 0);
+    creds.times.authtime = creds.times.starttime = (krb5_timestamp)(now - 7200);
+    creds.times.endtime = (krb5_timestamp)(now + end);
+    der = ticket_der(f->ctx, &f->key, &creds);
+    creds.ticket.data = malloc(der.len);
+    assert_non_null(creds.ticket.data);
+    memcpy(creds.ticket.data, der.bytes, der.len);
+    creds.ticket.length = (unsigned)der.len;
+    return eas_ticket_to_pool(eas_ticket_take(&creds), f->pool);
+}
+
+static inline struct eas_ticket *make_ticket(struct fixture *f, int end)
+{
+    return make_ticket_for(f, end, ENCTYPE);
+}
+
+static inline const char *mint(struct fixture *f, const struct eas_ticket *ticket,
+                               const struct eas_binding *binding, struct eas_handshake **handshake)
+{
+    struct eas_err err = { EAS_OK, 0, "" };
+    const char *value = NULL;
+
+    if (eas_mint_token(f->mint, f->pool, ticket, binding, &value, handshake, &err) != EAS_OK) {
+        fail_msg("EAS%d %s", err.tag, err.text);
+    }
+    return value;
+}
+
+static inline const char *mint_value(struct fixture *f, const struct eas_ticket *ticket)
+{
+    struct eas_handshake *handshake;
+
+    return mint(f, ticket, NULL, &handshake);
+}
+
+/* The octets of a header's value, by another decoder than the one of the library that made it. */
+static inline struct der_text token_of(struct fixture *f, const char *value)
+{
+    const char *base64 = value + strlen("Negotiate ");
+    size_t len = strlen(base64);
+    unsigned char *octets = apr_palloc(f->pool, len);
+    int n;
+
+    assert_int_equal(strncmp(value, "Negotiate ", strlen("Negotiate ")), 0);
+    n = EVP_DecodeBlock(octets, (const unsigned char *)base64, (int)len);
+    assert_true(n > 2);
+    return der_begin(octets, (size_t)n - (base64[len - 1] == '=') - (base64[len - 2] == '='));
+}
+
+static inline void assert_name(gss_name_t name, const char *expected)
+{
+    gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
+    OM_uint32 minor;
+
+    assert_int_equal(gss_display_name(&minor, name, &text, NULL), GSS_S_COMPLETE);
+    assert_int_equal(text.length, strlen(expected));
+    assert_memory_equal(text.value, expected, text.length);
+    gss_release_buffer(&minor, &text);
+}
+
+static inline gss_cred_id_t acceptor(void)
+{
+    gss_key_value_element_desc elements[] = { { "keytab", KEYTAB }, { "rcache", "none:" } };
+    const gss_key_value_set_desc store = { COUNT_OF(elements), elements };
+    gss_cred_id_t cred = GSS_C_NO_CREDENTIAL;
+    OM_uint32 minor;
+
+    assert_int_equal(gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE,
+                                           GSS_C_NO_OID_SET, GSS_C_ACCEPT, &store, &cred, NULL,
+                                           NULL),
+                     GSS_S_COMPLETE);
+    return cred;
+}
+
+/* The service's side of one token. */
+struct accepted {
+    OM_uint32 major;
+    OM_uint32 flags;
+    const char *reply; /* the value of WWW-Authenticate */
+    gss_name_t client;
+    gss_cred_id_t delegated;
+};
+
+/* As IIS does it: the whole token, in one step, with an answer that proves the service. */
+static inline struct accepted accept_token(struct fixture *f, const char *value,
+                                           const char *channel)
+{
+    struct accepted a = { .client = GSS_C_NO_NAME, .delegated = GSS_C_NO_CREDENTIAL };
+    struct gss_channel_bindings_struct bindings = { 0 };
+    struct der_text token = token_of(f, value);
+    gss_buffer_desc in = { der_left(&token), (void *)token.at }, out = GSS_C_EMPTY_BUFFER;
+    gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+    gss_cred_id_t cred = acceptor();
+    OM_uint32 minor;
+
+    if (channel != NULL) {
+        bindings.application_data.value = (void *)channel;
+        bindings.application_data.length = strlen(channel);
+    }
+    a.major = gss_accept_sec_context(&minor, &context, cred, &in,
+                                     channel != NULL ? &bindings : GSS_C_NO_CHANNEL_BINDINGS,
+                                     &a.client, NULL, &out, &a.flags, NULL, &a.delegated);
+    if (a.major == GSS_S_COMPLETE) {
+        a.reply = apr_pstrcat(
+            f->pool, "Negotiate ",
+            apr_pencode_base64_binary(f->pool, out.value, (apr_ssize_t)out.length, 0, NULL), NULL);
+    }
+    gss_release_buffer(&minor, &out);
+    gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+    gss_release_cred(&minor, &cred);
+    return a;
+}
+
+static inline void forget_accepted(struct accepted *a)
+{
+    OM_uint32 minor;
+
+    gss_release_name(&minor, &a->client);
+}
+
+#define MINT_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
+
+#endif
