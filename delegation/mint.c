@@ -3,7 +3,7 @@
 
 #include "delegation/mint.h"
 #include "auth/secret.h"
-#include "delegation/ap_exchange.h"
+#include "delegation/ap.h"
 #include "delegation/spnego.h"
 
 #include <apr_encode.h>

@@ -10,8 +10,8 @@ import pytest
 TOP = Path(__file__).parents[1]
 SOURCES = sorted([*TOP.glob("*.[ch]"), *TOP.glob("auth/*.[ch]"), *TOP.glob("delegation/*.[ch]")])
 HTTPD = re.compile(r"(httpd|http_\w+|ap_\w+|mod_\w+|util_\w+|scoreboard|mpm_common)\.h")
-GROUND = ("base", "identity", "kdc", "kdc_pool", "keytab", "lru", "ticket", "secret", "shelf",
-          "duration")
+GROUND = ("base", "identity", "kdc", "kdc_pool", "keytab", "lru", "ticket", "ticket_key",
+          "secret", "shelf", "duration")
 
 
 def includes(path):

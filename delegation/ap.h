@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/ap_exchange.h - the client's side of Kerberos' AP exchange (RFC 4120 section 3.2) */
+/* delegation/ap.h - the client's side of Kerberos' AP exchange (RFC 4120 section 3.2) */
 
-#ifndef EAS_DELEGATION_AP_EXCHANGE_H
-#define EAS_DELEGATION_AP_EXCHANGE_H
+#ifndef EAS_DELEGATION_AP_H
+#define EAS_DELEGATION_AP_H
 
 #include "auth/ticket_key.h"
 #include "delegation/der.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/ap_exchange.c - the client's side of Kerberos' AP exchange (RFC 4120 section 3.2) */
+/* delegation/ap.c - the client's side of Kerberos' AP exchange (RFC 4120 section 3.2) */
 
-#include "delegation/ap_exchange.h"
+#include "delegation/ap.h"
 
 #include <apr_time.h>
 #include <errno.h>
