@@ -13,8 +13,8 @@
 #include <apr_strings.h>
 #include <http_core.h>
 
-/* Bytes of service tickets that a child keeps; about 15 000 users with a ticket of 4 KB each. */
-#define TICKET_BYTES (64 * 1024 * 1024)
+/* Bytes of service tickets that a child keeps, with their keys: about 15 000 of 4 KB each. */
+#define TICKET_BYTES (128 * 1024 * 1024)
 
 /* Bytes of a request kept to repeat it after a 401. */
 #define DEFAULT_RETRY_BODY (128 * 1024)
