@@ -229,15 +229,14 @@ krb5_error_code eas_ticket_key_cipher_length(krb5_context ctx, const struct eas_
     return krb5_c_encrypt_length(ctx, key->enctype, plain_len, len_out);
 }
 
-/* Of confounder and plaintext; leaves the context as it was. */
+/* Of confounder and plaintext. */
 static bool make_checksum(EVP_MAC_CTX *mac, const unsigned char *bytes, size_t len,
                           unsigned char checksum[DIGEST_SIZE])
 {
     size_t n;
 
-    return EVP_MAC_update(mac, bytes, len) == 1
-           && EVP_MAC_final(mac, checksum, &n, DIGEST_SIZE) == 1
-           && EVP_MAC_init(mac, NULL, 0, NULL) == 1;
+    return EVP_MAC_init(mac, NULL, 0, NULL) == 1 && EVP_MAC_update(mac, bytes, len) == 1
+           && EVP_MAC_final(mac, checksum, &n, DIGEST_SIZE) == 1;
 }
 
 /* Of more than a block, as a confounder and one octet are; in place, too. */

@@ -52,6 +52,7 @@ struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exch
     exchange->pooled = false;
     exchange->heard = false;
     exchange->settled = false;
+    exchange->unsent = false;
     exchange->handshake = NULL;
     exchange->failure.rc = EAS_OK;
     current = exchange;
@@ -181,6 +182,7 @@ static enum eas_rc claim(const struct guarded *guarded, struct eas_err *err)
         eas_connection_unref(current->connection);
         current->connection = eas_connection_ref(connection);
         current->pooled = guarded->answered;
+        current->heard = current->settled = false;
     }
     return EAS_OK;
 }
@@ -291,7 +293,11 @@ static apr_status_t guard_output(ap_filter_t *f, apr_bucket_brigade *bb)
         /* Always: it stays with the pooled connection, where another exchange has left its own. */
         apr_socket_timeout_set(ap_get_conn_socket(f->c), current->timeout);
     }
-    return ap_pass_brigade(f->next, bb);
+    rv = ap_pass_brigade(f->next, bb);
+    if (rv != APR_SUCCESS && current != NULL) {
+        current->unsent = true;
+    }
+    return rv;
 }
 
 static int pre_connection(conn_rec *c, void *socket)

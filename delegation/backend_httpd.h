@@ -39,6 +39,7 @@ struct eas_backend_exchange {
     bool pooled;                       /* ... which had carried another exchange before */
     bool heard;                        /* something has come back on it */
     bool settled;                      /* it has ended well */
+    bool unsent;                       /* not all of the request could be written */
     struct eas_handshake *handshake;   /* of the last token */
     struct eas_err failure;            /* why nothing may be written; rc EAS_OK if it may */
 };

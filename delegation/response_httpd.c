@@ -198,13 +198,15 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 }
 
 /*
- * Nothing came at all, and the client's connection is too new for mod_proxy_http's way with that, which
- * begin() sees: it makes a 502 of it, as of a handshake that failed and of an answer that came too late.
+ * Nothing was heard, and the client's connection is too new for mod_proxy_http's way with that, which
+ * begin() sees: it makes a 502 of it, as of a handshake that failed and of an answer that came too late;
+ * and of a body that could not be written, where an answer may have come that it did not look for.
  */
 static bool hung_up(request_rec *r, const struct eas_backend_exchange *exchange, int returned)
 {
     return returned == HTTP_BAD_GATEWAY && exchange->ticket != NULL && exchange->connection != NULL
            && exchange->failure.rc == EAS_OK && !exchange->heard
+           && !(exchange->unsent && ap_request_has_body(r))
            && apr_table_get(r->notes, TIMED_OUT_NOTE) == NULL;
 }
 

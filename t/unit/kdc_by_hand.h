@@ -14,6 +14,8 @@
 
 /* RFC 4120 section 7.5.1: what a ticket is encrypted for. */
 #define USAGE_TICKET 2
+#define USAGE_AUTHENTICATOR 11
+#define USAGE_AP_REP 12
 
 /* DER that is put together from the inside outwards. */
 struct blob {
@@ -108,7 +110,8 @@ static inline struct blob enc_ticket_part(const krb5_creds *creds)
     return tlv(0x63, tlv(0x30, part));
 }
 
-static inline struct blob encrypted(krb5_context ctx, const krb5_keyblock *key, struct blob plain)
+static inline struct blob encrypted(krb5_context ctx, const krb5_keyblock *key, krb5_keyusage usage,
+                                    struct blob plain)
 {
     struct blob cipher, data = { .len = 0 };
     krb5_data in = { 0, (unsigned)plain.len, (char *)plain.bytes };
@@ -117,7 +120,7 @@ static inline struct blob encrypted(krb5_context ctx, const krb5_keyblock *key, 
     memset(&out, 0, sizeof(out));
     out.ciphertext.data = (char *)cipher.bytes;
     out.ciphertext.length = sizeof(cipher.bytes);
-    assert_int_equal(krb5_c_encrypt(ctx, key, USAGE_TICKET, NULL, &in, &out), 0);
+    assert_int_equal(krb5_c_encrypt(ctx, key, usage, NULL, &in, &out), 0);
     cipher.len = out.ciphertext.length;
     field(&data, 0, integer((unsigned char)key->enctype));
     field(&data, 1, integer(KVNO));
@@ -133,7 +136,7 @@ static inline struct blob ticket_der(krb5_context ctx, const krb5_keyblock *key,
     field(&ticket, 0, integer(5));
     field(&ticket, 1, string(creds->server->realm));
     field(&ticket, 2, principal_name(creds->server));
-    field(&ticket, 3, encrypted(ctx, key, enc_ticket_part(creds)));
+    field(&ticket, 3, encrypted(ctx, key, USAGE_TICKET, enc_ticket_part(creds)));
     return tlv(0x61, tlv(0x30, ticket));
 }
 

@@ -200,6 +200,34 @@ static inline void forget_accepted(struct accepted *a)
     gss_release_name(&minor, &a->client);
 }
 
+/* What the service has read; closed by close_request(). */
+struct request {
+    krb5_auth_context auth;
+    krb5_authenticator *authenticator;
+    krb5_flags options;
+};
+
+static inline struct request read_request(struct fixture *f, const char *value)
+{
+    struct der_text token = token_of(f, value), inner = der_enter_spnego(&token);
+    krb5_data ap_req = { 0, (unsigned)der_left(&inner), (char *)inner.at };
+    struct request request = { NULL, NULL, 0 };
+
+    assert_int_equal(krb5_auth_con_init(f->ctx, &request.auth), 0);
+    assert_int_equal(krb5_auth_con_setflags(f->ctx, request.auth, 0), 0);
+    assert_int_equal(
+        krb5_rd_req(f->ctx, &request.auth, &ap_req, NULL, f->keytab, &request.options, NULL), 0);
+    assert_int_equal(krb5_auth_con_getauthenticator(f->ctx, request.auth, &request.authenticator),
+                     0);
+    return request;
+}
+
+static inline void close_request(struct fixture *f, struct request *request)
+{
+    krb5_free_authenticator(f->ctx, request->authenticator);
+    krb5_auth_con_free(f->ctx, request->auth);
+}
+
 #define MINT_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
 
 #endif

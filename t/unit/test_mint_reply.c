@@ -53,12 +53,11 @@ static void test_reply_that_was_changed(void **state)
     struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
     struct der_text token = token_of(f, a.reply);
     unsigned char *octets = apr_pmemdup(f->pool, token.at, der_left(&token));
-    size_t len = der_left(&token), ap_rep = len;
+    size_t len = der_left(&token), i;
+    const unsigned char *framed = memmem(octets, len, "\x02\x00\x6f", 3); /* TOK_ID, AP-REP */
 
-    while (octets[ap_rep] != 0x6f) {
-        ap_rep--;
-    }
-    for (size_t i = ap_rep; i < len; i++) {
+    assert_non_null(framed);
+    for (i = (size_t)(framed - octets); i < len; i++) {
         octets[i] ^= 1;
         assert_verified(f, handshake, as_value(f, octets, len), EAS_BACKEND);
         octets[i] ^= 1;
@@ -96,6 +95,68 @@ static struct blob reply_with(struct blob encrypted)
     field(&resp, 0, bytes(completed, sizeof(completed)));
     field(&resp, 2, tlv(0x04, tlv(0x60, framed)));
     return tlv(0xa1, tlv(0x30, resp));
+}
+
+/* EncAPRepPart, RFC 4120 section 5.5.2, of the moment that the authenticator has. */
+static struct blob enc_ap_rep_part(const krb5_authenticator *authenticator)
+{
+    const unsigned char cusec[] = { 0, (unsigned char)(authenticator->cusec >> 16),
+                                    (unsigned char)(authenticator->cusec >> 8),
+                                    (unsigned char)authenticator->cusec };
+    size_t skip = 0;
+    struct blob part = { .len = 0 };
+
+    while (skip < 3 && cusec[skip] == 0 && cusec[skip + 1] < 0x80) {
+        skip++; /* as few octets as will do */
+    }
+    field(&part, 0, kerberos_time((time_t)(uint32_t)authenticator->ctime));
+    field(&part, 1, tlv(0x02, bytes(cusec + skip, sizeof(cusec) - skip)));
+    return tlv(0x7b, tlv(0x30, part));
+}
+
+/* The least that a reply must be; and the same encrypted for another use, of another moment, or cut. */
+static void test_reply_by_hand(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    const krb5_keyblock *key = &eas_ticket_creds(ticket)->keyblock;
+    struct eas_handshake *handshake;
+    struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
+    struct blob part = enc_ap_rep_part(request.authenticator), reply;
+    size_t len;
+
+    reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, part));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_OK);
+    reply = reply_with(encrypted(f->ctx, key, USAGE_AUTHENTICATOR, part));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    for (len = 0; len < part.len; len++) {
+        reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, bytes(part.bytes, len)));
+        assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    }
+    request.authenticator->cusec ^= 1;
+    reply =
+        reply_with(encrypted(f->ctx, key, USAGE_AP_REP, enc_ap_rep_part(request.authenticator)));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    close_request(f, &request);
+}
+
+/* What is no EncryptedData, in an envelope that is right. */
+static void test_encrypted_part_that_was_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct eas_handshake *handshake;
+    struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
+    struct blob whole = encrypted(f->ctx, &eas_ticket_creds(ticket)->keyblock, USAGE_AP_REP,
+                                  enc_ap_rep_part(request.authenticator));
+    size_t len;
+
+    for (len = 0; len < whole.len; len++) {
+        struct blob reply = reply_with(bytes(whole.bytes, len));
+
+        assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    }
+    close_request(f, &request);
 }
 
 /* What is made with the right key, for the right moment, and by us. */
@@ -170,6 +231,8 @@ int main(void)
         MINT_TEST(test_reply_with_another_key),
         MINT_TEST(test_reply_that_was_changed),
         MINT_TEST(test_reply_that_was_cut),
+        MINT_TEST(test_reply_by_hand),
+        MINT_TEST(test_encrypted_part_that_was_cut),
         MINT_TEST(test_reply_made_of_our_own_request),
         MINT_TEST(test_every_cipher),
         MINT_TEST(test_what_is_no_reply),
