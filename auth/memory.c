@@ -3,13 +3,11 @@
 
 #include "auth/memory.h"
 #include "auth/lru.h"
+#include "auth/mac.h"
 #include "auth/ticket.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -53,29 +51,13 @@ static apr_status_t memory_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-static EVP_MAC_CTX *new_keyed_mac(const unsigned char *secret)
-{
-    char digest[] = "SHA256";
-    OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                            OSSL_PARAM_construct_end() };
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
-
-    if (ctx != NULL && EVP_MAC_init(ctx, secret, EAS_MEMORY_KEY_SIZE, params) != 1) {
-        EVP_MAC_CTX_free(ctx);
-        ctx = NULL;
-    }
-    EVP_MAC_free(hmac);
-    return ctx;
-}
-
 enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, const unsigned char *secret,
                               struct eas_memory **out, struct eas_err *err)
 {
     static const struct eas_lru_ops ops = { proved_retain, proved_release };
     struct eas_memory *memory = apr_pcalloc(pool, sizeof(*memory));
 
-    memory->keyed = new_keyed_mac(secret);
+    memory->keyed = eas_mac_make("SHA256", secret, EAS_MEMORY_KEY_SIZE);
     if (memory->keyed == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no HMAC to give");
     }

@@ -2,6 +2,7 @@
 /* auth/ticket_key.c - a ticket's session key, ready for the AP exchange */
 
 #include "auth/ticket_key.h"
+#include "auth/mac.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -51,14 +52,15 @@ static const unsigned char no_iv[BLOCK];
 
 /* What OpenSSL calls a cipher of Kerberos'. */
 struct names {
+    unsigned key_len;
     const char *cbc;
     const char *cts;
 };
 
 static const struct names *names_of(krb5_enctype enctype)
 {
-    static const struct names aes256 = { "AES-256-CBC", "AES-256-CBC-CTS" };
-    static const struct names aes128 = { "AES-128-CBC", "AES-128-CBC-CTS" };
+    static const struct names aes256 = { 32, "AES-256-CBC", "AES-256-CBC-CTS" };
+    static const struct names aes128 = { 16, "AES-128-CBC", "AES-128-CBC-CTS" };
 
     return enctype == ENCTYPE_AES256_CTS_HMAC_SHA1_96   ? &aes256
            : enctype == ENCTYPE_AES128_CTS_HMAC_SHA1_96 ? &aes128
@@ -104,24 +106,6 @@ static EVP_CIPHER_CTX *make_cipher(const struct names *names, const unsigned cha
     return ctx;
 }
 
-static EVP_MAC_CTX *make_mac(const unsigned char *key, size_t len)
-{
-    char digest[] = "SHA1";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
-
-    if (ctx != NULL && EVP_MAC_init(ctx, key, len, params) != 1) {
-        EVP_MAC_CTX_free(ctx);
-        ctx = NULL;
-    }
-    EVP_MAC_free(hmac);
-    return ctx;
-}
-
 static bool make_usage(const struct names *names, const krb5_keyblock *session,
                        unsigned char number, bool encrypts, struct usage *usage)
 {
@@ -131,7 +115,7 @@ static bool make_usage(const struct names *names, const krb5_keyblock *session,
         usage->cipher = make_cipher(names, derived, encrypts);
     }
     if (derive(names, session, number, FOR_INTEGRITY, derived)) {
-        usage->mac = make_mac(derived, session->length);
+        usage->mac = eas_mac_make("SHA1", derived, session->length);
     }
     OPENSSL_cleanse(derived, sizeof(derived));
     return usage->cipher != NULL && usage->mac != NULL;
@@ -149,8 +133,7 @@ static bool make_by_openssl(const krb5_keyblock *session, struct eas_ticket_key 
 {
     const struct names *names = names_of(session->enctype);
 
-    if (names == NULL
-        || session->length != (session->enctype == ENCTYPE_AES256_CTS_HMAC_SHA1_96 ? 32 : 16)) {
+    if (names == NULL || session->length != names->key_len) {
         return false;
     }
     if (!make_usage(names, session, USAGE_AUTHENTICATOR, true, &key->authenticator)

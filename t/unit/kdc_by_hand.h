@@ -17,6 +17,15 @@
 #define USAGE_AUTHENTICATOR 11
 #define USAGE_AP_REP 12
 
+/* Whatever session key Active Directory may choose. */
+static const krb5_enctype session_enctypes[] = {
+    ENCTYPE_AES256_CTS_HMAC_SHA1_96,
+    ENCTYPE_AES128_CTS_HMAC_SHA1_96,
+    ENCTYPE_AES256_CTS_HMAC_SHA384_192,
+    ENCTYPE_AES128_CTS_HMAC_SHA256_128,
+    ENCTYPE_ARCFOUR_HMAC,
+};
+
 /* DER that is put together from the inside outwards. */
 struct blob {
     unsigned char bytes[1024];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_ticket_key.c - a session key at work, with libk5crypto on the other side */
 
+#include "t/unit/kdc_by_hand.h"
 #include "t/unit/unit.h"
 
 #include "auth/ticket_key.h"
@@ -8,18 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AUTHENTICATOR 11
-#define AP_REP 12
 #define LONGEST 300
 #define ROOM (LONGEST + 64)
-
-static const krb5_enctype enctypes[] = {
-    ENCTYPE_AES256_CTS_HMAC_SHA1_96,
-    ENCTYPE_AES128_CTS_HMAC_SHA1_96,
-    ENCTYPE_AES256_CTS_HMAC_SHA384_192,
-    ENCTYPE_AES128_CTS_HMAC_SHA256_128,
-    ENCTYPE_ARCFOUR_HMAC,
-};
 
 struct fixture {
     krb5_context ctx;
@@ -64,18 +55,18 @@ static void test_authenticator_is_read_by_libk5crypto(void **state)
     unsigned n;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(enctypes); i++) {
-        struct fixture f = start(enctypes[i]);
+    for (i = 0; i < COUNT_OF(session_enctypes); i++) {
+        struct fixture f = start(session_enctypes[i]);
 
         for (n = 1; n <= LONGEST; n += n < 70 ? 1 : 23) {
             krb5_data in = octets(plain, n), out = { 0, 0, cipher }, result = { 0, ROOM, read };
-            krb5_enc_data sent = { 0, enctypes[i], 0, { 0, 0, cipher } };
+            krb5_enc_data sent = { 0, session_enctypes[i], 0, { 0, 0, cipher } };
 
             assert_int_equal(eas_ticket_key_cipher_length(f.ctx, f.key, n, &len), 0);
             sent.ciphertext.length = out.length = (unsigned)len;
             assert_int_equal(eas_ticket_key_encrypt(f.ctx, f.key, &in, &out), 0);
-            assert_int_equal(krb5_c_decrypt(f.ctx, &f.session, AUTHENTICATOR, NULL, &sent, &result),
-                             0);
+            assert_int_equal(
+                krb5_c_decrypt(f.ctx, &f.session, USAGE_AUTHENTICATOR, NULL, &sent, &result), 0);
             assert_memory_equal(read, plain, n);
         }
         end(&f);
@@ -87,7 +78,7 @@ static void test_random_octets(void **state)
 {
     static const size_t pieces[] = { 36, 16, 128, 1, 128, 100 };
     unsigned char seen[200][4];
-    struct fixture f = start(enctypes[0]);
+    struct fixture f = start(session_enctypes[0]);
     size_t n, i;
 
     (void)state;
@@ -109,7 +100,7 @@ static void test_no_ciphertext_comes_twice(void **state)
 {
     char plain[48], one[ROOM], two[ROOM];
     krb5_data in = octets(plain, sizeof(plain)), out;
-    struct fixture f = start(enctypes[0]);
+    struct fixture f = start(session_enctypes[0]);
 
     (void)state;
     out = (krb5_data){ 0, 16 + sizeof(plain) + 12, one };
@@ -121,7 +112,8 @@ static void test_no_ciphertext_comes_twice(void **state)
 }
 
 /* What libk5crypto makes of so many octets, for this usage. */
-static krb5_enc_data encrypted(struct fixture *f, krb5_keyusage usage, unsigned len, char *cipher)
+static krb5_enc_data encrypted_for(struct fixture *f, krb5_keyusage usage, unsigned len,
+                                   char *cipher)
 {
     char plain[LONGEST];
     krb5_data in = octets(plain, len);
@@ -145,11 +137,11 @@ static void test_reply_of_libk5crypto_is_read(void **state)
     unsigned n;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(enctypes); i++) {
-        struct fixture f = start(enctypes[i]);
+    for (i = 0; i < COUNT_OF(session_enctypes); i++) {
+        struct fixture f = start(session_enctypes[i]);
 
         for (n = 1; n <= LONGEST; n += n < 70 ? 1 : 23) {
-            krb5_enc_data in = encrypted(&f, AP_REP, n, cipher);
+            krb5_enc_data in = encrypted_for(&f, USAGE_AP_REP, n, cipher);
             krb5_data plain;
 
             assert_int_equal(decrypt(&f, &in, &plain), 0);
@@ -169,9 +161,9 @@ static void test_reply_that_is_none(void **state)
     unsigned at;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(enctypes); i++) {
-        struct fixture f = start(enctypes[i]), other = start(enctypes[i]);
-        krb5_enc_data in = encrypted(&f, AP_REP, 40, cipher);
+    for (i = 0; i < COUNT_OF(session_enctypes); i++) {
+        struct fixture f = start(session_enctypes[i]), other = start(session_enctypes[i]);
+        krb5_enc_data in = encrypted_for(&f, USAGE_AP_REP, 40, cipher);
         unsigned len = in.ciphertext.length;
 
         for (at = 0; at < len; at++) {
@@ -183,11 +175,12 @@ static void test_reply_that_is_none(void **state)
             assert_int_not_equal(decrypt(&f, &in, &plain), 0);
         }
         assert_int_not_equal(decrypt(&other, &in, &plain), 0);
-        in.enctype = enctypes[(i + 1) % COUNT_OF(enctypes)];
+        in.enctype = session_enctypes[(i + 1) % COUNT_OF(session_enctypes)];
         assert_int_not_equal(decrypt(&f, &in, &plain), 0);
-        in = encrypted(&f, AUTHENTICATOR, 40, cipher); /* the right key, for something else */
+        in = encrypted_for(&f, USAGE_AUTHENTICATOR, 40,
+                           cipher); /* the right key, for something else */
         assert_int_not_equal(decrypt(&f, &in, &plain), 0);
-        in = encrypted(&f, AP_REP, 40, cipher);
+        in = encrypted_for(&f, USAGE_AP_REP, 40, cipher);
         assert_int_equal(decrypt(&f, &in, &plain), 0); /* after all that */
         end(&other);
         end(&f);
