@@ -4,19 +4,19 @@
 #include "auth/kdc_pool.h"
 #include "auth/breaker.h"
 #include "auth/monotonic.h"
+#include "auth/thread.h"
 
 #include <apr_hash.h>
 #include <apr_ring.h>
 #include <apr_strings.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Nothing has ended for so long: the KDC is slow, or silent. */
+/* Nothing was answered for so long: the KDC is slow, or silent.  A TCP SYN that is lost costs as much. */
 #define STALLED_AFTER apr_time_from_sec(1)
 
 /* A silent KDC holds a thread for some 27 seconds, and every ten of them there is a trial. */
@@ -30,6 +30,10 @@
 
 enum job_state { QUEUED, RUNNING, DONE };
 
+/* Which goes first.  Of many who come at once none would be served in time, if each had to queue
+ * with those who have just come for everything that it wants of the KDC. */
+enum job_rank { TRIAL, BEGUN, NEW };
+
 /* Guarded by the pool's mutex, but for what is only the running thread's and, when DONE, read-only. */
 struct eas_kdc_job {
     APR_RING_ENTRY(eas_kdc_job) queue;
@@ -39,7 +43,7 @@ struct eas_kdc_job {
     enum job_state state;
     unsigned refs;   /* the table of flights and each asker */
     unsigned askers; /* who wait */
-    bool trial;
+    enum job_rank rank;
     bool hint;   /* to be done though nobody waits */
     bool blamed; /* its failure has been noted */
 
@@ -77,7 +81,7 @@ struct eas_kdc_pool {
     unsigned idle;
     unsigned waiting;    /* askers */
     unsigned holding;    /* askers who have gone with a job */
-    apr_time_t moved_at; /* when a job last ended, or the first one began */
+    apr_time_t moved_at; /* when a message was last answered, or a job began alone */
     bool stopping;
     bool abandoned; /* stop() has left without the last threads */
 };
@@ -164,7 +168,7 @@ static struct eas_kdc_job *take_job(struct eas_kdc_pool *pool)
     struct eas_kdc_job *job = APR_RING_FIRST(&pool->queue);
 
     if (APR_RING_EMPTY(&pool->queue, eas_kdc_job, queue)
-        || (!job->trial && pool->running >= pool->limits.threads)) {
+        || (job->rank != TRIAL && pool->running >= pool->limits.threads)) {
         return NULL;
     }
     unqueue(job);
@@ -185,7 +189,7 @@ static void judge(struct eas_kdc_job *job)
     if (job->heard && (!job->unanswered || strcmp(job->realm, job->own_realm) != 0)) {
         eas_breaker_succeeded(breaker, job->own_realm);
     }
-    else if (job->trial) {
+    else if (job->rank == TRIAL) {
         blame(job, job->own_realm); /* it has not asked, so the next one may try */
     }
 }
@@ -193,7 +197,7 @@ static void judge(struct eas_kdc_job *job)
 static void run_job(struct eas_kdc_job *job)
 {
     struct eas_kdc_pool *pool = job->owner;
-    unsigned *counter = job->trial ? &pool->trials : &pool->running;
+    unsigned *counter = job->rank == TRIAL ? &pool->trials : &pool->running;
     enum eas_rc rc;
 
     job->state = RUNNING;
@@ -206,7 +210,6 @@ static void run_job(struct eas_kdc_job *job)
     rc = job->run(job, job->copy, &job->err);
     pthread_mutex_lock(&pool->mutex);
     --*counter;
-    pool->moved_at = eas_monotonic_now();
     judge(job);
     finish(job, rc);
 }
@@ -236,41 +239,23 @@ static void *work(void *data)
     return NULL;
 }
 
-/*
- * Detached, because nobody can wait for a thread that hangs in libkrb5; and deaf to signals, which
- * the MPMs want to have in threads of theirs.
- */
-static void start_thread(struct eas_kdc_pool *pool)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, &attr, work, pool) == 0) {
-        pool->threads++;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-}
-
 static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
 {
+    struct eas_kdc_job *after;
+
     job->refs = 1;
     apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
-    if (job->trial) {
-        APR_RING_INSERT_HEAD(&pool->queue, job, eas_kdc_job, queue);
+    after = APR_RING_LAST(&pool->queue);
+    while (after != APR_RING_SENTINEL(&pool->queue, eas_kdc_job, queue)
+           && after->rank > job->rank) {
+        after = APR_RING_PREV(after, queue);
     }
-    else {
-        APR_RING_INSERT_TAIL(&pool->queue, job, eas_kdc_job, queue);
-    }
+    APR_RING_INSERT_AFTER(after, job, queue);
     pool->queued++;
     if (pool->idle < pool->queued
-        && pool->threads < pool->limits.threads + (job->trial ? TRIAL_THREADS : 0)) {
-        start_thread(pool);
+        && pool->threads < pool->limits.threads + (job->rank == TRIAL ? TRIAL_THREADS : 0)
+        && eas_thread_start(work, pool)) {
+        pool->threads++;
     }
     pthread_cond_signal(&pool->work);
 }
@@ -381,19 +366,23 @@ static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, str
                         "seconds; check the domain controllers and krb5.conf",
                         job->own_realm);
     }
-    job->trial = state == EAS_BREAKER_TRIAL;
+    if (state == EAS_BREAKER_TRIAL) {
+        job->rank = TRIAL;
+    }
     return EAS_OK;
 }
 
 /*
  * The flight of that key, begun if there is none; with a reference for the caller, who is an asker if
- * he waits.  Takes the mutex, and keeps it.
+ * he has patience.  Takes the mutex, and keeps it.
  */
 static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
-                         const void *key, apr_size_t key_len, const void *ask, bool waits,
-                         struct eas_kdc_job **out, struct eas_err *err)
+                         const void *key, apr_size_t key_len, const void *ask,
+                         apr_interval_time_t patience, struct eas_kdc_job **out,
+                         struct eas_err *err)
 {
     struct eas_kdc_job *job, *mine = NULL;
+    bool waits = patience > 0;
     enum eas_rc rc = EAS_OK;
 
     pthread_mutex_lock(&pool->mutex);
@@ -402,6 +391,7 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
         pthread_mutex_unlock(&pool->mutex);
         mine = make_job(pool, task, key, key_len, ask);
         mine->hint = !waits;
+        mine->rank = waits && patience < task->timeout ? BEGUN : NEW;
         pthread_mutex_lock(&pool->mutex);
         job = apr_hash_get(pool->flights, key,
                            (apr_ssize_t)key_len); /* another may have been faster */
@@ -430,7 +420,7 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
 /* Why an asker goes before the job is done. */
 static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
 {
-    if (job->trial) {
+    if (job->rank == TRIAL) {
         blame(job, job->own_realm);
     }
     if (job->state == QUEUED) {
@@ -457,7 +447,7 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
             return give_up(job, err);
         }
         if (now >= stall && pool->waiting > pool->limits.stalled) {
-            if (job->trial && job->state == QUEUED) {
+            if (job->rank == TRIAL && job->state == QUEUED) {
                 blame(job, job->own_realm); /* lest it count as under way */
             }
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
@@ -485,7 +475,7 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         return eas_fail(err, EAS_UNAVAILABLE, 1257,
                         "the request has waited for KDCs for all of EasKcdKdcTimeout");
     }
-    rc = board(pool, task, key, key_len, ask, true, &job, err);
+    rc = board(pool, task, key, key_len, ask, patience, &job, err);
     if (rc == EAS_OK) {
         pool->waiting++;
         rc = await(job, began + patience, err);
@@ -517,7 +507,7 @@ void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *tas
     struct eas_kdc_job *job;
     struct eas_err ignored;
 
-    if (board(pool, task, key, key_len, ask, false, &job, &ignored) == EAS_OK) {
+    if (board(pool, task, key, key_len, ask, 0, &job, &ignored) == EAS_OK) {
         unref_job(job);
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -558,11 +548,14 @@ void eas_kdc_job_release(struct eas_kdc_job *job)
  * Under the mutex, which it lets go of.  A thread that comes back from libkrb5 after stop() has left
  * stays here until the process ends, in which exit handlers take away what it would use next.
  */
-static void move_on(struct eas_kdc_job *job)
+static void move_on(struct eas_kdc_job *job, bool answered)
 {
     bool abandoned = job->owner->abandoned;
 
     job->moved_at = eas_monotonic_now();
+    if (answered) {
+        job->owner->moved_at = job->moved_at;
+    }
     pthread_mutex_unlock(&job->owner->mutex);
     while (abandoned) {
         pause();
@@ -574,7 +567,7 @@ void eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len
     pthread_mutex_lock(&job->owner->mutex);
     apr_cpystrn(job->realm, realm, len < REALM_MAX ? len + 1 : REALM_MAX);
     job->unanswered = true;
-    move_on(job);
+    move_on(job, false);
 }
 
 void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered)
@@ -582,5 +575,5 @@ void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered)
     pthread_mutex_lock(&job->owner->mutex);
     job->unanswered = !answered;
     job->heard = job->heard || answered;
-    move_on(job);
+    move_on(job, answered);
 }

@@ -17,8 +17,10 @@
  * leaves its result wherever its run() puts it.
  *
  *  - Single flight: simultaneous askers of the same key share one job and its outcome.
- *  - Bulkhead: jobs wait in a queue of limited length.  While no job at all has ended for a second,
- *    only so many askers may wait; those who are too many are told at once.
+ *  - Bulkhead: jobs wait in a queue of limited length.  While no message at all has been answered
+ *    for a second, only so many askers may wait; those who are too many are told at once.
+ *  - What a request has begun goes before what another begins: who has waited before, and so has less
+ *    patience than the task's timeout, finds those who have not behind him.
  *  - Circuit breaker (auth/breaker.h) for each realm; trials have threads of their own, since those
  *    for all may still be held by what made the circuit open.
  *

@@ -8,8 +8,10 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* How long to wait before looking again at an account that others are asking about. */
+/* How long to wait before looking again at an account that others are asking about: at first, and at
+ * most. */
 #define BUSY_NAP apr_time_from_msec(5)
+#define BUSY_NAP_MAX apr_time_from_msec(40)
 
 /* What the job takes along, and what it leaves. */
 struct proof_job {
@@ -196,6 +198,7 @@ static enum eas_rc ask_in_turn(const struct eas_prover *prover, apr_pool_t *pool
                                struct eas_identity **out, struct eas_guard_attempt *attempt,
                                apr_interval_time_t *waited, struct eas_err *err)
 {
+    apr_interval_time_t nap = BUSY_NAP;
     enum eas_rc rc;
 
     for (;;) {
@@ -204,8 +207,9 @@ static enum eas_rc ask_in_turn(const struct eas_prover *prover, apr_pool_t *pool
         if (!attempt->busy || *waited >= wish->authority->kdc_timeout) {
             return rc;
         }
-        apr_sleep(BUSY_NAP);
-        *waited += BUSY_NAP;
+        apr_sleep(nap);
+        *waited += nap;
+        nap = nap < BUSY_NAP_MAX ? 2 * nap : nap;
     }
 }
 

@@ -150,6 +150,22 @@ def at_once(port: int, requests: Sequence[bytes], timeout: float = 120) -> Answe
     return asyncio.run(run())
 
 
+def at_a_rate(port: int, requests: Sequence[bytes], per_second: float,
+              timeout: float = 120) -> Answers:
+    """Each has a connection of its own, and comes when its time has come, whatever others do."""
+    async def one(after: float, sent: bytes) -> Answer:
+        await asyncio.sleep(after)
+        stream = await asyncio.open_connection("127.0.0.1", port)
+        return await _ask(stream, sent, timeout)
+
+    async def run() -> Answers:
+        began = time.monotonic()
+        answers = await asyncio.gather(*(one(number / per_second, sent)
+                                         for number, sent in enumerate(requests)))
+        return Answers(answers, time.monotonic() - began)
+    return asyncio.run(run())
+
+
 def in_turn(port: int, requests: Sequence[bytes], clients: int, timeout: float = 120) -> Answers:
     """So many clients, each with a new connection for each request, until none is left."""
     async def work(left: Iterator[bytes], answers: list[Answer]) -> None:

@@ -2,8 +2,10 @@
 """A KDC that accepts connections and says nothing: whom does it hold up?"""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
+from typing import Iterator
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -11,43 +13,47 @@ from lab.gateway import Gateway
 from lab.wait import until
 
 from .cold import cold_gateway, first_requests, note_answers
-from .load import Answers, Load, at_once
+from .load import Answer, Answers, Load, at_a_rate, at_once
 from .results import milliseconds
 from .warm import Bench
 
 TIMEOUT = 2             # EasKcdKdcTimeout, seconds
+KNOWN_AFTER = 1.2       # seconds in which the gateway sees that nothing is answered; README has one
+LASTS = TIMEOUT + 1     # seconds
 WORKERS = (2, 64)       # processes, threads of each
 
 
 def outage(bench: Bench) -> None:
     """Warm users while the KDC is black-holed and others log on; those others; the workers."""
-    workers = WORKERS[0] * WORKERS[1]
     rounds = max(1, bench.effort.rounds // 2)
-    cold = iter(bench.rig.users(workers * (rounds + 1) + rounds + 2))
+    rate = max(1, bench.effort.storm // 20)
+    cold = iter(bench.rig.users((LASTS * rate + 1) * (rounds + 1)))
     gateway = cold_gateway(bench, "outage", f"EasKcdKdcTimeout {TIMEOUT}s",
                            processes=WORKERS[0], threads=WORKERS[1])
     _warm(bench, gateway, 1)
     answers, pairs = [], []
     for _ in range(rounds):
-        calm = _warm(bench, gateway, TIMEOUT + 1)
+        calm = _warm(bench, gateway, LASTS)
         with ThreadPoolExecutor(1) as pool:
-            bench.rig.relay.blackhole()
-            waiting = pool.submit(at_once, gateway.port,
-                                  first_requests(bench, [next(cold) for _ in range(workers)]))
-            rough = _warm(bench, gateway, TIMEOUT + 1)
-            answers += waiting.result().answers
+            waiting = pool.submit(_refused, bench, gateway, cold, rate)
+            rough = _warm(bench, gateway, LASTS)
+            answers += waiting.result()
         pairs.append((calm, rough))
         _recover(bench, gateway, next(cold))
     _note_warm(bench, pairs)
-    seen = Answers(answers, 0)
-    note_answers(bench, "outage", f"cold requests, EasKcdKdcTimeout {TIMEOUT}s", seen)
-    share = _waiting(bench, gateway, [next(cold) for _ in range(workers)])
-    bench.results.note("outage", f"of {workers} workers, at most waiting", f"{share:.0%}")
-    bench.results.figure("outage.beyond", max(a.seconds for a in answers) - TIMEOUT)
-    bench.results.figure("outage.other", len(answers) - seen.statuses[503])
-    bench.results.figure("outage.waiting", share)
+    with _Watch(gateway) as watch:      # without those whom warm users keep busy
+        answers += _refused(bench, gateway, cold, rate)
+    _note_cold(bench, Answers(answers, 0), rate)
+    _note_waiting(bench, watch.shares)
     bench.rig.relay.relay()
     gateway.stop()
+
+
+def _refused(bench: Bench, gateway: Gateway, cold: Iterator[str], rate: int) -> list[Answer]:
+    """Log-ons at this rate, from when the KDC falls silent."""
+    users = first_requests(bench, [next(cold) for _ in range(LASTS * rate)])
+    bench.rig.relay.blackhole()
+    return at_a_rate(gateway.port, users, rate).answers
 
 
 def _warm(bench: Bench, gateway: Gateway, seconds: int) -> Load:
@@ -67,29 +73,52 @@ def _note_warm(bench: Bench, pairs: list[tuple[Load, Load]]) -> None:
     bench.results.figure("outage.failed", sum(rough.failed for _, rough in pairs))
 
 
+def _note_cold(bench: Bench, seen: Answers, rate: int) -> None:
+    note_answers(bench, "outage", f"cold requests, {rate} a second, EasKcdKdcTimeout {TIMEOUT}s",
+                 seen)
+    bench.results.figure("outage.beyond", max(a.seconds for a in seen.answers) - TIMEOUT)
+    bench.results.figure("outage.other", len(seen.answers) - seen.statuses[503])
+
+
+def _note_waiting(bench: Bench, shares: list[tuple[float, float]]) -> None:
+    """Who is just being told that there are too many does not wait: hence of three looks one."""
+    seen = [(at, median(share for _, share in shares[number:number + 3]))
+            for number, (at, _) in enumerate(shares[:-2])]
+    then = max(share for at, share in seen if at >= KNOWN_AFTER)
+    bench.results.note("outage", f"of {WORKERS[0] * WORKERS[1]} workers, at most waiting",
+                       f"{max(share for _, share in seen):.0%}; after {KNOWN_AFTER} s {then:.0%}")
+    bench.results.figure("outage.waiting", then)
+
+
 def _recover(bench: Bench, gateway: Gateway, user: str) -> None:
     bench.rig.relay.relay()
     cold = first_requests(bench, [user])
     until(lambda: at_once(gateway.port, cold).statuses[200], 90, "the gateway to recover")
 
 
-def _waiting(bench: Bench, gateway: Gateway, cold: list[str]) -> float:
-    """The largest share of workers that was seen waiting, by mod_status; all of them where it
-    is not answered itself."""
-    over, shares = threading.Event(), [0.0]
+class _Watch:
+    """How many workers are busy, by mod_status, while this is open; all of them where it is not
+    answered itself."""
 
-    def watch() -> None:
-        while not over.wait(0.1):
-            shares.append(_busy(gateway, WORKERS[0] * WORKERS[1]))
-    bench.rig.relay.blackhole()
-    with ThreadPoolExecutor(1) as pool:
-        watching = pool.submit(watch)
-        try:
-            at_once(gateway.port, first_requests(bench, cold))
-        finally:
-            over.set()
-        watching.result()
-    return max(shares)
+    def __init__(self, gateway: Gateway) -> None:
+        self.shares: list[tuple[float, float]] = []     # seconds since the beginning, share
+        self._gateway = gateway
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(0.1):
+            at = time.monotonic() - began
+            self.shares.append((at, _busy(self._gateway, WORKERS[0] * WORKERS[1])))
 
 
 def _busy(gateway: Gateway, workers: int) -> float:

@@ -58,7 +58,7 @@ PROMISES = (
     Promise("outage", "longest cold request beyond EasKcdKdcTimeout", "outage.beyond", 1,
             unit=" s"),
     Promise("outage", "cold requests in an outage not answered 503", "outage.other", 0),
-    Promise("outage", "share of workers waiting in an outage", "outage.waiting", 0.25),
+    Promise("outage", "share of workers waiting in an outage, once it is known", "outage.waiting", 0.25),
     Promise("curve", "gain by concurrency, of the bare proxy's", "curve.scaling", 0.9,
             at_least=True),
 )

@@ -213,8 +213,8 @@ class Domain:
                          flags=DISABLED * disabled | SENSITIVE * sensitive))
 
     def add_copies(self, account: str, names: Iterable[str]) -> None:
-        """Many users at little cost: all have the password of *account*, and its salt."""
-        self._ask("add_copies", account=account, names=list(names))
+        """Many users at little cost, who all have the password of *account*."""
+        self._ask("add_copies", account=account, names=list(names), password=PASSWORDS[account])
 
     def add_service(self, account: str, spn: str, password: str = "Another-service-0") -> None:
         """A backend's account: AES keys, trusted for nothing."""
