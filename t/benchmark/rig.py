@@ -145,9 +145,11 @@ class Rig:
         return made
 
     def mail(self) -> str:
-        """The one Location of gateways that are made to be cold."""
-        return conf.ours("/mail", self.backend, "EasKcdDelegate On",
-                         *self.lines("EasKcdMutualAuth optional"))
+        """The Locations of gateways that are made to be cold; the second keeps no connections."""
+        return "".join(conf.ours(path, self.backend, "EasKcdDelegate On",
+                                 *self.lines("EasKcdMutualAuth optional"), *lines)
+                       for path, lines in (("/mail", ()),
+                                           ("/fresh", self.lines("EasKcdBackendReuse Off"))))
 
     def everything(self) -> str:
         """A Location for each of what is compared."""
