@@ -4,6 +4,7 @@
 #ifndef EAS_AUTH_MAC_H
 #define EAS_AUTH_MAC_H
 
+#include <apr_pools.h>
 #include <openssl/evp.h>
 
 /*
@@ -12,5 +13,19 @@
  * caller frees it.
  */
 EVP_MAC_CTX *eas_mac_make(const char *digest, const unsigned char *key, size_t len);
+
+/* A key that any number of threads use at once; in OpenSSL's hands, which cleanses it with the pool. */
+struct eas_mac;
+
+/* NULL if OpenSSL has none to give. */
+struct eas_mac *eas_mac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
+                               size_t len);
+
+/*
+ * A context that has read nothing yet, or NULL if OpenSSL has none to give; for one message, of which
+ * nothing stays when it is returned.  Takes NULL back, too.
+ */
+EVP_MAC_CTX *eas_mac_borrow(struct eas_mac *mac);
+void eas_mac_return(struct eas_mac *mac, EVP_MAC_CTX *ctx);
 
 #endif

@@ -8,14 +8,12 @@
 
 #include <apr_atomic.h>
 #include <apr_strings.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct eas_memory {
-    EVP_MAC_CTX *keyed; /* initialised with the key; only ever duplicated, hence thread-safe */
-    _Atomic(EVP_MAC_CTX *) idle; /* a duplicate that nobody is using, or NULL */
+    struct eas_mac *mac;
     struct eas_lru *entries;
 };
 
@@ -42,26 +40,16 @@ static void proved_release(void *value)
     }
 }
 
-static apr_status_t memory_cleanup(void *data)
-{
-    struct eas_memory *memory = data;
-
-    EVP_MAC_CTX_free(atomic_load(&memory->idle));
-    EVP_MAC_CTX_free(memory->keyed);
-    return APR_SUCCESS;
-}
-
 enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, const unsigned char *secret,
                               struct eas_memory **out, struct eas_err *err)
 {
     static const struct eas_lru_ops ops = { proved_retain, proved_release };
     struct eas_memory *memory = apr_pcalloc(pool, sizeof(*memory));
 
-    memory->keyed = eas_mac_make("SHA256", secret, EAS_MEMORY_KEY_SIZE);
-    if (memory->keyed == NULL) {
+    memory->mac = eas_mac_create(pool, "SHA256", secret, EAS_MEMORY_KEY_SIZE);
+    if (memory->mac == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no HMAC to give");
     }
-    apr_pool_cleanup_register(pool, memory, memory_cleanup, apr_pool_cleanup_null);
     memory->entries = eas_lru_create(pool, max_bytes, ops);
     *out = memory;
     return EAS_OK;
@@ -76,35 +64,18 @@ static int mac_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
            && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
 }
 
-/* Duplicating costs as much as the digest; so who finds none leaves one. */
-static EVP_MAC_CTX *borrow_mac(struct eas_memory *memory)
-{
-    EVP_MAC_CTX *idle = atomic_exchange(&memory->idle, NULL);
-
-    return idle != NULL ? idle : EVP_MAC_CTX_dup(memory->keyed);
-}
-
-/* As it was: with the key, and nothing of a password. */
-static void return_mac(struct eas_memory *memory, EVP_MAC_CTX *ctx)
-{
-    if (ctx != NULL && EVP_MAC_init(ctx, NULL, 0, NULL) == 1) {
-        ctx = atomic_exchange(&memory->idle, ctx);
-    }
-    EVP_MAC_CTX_free(ctx);
-}
-
 enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
                            const struct eas_credentials *credentials,
                            unsigned char key_out[EAS_MEMORY_KEY_SIZE], struct eas_err *err)
 {
-    EVP_MAC_CTX *ctx = borrow_mac(memory);
+    EVP_MAC_CTX *ctx = eas_mac_borrow(memory->mac);
     size_t len;
     int ok = ctx != NULL && mac_field(ctx, scope, strlen(scope))
              && mac_field(ctx, credentials->name, credentials->name_len)
              && mac_field(ctx, credentials->password->bytes, credentials->password->len)
              && EVP_MAC_final(ctx, key_out, &len, EAS_MEMORY_KEY_SIZE) == 1;
 
-    return_mac(memory, ctx);
+    eas_mac_return(memory->mac, ctx);
     return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
 }
 

@@ -2,6 +2,7 @@
 /* auth/seal.c - what leaves this process and must come back unread and unchanged */
 
 #include "auth/seal.h"
+#include "auth/mac.h"
 
 #include <apr_encode.h>
 #include <openssl/core_names.h>
@@ -12,7 +13,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 #define ID_SIZE 4
 #define RANDOM_SIZE 24
 #define HEADER_SIZE (1 + ID_SIZE + RANDOM_SIZE)
@@ -34,58 +35,54 @@ static const char *const purpose_labels[] = {
 /* What is derived from one secret. */
 struct key {
     unsigned char id[ID_SIZE];
-    unsigned char purposes[PURPOSES][KEY_SIZE];
+    struct eas_mac *purposes[PURPOSES];
 };
 
 struct eas_keyring {
-    EVP_KDF *hkdf;
     EVP_CIPHER *gcm;
-    EVP_MAC *hmac;
     int n_keys;
     struct key *keys; /* the first seals */
 };
 
-static char digest_name[] = "SHA256";
-
 static apr_status_t keyring_cleanup(void *data)
 {
-    struct eas_keyring *ring = data;
-
-    OPENSSL_cleanse(ring->keys, (apr_size_t)ring->n_keys * sizeof(*ring->keys));
-    EVP_KDF_free(ring->hkdf);
-    EVP_CIPHER_free(ring->gcm);
-    EVP_MAC_free(ring->hmac);
+    EVP_CIPHER_free(((struct eas_keyring *)data)->gcm);
     return APR_SUCCESS;
 }
 
-static bool derive(const struct eas_keyring *ring, const void *key, apr_size_t key_len,
-                   const void *salt, apr_size_t salt_len, const char *label, unsigned char *out,
+/* HKDF-SHA256 (RFC 5869), of a secret and without salt. */
+static bool derive(const struct eas_secret *secret, const char *label, unsigned char *out,
                    apr_size_t out_len)
 {
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest_name, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, key_len),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_len),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, secret->bytes, secret->len),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)label, strlen(label)),
         OSSL_PARAM_construct_end(),
     };
-    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(ring->hkdf);
+    EVP_KDF *hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *ctx = hkdf != NULL ? EVP_KDF_CTX_new(hkdf) : NULL;
     bool ok = ctx != NULL && EVP_KDF_derive(ctx, out, out_len, params) == 1;
 
     EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(hkdf);
     return ok;
 }
 
-static bool derive_key(const struct eas_keyring *ring, const struct eas_secret *secret,
-                       struct key *key)
+static bool derive_key(apr_pool_t *pool, const struct eas_secret *secret, struct key *key)
 {
+    unsigned char derived[KEY_SIZE];
     apr_size_t i;
-    bool ok = derive(ring, secret->bytes, secret->len, "", 0, LABEL("key id"), key->id, ID_SIZE);
+    bool ok = derive(secret, LABEL("key id"), key->id, ID_SIZE);
 
     for (i = 0; ok && i < PURPOSES; i++) {
-        ok = derive(ring, secret->bytes, secret->len, "", 0, purpose_labels[i], key->purposes[i],
-                    KEY_SIZE);
+        ok = derive(secret, purpose_labels[i], derived, KEY_SIZE);
+        if (ok) {
+            key->purposes[i] = eas_mac_create(pool, "SHA256", derived, KEY_SIZE);
+            ok = key->purposes[i] != NULL;
+        }
     }
+    OPENSSL_cleanse(derived, sizeof(derived));
     return ok;
 }
 
@@ -118,10 +115,8 @@ enum eas_rc eas_keyring_create(apr_pool_t *pool, const struct eas_secret *const 
     }
     ring->keys = apr_pcalloc(pool, (apr_size_t)n_secrets * sizeof(*ring->keys));
     apr_pool_cleanup_register(pool, ring, keyring_cleanup, apr_pool_cleanup_null);
-    ring->hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     ring->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-    ring->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    if (ring->hkdf == NULL || ring->gcm == NULL || ring->hmac == NULL) {
+    if (ring->gcm == NULL) {
         return fail_for_openssl(err);
     }
     for (i = 0; i < n_secrets; i++) {
@@ -133,8 +128,8 @@ enum eas_rc eas_keyring_create(apr_pool_t *pool, const struct eas_secret *const 
                             "`openssl rand 32`",
                             i + 1, EAS_SEAL_SECRET_MIN);
         }
-        ring->n_keys = i + 1; /* from here on the cleanup sees it */
-        if (!derive_key(ring, secrets[i], key)) {
+        ring->n_keys = i + 1;
+        if (!derive_key(pool, secrets[i], key)) {
             return fail_for_openssl(err);
         }
         if (key_by_id(ring, key->id) != key) {
@@ -151,19 +146,34 @@ int eas_keyring_size(const struct eas_keyring *ring)
     return ring->n_keys;
 }
 
+static bool message_key(const struct key *key, enum eas_seal_purpose purpose,
+                        const unsigned char *random, unsigned char out[KEY_SIZE])
+{
+    static const char label[] = LABEL("message");
+    EVP_MAC_CTX *ctx = eas_mac_borrow(key->purposes[purpose]);
+    size_t len;
+    bool ok = ctx != NULL
+              && EVP_MAC_update(ctx, (const unsigned char *)label, sizeof(label) - 1) == 1
+              && EVP_MAC_update(ctx, random, RANDOM_SIZE) == 1
+              && EVP_MAC_final(ctx, out, &len, KEY_SIZE) == 1;
+
+    eas_mac_return(key->purposes[purpose], ctx);
+    return ok;
+}
+
 /* AES-256-GCM under the message's own key, with the additional data read; NULL if OpenSSL fails. */
 static EVP_CIPHER_CTX *start_message(const struct eas_keyring *ring, const struct key *key,
                                      enum eas_seal_purpose purpose, const char *binding,
                                      const unsigned char *header, int encrypt)
 {
-    unsigned char derived[KEY_SIZE + NONCE_SIZE];
+    static const unsigned char nonce[NONCE_SIZE]; /* of the only message under this key */
+    unsigned char derived[KEY_SIZE];
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n;
 
     if (ctx != NULL
-        && (!derive(ring, key->purposes[purpose], KEY_SIZE, header + 1 + ID_SIZE, RANDOM_SIZE,
-                    LABEL("message"), derived, sizeof(derived))
-            || EVP_CipherInit_ex2(ctx, ring->gcm, derived, derived + KEY_SIZE, encrypt, NULL) != 1
+        && (!message_key(key, purpose, header + 1 + ID_SIZE, derived)
+            || EVP_CipherInit_ex2(ctx, ring->gcm, derived, nonce, encrypt, NULL) != 1
             || EVP_CipherUpdate(ctx, NULL, &n, header, HEADER_SIZE) != 1
             || EVP_CipherUpdate(ctx, NULL, &n, (const unsigned char *)binding, (int)strlen(binding))
                    != 1)) {
@@ -272,13 +282,9 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
                          const struct eas_seal_part *parts, int n_parts,
                          unsigned char mac_out[EAS_SEAL_MAC_SIZE], struct eas_err *err)
 {
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(ring->hmac);
-    bool ok = ctx != NULL
-              && EVP_MAC_init(ctx, ring->keys[which].purposes[purpose], KEY_SIZE, params) == 1;
+    struct eas_mac *mac = ring->keys[which].purposes[purpose];
+    EVP_MAC_CTX *ctx = eas_mac_borrow(mac);
+    bool ok = ctx != NULL;
     size_t len;
     int i;
 
@@ -287,7 +293,7 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
             mac_length(ctx, parts[i].len) && EVP_MAC_update(ctx, parts[i].bytes, parts[i].len) == 1;
     }
     ok = ok && EVP_MAC_final(ctx, mac_out, &len, EAS_SEAL_MAC_SIZE) == 1;
-    EVP_MAC_CTX_free(ctx);
+    eas_mac_return(mac, ctx);
     return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1149, "OpenSSL could not compute a MAC");
 }
 

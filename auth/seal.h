@@ -14,19 +14,21 @@
  * The administrator's secrets, shared by all gateways that share sessions.  The first one seals, all
  * of them open, so that a secret is replaced by {old}, then {new, old}, then {new}.
  *
- * Read-only after its creation, hence thread-safe and good in every child process.  Its keys are
- * cleansed with the pool that it was created in.
+ * Thread-safe, and good in every child process.  Its keys are OpenSSL's to keep, which cleanses them
+ * with the pool that the ring was created in.
  *
- * A sealed message, whose AES-256-GCM key and nonce serve for it alone (HKDF-SHA256, RFC 5869):
+ * A sealed message, whose AES-256-GCM key serves for it alone (HKDF-SHA256: RFC 5869):
  *
- *   version (1 byte, 1) | key id (4) | random (24) | ciphertext | tag (16)
+ *   version (1 byte, 2) | key id (4) | random (24) | ciphertext | tag (16)
  *
  *   purpose key = HKDF(secret, no salt, info "mod_eas_kcd 1 " and the purpose's label), 32 bytes
- *   key (32) and nonce (12) = HKDF(purpose key, salt random, info "mod_eas_kcd 1 message")
+ *   key = HMAC-SHA256(purpose key, "mod_eas_kcd 1 message" | random); nonce = 12 zero bytes
  *   additional data = version | key id | random | binding
  *   key id = HKDF(secret, no salt, info "mod_eas_kcd 1 key id"), the first 4 bytes
  *
- * So nothing needs counting: not by child, not over restarts, not among gateways.
+ * So nothing needs counting: not by child, not over restarts, not among gateways.  Two messages would
+ * have to have the same 192 random bits to have the same key.  What eas_seal_mac() digests begins with
+ * a length, and never as a message key's does.
  */
 struct eas_keyring;
 
