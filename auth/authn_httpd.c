@@ -18,7 +18,7 @@
 #include <http_ssl.h>
 #include <util_filter.h>
 
-#define PRIVATE_FILTER "EAS_KCD_PRIVATE"
+static ap_filter_rec_t *private_filter_handle;
 
 bool eas_authn_in_effect(const request_rec *r)
 {
@@ -227,6 +227,16 @@ static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
+static bool has_private_filter(const request_rec *r)
+{
+    const ap_filter_t *f = r->output_filters;
+
+    while (f != NULL && (f->frec != private_filter_handle || f->r != r)) {
+        f = f->next;
+    }
+    return f != NULL;
+}
+
 /* Is this the response to a known user, or the error page in its stead? */
 static void insert_private_filter(request_rec *r)
 {
@@ -237,7 +247,9 @@ static void insert_private_filter(request_rec *r)
             ap_get_module_config(q->request_config, &eas_kcd_module);
 
         if (request != NULL && request->private_response) {
-            ap_add_output_filter(PRIVATE_FILTER, NULL, r, r->connection);
+            if (!has_private_filter(r)) {
+                ap_add_output_filter_handle(private_filter_handle, NULL, r, r->connection);
+            }
             return;
         }
     }
@@ -265,5 +277,6 @@ void eas_authn_register_hooks(apr_pool_t *pool)
     ap_hook_insert_filter(insert_private_filter, NULL, NULL, APR_HOOK_MIDDLE);
     /* An error page has a filter chain of its own. */
     ap_hook_insert_error_filter(insert_private_filter, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_register_output_filter(PRIVATE_FILTER, private_filter, NULL, AP_FTYPE_CONTENT_SET);
+    private_filter_handle =
+        ap_register_output_filter("EAS_KCD_PRIVATE", private_filter, NULL, AP_FTYPE_CONTENT_SET);
 }

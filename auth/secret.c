@@ -16,7 +16,8 @@ struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len)
 {
     struct eas_secret *secret = apr_palloc(pool, sizeof(*secret));
 
-    secret->bytes = apr_pcalloc(pool, len + 1);
+    secret->bytes = apr_palloc(pool, len + 1);
+    secret->bytes[len] = '\0';
     secret->len = len;
     /* A pre-cleanup: the pool's memory must still be ours when it runs. */
     apr_pool_pre_cleanup_register(pool, secret, wipe_cleanup);

@@ -256,7 +256,7 @@ krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
     if (code == 0) {
         put_ap_req(der, &ticket->ticket);
     }
-    OPENSSL_cleanse(plain, room);
+    OPENSSL_cleanse(authenticator.at, (apr_size_t)(authenticator.end - authenticator.at));
     OPENSSL_cleanse(&nonce, sizeof(nonce));
     free(plain);
     return code;

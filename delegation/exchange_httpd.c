@@ -12,26 +12,25 @@
 #include <http_request.h>
 #include <util_filter.h>
 
-#define EXCHANGE_FILTER "EAS_KCD_EXCHANGE"
 #define X_MS_LOCATION "X-MS-Location"
+
+static ap_filter_rec_t *exchange_filter_handle;
 
 /* A status line for a status that httpd does not know, or knows as something else; else NULL. */
 static const char *status_line_of(int status)
 {
-    static const char *const lines[] = {
-        "449 Retry after sending a PROVISION command",
-        "451 Redirect",
-        "456 Account Blocked",
-        "457 Password Expired",
-    };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        if (atoi(lines[i]) == status) {
-            return lines[i];
-        }
+    switch (status) {
+    case 449:
+        return "449 Retry after sending a PROVISION command";
+    case 451:
+        return "451 Redirect";
+    case 456:
+        return "456 Account Blocked";
+    case 457:
+        return "457 Password Expired";
+    default:
+        return NULL;
     }
-    return NULL;
 }
 
 /* Does the line say something about this status?  "449 " does not. */
@@ -77,7 +76,7 @@ static void insert_filter(request_rec *r)
         q = q->prev;
     }
     if (q != NULL) {
-        ap_add_output_filter(EXCHANGE_FILTER, NULL, r, r->connection);
+        ap_add_output_filter_handle(exchange_filter_handle, NULL, r, r->connection);
     }
 }
 
@@ -96,5 +95,6 @@ void eas_exchange_register_hooks(apr_pool_t *pool)
     ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(proxy, request_status, request_status, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_register_output_filter(EXCHANGE_FILTER, exchange_filter, NULL, AP_FTYPE_CONTENT_SET);
+    exchange_filter_handle =
+        ap_register_output_filter("EAS_KCD_EXCHANGE", exchange_filter, NULL, AP_FTYPE_CONTENT_SET);
 }

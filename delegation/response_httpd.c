@@ -9,13 +9,13 @@
 #include <http_request.h>
 #include <util_filter.h>
 
-#define RESPONSE_FILTER "EAS_KCD_RESPONSE"
-
 /* mod_proxy_http's note that it has thrown a response away, of which httpd shall make an error page. */
 #define OVERRIDE_NOTE "proxy-error-override"
 
 /* Its note that the backend was too slow. */
 #define TIMED_OUT_NOTE "proxy_timedout"
+
+static ap_filter_rec_t *response_filter_handle;
 
 /* For apr_table_do(): one value of WWW-Authenticate. */
 struct search {
@@ -194,7 +194,8 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
     response->before.status = r->status;
     response->before.headers_out = apr_table_copy(r->pool, r->headers_out);
     response->before.err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
-    response->filter = ap_add_output_filter(RESPONSE_FILTER, response, r, r->connection);
+    response->filter =
+        ap_add_output_filter_handle(response_filter_handle, response, r, r->connection);
 }
 
 /*
@@ -261,5 +262,6 @@ void eas_response_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
     /* Next to the handler: before a filter of anybody else has seen the response. */
-    ap_register_output_filter(RESPONSE_FILTER, response_filter, NULL, AP_FTYPE_RESOURCE - 5);
+    response_filter_handle =
+        ap_register_output_filter("EAS_KCD_RESPONSE", response_filter, NULL, AP_FTYPE_RESOURCE - 5);
 }
