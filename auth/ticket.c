@@ -14,22 +14,28 @@
 /* As much as clocks may differ. */
 #define MARGIN apr_time_from_sec(300)
 
+/* How many stay ready.  Requests of one user seldom come so close that a third is wanted. */
+#define KEYS 2
+
 struct eas_ticket {
     volatile apr_uint32_t refs;
     krb5_creds creds;
-    _Atomic(struct eas_ticket_key *) key; /* NULL: not made yet, or lent */
+    _Atomic(struct eas_ticket_key *) keys[KEYS]; /* NULL: not made yet, or lent */
 };
 
 struct eas_ticket *eas_ticket_take(krb5_creds *creds)
 {
     struct eas_ticket *ticket = malloc(sizeof(*ticket));
+    int i;
 
     if (ticket == NULL) {
         abort(); /* as APR's pools do */
     }
     ticket->refs = 1;
     ticket->creds = *creds;
-    atomic_init(&ticket->key, NULL);
+    for (i = 0; i < KEYS; i++) {
+        atomic_init(&ticket->keys[i], NULL);
+    }
     memset(creds, 0, sizeof(*creds));
     return ticket;
 }
@@ -43,7 +49,11 @@ struct eas_ticket *eas_ticket_ref(struct eas_ticket *ticket)
 void eas_ticket_unref(struct eas_ticket *ticket)
 {
     if (ticket != NULL && apr_atomic_dec32(&ticket->refs) == 0) {
-        eas_ticket_key_free(atomic_load(&ticket->key));
+        int i;
+
+        for (i = 0; i < KEYS; i++) {
+            eas_ticket_key_free(atomic_load(&ticket->keys[i]));
+        }
         /* Needs no context and cleanses the session key. */
         krb5_free_cred_contents(NULL, &ticket->creds);
         free(ticket);
@@ -67,22 +77,35 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket)
     return (krb5_creds *)&ticket->creds;
 }
 
-static _Atomic(struct eas_ticket_key *) *idle_key(const struct eas_ticket *ticket)
-{
-    return &((struct eas_ticket *)ticket)->key;
-}
-
-/* Who comes while it is lent makes one more, of which one stays. */
+/* Who finds all of them lent makes one more. */
 krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
                                     struct eas_ticket_key **key_out)
 {
-    *key_out = atomic_exchange(idle_key(ticket), NULL);
-    return *key_out != NULL ? 0 : eas_ticket_key_make(ctx, &ticket->creds.keyblock, key_out);
+    struct eas_ticket *lender = (struct eas_ticket *)ticket;
+    int i;
+
+    for (i = 0; i < KEYS; i++) {
+        *key_out = atomic_exchange(&lender->keys[i], NULL);
+        if (*key_out != NULL) {
+            return 0;
+        }
+    }
+    return eas_ticket_key_make(ctx, &ticket->creds.keyblock, key_out);
 }
 
 void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_key *key)
 {
-    eas_ticket_key_free(atomic_exchange(idle_key(ticket), key));
+    struct eas_ticket *lender = (struct eas_ticket *)ticket;
+    int i;
+
+    for (i = 0; i < KEYS; i++) {
+        struct eas_ticket_key *none = NULL;
+
+        if (atomic_compare_exchange_strong(&lender->keys[i], &none, key)) {
+            return;
+        }
+    }
+    eas_ticket_key_free(key);
 }
 
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b)

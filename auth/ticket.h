@@ -31,7 +31,8 @@ struct eas_ticket *eas_ticket_to_pool(struct eas_ticket *ticket, apr_pool_t *poo
 /* For reading only: libkrb5's functions take non-const pointers, but do not write. */
 krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 
-/* The session key, ready for use; to be given back.  A failure lends none. */
+/* The session key, ready for use; to be given back, so that it need not be made again.  A failure lends
+ * none. */
 krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
                                     struct eas_ticket_key **key_out);
 void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_key *key);

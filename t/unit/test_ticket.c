@@ -149,18 +149,26 @@ static void test_size_grows_with_the_ticket(void **state)
 static void test_key_is_lent_to_one_at_a_time(void **state)
 {
     struct eas_ticket *ticket = tickets_make(0, HOUR);
-    struct eas_ticket_key *one, *two, *again;
+    struct eas_ticket_key *keys[3], *again;
+    size_t i, j;
 
     (void)state;
-    assert_int_equal(eas_ticket_lend_key(ticket, NULL, &one), 0);
-    assert_int_equal(eas_ticket_lend_key(ticket, NULL, &two), 0);
-    assert_ptr_not_equal(one, two);
-    assert_int_equal(eas_ticket_key_enctype(one), ENCTYPE_AES256_CTS_HMAC_SHA1_96);
-    eas_ticket_return_key(ticket, one);
-    eas_ticket_return_key(ticket, two);
-    assert_int_equal(eas_ticket_lend_key(ticket, NULL, &again), 0);
-    assert_ptr_equal(again, two);
-    eas_ticket_return_key(ticket, again);
+    for (i = 0; i < COUNT_OF(keys); i++) {
+        assert_int_equal(eas_ticket_lend_key(ticket, NULL, &keys[i]), 0);
+        assert_int_equal(eas_ticket_key_enctype(keys[i]), ENCTYPE_AES256_CTS_HMAC_SHA1_96);
+        for (j = 0; j < i; j++) {
+            assert_ptr_not_equal(keys[j], keys[i]);
+        }
+    }
+    for (i = 0; i < COUNT_OF(keys); i++) {
+        eas_ticket_return_key(ticket, keys[i]); /* two stay */
+    }
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(eas_ticket_lend_key(ticket, NULL, &again), 0);
+        assert_ptr_equal(again, keys[i]);
+    }
+    eas_ticket_return_key(ticket, keys[1]);
+    eas_ticket_return_key(ticket, keys[0]);
     eas_ticket_unref(ticket);
 }
 
