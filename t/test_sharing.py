@@ -491,7 +491,7 @@ def test_record_under_another_key(sharing, mailbox, redis):
     lambda value: value[:-1], lambda value: value[:45], lambda value: value[:1],
     lambda value: b"", lambda value: value + b"\0", lambda value: os.urandom(len(value)),
     lambda value: os.urandom(100_000), lambda value: os.urandom(2_000_000),
-    lambda value: value[:-1] + bytes([value[-1] ^ 1]), lambda value: b"\x02" + value[1:],
+    lambda value: value[:-1] + bytes([value[-1] ^ 1]), lambda value: b"\x01" + value[1:],
     lambda value: b"\r\n$5\r\n", lambda value: b"%n%n%s%s" * 10,
 ], ids=["cut by one", "header only", "one byte", "empty", "longer", "random", "100 KB", "2 MB",
         "last bit", "other version", "protocol", "format"])

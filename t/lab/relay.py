@@ -41,7 +41,7 @@ class Relay:
         return self
 
     def stop(self) -> None:
-        self._do(self._close())
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
@@ -99,6 +99,14 @@ class Relay:
             self._server = self._udp = None
         for client in self._clients:
             client.transport.abort()
+
+    async def _end(self) -> None:
+        """Nothing is left under way that would miss its loop."""
+        await self._close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _exchange(self, request: bytes, ask: Ask) -> bytes | None:
         """The KDC's answer, or None where the client shall get none."""
