@@ -14,13 +14,10 @@
 /* As much as clocks may differ. */
 #define MARGIN apr_time_from_sec(300)
 
-/* How many stay ready.  Requests of one user seldom come so close that a third is wanted. */
-#define KEYS 2
-
 struct eas_ticket {
     volatile apr_uint32_t refs;
     krb5_creds creds;
-    _Atomic(struct eas_ticket_key *) keys[KEYS]; /* NULL: not made yet, or lent */
+    _Atomic(struct eas_ticket_key *) keys[EAS_TICKET_KEYS]; /* NULL: not made yet, or lent */
 };
 
 struct eas_ticket *eas_ticket_take(krb5_creds *creds)
@@ -33,7 +30,7 @@ struct eas_ticket *eas_ticket_take(krb5_creds *creds)
     }
     ticket->refs = 1;
     ticket->creds = *creds;
-    for (i = 0; i < KEYS; i++) {
+    for (i = 0; i < EAS_TICKET_KEYS; i++) {
         atomic_init(&ticket->keys[i], NULL);
     }
     memset(creds, 0, sizeof(*creds));
@@ -51,7 +48,7 @@ void eas_ticket_unref(struct eas_ticket *ticket)
     if (ticket != NULL && apr_atomic_dec32(&ticket->refs) == 0) {
         int i;
 
-        for (i = 0; i < KEYS; i++) {
+        for (i = 0; i < EAS_TICKET_KEYS; i++) {
             eas_ticket_key_free(atomic_load(&ticket->keys[i]));
         }
         /* Needs no context and cleanses the session key. */
@@ -84,7 +81,7 @@ krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_contex
     struct eas_ticket *lender = (struct eas_ticket *)ticket;
     int i;
 
-    for (i = 0; i < KEYS; i++) {
+    for (i = 0; i < EAS_TICKET_KEYS; i++) {
         *key_out = atomic_exchange(&lender->keys[i], NULL);
         if (*key_out != NULL) {
             return 0;
@@ -98,7 +95,7 @@ void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_ke
     struct eas_ticket *lender = (struct eas_ticket *)ticket;
     int i;
 
-    for (i = 0; i < KEYS; i++) {
+    for (i = 0; i < EAS_TICKET_KEYS; i++) {
         struct eas_ticket_key *none = NULL;
 
         if (atomic_compare_exchange_strong(&lender->keys[i], &none, key)) {

@@ -31,6 +31,9 @@ struct eas_ticket *eas_ticket_to_pool(struct eas_ticket *ticket, apr_pool_t *poo
 /* For reading only: libkrb5's functions take non-const pointers, but do not write. */
 krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 
+/* How many keys stay ready with a ticket: requests of one user seldom overlap so that a third is wanted. */
+#define EAS_TICKET_KEYS 2
+
 /* The session key, ready for use; to be given back, so that it need not be made again.  A failure lends
  * none. */
 krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
@@ -62,7 +65,7 @@ enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool
 /* One reference to the ticket in the bytes, or NULL if there is none. */
 struct eas_ticket *eas_ticket_unmarshal(const unsigned char *bytes, apr_size_t len);
 
-/* Bytes that it occupies, without a key to lend; near enough to bound a cache by. */
+/* Bytes that it occupies, without the keys to lend; near enough to bound a cache by. */
 apr_size_t eas_ticket_size(const struct eas_ticket *ticket);
 
 #endif

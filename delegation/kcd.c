@@ -190,7 +190,7 @@ static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_tim
     kept->replaced_at = replaced_at;
     if (ticket != NULL) {
         kept->ticket = eas_ticket_ref(ticket);
-        bytes += eas_ticket_size(ticket) + EAS_TICKET_KEY_SIZE;
+        bytes += eas_ticket_size(ticket) + EAS_TICKET_KEYS * EAS_TICKET_KEY_SIZE;
     }
     else {
         kept->err = malloc(sizeof(*err));
