@@ -9,9 +9,7 @@
 #include <apr_hash.h>
 #include <apr_ring.h>
 #include <apr_strings.h>
-#include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,6 +52,7 @@ struct eas_kdc_job {
     apr_interval_time_t timeout;
 
     apr_time_t moved_at;       /* when it began, last sent, or was last answered */
+    bool outstanding;          /* a message is under way, as far as the pool counts */
     bool unanswered;           /* a message was sent, or was to be sent too late */
     bool heard;                /* a message was answered */
     char realm[REALM_MAX];     /* of the last message */
@@ -75,13 +74,14 @@ struct eas_kdc_pool {
     apr_hash_t *flights; /* jobs that are not DONE, by key */
     struct eas_breaker *breaker;
     unsigned queued;
-    unsigned running; /* jobs, without trials */
-    unsigned trials;  /* that are running */
+    unsigned running;     /* jobs, without trials */
+    unsigned trials;      /* that are running */
+    unsigned outstanding; /* messages under way */
     unsigned threads;
     unsigned idle;
     unsigned waiting;    /* askers */
     unsigned holding;    /* askers who have gone with a job */
-    apr_time_t moved_at; /* when a message was last answered, or a job began alone */
+    apr_time_t moved_at; /* when a message was last answered, or there was none, or nobody waited */
     bool stopping;
     bool abandoned; /* stop() has left without the last threads */
 };
@@ -111,6 +111,7 @@ static struct eas_kdc_job *make_job(struct eas_kdc_pool *owner, const struct eas
     job->key_len = key_len;
     job->run = task->run;
     job->timeout = task->timeout;
+    job->rank = task->begun ? BEGUN : NEW;
     apr_cpystrn(job->own_realm, task->realm, sizeof(job->own_realm));
     apr_cpystrn(job->realm, task->realm, sizeof(job->realm));
     job->copy = task->prepare(pool, ask);
@@ -194,6 +195,18 @@ static void judge(struct eas_kdc_job *job)
     }
 }
 
+/* Is a message of this job's under way? */
+static void count_message(struct eas_kdc_job *job, bool outstanding)
+{
+    struct eas_kdc_pool *pool = job->owner;
+
+    if (outstanding && pool->outstanding == 0) {
+        pool->moved_at = eas_monotonic_now();
+    }
+    pool->outstanding += (unsigned)outstanding - (unsigned)job->outstanding;
+    job->outstanding = outstanding;
+}
+
 static void run_job(struct eas_kdc_job *job)
 {
     struct eas_kdc_pool *pool = job->owner;
@@ -202,14 +215,12 @@ static void run_job(struct eas_kdc_job *job)
 
     job->state = RUNNING;
     job->moved_at = eas_monotonic_now();
-    if (pool->running + pool->trials == 0) {
-        pool->moved_at = job->moved_at;
-    }
     ++*counter;
     pthread_mutex_unlock(&pool->mutex);
     rc = job->run(job, job->copy, &job->err);
     pthread_mutex_lock(&pool->mutex);
     --*counter;
+    count_message(job, false);
     judge(job);
     finish(job, rc);
 }
@@ -239,19 +250,23 @@ static void *work(void *data)
     return NULL;
 }
 
-static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
+static void queue_up(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
 {
-    struct eas_kdc_job *after;
+    struct eas_kdc_job *after = APR_RING_LAST(&pool->queue);
 
-    job->refs = 1;
-    apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
-    after = APR_RING_LAST(&pool->queue);
     while (after != APR_RING_SENTINEL(&pool->queue, eas_kdc_job, queue)
            && after->rank > job->rank) {
         after = APR_RING_PREV(after, queue);
     }
     APR_RING_INSERT_AFTER(after, job, queue);
     pool->queued++;
+}
+
+static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
+{
+    job->refs = 1;
+    apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
+    queue_up(pool, job);
     if (pool->idle < pool->queued
         && pool->threads < pool->limits.threads + (job->rank == TRIAL ? TRIAL_THREADS : 0)
         && eas_thread_start(work, pool)) {
@@ -279,7 +294,7 @@ static void drop_queue(struct eas_kdc_pool *pool)
 
 static bool is_empty(const struct eas_kdc_pool *pool)
 {
-    return pool->threads == 0 && pool->waiting == 0 && pool->holding == 0;
+    return pool->threads + pool->waiting + pool->holding == 0;
 }
 
 /*
@@ -344,7 +359,7 @@ apr_pool_t *eas_kdc_pool_memory(struct eas_kdc_pool *pool)
 /* When nothing will have moved for too long, if nothing moves. */
 static apr_time_t stalls_at(const struct eas_kdc_pool *pool, apr_time_t now)
 {
-    return (pool->running + pool->trials > 0 ? pool->moved_at : now) + STALLED_AFTER;
+    return (pool->outstanding > 0 ? pool->moved_at : now) + STALLED_AFTER;
 }
 
 /* May another job be begun? */
@@ -391,10 +406,9 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
         pthread_mutex_unlock(&pool->mutex);
         mine = make_job(pool, task, key, key_len, ask);
         mine->hint = !waits;
-        mine->rank = waits && patience < task->timeout ? BEGUN : NEW;
         pthread_mutex_lock(&pool->mutex);
-        job = apr_hash_get(pool->flights, key,
-                           (apr_ssize_t)key_len); /* another may have been faster */
+        /* Another may have been faster. */
+        job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
     }
     if (job == NULL) {
         rc = admit(pool, mine, err);
@@ -403,6 +417,11 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
         job = mine;
         mine = NULL;
         enqueue(pool, job);
+    }
+    else if (job != NULL && job->state == QUEUED && job->rank == NEW && task->begun) {
+        unqueue(job);
+        job->rank = BEGUN;
+        queue_up(pool, job);
     }
     if (rc == EAS_OK) {
         job->refs++;
@@ -477,7 +496,9 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
     }
     rc = board(pool, task, key, key_len, ask, patience, &job, err);
     if (rc == EAS_OK) {
-        pool->waiting++;
+        if (pool->waiting++ == 0) {
+            pool->moved_at = eas_monotonic_now(); /* what still hangs was given up before */
+        }
         rc = await(job, began + patience, err);
         pool->waiting--;
         job->askers--;
@@ -518,10 +539,8 @@ struct eas_kdc_pool_load eas_kdc_pool_load(struct eas_kdc_pool *pool)
     struct eas_kdc_pool_load load;
 
     pthread_mutex_lock(&pool->mutex);
-    load.threads = pool->threads;
-    load.running = pool->running + pool->trials;
-    load.queued = pool->queued;
-    load.waiting = pool->waiting;
+    load = (struct eas_kdc_pool_load){ pool->threads, pool->running + pool->trials, pool->queued,
+                                       pool->waiting };
     pthread_mutex_unlock(&pool->mutex);
     return load;
 }
@@ -567,6 +586,7 @@ void eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len
     pthread_mutex_lock(&job->owner->mutex);
     apr_cpystrn(job->realm, realm, len < REALM_MAX ? len + 1 : REALM_MAX);
     job->unanswered = true;
+    count_message(job, true);
     move_on(job, false);
 }
 
@@ -575,5 +595,6 @@ void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered)
     pthread_mutex_lock(&job->owner->mutex);
     job->unanswered = !answered;
     job->heard = job->heard || answered;
+    count_message(job, false);
     move_on(job, answered);
 }

@@ -17,10 +17,9 @@
  * leaves its result wherever its run() puts it.
  *
  *  - Single flight: simultaneous askers of the same key share one job and its outcome.
- *  - Bulkhead: jobs wait in a queue of limited length.  While no message at all has been answered
- *    for a second, only so many askers may wait; those who are too many are told at once.
- *  - What a request has begun goes before what another begins: who has waited before, and so has less
- *    patience than the task's timeout, finds those who have not behind him.
+ *  - Bulkhead: jobs wait in a queue of limited length.  While messages are under way of which none
+ *    has been answered for a second, only so many askers may wait; those who are too many are told at once.
+ *  - What a request has begun goes before what another begins.
  *  - Circuit breaker (auth/breaker.h) for each realm; trials have threads of their own, since those
  *    for all may still be held by what made the circuit open.
  *
@@ -50,6 +49,7 @@ struct eas_kdc_job;
 struct eas_kdc_task {
     const char *realm; /* whose KDC is asked first; one of ours */
     apr_interval_time_t timeout;
+    bool begun; /* the request has had something of a KDC before */
 
     /* Copies what run() needs of ask into pool, which lives as long as the job. */
     void *(*prepare)(apr_pool_t *pool, const void *ask);

@@ -173,7 +173,8 @@ static enum eas_rc ask_kdc(const struct eas_prover *prover, apr_pool_t *pool,
                            struct eas_identity **out, struct eas_guard_attempt *attempt,
                            apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct eas_kdc_task task = { ask->login.realm, wish->authority->kdc_timeout, prepare, run };
+    struct eas_kdc_task task = { ask->login.realm, wish->authority->kdc_timeout, false, prepare,
+                                 run };
     struct eas_kdc_job *job;
     enum eas_rc rc = eas_kdc_pool_ask(prover->kdcs, &task, ask->key, sizeof(ask->key), ask,
                                       wish->authority->kdc_timeout - *waited, &job, waited, err);
@@ -204,7 +205,7 @@ static enum eas_rc ask_in_turn(const struct eas_prover *prover, apr_pool_t *pool
     for (;;) {
         memset(attempt, 0, sizeof(*attempt));
         rc = ask_kdc(prover, pool, wish, ask, out, attempt, waited, err);
-        if (!attempt->busy || *waited >= wish->authority->kdc_timeout) {
+        if (!attempt->busy || *waited + nap >= wish->authority->kdc_timeout) {
             return rc;
         }
         apr_sleep(nap);

@@ -229,7 +229,8 @@ static enum eas_rc run_errand(struct eas_kdc_job *job, void *data, struct eas_er
 /* Who looks for the same shares an errand; who puts has one of his own. */
 static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
 {
-    static const struct eas_kdc_task task = { "", PROVIDER_TIMEOUT, prepare_errand, run_errand };
+    static const struct eas_kdc_task task = { "", PROVIDER_TIMEOUT, false, prepare_errand,
+                                              run_errand };
     struct {
         const void *putter;
         unsigned char name[EAS_STORE_KEY_SIZE];

@@ -376,8 +376,8 @@ static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct ea
 
 static struct eas_kdc_task task_of(const struct ticket_job *ask)
 {
-    struct eas_kdc_task task = { ask->account->realm, ask->account->timeout, prepare_ticket,
-                                 run_ticket };
+    struct eas_kdc_task task = { ask->account->realm, ask->account->timeout, ask->wish.waited > 0,
+                                 prepare_ticket, run_ticket };
 
     return task;
 }
@@ -387,6 +387,7 @@ static void renew(const struct ticket_job *ask)
     struct eas_kdc_task task = task_of(ask);
     struct ticket_job renewal = *ask;
 
+    task.begun = false;
     renewal.renewal = true;
     renewal.wish.refused = NULL;
     eas_kdc_pool_hint(ask->account->kcd->kdcs, &task, ask->key, ask->key_len, &renewal);
@@ -487,7 +488,8 @@ enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *p
                                   struct eas_err *err)
 {
     struct check_job ask = { pool, account, *login };
-    struct eas_kdc_task task = { login->realm, account->timeout, prepare_check, run_check };
+    struct eas_kdc_task task = { login->realm, account->timeout, *waited > 0, prepare_check,
+                                 run_check };
     const char *key =
         apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", account->name, NULL);
     struct eas_kdc_job *job;

@@ -40,7 +40,8 @@ enum behaviour {
     WAITS,        /* until the gate is opened, then answers */
     IS_SILENT,    /* until the gate is opened, then has not answered */
     IS_NOT_THERE, /* says so at once */
-    IS_NOT_ASKED  /* something else has the result */
+    IS_NOT_ASKED, /* something else has the result */
+    IS_ELSEWHERE  /* the same, when the gate is opened */
 };
 
 static struct {
@@ -88,6 +89,10 @@ static enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct eas_err *
     enum behaviour how = copy->behaviour;
 
     if (how == IS_NOT_ASKED) {
+        return EAS_OK;
+    }
+    if (how == IS_ELSEWHERE) {
+        pass_gate(copy->name, true);
         return EAS_OK;
     }
     eas_kdc_job_asks(job, "REALM", 5);
@@ -145,7 +150,7 @@ static struct eas_kdc_pool *make_pool(void **state, unsigned threads, unsigned q
 static int ask_late(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour,
                     apr_interval_time_t timeout, apr_interval_time_t patience)
 {
-    struct eas_kdc_task task = { "REALM", timeout, copy_ask, run_ask };
+    struct eas_kdc_task task = { "REALM", timeout, patience < timeout, copy_ask, run_ask };
     struct ask ask = { name, behaviour };
     struct eas_kdc_job *job = NULL;
     apr_interval_time_t waited = 0;
@@ -174,7 +179,7 @@ static int ask_for(struct eas_kdc_pool *pool, const char *name, enum behaviour b
 
 static void hint(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour)
 {
-    struct eas_kdc_task task = { "REALM", LONG_TIME, copy_ask, run_ask };
+    struct eas_kdc_task task = { "REALM", LONG_TIME, false, copy_ask, run_ask };
     struct ask ask = { name, behaviour };
 
     eas_kdc_pool_hint(pool, &task, name, strlen(name), &ask);
@@ -315,6 +320,7 @@ static void test_what_was_begun_goes_first(void **state)
 
     hint(pool, "0", WAITS);
     await_begun(1);
+    hint(pool, "c", ANSWERS); /* until a late one wants it too */
     hint(pool, "h", ANSWERS);
     for (i = 0; i < COUNT_OF(askers); i++) {
         bool late = apr_isalpha(names[i][0]);
@@ -465,6 +471,7 @@ static void test_silence_is_seen_though_other_jobs_end(void **state)
     struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
     apr_time_t began = apr_time_now();
     struct asker askers[3];
+    int refused = 0;
     size_t i;
 
     for (i = 0; i < COUNT_OF(askers); i++) {
@@ -472,7 +479,7 @@ static void test_silence_is_seen_though_other_jobs_end(void **state)
         start(&askers[i]);
     }
     await_waiting(pool, 3);
-    while (eas_kdc_pool_load(pool).waiting != 1) {
+    while (eas_kdc_pool_load(pool).waiting > 1) { /* "b" may count as the one who may wait */
         ask_for(pool, "b", IS_NOT_ASKED, LONG_TIME);
         assert_true(apr_time_now() - began < LONG_TIME / 2);
     }
@@ -480,7 +487,52 @@ static void test_silence_is_seen_though_other_jobs_end(void **state)
     for (i = 0; i < COUNT_OF(askers); i++) {
         int tag = tag_of(&askers[i]);
 
+        refused += tag == 1252;
         assert_true(tag == 1252 || tag == 4711);
+    }
+    assert_true(refused >= 2);
+}
+
+/* Of a KDC that nobody asks, nothing is to be expected. */
+static void test_who_waits_for_another_is_not_counted(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    apr_time_t began = apr_time_now();
+    struct asker askers[4];
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        askers[i] = (struct asker){ pool, i % 2 ? "a" : "b", IS_ELSEWHERE, LONG_TIME, -1, 0 };
+        start(&askers[i]);
+    }
+    await_waiting(pool, COUNT_OF(askers));
+    while (apr_time_now() - began < apr_time_from_msec(1300)) {
+        assert_int_equal(eas_kdc_pool_load(pool).waiting, COUNT_OF(askers));
+        apr_thread_yield();
+    }
+    open_gate(true);
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        assert_int_equal(tag_of(&askers[i]), 0);
+    }
+}
+
+/* A message that was given up long ago says nothing of those that come now. */
+static void test_old_silence_is_not_held_against_new_askers(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct asker askers[3];
+    size_t i;
+
+    assert_int_equal(ask_for(pool, "hangs", IS_SILENT, SHORT_TIME), 1250);
+    seconds_ahead += 3;
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        askers[i] = (struct asker){ pool, "a", WAITS, LONG_TIME, -1, 0 };
+        start(&askers[i]);
+    }
+    await_waiting(pool, COUNT_OF(askers));
+    open_gate(true);
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        assert_int_equal(tag_of(&askers[i]), 0);
     }
 }
 
@@ -536,6 +588,8 @@ int main(void)
         GATE_TEST(test_silence_opens_the_breaker_and_trials_find_a_thread),
         GATE_TEST(test_few_wait_for_a_KDC_that_is_silent),
         GATE_TEST(test_silence_is_seen_though_other_jobs_end),
+        GATE_TEST(test_who_waits_for_another_is_not_counted),
+        GATE_TEST(test_old_silence_is_not_held_against_new_askers),
         GATE_TEST(test_end_of_an_idle_pool),
         GATE_TEST(test_end_drops_what_waits),
     };
