@@ -145,6 +145,7 @@ def storm(bench: Bench) -> None:
         bench.results.figure(f"storm.{case}.messages", heard / processes)
         bench.results.figure(f"storm.{case}.p99", answers.percentile(0.99))
         bench.results.figure(f"storm.{case}.refused", number - answers.statuses[200])
+        bench.results.figure(f"storm.{case}.served", answers.statuses[200] / number)
         bench.results.figure(f"storm.{case}.failed",
                              max(number - answers.statuses[200] - late, sum(tags.values()) - late))
     gateway.stop()

@@ -21,13 +21,13 @@ TIMEOUT = 2             # EasKcdKdcTimeout, seconds
 KNOWN_AFTER = 1.2       # seconds in which the gateway sees that nothing is answered; README has one
 LASTS = TIMEOUT + 1     # seconds
 WORKERS = (2, 64)       # processes, threads of each
+RATE = 50               # log-ons a second: more than may wait, and fewer than all threads
 
 
 def outage(bench: Bench) -> None:
     """Warm users while the KDC is black-holed and others log on; those others; the workers."""
     rounds = max(1, bench.effort.rounds // 2)
-    rate = max(1, bench.effort.storm // 20)
-    cold = iter(bench.rig.users((LASTS * rate + 1) * (rounds + 1)))
+    cold = iter(bench.rig.users((LASTS * RATE + 1) * (rounds + 1)))
     gateway = cold_gateway(bench, "outage", f"EasKcdKdcTimeout {TIMEOUT}s",
                            processes=WORKERS[0], threads=WORKERS[1])
     _warm(bench, gateway, 1)
@@ -35,25 +35,25 @@ def outage(bench: Bench) -> None:
     for _ in range(rounds):
         calm = _warm(bench, gateway, LASTS)
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(_refused, bench, gateway, cold, rate)
+            waiting = pool.submit(_refused, bench, gateway, cold)
             rough = _warm(bench, gateway, LASTS)
             answers += waiting.result()
         pairs.append((calm, rough))
         _recover(bench, gateway, next(cold))
     _note_warm(bench, pairs)
     with _Watch(gateway) as watch:      # without those whom warm users keep busy
-        answers += _refused(bench, gateway, cold, rate)
-    _note_cold(bench, Answers(answers, 0), rate)
+        answers += _refused(bench, gateway, cold)
+    _note_cold(bench, Answers(answers, 0))
     _note_waiting(bench, watch.shares)
     bench.rig.relay.relay()
     gateway.stop()
 
 
-def _refused(bench: Bench, gateway: Gateway, cold: Iterator[str], rate: int) -> list[Answer]:
+def _refused(bench: Bench, gateway: Gateway, cold: Iterator[str]) -> list[Answer]:
     """Log-ons at this rate, from when the KDC falls silent."""
-    users = first_requests(bench, [next(cold) for _ in range(LASTS * rate)])
+    users = first_requests(bench, [next(cold) for _ in range(LASTS * RATE)])
     bench.rig.relay.blackhole()
-    return at_a_rate(gateway.port, users, rate).answers
+    return at_a_rate(gateway.port, users, RATE).answers
 
 
 def _warm(bench: Bench, gateway: Gateway, seconds: int) -> Load:
@@ -73,8 +73,8 @@ def _note_warm(bench: Bench, pairs: list[tuple[Load, Load]]) -> None:
     bench.results.figure("outage.failed", sum(rough.failed for _, rough in pairs))
 
 
-def _note_cold(bench: Bench, seen: Answers, rate: int) -> None:
-    note_answers(bench, "outage", f"cold requests, {rate} a second, EasKcdKdcTimeout {TIMEOUT}s",
+def _note_cold(bench: Bench, seen: Answers) -> None:
+    note_answers(bench, "outage", f"cold requests, {RATE} a second, EasKcdKdcTimeout {TIMEOUT}s",
                  seen)
     bench.results.figure("outage.beyond", max(a.seconds for a in seen.answers) - TIMEOUT)
     bench.results.figure("outage.other", len(seen.answers) - seen.statuses[503])

@@ -46,6 +46,8 @@ PROMISES = (
             "storm.one.refused", 0),
     Promise("storm", "simultaneous first requests of many users, p99", "storm.many.p99", 5,
             unit=" s"),
+    Promise("storm", "the same, share of them that is served, though the KDC is one process",
+            "storm.many.served", 0.15, at_least=True),
     Promise("storm", "the same, errors other than that the KDC takes too long",
             "storm.many.failed", 0),
     Promise("users", "memory a user and child beyond the tickets", "users.bytes", 8192,
