@@ -364,13 +364,17 @@ static enum eas_rc make_memory(apr_pool_t *pool, struct eas_memory **out, struct
 
 struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
-    struct eas_kdc_pool *kdcs = make_kdc_pool(pchild);
-    apr_pool_t *pool = eas_kdc_pool_memory(kdcs);
-    struct eas_prover *prover = apr_pcalloc(pool, sizeof(*prover));
+    struct eas_kdc_pool *kdcs;
+    apr_pool_t *pool;
+    struct eas_prover *prover;
     struct eas_err err;
     server_rec *s;
 
+    /* First, to end last: the jobs of the KDC pool put what they have got. */
     eas_socache_child_init(pchild, main_server);
+    kdcs = make_kdc_pool(pchild);
+    pool = eas_kdc_pool_memory(kdcs);
+    prover = apr_pcalloc(pool, sizeof(*prover));
     prover->kdcs = kdcs;
     prover->shelf = eas_shared_shelf(EAS_SHARED_PROOF);
     prover->guard = eas_guard();

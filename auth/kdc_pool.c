@@ -191,7 +191,7 @@ static void judge(struct eas_kdc_job *job)
         eas_breaker_succeeded(breaker, job->own_realm);
     }
     else if (job->rank == TRIAL) {
-        blame(job, job->own_realm); /* it has not asked, so the next one may try */
+        blame(job, job->own_realm); /* it has proved nothing: the next may try in a while */
     }
 }
 
@@ -502,15 +502,15 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         rc = await(job, began + patience, err);
         pool->waiting--;
         job->askers--;
-        if (job->state == QUEUED && job->askers == 0 && !job->hint) {
-            unqueue(job); /* they have all gone, and nobody hears of it */
-            finish(job, rc);
-        }
         if (job->state == DONE) {
             *job_out = job;
             pool->holding++;
         }
         else {
+            if (job->state == QUEUED && job->askers == 0 && !job->hint) {
+                unqueue(job); /* they have all gone, and nobody hears of it */
+                finish(job, rc);
+            }
             unref_job(job);
         }
         if (pool->stopping) {

@@ -20,8 +20,8 @@
  *  - Bulkhead: jobs wait in a queue of limited length.  While messages are under way of which none
  *    has been answered for a second, only so many askers may wait; those who are too many are told at once.
  *  - What a request has begun goes before what another begins.
- *  - Circuit breaker (auth/breaker.h) for each realm; trials have threads of their own, since those
- *    for all may still be held by what made the circuit open.
+ *  - Circuit breaker (auth/breaker.h) for each realm; for trials there may be a few threads more, since
+ *    those for all may still be held by what made the circuit open.
  *
  * One per child, made after the fork; threads are started as they are needed.  Thread-safe.  No lock
  * is held while anything runs.
@@ -64,7 +64,8 @@ struct eas_kdc_task {
 /*
  * Has the task done and waits for it, for at most patience; adds what was waited to *waited.  Returns
  * what run() did, with a reference to the job; or EAS_UNAVAILABLE and NULL if that was not to be
- * waited for.  Equal keys must mean the same task with the same ask.
+ * waited for.  Jobs that the child's end has dropped are given too, as prepare() left them.  Equal
+ * keys must mean the same task with the same ask.
  */
 enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
                              const void *key, apr_size_t key_len, const void *ask,

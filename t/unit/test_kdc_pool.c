@@ -218,8 +218,10 @@ static void start_as(struct asker *asker, void *(*be)(void *))
     assert_int_equal(pthread_create(&asker->thread, NULL, be, asker), 0);
 }
 
-static void start(struct asker *asker)
+static void start(struct asker *asker, struct eas_kdc_pool *pool, const char *name,
+                  enum behaviour behaviour, apr_interval_time_t patience)
 {
+    *asker = (struct asker){ pool, name, behaviour, patience, -1, 0 };
     start_as(asker, be_asker);
 }
 
@@ -229,18 +231,32 @@ static int tag_of(struct asker *asker)
     return asker->tag;
 }
 
+static void assert_all(struct asker *askers, size_t n, int tag)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        assert_int_equal(tag_of(&askers[i]), tag);
+    }
+}
+
 static void await_waiting(struct eas_kdc_pool *pool, unsigned n)
 {
+    apr_time_t until = apr_time_now() + LONG_TIME;
+
     while (eas_kdc_pool_load(pool).waiting != n) {
+        assert_true(apr_time_now() < until);
         apr_thread_yield();
     }
 }
 
 static void await_idle(struct eas_kdc_pool *pool)
 {
+    apr_time_t until = apr_time_now() + LONG_TIME;
     struct eas_kdc_pool_load load;
 
     do {
+        assert_true(apr_time_now() < until);
         apr_thread_yield();
         load = eas_kdc_pool_load(pool);
     } while (load.running + load.queued > 0);
@@ -265,14 +281,11 @@ static void test_same_key_is_one_job(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(askers); i++) {
-        askers[i] = (struct asker){ pool, i % 2 ? "one" : "two", WAITS, LONG_TIME, -1, 0 };
-        start(&askers[i]);
+        start(&askers[i], pool, i % 2 ? "one" : "two", WAITS, LONG_TIME);
     }
     await_waiting(pool, COUNT_OF(askers));
     open_gate(true);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        assert_int_equal(tag_of(&askers[i]), 0);
-    }
+    assert_all(askers, COUNT_OF(askers), 0);
     assert_int_equal(gate.begun, 2);
 }
 
@@ -320,8 +333,8 @@ static void test_what_was_begun_goes_first(void **state)
 
     hint(pool, "0", WAITS);
     await_begun(1);
-    hint(pool, "c", ANSWERS); /* until a late one wants it too */
     hint(pool, "h", ANSWERS);
+    hint(pool, "c", ANSWERS); /* until a late one wants it too */
     for (i = 0; i < COUNT_OF(askers); i++) {
         bool late = apr_isalpha(names[i][0]);
 
@@ -330,9 +343,7 @@ static void test_what_was_begun_goes_first(void **state)
         await_waiting(pool, (unsigned)i + 1);
     }
     open_gate(true);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        assert_int_equal(tag_of(&askers[i]), 0);
-    }
+    assert_all(askers, COUNT_OF(askers), 0);
     await_idle(pool);
     assert_string_equal(gate.order, "0bch1234");
 }
@@ -423,12 +434,9 @@ static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state
     size_t i;
 
     for (i = 0; i < COUNT_OF(askers); i++) {
-        askers[i] = (struct asker){ pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME, -1, 0 };
-        start(&askers[i]);
+        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME);
     }
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        assert_int_equal(tag_of(&askers[i]), 1250);
-    }
+    assert_all(askers, COUNT_OF(askers), 1250);
     assert_int_equal(eas_kdc_pool_load(pool).running, 3); /* still */
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
     seconds_ahead += 5;
@@ -446,10 +454,8 @@ static void test_few_wait_for_a_KDC_that_is_silent(void **state)
 
     for (i = 0; i < COUNT_OF(askers); i++) {
         /* Two flights of two, and two that stay in the queue. */
-        askers[i] = (struct asker){ pool,  i < 4 ? (i < 2 ? "a" : "b") : apr_itoa(*state, (int)i),
-                                    WAITS, LONG_TIME,
-                                    -1,    0 };
-        start(&askers[i]);
+        start(&askers[i], pool, i < 4 ? (i < 2 ? "a" : "b") : apr_itoa(*state, (int)i), WAITS,
+              LONG_TIME);
     }
     await_waiting(pool, 6);
     await_waiting(pool, 2);
@@ -475,8 +481,7 @@ static void test_silence_is_seen_though_other_jobs_end(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(askers); i++) {
-        askers[i] = (struct asker){ pool, "a", IS_SILENT, LONG_TIME, -1, 0 };
-        start(&askers[i]);
+        start(&askers[i], pool, "a", IS_SILENT, LONG_TIME);
     }
     await_waiting(pool, 3);
     while (eas_kdc_pool_load(pool).waiting > 1) { /* "b" may count as the one who may wait */
@@ -502,8 +507,7 @@ static void test_who_waits_for_another_is_not_counted(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(askers); i++) {
-        askers[i] = (struct asker){ pool, i % 2 ? "a" : "b", IS_ELSEWHERE, LONG_TIME, -1, 0 };
-        start(&askers[i]);
+        start(&askers[i], pool, i % 2 ? "a" : "b", IS_ELSEWHERE, LONG_TIME);
     }
     await_waiting(pool, COUNT_OF(askers));
     while (apr_time_now() - began < apr_time_from_msec(1300)) {
@@ -511,9 +515,7 @@ static void test_who_waits_for_another_is_not_counted(void **state)
         apr_thread_yield();
     }
     open_gate(true);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        assert_int_equal(tag_of(&askers[i]), 0);
-    }
+    assert_all(askers, COUNT_OF(askers), 0);
 }
 
 /* A message that was given up long ago says nothing of those that come now. */
@@ -526,24 +528,21 @@ static void test_old_silence_is_not_held_against_new_askers(void **state)
     assert_int_equal(ask_for(pool, "hangs", IS_SILENT, SHORT_TIME), 1250);
     seconds_ahead += 3;
     for (i = 0; i < COUNT_OF(askers); i++) {
-        askers[i] = (struct asker){ pool, "a", WAITS, LONG_TIME, -1, 0 };
-        start(&askers[i]);
+        start(&askers[i], pool, "a", WAITS, LONG_TIME);
     }
     await_waiting(pool, COUNT_OF(askers));
     open_gate(true);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        assert_int_equal(tag_of(&askers[i]), 0);
-    }
+    assert_all(askers, COUNT_OF(askers), 0);
 }
 
 static void test_end_drops_what_waits(void **state)
 {
     struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
-    struct asker asker = { pool, "queued", ANSWERS, LONG_TIME, -1, 0 };
+    struct asker asker;
 
     hint(pool, "running", WAITS);
     await_begun(1);
-    start(&asker);
+    start(&asker, pool, "queued", ANSWERS, LONG_TIME);
     await_waiting(pool, 1);
     apr_pool_destroy(*state); /* though one job hangs */
     *state = NULL;
