@@ -22,8 +22,9 @@
 /* A page of people's own, images inlined. */
 #define LOGIN_PAGE_MAX (256 * 1024)
 
-/* Threads of a child that speak with KDCs: each does some 50 log-ons a second. */
-#define KDC_THREADS 8
+/* Threads of a child that speak with KDCs, and those of one realm: each does some 50 log-ons a second. */
+#define KDC_THREADS 10
+#define KDC_SHARE 8
 #define KDC_QUEUE 1024
 
 #define DEFAULT_KDC_TIMEOUT apr_time_from_sec(5)
@@ -338,7 +339,7 @@ int eas_auth_start(apr_pool_t *pconf, server_rec *main_server)
 
 static struct eas_kdc_pool *make_kdc_pool(apr_pool_t *pchild)
 {
-    struct eas_kdc_pool_limits limits = { KDC_THREADS, KDC_QUEUE, 1 };
+    struct eas_kdc_pool_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
     int workers = 0;
 
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &workers) == APR_SUCCESS && workers >= 8) {

@@ -20,10 +20,8 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     struct eas_kdc *kdc = data;
 
     (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
-    if (kdc->job != NULL) {
-        eas_kdc_job_asks(kdc->job, realm->data, realm->length);
-    }
-    if (apr_time_now() >= kdc->deadline) {
+    if (apr_time_now() >= kdc->deadline
+        || (kdc->job != NULL && !eas_kdc_job_asks(kdc->job, realm->data, realm->length))) {
         return KRB5_KDC_UNREACH;
     }
     kdc->messages++;
@@ -71,7 +69,8 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
     return code;
 }
 
-enum eas_rc eas_kdc_open(struct eas_kdc *kdc, apr_interval_time_t timeout, struct eas_err *err)
+enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_interval_time_t timeout,
+                         struct eas_err *err)
 {
     krb5_error_code code;
 
@@ -83,6 +82,10 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, apr_interval_time_t timeout, struc
                             "libkrb5 cannot start; is krb5.conf readable and valid?");
     }
     kdc->deadline = apr_time_now() + timeout;
+    kdc->job = job;
+    if (job != NULL) {
+        eas_kdc_job_opens(job);
+    }
     krb5_set_kdc_send_hook(kdc->ctx, before_send, kdc);
     krb5_set_kdc_recv_hook(kdc->ctx, after_receive, kdc);
     return EAS_OK;
@@ -93,6 +96,9 @@ void eas_kdc_close(struct eas_kdc *kdc)
     if (kdc->ctx != NULL) {
         krb5_free_context(kdc->ctx);
         kdc->ctx = NULL;
+        if (kdc->job != NULL) {
+            eas_kdc_job_closes(kdc->job);
+        }
     }
 }
 

@@ -19,12 +19,13 @@
  * The hooks on the context make three promises that libkrb5 1.20 alone does not:
  *  - one guess is one failure: the first KDC_ERR_PREAUTH_FAILED ends the conversation, where the
  *    library would go on to the next pre-authentication mechanism (get_in_tkt.c);
- *  - no message is sent after the deadline (a message under way may still take longer);
+ *  - no message is sent after the deadline (a message under way may still take longer), nor, in a
+ *    job, to a realm whose circuit is open;
  *  - the NTSTATUS that AD puts into an error is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
  */
 struct eas_kdc {
     krb5_context ctx;
-    struct eas_kdc_job *job; /* that it is part of, or NULL; set by whoever opens it */
+    struct eas_kdc_job *job; /* that it is part of, or NULL */
     apr_time_t deadline;
     unsigned messages; /* sent so far */
     unsigned ntstatus; /* of the last error, 0 if it had none */
@@ -45,8 +46,12 @@ enum eas_kdc_cause {
     EAS_KDC_OTHER
 };
 
-/* Begins a conversation that may last for timeout.  EAS_OK or EAS_UNAVAILABLE; close always. */
-enum eas_rc eas_kdc_open(struct eas_kdc *kdc, apr_interval_time_t timeout, struct eas_err *err);
+/*
+ * Begins a conversation, of that job if it is not NULL, that may last for timeout.  EAS_OK or
+ * EAS_UNAVAILABLE; close always.
+ */
+enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_interval_time_t timeout,
+                         struct eas_err *err);
 void eas_kdc_close(struct eas_kdc *kdc);
 
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code);

@@ -2,86 +2,57 @@
 /* auth/kdc_pool.c - a few threads that wait for the KDC, so that requests need not */
 
 #include "auth/kdc_pool.h"
-#include "auth/breaker.h"
+#include "auth/kdc_call.h"
+#include "auth/kdc_queue.h"
 #include "auth/monotonic.h"
 #include "auth/thread.h"
 
 #include <apr_hash.h>
-#include <apr_ring.h>
 #include <apr_strings.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Nothing was answered for so long: the KDC is slow, or silent.  A TCP SYN that is lost costs as much. */
-#define STALLED_AFTER apr_time_from_sec(1)
-
-/* A silent KDC holds a thread for some 27 seconds, and every ten of them there is a trial. */
-#define TRIAL_THREADS 3
-
 #define STOP_GRACE (APR_USEC_PER_SEC / 2)
 #define STOP_LOCK (APR_USEC_PER_SEC / 10)
 
-/* Longer realms are cut: they only miss their circuit. */
-#define REALM_MAX 256
-
 enum job_state { QUEUED, RUNNING, DONE };
-
-/* Which goes first.  Of many who come at once none would be served in time, if each had to queue
- * with those who have just come for everything that it wants of the KDC. */
-enum job_rank { TRIAL, BEGUN, NEW };
 
 /* Guarded by the pool's mutex, but for what is only the running thread's and, when DONE, read-only. */
 struct eas_kdc_job {
-    APR_RING_ENTRY(eas_kdc_job) queue;
+    struct eas_kdc_place place; /* first, so that the queue's places are jobs */
+    struct eas_kdc_call call;
     struct eas_kdc_pool *owner;
     apr_pool_t *pool;
     pthread_cond_t done;
     enum job_state state;
     unsigned refs;   /* the table of flights and each asker */
     unsigned askers; /* who wait */
-    enum job_rank rank;
-    bool hint;   /* to be done though nobody waits */
-    bool blamed; /* its failure has been noted */
+    bool hint;       /* to be done though nobody waits */
 
     const void *key;
     apr_size_t key_len;
     enum eas_rc (*run)(struct eas_kdc_job *job, void *copy, struct eas_err *err);
     void *copy;
     apr_interval_time_t timeout;
-
-    apr_time_t moved_at;       /* when it began, last sent, or was last answered */
-    bool outstanding;          /* a message is under way, as far as the pool counts */
-    bool unanswered;           /* a message was sent, or was to be sent too late */
-    bool heard;                /* a message was answered */
-    char realm[REALM_MAX];     /* of the last message */
-    char own_realm[REALM_MAX]; /* of the task */
     enum eas_rc rc;
     struct eas_err err;
 };
 
-APR_RING_HEAD(job_ring, eas_kdc_job);
-
 struct eas_kdc_pool {
-    apr_pool_t *pool;   /* its own */
-    apr_pool_t *memory; /* for what the jobs share */
-    struct eas_kdc_pool_limits limits;
+    apr_pool_t *pool;      /* its own */
+    apr_pool_t *memory;    /* for what the jobs share */
     pthread_mutex_t mutex; /* guards what follows; held for pointer work only */
     pthread_cond_t work;   /* for threads: a job has come, or the end */
-    pthread_cond_t ended;  /* for stop(): a thread or an asker has gone */
-    struct job_ring queue;
+    pthread_cond_t ended;  /* for stop(): a thread or a guest has gone */
+    struct eas_kdc_queue queue;
     apr_hash_t *flights; /* jobs that are not DONE, by key */
-    struct eas_breaker *breaker;
-    unsigned queued;
-    unsigned running;     /* jobs, without trials */
-    unsigned trials;      /* that are running */
-    unsigned outstanding; /* messages under way */
+    apr_hash_t *realms;  /* by name */
     unsigned threads;
     unsigned idle;
-    unsigned waiting;    /* askers */
-    unsigned holding;    /* askers who have gone with a job */
-    apr_time_t moved_at; /* when a message was last answered, or there was none, or nobody waited */
+    unsigned waiting; /* askers */
+    unsigned guests;  /* who are in here, or have gone with a job */
     bool stopping;
     bool abandoned; /* stop() has left without the last threads */
 };
@@ -97,9 +68,22 @@ static apr_pool_t *private_pool(void)
     return pool;
 }
 
+static struct eas_kdc_realm *find_realm(struct eas_kdc_pool *pool, const char *name, apr_size_t len)
+{
+    struct eas_kdc_realm *realm = apr_hash_get(pool->realms, name, (apr_ssize_t)len);
+
+    if (realm == NULL) {
+        realm = apr_pcalloc(pool->pool, sizeof(*realm));
+        realm->name = apr_pstrmemdup(pool->pool, name, len);
+        apr_hash_set(pool->realms, realm->name, (apr_ssize_t)len, realm);
+    }
+    return realm;
+}
+
 /* Without the mutex. */
 static struct eas_kdc_job *make_job(struct eas_kdc_pool *owner, const struct eas_kdc_task *task,
-                                    const void *key, apr_size_t key_len, const void *ask)
+                                    struct eas_kdc_realm *realm, const void *key,
+                                    apr_size_t key_len, const void *ask)
 {
     apr_pool_t *pool = private_pool();
     struct eas_kdc_job *job = apr_pcalloc(pool, sizeof(*job));
@@ -111,9 +95,9 @@ static struct eas_kdc_job *make_job(struct eas_kdc_pool *owner, const struct eas
     job->key_len = key_len;
     job->run = task->run;
     job->timeout = task->timeout;
-    job->rank = task->begun ? BEGUN : NEW;
-    apr_cpystrn(job->own_realm, task->realm, sizeof(job->own_realm));
-    apr_cpystrn(job->realm, task->realm, sizeof(job->realm));
+    job->place.rank = task->begun ? EAS_KDC_BEGUN : EAS_KDC_NEW;
+    job->place.realm = realm;
+    job->call = eas_kdc_call_make(realm);
     job->copy = task->prepare(pool, ask);
     return job;
 }
@@ -137,19 +121,12 @@ static void unref_job(struct eas_kdc_job *job)
     }
 }
 
-/* The KDC of this realm has failed, as far as this job can tell; said once. */
-static void blame(struct eas_kdc_job *job, const char *realm)
-{
-    if (!job->blamed) {
-        job->blamed = true;
-        eas_breaker_failed(job->owner->breaker, realm, eas_monotonic_now());
-    }
-}
-
+/* It has run, or never will. */
 static void finish(struct eas_kdc_job *job, enum eas_rc rc)
 {
     struct eas_kdc_pool *pool = job->owner;
 
+    eas_kdc_call_ends(&job->call, eas_monotonic_now());
     job->rc = rc;
     job->state = DONE;
     apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, NULL);
@@ -157,71 +134,17 @@ static void finish(struct eas_kdc_job *job, enum eas_rc rc)
     unref_job(job);
 }
 
-static void unqueue(struct eas_kdc_job *job)
-{
-    APR_RING_REMOVE(job, queue);
-    job->owner->queued--;
-}
-
-/* The next job for a thread, or NULL. */
-static struct eas_kdc_job *take_job(struct eas_kdc_pool *pool)
-{
-    struct eas_kdc_job *job = APR_RING_FIRST(&pool->queue);
-
-    if (APR_RING_EMPTY(&pool->queue, eas_kdc_job, queue)
-        || (job->rank != TRIAL && pool->running >= pool->limits.threads)) {
-        return NULL;
-    }
-    unqueue(job);
-    return job;
-}
-
-/* What the job has found out about KDCs. */
-static void judge(struct eas_kdc_job *job)
-{
-    struct eas_breaker *breaker = job->owner->breaker;
-
-    if (job->unanswered) {
-        blame(job, job->realm);
-    }
-    else if (job->heard) {
-        eas_breaker_succeeded(breaker, job->realm);
-    }
-    if (job->heard && (!job->unanswered || strcmp(job->realm, job->own_realm) != 0)) {
-        eas_breaker_succeeded(breaker, job->own_realm);
-    }
-    else if (job->rank == TRIAL) {
-        blame(job, job->own_realm); /* it has proved nothing: the next may try in a while */
-    }
-}
-
-/* Is a message of this job's under way? */
-static void count_message(struct eas_kdc_job *job, bool outstanding)
-{
-    struct eas_kdc_pool *pool = job->owner;
-
-    if (outstanding && pool->outstanding == 0) {
-        pool->moved_at = eas_monotonic_now();
-    }
-    pool->outstanding += (unsigned)outstanding - (unsigned)job->outstanding;
-    job->outstanding = outstanding;
-}
-
 static void run_job(struct eas_kdc_job *job)
 {
     struct eas_kdc_pool *pool = job->owner;
-    unsigned *counter = job->rank == TRIAL ? &pool->trials : &pool->running;
     enum eas_rc rc;
 
     job->state = RUNNING;
-    job->moved_at = eas_monotonic_now();
-    ++*counter;
+    eas_kdc_call_begins(&job->call, eas_monotonic_now());
     pthread_mutex_unlock(&pool->mutex);
     rc = job->run(job, job->copy, &job->err);
     pthread_mutex_lock(&pool->mutex);
-    --*counter;
-    count_message(job, false);
-    judge(job);
+    eas_kdc_queue_done(&pool->queue, &job->place);
     finish(job, rc);
 }
 
@@ -230,18 +153,18 @@ static void run_job(struct eas_kdc_job *job)
 static void *work(void *data)
 {
     struct eas_kdc_pool *pool = data;
-    struct eas_kdc_job *job;
+    struct eas_kdc_place *next;
 
     pthread_mutex_lock(&pool->mutex);
     while (!pool->stopping) {
-        job = take_job(pool);
-        if (job == NULL) {
+        next = eas_kdc_queue_take(&pool->queue, eas_monotonic_now());
+        if (next == NULL) {
             pool->idle++;
             pthread_cond_wait(&pool->work, &pool->mutex);
             pool->idle--;
         }
         else {
-            run_job(job);
+            run_job((struct eas_kdc_job *)next);
         }
     }
     pool->threads--;
@@ -250,25 +173,14 @@ static void *work(void *data)
     return NULL;
 }
 
-static void queue_up(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
-{
-    struct eas_kdc_job *after = APR_RING_LAST(&pool->queue);
-
-    while (after != APR_RING_SENTINEL(&pool->queue, eas_kdc_job, queue)
-           && after->rank > job->rank) {
-        after = APR_RING_PREV(after, queue);
-    }
-    APR_RING_INSERT_AFTER(after, job, queue);
-    pool->queued++;
-}
-
 static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
 {
     job->refs = 1;
     apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
-    queue_up(pool, job);
-    if (pool->idle < pool->queued
-        && pool->threads < pool->limits.threads + (job->rank == TRIAL ? TRIAL_THREADS : 0)
+    eas_kdc_queue_put(&pool->queue, &job->place);
+    /* What is held by a KDC that is silent is no use to a trial: it has a thread of its own. */
+    if (pool->idle < pool->queue.queued
+        && pool->threads < pool->queue.limits.threads + pool->queue.trials
         && eas_thread_start(work, pool)) {
         pool->threads++;
     }
@@ -284,17 +196,25 @@ static enum eas_rc say_ending(struct eas_err *err)
 
 static void drop_queue(struct eas_kdc_pool *pool)
 {
-    while (!APR_RING_EMPTY(&pool->queue, eas_kdc_job, queue)) {
-        struct eas_kdc_job *job = APR_RING_FIRST(&pool->queue);
+    while (!APR_RING_EMPTY(&pool->queue.places, eas_kdc_place, link)) {
+        struct eas_kdc_job *job = (struct eas_kdc_job *)APR_RING_FIRST(&pool->queue.places);
 
-        unqueue(job);
+        eas_kdc_queue_remove(&pool->queue, &job->place);
         finish(job, say_ending(&job->err));
     }
 }
 
 static bool is_empty(const struct eas_kdc_pool *pool)
 {
-    return pool->threads + pool->waiting + pool->holding == 0;
+    return pool->threads + pool->guests == 0;
+}
+
+static void leave(struct eas_kdc_pool *pool)
+{
+    pool->guests--;
+    if (pool->stopping) {
+        pthread_cond_signal(&pool->ended);
+    }
 }
 
 /*
@@ -338,13 +258,12 @@ struct eas_kdc_pool *eas_kdc_pool_create(apr_pool_t *child, struct eas_kdc_pool_
 
     pool->pool = own;
     pool->memory = private_pool();
-    pool->limits = limits;
     pthread_mutex_init(&pool->mutex, NULL);
     eas_monotonic_init(&pool->work);
     eas_monotonic_init(&pool->ended);
-    APR_RING_INIT(&pool->queue, eas_kdc_job, queue);
+    eas_kdc_queue_init(&pool->queue, limits);
     pool->flights = apr_hash_make(own);
-    pool->breaker = eas_breaker_create(own);
+    pool->realms = apr_hash_make(own);
     apr_pool_pre_cleanup_register(child, pool, stop);
     return pool;
 }
@@ -356,12 +275,6 @@ apr_pool_t *eas_kdc_pool_memory(struct eas_kdc_pool *pool)
 
 /* --- askers --------------------------------------------------------------------------------- */
 
-/* When nothing will have moved for too long, if nothing moves. */
-static apr_time_t stalls_at(const struct eas_kdc_pool *pool, apr_time_t now)
-{
-    return (pool->outstanding > 0 ? pool->moved_at : now) + STALLED_AFTER;
-}
-
 /* May another job be begun? */
 static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, struct eas_err *err)
 {
@@ -370,26 +283,26 @@ static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, str
     if (pool->stopping) {
         return say_ending(err);
     }
-    if (pool->queued >= pool->limits.queued) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1251,
-                        "too many users are waiting for the KDC already; is it slow?");
-    }
-    state = eas_breaker_ask(pool->breaker, job->own_realm, eas_monotonic_now());
+    state = eas_kdc_call_admit(&job->call, eas_monotonic_now());
     if (state == EAS_BREAKER_OPEN) {
         return eas_fail(err, EAS_UNAVAILABLE, 1254,
                         "the KDCs of %s have not answered lately and are left alone for some "
                         "seconds; check the domain controllers and krb5.conf",
-                        job->own_realm);
+                        job->place.realm->name);
     }
     if (state == EAS_BREAKER_TRIAL) {
-        job->rank = TRIAL;
+        job->place.rank = EAS_KDC_TRIAL;
+    }
+    else if (eas_kdc_queue_is_full(&pool->queue, job->place.realm)) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1251,
+                        "too many users are waiting for the KDC already; is it slow?");
     }
     return EAS_OK;
 }
 
 /*
  * The flight of that key, begun if there is none; with a reference for the caller, who is an asker if
- * he has patience.  Takes the mutex, and keeps it.
+ * he has patience.  Takes the mutex, and keeps it; the caller is a guest from then on.
  */
 static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
                          const void *key, apr_size_t key_len, const void *ask,
@@ -397,14 +310,17 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
                          struct eas_err *err)
 {
     struct eas_kdc_job *job, *mine = NULL;
+    struct eas_kdc_realm *realm;
     bool waits = patience > 0;
     enum eas_rc rc = EAS_OK;
 
     pthread_mutex_lock(&pool->mutex);
+    pool->guests++;
     job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
     if (job == NULL) {
+        realm = find_realm(pool, task->realm, strlen(task->realm));
         pthread_mutex_unlock(&pool->mutex);
-        mine = make_job(pool, task, key, key_len, ask);
+        mine = make_job(pool, task, realm, key, key_len, ask);
         mine->hint = !waits;
         pthread_mutex_lock(&pool->mutex);
         /* Another may have been faster. */
@@ -418,10 +334,8 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
         mine = NULL;
         enqueue(pool, job);
     }
-    else if (job != NULL && job->state == QUEUED && job->rank == NEW && task->begun) {
-        unqueue(job);
-        job->rank = BEGUN;
-        queue_up(pool, job);
+    else if (job != NULL && job->state == QUEUED && task->begun) {
+        eas_kdc_queue_raise(&pool->queue, &job->place);
     }
     if (rc == EAS_OK) {
         job->refs++;
@@ -439,19 +353,29 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
 /* Why an asker goes before the job is done. */
 static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
 {
-    if (job->rank == TRIAL) {
-        blame(job, job->own_realm);
-    }
     if (job->state == QUEUED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
                         "all threads that speak with the KDC are busy; is it slow?");
     }
-    if (eas_monotonic_now() - job->moved_at >= job->timeout / 2) {
-        blame(job, job->realm);
-    }
+    eas_kdc_call_given_up(&job->call, job->timeout, eas_monotonic_now());
     return eas_fail(err, EAS_UNAVAILABLE, 1250,
                     "the KDC has not answered within EasKcdKdcTimeout; check the domain "
                     "controllers and krb5.conf");
+}
+
+/* Since when the job's askers have been waiting for a KDC that is silent, or now if it is not. */
+static apr_time_t quiet_since(const struct eas_kdc_job *job, apr_time_t now)
+{
+    const struct eas_kdc_queue *queue = &job->owner->queue;
+    const struct eas_kdc_realm *realm = job->place.realm;
+
+    if (job->state == RUNNING) {
+        return job->call.open ? realm->quiet_since : now;
+    }
+    if (eas_kdc_queue_has_room(queue, &job->place)) {
+        return now;
+    }
+    return realm->speaking > 0 ? realm->quiet_since : queue->taken_at;
 }
 
 /* Waits for the job, letting go of the mutex. */
@@ -460,19 +384,20 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
     struct eas_kdc_pool *pool = job->owner;
 
     while (job->state != DONE) {
-        apr_time_t now = eas_monotonic_now(), stall = stalls_at(pool, now);
+        apr_time_t now = eas_monotonic_now();
+        apr_time_t look_at = quiet_since(job, now) + EAS_KDC_STALLED_AFTER;
 
-        if (now >= until || (job->state == RUNNING && now - job->moved_at >= job->timeout)) {
+        if (now >= until || (job->state == RUNNING && now - job->call.moved_at >= job->timeout)) {
             return give_up(job, err);
         }
-        if (now >= stall && pool->waiting > pool->limits.stalled) {
-            if (job->rank == TRIAL && job->state == QUEUED) {
-                blame(job, job->own_realm); /* lest it count as under way */
-            }
+        if (now >= look_at && pool->waiting > pool->queue.limits.stalled) {
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
                             "the KDC is silent or slow, and enough users are waiting for it");
         }
-        eas_monotonic_wait(&job->done, &pool->mutex, stall > now && stall < until ? stall : until);
+        if (now >= look_at) {
+            look_at = now + EAS_KDC_STALLED_AFTER;
+        }
+        eas_monotonic_wait(&job->done, &pool->mutex, look_at < until ? look_at : until);
     }
     if (job->rc != EAS_OK) {
         *err = job->err;
@@ -496,26 +421,23 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
     }
     rc = board(pool, task, key, key_len, ask, patience, &job, err);
     if (rc == EAS_OK) {
-        if (pool->waiting++ == 0) {
-            pool->moved_at = eas_monotonic_now(); /* what still hangs was given up before */
-        }
+        pool->waiting++;
         rc = await(job, began + patience, err);
         pool->waiting--;
         job->askers--;
         if (job->state == DONE) {
             *job_out = job;
-            pool->holding++;
         }
         else {
             if (job->state == QUEUED && job->askers == 0 && !job->hint) {
-                unqueue(job); /* they have all gone, and nobody hears of it */
-                finish(job, rc);
+                eas_kdc_queue_remove(&pool->queue, &job->place);
+                finish(job, rc); /* they have all gone, and nobody hears of it */
             }
             unref_job(job);
         }
-        if (pool->stopping) {
-            pthread_cond_signal(&pool->ended);
-        }
+    }
+    if (*job_out == NULL) {
+        leave(pool);
     }
     pthread_mutex_unlock(&pool->mutex);
     *waited += eas_monotonic_now() - began;
@@ -531,6 +453,7 @@ void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *tas
     if (board(pool, task, key, key_len, ask, 0, &job, &ignored) == EAS_OK) {
         unref_job(job);
     }
+    leave(pool);
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -539,8 +462,8 @@ struct eas_kdc_pool_load eas_kdc_pool_load(struct eas_kdc_pool *pool)
     struct eas_kdc_pool_load load;
 
     pthread_mutex_lock(&pool->mutex);
-    load = (struct eas_kdc_pool_load){ pool->threads, pool->running + pool->trials, pool->queued,
-                                       pool->waiting };
+    load = (struct eas_kdc_pool_load){ pool->threads, pool->queue.running, pool->queue.trials,
+                                       pool->queue.queued, pool->waiting };
     pthread_mutex_unlock(&pool->mutex);
     return load;
 }
@@ -556,45 +479,59 @@ void eas_kdc_job_release(struct eas_kdc_job *job)
 
     pthread_mutex_lock(&pool->mutex);
     unref_job(job);
-    pool->holding--;
-    if (pool->stopping) {
-        pthread_cond_signal(&pool->ended);
-    }
+    leave(pool);
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/*
- * Under the mutex, which it lets go of.  A thread that comes back from libkrb5 after stop() has left
- * stays here until the process ends, in which exit handlers take away what it would use next.
- */
-static void move_on(struct eas_kdc_job *job, bool answered)
-{
-    bool abandoned = job->owner->abandoned;
+/* --- what a job's thread tells ---------------------------------------------------------------- */
 
-    job->moved_at = eas_monotonic_now();
-    if (answered) {
-        job->owner->moved_at = job->moved_at;
+/*
+ * A thread that comes back from libkrb5 after stop() has left stays here until the process ends, in
+ * which exit handlers take away what it would use next.
+ */
+static struct eas_kdc_call *lock_call(struct eas_kdc_job *job)
+{
+    bool abandoned;
+
+    pthread_mutex_lock(&job->owner->mutex);
+    abandoned = job->owner->abandoned;
+    if (abandoned) {
+        pthread_mutex_unlock(&job->owner->mutex);
     }
-    pthread_mutex_unlock(&job->owner->mutex);
     while (abandoned) {
         pause();
     }
+    return &job->call;
 }
 
-void eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len)
+static void unlock_call(struct eas_kdc_job *job)
 {
-    pthread_mutex_lock(&job->owner->mutex);
-    apr_cpystrn(job->realm, realm, len < REALM_MAX ? len + 1 : REALM_MAX);
-    job->unanswered = true;
-    count_message(job, true);
-    move_on(job, false);
+    pthread_mutex_unlock(&job->owner->mutex);
+}
+
+void eas_kdc_job_opens(struct eas_kdc_job *job)
+{
+    eas_kdc_call_opens(lock_call(job), eas_monotonic_now());
+    unlock_call(job);
+}
+
+bool eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len)
+{
+    struct eas_kdc_call *call = lock_call(job);
+    bool may = eas_kdc_call_asks(call, find_realm(job->owner, realm, len), eas_monotonic_now());
+
+    unlock_call(job);
+    return may;
 }
 
 void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered)
 {
-    pthread_mutex_lock(&job->owner->mutex);
-    job->unanswered = !answered;
-    job->heard = job->heard || answered;
-    count_message(job, false);
-    move_on(job, answered);
+    eas_kdc_call_hears(lock_call(job), answered, eas_monotonic_now());
+    unlock_call(job);
+}
+
+void eas_kdc_job_closes(struct eas_kdc_job *job)
+{
+    eas_kdc_call_closes(lock_call(job));
+    unlock_call(job);
 }

@@ -17,11 +17,12 @@
  * leaves its result wherever its run() puts it.
  *
  *  - Single flight: simultaneous askers of the same key share one job and its outcome.
- *  - Bulkhead: jobs wait in a queue of limited length.  While messages are under way of which none
- *    has been answered for a second, only so many askers may wait; those who are too many are told at once.
+ *  - Bulkhead: jobs wait in a queue of limited length, and those of one realm get no more than their
+ *    share of the threads.  Of those who wait for a realm where nothing has been answered for a second,
+ *    only so many may: those who are too many are told at once.
  *  - What a request has begun goes before what another begins.
- *  - Circuit breaker (auth/breaker.h) for each realm; for trials there may be a few threads more, since
- *    those for all may still be held by what made the circuit open.
+ *  - Circuit breaker (auth/breaker.h) for each realm, asked before a job begins and before each message.
+ *    A trial has a thread more, since those for all may be held by what made the circuit open.
  *
  * One per child, made after the fork; threads are started as they are needed.  Thread-safe.  No lock
  * is held while anything runs.
@@ -29,8 +30,9 @@
 struct eas_kdc_pool;
 
 struct eas_kdc_pool_limits {
-    unsigned threads; /* for jobs; there are a few more for trials */
-    unsigned queued;  /* jobs that may wait for a thread */
+    unsigned threads; /* for all jobs but trials */
+    unsigned share;   /* of them, for jobs of the same realm */
+    unsigned queued;  /* jobs of a realm that may wait for a thread */
     unsigned stalled; /* askers that may wait while nothing moves */
 };
 
@@ -79,7 +81,8 @@ void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *tas
 /* What is going on just now. */
 struct eas_kdc_pool_load {
     unsigned threads; /* started */
-    unsigned running; /* jobs, trials among them */
+    unsigned running; /* jobs, without trials */
+    unsigned trials;  /* queued or running */
     unsigned queued;
     unsigned waiting; /* askers */
 };
@@ -91,10 +94,12 @@ void *eas_kdc_job_copy(struct eas_kdc_job *job);
 void eas_kdc_job_release(struct eas_kdc_job *job);
 
 /*
- * For auth/kdc.c, on the job's thread: a message is to go to that realm's KDC; it was answered, or will
- * not be.
+ * For auth/kdc.c, on the job's thread.  A conversation opens, in which messages are to go to that realm's
+ * KDC (if they may: its circuit may be open), and are answered, or will not be; and it closes.
  */
-void eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len);
+void eas_kdc_job_opens(struct eas_kdc_job *job);
+bool eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len);
 void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered);
+void eas_kdc_job_closes(struct eas_kdc_job *job);
 
 #endif

@@ -172,9 +172,8 @@ enum eas_rc eas_password_prove(apr_pool_t *pool, struct eas_kdc_job *job,
     enum eas_rc rc;
 
     eas_keytab_refresh(authority->keytab);
-    rc = eas_kdc_open(&kdc, authority->kdc_timeout, err);
+    rc = eas_kdc_open(&kdc, job, authority->kdc_timeout, err);
     if (rc == EAS_OK) {
-        kdc.job = job;
         rc = prove(pool, &kdc, authority, login, password, out, err);
     }
     eas_kdc_close(&kdc);
@@ -209,10 +208,9 @@ enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_kdc_job *job,
                               const char **salt_out, struct eas_err *err)
 {
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, authority->kdc_timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, job, authority->kdc_timeout, err);
 
     if (rc == EAS_OK) {
-        kdc.job = job;
         rc = ask_salt(pool, &kdc, login, salt_out, err);
     }
     eas_kdc_close(&kdc);

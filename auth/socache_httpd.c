@@ -8,6 +8,7 @@
 
 #include <ap_provider.h>
 #include <ap_socache.h>
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <util_mutex.h>
 
@@ -23,6 +24,9 @@
 #define PROVIDER_QUEUE 1024
 #define PROVIDER_STALLED 8
 #define PROVIDER_TIMEOUT apr_time_from_sec(1)
+
+/* There is one provider: what fails says nothing of any realm. */
+#define PROVIDER_REALM ""
 
 #define MUTEX_TYPE "eas-kcd-cache"
 
@@ -89,7 +93,8 @@ enum eas_rc eas_socache_start(apr_pool_t *pconf, server_rec *s, const unsigned c
 
 void eas_socache_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    struct eas_kdc_pool_limits limits = { PROVIDER_THREADS, PROVIDER_QUEUE, PROVIDER_STALLED };
+    struct eas_kdc_pool_limits limits = { PROVIDER_THREADS, PROVIDER_THREADS, PROVIDER_QUEUE,
+                                          PROVIDER_STALLED };
     struct eas_err err;
 
     if (cache.mutex != NULL
@@ -212,7 +217,10 @@ static enum eas_rc run_errand(struct eas_kdc_job *job, void *data, struct eas_er
     struct errand *errand = data;
 
     (void)err;
-    eas_kdc_job_asks(job, "", 0);
+    eas_kdc_job_opens(job);
+    if (!eas_kdc_job_asks(job, PROVIDER_REALM, strlen(PROVIDER_REALM))) {
+        return EAS_OK; /* with the answer that it failed */
+    }
     if (errand->puts) {
         errand->answer =
             provider_put(errand->pool, errand->name, errand->sealed, errand->len, errand->expires)
@@ -229,12 +237,13 @@ static enum eas_rc run_errand(struct eas_kdc_job *job, void *data, struct eas_er
 /* Who looks for the same shares an errand; who puts has one of his own. */
 static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
 {
-    static const struct eas_kdc_task task = { "", PROVIDER_TIMEOUT, false, prepare_errand,
-                                              run_errand };
+    static const struct eas_kdc_task task = { PROVIDER_REALM, PROVIDER_TIMEOUT, false,
+                                              prepare_errand, run_errand };
+    static volatile apr_uint32_t puts;
     struct {
-        const void *putter;
+        apr_uint32_t kind, number;
         unsigned char name[EAS_STORE_KEY_SIZE];
-    } key = { errand->puts ? errand : NULL, { 0 } };
+    } key = { errand->puts, errand->puts ? apr_atomic_inc32(&puts) : 0, { 0 } };
     apr_interval_time_t waited = 0;
     struct eas_kdc_job *job;
     struct eas_err ignored;

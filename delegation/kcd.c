@@ -330,10 +330,9 @@ static void *prepare_ticket(apr_pool_t *pool, const void *ask)
 static enum eas_rc fetch(struct ticket_job *job, struct eas_kdc_job *kdc_job, struct eas_err *err)
 {
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, job->account->timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->account->timeout, err);
 
     if (rc == EAS_OK) {
-        kdc.job = kdc_job;
         rc = exchange(job->account, &kdc, job->pool, &job->wish, &job->ticket, err);
     }
     eas_kdc_close(&kdc);
@@ -470,10 +469,9 @@ static enum eas_rc run_check(struct eas_kdc_job *kdc_job, void *data, struct eas
     struct check_job *job = data;
     struct eas_ticket *ticket = NULL;
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, job->account->timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->account->timeout, err);
 
     if (rc == EAS_OK) {
-        kdc.job = kdc_job;
         rc = transition(job->account, &kdc, job->pool, &job->login, &ticket, err);
     }
     if (rc == EAS_OK) {

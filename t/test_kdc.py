@@ -11,11 +11,14 @@ import pytest
 from lab.ad import PASSWORDS, REALM, Domain
 from lab.exchange import location
 from lab.frontdoor import Visitor
+from lab.relay import Relay
 from lab.wait import until
 
 NUMBERS = itertools.count(1)
 PLAIN = "EasKcdRequireTLS Off\n"
 USERS = [f"user{n:02}" for n in range(1, 21)]
+
+OTHER_REALM = "OTHER.EXAMPLE.TEST"
 
 # Whose account a name means is asked once, when it is first spelt so.
 FIRST_SIGHT = 1
@@ -142,7 +145,7 @@ def test_other_virtual_hosts_passwords_are_not_ours(gateway, backends, relay):
     block = ("<VirtualHost *:*>\nServerName {name}\nEasKcdRealm {realm}\n" + location(backend.url)
              + "</VirtualHost>\n")
     gw = gateway(PLAIN + block.format(name="one.test", realm=REALM)
-                 + block.format(name="two.test", realm="OTHER.EXAMPLE.TEST"), tls=False,
+                 + block.format(name="two.test", realm=OTHER_REALM), tls=False,
                  krb5_conf=relay.krb5_conf)
     gw.expect("EAS1036", "EAS1037", "EAS1031")
     one, two = ([("Host", name)] for name in ("one.test", "two.test"))
@@ -207,6 +210,41 @@ def test_silent_KDC(start, relay):
     assert took < 0.5 and tag == "EAS1254"
     relay.relay()
     until(lambda: get(gw, "bob")[0].status == 200, 20, "the KDC to be tried again")
+
+
+@pytest.fixture
+def silent_realm(lab_dir, domain):
+    """The relay that is its KDC, and says nothing."""
+    made = Relay(lab_dir / f"silent-{next(NUMBERS)}.conf", domain.port).start()
+    made.blackhole()
+    yield made
+    made.stop()
+
+
+def test_silent_realm_leaves_others_alone(start, relay, silent_realm):
+    """As many of its users as threads ask: it gets its share of them, and the others are served."""
+    with relay.krb5_conf.open("a") as conf:
+        conf.write(f"[realms]\n{OTHER_REALM} = {{\n kdc = 127.0.0.1:{silent_realm.port}\n}}\n")
+    gw = start(f"EasKcdKdcTimeout 5s\nEasKcdDomain OTHER {OTHER_REALM}\n", processes=1, threads=60)
+    gw.expect("EAS1250", "EAS1252", "EAS1253", "EAS1254")
+    served(gw)
+
+    def log_on(number):
+        with gw.client(timeout=30) as client:
+            return client.get("/eas", f"OTHER\\user{number}", "secret")
+
+    with ThreadPoolExecutor(30) as hanging, ThreadPoolExecutor(10) as pool:
+        cold = [hanging.submit(log_on, number) for number in range(30)]
+        until(lambda: len(silent_realm.messages) >= 8, 3, "its share of the threads to hang")
+        for response, took in pool.map(lambda user: get(gw, user), USERS[:10]):
+            assert response.status == 200
+            assert took < 3
+        assert not all(job.done() for job in cold)
+        for job in cold:
+            assert_unavailable(job.result())
+    assert len(silent_realm.messages) <= 8
+    response, _ = get(gw, USERS[10])
+    assert response.status == 200
 
 
 def test_KDC_that_is_down(start, relay):

@@ -31,7 +31,7 @@ static void open_kdc(struct eas_kdc *kdc)
 {
     struct eas_err err;
 
-    assert_int_equal(eas_kdc_open(kdc, TIMEOUT, &err), EAS_OK);
+    assert_int_equal(eas_kdc_open(kdc, NULL, TIMEOUT, &err), EAS_OK);
 }
 
 static void test_open_begins_afresh(void **state)
@@ -42,7 +42,7 @@ static void test_open_begins_afresh(void **state)
 
     (void)state;
     memset(&kdc, 0xa5, sizeof(kdc));
-    assert_int_equal(eas_kdc_open(&kdc, TIMEOUT, &err), EAS_OK);
+    assert_int_equal(eas_kdc_open(&kdc, NULL, TIMEOUT, &err), EAS_OK);
     assert_non_null(kdc.ctx);
     assert_true(kdc.deadline >= before + TIMEOUT && kdc.deadline <= apr_time_now() + TIMEOUT);
     assert_int_equal(kdc.messages, 0);
@@ -219,7 +219,7 @@ static void test_broken_krb5_conf(void **state)
 
     assert_int_equal(krb5_write_file("broken.conf", "[libdefaults\n{{{", 16), 0);
     setenv("KRB5_CONFIG", krb5_path("broken.conf"), 1);
-    assert_int_equal(eas_kdc_open(&kdc, TIMEOUT, &err), EAS_UNAVAILABLE);
+    assert_int_equal(eas_kdc_open(&kdc, NULL, TIMEOUT, &err), EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 1020);
     assert_null(kdc.ctx);
     eas_kdc_close(&kdc);
@@ -382,7 +382,7 @@ static void test_no_message_after_the_deadline(void **state)
     krb5_error_code code;
 
     (void)state;
-    assert_int_equal(eas_kdc_open(&kdc, 0, &err), EAS_OK);
+    assert_int_equal(eas_kdc_open(&kdc, NULL, 0, &err), EAS_OK);
     code = log_on(&kdc);
     assert_int_equal(eas_kdc_cause(code), EAS_KDC_UNREACHABLE);
     assert_int_equal(kdc.messages, 0);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kdc_queue.h - which of the jobs for KDCs is next, and how many may run */
+
+#ifndef EAS_AUTH_KDC_QUEUE_H
+#define EAS_AUTH_KDC_QUEUE_H
+
+#include "auth/kdc_call.h"
+#include "auth/kdc_pool.h"
+
+#include <apr_ring.h>
+#include <apr_time.h>
+#include <stdbool.h>
+
+/* Which goes first.  Of many who come at once none would be served in time, if each had to queue
+ * with those who have just come for everything that it wants of the KDC. */
+enum eas_kdc_rank { EAS_KDC_TRIAL, EAS_KDC_BEGUN, EAS_KDC_NEW };
+
+/* What a job is to the queue. */
+struct eas_kdc_place {
+    APR_RING_ENTRY(eas_kdc_place) link;
+    enum eas_kdc_rank rank;
+    struct eas_kdc_realm *realm; /* where it asks first */
+};
+
+APR_RING_HEAD(eas_kdc_ring, eas_kdc_place);
+
+/* For auth/kdc_pool.c, which locks.  Places are their owners', and must stay while they are in here. */
+struct eas_kdc_queue {
+    struct eas_kdc_pool_limits limits;
+    struct eas_kdc_ring places; /* by rank, then by age */
+    unsigned queued;
+    unsigned running;    /* without trials */
+    unsigned trials;     /* queued or running */
+    apr_time_t taken_at; /* when a job last got a thread */
+};
+
+void eas_kdc_queue_init(struct eas_kdc_queue *queue, struct eas_kdc_pool_limits limits);
+
+/* May no more jobs of that realm be put into it?  Trials always may. */
+bool eas_kdc_queue_is_full(const struct eas_kdc_queue *queue, const struct eas_kdc_realm *realm);
+
+void eas_kdc_queue_put(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
+void eas_kdc_queue_remove(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
+
+/* One that waits is to go before those that are new. */
+void eas_kdc_queue_raise(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
+
+/*
+ * May it run now, if there is a thread?  Trials always may; of the others there are not too many, all in
+ * all and of its realm, whose KDC may be silent and hold every thread that it can get.
+ */
+bool eas_kdc_queue_has_room(const struct eas_kdc_queue *queue, const struct eas_kdc_place *place);
+
+/* The next that may run, which counts as running from then on until it is done; or NULL. */
+struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t now);
+void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/kdc_gate.h - a KDC that does as it is told, and those who ask it through a pool */
+
+#ifndef EAS_T_UNIT_KDC_GATE_H
+#define EAS_T_UNIT_KDC_GATE_H
+
+#include "t/unit/unit.h"
+
+#include "auth/kdc_pool.h"
+#include "auth/monotonic.h"
+
+#include <apr_strings.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#define LONG_TIME apr_time_from_sec(20)
+#define SHORT_TIME apr_time_from_msec(150)
+
+/* --- a clock that can be put forward ---------------------------------------------------------- */
+
+static volatile int seconds_ahead;
+
+/* These take the place of auth/monotonic.c, so that the pool goes by it. */
+apr_time_t eas_monotonic_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec + seconds_ahead) + now.tv_nsec / 1000;
+}
+
+void eas_monotonic_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void eas_monotonic_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until)
+{
+    struct timespec spec = { apr_time_sec(until) - seconds_ahead, apr_time_usec(until) * 1000 };
+
+    pthread_cond_timedwait(cond, mutex, &spec);
+}
+
+/* --- a KDC of our own --------------------------------------------------------------------------- */
+
+enum behaviour {
+    ANSWERS,      /* at once */
+    WAITS,        /* until the gate is opened, then answers */
+    IS_SILENT,    /* until the gate is opened, then has not answered */
+    IS_NOT_THERE, /* says so at once */
+    IS_NOT_FOUND, /* nobody knows its address until the gate is opened, nor then */
+    IS_NOT_ASKED, /* something else has the result */
+    IS_ELSEWHERE  /* the same, when the gate is opened */
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool open;
+    int begun, most_at_once, now;
+    char order[16]; /* of the jobs begun, by the first letters of their names */
+} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0, "" };
+
+struct ask {
+    const char *name;
+    enum behaviour behaviour;
+    const char *realm;
+};
+
+static inline void pass_gate(const char *name, bool waits)
+{
+    pthread_mutex_lock(&gate.mutex);
+    if (gate.begun < (int)sizeof(gate.order) - 1) {
+        gate.order[gate.begun] = name[0];
+    }
+    gate.begun++;
+    if (++gate.now > gate.most_at_once) {
+        gate.most_at_once = gate.now;
+    }
+    pthread_cond_broadcast(&gate.changed);
+    while (waits && !gate.open) {
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    }
+    gate.now--;
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+/* The name of one whose preparation has to pass the gate. */
+#define COPIED_SLOWLY "slow"
+
+static inline void *copy_ask(apr_pool_t *pool, const void *data)
+{
+    struct ask *copy = apr_pmemdup(pool, data, sizeof(*copy));
+
+    copy->name = apr_pstrdup(pool, copy->name);
+    if (strcmp(copy->name, COPIED_SLOWLY) == 0) {
+        pass_gate(copy->name, true);
+    }
+    return copy;
+}
+
+static inline enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct eas_err *err)
+{
+    struct ask *copy = data;
+    enum behaviour how = copy->behaviour;
+    bool answers = how == ANSWERS || how == WAITS;
+
+    if (how == IS_NOT_ASKED) {
+        return EAS_OK;
+    }
+    if (how == IS_ELSEWHERE) {
+        pass_gate(copy->name, true);
+        return EAS_OK;
+    }
+    eas_kdc_job_opens(job);
+    if (how == IS_NOT_FOUND) {
+        pass_gate(copy->name, true);
+    }
+    else if (eas_kdc_job_asks(job, copy->realm, strlen(copy->realm))) {
+        pass_gate(copy->name, how == WAITS || how == IS_SILENT);
+        eas_kdc_job_hears(job, answers);
+    }
+    else {
+        answers = false;
+    }
+    eas_kdc_job_closes(job);
+    return answers ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 4711, "not there");
+}
+
+static inline void open_gate(bool open)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.open = open;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static inline void await_begun(int n)
+{
+    pthread_mutex_lock(&gate.mutex);
+    while (gate.begun < n) {
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    }
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static inline int set_up(void **state)
+{
+    open_gate(false);
+    gate.begun = gate.most_at_once = gate.now = 0;
+    memset(gate.order, 0, sizeof(gate.order));
+    seconds_ahead = 0;
+    return unit_make_pool(state);
+}
+
+static inline int tear_down(void **state)
+{
+    open_gate(true);
+    return unit_destroy_pool(state);
+}
+
+#define GATE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+/* --- askers -------------------------------------------------------------------------------------- */
+
+static inline struct eas_kdc_pool *make_pool(void **state, unsigned threads, unsigned queued,
+                                             unsigned stalled)
+{
+    struct eas_kdc_pool_limits limits = { threads, threads, queued, stalled };
+
+    return eas_kdc_pool_create(*state, limits);
+}
+
+/* A small pool in which a realm gets two threads of three. */
+static inline struct eas_kdc_pool *make_shared_pool(void **state, unsigned stalled)
+{
+    struct eas_kdc_pool_limits limits = { 3, 2, 10, stalled };
+
+    return eas_kdc_pool_create(*state, limits);
+}
+
+/* Names that begin with this are users of another realm. */
+#define OTHER "other "
+
+static inline struct ask make_ask(const char *name, enum behaviour behaviour)
+{
+    bool other = strncmp(name, OTHER, strlen(OTHER)) == 0;
+    struct ask ask = { name, behaviour, other ? "OTHER" : "REALM" };
+
+    return ask;
+}
+
+/* Returns the tag of the error, 0 if there was none. */
+static inline int ask_late(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour,
+                           apr_interval_time_t timeout, apr_interval_time_t patience)
+{
+    struct ask ask = make_ask(name, behaviour);
+    struct eas_kdc_task task = { ask.realm, timeout, patience < timeout, copy_ask, run_ask };
+    struct eas_kdc_job *job = NULL;
+    apr_interval_time_t waited = 0;
+    struct eas_err err = { EAS_OK, 0, "" };
+    enum eas_rc rc =
+        eas_kdc_pool_ask(pool, &task, name, strlen(name), &ask, patience, &job, &waited, &err);
+
+    if (rc == EAS_OK) {
+        assert_string_equal(((struct ask *)eas_kdc_job_copy(job))->name, name);
+        eas_kdc_job_release(job);
+        return 0;
+    }
+    assert_int_equal(rc, EAS_UNAVAILABLE);
+    assert_int_equal(err.rc, rc);
+    if (job != NULL) {
+        eas_kdc_job_release(job); /* it has ended, and badly */
+    }
+    return err.tag;
+}
+
+static inline int ask_for(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour,
+                          apr_interval_time_t patience)
+{
+    return ask_late(pool, name, behaviour, patience, patience);
+}
+
+static inline void hint(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour)
+{
+    struct ask ask = make_ask(name, behaviour);
+    struct eas_kdc_task task = { ask.realm, LONG_TIME, false, copy_ask, run_ask };
+
+    eas_kdc_pool_hint(pool, &task, name, strlen(name), &ask);
+}
+
+/* Someone who asks on a thread of his own. */
+struct asker {
+    struct eas_kdc_pool *pool;
+    const char *name;
+    enum behaviour behaviour;
+    apr_interval_time_t patience;
+    int tag;
+    pthread_t thread;
+};
+
+static inline void *be_asker(void *data)
+{
+    struct asker *asker = data;
+
+    asker->tag = ask_for(asker->pool, asker->name, asker->behaviour, asker->patience);
+    return NULL;
+}
+
+/* One whose request has asked for something else before. */
+static inline void *be_late_asker(void *data)
+{
+    struct asker *asker = data;
+
+    asker->tag =
+        ask_late(asker->pool, asker->name, asker->behaviour, LONG_TIME, asker->patience - 1);
+    return NULL;
+}
+
+static inline void start_as(struct asker *asker, void *(*be)(void *))
+{
+    assert_int_equal(pthread_create(&asker->thread, NULL, be, asker), 0);
+}
+
+static inline void start(struct asker *asker, struct eas_kdc_pool *pool, const char *name,
+                         enum behaviour behaviour, apr_interval_time_t patience)
+{
+    *asker = (struct asker){ pool, name, behaviour, patience, -1, 0 };
+    start_as(asker, be_asker);
+}
+
+static inline int tag_of(struct asker *asker)
+{
+    pthread_join(asker->thread, NULL);
+    return asker->tag;
+}
+
+static inline void assert_all(struct asker *askers, size_t n, int tag)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        assert_int_equal(tag_of(&askers[i]), tag);
+    }
+}
+
+static inline void await_waiting(struct eas_kdc_pool *pool, unsigned n)
+{
+    apr_time_t until = apr_time_now() + LONG_TIME;
+
+    while (eas_kdc_pool_load(pool).waiting != n) {
+        assert_true(apr_time_now() < until);
+        apr_thread_yield();
+    }
+}
+
+/* Some may go meanwhile. */
+static inline void await_waiting_at_least(struct eas_kdc_pool *pool, unsigned n)
+{
+    apr_time_t until = apr_time_now() + LONG_TIME;
+
+    while (eas_kdc_pool_load(pool).waiting < n) {
+        assert_true(apr_time_now() < until);
+        apr_thread_yield();
+    }
+}
+
+/* Three failures in a row. */
+static inline void open_circuit(struct eas_kdc_pool *pool)
+{
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711);
+    }
+}
+
+static inline void await_idle(struct eas_kdc_pool *pool)
+{
+    apr_time_t until = apr_time_now() + LONG_TIME;
+    struct eas_kdc_pool_load load;
+
+    do {
+        assert_true(apr_time_now() < until);
+        apr_thread_yield();
+        load = eas_kdc_pool_load(pool);
+    } while (load.running + load.trials + load.queued > 0);
+}
+
+#endif
