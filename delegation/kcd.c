@@ -269,11 +269,11 @@ static bool wants_renewal(const struct ticket_job *ask, struct kept *kept, apr_t
 }
 
 /*
- * What the cache has, renewed in time where renews (from a flight, the renewal's would be that flight):
- * EAS_OK with a reference to the ticket; EAS_OK with NULL if nothing that can be
- * used; else why there is none to be had.
+ * What the cache has: EAS_OK with a reference to the ticket; EAS_OK with NULL if nothing that can be
+ * used; else why there is none to be had.  Has it renewed in time, but not from a flight, which the
+ * renewal would only join.
  */
-static enum eas_rc look_up(const struct ticket_job *ask, bool renews, struct eas_ticket **ticket,
+static enum eas_rc look_up(const struct ticket_job *ask, bool in_flight, struct eas_ticket **ticket,
                            struct eas_err *err)
 {
     apr_time_t now = apr_time_now();
@@ -291,7 +291,7 @@ static enum eas_rc look_up(const struct ticket_job *ask, bool renews, struct eas
     }
     else if (refused == NULL || !eas_ticket_same(kept->ticket, refused)) {
         *ticket = eas_ticket_ref(kept->ticket);
-        if (renews && wants_renewal(ask, kept, now)) {
+        if (!in_flight && wants_renewal(ask, kept, now)) {
             renew(ask);
         }
     }
@@ -359,9 +359,9 @@ static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct ea
 
     job->source = EAS_KCD_SHARED;
     if (!job->renewal) {
-        rc = look_up(job, false, &job->ticket, err);
+        rc = look_up(job, true, &job->ticket, err);
         if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHELF_FAR)) {
-            rc = look_up(job, false, &job->ticket, err);
+            rc = look_up(job, true, &job->ticket, err);
         }
         if (job->ticket != NULL) {
             eas_ticket_to_pool(job->ticket, job->pool);
@@ -433,10 +433,10 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
     ask.key = cache_key(pool, account, wish, &ask.key_len);
     grant->key = ask.key;
     grant->source = EAS_KCD_HIT;
-    rc = look_up(&ask, true, &ticket, err);
+    rc = look_up(&ask, false, &ticket, err);
     if (rc == EAS_OK && ticket == NULL && look_on_shelf(&ask, EAS_SHELF_NEAR)) {
         grant->source = EAS_KCD_SHARED;
-        rc = look_up(&ask, true, &ticket, err);
+        rc = look_up(&ask, false, &ticket, err);
     }
     if (rc == EAS_OK && ticket == NULL) {
         return ask_kdc(&ask, grant, err);
