@@ -20,8 +20,10 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     struct eas_kdc *kdc = data;
 
     (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
-    if (apr_time_now() >= kdc->deadline
-        || (kdc->job != NULL && !eas_kdc_job_asks(kdc->job, realm->data, realm->length))) {
+    if (kdc->job != NULL && !eas_kdc_job_asks(kdc->job, realm->data, realm->length)) {
+        return KRB5_KDC_UNREACH;
+    }
+    if (apr_time_now() >= kdc->deadline) {
         return KRB5_KDC_UNREACH;
     }
     kdc->messages++;
@@ -75,6 +77,10 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_inter
     krb5_error_code code;
 
     memset(kdc, 0, sizeof(*kdc));
+    kdc->job = job;
+    if (job != NULL) {
+        eas_kdc_job_opens(job);
+    }
     code = krb5_init_context(&kdc->ctx);
     if (code != 0) {
         kdc->ctx = NULL;
@@ -82,10 +88,6 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_inter
                             "libkrb5 cannot start; is krb5.conf readable and valid?");
     }
     kdc->deadline = apr_time_now() + timeout;
-    kdc->job = job;
-    if (job != NULL) {
-        eas_kdc_job_opens(job);
-    }
     krb5_set_kdc_send_hook(kdc->ctx, before_send, kdc);
     krb5_set_kdc_recv_hook(kdc->ctx, after_receive, kdc);
     return EAS_OK;
@@ -93,12 +95,13 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_inter
 
 void eas_kdc_close(struct eas_kdc *kdc)
 {
+    if (kdc->job != NULL) {
+        eas_kdc_job_closes(kdc->job);
+        kdc->job = NULL;
+    }
     if (kdc->ctx != NULL) {
         krb5_free_context(kdc->ctx);
         kdc->ctx = NULL;
-        if (kdc->job != NULL) {
-            eas_kdc_job_closes(kdc->job);
-        }
     }
 }
 

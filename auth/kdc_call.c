@@ -118,10 +118,9 @@ void eas_kdc_call_closes(struct eas_kdc_call *call)
     }
 }
 
-void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_interval_time_t timeout, apr_time_t now)
+void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now)
 {
-    /* He may have come late; half of the time is enough to say that it was not his own fault. */
-    if (call->unanswered && now - call->moved_at >= timeout / 2) {
+    if (call->unanswered) {
         note_failure(call, now);
     }
 }

@@ -13,8 +13,10 @@
  * For auth/kdc_pool.c, which locks, and gives the time: microseconds of a clock that does not jump.
  *
  * Each message tells about the realm whose KDC it was sent to, and about no other; what is found without
- * a message tells nothing.  So a job that a referral leads into a realm whose KDC is silent does not
- * count against those who sent it there.
+ * one tells nothing.  So a job that a referral leads into a realm whose KDC is silent does not count
+ * against the one that sent it there.  Only at the beginning, when there is no message yet, a job that
+ * gets nowhere tells about its own realm: it may be looking for the KDC, or waiting for a ticket that
+ * another job has asked for.
  */
 
 /* Nothing was answered for so long: the KDC is slow, or silent.  A TCP SYN that is lost costs as much. */
@@ -25,12 +27,13 @@ struct eas_kdc_realm {
     const char *name;
     struct eas_breaker breaker;
 
-    /* Of the jobs that ask there first; the first two are auth/kdc_queue.c's. */
+    /* Of the jobs that ask there first; the first three are auth/kdc_queue.c's. */
     unsigned queued;
-    unsigned running;  /* without trials */
+    unsigned running; /* without trials and lost ones */
+    unsigned lost;
     unsigned speaking; /* conversations under way */
     apr_time_t stirred_at;
-    apr_time_t quiet_since; /* nothing has been answered, though this is when somebody asked */
+    apr_time_t quiet_since; /* none of them was answered, by whomever, though one asked then */
 };
 
 struct eas_kdc_call {
@@ -64,8 +67,8 @@ void eas_kdc_call_hears(struct eas_kdc_call *call, bool answered, apr_time_t now
 
 void eas_kdc_call_closes(struct eas_kdc_call *call);
 
-/* Somebody has waited in vain for timeout. */
-void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_interval_time_t timeout, apr_time_t now);
+/* It has not moved for as long as anybody waits. */
+void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now);
 
 /* The job is over, or will never begin. */
 void eas_kdc_call_ends(struct eas_kdc_call *call, apr_time_t now);

@@ -27,9 +27,10 @@ struct eas_kdc_job {
     apr_pool_t *pool;
     pthread_cond_t done;
     enum job_state state;
-    unsigned refs;   /* the table of flights and each asker */
+    unsigned refs;   /* its thread, now or later, and each asker */
     unsigned askers; /* who wait */
     bool hint;       /* to be done though nobody waits */
+    bool hangs;      /* nobody expects anything of it */
 
     const void *key;
     apr_size_t key_len;
@@ -47,7 +48,7 @@ struct eas_kdc_pool {
     pthread_cond_t work;   /* for threads: a job has come, or the end */
     pthread_cond_t ended;  /* for stop(): a thread or a guest has gone */
     struct eas_kdc_queue queue;
-    apr_hash_t *flights; /* jobs that are not DONE, by key */
+    apr_hash_t *flights; /* jobs that are not DONE and do not hang, by key */
     apr_hash_t *realms;  /* by name */
     unsigned threads;
     unsigned idle;
@@ -121,15 +122,23 @@ static void unref_job(struct eas_kdc_job *job)
     }
 }
 
+/* Who wants the same from now on has it done anew. */
+static void take_off(struct eas_kdc_job *job)
+{
+    apr_hash_t *flights = job->owner->flights;
+
+    if (apr_hash_get(flights, job->key, (apr_ssize_t)job->key_len) == job) {
+        apr_hash_set(flights, job->key, (apr_ssize_t)job->key_len, NULL);
+    }
+}
+
 /* It has run, or never will. */
 static void finish(struct eas_kdc_job *job, enum eas_rc rc)
 {
-    struct eas_kdc_pool *pool = job->owner;
-
     eas_kdc_call_ends(&job->call, eas_monotonic_now());
     job->rc = rc;
     job->state = DONE;
-    apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, NULL);
+    take_off(job);
     pthread_cond_broadcast(&job->done);
     unref_job(job);
 }
@@ -173,18 +182,40 @@ static void *work(void *data)
     return NULL;
 }
 
+static void call_thread(struct eas_kdc_pool *pool)
+{
+    if (eas_kdc_queue_wants_thread(&pool->queue, pool->threads, pool->idle)
+        && eas_thread_start(work, pool)) {
+        pool->threads++;
+    }
+    pthread_cond_signal(&pool->work);
+}
+
 static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
 {
     job->refs = 1;
     apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
     eas_kdc_queue_put(&pool->queue, &job->place);
-    /* What is held by a KDC that is silent is no use to a trial: it has a thread of its own. */
-    if (pool->idle < pool->queue.queued
-        && pool->threads < pool->queue.limits.threads + pool->queue.trials
-        && eas_thread_start(work, pool)) {
-        pool->threads++;
+    call_thread(pool);
+}
+
+/* Whoever waits looks after all: those who have left noticed nothing, and hints have nobody. */
+static void give_up_hanging(struct eas_kdc_pool *pool, apr_time_t now)
+{
+    struct eas_kdc_place *place;
+
+    APR_RING_FOREACH(place, &pool->queue.taken, eas_kdc_place, link)
+    {
+        struct eas_kdc_job *job = (struct eas_kdc_job *)place;
+
+        if (!job->hangs && now - job->call.moved_at >= job->timeout) {
+            job->hangs = true;
+            take_off(job);
+            eas_kdc_call_given_up(&job->call, now);
+            eas_kdc_queue_lose(&pool->queue, place);
+            call_thread(pool);
+        }
     }
-    pthread_cond_signal(&pool->work);
 }
 
 /* --- the end -------------------------------------------------------------------------------- */
@@ -316,12 +347,12 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
 
     pthread_mutex_lock(&pool->mutex);
     pool->guests++;
+    give_up_hanging(pool, eas_monotonic_now());
     job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
     if (job == NULL) {
         realm = find_realm(pool, task->realm, strlen(task->realm));
         pthread_mutex_unlock(&pool->mutex);
         mine = make_job(pool, task, realm, key, key_len, ask);
-        mine->hint = !waits;
         pthread_mutex_lock(&pool->mutex);
         /* Another may have been faster. */
         job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
@@ -340,6 +371,7 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
     if (rc == EAS_OK) {
         job->refs++;
         job->askers += waits;
+        job->hint = job->hint || !waits;
         *out = job;
     }
     if (mine != NULL) {
@@ -357,7 +389,6 @@ static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
                         "all threads that speak with the KDC are busy; is it slow?");
     }
-    eas_kdc_call_given_up(&job->call, job->timeout, eas_monotonic_now());
     return eas_fail(err, EAS_UNAVAILABLE, 1250,
                     "the KDC has not answered within EasKcdKdcTimeout; check the domain "
                     "controllers and krb5.conf");
@@ -375,7 +406,7 @@ static apr_time_t quiet_since(const struct eas_kdc_job *job, apr_time_t now)
     if (eas_kdc_queue_has_room(queue, &job->place)) {
         return now;
     }
-    return realm->speaking > 0 ? realm->quiet_since : queue->taken_at;
+    return realm->running >= queue->limits.share ? realm->quiet_since : queue->taken_at;
 }
 
 /* Waits for the job, letting go of the mutex. */
@@ -384,10 +415,11 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
     struct eas_kdc_pool *pool = job->owner;
 
     while (job->state != DONE) {
-        apr_time_t now = eas_monotonic_now();
-        apr_time_t look_at = quiet_since(job, now) + EAS_KDC_STALLED_AFTER;
+        apr_time_t look_at, now = eas_monotonic_now();
 
-        if (now >= until || (job->state == RUNNING && now - job->call.moved_at >= job->timeout)) {
+        give_up_hanging(pool, now);
+        look_at = quiet_since(job, now) + EAS_KDC_STALLED_AFTER;
+        if (now >= until || job->hangs) {
             return give_up(job, err);
         }
         if (now >= look_at && pool->waiting > pool->queue.limits.stalled) {
@@ -462,8 +494,8 @@ struct eas_kdc_pool_load eas_kdc_pool_load(struct eas_kdc_pool *pool)
     struct eas_kdc_pool_load load;
 
     pthread_mutex_lock(&pool->mutex);
-    load = (struct eas_kdc_pool_load){ pool->threads, pool->queue.running, pool->queue.trials,
-                                       pool->queue.queued, pool->waiting };
+    load = (struct eas_kdc_pool_load){ pool->threads,    pool->queue.running, pool->queue.trials,
+                                       pool->queue.lost, pool->queue.queued,  pool->waiting };
     pthread_mutex_unlock(&pool->mutex);
     return load;
 }

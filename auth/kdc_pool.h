@@ -17,9 +17,10 @@
  * leaves its result wherever its run() puts it.
  *
  *  - Single flight: simultaneous askers of the same key share one job and its outcome.
- *  - Bulkhead: jobs wait in a queue of limited length, and those of one realm get no more than their
- *    share of the threads.  Of those who wait for a realm where nothing has been answered for a second,
- *    only so many may: those who are too many are told at once.
+ *  - Bulkhead: jobs wait in a queue of limited length, and those that ask the same realm first get no
+ *    more than their share of the threads.  Where such a realm's jobs have had no answer for a second,
+ *    only so many askers may wait: those who are too many are told at once.  A job that hangs for longer
+ *    than anybody waits is lost: another gets its place, and a thread.
  *  - What a request has begun goes before what another begins.
  *  - Circuit breaker (auth/breaker.h) for each realm, asked before a job begins and before each message.
  *    A trial has a thread more, since those for all may be held by what made the circuit open.
@@ -30,7 +31,7 @@
 struct eas_kdc_pool;
 
 struct eas_kdc_pool_limits {
-    unsigned threads; /* for all jobs but trials */
+    unsigned threads; /* for all jobs but trials and lost ones */
     unsigned share;   /* of them, for jobs of the same realm */
     unsigned queued;  /* jobs of a realm that may wait for a thread */
     unsigned stalled; /* askers that may wait while nothing moves */
@@ -81,8 +82,9 @@ void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *tas
 /* What is going on just now. */
 struct eas_kdc_pool_load {
     unsigned threads; /* started */
-    unsigned running; /* jobs, without trials */
+    unsigned running; /* jobs, without trials and lost ones */
     unsigned trials;  /* queued or running */
+    unsigned lost;    /* jobs that hang, in whose place others may run */
     unsigned queued;
     unsigned waiting; /* askers */
 };

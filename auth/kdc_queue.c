@@ -6,9 +6,10 @@
 void eas_kdc_queue_init(struct eas_kdc_queue *queue, struct eas_kdc_pool_limits limits)
 {
     queue->limits = limits;
-    queue->queued = queue->running = queue->trials = 0;
+    queue->queued = queue->running = queue->trials = queue->lost = 0;
     queue->taken_at = 0;
     APR_RING_INIT(&queue->places, eas_kdc_place, link);
+    APR_RING_INIT(&queue->taken, eas_kdc_place, link);
 }
 
 bool eas_kdc_queue_is_full(const struct eas_kdc_queue *queue, const struct eas_kdc_realm *realm)
@@ -73,6 +74,7 @@ struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t
     {
         if (eas_kdc_queue_has_room(queue, place)) {
             take_out(queue, place);
+            APR_RING_INSERT_TAIL(&queue->taken, place, eas_kdc_place, link);
             queue->running += place->rank != EAS_KDC_TRIAL;
             place->realm->running += place->rank != EAS_KDC_TRIAL;
             queue->taken_at = now;
@@ -82,13 +84,36 @@ struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t
     return NULL;
 }
 
+void eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    struct eas_kdc_realm *realm = place->realm;
+
+    if (place->rank != EAS_KDC_TRIAL && !place->lost && realm->lost < queue->limits.share) {
+        place->lost = true;
+        realm->lost++;
+        queue->lost++;
+        realm->running--;
+        queue->running--;
+    }
+}
+
 void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
 {
+    APR_RING_REMOVE(place, link);
     if (place->rank == EAS_KDC_TRIAL) {
         queue->trials--;
     }
-    else {
-        queue->running--;
-        place->realm->running--;
+    else if (place->lost) {
+        place->realm->lost--;
+        queue->lost--;
     }
+    else {
+        place->realm->running--;
+        queue->running--;
+    }
+}
+
+bool eas_kdc_queue_wants_thread(const struct eas_kdc_queue *queue, unsigned threads, unsigned idle)
+{
+    return idle < queue->queued && threads < queue->limits.threads + queue->trials + queue->lost;
 }

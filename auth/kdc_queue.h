@@ -19,6 +19,7 @@ enum eas_kdc_rank { EAS_KDC_TRIAL, EAS_KDC_BEGUN, EAS_KDC_NEW };
 struct eas_kdc_place {
     APR_RING_ENTRY(eas_kdc_place) link;
     enum eas_kdc_rank rank;
+    bool lost;
     struct eas_kdc_realm *realm; /* where it asks first */
 };
 
@@ -28,9 +29,11 @@ APR_RING_HEAD(eas_kdc_ring, eas_kdc_place);
 struct eas_kdc_queue {
     struct eas_kdc_pool_limits limits;
     struct eas_kdc_ring places; /* by rank, then by age */
+    struct eas_kdc_ring taken;
     unsigned queued;
-    unsigned running;    /* without trials */
-    unsigned trials;     /* queued or running */
+    unsigned running; /* without trials and lost ones */
+    unsigned trials;  /* queued or running */
+    unsigned lost;
     apr_time_t taken_at; /* when a job last got a thread */
 };
 
@@ -53,6 +56,15 @@ bool eas_kdc_queue_has_room(const struct eas_kdc_queue *queue, const struct eas_
 
 /* The next that may run, which counts as running from then on until it is done; or NULL. */
 struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t now);
+
+/*
+ * It hangs, and the thread with it: another may run in its place.  Of a realm's share that is granted
+ * once, so that threads are bounded.
+ */
+void eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
 void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
+
+/* Would another thread have something to do? */
+bool eas_kdc_queue_wants_thread(const struct eas_kdc_queue *queue, unsigned threads, unsigned idle);
 
 #endif

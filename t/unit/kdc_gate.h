@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define LONG_TIME apr_time_from_sec(20)
-#define SHORT_TIME apr_time_from_msec(150)
+#define SHORT_TIME apr_time_from_msec(500)
 
 /* --- a clock that can be put forward ---------------------------------------------------------- */
 
@@ -53,8 +53,10 @@ void eas_monotonic_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t
 enum behaviour {
     ANSWERS,      /* at once */
     WAITS,        /* until the gate is opened, then answers */
+    WAITS_LONGER, /* until it is opened a second time */
     IS_SILENT,    /* until the gate is opened, then has not answered */
     IS_NOT_THERE, /* says so at once */
+    IS_REFERRED,  /* at once, to another KDC, which is silent until the gate is opened */
     IS_NOT_FOUND, /* nobody knows its address until the gate is opened, nor then */
     IS_NOT_ASKED, /* something else has the result */
     IS_ELSEWHERE  /* the same, when the gate is opened */
@@ -63,10 +65,10 @@ enum behaviour {
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool open;
+    int opened; /* so many times */
     int begun, most_at_once, now;
     char order[16]; /* of the jobs begun, by the first letters of their names */
-} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0, "" };
+} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, 0, "" };
 
 struct ask {
     const char *name;
@@ -74,7 +76,8 @@ struct ask {
     const char *realm;
 };
 
-static inline void pass_gate(const char *name, bool waits)
+/* When it has been opened so many times. */
+static inline void pass_gate(const char *name, int times)
 {
     pthread_mutex_lock(&gate.mutex);
     if (gate.begun < (int)sizeof(gate.order) - 1) {
@@ -85,7 +88,7 @@ static inline void pass_gate(const char *name, bool waits)
         gate.most_at_once = gate.now;
     }
     pthread_cond_broadcast(&gate.changed);
-    while (waits && !gate.open) {
+    while (gate.opened < times) {
         pthread_cond_wait(&gate.changed, &gate.mutex);
     }
     gate.now--;
@@ -101,7 +104,7 @@ static inline void *copy_ask(apr_pool_t *pool, const void *data)
 
     copy->name = apr_pstrdup(pool, copy->name);
     if (strcmp(copy->name, COPIED_SLOWLY) == 0) {
-        pass_gate(copy->name, true);
+        pass_gate(copy->name, 1);
     }
     return copy;
 }
@@ -110,22 +113,26 @@ static inline enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct ea
 {
     struct ask *copy = data;
     enum behaviour how = copy->behaviour;
-    bool answers = how == ANSWERS || how == WAITS;
+    bool answers = how == ANSWERS || how == WAITS || how == WAITS_LONGER;
 
     if (how == IS_NOT_ASKED) {
         return EAS_OK;
     }
     if (how == IS_ELSEWHERE) {
-        pass_gate(copy->name, true);
+        pass_gate(copy->name, 1);
         return EAS_OK;
     }
     eas_kdc_job_opens(job);
     if (how == IS_NOT_FOUND) {
-        pass_gate(copy->name, true);
+        pass_gate(copy->name, 1);
     }
     else if (eas_kdc_job_asks(job, copy->realm, strlen(copy->realm))) {
-        pass_gate(copy->name, how == WAITS || how == IS_SILENT);
-        eas_kdc_job_hears(job, answers);
+        pass_gate(copy->name, how == WAITS_LONGER ? 2 : how == WAITS || how == IS_SILENT);
+        eas_kdc_job_hears(job, answers || how == IS_REFERRED);
+        if (how == IS_REFERRED && eas_kdc_job_asks(job, "AWAY", 4)) {
+            pass_gate(copy->name, 1);
+            eas_kdc_job_hears(job, false);
+        }
     }
     else {
         answers = false;
@@ -137,7 +144,7 @@ static inline enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct ea
 static inline void open_gate(bool open)
 {
     pthread_mutex_lock(&gate.mutex);
-    gate.open = open;
+    gate.opened = open ? gate.opened + 1 : 0;
     pthread_cond_broadcast(&gate.changed);
     pthread_mutex_unlock(&gate.mutex);
 }
@@ -162,6 +169,7 @@ static inline int set_up(void **state)
 
 static inline int tear_down(void **state)
 {
+    open_gate(true);
     open_gate(true);
     return unit_destroy_pool(state);
 }
@@ -331,7 +339,7 @@ static inline void await_idle(struct eas_kdc_pool *pool)
         assert_true(apr_time_now() < until);
         apr_thread_yield();
         load = eas_kdc_pool_load(pool);
-    } while (load.running + load.trials + load.queued > 0);
+    } while (load.running + load.trials + load.lost + load.queued > 0);
 }
 
 #endif

@@ -92,10 +92,12 @@ static void test_what_was_begun_goes_first(void **state)
 static void test_impatient_asker_leaves_the_job_behind(void **state)
 {
     struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_kdc_pool_load load;
 
     assert_int_equal(ask_for(pool, "late", WAITS, SHORT_TIME), 1250);
-    assert_int_equal(eas_kdc_pool_load(pool).running, 1);
-    assert_int_equal(eas_kdc_pool_load(pool).waiting, 0);
+    load = eas_kdc_pool_load(pool);
+    assert_int_equal(load.running + load.lost, 1);
+    assert_int_equal(load.waiting, 0);
     open_gate(true);
     await_idle(pool);
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 0);
@@ -136,6 +138,47 @@ static void test_job_that_nobody_wants_any_more(void **state)
     open_gate(true);
     await_idle(pool);
     assert_int_equal(gate.begun, 2); /* "running" and "hint" */
+}
+
+static void test_hint_for_what_another_asks(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct asker asker;
+
+    hint(pool, "running", WAITS);
+    await_begun(1);
+    start(&asker, pool, "wanted", ANSWERS, SHORT_TIME);
+    await_waiting(pool, 1);
+    hint(pool, "wanted", ANSWERS);
+    assert_int_equal(tag_of(&asker), 1253);
+    open_gate(true);
+    await_idle(pool);
+    assert_int_equal(gate.begun, 2);
+}
+
+/* Who comes later has it done anew, and others share that, though the first one ends meanwhile. */
+static void test_flight_after_one_that_hangs(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    apr_time_t until = apr_time_now() + LONG_TIME;
+    struct asker askers[2];
+
+    hint(pool, "a", IS_SILENT);
+    await_begun(1);
+    seconds_ahead += apr_time_sec(LONG_TIME);
+    start(&askers[0], pool, "a", WAITS_LONGER, LONG_TIME);
+    await_begun(2);
+    assert_int_equal(eas_kdc_pool_load(pool).lost, 1);
+    open_gate(true);
+    while (eas_kdc_pool_load(pool).lost > 0) {
+        assert_true(apr_time_now() < until);
+        apr_thread_yield();
+    }
+    start(&askers[1], pool, "a", ANSWERS, LONG_TIME);
+    await_waiting(pool, 2);
+    open_gate(true);
+    assert_all(askers, COUNT_OF(askers), 0);
+    assert_int_equal(gate.begun, 2);
 }
 
 static apr_status_t note_cleanup(void *data)
@@ -211,6 +254,8 @@ int main(void)
         GATE_TEST(test_nobody_waits_for_what_hangs),
         GATE_TEST(test_nobody_waits_for_what_hangs_though_he_came_early),
         GATE_TEST(test_job_that_nobody_wants_any_more),
+        GATE_TEST(test_hint_for_what_another_asks),
+        GATE_TEST(test_flight_after_one_that_hangs),
         GATE_TEST(test_end_of_an_idle_pool),
         GATE_TEST(test_end_while_an_asker_comes_in),
         GATE_TEST(test_end_drops_what_waits),

@@ -24,6 +24,7 @@ static int set_up(void **state)
 static void put(struct eas_kdc_place *place, enum eas_kdc_rank rank, struct eas_kdc_realm *realm)
 {
     place->rank = rank;
+    place->lost = false;
     place->realm = realm;
     eas_kdc_queue_put(&queue, place);
 }
@@ -77,6 +78,54 @@ static void test_realm_gets_no_more_than_its_share(void **state)
     assert_int_equal(a.running, 2);
 }
 
+static void test_what_hangs_is_replaced_once(void **state)
+{
+    struct eas_kdc_place places[5], trial;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        put(&places[i], EAS_KDC_NEW, &a);
+    }
+    assert_true(eas_kdc_queue_wants_thread(&queue, 2, 3));
+    assert_false(eas_kdc_queue_wants_thread(&queue, 2, 4)); /* enough are idle */
+    assert_false(eas_kdc_queue_wants_thread(&queue, 3, 0)); /* there are enough */
+    for (i = 0; i < 2; i++) {
+        assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[i]);
+    }
+    assert_null(eas_kdc_queue_take(&queue, 0));
+    for (i = 0; i < 2; i++) {
+        eas_kdc_queue_lose(&queue, &places[i]);
+        eas_kdc_queue_lose(&queue, &places[i]);
+    }
+    assert_int_equal(queue.lost, 2);
+    assert_int_equal(queue.running, 0);
+    assert_true(eas_kdc_queue_wants_thread(&queue, 4, 0));
+    assert_false(eas_kdc_queue_wants_thread(&queue, 5, 0));
+    for (i = 2; i < 4; i++) {
+        assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[i]);
+    }
+    eas_kdc_queue_lose(&queue, &places[2]); /* a share is lost already */
+    put(&places[4], EAS_KDC_NEW, &a);
+    assert_null(eas_kdc_queue_take(&queue, 0));
+    eas_kdc_queue_done(&queue, &places[0]);
+    assert_int_equal(queue.lost, 1);
+    eas_kdc_queue_lose(&queue, &places[2]);
+    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[4]);
+    put(&trial, EAS_KDC_TRIAL, &a);
+    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &trial);
+    eas_kdc_queue_done(&queue, &places[1]);
+    eas_kdc_queue_lose(&queue, &trial); /* it took nobody's room */
+    assert_int_equal(queue.lost, 1);
+    eas_kdc_queue_done(&queue, &trial);
+    for (i = 2; i < 5; i++) {
+        eas_kdc_queue_done(&queue, &places[i]);
+    }
+    assert_int_equal(queue.running + queue.lost + queue.trials, 0);
+    assert_int_equal(a.running + a.lost, 0);
+    assert_true(APR_RING_EMPTY(&queue.taken, eas_kdc_place, link));
+}
+
 static void test_trials_take_nobodys_room(void **state)
 {
     struct eas_kdc_place places[3], trials[2];
@@ -85,6 +134,8 @@ static void test_trials_take_nobodys_room(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(trials); i++) {
         put(&trials[i], EAS_KDC_TRIAL, &a);
+        assert_true(eas_kdc_queue_wants_thread(&queue, 3 + (unsigned)i, 0));
+        assert_false(eas_kdc_queue_wants_thread(&queue, 4 + (unsigned)i, 0));
         assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &trials[i]);
     }
     assert_int_equal(queue.trials, 2);
@@ -129,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         QUEUE_TEST(test_by_rank_then_by_age),
         QUEUE_TEST(test_realm_gets_no_more_than_its_share),
+        QUEUE_TEST(test_what_hangs_is_replaced_once),
         QUEUE_TEST(test_trials_take_nobodys_room),
         QUEUE_TEST(test_one_realm_fills_its_own_queue),
     };

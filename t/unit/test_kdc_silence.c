@@ -62,7 +62,6 @@ static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state
         start(&askers[i], pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME);
     }
     assert_all(askers, COUNT_OF(askers), 1250);
-    assert_int_equal(eas_kdc_pool_load(pool).running, 3); /* still */
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
     for (i = 0; i < 2; i++) {
         seconds_ahead += 5;
@@ -72,8 +71,85 @@ static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state
     assert_int_equal(eas_kdc_pool_load(pool).trials, 2);
     seconds_ahead += 5;
     assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
-    assert_int_equal(eas_kdc_pool_load(pool).threads, 3 + 3);
-    assert_int_equal(eas_kdc_pool_load(pool).running, 3);
+    assert_in_range(eas_kdc_pool_load(pool).threads, 3 + 3, 3 + 3 + 3);
+}
+
+/* What hangs from before does not stand in the way of those who come when the KDC is back. */
+static void test_hanging_jobs_are_replaced(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    struct asker askers[3];
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME);
+    }
+    assert_all(askers, COUNT_OF(askers), 1250);
+    seconds_ahead += 5;
+    assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
+    for (i = 0; i < COUNT_OF(askers); i++) { /* the same users again */
+        start(&askers[i], pool, apr_itoa(*state, (int)i), ANSWERS, LONG_TIME);
+    }
+    assert_all(askers, COUNT_OF(askers), 0);
+    assert_int_equal(eas_kdc_pool_load(pool).lost, 3);
+    open_gate(true);
+    await_idle(pool);
+    assert_int_equal(eas_kdc_pool_load(pool).lost, 0);
+}
+
+/* Nobody waits for hints, nor for what has only been refused: whoever comes next looks after them. */
+static void test_failures_that_nobody_waited_for(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        hint(pool, apr_itoa(*state, i), IS_SILENT);
+    }
+    await_begun(3);
+    seconds_ahead += apr_time_sec(LONG_TIME);
+    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
+}
+
+static void test_share_that_hints_have_lost(void **state)
+{
+    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+
+    hint(pool, "1", IS_SILENT);
+    hint(pool, "2", IS_SILENT);
+    await_begun(2);
+    seconds_ahead += apr_time_sec(LONG_TIME);
+    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 0);
+}
+
+static void test_who_is_queued_behind_what_hangs_gets_its_place(void **state)
+{
+    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    struct asker askers[2];
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME);
+    }
+    await_begun(2);
+    assert_int_equal(ask_for(pool, "queued", ANSWERS, LONG_TIME), 0);
+    assert_all(askers, COUNT_OF(askers), 1250);
+}
+
+/* It hangs where another realm's KDC sent it, and must not cost that one its threads. */
+static void test_silence_behind_a_referral(void **state)
+{
+    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    struct asker askers[2];
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_REFERRED, SHORT_TIME);
+    }
+    assert_all(askers, COUNT_OF(askers), 1250);
+    assert_int_equal(ask_for(pool, "3", IS_REFERRED, SHORT_TIME), 1250);
+    assert_int_equal(ask_for(pool, "4", IS_REFERRED, LONG_TIME), 4711); /* that one's circuit */
+    assert_int_equal(ask_for(pool, "own", ANSWERS, LONG_TIME), 0);
 }
 
 /* The same, where already the search for a KDC is what hangs. */
@@ -90,23 +166,24 @@ static void test_search_without_end_opens_the_breaker(void **state)
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
 }
 
-/* Jobs that were let in before the circuit opened do not hold threads in their turn. */
+/* Jobs that were let in before the circuit opened do not hang in their turn. */
 static void test_what_is_queued_is_not_sent_where_nobody_answers(void **state)
 {
     struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
-    struct asker askers[3];
-    size_t i;
+    apr_time_t until = apr_time_now() + LONG_TIME;
+    int i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_SILENT, apr_time_from_sec(1));
+    for (i = 0; i < 5; i++) {
+        hint(pool, apr_itoa(*state, i), IS_SILENT);
     }
     await_begun(3);
-    hint(pool, "queued", ANSWERS);
-    hint(pool, "queued as well", ANSWERS);
-    assert_all(askers, COUNT_OF(askers), 1250);
     assert_int_equal(eas_kdc_pool_load(pool).queued, 2);
-    open_gate(true);
-    await_idle(pool);
+    seconds_ahead += apr_time_sec(LONG_TIME);
+    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
+    while (eas_kdc_pool_load(pool).queued + eas_kdc_pool_load(pool).running > 0) {
+        assert_true(apr_time_now() < until);
+        apr_thread_yield();
+    }
     assert_int_equal(gate.begun, 3);
 }
 
@@ -181,6 +258,29 @@ static void test_lost_message_refuses_no_crowd_that_comes_later(void **state)
 static void test_lost_message_refuses_no_crowd_that_waits_elsewhere(void **state)
 {
     meet_crowd_after_lost_message(state, IS_ELSEWHERE);
+}
+
+/* Others' crowd holds the threads, and a message of one's own realm was lost long ago. */
+static void test_lost_message_refuses_nobody_who_waits_for_others(void **state)
+{
+    struct eas_kdc_pool *pool = make_shared_pool(state, 1);
+    struct asker crowd[4], newcomer;
+    size_t i;
+
+    hint(pool, "hangs", IS_SILENT);
+    await_begun(1);
+    seconds_ahead += 3;
+    for (i = 0; i < COUNT_OF(crowd); i++) {
+        start(&crowd[i], pool, apr_pstrcat(*state, OTHER, apr_itoa(*state, (int)i), NULL), WAITS,
+              LONG_TIME);
+    }
+    await_waiting(pool, COUNT_OF(crowd));
+    await_begun(3);
+    start(&newcomer, pool, "newcomer", ANSWERS, LONG_TIME);
+    await_waiting(pool, COUNT_OF(crowd) + 1);
+    open_gate(true);
+    assert_int_equal(tag_of(&newcomer), 0);
+    assert_all(crowd, COUNT_OF(crowd), 0);
 }
 
 /* The realm's threads are all held: who waits for them is in the same trouble. */
@@ -337,12 +437,18 @@ int main(void)
         GATE_TEST(test_breaker_opens_and_closes),
         GATE_TEST(test_trial_that_asks_nobody_proves_nothing),
         GATE_TEST(test_silence_opens_the_breaker_and_trials_find_a_thread),
+        GATE_TEST(test_hanging_jobs_are_replaced),
+        GATE_TEST(test_failures_that_nobody_waited_for),
+        GATE_TEST(test_share_that_hints_have_lost),
+        GATE_TEST(test_who_is_queued_behind_what_hangs_gets_its_place),
+        GATE_TEST(test_silence_behind_a_referral),
         GATE_TEST(test_search_without_end_opens_the_breaker),
         GATE_TEST(test_what_is_queued_is_not_sent_where_nobody_answers),
         GATE_TEST(test_silent_realm_leaves_threads_to_others),
         GATE_TEST(test_silence_of_one_realm_refuses_nobody_of_another),
         GATE_TEST(test_lost_message_refuses_no_crowd_that_comes_later),
         GATE_TEST(test_lost_message_refuses_no_crowd_that_waits_elsewhere),
+        GATE_TEST(test_lost_message_refuses_nobody_who_waits_for_others),
         GATE_TEST(test_who_is_queued_where_nobody_answers),
         GATE_TEST(test_few_wait_where_no_thread_comes_free),
         GATE_TEST(test_few_wait_for_a_KDC_that_is_silent),
