@@ -169,7 +169,7 @@ struct ticket_job {
     struct eas_kcd_wish wish;
     const char *key;
     apr_size_t key_len;
-    bool renewal;
+    apr_time_t renews;         /* the end of the ticket that this is to outlast, or 0 */
     struct eas_ticket *ticket; /* result, held by the pool */
     enum eas_kcd_source source;
 };
@@ -229,18 +229,19 @@ static bool take_record(const struct ticket_job *job, const unsigned char *value
 {
     struct eas_ticket *ticket;
     apr_time_t replaced_at;
+    bool taken;
 
     if (len < sizeof(replaced_at)) {
         return false;
     }
     memcpy(&replaced_at, value, sizeof(replaced_at));
     ticket = eas_ticket_unmarshal(value + sizeof(replaced_at), len - sizeof(replaced_at));
-    if (ticket == NULL) {
-        return false;
+    taken = ticket != NULL && eas_ticket_end(ticket) > job->renews;
+    if (taken) {
+        put(job, ticket, replaced_at, NULL, eas_ticket_stale_at(ticket));
     }
-    put(job, ticket, replaced_at, NULL, eas_ticket_stale_at(ticket));
     eas_ticket_unref(ticket);
-    return true;
+    return taken;
 }
 
 static bool look_on_shelf(const struct ticket_job *job, enum eas_shelf_reach reach)
@@ -254,7 +255,7 @@ static bool look_on_shelf(const struct ticket_job *job, enum eas_shelf_reach rea
            && take_record(job, value, len);
 }
 
-static void renew(const struct ticket_job *ask);
+static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket);
 
 /* Is it time, and would there be a longer one to be had? */
 static bool wants_renewal(const struct ticket_job *ask, struct kept *kept, apr_time_t now)
@@ -292,7 +293,7 @@ static enum eas_rc look_up(const struct ticket_job *ask, bool in_flight, struct 
     else if (refused == NULL || !eas_ticket_same(kept->ticket, refused)) {
         *ticket = eas_ticket_ref(kept->ticket);
         if (!in_flight && wants_renewal(ask, kept, now)) {
-            renew(ask);
+            renew(ask, kept->ticket);
         }
     }
     else if (now >= kept->replaced_at && now - kept->replaced_at < REPLACED_STAYS) {
@@ -345,7 +346,7 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_kdc_job *kdc_job, st
         put_on_shelf(job, job->ticket, replaced_at);
     }
     /* A ticket that is known to be bad is not used again because no other is to be had just now. */
-    else if ((rc != EAS_UNAVAILABLE || job->wish.refused != NULL) && !job->renewal) {
+    else if ((rc != EAS_UNAVAILABLE || job->wish.refused != NULL) && job->renews == 0) {
         put(job, NULL, 0, err, apr_time_now() + REFUSAL_STAYS);
     }
     return rc;
@@ -358,16 +359,16 @@ static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct ea
     enum eas_rc rc = EAS_OK;
 
     job->source = EAS_KCD_SHARED;
-    if (!job->renewal) {
+    if (job->renews == 0) {
         rc = look_up(job, true, &job->ticket, err);
-        if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHELF_FAR)) {
-            rc = look_up(job, true, &job->ticket, err);
-        }
-        if (job->ticket != NULL) {
-            eas_ticket_to_pool(job->ticket, job->pool);
-        }
     }
-    if (rc == EAS_OK && job->ticket == NULL) {
+    if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHELF_FAR)) {
+        rc = look_up(job, true, &job->ticket, err);
+    }
+    if (job->ticket != NULL) {
+        eas_ticket_to_pool(job->ticket, job->pool);
+    }
+    else if (rc == EAS_OK) {
         job->source = EAS_KCD_FETCHED;
         rc = fetch(job, kdc_job, err);
     }
@@ -382,13 +383,13 @@ static struct eas_kdc_task task_of(const struct ticket_job *ask)
     return task;
 }
 
-static void renew(const struct ticket_job *ask)
+static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket)
 {
     struct eas_kdc_task task = task_of(ask);
     struct ticket_job renewal = *ask;
 
     task.begun = false;
-    renewal.renewal = true;
+    renewal.renews = eas_ticket_end(ticket);
     renewal.wish.refused = NULL;
     eas_kdc_pool_hint(ask->account->kcd->kdcs, &task, ask->key, ask->key_len, &renewal);
 }
@@ -420,7 +421,7 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
                            const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
                            struct eas_err *err)
 {
-    struct ticket_job ask = { pool, account, *wish, NULL, 0, false, NULL, EAS_KCD_HIT };
+    struct ticket_job ask = { pool, account, *wish, NULL, 0, 0, NULL, EAS_KCD_HIT };
     struct eas_ticket *ticket;
     enum eas_rc rc;
 

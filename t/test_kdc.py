@@ -367,6 +367,30 @@ def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived)
     assert requests_of(relay) == 2 + 2      # the TGT, whose half-life is over, and the ticket
 
 
+def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, short_lived):
+    """One or two more may begin before it is left for others; the rest find it."""
+    act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
+    gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),
+                 account="gateway2", tls=False, krb5_conf=short_lived, mpm="prefork", processes=8,
+                 clock=True)
+    gw.expect("AH00161")
+
+    def children_that_serve(path):
+        assert all(gw.get(path).status == 200 for _ in range(100))
+        return until(lambda: {entry["pid"] for entry in gw.requests() if entry["uri"] == path}, 5, path)
+
+    before = children_that_serve("/eas?before")
+    second = int(time.time())
+    gw.set_clock(RENEW)
+    until(lambda: time.time() > second + 1, 3, "a time from which on new tickets end later")
+    relay.reset()
+    assert gw.get("/eas").status == 200
+    until(lambda: relay.counts["TGS-REP"] == 2, 5, "the TGT and another ticket to be fetched")
+    children = before & children_that_serve("/eas?after")
+    assert len(children) > 4
+    assert relay.counts["TGS-REQ/s4u2proxy"] <= len(children) // 2
+
+
 def test_stale_ticket_is_not_used(gateway, backends, short_lived):
     gw = gateway(PLAIN + "EasKcdPasswordCache 1m\n" + location(backends("cas1").url), tls=False,
                  krb5_conf=short_lived, processes=1, clock=True)

@@ -28,7 +28,8 @@ def module_under_test() -> Path:
 class Gateway(Httpd):
     """An Httpd with our module, and a log of the environment that the module sets.
 
-    Each entry of requests() has the names in SHOWN too, "-" where a variable is not set.
+    Each entry of requests() has the names in SHOWN too, "-" where a variable is not set, and the
+    pid of the child.
     """
 
     def __init__(self, root: Path, conf: str, *, keytab: Path | None, krb5_conf: Path,
@@ -42,7 +43,7 @@ class Gateway(Httpd):
         options.setdefault("log_level", "notice eas_kcd:trace8")
         super().__init__(root, conf, modules=modules, env=ambient | (env or {}),
                          own_modules={"eas_kcd": module_under_test()},
-                         access_fields={name: f"%{{{name}}}e" for name in SHOWN}, **options)
+                         access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in SHOWN}, **options)
         self.keytab = keytab
         self._ca_file = ca_file
         self._expected: set[str] = set()
