@@ -175,7 +175,7 @@ static int check_access(request_rec *r)
 
 /*
  * httpd answers 401 to a user whom `Require` refuses, which tells a phone that its good password is
- * bad (I5).  So the authorization is run from here and its 401 for a proved user becomes 403; and our
+ * bad.  So the authorization is run from here and its 401 for a proved user becomes 403; and our
  * own rules say how they refuse, whoever has proved the user.
  */
 static int check_authz(request_rec *r)

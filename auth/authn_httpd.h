@@ -20,7 +20,7 @@ int eas_authn_challenge(request_rec *r);
 
 /*
  * Keeps the response out of every shared cache: mod_cache's quick handler would serve it before
- * anybody is authenticated (I1).  To be called before the handler runs.
+ * anybody is authenticated.  To be called before the handler runs.
  */
 void eas_authn_make_private(request_rec *r);
 

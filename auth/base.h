@@ -7,7 +7,7 @@
 /*
  * Errors are data: a function that can fail returns an eas_rc and describes the failure in the
  * caller's struct eas_err.  Nothing below the glue logs; the glue logs an error once, with its
- * tag, and translates its class into an HTTP status (I4: whatever is not EAS_OK is a refusal).
+ * tag, and translates its class into an HTTP status (whatever is not EAS_OK is a refusal).
  *
  * Tags are unique and never reused, also when the text changes: 1xxx auth, 2xxx delegation,
  * 3xxx start-up.  They are what administrators search for and what the tests assert.

@@ -82,7 +82,7 @@ static int status_of(enum eas_rc rc)
         return HTTP_BAD_GATEWAY;
     case EAS_UNAVAILABLE:
     case EAS_MISCONFIGURED:
-    case EAS_OK: /* a refusal without a reason is our trouble (I4) */
+    case EAS_OK: /* a refusal without a reason is our trouble */
         break;
     }
     return HTTP_SERVICE_UNAVAILABLE;

@@ -14,7 +14,7 @@
 extern module AP_MODULE_DECLARE_DATA eas_kcd_module;
 APLOG_USE_MODULE(eas_kcd);
 
-/* Seconds after which a phone may ask again when the trouble is ours (I5). */
+/* Seconds after which a phone may ask again when the trouble is ours. */
 #define EAS_RETRY_AFTER "30"
 
 struct eas_query;

@@ -73,7 +73,7 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
     return rc;
 }
 
-/* How the settings must relate to AD's (I6); where it is off, that nothing protects the accounts. */
+/* How the settings must relate to AD's; where it is off, that nothing protects the accounts. */
 static void tell_relation(const server_rec *s, const struct eas_lockout_rules *rules)
 {
     if (rules->failures == 0 || rules->log_only) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/secret.c - a password in memory: a type of its own and a short life (I7) */
+/* auth/secret.c - a password in memory: a type of its own and a short life */
 
 #include "auth/secret.h"
 

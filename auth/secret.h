@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/secret.h - a password in memory: a type of its own and a short life (I7) */
+/* auth/secret.h - a password in memory: a type of its own and a short life */
 
 #ifndef EAS_AUTH_SECRET_H
 #define EAS_AUTH_SECRET_H

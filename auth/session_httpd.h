@@ -18,7 +18,7 @@ enum eas_session_state {
 /*
  * Reads and judges the cookie.  *session_out is NULL, or the session whose cookie it is, live or not;
  * LIVE: *identity_out is set too.  Both in the request's pool.
- * On anything but EAS_OK the session's state could not be found out (I4: no session, and 503).
+ * On anything but EAS_OK the session's state could not be found out (no session, and 503).
  */
 enum eas_rc eas_session_of(request_rec *r, enum eas_session_state *state_out,
                            struct eas_session **session_out,
@@ -39,7 +39,7 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, b
 /* Makes the browser forget the cookie. */
 void eas_session_clear_cookie(request_rec *r);
 
-/* Takes our cookies out of headers that are about to go to a backend (I3). */
+/* Takes our cookies out of headers that are about to go to a backend. */
 void eas_session_strip(request_rec *r, apr_table_t *headers);
 
 /* Takes cookies of our names out of a backend's answer: it must neither end a session nor plant one. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/backend_httpd.c - the guard on every outgoing connection of the process (I1, I2) */
+/* delegation/backend_httpd.c - the guard on every outgoing connection of the process */
 
 #include "delegation/backend_httpd.h"
 #include "auth/base_httpd.h"

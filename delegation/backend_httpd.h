@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/backend_httpd.h - the guard on every outgoing connection of the process (I1, I2) */
+/* delegation/backend_httpd.h - the guard on every outgoing connection of the process */
 
 #ifndef EAS_DELEGATION_BACKEND_HTTPD_H
 #define EAS_DELEGATION_BACKEND_HTTPD_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/connection.c - whose a backend connection is, and whether it may be used again (I1) */
+/* delegation/connection.c - whose a backend connection is, and whether it may be used again */
 
 #include "delegation/connection.h"
 

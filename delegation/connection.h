@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/connection.h - whose a backend connection is, and whether it may be used again (I1) */
+/* delegation/connection.h - whose a backend connection is, and whether it may be used again */
 
 #ifndef EAS_DELEGATION_CONNECTION_H
 #define EAS_DELEGATION_CONNECTION_H

@@ -14,7 +14,7 @@
  * time, because making a context costs more than making a token.  One per child; thread-safe.
  *
  * It uses the ticket that it is given and nothing else: no credential cache, no default credential,
- * no GSSAPI mechanism glue that could look for one (I2).
+ * no GSSAPI mechanism glue that could look for one.
  */
 struct eas_mint;
 

@@ -24,7 +24,7 @@ enum eas_s4u_evidence { EAS_S4U_FROM_PASSWORD, EAS_S4U_FROM_TRANSITION };
 
 /*
  * S4U2Proxy: with the evidence, the user's ticket for spn.  EAS_OK with a reference for the caller,
- * else (I5: our own trouble is never blamed on the user)
+ * else (our own trouble is never blamed on the user)
  *  - EAS_FORBIDDEN if this user may not be delegated (sensitive, Protected Users): the KDC made the
  *    evidence not forwardable although we asked, or says so by its NTSTATUS;
  *  - EAS_MISCONFIGURED if nobody can: forwardable evidence was refused, or the SPN is unknown;

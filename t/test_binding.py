@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens are bound to the TLS connection that they leave on (tls-server-end-point, RFC 5929): a
-backend with Extended Protection "required" takes no others (C10)."""
+backend with Extended Protection "required" takes no others."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a request without a user is asked for one: by the form, by Basic, or by neither (E10)."""
+"""How a request without a user is asked for one: by the form, by Basic, or by neither."""
 
 import re
 import socket
@@ -210,7 +210,7 @@ REQUESTS = {
     "wrong scheme": ("GET", [*BROWSER, ("Authorization", "Bearer")], "form"),
     "Outlook's probe": ("GET", [*PHONE, ("Authorization", "Bearer")], "basic"),
     "Negotiate": ("GET", [*PHONE, ("Authorization", "Negotiate YII=")], "basic"),
-    # B04: what else has ever chosen another way in
+    # What else has ever chosen another way in
     "PAOS": ("GET", [("Accept", "text/html; application/vnd.paos+xml"),
                      ("PAOS", 'ver="urn:liberty:paos:2003-08"')], "basic"),
     "Upgrade": ("GET", [*PHONE, ("Upgrade", "websocket"), ("Connection", "Upgrade")], "basic"),
@@ -310,7 +310,7 @@ def test_body_is_not_taken_for_a_request(closed, line):
 
 
 def test_a_large_body_is_not_asked_for(closed):
-    """Expect: 100-continue without credentials (G14): the answer at once, and no 100 before it."""
+    """Expect: 100-continue without credentials: the answer at once, and no 100 before it."""
     got = raw(closed(), ["POST /owa/x HTTP/1.1", "Expect: 100-continue",
                          f"Content-Length: {50 << 20}"])
     assert got.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
@@ -552,7 +552,7 @@ REQUIRES = {"granted": GRANTED, "an address": "Require ip 127.0.0.1",
 
 @pytest.mark.parametrize("require", REQUIRES)
 def test_always_authenticate(closed, require):
-    """H01: whatever would let a request through without a user."""
+    """Whatever would let a request through without a user."""
     gw = closed("EasKcdAlwaysAuthenticate On", require=REQUIRES[require])
     got = ask(gw, WAYS)
     assert got == dict(zip(WAYS, "form basic basic basic script script form".split()))

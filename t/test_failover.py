@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A balancer whose members are different services: each gets tickets of its own, and no member is
-blamed for what is a user's fault (A09)."""
+blamed for what is a user's fault."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

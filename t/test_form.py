@@ -255,7 +255,7 @@ def test_credentials_in_the_address_do_nothing(door):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PROPFIND"])
 @pytest.mark.parametrize("agent", [BROWSER, PHONE], ids=["browser", "phone"])
 def test_nothing_follows_the_refusal(door, agent, method):
-    """B03: a redirect or a challenge, complete, and then the next answer on the connection."""
+    """A redirect or a challenge, complete, and then the next answer on the connection."""
     with door.client() as client:
         for _ in range(2):
             answer = client.request(method, "/owa/secret", headers=agent)
@@ -566,7 +566,7 @@ FOREIGN = {
 
 
 def test_a_form_that_is_not_ours(door):
-    """E06, with the right password."""
+    """With the right password."""
     door.expect("EAS1091")
     for what, case in FOREIGN.items():
         visitor = Visitor(door)
@@ -753,7 +753,7 @@ def test_ambiguous_destination_in_the_address(door, query):
 
 @pytest.mark.parametrize("name", ["destination", "url", "next", "return", "redirect", "goto"])
 def test_sign_out_has_no_destination(mail, name):
-    """E02."""
+    """Nothing in the request chooses where it leads."""
     visitor = Visitor(mail)
     visitor.log_on("alice", PASSWORDS["alice"])
     for method, body in (("GET", None), ("POST", f"{name}=//evil.example".encode())):
@@ -766,7 +766,7 @@ def test_sign_out_has_no_destination(mail, name):
 
 
 def test_host_header_never_shows(door):
-    """E03: locations are paths, so that it does not matter who the client says we are."""
+    """Locations are paths, so that it does not matter who the client says we are."""
     for headers in ([("Host", "evil.example")], [("X-Forwarded-Host", "evil.example")],
                     [("Host", "mail.example.test:8443")], [("Forwarded", "host=evil.example")]):
         for path in (FORM, "/owa/", LOGOUT):
@@ -1050,7 +1050,7 @@ def test_accounts_that_may_not(door):
 
 
 def test_a_header_too_large_shows_no_cookie(door):
-    """D19: httpd's own error page."""
+    """Httpd's own error page."""
     canary = "SecretCookieValue"
     with door.client() as client:
         answer = client.get(FORM, headers=[("Cookie", f"{COOKIE}={canary}; x={9000 * 'y'}")])
@@ -1062,7 +1062,7 @@ def test_a_header_too_large_shows_no_cookie(door):
                                       "CacheIgnoreCacheControl On\nCacheIgnoreNoLastMod On\n"
                                       "CacheDefaultExpire 600\n"], ids=["decent", "foolish"])
 def test_caches_keep_no_form(gateway, fake_backends, conf):
-    """D20: a token that is handed to everybody protects nobody. test_isolation.py holds the same
+    """A token that is handed to everybody protects nobody. test_isolation.py holds the same
     configuration against the pages of known users."""
     served = itertools.count()
     backend = fake_backends(lambda _: response("200 OK", [("Cache-Control", "max-age=600")],

@@ -112,7 +112,7 @@ def test_bound_backend_serves_nobody_as_another(gateway, backends, authority, mp
 
 
 def test_one_user_and_two_services(gateway, fake_backends, keeper, per_request):
-    """The same backend, and the same user, under two service principal names (A08)."""
+    """The same backend, and the same user, under two service principal names."""
     backend = fake_backends(per_request, proves=False)
     gw = gateway(location(backend.url, f"EasKcdSPN {CAS1}", path="/one")
                  + location(backend.url, f"EasKcdSPN {CAS2}", path="/two"), processes=1)
@@ -211,7 +211,7 @@ def odd_status(gw, user):
 @pytest.mark.parametrize("user", ["alice", None])
 @pytest.mark.parametrize("mood", MOODS)
 def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, mood, user):
-    """A14, A15: who comes next, the same user first of all, gets answers to their own requests."""
+    """Who comes next, the same user first of all, gets answers to their own requests."""
     script, statuses = MOODS[mood]
     if mood == "again, later" and user is None:
         script = lambda answer: answer + answer     # noqa: E731  nothing could tell them apart
@@ -327,7 +327,7 @@ def test_clients_that_leave_in_their_request(gateway, fake_backends, keeper, fir
 
 @pytest.mark.parametrize("method", ["CONNECT", "FOO", "PRI", "get", "OPTIONS", "PROPFIND"])
 def test_odd_methods(gateway, fake_backends, keeper, first_user, method):
-    """Whatever becomes of them, who comes next has connections and answers of their own (A17)."""
+    """Whatever becomes of them, who comes next has connections and answers of their own."""
     backend = fake_backends(first_user, proves=False)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
     gw.expect("AH00126", "AH02419", "AH10501")
@@ -363,7 +363,7 @@ def test_health_checks(gateway, fake_backends, keeper, first_user):
 
 @pytest.mark.parametrize("then", ["reads on", "hangs up"])
 def test_answer_before_the_body(gateway, fake_backends, keeper, per_request, then):
-    """An early refusal (A15): what is left of the body is not the next request, and the next
+    """An early refusal: what is left of the body is not the next request, and the next
     request's answer is its own."""
     def early(head):
         if not head.line.startswith("POST"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/2: many streams of many users on one connection, and no identity on the connection (A13)."""
+"""HTTP/2: many streams of many users on one connection, and no identity on the connection."""
 
 import itertools
 import json

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.ad import PASSWORDS, REALM, Domain
+from lab.client import assert_unavailable
 from lab.exchange import location
 from lab.frontdoor import Visitor
 from lab.relay import Relay
@@ -65,12 +66,6 @@ def unavailable(gw, user="alice"):
     response, took = get(gw, user, path)
     assert_unavailable(response)
     return took, logged(gw, path)["EAS_KCD_ERROR"]
-
-
-def assert_unavailable(response):
-    assert response.status == 503
-    assert response.header("Retry-After") == "30"
-    assert response.header("WWW-Authenticate") is None
 
 
 # --- what users cost -------------------------------------------------------------------------
@@ -190,7 +185,7 @@ def test_many_first_requests_of_many_users(start, relay):
 # --- a KDC in trouble ------------------------------------------------------------------------
 
 def test_silent_KDC(start, relay):
-    """J03: who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
+    """Who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
     gw = start("EasKcdKdcTimeout 5s\n", processes=1, threads=40)
     gw.expect("EAS1036", "EAS1250", "EAS1252", "EAS1253", "EAS1254")
     served(gw)
@@ -248,7 +243,7 @@ def test_silent_realm_leaves_others_alone(start, relay, silent_realm):
 
 
 def test_KDC_that_is_down(start, relay):
-    """J01: told at once, and found again soon after it is back."""
+    """Told at once, and found again soon after it is back."""
     gw = start(processes=1)
     gw.expect("EAS1036", "EAS1254")
     served(gw)
@@ -274,7 +269,7 @@ def test_new_child_while_the_KDC_is_down(start, relay):
 
 
 def test_slow_KDC(start, relay):
-    """J04: it answers, but no log-on can be done in time."""
+    """It answers, but no log-on can be done in time."""
     gw = start("EasKcdKdcTimeout 1s\n", processes=1, threads=40)
     gw.expect("EAS1036", "EAS1041", "EAS1250", "EAS1252", "EAS1253", "EAS1254", "EAS2013", "EAS2021")
     served(gw)

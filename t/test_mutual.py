@@ -179,7 +179,7 @@ def spoiled(value, rng):
 
 
 def test_spoiled_at_random(published, backend):
-    """C15: what is still whole is a proof, whatever the wrapping around it looks like."""
+    """What is still whole is a proof, whatever the wrapping around it looks like."""
     gw, _ = published()
     gw.expect("EAS2052", "EAS2053")
     rng = random.Random(4)

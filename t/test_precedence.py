@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cookie, Basic and nothing: which of them counts, in every combination (B01, B16).
+"""Cookie, Basic and nothing: which of them counts, in every combination.
 
 A live session is the user, whatever Basic says beside it. A cookie that is no live session counts
 as none. Then Basic credentials, which must be right. Then nothing. The table below says the same,

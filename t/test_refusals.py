@@ -4,17 +4,11 @@
 import pytest
 
 from lab.ad import CAS1, PASSWORDS, REALM
-from lab.client import basic
+from lab.client import assert_unavailable, basic
 from lab.exchange import DOMAINS, VARYING, location
 from lab.wait import until
 
 CHALLENGE = 'Basic realm="Mail", charset="UTF-8"'
-
-
-def assert_unavailable(response):
-    assert response.status == 503
-    assert response.header("Retry-After") == "30"
-    assert response.header("WWW-Authenticate") is None
 
 
 WRONG = {

@@ -262,7 +262,7 @@ def test_long_bodies_arrive_whole_with_a_good_ticket(gateway, fake_backends, ser
 
 @pytest.mark.parametrize("override", ["Off", "On"])
 def test_always_401(gateway, fake_backends, relay, override):
-    """At most one new ticket for a user in a minute (C13)."""
+    """At most one new ticket for a user in a minute."""
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, f"ProxyErrorOverride {override}"), processes=1,
                  krb5_conf=relay.krb5_conf, clock=True)
@@ -349,7 +349,7 @@ def test_without_a_user_nothing_is_repeated(gateway, fake_backends):
 # --- a fresh authenticator for every write ---------------------------------------------------
 
 def test_replay_cache(gateway, fake_backends, domain, lab_dir):
-    """The backend remembers every authenticator (A10)."""
+    """The backend remembers every authenticator."""
     keytab = domain.export_keytab(lab_dir / "once-only.keytab", [CAS1])
     script = PerRequest(Acceptor(keytab, f"file2:{lab_dir}/replay.rcache"))
     backend = fake_backends(script, proves=False)

@@ -366,7 +366,7 @@ def test_cookies_of_the_backend_pass(gateway, fake_backends):
 
 @pytest.mark.parametrize("name", [COOKIE, FORM_COOKIE])
 def test_backend_sets_no_cookie_of_ours(gateway, fake_backends, name):
-    """D11: it would end the user's session, or begin one that somebody else has chosen."""
+    """It would end the user's session, or begin one that somebody else has chosen."""
     backend = fake_backends(lambda _: response("200 OK", [
         ("Set-Cookie", f"{name}=planted; Path=/; Secure"), ("Set-Cookie", "a=1")]))
     alice = log_on(gateway(location(backend.url, path=OWA)))
@@ -399,7 +399,7 @@ def test_cookie_of_another_virtual_host(gateway, mailbox):
 
 
 def test_logging_on_begins_a_new_session(door, mailbox):
-    """D01: neither what an attacker has planted nor the session before is taken on."""
+    """Neither what an attacker has planted nor the session before is taken on."""
     mallory = log_on(door, "bob")
     planted = mallory.session
     victim = holder(door, planted)
@@ -735,7 +735,7 @@ def test_polling_does_not_renew(timed, clock):
 
 
 def test_clock_set_back(timed, clock):
-    """J21: within what Kerberos allows nothing happens; beyond, the limits would mean nothing."""
+    """Within what Kerberos allows nothing happens; beyond, the limits would mean nothing."""
     gw = timed()
     clock.set(hours=1)
     alice = log_on(gw)
@@ -748,7 +748,7 @@ def test_clock_set_back(timed, clock):
 
 
 def test_evidence_ends_and_so_does_the_session(timed, clock, relay):
-    """C07, I2: no protocol transition, so what can be done ends with the user's ticket (10 h)."""
+    """No protocol transition, so what can be done ends with the user's ticket (10 h)."""
     gw = timed()
     alice = log_on(gw, trusted=True)
     clock.set(hours=7)
@@ -818,7 +818,7 @@ def test_signing_out_everywhere_lasts_as_long_as_any_session(gateway, clock, rel
 # --- the account -----------------------------------------------------------------------------
 
 def test_disabled_account_loses_its_sessions(timed, clock, domain, relay):
-    """C08, D08: the KDC is asked every ten minutes, by S4U2Self."""
+    """The KDC is asked every ten minutes, by S4U2Self."""
     gw = timed()
     gw.expect("EAS2023")
     name = "user07"

@@ -255,7 +255,7 @@ def test_secrets_are_rotated_without_a_log_on(rotating, mailbox, secret):
 
 
 def test_gateways_are_rotated_one_by_one(gateway, mailbox, secret, redis):
-    """D15: while one has {new old} and the other still {old}, what the latter seals opens here."""
+    """While one has {new old} and the other still {old}, what the latter seals opens here."""
     old, new = secret("old"), secret("new")
     rest = (f"EasKcdCache redis:127.0.0.1:{redis.port}\n" + location(mailbox.url, path=OWA))
     gws = [gateway(f"EasKcdSecretFile {paths}\n{rest}", processes=1,
@@ -413,7 +413,7 @@ def test_cache_away_at_the_start(sharing, mailbox, redis):
 
 
 def test_signed_out_stays_signed_out_while_the_cache_is_away(sharing, mailbox, redis):
-    """I4: after a while mod_socache_redis gives redis up, and then knows of no record at all."""
+    """After a while mod_socache_redis gives redis up, and then knows of no record at all."""
     one, two = sharing(), sharing()
     two.expect("EAS1071", *REDIS_TROUBLE)
     alice = log_on(one)
@@ -426,7 +426,7 @@ def test_signed_out_stays_signed_out_while_the_cache_is_away(sharing, mailbox, r
 
 
 def test_cache_that_hangs(sharing, mailbox, redis):
-    """J12: half-open. Nobody waits for longer than a second, and passwords go on."""
+    """Half-open. Nobody waits for longer than a second, and passwords go on."""
     gw = sharing("RedisTimeout 1\n")
     gw.expect("EAS1070", "EAS1071", *REDIS_TROUBLE)
     alice = log_on(gw)
@@ -455,7 +455,7 @@ def evidence_of(redis, known=()):
 
 
 def test_records_show_nothing(sharing, redis):
-    """K04: neither who, nor what, nor a ticket; and a key is nobody's cookie."""
+    """Neither who, nor what, nor a ticket; and a key is nobody's cookie."""
     gw = sharing()
     alice, bob = log_on(gw), log_on(gw, "bob")
     served(alice)
@@ -475,7 +475,7 @@ def test_records_show_nothing(sharing, redis):
 
 
 def test_record_under_another_key(sharing, mailbox, redis):
-    """K05: who can write to redis still cannot make bob act as alice."""
+    """Who can write to redis still cannot make bob act as alice."""
     one, two = sharing(), sharing()
     alice = log_on(one)
     alices = evidence_of(redis)
@@ -506,7 +506,7 @@ def test_damaged_evidence_counts_as_none(sharing, mailbox, redis, change):
 
 
 def test_restored_records_bring_no_session_back(sharing, mailbox, redis):
-    """K05: all that was there before the sign-out is written again, and kept for ever."""
+    """All that was there before the sign-out is written again, and kept for ever."""
     one, two = sharing(), sharing()
     alice = log_on(one)
     served(alice)

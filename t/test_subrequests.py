@@ -109,7 +109,7 @@ def wrong_or_missing():
 @pytest.mark.parametrize("page", ["/errors/env.cgi", "/inside/env.cgi"])
 def test_error_page_of_a_failed_log_on(site, relay, what, page):
     """401 with a page outside and one inside: asked once, counted once, and nobody has become
-    anybody (H03)."""
+    anybody."""
     gw, cas1 = site(f"ErrorDocument 401 {page}")
     user, password, tag = wrong_or_missing()[what]
     answer = gw.get("/eas/x", user, password)
@@ -441,7 +441,7 @@ SPOOFED = [("EAS_KCD_USER", "bob"), ("Eas-Kcd-User", "bob"), ("EAS-KCD-AUTH", "s
 
 
 def test_environment_is_not_forwarded(gateway, fake_backends):
-    """What the log may show is none of the backend's; nor does anybody add to it (H08)."""
+    """What the log may show is none of the backend's; nor does anybody add to it."""
     backend = fake_backends(lambda _: response("200 OK"))
     gw = gateway(location(backend.url))
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200

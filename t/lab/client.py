@@ -37,6 +37,13 @@ class Response:
         return json.loads(self.body)
 
 
+def assert_unavailable(response: Response) -> None:
+    """Our own trouble: to be tried again, and no reason to ask for another password."""
+    assert response.status == 503
+    assert response.header("Retry-After") == "30"
+    assert response.header("WWW-Authenticate") is None
+
+
 def basic(user: str, password: str) -> str:
     """The value of an Authorization header (RFC 7617, in UTF-8)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -155,7 +155,7 @@ static void test_every_other_length_is_denied(void **state)
         tag_at(ring, *state, apr_pstrcat(*state, value, value, NULL), VHOST, NOW, NULL), 0);
 }
 
-/* D12: what is no cookie of ours is no session, however long. */
+/* What is no cookie of ours is no session, however long. */
 static void test_rubbish_is_denied(void **state)
 {
     static const char *const rows[] = {
