@@ -87,6 +87,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_inter
         return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1020, code,
                             "libkrb5 cannot start; is krb5.conf readable and valid?");
     }
+    kdc->timeout = timeout;
     kdc->deadline = apr_time_now() + timeout;
     krb5_set_kdc_send_hook(kdc->ctx, before_send, kdc);
     krb5_set_kdc_recv_hook(kdc->ctx, after_receive, kdc);

@@ -26,6 +26,7 @@
 struct eas_kdc {
     krb5_context ctx;
     struct eas_kdc_job *job; /* that it is part of, or NULL */
+    apr_interval_time_t timeout;
     apr_time_t deadline;
     unsigned messages; /* sent so far */
     unsigned ntstatus; /* of the last error, 0 if it had none */

@@ -110,12 +110,18 @@ void eas_kdc_call_hears(struct eas_kdc_call *call, bool answered, apr_time_t now
     call->unanswered = false;
 }
 
-void eas_kdc_call_closes(struct eas_kdc_call *call)
+static void stop_speaking(struct eas_kdc_call *call)
 {
     if (call->open) {
         call->own->speaking--;
-        call->open = call->unanswered = false;
+        call->open = false;
     }
+}
+
+void eas_kdc_call_closes(struct eas_kdc_call *call)
+{
+    stop_speaking(call);
+    call->unanswered = false;
 }
 
 void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now)
@@ -123,6 +129,7 @@ void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now)
     if (call->unanswered) {
         note_failure(call, now);
     }
+    stop_speaking(call);
 }
 
 void eas_kdc_call_ends(struct eas_kdc_call *call, apr_time_t now)

@@ -14,9 +14,8 @@
  *
  * Each message tells about the realm whose KDC it was sent to, and about no other; what is found without
  * one tells nothing.  So a job that a referral leads into a realm whose KDC is silent does not count
- * against the one that sent it there.  Only at the beginning, when there is no message yet, a job that
- * gets nowhere tells about its own realm: it may be looking for the KDC, or waiting for a ticket that
- * another job has asked for.
+ * against the one that sent it there.  Only at the beginning of a conversation, when there is no message
+ * yet, a job that gets nowhere tells about its own realm, whose KDC it cannot find.
  */
 
 /* Nothing was answered for so long: the KDC is slow, or silent.  A TCP SYN that is lost costs as much. */
@@ -67,7 +66,7 @@ void eas_kdc_call_hears(struct eas_kdc_call *call, bool answered, apr_time_t now
 
 void eas_kdc_call_closes(struct eas_kdc_call *call);
 
-/* It has not moved for as long as anybody waits. */
+/* It has not moved for as long as anybody waits; nothing more is expected of the conversation. */
 void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now);
 
 /* The job is over, or will never begin. */

@@ -122,7 +122,7 @@ static void unref_job(struct eas_kdc_job *job)
     }
 }
 
-/* Who wants the same from now on has it done anew. */
+/* Who wants the same from now on has it done anew (if what hangs is no password: auth/lockout.h). */
 static void take_off(struct eas_kdc_job *job)
 {
     apr_hash_t *flights = job->owner->flights;
@@ -199,23 +199,33 @@ static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
     call_thread(pool);
 }
 
-/* Whoever waits looks after all: those who have left noticed nothing, and hints have nobody. */
-static void give_up_hanging(struct eas_kdc_pool *pool, apr_time_t now)
+/*
+ * Whoever waits looks after all: those who have left noticed nothing, and hints have nobody.  Returns
+ * when to look again, at the latest.
+ */
+static apr_time_t give_up_hanging(struct eas_kdc_pool *pool, apr_time_t now)
 {
+    apr_time_t next = now + EAS_KDC_STALLED_AFTER;
     struct eas_kdc_place *place;
 
     APR_RING_FOREACH(place, &pool->queue.taken, eas_kdc_place, link)
     {
         struct eas_kdc_job *job = (struct eas_kdc_job *)place;
+        apr_time_t hangs_at = job->call.moved_at + job->timeout;
 
-        if (!job->hangs && now - job->call.moved_at >= job->timeout) {
+        if (now >= hangs_at) {
             job->hangs = true;
             take_off(job);
             eas_kdc_call_given_up(&job->call, now);
-            eas_kdc_queue_lose(&pool->queue, place);
-            call_thread(pool);
+            if (eas_kdc_queue_lose(&pool->queue, place)) {
+                call_thread(pool);
+            }
+        }
+        else if (hangs_at < next) {
+            next = hangs_at;
         }
     }
+    return next;
 }
 
 /* --- the end -------------------------------------------------------------------------------- */
@@ -406,7 +416,8 @@ static apr_time_t quiet_since(const struct eas_kdc_job *job, apr_time_t now)
     if (eas_kdc_queue_has_room(queue, &job->place)) {
         return now;
     }
-    return realm->running >= queue->limits.share ? realm->quiet_since : queue->taken_at;
+    return realm->running >= queue->limits.share && realm->speaking > 0 ? realm->quiet_since
+                                                                        : queue->taken_at;
 }
 
 /* Waits for the job, letting go of the mutex. */
@@ -415,19 +426,18 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
     struct eas_kdc_pool *pool = job->owner;
 
     while (job->state != DONE) {
-        apr_time_t look_at, now = eas_monotonic_now();
+        apr_time_t now = eas_monotonic_now(), look_at = give_up_hanging(pool, now);
+        apr_time_t stalls_at = quiet_since(job, now) + EAS_KDC_STALLED_AFTER;
 
-        give_up_hanging(pool, now);
-        look_at = quiet_since(job, now) + EAS_KDC_STALLED_AFTER;
         if (now >= until || job->hangs) {
             return give_up(job, err);
         }
-        if (now >= look_at && pool->waiting > pool->queue.limits.stalled) {
+        if (now >= stalls_at && pool->waiting > pool->queue.limits.stalled) {
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
                             "the KDC is silent or slow, and enough users are waiting for it");
         }
-        if (now >= look_at) {
-            look_at = now + EAS_KDC_STALLED_AFTER;
+        if (now < stalls_at && stalls_at < look_at) {
+            look_at = stalls_at;
         }
         eas_monotonic_wait(&job->done, &pool->mutex, look_at < until ? look_at : until);
     }

@@ -84,17 +84,19 @@ struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t
     return NULL;
 }
 
-void eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+bool eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
 {
     struct eas_kdc_realm *realm = place->realm;
 
-    if (place->rank != EAS_KDC_TRIAL && !place->lost && realm->lost < queue->limits.share) {
-        place->lost = true;
-        realm->lost++;
-        queue->lost++;
-        realm->running--;
-        queue->running--;
+    if (place->rank == EAS_KDC_TRIAL || place->lost || realm->lost >= queue->limits.share) {
+        return false;
     }
+    place->lost = true;
+    realm->lost++;
+    queue->lost++;
+    realm->running--;
+    queue->running--;
+    return true;
 }
 
 void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place)

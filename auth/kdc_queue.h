@@ -58,10 +58,10 @@ bool eas_kdc_queue_has_room(const struct eas_kdc_queue *queue, const struct eas_
 struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t now);
 
 /*
- * It hangs, and the thread with it: another may run in its place.  Of a realm's share that is granted
- * once, so that threads are bounded.
+ * It hangs, and the thread with it: another may run in its place, if true is returned.  That is granted
+ * to no more of a realm's at a time than its share is, so that threads are bounded.
  */
-void eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
+bool eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
 void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
 
 /* Would another thread have something to do? */

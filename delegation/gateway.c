@@ -16,6 +16,8 @@ struct eas_gateway {
     apr_thread_mutex_t *mutex; /* guards what follows; never held over an exchange */
     apr_thread_cond_t *fetched;
     bool fetching;
+    unsigned fetches; /* that have begun; the last one counts */
+    apr_time_t fetching_since;
     struct eas_ticket *tgt;
     apr_time_t tried_at; /* the last time to fetch one */
     struct eas_err refusal;
@@ -96,22 +98,27 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
                                   struct eas_err *err)
 {
     struct eas_ticket *fresh = NULL;
+    unsigned number = ++gateway->fetches;
+    bool is_last;
     enum eas_rc rc;
 
     gateway->fetching = true;
+    gateway->fetching_since = apr_time_now();
     apr_thread_mutex_unlock(gateway->mutex);
     rc = fetch(gateway, kdc, &fresh, err);
     apr_thread_mutex_lock(gateway->mutex);
-    gateway->fetching = false;
+    is_last = number == gateway->fetches;
+    gateway->fetching = gateway->fetching && !is_last;
     if (rc == EAS_OK) {
         eas_ticket_unref(gateway->tgt);
         gateway->tgt = fresh;
         gateway->refusal.rc = EAS_OK;
+        gateway->tried_at = apr_time_now();
     }
-    else {
+    else if (is_last) {
         gateway->refusal = *err;
+        gateway->tried_at = apr_time_now();
     }
-    gateway->tried_at = apr_time_now();
     apr_thread_cond_broadcast(gateway->fetched);
     return rc;
 }
@@ -120,6 +127,14 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
 static bool is_good(const struct eas_gateway *gateway, apr_time_t now)
 {
     return gateway->tgt != NULL && now < eas_ticket_stale_at(gateway->tgt);
+}
+
+/* Under the mutex: until when is another's fetch to be waited for?  One that hangs is waited for by none. */
+static apr_time_t awaited_until(const struct eas_gateway *gateway, const struct eas_kdc *kdc)
+{
+    apr_time_t until = gateway->fetching_since + kdc->timeout / 2;
+
+    return !gateway->fetching ? 0 : until < kdc->deadline ? until : kdc->deadline;
 }
 
 /* Under the mutex: is there a TGT that will do, and should there be a fresh one? */
@@ -136,8 +151,9 @@ enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
     apr_time_t now;
 
     apr_thread_mutex_lock(gateway->mutex);
-    while (!is_good(gateway, now = apr_time_now()) && gateway->fetching && now < kdc->deadline) {
-        apr_thread_cond_timedwait(gateway->fetched, gateway->mutex, kdc->deadline - now);
+    while (!is_good(gateway, now = apr_time_now()) && now < awaited_until(gateway, kdc)) {
+        apr_thread_cond_timedwait(gateway->fetched, gateway->mutex,
+                                  awaited_until(gateway, kdc) - now);
     }
     if (wants_renewal(gateway, now)) {
         rc = fetch_unlocked(gateway, kdc, err);
@@ -146,7 +162,7 @@ enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
             kdc->ntstatus = 0;
         }
     }
-    else if (!is_good(gateway, now) && gateway->fetching) {
+    else if (!is_good(gateway, now) && now >= kdc->deadline) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 2013, "the gateway's own log-on takes too long");
     }
     else if (!is_good(gateway, now) && gateway->refusal.rc == EAS_MISCONFIGURED

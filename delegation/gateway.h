@@ -23,10 +23,11 @@ struct eas_gateway *eas_gateway_create(apr_pool_t *pool, struct eas_keytab *keyt
 struct eas_keytab *eas_gateway_keytab(const struct eas_gateway *gateway);
 
 /*
- * The TGT, with a reference for the caller.  One thread fetches it, others wait for that thread up to
- * their conversation's deadline.  When half of its life is over, whoever comes first fetches another, so
- * that what is got with it lasts; all others, and he if that fails, have the old one.  After a refusal the KDC is left alone for half a minute, so that a
- * stale keytab does not lock the account.
+ * The TGT, with a reference for the caller.  One thread fetches it, others wait for that thread; but not
+ * for one that has needed half of a conversation's time: the KDC may have lost its message, and answer
+ * another.  When half of the TGT's life is over, whoever comes first fetches a fresh one, so that what is
+ * got with it lasts; all others, and he if that fails, have the old one.  After a refusal the KDC is left
+ * alone for half a minute, so that a stale keytab does not lock the account.
  * EAS_OK, EAS_UNAVAILABLE or EAS_MISCONFIGURED.
  */
 enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,

@@ -352,7 +352,10 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_kdc_job *kdc_job, st
     return rc;
 }
 
-/* Unless another flight has landed since the asker looked, here or at another gateway. */
+/*
+ * Unless another flight has landed since the asker looked, here or, if nothing is here, at another
+ * gateway.
+ */
 static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct eas_err *err)
 {
     struct ticket_job *job = data;

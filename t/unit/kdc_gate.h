@@ -20,7 +20,12 @@
 
 /* --- a clock that can be put forward ---------------------------------------------------------- */
 
-static volatile int seconds_ahead;
+static volatile apr_interval_time_t ahead;
+
+static inline void put_forward(apr_interval_time_t time)
+{
+    ahead += time;
+}
 
 /* These take the place of auth/monotonic.c, so that the pool goes by it. */
 apr_time_t eas_monotonic_now(void)
@@ -28,7 +33,7 @@ apr_time_t eas_monotonic_now(void)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec + seconds_ahead) + now.tv_nsec / 1000;
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000 + ahead;
 }
 
 void eas_monotonic_init(pthread_cond_t *cond)
@@ -43,7 +48,8 @@ void eas_monotonic_init(pthread_cond_t *cond)
 
 void eas_monotonic_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until)
 {
-    struct timespec spec = { apr_time_sec(until) - seconds_ahead, apr_time_usec(until) * 1000 };
+    apr_time_t then = until - ahead;
+    struct timespec spec = { apr_time_sec(then), apr_time_usec(then) * 1000 };
 
     pthread_cond_timedwait(cond, mutex, &spec);
 }
@@ -59,7 +65,8 @@ enum behaviour {
     IS_REFERRED,  /* at once, to another KDC, which is silent until the gate is opened */
     IS_NOT_FOUND, /* nobody knows its address until the gate is opened, nor then */
     IS_NOT_ASKED, /* something else has the result */
-    IS_ELSEWHERE  /* the same, when the gate is opened */
+    IS_ELSEWHERE, /* the same, when the gate is opened */
+    IS_FAR_AWAY   /* the same, when it is opened a second time */
 };
 
 static struct {
@@ -118,8 +125,8 @@ static inline enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct ea
     if (how == IS_NOT_ASKED) {
         return EAS_OK;
     }
-    if (how == IS_ELSEWHERE) {
-        pass_gate(copy->name, 1);
+    if (how == IS_ELSEWHERE || how == IS_FAR_AWAY) {
+        pass_gate(copy->name, how == IS_FAR_AWAY ? 2 : 1);
         return EAS_OK;
     }
     eas_kdc_job_opens(job);
@@ -163,7 +170,7 @@ static inline int set_up(void **state)
     open_gate(false);
     gate.begun = gate.most_at_once = gate.now = 0;
     memset(gate.order, 0, sizeof(gate.order));
-    seconds_ahead = 0;
+    ahead = 0;
     return unit_make_pool(state);
 }
 
@@ -317,6 +324,17 @@ static inline void await_waiting_at_least(struct eas_kdc_pool *pool, unsigned n)
     while (eas_kdc_pool_load(pool).waiting < n) {
         assert_true(apr_time_now() < until);
         apr_thread_yield();
+    }
+}
+
+/* Jobs that ask no KDC come and go, for two seconds. */
+static inline void trickle(struct eas_kdc_pool *pool)
+{
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(ask_for(pool, "trickles", IS_NOT_ASKED, LONG_TIME), 0);
+        put_forward(apr_time_from_msec(500));
     }
 }
 

@@ -297,6 +297,24 @@ static void test_silence_begins_with_the_first_question(void **state)
     assert_int_equal(home.speaking, 0);
 }
 
+/* Of what is given up nothing is expected: the next question is the first again. */
+static void test_silence_begins_anew_after_what_was_given_up(void **state)
+{
+    struct eas_kdc_call hangs = opened(SECONDS(100)), next;
+
+    (void)state;
+    eas_kdc_call_given_up(&hangs, SECONDS(104));
+    eas_kdc_call_given_up(&hangs, SECONDS(104));
+    assert_int_equal(home.speaking, 0);
+    home.stirred_at = SECONDS(105) - 1; /* by jobs that ask no KDC */
+    next = opened(SECONDS(105));
+    assert_int_equal(home.quiet_since, SECONDS(105));
+    eas_kdc_call_ends(&hangs, SECONDS(105));
+    assert_int_equal(home.speaking, 1);
+    eas_kdc_call_ends(&next, SECONDS(105));
+    assert_int_equal(home.speaking, 0);
+}
+
 static void test_silence_lasts_while_others_ask(void **state)
 {
     struct eas_kdc_call calls[5];
@@ -360,6 +378,7 @@ int main(void)
         CALL_TEST(test_search_for_the_KDC_may_be_given_up),
         CALL_TEST(test_conversation_without_messages_says_nothing),
         CALL_TEST(test_silence_begins_with_the_first_question),
+        CALL_TEST(test_silence_begins_anew_after_what_was_given_up),
         CALL_TEST(test_silence_lasts_while_others_ask),
         CALL_TEST(test_old_silence_is_forgotten),
         CALL_TEST(test_who_asks_no_KDC_makes_no_silence),

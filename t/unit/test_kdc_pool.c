@@ -165,7 +165,7 @@ static void test_flight_after_one_that_hangs(void **state)
 
     hint(pool, "a", IS_SILENT);
     await_begun(1);
-    seconds_ahead += apr_time_sec(LONG_TIME);
+    put_forward(LONG_TIME);
     start(&askers[0], pool, "a", WAITS_LONGER, LONG_TIME);
     await_begun(2);
     assert_int_equal(eas_kdc_pool_load(pool).lost, 1);

@@ -95,8 +95,8 @@ static void test_what_hangs_is_replaced_once(void **state)
     }
     assert_null(eas_kdc_queue_take(&queue, 0));
     for (i = 0; i < 2; i++) {
-        eas_kdc_queue_lose(&queue, &places[i]);
-        eas_kdc_queue_lose(&queue, &places[i]);
+        assert_true(eas_kdc_queue_lose(&queue, &places[i]));
+        assert_false(eas_kdc_queue_lose(&queue, &places[i]));
     }
     assert_int_equal(queue.lost, 2);
     assert_int_equal(queue.running, 0);
@@ -105,17 +105,17 @@ static void test_what_hangs_is_replaced_once(void **state)
     for (i = 2; i < 4; i++) {
         assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[i]);
     }
-    eas_kdc_queue_lose(&queue, &places[2]); /* a share is lost already */
+    assert_false(eas_kdc_queue_lose(&queue, &places[2])); /* a share is lost already */
     put(&places[4], EAS_KDC_NEW, &a);
     assert_null(eas_kdc_queue_take(&queue, 0));
     eas_kdc_queue_done(&queue, &places[0]);
     assert_int_equal(queue.lost, 1);
-    eas_kdc_queue_lose(&queue, &places[2]);
+    assert_true(eas_kdc_queue_lose(&queue, &places[2]));
     assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[4]);
     put(&trial, EAS_KDC_TRIAL, &a);
     assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &trial);
     eas_kdc_queue_done(&queue, &places[1]);
-    eas_kdc_queue_lose(&queue, &trial); /* it took nobody's room */
+    assert_false(eas_kdc_queue_lose(&queue, &trial)); /* it took nobody's room */
     assert_int_equal(queue.lost, 1);
     eas_kdc_queue_done(&queue, &trial);
     for (i = 2; i < 5; i++) {

@@ -15,7 +15,7 @@ static void test_asker_without_patience(void **state)
     assert_int_equal(ask_for(pool, "latest", ANSWERS, 0), 1257);
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
     open_circuit(pool);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "late", ANSWERS, 0), 1257);
     assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
 }
@@ -29,10 +29,10 @@ static void test_breaker_opens_and_closes(void **state)
     assert_int_equal(ask_for(pool, OTHER "a", ANSWERS, LONG_TIME), 0);
     hint(pool, "a", ANSWERS);
     assert_int_equal(gate.begun, 4);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711);
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
     assert_int_equal(ask_for(pool, "b", IS_NOT_THERE, LONG_TIME), 4711);
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
@@ -43,11 +43,11 @@ static void test_trial_that_asks_nobody_proves_nothing(void **state)
     struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
 
     open_circuit(pool);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "a", IS_NOT_ASKED, LONG_TIME), 0);
     assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711); /* is the trial instead */
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "a", IS_NOT_ASKED, LONG_TIME), 0);
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
 }
@@ -55,7 +55,7 @@ static void test_trial_that_asks_nobody_proves_nothing(void **state)
 /* What has been given up hangs for longer than its timeout, by the clock of whoever comes next. */
 static void assert_circuit_is_open(struct eas_kdc_pool *pool)
 {
-    seconds_ahead += 1;
+    put_forward(apr_time_from_sec(1));
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
 }
 
@@ -78,12 +78,12 @@ static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state
 
     fall_silent(state, pool, IS_SILENT);
     for (i = 10; i < 12; i++) {
-        seconds_ahead += 5;
+        put_forward(apr_time_from_sec(5));
         assert_int_equal(ask_for(pool, apr_itoa(*state, i), IS_SILENT, SHORT_TIME), 1250);
         assert_circuit_is_open(pool);
     }
     assert_int_equal(eas_kdc_pool_load(pool).trials, 2);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
     assert_in_range(eas_kdc_pool_load(pool).threads, 3 + 3, 3 + 3 + 3);
 }
@@ -102,7 +102,7 @@ static void test_hanging_jobs_are_replaced(void **state)
     size_t i;
 
     fall_silent(state, pool, IS_SILENT);
-    seconds_ahead += 5;
+    put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
     for (i = 0; i < COUNT_OF(askers); i++) { /* the same users again */
         start(&askers[i], pool, apr_itoa(*state, (int)i), ANSWERS, LONG_TIME);
@@ -124,7 +124,7 @@ static void test_failures_that_nobody_waited_for(void **state)
         hint(pool, apr_itoa(*state, i), IS_SILENT);
     }
     await_begun(3);
-    seconds_ahead += apr_time_sec(LONG_TIME);
+    put_forward(LONG_TIME);
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
 }
 
@@ -135,22 +135,44 @@ static void test_share_that_hints_have_lost(void **state)
     hint(pool, "1", IS_SILENT);
     hint(pool, "2", IS_SILENT);
     await_begun(2);
-    seconds_ahead += apr_time_sec(LONG_TIME);
+    put_forward(LONG_TIME);
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 0);
 }
 
+/* He would not be there any more if he looked once a second. */
 static void test_who_is_queued_behind_what_hangs_gets_its_place(void **state)
 {
     struct eas_kdc_pool *pool = make_shared_pool(state, 10);
-    struct asker askers[2];
-    size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_SILENT, SHORT_TIME);
-    }
+    hint(pool, "1", IS_SILENT);
+    hint(pool, "2", IS_SILENT);
     await_begun(2);
-    assert_int_equal(ask_for(pool, "queued", ANSWERS, LONG_TIME), 0);
-    assert_all(askers, COUNT_OF(askers), 1250);
+    put_forward(LONG_TIME - apr_time_from_msec(400));
+    assert_int_equal(ask_for(pool, "queued", ANSWERS, apr_time_from_msec(950)), 0);
+}
+
+/* Threads are bounded: of what hangs only so much is replaced, and the rest when some is back. */
+static void test_what_hangs_is_replaced_later(void **state)
+{
+    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    apr_time_t began = apr_time_now();
+    struct asker asker;
+    int i;
+
+    for (i = 1; i <= 4; i++) {
+        hint(pool, apr_itoa(*state, i), i <= 2 ? IS_ELSEWHERE : IS_FAR_AWAY);
+        if (i % 2 == 0) {
+            await_begun(i);
+            put_forward(LONG_TIME);
+        }
+    }
+    start(&asker, pool, "next", ANSWERS, LONG_TIME);
+    await_waiting(pool, 1);
+    assert_int_equal(eas_kdc_pool_load(pool).lost, 2);
+    assert_int_equal(eas_kdc_pool_load(pool).running, 2);
+    open_gate(true);
+    assert_int_equal(tag_of(&asker), 0);
+    assert_true(apr_time_now() - began < LONG_TIME / 2);
 }
 
 /* It hangs where another realm's KDC sent it, and must not cost that one its threads. */
@@ -164,9 +186,9 @@ static void test_silence_behind_a_referral(void **state)
         start(&askers[i], pool, apr_itoa(*state, (int)i), IS_REFERRED, SHORT_TIME);
     }
     assert_all(askers, COUNT_OF(askers), 1250);
-    seconds_ahead += 1;
+    put_forward(apr_time_from_sec(1));
     assert_int_equal(ask_for(pool, "3", IS_REFERRED, SHORT_TIME), 1250);
-    seconds_ahead += 1;
+    put_forward(apr_time_from_sec(1));
     assert_int_equal(ask_for(pool, "4", IS_REFERRED, LONG_TIME), 4711); /* that one's circuit */
     assert_int_equal(ask_for(pool, "own", ANSWERS, LONG_TIME), 0);
 }
@@ -183,7 +205,7 @@ static void test_what_is_queued_is_not_sent_where_nobody_answers(void **state)
     }
     await_begun(3);
     assert_int_equal(eas_kdc_pool_load(pool).queued, 2);
-    seconds_ahead += apr_time_sec(LONG_TIME);
+    put_forward(LONG_TIME);
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
     while (eas_kdc_pool_load(pool).queued + eas_kdc_pool_load(pool).running > 0) {
         assert_true(apr_time_now() < until);
@@ -245,7 +267,7 @@ static void meet_crowd_after_lost_message(void **state, enum behaviour crowds)
 
     start(&hangs, pool, "hangs", IS_SILENT, LONG_TIME);
     await_begun(1);
-    seconds_ahead += 3;
+    put_forward(apr_time_from_sec(3));
     for (i = 0; i < COUNT_OF(askers); i++) {
         start(&askers[i], pool, apr_itoa(*state, (int)i), crowds, LONG_TIME);
     }
@@ -274,7 +296,7 @@ static void test_lost_message_refuses_nobody_who_waits_for_others(void **state)
 
     hint(pool, "hangs", IS_SILENT);
     await_begun(1);
-    seconds_ahead += 3;
+    put_forward(apr_time_from_sec(3));
     for (i = 0; i < COUNT_OF(crowd); i++) {
         start(&crowd[i], pool, apr_pstrcat(*state, OTHER, apr_itoa(*state, (int)i), NULL), WAITS,
               LONG_TIME);
@@ -371,6 +393,23 @@ static void test_few_wait_for_a_KDC_that_is_silent(void **state)
     assert_int_equal(refused, 4);
 }
 
+/* The second counts from the silence on, not from when somebody comes. */
+static void test_who_comes_into_a_silence_is_told_soon(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct asker first;
+    apr_time_t began;
+
+    start(&first, pool, "a", IS_SILENT, LONG_TIME);
+    await_begun(1);
+    put_forward(apr_time_from_msec(900));
+    began = apr_time_now();
+    assert_int_equal(ask_for(pool, "a", IS_SILENT, LONG_TIME), 1252);
+    assert_true(apr_time_now() - began < apr_time_from_msec(900));
+    open_gate(true);
+    assert_int_equal(tag_of(&first), 4711);
+}
+
 /* What is found elsewhere says nothing of the KDC. */
 static void test_silence_is_seen_though_other_jobs_end(void **state)
 {
@@ -426,9 +465,46 @@ static void test_old_silence_is_not_held_against_new_askers(void **state)
     size_t i;
 
     assert_int_equal(ask_for(pool, "hangs", IS_SILENT, SHORT_TIME), 1250);
-    seconds_ahead += 3;
+    put_forward(apr_time_from_sec(3));
     for (i = 0; i < COUNT_OF(askers); i++) {
         start(&askers[i], pool, "a", WAITS, LONG_TIME);
+    }
+    await_waiting(pool, COUNT_OF(askers));
+    open_gate(true);
+    assert_all(askers, COUNT_OF(askers), 0);
+}
+
+/* Nor against a crowd, though others were there all the time, who asked no KDC. */
+static void test_given_up_silence_is_not_held_against_a_crowd(void **state)
+{
+    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct asker askers[6];
+    size_t i;
+
+    assert_int_equal(ask_for(pool, "hangs", IS_SILENT, SHORT_TIME), 1250);
+    put_forward(SHORT_TIME);
+    trickle(pool);
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        start(&askers[i], pool, apr_itoa(*state, (int)i), WAITS, LONG_TIME);
+    }
+    await_waiting(pool, COUNT_OF(askers));
+    open_gate(true);
+    assert_all(askers, COUNT_OF(askers), 0);
+}
+
+/* Where nobody speaks with a KDC, none is silent. */
+static void test_crowd_that_asks_no_KDC(void **state)
+{
+    struct eas_kdc_pool *pool = make_shared_pool(state, 1);
+    struct asker askers[3];
+    size_t i;
+
+    trickle(pool);
+    hint(pool, "1", IS_ELSEWHERE);
+    hint(pool, "2", IS_ELSEWHERE);
+    await_begun(2);
+    for (i = 0; i < COUNT_OF(askers); i++) {
+        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_NOT_ASKED, LONG_TIME);
     }
     await_waiting(pool, COUNT_OF(askers));
     open_gate(true);
@@ -446,6 +522,7 @@ int main(void)
         GATE_TEST(test_failures_that_nobody_waited_for),
         GATE_TEST(test_share_that_hints_have_lost),
         GATE_TEST(test_who_is_queued_behind_what_hangs_gets_its_place),
+        GATE_TEST(test_what_hangs_is_replaced_later),
         GATE_TEST(test_silence_behind_a_referral),
         GATE_TEST(test_search_without_end_opens_the_breaker),
         GATE_TEST(test_what_is_queued_is_not_sent_where_nobody_answers),
@@ -457,9 +534,12 @@ int main(void)
         GATE_TEST(test_who_is_queued_where_nobody_answers),
         GATE_TEST(test_few_wait_where_no_thread_comes_free),
         GATE_TEST(test_few_wait_for_a_KDC_that_is_silent),
+        GATE_TEST(test_who_comes_into_a_silence_is_told_soon),
         GATE_TEST(test_silence_is_seen_though_other_jobs_end),
         GATE_TEST(test_who_waits_for_another_is_not_counted),
         GATE_TEST(test_old_silence_is_not_held_against_new_askers),
+        GATE_TEST(test_given_up_silence_is_not_held_against_a_crowd),
+        GATE_TEST(test_crowd_that_asks_no_KDC),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
