@@ -16,11 +16,10 @@
  * jump.
  */
 struct eas_breaker {
-    unsigned failures;   /* in a row */
-    unsigned trials;     /* that have not come back */
-    apr_time_t trial_at; /* from when on one may try */
-    apr_time_t
-        changed_at; /* the last success or trial: what was asked before says nothing any more */
+    unsigned failures;     /* in a row */
+    unsigned trials;       /* that have not come back */
+    apr_time_t trial_at;   /* from when on one may try */
+    apr_time_t changed_at; /* by a success or a trial: what was asked before says nothing more */
 };
 
 enum eas_breaker_state {

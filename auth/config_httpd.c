@@ -22,7 +22,7 @@
 /* A page of people's own, images inlined. */
 #define LOGIN_PAGE_MAX (256 * 1024)
 
-/* Threads of a child that speak with KDCs, and those of one realm: each does some 50 log-ons a second. */
+/* Threads of a child that speak with KDCs, and of one realm; each does some 50 log-ons a second. */
 #define KDC_THREADS 10
 #define KDC_SHARE 8
 #define KDC_QUEUE 1024

@@ -29,7 +29,7 @@ APR_RING_HEAD(eas_kdc_ring, eas_kdc_place);
 struct eas_kdc_queue {
     struct eas_kdc_pool_limits limits;
     struct eas_kdc_ring places; /* by rank, then by age */
-    struct eas_kdc_ring taken;
+    struct eas_kdc_ring taken;  /* those that run, trials and lost ones too */
     unsigned queued;
     unsigned running; /* without trials and lost ones */
     unsigned trials;  /* queued or running */
@@ -39,7 +39,7 @@ struct eas_kdc_queue {
 
 void eas_kdc_queue_init(struct eas_kdc_queue *queue, struct eas_kdc_pool_limits limits);
 
-/* May no more jobs of that realm be put into it?  Trials always may. */
+/* May no more jobs of that realm be put into it?  Not to be asked for trials, which always may. */
 bool eas_kdc_queue_is_full(const struct eas_kdc_queue *queue, const struct eas_kdc_realm *realm);
 
 void eas_kdc_queue_put(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
@@ -56,13 +56,13 @@ bool eas_kdc_queue_has_room(const struct eas_kdc_queue *queue, const struct eas_
 
 /* The next that may run, which counts as running from then on until it is done; or NULL. */
 struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t now);
+void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
 
 /*
  * It hangs, and the thread with it: another may run in its place, if true is returned.  That is granted
  * to no more of a realm's at a time than its share is, so that threads are bounded.
  */
 bool eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
-void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place);
 
 /* Would another thread have something to do? */
 bool eas_kdc_queue_wants_thread(const struct eas_kdc_queue *queue, unsigned threads, unsigned idle);

@@ -99,7 +99,6 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
 {
     struct eas_ticket *fresh = NULL;
     unsigned number = ++gateway->fetches;
-    bool is_last;
     enum eas_rc rc;
 
     gateway->fetching = true;
@@ -107,17 +106,19 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
     apr_thread_mutex_unlock(gateway->mutex);
     rc = fetch(gateway, kdc, &fresh, err);
     apr_thread_mutex_lock(gateway->mutex);
-    is_last = number == gateway->fetches;
-    gateway->fetching = gateway->fetching && !is_last;
     if (rc == EAS_OK) {
         eas_ticket_unref(gateway->tgt);
         gateway->tgt = fresh;
         gateway->refusal.rc = EAS_OK;
+    }
+    else if (number == gateway->fetches) {
+        gateway->refusal = *err;
+    }
+    if (rc == EAS_OK || number == gateway->fetches) {
         gateway->tried_at = apr_time_now();
     }
-    else if (is_last) {
-        gateway->refusal = *err;
-        gateway->tried_at = apr_time_now();
+    if (number == gateway->fetches) {
+        gateway->fetching = false;
     }
     apr_thread_cond_broadcast(gateway->fetched);
     return rc;

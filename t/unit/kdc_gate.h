@@ -7,9 +7,9 @@
 #include "t/unit/unit.h"
 
 #include "auth/kdc_pool.h"
-#include "auth/monotonic.h"
 
 #include <apr_strings.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -27,31 +27,35 @@ static inline void put_forward(apr_interval_time_t time)
     ahead += time;
 }
 
-/* These take the place of auth/monotonic.c, so that the pool goes by it. */
-apr_time_t eas_monotonic_now(void)
+/* These two stand before libc's own, which they call. */
+int clock_gettime(clockid_t clock, struct timespec *now)
 {
-    struct timespec now;
+    static int (*real)(clockid_t, struct timespec *);
+    int rv;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000 + ahead;
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+    }
+    rv = real(clock, now);
+    if (clock == CLOCK_MONOTONIC) {
+        apr_time_t then = apr_time_from_sec(now->tv_sec) + now->tv_nsec / 1000 + ahead;
+
+        *now = (struct timespec){ apr_time_sec(then), apr_time_usec(then) * 1000 };
+    }
+    return rv;
 }
 
-void eas_monotonic_init(pthread_cond_t *cond)
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                           const struct timespec *until)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-void eas_monotonic_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until)
-{
-    apr_time_t then = until - ahead;
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    apr_time_t then = apr_time_from_sec(until->tv_sec) + until->tv_nsec / 1000 - ahead;
     struct timespec spec = { apr_time_sec(then), apr_time_usec(then) * 1000 };
 
-    pthread_cond_timedwait(cond, mutex, &spec);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    }
+    return real(cond, mutex, &spec);
 }
 
 /* --- a KDC of our own --------------------------------------------------------------------------- */
@@ -306,25 +310,35 @@ static inline void assert_all(struct asker *askers, size_t n, int tag)
     }
 }
 
+/* Polls. */
+#define AWAIT(condition)                                     \
+    do {                                                     \
+        apr_time_t await_until = apr_time_now() + LONG_TIME; \
+                                                             \
+        while (!(condition)) {                               \
+            assert_true(apr_time_now() < await_until);       \
+            apr_thread_yield();                              \
+        }                                                    \
+    } while (0)
+
 static inline void await_waiting(struct eas_kdc_pool *pool, unsigned n)
 {
-    apr_time_t until = apr_time_now() + LONG_TIME;
-
-    while (eas_kdc_pool_load(pool).waiting != n) {
-        assert_true(apr_time_now() < until);
-        apr_thread_yield();
-    }
+    AWAIT(eas_kdc_pool_load(pool).waiting == n);
 }
 
-/* Some may go meanwhile. */
-static inline void await_waiting_at_least(struct eas_kdc_pool *pool, unsigned n)
+/* How many were told that there are too many; all others must have this tag. */
+static inline int count_refused(struct asker *askers, size_t n, int others)
 {
-    apr_time_t until = apr_time_now() + LONG_TIME;
+    int refused = 0;
+    size_t i;
 
-    while (eas_kdc_pool_load(pool).waiting < n) {
-        assert_true(apr_time_now() < until);
-        apr_thread_yield();
+    for (i = 0; i < n; i++) {
+        int tag = tag_of(&askers[i]);
+
+        refused += tag == 1252;
+        assert_true(tag == 1252 || tag == others);
     }
+    return refused;
 }
 
 /* Jobs that ask no KDC come and go, for two seconds. */
@@ -348,16 +362,16 @@ static inline void open_circuit(struct eas_kdc_pool *pool)
     }
 }
 
+static inline bool is_idle(struct eas_kdc_pool *pool)
+{
+    struct eas_kdc_pool_load load = eas_kdc_pool_load(pool);
+
+    return load.running + load.trials + load.lost + load.queued == 0;
+}
+
 static inline void await_idle(struct eas_kdc_pool *pool)
 {
-    apr_time_t until = apr_time_now() + LONG_TIME;
-    struct eas_kdc_pool_load load;
-
-    do {
-        assert_true(apr_time_now() < until);
-        apr_thread_yield();
-        load = eas_kdc_pool_load(pool);
-    } while (load.running + load.trials + load.lost + load.queued > 0);
+    AWAIT(is_idle(pool));
 }
 
 #endif
