@@ -6,19 +6,19 @@
  */
 
 #include "auth/authn_httpd.h"
-#include "auth/base_httpd.h"
-#include "auth/challenge_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/login/challenge_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
-#include "auth/eas_httpd.h"
-#include "auth/eas_rules_httpd.h"
-#include "auth/login_httpd.h"
-#include "auth/provider_httpd.h"
-#include "delegation/backend_httpd.h"
+#include "auth/activesync/activesync_httpd.h"
+#include "auth/activesync/rules_httpd.h"
+#include "auth/login/login_httpd.h"
+#include "auth/password/provider_httpd.h"
+#include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/config_httpd.h"
-#include "delegation/exchange_httpd.h"
-#include "delegation/inject_httpd.h"
-#include "delegation/longpoll_httpd.h"
+#include "delegation/proxy/msexchange_httpd.h"
+#include "delegation/proxy/delegate_httpd.h"
+#include "delegation/proxy/poll_timeout_check_httpd.h"
 
 /* The module's configuration of a directory and of a server: the two halves' side by side. */
 struct dir_conf {

@@ -2,14 +2,14 @@
 /* auth/authn_httpd.c - AuthType EasKcd: who asks? */
 
 #include "auth/authn_httpd.h"
-#include "auth/base_httpd.h"
-#include "auth/basic.h"
-#include "auth/challenge_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/password/basic.h"
+#include "auth/login/challenge_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/eas_rules_httpd.h"
-#include "auth/login_httpd.h"
-#include "auth/provider_httpd.h"
-#include "auth/session_httpd.h"
+#include "auth/activesync/rules_httpd.h"
+#include "auth/login/login_httpd.h"
+#include "auth/password/provider_httpd.h"
+#include "auth/login/session_httpd.h"
 
 #include <apr_strings.h>
 #include <http_core.h>

@@ -2,12 +2,12 @@
 /* auth/config_httpd.c - the configuration of the front half */
 
 #include "auth/config_httpd.h"
-#include "auth/base_httpd.h"
-#include "auth/destination.h"
-#include "auth/duration.h"
-#include "auth/eas_httpd.h"
-#include "auth/guard_httpd.h"
-#include "auth/kdc.h"
+#include "auth/request_httpd.h"
+#include "auth/login/destination.h"
+#include "auth/base/duration.h"
+#include "auth/activesync/activesync_httpd.h"
+#include "auth/password/throttle_httpd.h"
+#include "auth/kerberos/kdc.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -4,12 +4,12 @@
 #ifndef EAS_AUTH_CONFIG_HTTPD_H
 #define EAS_AUTH_CONFIG_HTTPD_H
 
-#include "auth/challenge_httpd.h"
-#include "auth/guard.h"
-#include "auth/page.h"
-#include "auth/proof.h"
-#include "auth/session.h"
-#include "auth/store_httpd.h"
+#include "auth/login/challenge_httpd.h"
+#include "auth/password/throttle.h"
+#include "auth/login/page.h"
+#include "auth/password/credentials.h"
+#include "auth/login/session.h"
+#include "auth/shared/shared_httpd.h"
 
 #include <httpd.h>
 #include <http_config.h>
@@ -53,7 +53,7 @@ struct eas_auth_dir {
     int challenge; /* enum eas_challenge */
     const ap_expr_info_t *form_for;
     int parse_eas;                        /* enum eas_parse */
-    apr_array_header_t *command_timeouts; /* of auth/eas_httpd.c */
+    apr_array_header_t *command_timeouts; /* of auth/activesync/activesync_httpd.c */
 };
 
 /*

@@ -2,10 +2,10 @@
 /* auth/directives_httpd.c - the handlers of auth/directives.def */
 
 #include "auth/directives_httpd.h"
-#include "auth/base_httpd.h"
+#include "auth/request_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/destination.h"
-#include "auth/duration.h"
+#include "auth/login/destination.h"
+#include "auth/base/duration.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -4,7 +4,7 @@
 #ifndef EAS_AUTH_IDENTITY_H
 #define EAS_AUTH_IDENTITY_H
 
-#include "auth/base.h"
+#include "auth/base/error.h"
 
 #include <apr_pools.h>
 #include <apr_tables.h>

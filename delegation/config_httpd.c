@@ -2,13 +2,13 @@
 /* delegation/config_httpd.c - the configuration of the back half */
 
 #include "delegation/config_httpd.h"
-#include "auth/base_httpd.h"
+#include "auth/request_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/store_httpd.h"
-#include "delegation/backend_httpd.h"
-#include "delegation/pools_httpd.h"
-#include "delegation/proxy_httpd.h"
-#include "delegation/spn.h"
+#include "auth/shared/shared_httpd.h"
+#include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/conn_pools_httpd.h"
+#include "delegation/proxy/mod_proxy_httpd.h"
+#include "delegation/kerberos/spn.h"
 
 #include <apr_strings.h>
 #include <http_core.h>

@@ -2,13 +2,13 @@
 /* delegation/kcd.c - the façade of constrained delegation: from an identity to a token for a backend */
 
 #include "delegation/kcd.h"
-#include "auth/kdc.h"
-#include "auth/lru.h"
-#include "auth/secret.h"
-#include "auth/ticket.h"
-#include "delegation/gateway.h"
-#include "delegation/mint.h"
-#include "delegation/s4u.h"
+#include "auth/kerberos/kdc.h"
+#include "auth/base/lru.h"
+#include "auth/base/secret.h"
+#include "auth/kerberos/ticket.h"
+#include "delegation/kerberos/service_tgt.h"
+#include "delegation/kerberos/token.h"
+#include "delegation/kerberos/s4u.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>

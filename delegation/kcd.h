@@ -4,12 +4,12 @@
 #ifndef EAS_DELEGATION_KCD_H
 #define EAS_DELEGATION_KCD_H
 
-#include "auth/base.h"
+#include "auth/base/error.h"
 #include "auth/identity.h"
-#include "auth/kdc_pool.h"
-#include "auth/keytab.h"
-#include "auth/shelf.h"
-#include "delegation/mint.h"
+#include "auth/workers/workers.h"
+#include "auth/kerberos/keytab.h"
+#include "auth/shared/cache.h"
+#include "delegation/kerberos/token.h"
 
 #include <apr_time.h>
 

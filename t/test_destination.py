@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No destination leads a login to another site: what auth/destination.c lets through is judged by
+"""No destination leads a login to another site: what auth/login/destination.c lets through is judged by
 the URL parser that browsers have (the WHATWG's, in Node.js), whatever we think of it ourselves."""
 
 import ctypes

@@ -487,7 +487,7 @@ def test_framing_that_httpd_itself_refuses(plain_door, headers):
 
 
 def test_a_body_that_is_too_long_is_not_asked_for(plain_door):
-    """auth/form.h: refused unread. Else whoever announces much holds a thread for long."""
+    """auth/login/form.h: refused unread. Else whoever announces much holds a thread for long."""
     uri, answer = raw(plain_door, ["Content-Length: 104857600", "Expect: 100-continue"], b"", stop)
     assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
     assert tag_of(plain_door, uri) == "EAS1092"

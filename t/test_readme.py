@@ -23,7 +23,7 @@ from test_precedence import HOW_TO_ASK, OUTCOMES
 TOP = Path(__file__).parents[1]
 README = (TOP / "README").read_text()
 DEFINITIONS = (TOP / "auth/directives.def", TOP / "delegation/directives.def")
-SOURCES = sorted(path for pattern in ("*.[ch]", "auth/*.[ch]", "delegation/*.[ch]")
+SOURCES = sorted(path for pattern in ("*.[ch]", "auth/**/*.[ch]", "delegation/**/*.[ch]")
                  for path in TOP.glob(pattern))
 
 
@@ -202,13 +202,13 @@ def test_built_in_rule_of_form_for():
     """To the letter, but for where the lines end."""
     section = README[README.index("### EasKcdFormFor"):]
     printed, = re.findall(r'\A[^`]*```apache\nEasKcdFormFor "([^"]*)"\n```', section)
-    rule = strings_of("eas_challenge_form_rule", "auth/challenge_httpd.c")
+    rule = strings_of("eas_challenge_form_rule", "auth/login/challenge_httpd.c")
     assert re.sub(r" \\\n *", " ", printed) == rule
 
 
 def test_minutes_that_a_disabled_account_has():
     factors, = re.findall(r"^#define ALIVE_FOR apr_time_from_sec\(([\d *]+)\)$",
-                          code_of(TOP / "auth/session_httpd.c"), re.MULTILINE)
+                          code_of(TOP / "auth/login/session_httpd.c"), re.MULTILINE)
     minutes, = re.findall(r"^- within (\d+) minutes after the account was disabled", README,
                           re.MULTILINE)
     assert prod(map(int, factors.split("*"))) == int(minutes) * 60
@@ -216,7 +216,7 @@ def test_minutes_that_a_disabled_account_has():
 
 def test_placeholders():
     """Each is explained, and marked where it must be there."""
-    code = code_of(TOP / "auth/page.c")
+    code = code_of(TOP / "auth/login/page.c")
     meant = {f"`{{{{{name}}}}}`": required == "true" for name, required in
              re.findall(r'\{ "(\w+)", (true|false) \}', code)}
     assert len(meant) > 5

@@ -6,7 +6,7 @@
  * token CCACHE SERVICE COUNT: the ticket must be in the cache.  Built and run by t/bench.
  */
 
-#include "delegation/mint.h"
+#include "delegation/kerberos/token.h"
 
 #include <apr_general.h>
 #include <krb5/krb5.h>

@@ -6,8 +6,8 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/seal.h"
-#include "auth/store.h"
+#include "auth/base/seal.h"
+#include "auth/base/shm_table.h"
 
 #include <apr_shm.h>
 

@@ -6,7 +6,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/kdc_pool.h"
+#include "auth/workers/workers.h"
 
 #include <apr_strings.h>
 #include <dlfcn.h>

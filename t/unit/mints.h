@@ -9,7 +9,7 @@
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
 
-#include "delegation/mint.h"
+#include "delegation/kerberos/token.h"
 
 #include <apr_encode.h>
 #include <apr_strings.h>

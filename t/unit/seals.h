@@ -6,7 +6,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/seal.h"
+#include "auth/base/seal.h"
 
 #include <apr_strings.h>
 #include <openssl/err.h>

@@ -6,7 +6,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/session.h"
+#include "auth/login/session.h"
 
 #include <apr_strings.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/store.h"
+#include "auth/base/shm_table.h"
 
 #include <apr_shm.h>
 #include <poll.h>

@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/basic.h"
+#include "auth/password/basic.h"
 
 #include <apr_strings.h>
 #include <openssl/evp.h>

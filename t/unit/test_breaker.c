@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/breaker.h"
+#include "auth/workers/breaker.h"
 
 #define SECONDS(n) apr_time_from_sec(n)
 

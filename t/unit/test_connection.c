@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "delegation/connection.h"
+#include "delegation/proxy/connection.h"
 
 #include <apr_atomic.h>
 

@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/destination.h"
+#include "auth/login/destination.h"
 
 #include <string.h>
 

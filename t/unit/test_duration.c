@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/duration.h"
+#include "auth/base/duration.h"
 
 #define MS APR_INT64_C(1000)
 #define SECOND (1000 * MS)

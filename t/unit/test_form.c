@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/form.h"
+#include "auth/login/form.h"
 
 #include <apr_strings.h>
 #include <stdlib.h>

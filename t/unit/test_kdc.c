@@ -4,7 +4,7 @@
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
 
-#include "auth/kdc.h"
+#include "auth/kerberos/kdc.h"
 
 #include <dlfcn.h>
 #include <string.h>

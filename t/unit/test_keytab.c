@@ -4,7 +4,7 @@
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
 
-#include "auth/keytab.h"
+#include "auth/kerberos/keytab.h"
 
 #include <apr_time.h>
 #include <stdbool.h>

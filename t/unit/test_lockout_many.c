@@ -4,7 +4,7 @@
 #include "t/unit/guards.h"
 #include "t/unit/unit.h"
 
-#include "auth/lockout.h"
+#include "auth/password/lockout.h"
 
 #include <signal.h>
 #include <stdatomic.h>

@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/lru.h"
+#include "auth/base/lru.h"
 
 #include <apr_atomic.h>
 #include <stdbool.h>

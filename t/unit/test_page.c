@@ -3,8 +3,8 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/page.h"
-#include "auth/page_builtin.h"
+#include "auth/login/page.h"
+#include "auth/login/page_builtin.h"
 
 #include <apr_strings.h>
 #include <openssl/evp.h>

@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/secret.h"
+#include "auth/base/secret.h"
 
 #include <stdbool.h>
 #include <string.h>

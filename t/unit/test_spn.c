@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "delegation/spn.h"
+#include "delegation/kerberos/spn.h"
 
 #include <apr_strings.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "t/unit/tickets.h"
 #include "t/unit/unit.h"
 
-#include "auth/ticket.h"
+#include "auth/kerberos/ticket.h"
 
 #define HOUR 3600u
 

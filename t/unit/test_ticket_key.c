@@ -4,7 +4,7 @@
 #include "t/unit/kdc_by_hand.h"
 #include "t/unit/unit.h"
 
-#include "auth/ticket_key.h"
+#include "auth/kerberos/ticket_key.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "t/unit/unit.h"
 
-#include "delegation/verdict.h"
+#include "delegation/proxy/verdict.h"
 
 #define PASS EAS_VERDICT_PASS
 #define ONLY EAS_VERDICT_STATUS_ONLY

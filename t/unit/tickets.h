@@ -6,7 +6,7 @@
 
 #include "t/unit/unit.h"
 
-#include "auth/ticket.h"
+#include "auth/kerberos/ticket.h"
 
 #include <apr_atomic.h>
 #include <dlfcn.h>

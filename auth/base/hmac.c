@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/base/hmac.c - OpenSSL's HMAC, keyed once and used many times */
+
+#include "auth/base/hmac.h"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#include <stdatomic.h>
+
+struct eas_mac {
+    EVP_MAC_CTX *keyed;          /* only ever duplicated, hence thread-safe */
+    _Atomic(EVP_MAC_CTX *) idle; /* a duplicate that nobody is using, or NULL */
+};
+
+EVP_MAC_CTX *eas_mac_make(const char *digest, const unsigned char *key, size_t len)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
+
+    if (ctx != NULL && EVP_MAC_init(ctx, key, len, params) != 1) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    EVP_MAC_free(hmac);
+    return ctx;
+}
+
+static apr_status_t mac_cleanup(void *data)
+{
+    struct eas_mac *mac = data;
+
+    EVP_MAC_CTX_free(atomic_load(&mac->idle));
+    EVP_MAC_CTX_free(mac->keyed);
+    return APR_SUCCESS;
+}
+
+struct eas_mac *eas_mac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
+                               size_t len)
+{
+    EVP_MAC_CTX *keyed = eas_mac_make(digest, key, len);
+    struct eas_mac *mac;
+
+    if (keyed == NULL) {
+        return NULL;
+    }
+    mac = apr_palloc(pool, sizeof(*mac));
+    mac->keyed = keyed;
+    atomic_init(&mac->idle, NULL);
+    apr_pool_cleanup_register(pool, mac, mac_cleanup, apr_pool_cleanup_null);
+    return mac;
+}
+
+/* Duplicating costs as much as a digest; so who finds none leaves one. */
+EVP_MAC_CTX *eas_mac_borrow(struct eas_mac *mac)
+{
+    EVP_MAC_CTX *idle = atomic_exchange(&mac->idle, NULL);
+
+    return idle != NULL ? idle : EVP_MAC_CTX_dup(mac->keyed);
+}
+
+void eas_mac_return(struct eas_mac *mac, EVP_MAC_CTX *ctx)
+{
+    if (ctx != NULL && EVP_MAC_init(ctx, NULL, 0, NULL) == 1) {
+        ctx = atomic_exchange(&mac->idle, ctx);
+    }
+    EVP_MAC_CTX_free(ctx);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/base/secret.c - a password in memory: a type of its own and a short life */
+
+#include "auth/base/secret.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+static apr_status_t wipe_cleanup(void *data)
+{
+    eas_secret_wipe(data);
+    return APR_SUCCESS;
+}
+
+struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len)
+{
+    struct eas_secret *secret = apr_palloc(pool, sizeof(*secret));
+
+    secret->bytes = apr_palloc(pool, len + 1);
+    secret->bytes[len] = '\0';
+    secret->len = len;
+    /* A pre-cleanup: the pool's memory must still be ours when it runs. */
+    apr_pool_pre_cleanup_register(pool, secret, wipe_cleanup);
+    return secret;
+}
+
+struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size_t len)
+{
+    struct eas_secret *secret = eas_secret_room(pool, len);
+
+    memcpy(secret->bytes, bytes, len);
+    return secret;
+}
+
+void eas_secret_wipe(struct eas_secret *secret)
+{
+    OPENSSL_cleanse(secret->bytes, secret->len);
+    secret->len = 0;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/kdc.c - one conversation with a KDC: its context, its deadline, its errors in plain words */
+
+#include "auth/kerberos/kdc.h"
+
+#include <apr_strings.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The skew that Kerberos allows everywhere by default, also AD. */
+#define CLOCK_SKEW_SECONDS 300
+
+/* The application tag of a KRB-ERROR (RFC 4120 section 5.9.1) as its first octet. */
+#define KRB_ERROR_OCTET 0x7e
+
+static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,
+                                   const krb5_data *message, krb5_data **new_message_out,
+                                   krb5_data **new_reply_out)
+{
+    struct eas_kdc *kdc = data;
+
+    (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
+    if (kdc->job != NULL && !eas_kdc_job_asks(kdc->job, realm->data, realm->length)) {
+        return KRB5_KDC_UNREACH;
+    }
+    if (apr_time_now() >= kdc->deadline) {
+        return KRB5_KDC_UNREACH;
+    }
+    kdc->messages++;
+    return 0;
+}
+
+/*
+ * The NTSTATUS in an error's e-data, 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a type
+ * [1] INTEGER and a value [2] OCTET STRING, here KERB_ERR_TYPE_EXTENDED (3) and three
+ * little-endian words of which the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
+ */
+static unsigned ntstatus_of(const krb5_data *e_data)
+{
+    static const unsigned char head[] = { 0x30, 0x15, 0xa1, 0x03, 0x02, 0x01,
+                                          0x03, 0xa2, 0x0e, 0x04, 0x0c };
+    const unsigned char *p = (const unsigned char *)e_data->data;
+
+    if (e_data->length != sizeof(head) + 12 || memcmp(p, head, sizeof(head)) != 0) {
+        return 0;
+    }
+    p += sizeof(head);
+    return (unsigned)p[0] | (unsigned)p[1] << 8 | (unsigned)p[2] << 16 | (unsigned)p[3] << 24;
+}
+
+static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_code code,
+                                     const krb5_data *realm, const krb5_data *message,
+                                     const krb5_data *reply, krb5_data **new_reply_out)
+{
+    struct eas_kdc *kdc = data;
+    krb5_error *error;
+
+    (void)realm, (void)message, (void)new_reply_out;
+    if (kdc->job != NULL) {
+        eas_kdc_job_hears(kdc->job, code == 0);
+    }
+    if (code != 0 || reply->length == 0 || (unsigned char)reply->data[0] != KRB_ERROR_OCTET
+        || krb5_rd_error(ctx, reply, &error) != 0) {
+        return code;
+    }
+    if (error->error == KRB5KDC_ERR_PREAUTH_FAILED - ERROR_TABLE_BASE_krb5) {
+        code = KRB5KDC_ERR_PREAUTH_FAILED;
+    }
+    kdc->ntstatus = ntstatus_of(&error->e_data);
+    krb5_free_error(ctx, error);
+    return code;
+}
+
+enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_interval_time_t timeout,
+                         struct eas_err *err)
+{
+    krb5_error_code code;
+
+    memset(kdc, 0, sizeof(*kdc));
+    kdc->job = job;
+    if (job != NULL) {
+        eas_kdc_job_opens(job);
+    }
+    code = krb5_init_context(&kdc->ctx);
+    if (code != 0) {
+        kdc->ctx = NULL;
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1020, code,
+                            "libkrb5 cannot start; is krb5.conf readable and valid?");
+    }
+    kdc->timeout = timeout;
+    kdc->deadline = apr_time_now() + timeout;
+    krb5_set_kdc_send_hook(kdc->ctx, before_send, kdc);
+    krb5_set_kdc_recv_hook(kdc->ctx, after_receive, kdc);
+    return EAS_OK;
+}
+
+void eas_kdc_close(struct eas_kdc *kdc)
+{
+    if (kdc->job != NULL) {
+        eas_kdc_job_closes(kdc->job);
+        kdc->job = NULL;
+    }
+    if (kdc->ctx != NULL) {
+        krb5_free_context(kdc->ctx);
+        kdc->ctx = NULL;
+    }
+}
+
+enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
+{
+    switch (code) {
+    case KRB5KDC_ERR_PREAUTH_FAILED:
+    case KRB5KRB_AP_ERR_BAD_INTEGRITY: /* an account without pre-authentication */
+    case KRB5_PREAUTH_FAILED:
+        return EAS_KDC_WRONG_PASSWORD;
+    case KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN:
+        return EAS_KDC_UNKNOWN_CLIENT;
+    case KRB5KDC_ERR_CLIENT_REVOKED:
+    case KRB5KDC_ERR_CLIENT_NOTYET:
+    case KRB5KDC_ERR_NAME_EXP:
+        return EAS_KDC_REVOKED;
+    case KRB5KDC_ERR_KEY_EXP:
+        return EAS_KDC_KEY_EXPIRED;
+    case KRB5KDC_ERR_POLICY:
+        return EAS_KDC_POLICY;
+    case KRB5KDC_ERR_BADOPTION:
+        return EAS_KDC_BADOPTION;
+    case KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN:
+    case KRB5KDC_ERR_MUST_USE_USER2USER:
+        return EAS_KDC_UNKNOWN_SERVER;
+    case KRB5KRB_AP_ERR_SKEW:
+    case KRB5KRB_AP_ERR_TKT_NYV:
+    case KRB5_KDCREP_SKEW:
+        return EAS_KDC_SKEW;
+    case KRB5KRB_AP_ERR_TKT_EXPIRED:
+    case KRB5KRB_AP_ERR_MODIFIED:
+    case KRB5KDC_ERR_TGT_REVOKED:
+        return EAS_KDC_STALE;
+    case KRB5_KDC_UNREACH:
+    case KRB5_REALM_CANT_RESOLVE:
+    case KRB5_REALM_UNKNOWN:
+    case KRB5KDC_ERR_SVC_UNAVAILABLE:
+        return EAS_KDC_UNREACHABLE;
+    default:
+        return EAS_KDC_OTHER;
+    }
+}
+
+krb5_error_code eas_kdc_principal(struct eas_kdc *kdc, const struct eas_login *login,
+                                  krb5_principal *out)
+{
+    krb5_error_code code = krb5_build_principal(kdc->ctx, out, (unsigned)strlen(login->realm),
+                                                login->realm, login->user, (char *)NULL);
+
+    if (code == 0 && login->enterprise) {
+        (*out)->type = KRB5_NT_ENTERPRISE_PRINCIPAL;
+    }
+    return code;
+}
+
+enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_principal name,
+                              const struct eas_realms *realms, const char **text_out,
+                              struct eas_err *err)
+{
+    const char *realm = apr_pstrmemdup(pool, name->realm.data, name->realm.length);
+    krb5_error_code code;
+    enum eas_rc rc;
+    char *text;
+
+    if (name->length != 1 || strlen(realm) != name->realm.length) {
+        return eas_fail(err, EAS_DENIED, 1022, "the KDC's canonical name is no user's");
+    }
+    rc = eas_identity_check(name->data[0].data, name->data[0].length, realm, realms, err);
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    code = krb5_unparse_name(kdc->ctx, name, &text);
+    if (code != 0) {
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1023, code,
+                            "the canonical name is unusable");
+    }
+    *text_out = apr_pstrdup(pool, text);
+    krb5_free_unparsed_name(kdc->ctx, text);
+    return EAS_OK;
+}
+
+krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const char *password,
+                               krb5_keytab keytab, krb5_creds *tgt)
+{
+    krb5_get_init_creds_opt *opt = NULL;
+    krb5_init_creds_context exchange = NULL;
+    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+
+    if (code == 0) {
+        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
+        krb5_get_init_creds_opt_set_forwardable(opt, 1);
+        krb5_get_init_creds_opt_set_proxiable(opt, 0);
+        code = krb5_init_creds_init(kdc->ctx, client, NULL, NULL, 0, opt, &exchange);
+    }
+    if (code == 0 && password != NULL) {
+        code = krb5_init_creds_set_password(kdc->ctx, exchange, password);
+    }
+    else if (code == 0) {
+        code = krb5_init_creds_set_keytab(kdc->ctx, exchange, keytab);
+    }
+    if (code == 0) {
+        code = krb5_init_creds_get(kdc->ctx, exchange);
+    }
+    if (code == 0) {
+        code = krb5_init_creds_get_creds(kdc->ctx, exchange, tgt);
+    }
+    krb5_init_creds_free(kdc->ctx, exchange);
+    krb5_get_init_creds_opt_free(kdc->ctx, opt);
+    return code;
+}
+
+krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out)
+{
+    krb5_get_init_creds_opt *opt = NULL;
+    krb5_data parameters = { 0 };
+    krb5_enctype enctype = ENCTYPE_NULL;
+    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+
+    if (code == 0) {
+        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
+        code = krb5_get_etype_info(kdc->ctx, client, opt, &enctype, salt_out, &parameters);
+    }
+    if (code == 0 && enctype == ENCTYPE_NULL) {
+        code = krb5_principal2salt(kdc->ctx, client, salt_out);
+    }
+    krb5_free_data_contents(kdc->ctx, &parameters);
+    krb5_get_init_creds_opt_free(kdc->ctx, opt);
+    return code;
+}
+
+enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, struct eas_err *err)
+{
+    krb5_context ctx = NULL;
+    char *realm = NULL;
+    krb5_error_code code = krb5_init_context(&ctx);
+
+    if (code == 0) {
+        code = krb5_get_default_realm(ctx, &realm);
+    }
+    if (code == 0) {
+        *realm_out = apr_pstrdup(pool, realm);
+        krb5_free_default_realm(ctx, realm);
+    }
+    if (ctx != NULL) {
+        krb5_free_context(ctx);
+    }
+    return code == 0 ? EAS_OK
+                     : eas_fail(err, EAS_MISCONFIGURED, 3005,
+                                "krb5.conf names no default realm; name it by EasKcdRealm");
+}
+
+krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache *out)
+{
+    krb5_ccache ccache = NULL;
+    krb5_error_code code = krb5_cc_new_unique(kdc->ctx, "MEMORY", NULL, &ccache);
+
+    if (code == 0) {
+        code = krb5_cc_initialize(kdc->ctx, ccache, tgt->client);
+    }
+    if (code == 0) {
+        code = krb5_cc_store_cred(kdc->ctx, ccache, tgt);
+    }
+    if (code != 0 && ccache != NULL) {
+        krb5_cc_destroy(kdc->ctx, ccache);
+        ccache = NULL;
+    }
+    *out = ccache;
+    return code;
+}
+
+enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc rc, int tag,
+                         krb5_error_code code, const char *what)
+{
+    const char *words = krb5_get_error_message(kdc->ctx, code);
+
+    if (kdc->ntstatus != 0) {
+        eas_fail(err, rc, tag, "%s: %s (NTSTATUS 0x%08x)", what, words, kdc->ntstatus);
+    }
+    else {
+        eas_fail(err, rc, tag, "%s: %s", what, words);
+    }
+    krb5_free_error_message(kdc->ctx, words);
+    return rc;
+}
+
+enum eas_rc eas_kdc_check_clock(krb5_timestamp kdc_time, apr_time_t now, struct eas_err *err)
+{
+    /* krb5_timestamp is unsigned in effect, so that it lasts until 2106 (krb5 1.16). */
+    apr_int64_t ahead = apr_time_sec(now) - (apr_int64_t)(uint32_t)kdc_time;
+
+    if (ahead > CLOCK_SKEW_SECONDS || ahead < -CLOCK_SKEW_SECONDS) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1021,
+                        "the clock of this machine is %" APR_INT64_T_FMT " seconds %s the KDC's; "
+                        "synchronise it with the domain controllers",
+                        ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of");
+    }
+    return EAS_OK;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/keytab.c - the gateway's keytab, in memory */
+
+#include "auth/kerberos/keytab.h"
+
+#include <apr_file_info.h>
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+#include <apr_time.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define REFRESH_INTERVAL apr_time_from_sec(10)
+
+/* A memory keytab that refresh has replaced, and that other threads may still be using. */
+struct replaced {
+    krb5_keytab handle;
+    struct replaced *older;
+};
+
+/* By what a changed file is known. */
+struct file_state {
+    apr_time_t mtime;
+    apr_ino_t inode;
+};
+
+struct eas_keytab {
+    const char *path;
+    const char *resolve_name; /* the path as libkrb5 wants it */
+    krb5_context
+        ctx; /* for configuration and, under the mutex, refresh; never for I/O with a KDC */
+    krb5_principal principal;
+    const char *principal_name;
+    apr_thread_mutex_t *mutex; /* guards what follows, and ctx */
+    krb5_keytab handle;
+    struct replaced *replaced;
+    apr_time_t looked_at;
+    struct file_state in_memory;
+};
+
+static apr_status_t keytab_cleanup(void *data)
+{
+    struct eas_keytab *keytab = data;
+    struct replaced *replaced;
+
+    while ((replaced = keytab->replaced) != NULL) {
+        keytab->replaced = replaced->older;
+        krb5_kt_close(keytab->ctx, replaced->handle);
+        free(replaced);
+    }
+    if (keytab->handle != NULL) {
+        krb5_kt_close(keytab->ctx, keytab->handle);
+    }
+    krb5_free_principal(keytab->ctx, keytab->principal);
+    krb5_free_context(keytab->ctx);
+    return APR_SUCCESS;
+}
+
+/* Is the file in another state than what is in memory?  Not if it cannot be looked at. */
+static bool has_changed(const struct eas_keytab *keytab, struct file_state *state)
+{
+    apr_pool_t *scratch;
+    apr_finfo_t finfo;
+    bool changed = false;
+
+    apr_pool_create(&scratch, NULL);
+    if (apr_stat(&finfo, keytab->path, APR_FINFO_MTIME | APR_FINFO_INODE, scratch) == APR_SUCCESS) {
+        state->mtime = finfo.mtime;
+        state->inode = finfo.inode;
+        changed = finfo.mtime != keytab->in_memory.mtime || finfo.inode != keytab->in_memory.inode;
+    }
+    apr_pool_destroy(scratch);
+    return changed;
+}
+
+static bool is_service(krb5_const_principal principal)
+{
+    return principal->length > 1;
+}
+
+/* Copies every entry of file into memory and finds the first client-like and the first entry. */
+static krb5_error_code copy_entries(krb5_context ctx, krb5_keytab file, krb5_keytab memory,
+                                    krb5_principal *preferred)
+{
+    krb5_kt_cursor cursor;
+    krb5_keytab_entry entry;
+    krb5_error_code code = krb5_kt_start_seq_get(ctx, file, &cursor);
+
+    if (code != 0) {
+        return code;
+    }
+    while ((code = krb5_kt_next_entry(ctx, file, &entry, &cursor)) == 0) {
+        code = krb5_kt_add_entry(ctx, memory, &entry);
+        if (code == 0
+            && (*preferred == NULL || (is_service(*preferred) && !is_service(entry.principal)))) {
+            krb5_free_principal(ctx, *preferred);
+            code = krb5_copy_principal(ctx, entry.principal, preferred);
+        }
+        krb5_free_keytab_entry_contents(ctx, &entry);
+        if (code != 0) {
+            break;
+        }
+    }
+    krb5_kt_end_seq_get(ctx, file, &cursor);
+    return code == KRB5_KT_END ? 0 : code;
+}
+
+/*
+ * Reads the file into a memory keytab of its own.  libkrb5 finds memory keytabs by name in a table
+ * of the process, so the name must be ours alone: the object's address and the time.
+ */
+static krb5_error_code read_file(struct eas_keytab *keytab, krb5_keytab *memory_out,
+                                 krb5_principal *preferred)
+{
+    char name[64];
+    krb5_context ctx = keytab->ctx;
+    krb5_keytab file = NULL, memory = NULL;
+    krb5_error_code code;
+
+    apr_snprintf(name, sizeof(name), "MEMORY:eas-kcd-%pp-%" APR_TIME_T_FMT, (void *)keytab,
+                 apr_time_now());
+    code = krb5_kt_resolve(ctx, keytab->resolve_name, &file);
+    if (code == 0) {
+        code = krb5_kt_resolve(ctx, name, &memory);
+    }
+    if (code == 0) {
+        code = copy_entries(ctx, file, memory, preferred);
+    }
+    if (file != NULL) {
+        krb5_kt_close(ctx, file);
+    }
+    if (code != 0 && memory != NULL) {
+        krb5_kt_close(ctx, memory);
+        memory = NULL;
+    }
+    *memory_out = memory;
+    return code;
+}
+
+static krb5_error_code has_key(krb5_context ctx, krb5_keytab handle, krb5_const_principal principal)
+{
+    krb5_keytab_entry entry;
+    krb5_error_code code = krb5_kt_get_entry(ctx, handle, principal, 0, 0, &entry);
+
+    if (code == 0) {
+        krb5_free_keytab_entry_contents(ctx, &entry);
+    }
+    return code;
+}
+
+static enum eas_rc fail(struct eas_keytab *keytab, krb5_error_code code, int tag, const char *cure,
+                        struct eas_err *err)
+{
+    const char *words = krb5_get_error_message(keytab->ctx, code);
+
+    eas_fail(err, EAS_MISCONFIGURED, tag, "keytab %s: %s; %s", keytab->path, words, cure);
+    krb5_free_error_message(keytab->ctx, words);
+    return EAS_MISCONFIGURED;
+}
+
+static enum eas_rc choose_principal(apr_pool_t *pool, struct eas_keytab *keytab, const char *wanted,
+                                    krb5_principal preferred, struct eas_err *err)
+{
+    krb5_context ctx = keytab->ctx;
+    krb5_error_code code;
+    char *name;
+
+    if (wanted != NULL) {
+        code = krb5_parse_name(ctx, wanted, &keytab->principal);
+    }
+    else {
+        code = krb5_copy_principal(ctx, preferred, &keytab->principal);
+    }
+    if (code != 0) {
+        return fail(keytab, code, 3002, "EasKcdPrincipal must be a principal such as gateway@REALM",
+                    err);
+    }
+    code = has_key(ctx, keytab->handle, keytab->principal);
+    if (code != 0) {
+        return fail(keytab, code, 3003,
+                    "export the gateway account's key under its own name, or name by "
+                    "EasKcdPrincipal an entry that `klist -k` shows",
+                    err);
+    }
+    code = krb5_unparse_name(ctx, keytab->principal, &name);
+    if (code != 0) {
+        return fail(keytab, code, 3004, "the principal's name cannot be used", err);
+    }
+    keytab->principal_name = apr_pstrdup(pool, name);
+    krb5_free_unparsed_name(ctx, name);
+    return EAS_OK;
+}
+
+enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *principal,
+                            struct eas_keytab **out, struct eas_err *err)
+{
+    struct eas_keytab *keytab = apr_pcalloc(pool, sizeof(*keytab));
+    krb5_principal preferred = NULL;
+    krb5_error_code code;
+    enum eas_rc rc;
+
+    keytab->path = apr_pstrdup(pool, path);
+    keytab->resolve_name = apr_pstrcat(pool, "FILE:", path, NULL);
+    code = krb5_init_context(&keytab->ctx);
+    if (code != 0) {
+        return fail(keytab, code, 3000, "libkrb5 cannot start; is krb5.conf readable and valid?",
+                    err);
+    }
+    apr_pool_cleanup_register(pool, keytab, keytab_cleanup, apr_pool_cleanup_null);
+    apr_thread_mutex_create(&keytab->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    has_changed(keytab, &keytab->in_memory);
+    code = read_file(keytab, &keytab->handle, &preferred);
+    if (code == 0 && preferred == NULL) {
+        code = KRB5_KT_NOTFOUND;
+    }
+    if (code != 0) {
+        rc = fail(keytab, code, 3001,
+                  "EasKcdKeytab must name a keytab of the gateway's account (ktpass, or "
+                  "`samba-tool domain exportkeytab`)",
+                  err);
+    }
+    else {
+        rc = choose_principal(pool, keytab, principal, preferred, err);
+    }
+    krb5_free_principal(keytab->ctx, preferred);
+    if (rc == EAS_OK) {
+        *out = keytab;
+    }
+    return rc;
+}
+
+/* Under the mutex.  The old handle goes with the pool: other threads may be using it. */
+static bool reread(struct eas_keytab *keytab)
+{
+    struct replaced *replaced = malloc(sizeof(*replaced));
+    krb5_principal unused = NULL;
+    krb5_keytab fresh = NULL;
+    krb5_error_code code = replaced != NULL ? read_file(keytab, &fresh, &unused) : ENOMEM;
+
+    krb5_free_principal(keytab->ctx, unused);
+    if (code == 0 && has_key(keytab->ctx, fresh, keytab->principal) == 0) {
+        *replaced = (struct replaced){ keytab->handle, keytab->replaced };
+        keytab->replaced = replaced;
+        keytab->handle = fresh;
+        return true;
+    }
+    if (fresh != NULL) {
+        krb5_kt_close(keytab->ctx, fresh);
+    }
+    free(replaced);
+    return false;
+}
+
+void eas_keytab_refresh(struct eas_keytab *keytab)
+{
+    apr_time_t now = apr_time_now();
+    struct file_state state;
+
+    apr_thread_mutex_lock(keytab->mutex);
+    if (now - keytab->looked_at >= REFRESH_INTERVAL || now < keytab->looked_at) {
+        keytab->looked_at = now;
+        /* What could not be used is tried again: it may yet be given to our group. */
+        if (has_changed(keytab, &state) && reread(keytab)) {
+            keytab->in_memory = state;
+        }
+    }
+    apr_thread_mutex_unlock(keytab->mutex);
+}
+
+krb5_keytab eas_keytab_handle(struct eas_keytab *keytab)
+{
+    krb5_keytab handle;
+
+    apr_thread_mutex_lock(keytab->mutex);
+    handle = keytab->handle;
+    apr_thread_mutex_unlock(keytab->mutex);
+    return handle;
+}
+
+krb5_const_principal eas_keytab_principal(const struct eas_keytab *keytab)
+{
+    return keytab->principal;
+}
+
+const char *eas_keytab_principal_name(const struct eas_keytab *keytab)
+{
+    return keytab->principal_name;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/ticket_key.c - a ticket's session key, ready for the AP exchange */
+
+#include "auth/kerberos/ticket_key.h"
+#include "auth/base/hmac.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RFC 4120 section 7.5.1. */
+#define USAGE_AUTHENTICATOR 11
+#define USAGE_AP_REP 12
+
+/* The last octet of the constant that a usage's key is derived by, RFC 3961 section 5.3. */
+#define FOR_ENCRYPTION 0xaa
+#define FOR_INTEGRITY 0x55
+
+/* RFC 3962: the confounder is a block, and the checksum is cut. */
+#define BLOCK 16
+#define DIGEST_SIZE 20
+#define CHECKSUM_SIZE 12
+
+#define AES_KEY_MAX 32
+
+/* A fetch is a system call, which costs as much as encrypting. */
+#define RANDOM_SIZE 256
+
+/* One usage's keys, in OpenSSL's hands. */
+struct usage {
+    EVP_CIPHER_CTX *cipher;
+    EVP_MAC_CTX *mac;
+};
+
+struct eas_ticket_key {
+    krb5_enctype enctype;
+    krb5_key key; /* libk5crypto's, where OpenSSL is not used; else NULL */
+    struct usage authenticator;
+    struct usage ap_rep;
+    size_t random_left; /* of random, at its end */
+    unsigned char random[RANDOM_SIZE];
+};
+
+static const unsigned char no_iv[BLOCK];
+
+/* --- making ------------------------------------------------------------------------------------ */
+
+/* What OpenSSL calls a cipher of Kerberos'. */
+struct names {
+    unsigned key_len;
+    const char *cbc;
+    const char *cts;
+};
+
+static const struct names *names_of(krb5_enctype enctype)
+{
+    static const struct names aes256 = { 32, "AES-256-CBC", "AES-256-CBC-CTS" };
+    static const struct names aes128 = { 16, "AES-128-CBC", "AES-128-CBC-CTS" };
+
+    return enctype == ENCTYPE_AES256_CTS_HMAC_SHA1_96   ? &aes256
+           : enctype == ENCTYPE_AES128_CTS_HMAC_SHA1_96 ? &aes128
+                                                        : NULL;
+}
+
+static bool derive(const struct names *names, const krb5_keyblock *session, unsigned char usage,
+                   unsigned char purpose, unsigned char *out)
+{
+    unsigned char constant[] = { 0, 0, 0, usage, purpose };
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_CIPHER, (char *)names->cbc, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, session->contents, session->length),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_CONSTANT, constant, sizeof(constant)),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "KRB5KDF", NULL);
+    EVP_KDF_CTX *ctx = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
+    bool derived = ctx != NULL && EVP_KDF_derive(ctx, out, session->length, params) == 1;
+
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+    return derived;
+}
+
+static EVP_CIPHER_CTX *make_cipher(const struct names *names, const unsigned char *key,
+                                   bool encrypts)
+{
+    char mode[] = "CS3";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_CIPHER_PARAM_CTS_MODE, mode, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, names->cts, NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+    if (ctx != NULL
+        && (cipher == NULL || EVP_CipherInit_ex2(ctx, cipher, key, no_iv, encrypts, params) != 1)) {
+        EVP_CIPHER_CTX_free(ctx);
+        ctx = NULL;
+    }
+    EVP_CIPHER_free(cipher);
+    return ctx;
+}
+
+static bool make_usage(const struct names *names, const krb5_keyblock *session,
+                       unsigned char number, bool encrypts, struct usage *usage)
+{
+    unsigned char derived[AES_KEY_MAX];
+
+    if (derive(names, session, number, FOR_ENCRYPTION, derived)) {
+        usage->cipher = make_cipher(names, derived, encrypts);
+    }
+    if (derive(names, session, number, FOR_INTEGRITY, derived)) {
+        usage->mac = eas_mac_make("SHA1", derived, session->length);
+    }
+    OPENSSL_cleanse(derived, sizeof(derived));
+    return usage->cipher != NULL && usage->mac != NULL;
+}
+
+static void free_usage(struct usage *usage)
+{
+    EVP_CIPHER_CTX_free(usage->cipher);
+    EVP_MAC_CTX_free(usage->mac);
+    *usage = (struct usage){ NULL, NULL };
+}
+
+/* Is it one of OpenSSL's?  A length that is not its cipher's is left to libk5crypto to refuse. */
+static bool make_by_openssl(const krb5_keyblock *session, struct eas_ticket_key *key)
+{
+    const struct names *names = names_of(session->enctype);
+
+    if (names == NULL || session->length != names->key_len) {
+        return false;
+    }
+    if (!make_usage(names, session, USAGE_AUTHENTICATOR, true, &key->authenticator)
+        || !make_usage(names, session, USAGE_AP_REP, false, &key->ap_rep)) {
+        free_usage(&key->authenticator);
+        free_usage(&key->ap_rep);
+        return false;
+    }
+    return true;
+}
+
+krb5_error_code eas_ticket_key_make(krb5_context ctx, const krb5_keyblock *session,
+                                    struct eas_ticket_key **out)
+{
+    struct eas_ticket_key *key = calloc(1, sizeof(*key));
+    krb5_error_code code = 0;
+
+    if (key == NULL) {
+        abort(); /* as APR's pools do */
+    }
+    key->enctype = session->enctype;
+    if (!make_by_openssl(session, key)) {
+        code = krb5_k_create_key(ctx, session, &key->key);
+    }
+    if (code != 0) {
+        free(key);
+        key = NULL;
+    }
+    *out = key;
+    return code;
+}
+
+void eas_ticket_key_free(struct eas_ticket_key *key)
+{
+    if (key != NULL) {
+        free_usage(&key->authenticator);
+        free_usage(&key->ap_rep);
+        krb5_k_free_key(NULL, key->key); /* needs no context */
+        OPENSSL_cleanse(key->random, sizeof(key->random));
+        free(key);
+    }
+}
+
+krb5_enctype eas_ticket_key_enctype(const struct eas_ticket_key *key)
+{
+    return key->enctype;
+}
+
+/* --- use --------------------------------------------------------------------------------------- */
+
+krb5_error_code eas_ticket_key_random(krb5_context ctx, struct eas_ticket_key *key, void *out,
+                                      size_t len)
+{
+    krb5_data all = { 0, RANDOM_SIZE, (char *)key->random };
+    unsigned char *next;
+    krb5_error_code code;
+
+    if (key->random_left < len) {
+        key->random_left = 0;
+        code = krb5_c_random_make_octets(ctx, &all);
+        if (code != 0) {
+            return code;
+        }
+        key->random_left = RANDOM_SIZE;
+    }
+    next = key->random + RANDOM_SIZE - key->random_left;
+    memcpy(out, next, len);
+    OPENSSL_cleanse(next, len); /* nothing is given twice */
+    key->random_left -= len;
+    return 0;
+}
+
+krb5_error_code eas_ticket_key_cipher_length(krb5_context ctx, const struct eas_ticket_key *key,
+                                             size_t plain_len, size_t *len_out)
+{
+    return krb5_c_encrypt_length(ctx, key->enctype, plain_len, len_out);
+}
+
+/* Of confounder and plaintext. */
+static bool make_checksum(EVP_MAC_CTX *mac, const unsigned char *bytes, size_t len,
+                          unsigned char checksum[DIGEST_SIZE])
+{
+    size_t n;
+
+    return EVP_MAC_init(mac, NULL, 0, NULL) == 1 && EVP_MAC_update(mac, bytes, len) == 1
+           && EVP_MAC_final(mac, checksum, &n, DIGEST_SIZE) == 1;
+}
+
+/* Of more than a block, as a confounder and one octet are; in place, too. */
+static bool run_cipher(EVP_CIPHER_CTX *cipher, unsigned char *out, const unsigned char *in,
+                       size_t len)
+{
+    int n = 0;
+
+    return EVP_CipherInit_ex2(cipher, NULL, NULL, no_iv, -1, NULL) == 1
+           && EVP_CipherUpdate(cipher, out, &n, in, (int)len) == 1 && (size_t)n == len;
+}
+
+krb5_error_code eas_ticket_key_encrypt(krb5_context ctx, struct eas_ticket_key *key,
+                                       const krb5_data *plain, krb5_data *cipher)
+{
+    krb5_enc_data out = { 0, key->enctype, 0, *cipher };
+    unsigned char *text = (unsigned char *)cipher->data, checksum[DIGEST_SIZE];
+    size_t len = BLOCK + plain->length;
+    krb5_error_code code;
+
+    if (key->key != NULL) {
+        return krb5_k_encrypt(ctx, key->key, USAGE_AUTHENTICATOR, NULL, plain, &out);
+    }
+    if (cipher->length != len + CHECKSUM_SIZE) {
+        return KRB5_BAD_MSIZE;
+    }
+    code = eas_ticket_key_random(ctx, key, text, BLOCK);
+    if (code != 0) {
+        return code;
+    }
+    memcpy(text + BLOCK, plain->data, plain->length);
+    if (!make_checksum(key->authenticator.mac, text, len, checksum)
+        || !run_cipher(key->authenticator.cipher, text, text, len)) {
+        OPENSSL_cleanse(text, len);
+        return KRB5_CRYPTO_INTERNAL;
+    }
+    memcpy(text + len, checksum, CHECKSUM_SIZE);
+    return 0;
+}
+
+krb5_error_code eas_ticket_key_decrypt(krb5_context ctx, struct eas_ticket_key *key,
+                                       const krb5_enc_data *cipher, unsigned char *room,
+                                       krb5_data *plain_out)
+{
+    const unsigned char *text = (const unsigned char *)cipher->ciphertext.data;
+    unsigned char checksum[DIGEST_SIZE];
+    size_t len = cipher->ciphertext.length;
+
+    plain_out->data = (char *)room;
+    plain_out->length = cipher->ciphertext.length;
+    if (key->key != NULL) {
+        return krb5_k_decrypt(ctx, key->key, USAGE_AP_REP, NULL, cipher, plain_out);
+    }
+    if (cipher->enctype != key->enctype) {
+        return KRB5_BAD_ENCTYPE;
+    }
+    if (len <= BLOCK + CHECKSUM_SIZE) {
+        return KRB5_BAD_MSIZE;
+    }
+    len -= CHECKSUM_SIZE;
+    if (!run_cipher(key->ap_rep.cipher, room, text, len)
+        || !make_checksum(key->ap_rep.mac, room, len, checksum)) {
+        return KRB5_CRYPTO_INTERNAL;
+    }
+    if (CRYPTO_memcmp(checksum, text + len, CHECKSUM_SIZE) != 0) {
+        return KRB5KRB_AP_ERR_BAD_INTEGRITY;
+    }
+    plain_out->data = (char *)room + BLOCK;
+    plain_out->length = (unsigned)(len - BLOCK);
+    return 0;
+}

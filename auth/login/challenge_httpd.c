@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/login/challenge_httpd.c - how a request without proof is asked for it: form, Basic or neither */
+
+#include "auth/login/challenge_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/authn_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/login/destination.h"
+#include "auth/login/login_httpd.h"
+
+#include <apr_escape.h>
+#include <apr_strings.h>
+#include <ap_expr.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+/* What IIS and OWA answer to a script whose session has timed out. */
+#define HTTP_LOGIN_TIMEOUT 440
+
+#define EXCHANGE_PATHS "m#^/(Microsoft-Server-ActiveSync|Autodiscover|EWS|MAPI|RPC|OAB)(/|$)#i"
+
+const char eas_challenge_form_rule[] =
+    "%{REQUEST_METHOD} in { 'GET', 'HEAD' }"
+    " && %{HTTP_ACCEPT} =~ m#text/html#i"
+    " && %{HTTP_USER_AGENT} =~ /Mozilla|Opera/"
+    " && -z %{HTTP:X-Requested-With}"
+    " && ( -z %{HTTP:Sec-Fetch-Mode} || %{HTTP:Sec-Fetch-Mode} == 'navigate' )"
+    " && %{REQUEST_URI} !~ " EXCHANGE_PATHS;
+
+const char eas_challenge_script_rule[] =
+    "( -n %{HTTP:X-Requested-With}"
+    " || ( -n %{HTTP:Sec-Fetch-Mode} && %{HTTP:Sec-Fetch-Mode} != 'navigate' ) )"
+    " && %{REQUEST_URI} !~ " EXCHANGE_PATHS;
+
+/* A request with a dead cookie of ours comes from a browser, whatever else it says. */
+static const char not_exchange_rule[] = "%{REQUEST_URI} !~ " EXCHANGE_PATHS;
+
+/* The rules, parsed; written while httpd reads its configuration, in one thread. */
+static struct {
+    const ap_expr_info_t *form;
+    const ap_expr_info_t *script;
+    const ap_expr_info_t *not_exchange;
+} rules;
+
+const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    const struct {
+        const char *text;
+        const ap_expr_info_t **out;
+    } all[] = { { eas_challenge_form_rule, &rules.form },
+                { eas_challenge_script_rule, &rules.script },
+                { not_exchange_rule, &rules.not_exchange } };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        ap_expr_info_t *info = apr_pcalloc(pconf, sizeof(*info));
+        const char *error;
+
+        info->module_index = APLOG_MODULE_INDEX;
+        error = ap_expr_parse(pconf, ptemp, info, all[i].text, NULL);
+        if (error != NULL) {
+            return error;
+        }
+        *all[i].out = info;
+    }
+    return NULL;
+}
+
+/* An expression that cannot be evaluated matches nobody: then it is Basic, which harms nobody. */
+static bool matches(request_rec *r, const ap_expr_info_t *rule)
+{
+    const char *error = NULL;
+
+    return ap_expr_exec(r, rule, &error) > 0 && error == NULL;
+}
+
+/* The one challenge (RFC 7617); Negotiate is never offered. */
+static int note_auth_failure(request_rec *r, const char *type)
+{
+    const char *realm = ap_auth_name(r);
+
+    if (ap_cstr_casecmp(type, "EasKcd") != 0) {
+        return DECLINED;
+    }
+    if (realm == NULL) {
+        realm = r->server->server_hostname;
+    }
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate",
+                   apr_pstrcat(r->pool, "Basic realm=\"", ap_escape_quotes(r->pool, realm),
+                               "\", charset=\"UTF-8\"", NULL));
+    return OK;
+}
+
+static int ask_basic(request_rec *r)
+{
+    ap_note_auth_failure(r);
+    return HTTP_UNAUTHORIZED;
+}
+
+static int ask_script(request_rec *r)
+{
+    /* httpd knows no 440 and would call it a 500, in the status line and in the page. */
+    r->status_line = "440 Login Time-out";
+    ap_custom_response(r, HTTP_LOGIN_TIMEOUT, "The session has ended.\n");
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    return HTTP_LOGIN_TIMEOUT;
+}
+
+static int ask_form(request_rec *r, enum eas_page_reason reason)
+{
+    const request_rec *asked = r;
+
+    while (asked->prev != NULL) {
+        asked = asked->prev; /* what the browser knows, not where httpd went in the meantime */
+    }
+    apr_table_setn(r->headers_out, "Location", eas_login_location(r, reason, asked->unparsed_uri));
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    return HTTP_MOVED_TEMPORARILY;
+}
+
+int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
+{
+    const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
+    const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules.form;
+
+    if (conf->challenge == EAS_CHALLENGE_BASIC) {
+        return ask_basic(r);
+    }
+    if (matches(r, form_rule)) {
+        return ask_form(r, reason);
+    }
+    if (conf->challenge == EAS_CHALLENGE_FORM) {
+        return HTTP_FORBIDDEN;
+    }
+    if (matches(r, rules.script) || (had_session && matches(r, rules.not_exchange))) {
+        return ask_script(r);
+    }
+    return ask_basic(r);
+}
+
+void eas_challenge_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_note_auth_failure(note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/login/login_httpd.c - the login form's path: page, log-on, sign-out */
+
+#include "auth/login/login_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/login/destination.h"
+#include "auth/login/form.h"
+#include "auth/password/provider_httpd.h"
+#include "auth/login/session_httpd.h"
+#include "auth/shared/shared_httpd.h"
+
+#include <apr_escape.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <http_ssl.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <util_script.h>
+
+#define FORM_COOKIE_SIZE 16
+
+/* How a reason is written in the form's address. */
+static const struct {
+    enum eas_page_reason reason;
+    const char *name;
+} reasons[] = { { EAS_PAGE_WRONG, "wrong" },
+                { EAS_PAGE_EXPIRED_PASSWORD, "expired" },
+                { EAS_PAGE_TIMED_OUT, "timed-out" },
+                { EAS_PAGE_SIGNED_OUT, "signed-out" },
+                { EAS_PAGE_TRY_LATER, "try-later" } };
+
+static const char *login_path(const request_rec *r)
+{
+    return eas_auth_login_path(eas_auth_server_of(r->server));
+}
+
+/* A path of this site, and none of ours: that would be a loop, or a sign-out. */
+static bool may_lead_to(request_rec *r, const char *destination)
+{
+    const char *path = login_path(r);
+
+    return eas_destination_is_local(destination) && strncmp(destination, path, strlen(path)) != 0;
+}
+
+static enum eas_rc check_destination(request_rec *r, const char *destination, struct eas_err *err)
+{
+    return may_lead_to(r, destination)
+               ? EAS_OK
+               : eas_fail(err, EAS_MALFORMED, 1093, "the destination is no path of this site");
+}
+
+const char *eas_login_location(request_rec *r, enum eas_page_reason reason, const char *destination)
+{
+    const char *location = apr_pstrcat(r->pool, login_path(r), "login", NULL), *joint = "?";
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (reasons[i].reason == reason) {
+            location = apr_pstrcat(r->pool, location, joint, "reason=", reasons[i].name, NULL);
+            joint = "&";
+        }
+    }
+    if (destination != NULL && may_lead_to(r, destination)) {
+        location = apr_pstrcat(r->pool, location, joint,
+                               "destination=", apr_pescape_urlencoded(r->pool, destination), NULL);
+    }
+    return location;
+}
+
+static enum eas_page_reason reason_named(const char *name)
+{
+    apr_size_t i;
+
+    for (i = 0; name != NULL && i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (strcmp(reasons[i].name, name) == 0) {
+            return reasons[i].reason;
+        }
+    }
+    return EAS_PAGE_NONE;
+}
+
+bool eas_login_claims(request_rec *r)
+{
+    const char *path = login_path(r);
+
+    return eas_auth_serves_login(eas_auth_server_of(r->server))
+           && strncmp(r->uri, path, strlen(path)) == 0;
+}
+
+/* What every answer below the login path says of itself. */
+static void set_headers(request_rec *r)
+{
+    r->no_cache = 1; /* whatever mod_cache has been told about no-store */
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    apr_table_setn(r->err_headers_out, "Content-Security-Policy", eas_page_csp());
+    apr_table_setn(r->err_headers_out, "X-Frame-Options", "DENY");
+    apr_table_setn(r->err_headers_out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(r->err_headers_out, "Referrer-Policy", "same-origin");
+}
+
+static int redirect(request_rec *r, const char *location)
+{
+    apr_table_setn(r->headers_out, "Location", location);
+    return HTTP_SEE_OTHER;
+}
+
+/* The token that only a form of ours carries: a digest of the browser's own form cookie. */
+static enum eas_rc form_token(request_rec *r, const char *cookie, const char **token_out,
+                              struct eas_err *err)
+{
+    unsigned char mac[EAS_SEAL_MAC_SIZE];
+    struct eas_seal_part part = { cookie, strlen(cookie) };
+    enum eas_rc rc = eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_CSRF, &part, 1, mac, err);
+
+    if (rc == EAS_OK) {
+        *token_out = eas_seal_to_text(r->pool, mac, sizeof(mac));
+    }
+    return rc;
+}
+
+/* The browser's form cookie, or a new one, which is set. */
+static enum eas_rc form_cookie(request_rec *r, const char **value_out, struct eas_err *err)
+{
+    unsigned char random[FORM_COOKIE_SIZE];
+    const char *name = eas_session_form_cookie_name(r);
+
+    if (eas_session_find_cookie(r->pool, apr_table_get(r->headers_in, "Cookie"), name, value_out)
+        == EAS_COOKIE_ONE) {
+        return EAS_OK;
+    }
+    if (RAND_bytes(random, sizeof(random)) != 1) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1090, "OpenSSL has no randomness to give");
+    }
+    *value_out = eas_seal_to_text(r->pool, random, sizeof(random));
+    eas_session_add_cookie(r, name, *value_out);
+    return EAS_OK;
+}
+
+static bool wants_everywhere(request_rec *r)
+{
+    apr_table_t *args;
+
+    ap_args_to_table(r, &args);
+    return apr_table_get(args, "everywhere") != NULL;
+}
+
+/* Sends the page with the given status; errors of our own have been logged by then. */
+static int send_page(request_rec *r, int status, enum eas_page_reason reason,
+                     const char *destination)
+{
+    const char *cookie, *token, *html, *title = ap_auth_name(r);
+    struct eas_err err;
+    struct eas_page page = { 0 };
+
+    if (form_cookie(r, &cookie, &err) != EAS_OK || form_token(r, cookie, &token, &err) != EAS_OK) {
+        return eas_request_refuse(r, &err);
+    }
+    page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
+    page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout",
+                                     wants_everywhere(r) ? "?everywhere=1" : NULL, NULL);
+    page.title = title != NULL ? title : r->server->server_hostname;
+    page.username = "";
+    page.destination = destination != NULL ? destination : "/";
+    page.token = token;
+    page.reason = reason;
+    html = eas_page_render(r->pool, eas_auth_login_page(eas_auth_server_of(r->server)), &page);
+    r->status = status;
+    ap_set_content_type(r, "text/html; charset=utf-8");
+    ap_set_content_length(r, (apr_off_t)strlen(html));
+    if (!r->header_only) {
+        ap_rputs(html, r);
+    }
+    return OK;
+}
+
+/* A request that did not come from a page of ours (Fetch Metadata, else Origin). */
+static bool is_cross_site(const request_rec *r)
+{
+    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+    const char *host = apr_table_get(r->headers_in, "Host"), *authority;
+
+    if (site != NULL) {
+        return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+    }
+    if (origin == NULL) {
+        return false;
+    }
+    authority = ap_strstr_c(origin, "://");
+    return authority == NULL || host == NULL || strcasecmp(authority + 3, host) != 0;
+}
+
+/* Login CSRF: somebody else's form must not log a victim in as the attacker. */
+static enum eas_rc check_origin(request_rec *r, const struct eas_form *form, struct eas_err *err)
+{
+    const char *cookie;
+    const unsigned char *token;
+    apr_size_t len;
+    enum eas_rc rc = EAS_DENIED;
+
+    if (!is_cross_site(r) && form->token != NULL
+        && eas_seal_from_text(r->pool, form->token, &token, &len)
+        && eas_session_find_cookie(r->pool, apr_table_get(r->headers_in, "Cookie"),
+                                   eas_session_form_cookie_name(r), &cookie)
+               == EAS_COOKIE_ONE) {
+        struct eas_seal_part part = { cookie, strlen(cookie) };
+
+        rc = eas_seal_mac_check(eas_shared_keyring(), EAS_SEAL_CSRF, &part, 1, token, len, err);
+    }
+    return rc == EAS_DENIED
+               ? eas_fail(err, EAS_FORBIDDEN, 1091,
+                          "a login form that is not ours, or a browser without cookies")
+               : rc;
+}
+
+/* The body, as a secret.  EAS_MALFORMED if it is too long or breaks off. */
+static enum eas_rc read_body(request_rec *r, struct eas_secret **body_out, struct eas_err *err)
+{
+    struct eas_secret *body = eas_secret_room(r->pool, EAS_FORM_MAX + 1);
+    apr_size_t have = 0;
+    long n = 0;
+
+    if (ap_setup_client_block(r, REQUEST_CHUNKED_DECHUNK) != OK || r->remaining > EAS_FORM_MAX) {
+        n = -1;
+    }
+    else if (ap_should_client_block(r)) {
+        do {
+            n = ap_get_client_block(r, body->bytes + have, body->len - have);
+            have += n > 0 ? (apr_size_t)n : 0;
+        } while (n > 0 && have < body->len);
+    }
+    if (n < 0 || have > EAS_FORM_MAX) {
+        return eas_fail(err, EAS_MALFORMED, 1092, "the form is too long, or its body broke off");
+    }
+    OPENSSL_cleanse(body->bytes + have, body->len - have);
+    body->len = have;
+    *body_out = body;
+    return EAS_OK;
+}
+
+static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct eas_err *err)
+{
+    struct eas_secret *body = NULL;
+    enum eas_rc rc = read_body(r, &body, err);
+
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    rc = eas_form_parse(r->pool, apr_table_get(r->headers_in, "Content-Type"), body->bytes,
+                        body->len, form_out, err);
+    eas_secret_wipe(body);
+    if (rc == EAS_OK && (*form_out)->destination != NULL) {
+        rc = check_destination(r, (*form_out)->destination, err);
+    }
+    return rc == EAS_OK ? check_origin(r, *form_out, err) : rc;
+}
+
+/* A browser that logs on anew leaves its old session behind for good. */
+static void end_old_session(request_rec *r)
+{
+    const struct eas_identity *identity;
+    enum eas_session_state state;
+    struct eas_session *session;
+    struct eas_err err;
+
+    if (eas_session_of(r, &state, &session, &identity, &err) == EAS_OK && session != NULL
+        && eas_session_end(r, session, false, &err) != EAS_OK) {
+        eas_request_log(r, &err);
+    }
+}
+
+/* A refusal as a page, after it has been logged. */
+static int refuse_with_page(request_rec *r, const struct eas_err *err, const char *destination)
+{
+    int status = eas_request_refuse(r, err);
+
+    return send_page(r, status,
+                     status == HTTP_SERVICE_UNAVAILABLE ? EAS_PAGE_TRY_LATER : EAS_PAGE_BAD_REQUEST,
+                     status == HTTP_SERVICE_UNAVAILABLE ? destination : NULL);
+}
+
+/* The user's way back after a refusal; the log has the reason, the page one text for all. */
+static int log_on_failed(request_rec *r, const struct eas_err *err, const char *destination)
+{
+    if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
+        return refuse_with_page(r, err, destination);
+    }
+    eas_request_log(r, err);
+    return redirect(r, eas_login_location(
+                           r, err->rc == EAS_EXPIRED ? EAS_PAGE_EXPIRED_PASSWORD : EAS_PAGE_WRONG,
+                           destination));
+}
+
+static int log_on(request_rec *r)
+{
+    const struct eas_identity *identity;
+    struct eas_credentials credentials;
+    struct eas_form *form = NULL;
+    struct eas_err err;
+    enum eas_rc rc = read_form(r, &form, &err);
+
+    if (rc == EAS_OK) {
+        credentials.name = form->username;
+        credentials.name_len = form->username_len;
+        credentials.password = form->password;
+        rc = eas_provider_prove(r, &credentials, &identity, &err);
+    }
+    if (rc == EAS_OK) {
+        end_old_session(r);
+        rc = eas_session_start(r, identity, form->trusted, &err);
+    }
+    if (rc != EAS_OK) {
+        return log_on_failed(r, &err, form != NULL ? form->destination : NULL);
+    }
+    apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
+    apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1094: %s logged on", identity->principal);
+    return redirect(r, form->destination != NULL ? form->destination : "/");
+}
+
+/* The address is held to the same rules as the form: nothing twice, no NUL, a path of this site. */
+static enum eas_rc read_address(request_rec *r, const char **destination, struct eas_err *err)
+{
+    struct eas_form *form = NULL;
+    enum eas_rc rc = EAS_OK;
+
+    if (r->args != NULL) {
+        rc = eas_form_parse(r->pool, "application/x-www-form-urlencoded", r->args, strlen(r->args),
+                            &form, err);
+    }
+    if (rc == EAS_DENIED) {
+        rc = EAS_OK; /* who logs on does it by the form; here a name and password mean nothing */
+    }
+    if (rc == EAS_OK && form != NULL && form->destination != NULL) {
+        *destination = form->destination;
+        rc = check_destination(r, form->destination, err);
+    }
+    return rc;
+}
+
+static int show_form(request_rec *r)
+{
+    const char *destination = NULL;
+    struct eas_err err;
+    apr_table_t *args;
+
+    if (read_address(r, &destination, &err) != EAS_OK) {
+        return refuse_with_page(r, &err, NULL);
+    }
+    ap_args_to_table(r, &args);
+    return send_page(r, HTTP_OK, reason_named(apr_table_get(args, "reason")), destination);
+}
+
+static int sign_out(request_rec *r)
+{
+    const struct eas_identity *identity;
+    enum eas_session_state state;
+    struct eas_session *session;
+    struct eas_err err;
+    enum eas_rc rc;
+
+    if (is_cross_site(r)) {
+        return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
+    }
+    rc = eas_session_of(r, &state, &session, &identity, &err);
+    /* Also one that has ended here: elsewhere it may go on without its evidence. */
+    if (rc == EAS_OK && session != NULL) {
+        rc = eas_session_end(r, session, wants_everywhere(r), &err);
+        if (rc == EAS_OK) {
+            ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
+                          session->principal);
+        }
+    }
+    if (rc != EAS_OK) {
+        return refuse_with_page(r, &err, NULL);
+    }
+    eas_session_clear_cookie(r);
+    return redirect(r, eas_login_location(r, EAS_PAGE_SIGNED_OUT, NULL));
+}
+
+static int check_tls(request_rec *r)
+{
+    struct eas_err err;
+
+    if (eas_auth_requires_tls(eas_auth_dir_of(r->per_dir_config))
+        && !ap_ssl_conn_is_ssl(r->connection)) {
+        eas_fail(&err, EAS_FORBIDDEN, 1096,
+                 "plain HTTP: no log-on (EasKcdRequireTLS Off where TLS ends before httpd)");
+        return eas_request_refuse(r, &err);
+    }
+    return OK;
+}
+
+static int handler(request_rec *r)
+{
+    const char *rest;
+    int status;
+
+    if (!eas_login_claims(r)) {
+        return DECLINED;
+    }
+    set_headers(r);
+    status = check_tls(r);
+    if (status != OK) {
+        return status;
+    }
+    rest = r->uri + strlen(login_path(r));
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
+    if (r->method_number != M_GET && r->method_number != M_POST) {
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    if (strcmp(rest, "login") == 0) {
+        return r->method_number == M_POST ? log_on(r) : show_form(r);
+    }
+    if (strcmp(rest, "logout") == 0) {
+        ap_discard_request_body(r);
+        return sign_out(r);
+    }
+    return HTTP_NOT_FOUND;
+}
+
+/* Before mod_proxy, below `ProxyPass /`, translates or matches an encoded path. */
+static int claim(request_rec *r)
+{
+    if (!eas_login_claims(r)) {
+        return DECLINED;
+    }
+    r->filename = apr_pstrcat(r->pool, "eas-kcd:", r->uri, NULL);
+    return OK;
+}
+
+static int no_storage(request_rec *r)
+{
+    return eas_login_claims(r) ? OK : DECLINED;
+}
+
+void eas_login_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_pre_translate_name(claim, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_translate_name(claim, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_map_to_storage(no_storage, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/login/session.c - who has logged on by the form, as the browser's cookie tells it */
+
+#include "auth/login/session.h"
+
+#include <apr_strings.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * The record: version (1 byte, 1) | flags (1) | id (16) | started (8) | seen (8) | end (8) |
+ * length of principal (2) | principal.  Numbers are big-endian, times are apr_time_t.
+ */
+#define VERSION 1
+#define PRIVATE 1u
+#define EVIDENCE 2u
+#define FIXED_SIZE (1 + 1 + EAS_SESSION_ID_SIZE + 3 * 8 + 2)
+
+/* As much as Kerberos lets clocks differ. */
+#define SKEW apr_time_from_sec(300)
+
+enum eas_rc eas_session_begin(apr_pool_t *pool, const char *principal, bool is_private,
+                              bool has_evidence, const struct eas_session_limits limits[2],
+                              apr_time_t now, struct eas_session **out, struct eas_err *err)
+{
+    struct eas_session *session = apr_pcalloc(pool, sizeof(*session));
+
+    if (RAND_bytes(session->id, sizeof(session->id)) != 1) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1150, "OpenSSL has no random session id to give");
+    }
+    session->principal = apr_pstrdup(pool, principal);
+    session->is_private = is_private;
+    session->has_evidence = has_evidence;
+    session->started = now;
+    session->seen = now;
+    session->end = now + limits[is_private].max;
+    *out = session;
+    return EAS_OK;
+}
+
+static unsigned char *put(unsigned char *p, apr_uint64_t number, int size)
+{
+    int i;
+
+    for (i = size - 1; i >= 0; i--) {
+        p[i] = (unsigned char)number;
+        number >>= 8;
+    }
+    return p + size;
+}
+
+static apr_uint64_t get(const unsigned char **p, int size)
+{
+    apr_uint64_t number = 0;
+
+    while (size-- > 0) {
+        number = number << 8 | *(*p)++;
+    }
+    return number;
+}
+
+enum eas_rc eas_session_to_cookie(const struct eas_keyring *ring, apr_pool_t *pool,
+                                  const struct eas_session *session, const char *vhost,
+                                  const char **value_out, struct eas_err *err)
+{
+    unsigned char record[FIXED_SIZE + EAS_SESSION_PRINCIPAL_MAX], *p = record;
+    apr_size_t len = strlen(session->principal), sealed_len;
+    const unsigned char *sealed;
+    enum eas_rc rc;
+
+    if (len == 0 || len > EAS_SESSION_PRINCIPAL_MAX) {
+        return eas_fail(err, EAS_FORBIDDEN, 1151,
+                        "a user's name of %" APR_SIZE_T_FMT " bytes does not fit a session", len);
+    }
+    *p++ = VERSION;
+    *p++ = (unsigned char)((session->is_private ? PRIVATE : 0)
+                           | (session->has_evidence ? EVIDENCE : 0));
+    memcpy(p, session->id, EAS_SESSION_ID_SIZE);
+    p = put(p + EAS_SESSION_ID_SIZE, (apr_uint64_t)session->started, 8);
+    p = put(p, (apr_uint64_t)session->seen, 8);
+    p = put(p, (apr_uint64_t)session->end, 8);
+    p = put(p, len, 2);
+    memcpy(p, session->principal, len);
+    rc = eas_seal(ring, pool, EAS_SEAL_SESSION, vhost, record, FIXED_SIZE + len, &sealed,
+                  &sealed_len, err);
+    if (rc == EAS_OK) {
+        *value_out = eas_seal_to_text(pool, sealed, sealed_len);
+    }
+    return rc;
+}
+
+/* NULL for a record that this version would not have written. */
+static struct eas_session *read_record(apr_pool_t *pool, const struct eas_secret *record)
+{
+    struct eas_session *session = apr_pcalloc(pool, sizeof(*session));
+    const unsigned char *p = (const unsigned char *)record->bytes;
+    unsigned int flags;
+    apr_size_t len;
+
+    if (record->len < FIXED_SIZE || *p++ != VERSION) {
+        return NULL;
+    }
+    flags = *p++;
+    memcpy(session->id, p, EAS_SESSION_ID_SIZE);
+    p += EAS_SESSION_ID_SIZE;
+    session->started = (apr_time_t)get(&p, 8);
+    session->seen = (apr_time_t)get(&p, 8);
+    session->end = (apr_time_t)get(&p, 8);
+    len = get(&p, 2);
+    if ((flags & ~(PRIVATE | EVIDENCE)) != 0 || len == 0 || len > EAS_SESSION_PRINCIPAL_MAX
+        || len != record->len - FIXED_SIZE || memchr(p, '\0', len) != NULL || session->started < 0
+        || session->seen < 0 || session->end < 0) {
+        return NULL;
+    }
+    session->is_private = (flags & PRIVATE) != 0;
+    session->has_evidence = (flags & EVIDENCE) != 0;
+    session->principal = apr_pstrmemdup(pool, (const char *)p, len);
+    return session;
+}
+
+/* Differences, since no time is negative, cannot overflow; sums could. */
+static enum eas_rc check_times(struct eas_session *session, const struct eas_session_limits *limits,
+                               apr_time_t now, struct eas_err *err)
+{
+    if (session->started - now > SKEW || session->seen - now > SKEW) {
+        return eas_fail(err, EAS_DENIED, 1154,
+                        "a session of the future: a clock was set back, or the gateways' differ");
+    }
+    /* The limits may have been lowered since. */
+    if (session->end - session->started > limits->max) {
+        session->end = session->started + limits->max;
+    }
+    if (now >= session->end) {
+        return eas_fail(err, EAS_EXPIRED, 1155, "the session of %s has reached its end",
+                        session->principal);
+    }
+    if (now - session->seen > limits->idle) {
+        return eas_fail(err, EAS_EXPIRED, 1156, "the session of %s was idle for too long",
+                        session->principal);
+    }
+    return EAS_OK;
+}
+
+enum eas_rc eas_session_from_cookie(const struct eas_keyring *ring, apr_pool_t *pool,
+                                    const char *value, const char *vhost,
+                                    const struct eas_session_limits limits[2], apr_time_t now,
+                                    struct eas_session **out, struct eas_err *err)
+{
+    const unsigned char *sealed;
+    apr_size_t sealed_len;
+    struct eas_secret *record;
+    struct eas_session *session;
+    enum eas_rc rc;
+
+    if (!eas_seal_from_text(pool, value, &sealed, &sealed_len)) {
+        return eas_fail(err, EAS_DENIED, 1152, "the session cookie is not base64url of ours");
+    }
+    rc = eas_unseal(ring, pool, EAS_SEAL_SESSION, vhost, sealed, sealed_len, &record, err);
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    session = read_record(pool, record);
+    if (session == NULL) {
+        return eas_fail(err, EAS_DENIED, 1153, "the session cookie is of another version");
+    }
+    *out = session;
+    return check_times(session, &limits[session->is_private], now, err);
+}
+
+bool eas_session_wants_renewal(const struct eas_session *session,
+                               const struct eas_session_limits limits[2], apr_time_t now)
+{
+    apr_interval_time_t step = limits[session->is_private].idle / 10;
+
+    if (step > apr_time_from_sec(60)) {
+        step = apr_time_from_sec(60);
+    }
+    return now < session->end && now - session->seen > step;
+}
+
+const char *eas_session_set_cookie(apr_pool_t *pool, const char *name, const char *value,
+                                   bool secure)
+{
+    /* In any letter case, as browsers compare the prefixes (RFC 6265bis 5.7). */
+    bool prefixed = strncasecmp(name, "__Host-", 7) == 0 || strncasecmp(name, "__Secure-", 9) == 0;
+
+    return apr_pstrcat(pool, name, "=", value != NULL ? value : "; Max-Age=0", "; Path=/",
+                       secure || prefixed ? "; Secure" : "", "; HttpOnly; SameSite=Lax", NULL);
+}
+
+enum eas_cookie_count eas_session_find_cookie(apr_pool_t *pool, const char *header,
+                                              const char *name, const char **value_out)
+{
+    apr_size_t len = strlen(name);
+    const char *pair = header, *value = NULL;
+
+    while (pair != NULL) {
+        pair += strspn(pair, " \t");
+        if (strncmp(pair, name, len) == 0 && pair[len] == '=') {
+            if (value != NULL) {
+                return EAS_COOKIE_MANY;
+            }
+            value = pair + len + 1;
+        }
+        pair = strchr(pair, ';');
+        pair = pair != NULL ? pair + 1 : NULL;
+    }
+    if (value == NULL) {
+        return EAS_COOKIE_NONE;
+    }
+    *value_out = apr_pstrmemdup(pool, value, strcspn(value, ";"));
+    return EAS_COOKIE_ONE;
+}
+
+static bool is_blank(char c)
+{
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+/* Might whoever reads the header after us take this part of it for a cookie of the name? */
+static bool may_be_cookie(const char *start, const char *end, const char *name)
+{
+    const char *equals = memchr(start, '=', (apr_size_t)(end - start));
+    apr_size_t len = strlen(name);
+
+    if (equals != NULL) {
+        end = equals;
+    }
+    while (start < end && is_blank(*start)) {
+        start++;
+    }
+    while (start < end && is_blank(end[-1])) {
+        end--;
+    }
+    return (apr_size_t)(end - start) == len && memcmp(start, name, len) == 0;
+}
+
+/* Copies to kept what is not of the name; each part but the first brings the separator before it. */
+static void strip(const char *header, const char *name, char *kept)
+{
+    const char *part = header, *end;
+    bool first = true;
+
+    for (;; part = end + 1) {
+        end = part + strcspn(part, ";,");
+        if (!may_be_cookie(part, end, name)) {
+            const char *from = first ? part : part - 1;
+
+            while (first && part != header && from < end && is_blank(*from)) {
+                from++; /* it followed the separator of a cookie that is gone */
+            }
+            memcpy(kept, from, (apr_size_t)(end - from));
+            kept += end - from;
+            first = false;
+        }
+        if (*end == '\0') {
+            break;
+        }
+    }
+    *kept = '\0';
+}
+
+const char *eas_session_strip_cookie(apr_pool_t *pool, const char *header, const char *name)
+{
+    char *kept, *p;
+
+    if (header == NULL) {
+        return NULL;
+    }
+    kept = apr_palloc(pool, strlen(header) + 1);
+    strip(header, name, kept);
+    for (p = kept; *p != '\0'; p++) {
+        if (!is_blank(*p) && *p != ';' && *p != ',') {
+            return kept;
+        }
+    }
+    return NULL;
+}

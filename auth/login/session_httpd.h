@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/login/session_httpd.h - the session that a request's cookie carries, and its beginning and end */
+
+#ifndef EAS_AUTH_LOGIN_SESSION_HTTPD_H
+#define EAS_AUTH_LOGIN_SESSION_HTTPD_H
+
+#include "auth/request_httpd.h"
+#include "auth/login/session.h"
+
+/* What the cookie of a request is worth. */
+enum eas_session_state {
+    EAS_SESSION_NONE, /* no cookie of ours */
+    EAS_SESSION_DEAD, /* tampered with, revoked, or another host's */
+    EAS_SESSION_OVER, /* idle for too long, at its end, or its evidence is */
+    EAS_SESSION_LIVE
+};
+
+/*
+ * Reads and judges the cookie.  *session_out is NULL, or the session whose cookie it is, live or not;
+ * LIVE: *identity_out is set too.  Both in the request's pool.
+ * On anything but EAS_OK the session's state could not be found out (no session, and 503).
+ */
+enum eas_rc eas_session_of(request_rec *r, enum eas_session_state *state_out,
+                           struct eas_session **session_out,
+                           const struct eas_identity **identity_out, struct eas_err *err);
+
+/* Renews the cookie of a live session if it is time, unless `eas-kcd-no-renew` is in the
+ * environment. */
+void eas_session_renew(request_rec *r, struct eas_session *session);
+
+/* Begins a session for a user just proved, keeps the evidence, and sets the cookie. */
+enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identity, bool is_private,
+                              struct eas_err *err);
+
+/* Ends a session for every child, generation and gateway; everywhere: all of the user's. */
+enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, bool everywhere,
+                            struct eas_err *err);
+
+/* Makes the browser forget the cookie. */
+void eas_session_clear_cookie(request_rec *r);
+
+/* Takes our cookies out of headers that are about to go to a backend. */
+void eas_session_strip(request_rec *r, apr_table_t *headers);
+
+/* Takes cookies of our names out of a backend's answer: it must neither end a session nor plant one. */
+void eas_session_strip_set_cookies(request_rec *r, apr_table_t *headers);
+
+/* The name of the session cookie, and of the one that ties a login form to its browser. */
+const char *eas_session_cookie_name(const request_rec *r);
+const char *eas_session_form_cookie_name(const request_rec *r);
+
+/* Adds a Set-Cookie that survives error pages and the backend's own; value NULL clears the cookie. */
+void eas_session_add_cookie(request_rec *r, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/password/basic.c - reads an Authorization header of the Basic scheme (RFC 7617) */
+
+#include "auth/password/basic.h"
+#include "auth/identity.h"
+
+#include <apr_encode.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <string.h>
+
+/* The base64 part of a Basic header, or NULL if the scheme is another or nothing follows. */
+static const char *basic_value(const char *header)
+{
+    static const char scheme[] = "Basic";
+    const apr_size_t len = sizeof(scheme) - 1;
+
+    if (header == NULL || strncasecmp(header, scheme, len) != 0) {
+        return NULL;
+    }
+    header += len;
+    if (*header != ' ' && *header != '\t') {
+        return NULL;
+    }
+    while (*header == ' ' || *header == '\t') {
+        header++;
+    }
+    return *header ? header : NULL;
+}
+
+/* Latin-1 octets as UTF-8; dst holds twice len. */
+static apr_size_t latin1_to_utf8(const char *src, apr_size_t len, char *dst)
+{
+    apr_size_t i, n = 0;
+
+    for (i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)src[i];
+
+        if (c < 0x80) {
+            dst[n++] = (char)c;
+        }
+        else {
+            dst[n++] = (char)(0xc0 | (c >> 6));
+            dst[n++] = (char)(0x80 | (c & 0x3f));
+        }
+    }
+    return n;
+}
+
+static enum eas_rc split(apr_pool_t *pool, const char *plain, apr_size_t len,
+                         struct eas_credentials **out, struct eas_err *err)
+{
+    const char *colon = memchr(plain, ':', len);
+    struct eas_credentials *cred;
+
+    if (colon == NULL) {
+        return eas_fail(err, EAS_DENIED, 1011, "Basic credentials without a colon");
+    }
+    cred = apr_palloc(pool, sizeof(*cred));
+    cred->name_len = (apr_size_t)(colon - plain);
+    cred->name = apr_pstrmemdup(pool, plain, cred->name_len);
+    cred->password = eas_secret_make(pool, colon + 1, len - cred->name_len - 1);
+    if (cred->password->len == 0 || memchr(cred->password->bytes, '\0', cred->password->len)) {
+        return eas_fail(err, EAS_DENIED, 1012, "the password is empty or holds a NUL");
+    }
+    *out = cred;
+    return EAS_OK;
+}
+
+enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_credentials **out,
+                            struct eas_err *err)
+{
+    const char *value = basic_value(header);
+    struct eas_secret *plain, *utf8;
+    apr_size_t value_len, len;
+    enum eas_rc rc;
+
+    *out = NULL;
+    if (value == NULL) {
+        return EAS_OK;
+    }
+    value_len = strlen(value);
+    while (value_len > 0 && apr_isspace(value[value_len - 1])) {
+        value_len--;
+    }
+    /* apr_decode_base64_binary() writes at most three bytes for each four. */
+    plain = eas_secret_make(pool, value, value_len);
+    if (apr_decode_base64_binary((unsigned char *)plain->bytes, value, (apr_ssize_t)value_len,
+                                 APR_ENCODE_NONE, &len)
+        != APR_SUCCESS) {
+        eas_secret_wipe(plain);
+        return eas_fail(err, EAS_DENIED, 1010, "Basic credentials are not valid base64");
+    }
+    if (eas_identity_is_utf8(plain->bytes, len)) {
+        rc = split(pool, plain->bytes, len, out, err);
+    }
+    else {
+        utf8 = eas_secret_room(pool, 2 * len);
+        rc = split(pool, utf8->bytes, latin1_to_utf8(plain->bytes, len, utf8->bytes), out, err);
+        eas_secret_wipe(utf8);
+    }
+    eas_secret_wipe(plain);
+    return rc;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/workers/job_queue.c - which of the jobs for KDCs is next, and how many may run */
+
+#include "auth/workers/job_queue.h"
+
+void eas_kdc_queue_init(struct eas_kdc_queue *queue, struct eas_kdc_pool_limits limits)
+{
+    queue->limits = limits;
+    queue->queued = queue->running = queue->trials = queue->lost = 0;
+    queue->taken_at = 0;
+    APR_RING_INIT(&queue->places, eas_kdc_place, link);
+    APR_RING_INIT(&queue->taken, eas_kdc_place, link);
+}
+
+bool eas_kdc_queue_is_full(const struct eas_kdc_queue *queue, const struct eas_kdc_realm *realm)
+{
+    return realm->queued >= queue->limits.queued;
+}
+
+/* Behind those of its rank. */
+static void insert(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    struct eas_kdc_place *after = APR_RING_LAST(&queue->places);
+
+    while (after != APR_RING_SENTINEL(&queue->places, eas_kdc_place, link)
+           && after->rank > place->rank) {
+        after = APR_RING_PREV(after, link);
+    }
+    APR_RING_INSERT_AFTER(after, place, link);
+}
+
+void eas_kdc_queue_put(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    insert(queue, place);
+    queue->queued++;
+    place->realm->queued++;
+    queue->trials += place->rank == EAS_KDC_TRIAL;
+}
+
+static void take_out(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    APR_RING_REMOVE(place, link);
+    queue->queued--;
+    place->realm->queued--;
+}
+
+void eas_kdc_queue_remove(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    take_out(queue, place);
+    queue->trials -= place->rank == EAS_KDC_TRIAL;
+}
+
+void eas_kdc_queue_raise(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    if (place->rank == EAS_KDC_NEW) {
+        APR_RING_REMOVE(place, link);
+        place->rank = EAS_KDC_BEGUN;
+        insert(queue, place);
+    }
+}
+
+bool eas_kdc_queue_has_room(const struct eas_kdc_queue *queue, const struct eas_kdc_place *place)
+{
+    return place->rank == EAS_KDC_TRIAL
+           || (queue->running < queue->limits.threads
+               && place->realm->running < queue->limits.share);
+}
+
+struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t now)
+{
+    struct eas_kdc_place *place;
+
+    APR_RING_FOREACH(place, &queue->places, eas_kdc_place, link)
+    {
+        if (eas_kdc_queue_has_room(queue, place)) {
+            take_out(queue, place);
+            APR_RING_INSERT_TAIL(&queue->taken, place, eas_kdc_place, link);
+            queue->running += place->rank != EAS_KDC_TRIAL;
+            place->realm->running += place->rank != EAS_KDC_TRIAL;
+            queue->taken_at = now;
+            return place;
+        }
+    }
+    return NULL;
+}
+
+bool eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    struct eas_kdc_realm *realm = place->realm;
+
+    if (place->rank == EAS_KDC_TRIAL || place->lost || realm->lost >= queue->limits.share) {
+        return false;
+    }
+    place->lost = true;
+    realm->lost++;
+    queue->lost++;
+    realm->running--;
+    queue->running--;
+    return true;
+}
+
+void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+{
+    APR_RING_REMOVE(place, link);
+    if (place->rank == EAS_KDC_TRIAL) {
+        queue->trials--;
+    }
+    else if (place->lost) {
+        place->realm->lost--;
+        queue->lost--;
+    }
+    else {
+        place->realm->running--;
+        queue->running--;
+    }
+}
+
+bool eas_kdc_queue_wants_thread(const struct eas_kdc_queue *queue, unsigned threads, unsigned idle)
+{
+    return idle < queue->queued && threads < queue->limits.threads + queue->trials + queue->lost;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/kerberos/ap.c - the client's side of Kerberos' AP exchange (RFC 4120 section 3.2) */
+
+#include "delegation/kerberos/ap.h"
+
+#include <apr_time.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PVNO 5
+
+/* Message types, which are the numbers of their APPLICATION tags too; RFC 4120 section 5.10. */
+#define AUTHENTICATOR 2
+#define AP_REQ 14
+#define AP_REP 15
+#define ENC_AP_REP_PART 27
+
+/* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
+#define GSS_CHECKSUM_TYPE 0x8003
+
+/* The longest session key there is, and the sequence number. */
+#define KEY_MAX 64
+#define SEQUENCE_SIZE 4
+
+/* KerberosTime: YYYYMMDDHHMMSSZ. */
+#define TIME_SIZE 15
+
+/* Of an authenticator without its names; twice what is needed. */
+#define AUTHENTICATOR_MAX 512
+/* Of the heads and numbers of an AP-REQ, and of what encryption adds. */
+#define AP_REQ_OVERHEAD 256
+
+/* The octets of the client's name and realm, each string with its head. */
+static apr_size_t names_max(krb5_const_principal client)
+{
+    apr_size_t len = client->realm.length + EAS_DER_HEAD_MAX;
+    int i;
+
+    for (i = 0; i < client->length; i++) {
+        len += client->data[i].length + EAS_DER_HEAD_MAX;
+    }
+    return len;
+}
+
+static apr_size_t authenticator_max(const krb5_creds *ticket)
+{
+    return ticket->client != NULL ? names_max(ticket->client) + AUTHENTICATOR_MAX : 0;
+}
+
+apr_size_t eas_ap_request_max(const krb5_creds *ticket)
+{
+    return ticket->ticket.length + authenticator_max(ticket) + AP_REQ_OVERHEAD;
+}
+
+/* --- fields of a SEQUENCE: [n] of an element --------------------------------------------------- */
+
+static void put_integer(struct eas_der *der, unsigned n, krb5_int32 value)
+{
+    const unsigned char *end = der->at;
+
+    eas_der_put_integer(der, value);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
+}
+
+static void put_octets(struct eas_der *der, unsigned n, unsigned tag, const void *bytes,
+                       apr_size_t len)
+{
+    const unsigned char *end = der->at;
+
+    eas_der_put_element(der, tag, bytes, len);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
+}
+
+static void put_digits(char *text, int n, int value)
+{
+    for (; n > 0; n--, value /= 10) {
+        text[n - 1] = (char)('0' + value % 10);
+    }
+}
+
+static void put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
+{
+    char text[TIME_SIZE];
+    apr_time_exp_t tm;
+
+    /* Beyond 2038, as libkrb5 has it. */
+    apr_time_exp_gmt(&tm, apr_time_from_sec((apr_time_t)(uint32_t)when));
+    put_digits(text, 4, tm.tm_year + 1900);
+    put_digits(text + 4, 2, tm.tm_mon + 1);
+    put_digits(text + 6, 2, tm.tm_mday);
+    put_digits(text + 8, 2, tm.tm_hour);
+    put_digits(text + 10, 2, tm.tm_min);
+    put_digits(text + 12, 2, tm.tm_sec);
+    text[14] = 'Z';
+    put_octets(der, n, EAS_DER_GENERALIZED_TIME, text, TIME_SIZE);
+}
+
+/* EncryptionKey or Checksum: a type, and octets. */
+static void put_typed(struct eas_der *der, unsigned n, krb5_int32 type, const void *bytes,
+                      apr_size_t len)
+{
+    const unsigned char *end = der->at;
+
+    put_octets(der, 1, EAS_DER_OCTET_STRING, bytes, len);
+    put_integer(der, 0, type);
+    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
+}
+
+static void put_principal_name(struct eas_der *der, unsigned n, krb5_const_principal name)
+{
+    const unsigned char *end = der->at;
+    int i;
+
+    for (i = name->length - 1; i >= 0; i--) {
+        eas_der_put_element(der, EAS_DER_GENERAL_STRING, name->data[i].data, name->data[i].length);
+    }
+    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(1));
+    put_integer(der, 0, name->type);
+    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
+}
+
+/* --- the request ------------------------------------------------------------------------------- */
+
+/* What is random in an authenticator. */
+struct nonce {
+    unsigned char subkey[KEY_MAX];
+    size_t subkey_len;
+    krb5_int32 sequence;
+};
+
+static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, struct nonce *nonce)
+{
+    unsigned char random[KEY_MAX + SEQUENCE_SIZE];
+    krb5_enctype enctype = eas_ticket_key_enctype(key);
+    krb5_data octets = { 0, 0, (char *)random };
+    krb5_keyblock subkey = { 0, enctype, 0, nonce->subkey };
+    size_t seed_len = 0;
+    krb5_error_code code = krb5_c_keylengths(ctx, enctype, &seed_len, &nonce->subkey_len);
+
+    if (code == 0 && (seed_len > KEY_MAX || nonce->subkey_len > KEY_MAX)) {
+        code = KRB5_BAD_KEYSIZE;
+    }
+    if (code == 0) {
+        code = eas_ticket_key_random(ctx, key, random, seed_len + SEQUENCE_SIZE);
+    }
+    if (code == 0) {
+        /* Positive for those who take it for signed, and far from its end (krb5_generate_seq_number()). */
+        memcpy(&nonce->sequence, random + seed_len, SEQUENCE_SIZE);
+        nonce->sequence = (nonce->sequence & 0x3fffffff) | 1;
+        octets.length = (unsigned)seed_len;
+        subkey.length = (unsigned)nonce->subkey_len;
+        code = krb5_c_random_to_key(ctx, enctype, &octets, &subkey);
+    }
+    OPENSSL_cleanse(random, sizeof(random));
+    return code;
+}
+
+/* Authenticator, RFC 4120 section 5.5.1. */
+static void put_authenticator(struct eas_der *der, krb5_const_principal client,
+                              krb5_enctype enctype, const struct nonce *nonce,
+                              const krb5_data *checksum, const struct eas_ap_stamp *stamp)
+{
+    put_integer(der, 7, nonce->sequence);
+    put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
+    put_time(der, 5, stamp->ctime);
+    put_integer(der, 4, stamp->cusec);
+    put_typed(der, 3, GSS_CHECKSUM_TYPE, checksum->data, checksum->length);
+    put_principal_name(der, 2, client);
+    put_octets(der, 1, EAS_DER_GENERAL_STRING, client->realm.data, client->realm.length);
+    put_integer(der, 0, PVNO);
+    eas_der_wrap(der, der->end, EAS_DER_SEQUENCE);
+    eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AUTHENTICATOR));
+}
+
+/* EncryptedData of plain. */
+static krb5_error_code put_encrypted(krb5_context ctx, struct eas_ticket_key *key,
+                                     const struct eas_der *plain, struct eas_der *der)
+{
+    const unsigned char *end = der->at;
+    krb5_enctype enctype = eas_ticket_key_enctype(key);
+    krb5_data in = { 0, (unsigned)(plain->end - plain->at), (char *)plain->at };
+    krb5_data out = { 0, 0, NULL };
+    size_t len;
+    krb5_error_code code = eas_ticket_key_cipher_length(ctx, key, in.length, &len);
+
+    if (code == 0) {
+        out.length = (unsigned)len;
+        out.data = (char *)eas_der_put_room(der, len);
+        code = eas_ticket_key_encrypt(ctx, key, &in, &out);
+    }
+    if (code == 0) {
+        eas_der_wrap(der, end, EAS_DER_OCTET_STRING);
+        eas_der_wrap(der, end, EAS_DER_CONTEXT(2));
+        put_integer(der, 0, enctype);
+        eas_der_wrap(der, end, EAS_DER_SEQUENCE);
+    }
+    return code;
+}
+
+/* The rest of the AP-REQ, around its encrypted authenticator (RFC 4120 section 5.5.1). */
+static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
+{
+    /* No unused bits, and mutual-required. */
+    static const unsigned char options[] = { 0, AP_OPTS_MUTUAL_REQUIRED >> 24, 0, 0, 0 };
+    const unsigned char *end;
+
+    eas_der_wrap(der, der->end, EAS_DER_CONTEXT(4));
+    end = der->at;
+    eas_der_put(der, ticket->data, ticket->length);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(3));
+    put_octets(der, 2, EAS_DER_BIT_STRING, options, sizeof(options));
+    put_integer(der, 1, AP_REQ);
+    put_integer(der, 0, PVNO);
+    eas_der_wrap(der, der->end, EAS_DER_SEQUENCE);
+    eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AP_REQ));
+}
+
+krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
+                               const krb5_creds *ticket, const krb5_data *checksum,
+                               struct eas_der *der, struct eas_ap_stamp *stamp_out)
+{
+    apr_size_t room = authenticator_max(ticket);
+    unsigned char *plain;
+    struct eas_der authenticator;
+    struct nonce nonce;
+    krb5_error_code code;
+
+    if (ticket->ticket.length == 0 || ticket->client == NULL) {
+        return KRB5_NO_TKT_SUPPLIED;
+    }
+    /* Never the same twice in a process. */
+    code = krb5_us_timeofday(ctx, &stamp_out->ctime, &stamp_out->cusec);
+    if (code == 0 && (uint32_t)stamp_out->ctime >= (uint32_t)ticket->times.endtime) {
+        code = KRB5KRB_AP_ERR_TKT_EXPIRED;
+    }
+    if (code == 0) {
+        code = make_nonce(ctx, key, &nonce);
+    }
+    if (code != 0) {
+        return code;
+    }
+    plain = malloc(room);
+    if (plain == NULL) {
+        return ENOMEM;
+    }
+    authenticator = eas_der_begin(plain, room);
+    put_authenticator(&authenticator, ticket->client, eas_ticket_key_enctype(key), &nonce, checksum,
+                      stamp_out);
+    code = put_encrypted(ctx, key, &authenticator, der);
+    if (code == 0) {
+        put_ap_req(der, &ticket->ticket);
+    }
+    OPENSSL_cleanse(authenticator.at, (apr_size_t)(authenticator.end - authenticator.at));
+    OPENSSL_cleanse(&nonce, sizeof(nonce));
+    free(plain);
+    return code;
+}
+
+/* --- the reply --------------------------------------------------------------------------------- */
+
+/* A [n] INTEGER. */
+static bool take_integer(struct eas_der_text *text, unsigned n, krb5_int32 *value)
+{
+    struct eas_der_text field, octets;
+    uint32_t bits;
+
+    if (!eas_der_enter(text, EAS_DER_CONTEXT(n), &field)
+        || !eas_der_enter(&field, EAS_DER_INTEGER, &octets) || field.left != 0 || octets.left == 0
+        || octets.left > sizeof(bits)) {
+        return false;
+    }
+    bits = octets.at[0] & 0x80 ? UINT32_MAX : 0;
+    for (; octets.left > 0; octets.left--) {
+        bits = bits << 8 | *octets.at++;
+    }
+    *value = (krb5_int32)bits;
+    return true;
+}
+
+/* The encrypted part of an AP-REP. */
+static bool find_encrypted(struct eas_der_text reply, krb5_enc_data *encrypted)
+{
+    struct eas_der_text message, fields, field, octets, ignored;
+    krb5_int32 pvno, type;
+
+    if (!eas_der_enter(&reply, EAS_DER_APPLICATION(AP_REP), &message) || reply.left != 0
+        || !eas_der_enter(&message, EAS_DER_SEQUENCE, &fields) || message.left != 0
+        || !take_integer(&fields, 0, &pvno) || pvno != PVNO || !take_integer(&fields, 1, &type)
+        || type != AP_REP || !eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field) || fields.left != 0
+        || !eas_der_enter(&field, EAS_DER_SEQUENCE, &fields) || field.left != 0
+        || !take_integer(&fields, 0, &encrypted->enctype)) {
+        return false;
+    }
+    eas_der_enter(&fields, EAS_DER_CONTEXT(1), &ignored); /* a kvno */
+    if (!eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field) || fields.left != 0
+        || !eas_der_enter(&field, EAS_DER_OCTET_STRING, &octets) || field.left != 0) {
+        return false;
+    }
+    encrypted->ciphertext.data = (char *)octets.at;
+    encrypted->ciphertext.length = (unsigned)octets.left;
+    return true;
+}
+
+/* EncAPRepPart begins with ctime and cusec; what may follow it is an old cipher's padding. */
+static bool repeats(struct eas_der_text plain, const struct eas_ap_stamp *stamp)
+{
+    unsigned char room[64];
+    struct eas_der expected = eas_der_begin(room, sizeof(room));
+    struct eas_der_text part, fields;
+
+    put_integer(&expected, 1, stamp->cusec);
+    put_time(&expected, 0, stamp->ctime);
+    return eas_der_enter(&plain, EAS_DER_APPLICATION(ENC_AP_REP_PART), &part)
+           && eas_der_enter(&part, EAS_DER_SEQUENCE, &fields)
+           && eas_der_take(&fields, expected.at, (apr_size_t)(expected.end - expected.at));
+}
+
+krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
+                                   struct eas_der_text reply, const struct eas_ap_stamp *stamp)
+{
+    krb5_enc_data in = { 0 };
+    krb5_data plain;
+    unsigned char *room;
+    krb5_error_code code;
+
+    if (!find_encrypted(reply, &in)) {
+        return KRB5KRB_AP_ERR_MSG_TYPE;
+    }
+    room = malloc(in.ciphertext.length + 1);
+    if (room == NULL) {
+        return ENOMEM;
+    }
+    code = eas_ticket_key_decrypt(ctx, key, &in, room, &plain);
+    if (code == 0
+        && !repeats((struct eas_der_text){ (unsigned char *)plain.data, plain.length }, stamp)) {
+        code = KRB5_MUTUAL_FAILED;
+    }
+    OPENSSL_cleanse(room, in.ciphertext.length);
+    free(room);
+    return code;
+}

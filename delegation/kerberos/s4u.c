@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/kerberos/s4u.c - the two extensions of [MS-SFU]: act for a user with or without their evidence */
+
+#include "delegation/kerberos/s4u.h"
+
+#include <string.h>
+
+/* [MS-SFU] 3.2.5.2.3: the user's account, not our configuration, forbids it. */
+#define STATUS_ACCOUNT_RESTRICTION 0xc000006eu
+
+/*
+ * Exported by libkrb5 since 1.8 and used by kvno, but declared in no public header.  GSSAPI's way to
+ * the same exchange makes a context of its own, without the hooks of our conversation.
+ */
+krb5_error_code krb5_get_credentials_for_user(krb5_context context, krb5_flags options,
+                                              krb5_ccache ccache, krb5_creds *in_creds,
+                                              krb5_data *cert, krb5_creds **out_creds);
+
+/* Our TGT in a ccache of this conversation. */
+static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_gateway *gateway,
+                               struct eas_ticket **tgt, krb5_ccache *ccache, struct eas_err *err)
+{
+    krb5_error_code code;
+    enum eas_rc rc = eas_gateway_tgt(gateway, kdc, tgt, err);
+
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    code = eas_kdc_ccache(kdc, eas_ticket_creds(*tgt), ccache);
+    if (code != 0) {
+        eas_ticket_unref(*tgt);
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2020, code, "no credential cache");
+    }
+    return EAS_OK;
+}
+
+static void close_ccache(struct eas_kdc *kdc, struct eas_gateway *gateway, struct eas_ticket *tgt,
+                         krb5_ccache ccache, krb5_error_code code)
+{
+    enum eas_kdc_cause cause = eas_kdc_cause(code);
+
+    krb5_cc_destroy(kdc->ctx, ccache);
+    /* A TGS reports a TGT that it cannot decrypt as either of these. */
+    if (code != 0 && (cause == EAS_KDC_STALE || code == KRB5KRB_AP_ERR_BAD_INTEGRITY)) {
+        eas_gateway_forget(gateway, tgt);
+    }
+    eas_ticket_unref(tgt);
+}
+
+/* Failures that the two exchanges have in common. */
+static enum eas_rc fail_common(struct eas_kdc *kdc, krb5_error_code code, struct eas_err *err)
+{
+    switch (eas_kdc_cause(code)) {
+    case EAS_KDC_UNREACHABLE:
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2021, code,
+                            "no KDC answered; check the domain controllers and krb5.conf");
+    case EAS_KDC_SKEW:
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2022, code,
+                            "the clocks of this machine and the KDC differ; synchronise them");
+    case EAS_KDC_REVOKED:
+    case EAS_KDC_POLICY:
+    case EAS_KDC_UNKNOWN_CLIENT:
+        return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2023, code,
+                            "the KDC issues no tickets for this user");
+    default:
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2024, code, "the KDC refused to delegate");
+    }
+}
+
+enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_gateway *gateway,
+                         const struct eas_login *login, struct eas_ticket **evidence_out,
+                         struct eas_err *err)
+{
+    krb5_creds wanted, *evidence = NULL;
+    krb5_ccache ccache;
+    struct eas_ticket *tgt;
+    krb5_error_code code;
+    enum eas_rc rc = open_ccache(kdc, gateway, &tgt, &ccache, err);
+
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    memset(&wanted, 0, sizeof(wanted));
+    wanted.server = (krb5_principal)eas_keytab_principal(eas_gateway_keytab(gateway));
+    code = eas_kdc_principal(kdc, login, &wanted.client);
+    if (code == 0) {
+        code = krb5_get_credentials_for_user(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE,
+                                             ccache, &wanted, NULL, &evidence);
+    }
+    if (code == 0) {
+        *evidence_out = eas_ticket_take(evidence);
+        if (eas_ticket_forwardable(*evidence_out)) {
+            eas_gateway_note_transition(gateway);
+        }
+    }
+    else {
+        rc = fail_common(kdc, code, err);
+    }
+    krb5_free_creds(kdc->ctx, evidence);
+    krb5_free_principal(kdc->ctx, wanted.client);
+    close_ccache(kdc, gateway, tgt, ccache, code);
+    return rc;
+}
+
+/* BADOPTION: whose fault is it? */
+static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_gateway *gateway,
+                                   const struct eas_ticket *evidence, enum eas_s4u_evidence source,
+                                   const char *spn, krb5_error_code code, struct eas_err *err)
+{
+    bool forwardable = eas_ticket_forwardable(evidence);
+    const char *account = eas_keytab_principal_name(eas_gateway_keytab(gateway));
+
+    if (kdc->ntstatus == STATUS_ACCOUNT_RESTRICTION
+        || (!forwardable
+            && (source == EAS_S4U_FROM_PASSWORD || eas_gateway_may_transition(gateway)))) {
+        return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2030, code,
+                            "this user may not be delegated: the account is marked \"sensitive and "
+                            "cannot be delegated\" or is in Protected Users");
+    }
+    if (!forwardable) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2031,
+                        "%s may not do protocol transition, or this user may not be delegated; for "
+                        "the former: Set-ADAccountControl -TrustedToAuthForDelegation $true",
+                        account);
+    }
+    return eas_fail(
+        err, EAS_MISCONFIGURED, 2032,
+        "the KDC does not let %s delegate to %s; add that name to the account's "
+        "msDS-AllowedToDelegateTo (or, for resource-based delegation, the account to the "
+        "backend's PrincipalsAllowedToDelegateToAccount)",
+        account, spn);
+}
+
+static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)
+{
+    /* No realm: the KDC refers us to the right one, also across domains. */
+    krb5_error_code code = krb5_parse_name_flags(ctx, spn, KRB5_PRINCIPAL_PARSE_NO_DEF_REALM, out);
+
+    if (code == 0) {
+        /* Not SRV_HST, whose host part libkrb5 would look up in the DNS. */
+        (*out)->type = KRB5_NT_SRV_INST;
+    }
+    return code;
+}
+
+enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_gateway *gateway,
+                          const struct eas_ticket *evidence, enum eas_s4u_evidence source,
+                          const char *spn, struct eas_ticket **ticket_out, struct eas_err *err)
+{
+    krb5_creds wanted, *ticket = NULL;
+    krb5_ccache ccache;
+    struct eas_ticket *tgt;
+    krb5_error_code code;
+    enum eas_rc rc = open_ccache(kdc, gateway, &tgt, &ccache, err);
+
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    memset(&wanted, 0, sizeof(wanted));
+    /* As krb5_get_credentials_for_proxy() has it: the one who asks; the user is in the evidence. */
+    wanted.client = eas_ticket_creds(tgt)->client;
+    wanted.second_ticket = eas_ticket_creds(evidence)->ticket;
+    code = parse_spn(kdc->ctx, spn, &wanted.server);
+    if (code == 0) {
+        code = krb5_get_credentials(
+            kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE | KRB5_GC_CONSTRAINED_DELEGATION,
+            ccache, &wanted, &ticket);
+    }
+    if (code == 0
+        && !krb5_principal_compare(kdc->ctx, eas_ticket_creds(evidence)->client, ticket->client)) {
+        rc = eas_fail(err, EAS_UNAVAILABLE, 2025, "the KDC returned another user's ticket");
+    }
+    else if (code == 0) {
+        *ticket_out = eas_ticket_take(ticket);
+    }
+    else if (eas_kdc_cause(code) == EAS_KDC_BADOPTION) {
+        rc = fail_delegation(kdc, gateway, evidence, source, spn, code, err);
+    }
+    else if (eas_kdc_cause(code) == EAS_KDC_UNKNOWN_SERVER) {
+        rc = eas_fail(err, EAS_MISCONFIGURED, 2033,
+                      "the KDC knows no service %s; register it (setspn -S %s account) or correct "
+                      "EasKcdSPN or the worker's host name",
+                      spn, spn);
+    }
+    else {
+        rc = fail_common(kdc, code, err);
+    }
+    krb5_free_creds(kdc->ctx, ticket);
+    krb5_free_principal(kdc->ctx, wanted.server);
+    close_ccache(kdc, gateway, tgt, ccache, code);
+    return rc;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/kerberos/spn.c - which service principal name a backend has */
+
+#include "delegation/kerberos/spn.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define SPN_MAX 512
+
+const char *eas_spn_check(const char *pattern)
+{
+    const char *slash = strchr(pattern, '/'), *p;
+
+    if (slash == NULL || slash == pattern || slash[1] == '\0' || strchr(slash + 1, '/')) {
+        return "must be of the form service/host, for example HTTP/%h";
+    }
+    if (strchr(pattern, '@')) {
+        return "must not name a realm; the KDC finds it";
+    }
+    if (strlen(pattern) > SPN_MAX) {
+        return "is too long";
+    }
+    for (p = pattern; *p; p++) {
+        if (!apr_isgraph(*p) || *p == '\\') {
+            return "must not hold blanks, backslashes or control characters";
+        }
+        if (*p == '%' && *++p != 'h' && *p != '%') {
+            return "knows only %h, the worker's host name, and %%";
+        }
+    }
+    return NULL;
+}
+
+static bool is_host_name(const char *host)
+{
+    const char *p;
+
+    for (p = host; *p; p++) {
+        if (!apr_isalnum(*p) && strchr("-._", *p) == NULL) {
+            return false;
+        }
+    }
+    return p != host && p - host <= 255;
+}
+
+enum eas_rc eas_spn_expand(apr_pool_t *pool, const char *pattern, const char *host,
+                           const char **spn_out, struct eas_err *err)
+{
+    apr_size_t host_len = strlen(host);
+    const char *p;
+    char *spn, *q;
+
+    if (!is_host_name(host)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2001,
+                        "the worker has no host name that could stand in a service principal name; "
+                        "name the service by EasKcdSPN and the worker by its DNS name");
+    }
+    spn = q = apr_palloc(pool, strlen(pattern) * (host_len + 1) + 1);
+    for (p = pattern; *p; p++) {
+        if (*p == '%' && *++p == 'h') {
+            memcpy(q, host, host_len);
+            q += host_len;
+        }
+        else {
+            *q++ = *p;
+        }
+    }
+    *q = '\0';
+    *spn_out = spn;
+    return EAS_OK;
+}

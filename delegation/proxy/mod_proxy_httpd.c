@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/mod_proxy_httpd.c - mod_proxy, found at run time */
+
+#include "delegation/proxy/mod_proxy_httpd.h"
+
+#include <apr_dso.h>
+#include <dlfcn.h>
+
+/* What was found; written in pre_config by the one thread there is. */
+static struct {
+    module *proxy;
+    module *proxy_http;
+    __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
+    __typeof__(ap_proxy_define_worker) *define_worker;
+    __typeof__(ap_proxy_initialize_worker) *initialize_worker;
+    __typeof__(ap_proxy_get_worker) *get_worker;
+    __typeof__(ap_proxy_get_balancer) *get_balancer;
+    __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
+} found;
+
+/* A symbol of mod_proxy, which may also be linked into httpd itself. */
+static void *find_symbol(apr_pool_t *pool, const char *name)
+{
+    apr_dso_handle_t *handle = found.proxy->dynamic_load_handle;
+    apr_dso_handle_sym_t symbol = NULL;
+
+    if (handle == NULL && apr_os_dso_handle_put(&handle, dlopen(NULL, RTLD_NOW), pool)) {
+        return NULL;
+    }
+    return apr_dso_sym(&symbol, handle, name) == APR_SUCCESS ? symbol : NULL;
+}
+
+void eas_proxy_find(apr_pool_t *pconf,
+                    int (*scheme_handler)(request_rec *r, proxy_worker *worker,
+                                          proxy_server_conf *conf, char *url, const char *proxyhost,
+                                          apr_port_t proxyport))
+{
+    __typeof__(proxy_hook_scheme_handler) *hook = NULL;
+
+    found.proxy = ap_find_linked_module("mod_proxy.c");
+    found.proxy_http = ap_find_linked_module("mod_proxy_http.c");
+    found.run_scheme_handler = NULL;
+    if (found.proxy == NULL) {
+        return;
+    }
+    found.run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
+    found.define_worker = find_symbol(pconf, "ap_proxy_define_worker");
+    found.initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
+    found.get_worker = find_symbol(pconf, "ap_proxy_get_worker");
+    found.get_balancer = find_symbol(pconf, "ap_proxy_get_balancer");
+    found.location_reverse_map = find_symbol(pconf, "ap_proxy_location_reverse_map");
+    hook = find_symbol(pconf, "proxy_hook_scheme_handler");
+    if (hook != NULL) {
+        hook(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    }
+}
+
+bool eas_proxy_is_loaded(void)
+{
+    return found.proxy_http != NULL && found.run_scheme_handler != NULL;
+}
+
+int eas_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
+                                 char *url, const char *proxyhost, apr_port_t proxyport)
+{
+    return found.run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
+}
+
+const char *eas_proxy_mapping_of(const ap_conf_vector_t *section)
+{
+    const proxy_dir_conf *conf =
+        found.proxy != NULL ? ap_get_module_config(section, found.proxy) : NULL;
+
+    return conf != NULL && conf->alias != NULL ? conf->alias->real : NULL;
+}
+
+static proxy_server_conf *server_conf_of(const server_rec *s)
+{
+    return found.proxy != NULL ? ap_get_module_config(s->module_config, found.proxy) : NULL;
+}
+
+const char *eas_proxy_server_mapping(const server_rec *s, const char *path)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+    int i;
+
+    for (i = 0; conf != NULL && i < conf->aliases->nelts; i++) {
+        const struct proxy_alias *alias = &APR_ARRAY_IDX(conf->aliases, i, struct proxy_alias);
+
+        if (alias->regex != NULL ? ap_regexec(alias->regex, path, 0, NULL, 0) == 0
+                                 : strncmp(alias->fake, path, strlen(alias->fake)) == 0) {
+            return alias->real;
+        }
+    }
+    return NULL;
+}
+
+static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_worker *worker)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+
+    if (worker != NULL && worker->s->timeout_set) {
+        return worker->s->timeout;
+    }
+    return conf->timeout_set ? conf->timeout : s->timeout;
+}
+
+apr_interval_time_t eas_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    proxy_server_conf *conf = server_conf_of(s);
+    proxy_balancer *balancer = found.get_balancer(pool, conf, url, 0);
+    apr_interval_time_t least;
+    int i;
+
+    if (balancer == NULL || balancer->workers->nelts == 0) {
+        return timeout_of_worker(s, found.get_worker(pool, NULL, conf, url));
+    }
+    least = timeout_of_worker(s, APR_ARRAY_IDX(balancer->workers, 0, proxy_worker *));
+    for (i = 1; i < balancer->workers->nelts; i++) {
+        apr_interval_time_t timeout =
+            timeout_of_worker(s, APR_ARRAY_IDX(balancer->workers, i, proxy_worker *));
+
+        least = timeout < least ? timeout : least;
+    }
+    return least;
+}
+
+const char *eas_proxy_reverse_map(request_rec *r, const char *url)
+{
+    return found.location_reverse_map(r, ap_get_module_config(r->per_dir_config, found.proxy), url);
+}
+
+const apr_array_header_t *eas_proxy_sections(const server_rec *s)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+
+    return conf != NULL ? conf->sec_proxy : NULL;
+}
+
+static bool is_http(const char *url)
+{
+    return ap_cstr_casecmpn(url, "http://", 7) == 0 || ap_cstr_casecmpn(url, "https://", 8) == 0;
+}
+
+static const proxy_balancer *find_balancer(const server_rec *s, const char *url)
+{
+    const proxy_server_conf *conf = ap_get_module_config(s->module_config, found.proxy);
+    const proxy_balancer *balancer = (const proxy_balancer *)conf->balancers->elts;
+    int i;
+
+    for (i = 0; i < conf->balancers->nelts; i++, balancer++) {
+        apr_size_t len = strlen(balancer->s->name);
+
+        if (ap_cstr_casecmpn(url, balancer->s->name, len) == 0
+            && (url[len] == '\0' || url[len] == '/')) {
+            return balancer;
+        }
+    }
+    return NULL;
+}
+
+const char *eas_proxy_unfit(const server_rec *s, const char *url)
+{
+    const proxy_balancer *balancer;
+    int i;
+
+    if (ap_cstr_casecmpn(url, "balancer://", 11) != 0) {
+        return is_http(url) ? NULL : url;
+    }
+    balancer = find_balancer(s, url);
+    for (i = 0; balancer != NULL && i < balancer->workers->nelts; i++) {
+        const proxy_worker *member = APR_ARRAY_IDX(balancer->workers, i, proxy_worker *);
+
+        if (!is_http(member->s->name_ex)) {
+            return member->s->name_ex;
+        }
+    }
+    return NULL;
+}
+
+proxy_worker *eas_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s)
+{
+    proxy_worker *slot;
+
+    /* The URL is of no matter: it goes into what is replaced by the original's own. */
+    if (found.define_worker == NULL || found.initialize_worker == NULL
+        || found.define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
+        return NULL;
+    }
+    slot->s = worker->s;
+    slot->hash = worker->hash;
+    slot->balancer = worker->balancer;
+    slot->section_config = worker->section_config;
+    return found.initialize_worker(slot, s, pool) == APR_SUCCESS ? slot : NULL;
+}
+
+apr_interval_time_t eas_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
+                                      const server_rec *s)
+{
+    return worker->s->timeout_set ? worker->s->timeout
+           : conf->timeout_set    ? conf->timeout
+                                  : s->timeout;
+}

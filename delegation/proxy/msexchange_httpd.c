@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/msexchange_httpd.c - what Exchange answers and httpd does not know */
+
+#include "delegation/proxy/msexchange_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/activesync/activesync_httpd.h"
+#include "delegation/config_httpd.h"
+#include "delegation/proxy/mod_proxy_httpd.h"
+
+#include <apr_optional_hooks.h>
+#include <apr_strings.h>
+#include <http_request.h>
+#include <util_filter.h>
+
+#define X_MS_LOCATION "X-MS-Location"
+
+static ap_filter_rec_t *exchange_filter_handle;
+
+/* A status line for a status that httpd does not know, or knows as something else; else NULL. */
+static const char *status_line_of(int status)
+{
+    switch (status) {
+    case 449:
+        return "449 Retry after sending a PROVISION command";
+    case 451:
+        return "451 Redirect";
+    case 456:
+        return "456 Account Blocked";
+    case 457:
+        return "457 Password Expired";
+    default:
+        return NULL;
+    }
+}
+
+/* Does the line say something about this status?  "449 " does not. */
+static bool has_reason(const char *line, int status)
+{
+    return line != NULL && atoi(line) == status && strlen(line) > 4;
+}
+
+static void map_location(request_rec *r, apr_table_t *headers)
+{
+    const char *location = apr_table_get(headers, X_MS_LOCATION);
+
+    if (location != NULL) {
+        apr_table_setn(headers, X_MS_LOCATION, eas_proxy_reverse_map(r, location));
+    }
+}
+
+static apr_status_t exchange_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+
+    if (status_line_of(r->status) != NULL && !has_reason(r->status_line, r->status)) {
+        r->status_line = status_line_of(r->status);
+    }
+    map_location(r, r->headers_out);
+    map_location(r, r->err_headers_out);
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
+}
+
+static bool concerns_us(request_rec *r)
+{
+    return r->proxyreq == PROXYREQ_REVERSE
+           && (eas_eas_applies(r) || eas_kcd_delegates(eas_kcd_dir_of(r->per_dir_config)));
+}
+
+/* On the response, or on the error page in its stead. */
+static void insert_filter(request_rec *r)
+{
+    request_rec *q = r;
+
+    while (q != NULL && !concerns_us(q)) {
+        q = q->prev;
+    }
+    if (q != NULL) {
+        ap_add_output_filter_handle(exchange_filter_handle, NULL, r, r->connection);
+    }
+}
+
+/* ProxyErrorOverride: httpd takes the title of its page from here. */
+static int request_status(int *status, request_rec *r)
+{
+    if (concerns_us(r) && status_line_of(*status) != NULL && !has_reason(r->status_line, *status)) {
+        r->status_line = status_line_of(*status);
+    }
+    return DECLINED;
+}
+
+void eas_exchange_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(proxy, request_status, request_status, NULL, NULL, APR_HOOK_MIDDLE);
+    exchange_filter_handle =
+        ap_register_output_filter("EAS_KCD_EXCHANGE", exchange_filter, NULL, AP_FTYPE_CONTENT_SET);
+}

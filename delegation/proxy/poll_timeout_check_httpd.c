@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/poll_timeout_check_httpd.c - says at the start where a phone's Ping would be cut short */
+
+#include "delegation/proxy/poll_timeout_check_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/activesync/activesync_httpd.h"
+#include "delegation/proxy/mod_proxy_httpd.h"
+
+#include <http_core.h>
+
+/* The longest that Exchange lets a phone wait. */
+#define HEARTBEAT apr_time_from_sec(3540)
+
+static int seconds(apr_interval_time_t time)
+{
+    return (int)apr_time_sec(time);
+}
+
+/* Where requests are read as ActiveSync's. */
+static void check_commands(const server_rec *s, const char *where, const struct eas_auth_dir *conf)
+{
+    static const char *const waiting[] = { "Ping", "Sync" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
+        apr_interval_time_t timeout = eas_eas_timeout_of(conf, waiting[i]);
+
+        if (timeout < HEARTBEAT) {
+            ap_log_error(
+                APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
+                "EAS3050: %s: EasKcdCommandTimeout %s %ds is less than the %d s that phones "
+                "may wait for news; what it cuts they repeat",
+                where, waiting[i], seconds(timeout), seconds(HEARTBEAT));
+        }
+    }
+}
+
+/* Where they are not. */
+static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *where,
+                          const char *target)
+{
+    apr_interval_time_t timeout = eas_proxy_timeout_of(ptemp, s, target);
+
+    if (timeout < HEARTBEAT) {
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
+            "EAS3051: %s: EasKcdParseEas is Off, and so a Ping is cut when %s was silent for "
+            "%d s (timeout= of the worker, else ProxyTimeout, else Timeout); phones may wait "
+            "%d s: EasKcdParseEas auto, or timeout=3600",
+            where, target, seconds(timeout), seconds(HEARTBEAT));
+    }
+}
+
+static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *where,
+                          const struct eas_auth_dir *conf, const char *target)
+{
+    if (eas_proxy_unfit(s, target) != NULL) {
+        return;
+    }
+    if (conf->parse_eas == EAS_PARSE_OFF) {
+        check_backend(ptemp, s, where, target);
+    }
+    else {
+        check_commands(s, where, conf);
+    }
+}
+
+/* Does the section hold for ActiveSync's directory, however it is written? */
+static bool is_activesync(const core_dir_config *core)
+{
+    return core->r != NULL ? ap_regexec(core->r, EAS_ACTIVESYNC_PATH, 0, NULL, 0) == 0
+                           : eas_eas_is_path(core->d);
+}
+
+/* What a <Location> says on top of its server; true if it is ActiveSync's. */
+static bool check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_vector_t *section)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+    const struct eas_auth_dir *own = eas_auth_dir_of(section);
+    const char *target = eas_proxy_mapping_of(section);
+    bool ours = is_activesync(core);
+
+    if (target == NULL && ours) {
+        target = eas_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
+    }
+    if (target != NULL && (ours || own->parse_eas == EAS_PARSE_ON)) {
+        check_mapping(ptemp, s, core->d,
+                      eas_auth_dir_merge(ptemp, eas_auth_dir_of(s->lookup_defaults), own), target);
+    }
+    return ours;
+}
+
+void eas_longpoll_check(apr_pool_t *ptemp, const server_rec *main_server)
+{
+    const server_rec *s;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const core_server_config *core = ap_get_core_module_config(s->module_config);
+        const apr_array_header_t *sections = core->sec_url;
+        const char *target = eas_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
+        bool in_section = false;
+        int i;
+
+        for (i = 0; sections != NULL && i < sections->nelts; i++) {
+            in_section |= check_section(ptemp, s, APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
+        }
+        if (target != NULL && !in_section) {
+            check_mapping(ptemp, s, "ProxyPass", eas_auth_dir_of(s->lookup_defaults), target);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_shm_table_update.c - records that are read, changed and written back in one step */
+
+#include "t/unit/unit.h"
+
+#include "auth/base/shm_table.h"
+
+#include <apr_shm.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NEVER APR_INT64_MAX
+#define KB 1024
+
+static struct eas_store *make_store(apr_pool_t *pool, apr_size_t size)
+{
+    apr_shm_t *shm;
+
+    assert_int_equal(apr_shm_create(&shm, size, NULL, pool), APR_SUCCESS);
+    eas_store_format(apr_shm_baseaddr_get(shm), size);
+    return eas_store_attach(apr_shm_baseaddr_get(shm), size);
+}
+
+static void make_key(unsigned char key[EAS_STORE_KEY_SIZE], uint64_t id)
+{
+    uint64_t word = (id + 1) * 0x9e3779b97f4a7c15u;
+
+    memset(key, 0x5a, EAS_STORE_KEY_SIZE);
+    memcpy(key, &word, sizeof(word));
+    memcpy(key + 8, &id, sizeof(id));
+}
+
+/* What add() does: a counter, followed by as many bytes of its low octet as asked for. */
+struct addition {
+    uint64_t amount;
+    apr_size_t len;
+    apr_time_t expires;
+    uint64_t result; /* out */
+    bool found;      /* out */
+    bool torn;       /* out: the bytes do not belong to the counter */
+    bool give_up;
+};
+
+static bool add(void *data, struct eas_store_value *value)
+{
+    struct addition *a = data;
+    uint64_t count = 0;
+    apr_size_t i;
+
+    a->found = value->len > 0;
+    if (a->found) {
+        memcpy(&count, value->bytes, sizeof(count));
+        for (i = sizeof(count); i < value->len; i++) {
+            a->torn = a->torn || value->bytes[i] != (unsigned char)count;
+        }
+    }
+    count += a->amount;
+    a->result = count;
+    memset(value->bytes, (unsigned char)count, sizeof(value->bytes));
+    memcpy(value->bytes, &count, sizeof(count));
+    value->len = sizeof(count) + a->len;
+    value->expires = a->expires;
+    return !a->give_up;
+}
+
+static struct addition update(struct eas_store *store, uint64_t id, uint64_t amount, apr_size_t len,
+                              apr_time_t now, apr_time_t expires)
+{
+    struct addition a = { .amount = amount, .len = len, .expires = expires };
+    unsigned char key[EAS_STORE_KEY_SIZE];
+
+    make_key(key, id);
+    assert_true(eas_store_update(store, key, now, add, &a));
+    return a;
+}
+
+static void test_makes_changes_and_leaves_alone(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+    struct addition a = update(store, 1, 5, 0, 1, NEVER);
+    unsigned char key[EAS_STORE_KEY_SIZE];
+    const unsigned char *value;
+    apr_size_t len;
+
+    assert_false(a.found);
+    a = update(store, 1, 2, 10, 1, NEVER);
+    assert_true(a.found);
+    assert_int_equal(a.result, 7);
+    a.give_up = true;
+    make_key(key, 1);
+    assert_true(eas_store_update(store, key, 1, add, &a));
+    assert_int_equal(a.result, 9);
+    assert_true(eas_store_get(store, *state, key, 1, &value, &len));
+    assert_int_equal(len, 18);
+    assert_int_equal(value[0], 7);
+    assert_false(update(store, 2, 1, 0, 1, NEVER).found);
+    eas_store_drop(store, key);
+    assert_false(update(store, 1, 1, 0, 1, NEVER).found);
+}
+
+static void test_what_gives_up_leaves_nothing(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+    struct addition a = { .amount = 1, .expires = NEVER, .give_up = true };
+    unsigned char key[EAS_STORE_KEY_SIZE];
+    const unsigned char *value;
+    apr_size_t len;
+
+    make_key(key, 1);
+    assert_true(eas_store_update(store, key, 1, add, &a));
+    assert_false(eas_store_get(store, *state, key, 1, &value, &len));
+}
+
+static void test_expiry(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+
+    update(store, 1, 1, 0, 10, 20);
+    assert_true(update(store, 1, 1, 0, 19, 30).found);
+    assert_false(update(store, 1, 1, 0, 30, 40).found);
+}
+
+static void test_each_size_grows_and_shrinks(void **state)
+{
+    struct eas_store *store = make_store(*state, 256 * KB);
+    apr_size_t len, max = EAS_STORE_UPDATE_MAX - sizeof(uint64_t);
+    uint64_t n = 0;
+
+    for (len = 0; len <= max; len++) {
+        struct addition a = update(store, 1, 1, len, 1, NEVER);
+
+        assert_int_equal(a.result, ++n);
+        assert_false(a.torn);
+        a = update(store, 1, 1, max - len, 1, NEVER);
+        assert_int_equal(a.result, ++n);
+        assert_false(a.torn);
+    }
+}
+
+/* However often one is updated, others stay: that is not a way to make the gateway forget. */
+static void test_updates_push_nobody_out(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+    int i;
+
+    for (i = 0; i < 50; i++) {
+        update(store, (uint64_t)i, 1, 100, 1, NEVER);
+    }
+    for (i = 0; i < 100000; i++) {
+        update(store, 50, 1, (apr_size_t)i % 1000, 1, NEVER);
+    }
+    for (i = 0; i < 50; i++) {
+        assert_int_equal(update(store, (uint64_t)i, 1, 100, 1, NEVER).result, 2);
+    }
+    assert_int_equal(update(store, 50, 0, 0, 1, NEVER).result, 100000);
+}
+
+/* A record that is looked at now and then survives any number of new ones, changed or not. */
+static void test_what_is_looked_at_survives_a_flood(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+    struct addition a = { .amount = 0, .expires = NEVER, .give_up = true };
+    unsigned char key[EAS_STORE_KEY_SIZE];
+    uint64_t i;
+
+    update(store, 1, 7, 0, 1, NEVER);
+    make_key(key, 1);
+    for (i = 0; i < 20000; i++) {
+        update(store, 100 + i, 1, 0, 1, NEVER);
+        if (i % 50 == 0) {
+            assert_true(eas_store_update(store, key, 1, add, &a));
+            assert_true(a.found);
+            assert_int_equal(a.result, 7);
+        }
+    }
+    assert_false(update(store, 100, 1, 0, 1, NEVER).found);
+}
+
+/* --- many at once --- */
+
+#define PROCESSES 6
+#define KEYS 3
+#define ROUNDS 20000
+
+/* Nothing may be asserted in a child: a failure would go on in the parent's code. */
+static void hammer(struct eas_store *store, uint64_t seed, atomic_bool *torn)
+{
+    unsigned i;
+
+    for (i = 0; i < ROUNDS; i++) {
+        struct addition a = { .amount = 1, .expires = NEVER };
+        unsigned char key[EAS_STORE_KEY_SIZE];
+
+        a.len = (seed * 31 + i * 7) % 600;
+        make_key(key, i % KEYS);
+        if (!eas_store_update(store, key, 1, add, &a) || a.torn) {
+            atomic_store(torn, true);
+        }
+    }
+}
+
+static void *share(apr_size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    return memory;
+}
+
+static void test_processes_lose_no_update(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+    atomic_bool *torn = share(sizeof(*torn));
+    uint64_t total = 0, id;
+    pid_t pids[PROCESSES];
+    int status, i;
+
+    for (i = 0; i < PROCESSES; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            hammer(store, (uint64_t)i, torn);
+            _exit(0);
+        }
+        assert_true(pids[i] > 0);
+    }
+    for (i = 0; i < PROCESSES; i++) {
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
+    for (id = 0; id < KEYS; id++) {
+        total += update(store, id, 0, 0, 1, NEVER).result;
+    }
+    assert_int_equal(total, PROCESSES * ROUNDS);
+    assert_false(atomic_load(torn));
+}
+
+/* Those that are killed inside leave the old value or the new one, and nobody waiting. */
+static void test_the_killed_tear_nothing(void **state)
+{
+    struct eas_store *store = make_store(*state, 64 * KB);
+    atomic_bool *torn = share(sizeof(*torn));
+    atomic_ulong *done = share(sizeof(*done));
+    unsigned round;
+    int status;
+
+    for (round = 0; round < 300; round++) {
+        unsigned long before = atomic_load(done);
+        struct addition a;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            for (;;) {
+                struct addition one = { .amount = 1, .len = 500, .expires = NEVER };
+                unsigned char key[EAS_STORE_KEY_SIZE];
+
+                make_key(key, 1);
+                eas_store_update(store, key, 1, add, &one);
+                atomic_fetch_add(done, 1);
+            }
+        }
+        while (atomic_load(done) < before + 3) {
+            usleep(20);
+        }
+        usleep(round % 97);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        a = update(store, 1, 0, 500, 1, NEVER);
+        assert_true(a.found);
+        assert_false(a.torn);
+        /* Each update was counted, but for one a round that may have been made and not noted. */
+        assert_true(a.result >= atomic_load(done) && a.result <= atomic_load(done) + round + 1);
+    }
+    assert_false(atomic_load(torn));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        POOL_TEST(test_makes_changes_and_leaves_alone),
+        POOL_TEST(test_what_gives_up_leaves_nothing),
+        POOL_TEST(test_expiry),
+        POOL_TEST(test_each_size_grows_and_shrinks),
+        POOL_TEST(test_updates_push_nobody_out),
+        POOL_TEST(test_what_is_looked_at_survives_a_flood),
+        POOL_TEST(test_processes_lose_no_update),
+        POOL_TEST(test_the_killed_tear_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}

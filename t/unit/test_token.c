@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_token.c - the token of one request, seen by the one who must accept it */
+
+#include "t/unit/mints.h"
+
+#define FLAGS                                                                      \
+    (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
+     | GSS_C_INTEG_FLAG)
+
+/* --- as Kerberos sees it ----------------------------------------------------------------- */
+
+static void test_authenticator(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct request request = read_request(f, mint_value(f, ticket));
+    const krb5_authenticator *a = request.authenticator;
+    time_t now = time(NULL);
+
+    assert_true(krb5_principal_compare(f->ctx, a->client, eas_ticket_creds(ticket)->client));
+    assert_in_range((uint32_t)a->ctime, now - 60, now);
+    assert_int_equal(request.options, AP_OPTS_MUTUAL_REQUIRED);
+    assert_non_null(a->subkey);
+    assert_int_equal(a->subkey->length, 32);
+    assert_memory_not_equal(a->subkey->contents, eas_ticket_creds(ticket)->keyblock.contents, 32);
+    assert_true(a->seq_number != 0);
+    close_request(f, &request);
+}
+
+/* RFC 4121 section 4.1.1: length of the bindings, the bindings, the flags; nothing delegated. */
+static void test_checksum_of_gssapi(void **state)
+{
+    static const unsigned char expected[24] = { 16, 0, 0, 0, [20] = FLAGS };
+    struct fixture *f = *state;
+    struct request request = read_request(f, mint_value(f, make_ticket(f, 3600)));
+    const krb5_checksum *checksum = request.authenticator->checksum;
+
+    assert_non_null(checksum);
+    assert_int_equal(checksum->checksum_type, 0x8003);
+    assert_int_equal(checksum->length, sizeof(expected));
+    assert_memory_equal(checksum->contents, expected, sizeof(expected));
+    close_request(f, &request);
+}
+
+static void test_tokens_are_used_once(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    const char *one = mint_value(f, ticket), *two = mint_value(f, ticket);
+    struct request r1 = read_request(f, one), r2 = read_request(f, two);
+
+    assert_string_not_equal(one, two);
+    assert_true(r1.authenticator->cusec != r2.authenticator->cusec
+                || r1.authenticator->ctime != r2.authenticator->ctime);
+    assert_memory_not_equal(r1.authenticator->subkey->contents, r2.authenticator->subkey->contents,
+                            32);
+    close_request(f, &r1);
+    close_request(f, &r2);
+}
+
+static void test_ticket_is_not_changed(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    krb5_creds before = *eas_ticket_creds(ticket);
+    struct blob der = bytes(before.ticket.data, before.ticket.length);
+
+    mint_value(f, ticket);
+    assert_memory_equal(eas_ticket_creds(ticket), &before, sizeof(before));
+    assert_memory_equal(before.ticket.data, der.bytes, der.len);
+}
+
+/* --- as GSSAPI sees it ------------------------------------------------------------------- */
+
+static void test_gssapi_accepts_the_token(void **state)
+{
+    struct fixture *f = *state;
+    struct accepted a = accept_token(f, mint_value(f, make_ticket(f, 3600)), NULL);
+
+    assert_int_equal(a.major, GSS_S_COMPLETE);
+    assert_name(a.client, CLIENT);
+    assert_int_equal(a.flags & (FLAGS | GSS_C_DELEG_FLAG | GSS_C_ANON_FLAG), FLAGS);
+    assert_ptr_equal(a.delegated, GSS_C_NO_CREDENTIAL);
+    forget_accepted(&a);
+}
+
+#define CHANNEL "tls-server-end-point:0123456789abcdef0123456789abcdef"
+
+static void test_channel_bindings(void **state)
+{
+    const struct eas_binding binding = { CHANNEL, strlen(CHANNEL) };
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct eas_handshake *handshake;
+    struct accepted right = accept_token(f, mint(f, ticket, &binding, &handshake), CHANNEL);
+    struct accepted wrong =
+        accept_token(f, mint(f, ticket, &binding, &handshake), "tls-server-end-point:x");
+    struct accepted without = accept_token(f, mint_value(f, ticket), CHANNEL);
+
+    assert_int_equal(right.major, GSS_S_COMPLETE);
+    assert_true(right.flags & GSS_C_CHANNEL_BOUND_FLAG);
+    assert_int_equal(wrong.major, GSS_S_BAD_BINDINGS);
+    assert_int_equal(without.major, GSS_S_COMPLETE);
+    assert_false(without.flags & GSS_C_CHANNEL_BOUND_FLAG);
+    forget_accepted(&right);
+    forget_accepted(&wrong);
+    forget_accepted(&without);
+}
+
+static void test_binding_that_is_too_long(void **state)
+{
+    static const char bytes[256];
+    const struct eas_binding binding = { bytes, sizeof(bytes) };
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    struct eas_err err = { EAS_OK, 0, "" };
+    const char *value;
+
+    assert_int_equal(
+        eas_mint_token(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &handshake, &err),
+        EAS_UNAVAILABLE);
+    assert_int_equal(err.tag, 2002);
+}
+
+/* --- refusals and threads ---------------------------------------------------------------- */
+
+static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
+{
+    struct eas_err err = { EAS_OK, 0, "" };
+    struct eas_handshake *handshake;
+    const char *value = NULL;
+
+    assert_int_equal(eas_mint_token(f->mint, f->pool, ticket, NULL, &value, &handshake, &err),
+                     EAS_UNAVAILABLE);
+    assert_int_equal(err.rc, EAS_UNAVAILABLE);
+    assert_int_equal(err.tag, 2002);
+    assert_non_null(strstr(err.text, words));
+    assert_null(value);
+}
+
+static void test_expired_ticket(void **state)
+{
+    assert_no_token(*state, make_ticket(*state, 0), "Ticket expired");
+    assert_no_token(*state, make_ticket(*state, -3600), "Ticket expired");
+}
+
+static void test_no_ticket_in_the_credentials(void **state)
+{
+    struct fixture *f = *state;
+    krb5_creds creds;
+
+    memset(&creds, 0, sizeof(creds));
+    creds.times.endtime = (krb5_timestamp)(time(NULL) + 3600);
+    assert_no_token(f, eas_ticket_to_pool(eas_ticket_take(&creds), f->pool), "cannot make");
+}
+
+/* The context of a failure goes back to the others, and must still be good. */
+static void test_mint_works_after_a_failure(void **state)
+{
+    struct fixture *f = *state;
+    struct request request;
+
+    test_expired_ticket(state);
+    request = read_request(f, mint_value(f, make_ticket(f, 3600)));
+    close_request(f, &request);
+}
+
+#define EACH 40
+
+/* A thread of the next test, and what it has minted. */
+struct minter {
+    struct fixture *f;
+    struct eas_ticket *ticket;
+    apr_pool_t *pool;
+    const char *values[EACH];
+};
+
+static void *APR_THREAD_FUNC mint_many(apr_thread_t *thread, void *data)
+{
+    struct minter *minter = data;
+    struct eas_handshake *handshake;
+    struct eas_err err;
+    int i;
+
+    (void)thread;
+    for (i = 0; i < EACH; i++) {
+        eas_mint_token(minter->f->mint, minter->pool, minter->ticket, NULL, &minter->values[i],
+                       &handshake, &err);
+    }
+    return NULL;
+}
+
+static int compare_values(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void test_eight_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct minter minters[UNIT_THREADS];
+    const char *all[UNIT_THREADS * EACH];
+    size_t i;
+
+    memset(minters, 0, sizeof(minters));
+    for (i = 0; i < UNIT_THREADS; i++) {
+        minters[i].f = f;
+        minters[i].ticket = i == 0 ? make_ticket(f, 3600) : minters[0].ticket;
+        assert_int_equal(apr_pool_create(&minters[i].pool, f->pool), APR_SUCCESS);
+    }
+    unit_run_threads(f->pool, mint_many, minters, sizeof(minters[0]));
+    for (i = 0; i < COUNT_OF(all); i++) {
+        struct request request;
+
+        all[i] = minters[i / EACH].values[i % EACH];
+        assert_non_null(all[i]);
+        request = read_request(f, all[i]);
+        close_request(f, &request);
+    }
+    qsort(all, COUNT_OF(all), sizeof(all[0]), compare_values);
+    for (i = 1; i < COUNT_OF(all); i++) {
+        assert_string_not_equal(all[i - 1], all[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MINT_TEST(test_authenticator),
+        MINT_TEST(test_checksum_of_gssapi),
+        MINT_TEST(test_tokens_are_used_once),
+        MINT_TEST(test_ticket_is_not_changed),
+        MINT_TEST(test_gssapi_accepts_the_token),
+        MINT_TEST(test_channel_bindings),
+        MINT_TEST(test_binding_that_is_too_long),
+        MINT_TEST(test_expired_ticket),
+        MINT_TEST(test_no_ticket_in_the_credentials),
+        MINT_TEST(test_mint_works_after_a_failure),
+        MINT_TEST(test_eight_threads),
+    };
+
+    return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);
+}

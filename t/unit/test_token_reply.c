@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_token_reply.c - what the service answers to a token, and what is no answer */
+
+#include "t/unit/mints.h"
+
+static void assert_verified(struct fixture *f, struct eas_handshake *handshake, const char *reply,
+                            enum eas_rc expected)
+{
+    struct eas_err err = { EAS_OK, 0, "" };
+
+    assert_int_equal(eas_mint_verify(f->mint, f->pool, handshake, reply, &err), expected);
+    assert_int_equal(err.tag, expected == EAS_OK ? 0 : 2053);
+}
+
+static void test_reply_to_this_token_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct eas_handshake *one, *two;
+    struct accepted a = accept_token(f, mint(f, ticket, NULL, &one), NULL);
+    struct accepted b = accept_token(f, mint(f, ticket, NULL, &two), NULL);
+
+    assert_verified(f, one, a.reply, EAS_OK);
+    assert_verified(f, two, a.reply, EAS_BACKEND); /* replayed */
+    assert_verified(f, two, b.reply, EAS_OK);
+    forget_accepted(&a);
+    forget_accepted(&b);
+}
+
+static void test_reply_with_another_key(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_handshake *ours, *theirs;
+    struct accepted a;
+
+    mint(f, make_ticket(f, 3600), NULL, &ours);
+    a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &theirs), NULL);
+    assert_verified(f, ours, a.reply, EAS_BACKEND);
+    forget_accepted(&a);
+}
+
+static const char *as_value(struct fixture *f, const void *octets, size_t len)
+{
+    return apr_pstrcat(f->pool, "Negotiate ",
+                       apr_pencode_base64_binary(f->pool, octets, (apr_ssize_t)len, 0, NULL), NULL);
+}
+
+/* RFC 4120's AP-REP, which ends the token; all of it counts but the number of the service's key. */
+static void test_reply_that_was_changed(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
+    struct der_text token = token_of(f, a.reply);
+    unsigned char *octets = apr_pmemdup(f->pool, token.at, der_left(&token));
+    size_t len = der_left(&token), i;
+    const unsigned char *framed = memmem(octets, len, "\x02\x00\x6f", 3); /* TOK_ID, AP-REP */
+
+    assert_non_null(framed);
+    for (i = (size_t)(framed - octets); i < len; i++) {
+        octets[i] ^= 1;
+        assert_verified(f, handshake, as_value(f, octets, len), EAS_BACKEND);
+        octets[i] ^= 1;
+    }
+    assert_verified(f, handshake, a.reply, EAS_OK);
+    forget_accepted(&a);
+}
+
+static void test_reply_that_was_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
+    struct der_text token = token_of(f, a.reply);
+    size_t len;
+
+    for (len = der_left(&token) - 1; len > 0; len--) {
+        assert_verified(f, handshake, as_value(f, token.at, len), EAS_BACKEND);
+    }
+    forget_accepted(&a);
+}
+
+/* A NegTokenResp with an AP-REP of this encrypted part. */
+static struct blob reply_with(struct blob encrypted)
+{
+    static const unsigned char completed[] = { 0x0a, 0x01, 0x00 };
+    static const unsigned char framing[] = "\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x02\x00";
+    struct blob ap_rep = { .len = 0 }, framed = bytes(framing, sizeof(framing) - 1);
+    struct blob resp = { .len = 0 };
+
+    field(&ap_rep, 0, integer(5));
+    field(&ap_rep, 1, integer(15));
+    field(&ap_rep, 2, encrypted);
+    append(&framed, tlv(0x6f, tlv(0x30, ap_rep)));
+    field(&resp, 0, bytes(completed, sizeof(completed)));
+    field(&resp, 2, tlv(0x04, tlv(0x60, framed)));
+    return tlv(0xa1, tlv(0x30, resp));
+}
+
+/* EncAPRepPart, RFC 4120 section 5.5.2, of the moment that the authenticator has. */
+static struct blob enc_ap_rep_part(const krb5_authenticator *authenticator)
+{
+    const unsigned char cusec[] = { 0, (unsigned char)(authenticator->cusec >> 16),
+                                    (unsigned char)(authenticator->cusec >> 8),
+                                    (unsigned char)authenticator->cusec };
+    size_t skip = 0;
+    struct blob part = { .len = 0 };
+
+    while (skip < 3 && cusec[skip] == 0 && cusec[skip + 1] < 0x80) {
+        skip++; /* as few octets as will do */
+    }
+    field(&part, 0, kerberos_time((time_t)(uint32_t)authenticator->ctime));
+    field(&part, 1, tlv(0x02, bytes(cusec + skip, sizeof(cusec) - skip)));
+    return tlv(0x7b, tlv(0x30, part));
+}
+
+/* The least that a reply must be; and the same encrypted for another use, of another moment, or cut. */
+static void test_reply_by_hand(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    const krb5_keyblock *key = &eas_ticket_creds(ticket)->keyblock;
+    struct eas_handshake *handshake;
+    struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
+    struct blob part = enc_ap_rep_part(request.authenticator), reply;
+    size_t len;
+
+    reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, part));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_OK);
+    reply = reply_with(encrypted(f->ctx, key, USAGE_AUTHENTICATOR, part));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    for (len = 0; len < part.len; len++) {
+        reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, bytes(part.bytes, len)));
+        assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    }
+    request.authenticator->cusec ^= 1;
+    reply =
+        reply_with(encrypted(f->ctx, key, USAGE_AP_REP, enc_ap_rep_part(request.authenticator)));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    close_request(f, &request);
+}
+
+/* What is no EncryptedData, in an envelope that is right. */
+static void test_encrypted_part_that_was_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_ticket *ticket = make_ticket(f, 3600);
+    struct eas_handshake *handshake;
+    struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
+    struct blob whole = encrypted(f->ctx, &eas_ticket_creds(ticket)->keyblock, USAGE_AP_REP,
+                                  enc_ap_rep_part(request.authenticator));
+    size_t len;
+
+    for (len = 0; len < whole.len; len++) {
+        struct blob reply = reply_with(bytes(whole.bytes, len));
+
+        assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    }
+    close_request(f, &request);
+}
+
+/* What is made with the right key, for the right moment, and by us. */
+static void test_reply_made_of_our_own_request(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    const char *value = mint(f, make_ticket(f, 3600), NULL, &handshake);
+    struct der_text token = token_of(f, value), ap_req = der_enter_spnego(&token), fields, last;
+    struct blob reply;
+    unsigned char n;
+
+    fields = der_enter(&ap_req, 0x6e);
+    fields = der_enter(&fields, 0x30);
+    for (n = 0; n < 4; n++) {
+        der_enter(&fields, 0xa0 | n);
+    }
+    last = der_enter(&fields, 0xa4);
+    reply = reply_with(bytes(last.at, der_left(&last)));
+    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, handshake, value, EAS_BACKEND);
+}
+
+/* Whatever session key Active Directory may choose: both sides of the exchange. */
+static void test_every_cipher(void **state)
+{
+    struct fixture *f = *state;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(session_enctypes); i++) {
+        struct eas_ticket *ticket = make_ticket_for(f, 3600, session_enctypes[i]);
+        struct eas_handshake *handshake;
+        struct accepted a = accept_token(f, mint(f, ticket, NULL, &handshake), NULL);
+
+        assert_int_equal(a.major, GSS_S_COMPLETE);
+        assert_name(a.client, CLIENT);
+        assert_verified(f, handshake, a.reply, EAS_OK);
+        forget_accepted(&a);
+    }
+}
+
+static void test_what_is_no_reply(void **state)
+{
+    static const char *const values[] = { "",
+                                          "Negotiate",
+                                          "Negotiate ",
+                                          "NTLM TlRM",
+                                          "Negotiate YII",
+                                          "Negotiate ====",
+                                          "Negotiate oQcwBaADCgEA" };
+    struct fixture *f = *state;
+    struct eas_handshake *handshake;
+    size_t i;
+
+    mint(f, make_ticket(f, 3600), NULL, &handshake);
+    for (i = 0; i < COUNT_OF(values); i++) {
+        assert_verified(f, handshake, values[i], EAS_BACKEND);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MINT_TEST(test_reply_to_this_token_alone),
+        MINT_TEST(test_reply_with_another_key),
+        MINT_TEST(test_reply_that_was_changed),
+        MINT_TEST(test_reply_that_was_cut),
+        MINT_TEST(test_reply_by_hand),
+        MINT_TEST(test_encrypted_part_that_was_cut),
+        MINT_TEST(test_reply_made_of_our_own_request),
+        MINT_TEST(test_every_cipher),
+        MINT_TEST(test_what_is_no_reply),
+    };
+
+    return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);
+}
