@@ -23,12 +23,12 @@
 /* The module's configuration of a directory and of a server: the two halves' side by side. */
 struct dir_conf {
     struct eas_auth_dir *auth;
-    struct eas_kcd_dir *kcd;
+    struct eas_delegation_dir *kcd;
 };
 
 struct server_conf {
     struct eas_auth_server *auth;
-    struct eas_kcd_server *kcd;
+    struct eas_delegation_server *kcd;
 };
 
 static void *dir_conf_create(apr_pool_t *pool, char *path)
@@ -37,7 +37,7 @@ static void *dir_conf_create(apr_pool_t *pool, char *path)
 
     (void)path;
     conf->auth = eas_auth_dir_create(pool);
-    conf->kcd = eas_kcd_dir_create(pool);
+    conf->kcd = eas_delegation_dir_create(pool);
     return conf;
 }
 
@@ -46,7 +46,7 @@ static void *dir_conf_merge(apr_pool_t *pool, void *basev, void *addv)
     struct dir_conf *conf = apr_palloc(pool, sizeof(*conf)), *base = basev, *add = addv;
 
     conf->auth = eas_auth_dir_merge(pool, base->auth, add->auth);
-    conf->kcd = eas_kcd_dir_merge(pool, base->kcd, add->kcd);
+    conf->kcd = eas_delegation_dir_merge(pool, base->kcd, add->kcd);
     return conf;
 }
 
@@ -79,7 +79,7 @@ struct eas_auth_server *eas_auth_server_of(const server_rec *s)
     return server_conf_of(s)->auth;
 }
 
-struct eas_kcd_server *eas_kcd_server_of(const server_rec *s)
+struct eas_delegation_server *eas_delegation_server_of(const server_rec *s)
 {
     return server_conf_of(s)->kcd;
 }
@@ -90,7 +90,7 @@ static struct dir_conf *dir_conf_of(const ap_conf_vector_t *per_dir_config)
     static struct eas_auth_dir no_auth = {
         .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1
     };
-    static struct eas_kcd_dir no_kcd = {
+    static struct eas_delegation_dir no_kcd = {
         .delegate = -1, .transition = -1, .mutual = -1, .reuse = -1, .bind = -1, .retry_body = -1
     };
     static struct dir_conf nothing = { &no_auth, &no_kcd };
@@ -104,7 +104,7 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config)
     return dir_conf_of(per_dir_config)->auth;
 }
 
-struct eas_kcd_dir *eas_kcd_dir_of(const ap_conf_vector_t *per_dir_config)
+struct eas_delegation_dir *eas_delegation_dir_of(const ap_conf_vector_t *per_dir_config)
 {
     return dir_conf_of(per_dir_config)->kcd;
 }
@@ -122,7 +122,7 @@ static const command_rec directives[] = {
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     (void)plog, (void)ptemp;
-    eas_inject_find_proxy(pconf);
+    eas_delegate_pre_config(pconf);
     return OK;
 }
 
@@ -132,50 +132,50 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
  */
 static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    int status = eas_kcd_check(ptemp, s);
+    int status = eas_delegation_check_config(ptemp, s);
 
     (void)plog;
-    eas_longpoll_check(ptemp, s);
-    return status == OK ? eas_auth_prepare(pconf, ptemp, s) : status;
+    eas_poll_timeout_check(ptemp, s);
+    return status == OK ? eas_auth_check_config(pconf, ptemp, s) : status;
 }
 
 /* Before the fork: what all children share. */
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     (void)plog, (void)ptemp;
-    eas_kcd_start(pconf);
-    return eas_auth_start(pconf, s);
+    eas_delegation_post_config(pconf);
+    return eas_auth_post_config(pconf, s);
 }
 
 static void child_init(apr_pool_t *pchild, server_rec *s)
 {
-    eas_kcd_child_init(pchild, s, eas_auth_child_init(pchild, s));
+    eas_delegation_child_init(pchild, s, eas_auth_child_init(pchild, s));
 }
 
 /* What the front half asks of the back half. */
 static bool acts_without_evidence(const request_rec *r)
 {
-    return eas_kcd_transitions(dir_conf_of(r->per_dir_config)->kcd);
+    return eas_delegation_transitions(dir_conf_of(r->per_dir_config)->kcd);
 }
 
-static const struct eas_auth_back back = { acts_without_evidence, eas_kcd_check_account };
+static const struct eas_auth_callbacks back = { acts_without_evidence, eas_delegation_check_user };
 
 static void register_hooks(apr_pool_t *pool)
 {
-    eas_auth_set_back(&back);
+    eas_auth_set_callbacks(&back);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     eas_authn_register_hooks(pool);
     eas_challenge_register_hooks(pool);
-    eas_eas_register_hooks(pool);
-    eas_eas_rules_register_hooks(pool);
+    eas_activesync_register_hooks(pool);
+    eas_rules_register_hooks(pool);
     eas_login_register_hooks(pool);
     eas_provider_register_hooks(pool);
-    eas_backend_register_hooks(pool);
-    eas_inject_register_hooks(pool);
-    eas_exchange_register_hooks(pool);
+    eas_outgoing_register_hooks(pool);
+    eas_delegate_register_hooks(pool);
+    eas_msexchange_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA eas_kcd_module = {

@@ -77,14 +77,14 @@ static enum eas_rc authenticate(request_rec *r, struct proof *proof, struct eas_
     if (credentials == NULL) {
         return eas_fail(err, EAS_DENIED, 1062, "no credentials");
     }
-    return eas_provider_prove(r, credentials, &proof->identity, err);
+    return eas_provider_verify(r, credentials, &proof->identity, err);
 }
 
 /* A session that has ended is named as the reason. */
 static int challenge(request_rec *r, enum eas_session_state state)
 {
     if (state != EAS_SESSION_NONE) {
-        eas_session_clear_cookie(r);
+        eas_cookie_clear(r);
     }
     return eas_challenge(r, state == EAS_SESSION_OVER ? EAS_PAGE_TIMED_OUT : EAS_PAGE_NONE,
                          state != EAS_SESSION_NONE);
@@ -98,7 +98,7 @@ int eas_authn_challenge(request_rec *r)
     struct eas_err err;
 
     if (eas_session_of(r, &state, &session, &identity, &err) != EAS_OK) {
-        return eas_request_refuse(r, &err);
+        return eas_log_refuse(r, &err);
     }
     return challenge(r, state);
 }
@@ -118,13 +118,13 @@ static int check_authn(request_rec *r)
     }
     if (authenticate(r, &proof, &err) == EAS_OK) {
         accept_identity(r, proof.identity,
-                        proof.session_state == EAS_SESSION_LIVE     ? "session"
-                        : proof.identity->proof == EAS_PROOF_CACHED ? "cached"
-                                                                    : "basic");
+                        proof.session_state == EAS_SESSION_LIVE ? "session"
+                        : proof.identity->proof == EAS_BY_CACHE ? "cached"
+                                                                : "basic");
         return OK;
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "none");
-    status = eas_request_refuse(r, &err);
+    status = eas_log_refuse(r, &err);
     eas_request_of(r)->refused = status;
     return status == HTTP_UNAUTHORIZED ? challenge(r, proof.session_state) : status;
 }
@@ -141,7 +141,7 @@ static int force_authn(request_rec *r)
     struct eas_session *session;
     struct eas_err err;
 
-    if (!eas_authn_in_effect(r) || eas_login_claims(r)) {
+    if (!eas_authn_in_effect(r) || eas_login_handles(r)) {
         return DECLINED;
     }
     if (eas_auth_dir_of(r->per_dir_config)->always == 1
@@ -164,7 +164,7 @@ static int check_access(request_rec *r)
     struct eas_request *request = eas_request_of(r);
     int status;
 
-    if (request->authorizing || !eas_login_claims(r)) {
+    if (request->authorizing || !eas_login_handles(r)) {
         return DECLINED;
     }
     request->authorizing = true;
@@ -189,13 +189,13 @@ static int check_authz(request_rec *r)
     request->authorizing = true;
     status = ap_run_auth_checker(r);
     request->authorizing = false;
-    answer = ap_is_HTTP_ERROR(status) ? eas_eas_rules_answer(r, status) : status;
+    answer = ap_is_HTTP_ERROR(status) ? eas_rules_answer(r, status) : status;
     if (answer == HTTP_UNAUTHORIZED && request->identity != NULL && eas_authn_in_effect(r)) {
         struct eas_err err;
 
         apr_table_unset(r->err_headers_out, "WWW-Authenticate");
         eas_fail(&err, EAS_FORBIDDEN, 1063, "Require refuses the proved user %s", r->user);
-        return eas_request_refuse(r, &err);
+        return eas_log_refuse(r, &err);
     }
     return answer;
 }

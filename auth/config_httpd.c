@@ -42,17 +42,17 @@ static const struct eas_session_limits default_limits[2] = {
     { apr_time_from_sec(8 * 3600), apr_time_from_sec(24 * 3600) },
 };
 
-static const struct eas_auth_back *the_back;
+static const struct eas_auth_callbacks *the_back;
 
 /* Over all servers; found out while the configuration is read, by the one thread there is. */
 static apr_interval_time_t longest_session;
 
-void eas_auth_set_back(const struct eas_auth_back *back)
+void eas_auth_set_callbacks(const struct eas_auth_callbacks *back)
 {
     the_back = back;
 }
 
-const struct eas_auth_back *eas_auth_back(void)
+const struct eas_auth_callbacks *eas_auth_callbacks(void)
 {
     return the_back;
 }
@@ -133,7 +133,7 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_POINTER(form_for);
     INHERIT_NUMBER(parse_eas);
     conf->command_timeouts =
-        eas_eas_merge_timeouts(pool, base->command_timeouts, add->command_timeouts);
+        eas_timeouts_merge(pool, base->command_timeouts, add->command_timeouts);
     return conf;
 }
 
@@ -142,9 +142,9 @@ apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf)
     return conf->password_cache >= 0 ? conf->password_cache : DEFAULT_PASSWORD_CACHE;
 }
 
-struct eas_guard_rules eas_auth_guard_rules(const struct eas_auth_server *conf)
+struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf)
 {
-    struct eas_guard_rules rules = { .charge_unknown = true };
+    struct eas_throttle_rules rules = { .charge_unknown = true };
     bool is_set = conf->lockout_failures >= 0;
     int last = conf->providers != NULL ? conf->providers->nelts - 1 : -1;
 
@@ -309,7 +309,7 @@ static enum eas_rc prepare_server(apr_pool_t *pconf, server_rec *main_server, se
     return rc == EAS_OK ? prepare_page(pconf, conf, err) : rc;
 }
 
-int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
+int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     const char *error = eas_challenge_compile(pconf, ptemp);
     struct eas_err err;
@@ -317,70 +317,71 @@ int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_serv
 
     if (error != NULL) {
         eas_fail(&err, EAS_MISCONFIGURED, 3031, "the built-in rule of EasKcdFormFor: %s", error);
-        eas_server_refuse(main_server, &err);
+        eas_log_startup(main_server, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     longest_session = 0;
     for (s = main_server; s != NULL; s = s->next) {
         if (prepare_server(pconf, main_server, s, &err) != EAS_OK) {
-            eas_server_refuse(s, &err);
+            eas_log_startup(s, &err);
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
-    return eas_shared_check(pconf, &eas_auth_server_of(main_server)->shared, main_server);
+    return eas_shared_check_config(pconf, &eas_auth_server_of(main_server)->shared, main_server);
 }
 
-int eas_auth_start(apr_pool_t *pconf, server_rec *main_server)
+int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 {
-    int status = eas_shared_start(pconf, main_server);
+    int status = eas_shared_post_config(pconf, main_server);
 
-    return status == OK ? eas_guard_start(pconf, main_server) : status;
+    return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
 }
 
-static struct eas_kdc_pool *make_kdc_pool(apr_pool_t *pchild)
+static struct eas_workers *make_kdc_pool(apr_pool_t *pchild)
 {
-    struct eas_kdc_pool_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
+    struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
     int workers = 0;
 
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &workers) == APR_SUCCESS && workers >= 8) {
         limits.stalled = (unsigned)workers / 4;
     }
-    return eas_kdc_pool_create(pchild, limits);
+    return eas_workers_create(pchild, limits);
 }
 
 /* The same in all children, so that what one leaves on the shelf the others find. */
-static enum eas_rc make_memory(apr_pool_t *pool, struct eas_memory **out, struct eas_err *err)
+static enum eas_rc make_memory(apr_pool_t *pool, struct eas_password_cache **out,
+                               struct eas_err *err)
 {
-    unsigned char secret[EAS_MEMORY_KEY_SIZE];
+    unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE];
     struct eas_seal_part label = { "memory", 6 };
     enum eas_rc rc =
         eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_PASSWORD, &label, 1, secret, err);
 
     if (rc == EAS_OK) {
-        rc = eas_memory_create(pool, MEMORY_BYTES, secret, out, err);
+        rc = eas_password_cache_create(pool, MEMORY_BYTES, secret, out, err);
     }
     OPENSSL_cleanse(secret, sizeof(secret));
     return rc;
 }
 
-struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
+struct eas_workers *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
 {
-    struct eas_kdc_pool *kdcs;
+    struct eas_workers *kdcs;
     apr_pool_t *pool;
-    struct eas_prover *prover;
+    struct eas_verifier *prover;
     struct eas_err err;
     server_rec *s;
 
     /* First, to end last: the jobs of the KDC pool put what they have got. */
     eas_socache_child_init(pchild, main_server);
     kdcs = make_kdc_pool(pchild);
-    pool = eas_kdc_pool_memory(kdcs);
+    pool = eas_workers_pool(kdcs);
     prover = apr_pcalloc(pool, sizeof(*prover));
     prover->kdcs = kdcs;
-    prover->shelf = eas_shared_shelf(EAS_SHARED_PROOF);
-    prover->guard = eas_guard();
+    prover->shelf = eas_shared_cache(EAS_SHARED_PASSWORD);
+    prover->guard = eas_throttle();
     if (make_memory(pool, &prover->memory, &err) != EAS_OK) {
-        eas_server_refuse(main_server, &err); /* goes on, proving nobody */
+        eas_log_startup(main_server, &err); /* goes on, proving nobody */
     }
     for (s = main_server; s != NULL; s = s->next) {
         eas_auth_server_of(s)->prover = prover;

@@ -16,7 +16,7 @@
 #include <ap_expr.h>
 
 /*
- * Of a server; made by httpd's create and merge, completed by eas_auth_prepare() and by
+ * Of a server; made by httpd's create and merge, completed by eas_auth_check_config() and by
  * eas_auth_child_init().  NULL and -1 mean "not set", so that a default can be set explicitly inside
  * a section that inherits something else.
  */
@@ -42,8 +42,8 @@ struct eas_auth_server {
     /* Filled in after the configuration was read; NULL without a keytab. */
     struct eas_authority *authority;
     const struct eas_template *page;
-    const char *scope;         /* tells this server's remembered passwords from others' */
-    struct eas_prover *prover; /* of the child */
+    const char *scope;           /* tells this server's remembered passwords from others' */
+    struct eas_verifier *prover; /* of the child */
 };
 
 /* Of a directory. */
@@ -62,14 +62,14 @@ struct eas_auth_dir {
  * account good (EAS_FORBIDDEN if not; any other failure: it cannot say).  *waited is what the request
  * has waited for KDCs so far, and grows.
  */
-struct eas_auth_back {
+struct eas_auth_callbacks {
     bool (*acts_without_evidence)(const request_rec *r);
     enum eas_rc (*check_account)(const server_rec *s, apr_pool_t *pool, const char *principal,
                                  apr_interval_time_t *waited, struct eas_err *err);
 };
 
-void eas_auth_set_back(const struct eas_auth_back *back);
-const struct eas_auth_back *eas_auth_back(void);
+void eas_auth_set_callbacks(const struct eas_auth_callbacks *back);
+const struct eas_auth_callbacks *eas_auth_callbacks(void);
 
 struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool);
 struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas_auth_server *base,
@@ -84,7 +84,7 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 
 /* The effective values of what was not set. */
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
-struct eas_guard_rules eas_auth_guard_rules(const struct eas_auth_server *conf);
+struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf);
 const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);
 /* How long a session of any server's may last: users are the same everywhere. */
 apr_interval_time_t eas_auth_longest_session(void);
@@ -99,15 +99,15 @@ bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
  * Reads every keytab, as root where httpd was started as root, and completes the servers' records;
  * static, so that `httpd -t` does it too.  OK, or HTTP_INTERNAL_SERVER_ERROR after having logged.
  */
-int eas_auth_prepare(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
+int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
 
 /* In post_config: the shared memory and the secret. */
-int eas_auth_start(apr_pool_t *pconf, server_rec *main_server);
+int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server);
 
 /*
  * Per child: the threads that speak with KDCs and the memory of proved passwords.  The result is for the
  * back half too.
  */
-struct eas_kdc_pool *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
+struct eas_workers *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
 
 #endif

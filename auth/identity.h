@@ -35,17 +35,17 @@ struct eas_login {
 };
 
 /* How a user was proved; says what the delegation may build on. */
-enum eas_proof {
-    EAS_PROOF_PASSWORD, /* by the KDC, just now: evidence is there */
-    EAS_PROOF_CACHED,   /* by the KDC, remembered: evidence is there */
-    EAS_PROOF_SESSION,  /* by the KDC at log-on; evidence is there or has ended */
-    EAS_PROOF_OTHER     /* by another module or provider: no evidence, and no name of AD's */
+enum eas_authenticated_by {
+    EAS_BY_PASSWORD, /* by the KDC, just now: evidence is there */
+    EAS_BY_CACHE,    /* by the KDC, remembered: evidence is there */
+    EAS_BY_SESSION,  /* by the KDC at log-on; evidence is there or has ended */
+    EAS_BY_OTHER     /* by another module or provider: no evidence, and no name of AD's */
 };
 
 /* What auth/ hands to delegation/: who it is, how that is known, and what proves it to the KDC. */
 struct eas_identity {
     const char *principal; /* user@REALM; canonical where the KDC has proved it */
-    enum eas_proof proof;
+    enum eas_authenticated_by proof;
     struct eas_ticket *evidence; /* the user's ticket for the gateway; NULL if there is none */
     struct eas_login login;      /* without evidence: the name to put to the KDC */
 };

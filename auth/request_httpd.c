@@ -88,24 +88,24 @@ static int status_of(enum eas_rc rc)
     return HTTP_SERVICE_UNAVAILABLE;
 }
 
-void eas_request_log(request_rec *r, const struct eas_err *err)
+void eas_log_error(request_rec *r, const struct eas_err *err)
 {
     ap_log_rerror(APLOG_MARK, level_of(err->rc), 0, r, "EAS%04d: %s", err->tag, err->text);
     apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
 }
 
-int eas_request_refuse(request_rec *r, const struct eas_err *err)
+int eas_log_refuse(request_rec *r, const struct eas_err *err)
 {
     int status = status_of(err->rc);
 
-    eas_request_log(r, err);
+    eas_log_error(r, err);
     if (status == HTTP_SERVICE_UNAVAILABLE) {
         apr_table_setn(r->err_headers_out, "Retry-After", EAS_RETRY_AFTER);
     }
     return status;
 }
 
-void eas_server_refuse(const server_rec *s, const struct eas_err *err)
+void eas_log_startup(const server_rec *s, const struct eas_err *err)
 {
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, "EAS%04d: %s", err->tag, err->text);
 }

@@ -62,13 +62,13 @@ int eas_request_refused_before(const request_rec *r);
  * trouble is ours, Retry-After.  Returns the HTTP status that the class stands for: 400, 401, 403, 502
  * or 503.
  */
-int eas_request_refuse(request_rec *r, const struct eas_err *err);
+int eas_log_refuse(request_rec *r, const struct eas_err *err);
 
 /* Only logs it and sets EAS_KCD_ERROR: somebody else makes the answer. */
-void eas_request_log(request_rec *r, const struct eas_err *err);
+void eas_log_error(request_rec *r, const struct eas_err *err);
 
 /* Logs an error of start-up for a server; the caller stops the start. */
-void eas_server_refuse(const server_rec *s, const struct eas_err *err);
+void eas_log_startup(const server_rec *s, const struct eas_err *err);
 
 /* EAS_KCD_KDC_US: adds to what the request has waited for the KDC. */
 void eas_request_waited(request_rec *r, apr_interval_time_t waited);

@@ -23,9 +23,9 @@
 #define DEFAULT_POOLS 64
 #define POOLS_MAX 4096
 
-struct eas_kcd_dir *eas_kcd_dir_create(apr_pool_t *pool)
+struct eas_delegation_dir *eas_delegation_dir_create(apr_pool_t *pool)
 {
-    struct eas_kcd_dir *conf = apr_pcalloc(pool, sizeof(*conf));
+    struct eas_delegation_dir *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->delegate = -1;
     conf->transition = -1;
@@ -39,10 +39,11 @@ struct eas_kcd_dir *eas_kcd_dir_create(apr_pool_t *pool)
 #define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
 #define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
 
-struct eas_kcd_dir *eas_kcd_dir_merge(apr_pool_t *pool, const struct eas_kcd_dir *base,
-                                      const struct eas_kcd_dir *add)
+struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
+                                                    const struct eas_delegation_dir *base,
+                                                    const struct eas_delegation_dir *add)
 {
-    struct eas_kcd_dir *conf = eas_kcd_dir_create(pool);
+    struct eas_delegation_dir *conf = eas_delegation_dir_create(pool);
 
     INHERIT_NUMBER(delegate);
     INHERIT_NUMBER(transition);
@@ -55,49 +56,49 @@ struct eas_kcd_dir *eas_kcd_dir_merge(apr_pool_t *pool, const struct eas_kcd_dir
     return conf;
 }
 
-bool eas_kcd_delegates(const struct eas_kcd_dir *conf)
+bool eas_delegation_is_on(const struct eas_delegation_dir *conf)
 {
     return conf->delegate == 1;
 }
 
-bool eas_kcd_transitions(const struct eas_kcd_dir *conf)
+bool eas_delegation_transitions(const struct eas_delegation_dir *conf)
 {
     return conf->transition == 1;
 }
 
-const char *eas_kcd_spn(const struct eas_kcd_dir *conf)
+const char *eas_delegation_spn(const struct eas_delegation_dir *conf)
 {
     return conf->spn != NULL ? conf->spn : "HTTP/%h";
 }
 
-bool eas_kcd_requires_mutual(const struct eas_kcd_dir *conf)
+bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf)
 {
     return conf->mutual != 0;
 }
 
-bool eas_kcd_reuses(const struct eas_kcd_dir *conf)
+bool eas_delegation_reuses(const struct eas_delegation_dir *conf)
 {
     return conf->reuse != 0;
 }
 
-bool eas_kcd_binds(const struct eas_kcd_dir *conf)
+bool eas_delegation_binds(const struct eas_delegation_dir *conf)
 {
     return conf->bind != 0;
 }
 
-apr_off_t eas_kcd_retry_body(const struct eas_kcd_dir *conf)
+apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)
 {
     return conf->retry_body >= 0 ? conf->retry_body : DEFAULT_RETRY_BODY;
 }
 
-const char *eas_kcd_set_delegate(cmd_parms *cmd, void *dir, int flag)
+const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;
-    eas_kcd_dir_of(cmd->context)->delegate = flag;
+    eas_delegation_dir_of(cmd->context)->delegate = flag;
     return NULL;
 }
 
-const char *eas_kcd_set_spn(cmd_parms *cmd, void *dir, const char *arg)
+const char *eas_delegation_set_spn(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *error = eas_spn_check(arg);
 
@@ -105,16 +106,16 @@ const char *eas_kcd_set_spn(cmd_parms *cmd, void *dir, const char *arg)
     if (error != NULL) {
         return apr_psprintf(cmd->pool, "%s: '%s' %s", cmd->cmd->name, arg, error);
     }
-    eas_kcd_dir_of(cmd->context)->spn = arg;
+    eas_delegation_dir_of(cmd->context)->spn = arg;
     return NULL;
 }
 
-const char *eas_kcd_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg)
+const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *error = NULL;
 
     (void)dir;
-    eas_kcd_dir_of(cmd->context)->delegate_user =
+    eas_delegation_dir_of(cmd->context)->delegate_user =
         ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &error, NULL);
     if (error != NULL) {
         return apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s", cmd->cmd->name,
@@ -123,14 +124,14 @@ const char *eas_kcd_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg
     return NULL;
 }
 
-const char *eas_kcd_set_transition(cmd_parms *cmd, void *dir, int flag)
+const char *eas_delegation_set_transition(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;
-    eas_kcd_dir_of(cmd->context)->transition = flag;
+    eas_delegation_dir_of(cmd->context)->transition = flag;
     return NULL;
 }
 
-const char *eas_kcd_set_mutual(cmd_parms *cmd, void *dir, const char *arg)
+const char *eas_delegation_set_mutual(cmd_parms *cmd, void *dir, const char *arg)
 {
     bool required = ap_cstr_casecmp(arg, "required") == 0;
 
@@ -139,21 +140,21 @@ const char *eas_kcd_set_mutual(cmd_parms *cmd, void *dir, const char *arg)
         return apr_psprintf(cmd->pool, "%s: '%s' is neither required nor optional", cmd->cmd->name,
                             arg);
     }
-    eas_kcd_dir_of(cmd->context)->mutual = required;
+    eas_delegation_dir_of(cmd->context)->mutual = required;
     return NULL;
 }
 
-const char *eas_kcd_set_reuse(cmd_parms *cmd, void *dir, int flag)
+const char *eas_delegation_set_reuse(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;
-    eas_kcd_dir_of(cmd->context)->reuse = flag;
+    eas_delegation_dir_of(cmd->context)->reuse = flag;
     return NULL;
 }
 
-const char *eas_kcd_set_bind(cmd_parms *cmd, void *dir, int flag)
+const char *eas_delegation_set_bind(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;
-    eas_kcd_dir_of(cmd->context)->bind = flag;
+    eas_delegation_dir_of(cmd->context)->bind = flag;
     return NULL;
 }
 
@@ -166,7 +167,7 @@ static bool parse_number(const char *arg, apr_int64_t low, apr_int64_t high, apr
     return *arg != '\0' && *end == '\0' && *out >= low && *out <= high;
 }
 
-const char *eas_kcd_set_retry_body(cmd_parms *cmd, void *dir, const char *arg)
+const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char *arg)
 {
     apr_int64_t bytes;
 
@@ -175,11 +176,11 @@ const char *eas_kcd_set_retry_body(cmd_parms *cmd, void *dir, const char *arg)
         return apr_psprintf(cmd->pool, "%s: '%s' is no number of bytes from 0 to %d",
                             cmd->cmd->name, arg, RETRY_BODY_MAX);
     }
-    eas_kcd_dir_of(cmd->context)->retry_body = (apr_off_t)bytes;
+    eas_delegation_dir_of(cmd->context)->retry_body = (apr_off_t)bytes;
     return NULL;
 }
 
-const char *eas_kcd_set_pools(cmd_parms *cmd, void *dir, const char *arg)
+const char *eas_delegation_set_pools(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     apr_int64_t n;
@@ -190,7 +191,7 @@ const char *eas_kcd_set_pools(cmd_parms *cmd, void *dir, const char *arg)
                              POOLS_MAX);
     }
     if (error == NULL) {
-        eas_kcd_server_of(cmd->server)->pools = (int)n;
+        eas_delegation_server_of(cmd->server)->pools = (int)n;
     }
     return error;
 }
@@ -198,13 +199,13 @@ const char *eas_kcd_set_pools(cmd_parms *cmd, void *dir, const char *arg)
 static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *section,
                                  struct eas_err *err)
 {
-    const struct eas_kcd_dir *conf = eas_kcd_dir_of(section);
+    const struct eas_delegation_dir *conf = eas_delegation_dir_of(section);
     const char *target, *unfit;
 
-    if (!eas_kcd_delegates(conf)) {
+    if (!eas_delegation_is_on(conf)) {
         return EAS_OK;
     }
-    if (!eas_proxy_is_loaded()) {
+    if (!eas_mod_proxy_is_loaded()) {
         return eas_fail(
             err, EAS_MISCONFIGURED, 3010,
             "EasKcdDelegate needs mod_proxy and mod_proxy_http: LoadModule proxy_module "
@@ -218,8 +219,8 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
         return eas_fail(err, EAS_MISCONFIGURED, 3012,
                         "EasKcdDelegateUser needs EasKcdProtocolTransition On");
     }
-    target = eas_proxy_mapping_of(section);
-    unfit = target != NULL ? eas_proxy_unfit(s, target) : NULL;
+    target = eas_mod_proxy_mapping_of(section);
+    unfit = target != NULL ? eas_mod_proxy_unfit(s, target) : NULL;
     if (unfit != NULL) {
         return eas_fail(err, EAS_MISCONFIGURED, 3013,
                         "EasKcdDelegate cannot send Kerberos tokens to %s; use an http or https "
@@ -234,7 +235,7 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
 static enum eas_rc check_server(const server_rec *s, struct eas_err *err)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
-    const apr_array_header_t *lists[] = { core->sec_url, core->sec_dir, eas_proxy_sections(s) };
+    const apr_array_header_t *lists[] = { core->sec_url, core->sec_dir, eas_mod_proxy_sections(s) };
     enum eas_rc rc = check_section(s, s->lookup_defaults, err);
     apr_size_t i;
     int j;
@@ -247,7 +248,7 @@ static enum eas_rc check_server(const server_rec *s, struct eas_err *err)
     return rc;
 }
 
-int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server)
+int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server)
 {
     struct eas_err err;
     server_rec *s;
@@ -255,7 +256,7 @@ int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server)
     (void)ptemp;
     for (s = main_server; s != NULL; s = s->next) {
         if (check_server(s, &err) != EAS_OK) {
-            eas_server_refuse(s, &err);
+            eas_log_startup(s, &err);
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
@@ -263,7 +264,7 @@ int eas_kcd_check(apr_pool_t *ptemp, server_rec *main_server)
 }
 
 /* Servers that share a keytab and its use share the account, and with it TGT and tickets. */
-static struct eas_kcd_account *shared_account(server_rec *main_server, const server_rec *s)
+static struct eas_kcd_principal *shared_account(server_rec *main_server, const server_rec *s)
 {
     const struct eas_authority *authority = eas_auth_server_of(s)->authority;
     const server_rec *other;
@@ -275,44 +276,45 @@ static struct eas_kcd_account *shared_account(server_rec *main_server, const ser
             && theirs->kdc_timeout == authority->kdc_timeout
             && theirs->realms.domains == authority->realms.domains
             && strcmp(theirs->realms.default_realm, authority->realms.default_realm) == 0) {
-            return eas_kcd_server_of(other)->account;
+            return eas_delegation_server_of(other)->account;
         }
     }
     return NULL;
 }
 
-void eas_kcd_start(apr_pool_t *pconf)
+void eas_delegation_post_config(apr_pool_t *pconf)
 {
-    eas_pools_start(pconf);
+    eas_conn_pools_post_config(pconf);
 }
 
-void eas_kcd_child_init(apr_pool_t *pchild, server_rec *main_server, struct eas_kdc_pool *kdcs)
+void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
+                               struct eas_workers *kdcs)
 {
-    struct eas_kcd *kcd = eas_kcd_create(kdcs, eas_shared_shelf(EAS_SHARED_TICKET), TICKET_BYTES);
-    int pools = eas_kcd_server_of(main_server)->pools;
+    struct eas_kcd *kcd = eas_kcd_create(kdcs, eas_shared_cache(EAS_SHARED_TICKET), TICKET_BYTES);
+    int pools = eas_delegation_server_of(main_server)->pools;
     server_rec *s;
 
-    eas_backend_child_init();
-    eas_pools_child_init(pchild, main_server, pools > 0 ? pools : DEFAULT_POOLS);
+    eas_outgoing_child_init();
+    eas_conn_pools_child_init(pchild, main_server, pools > 0 ? pools : DEFAULT_POOLS);
     for (s = main_server; s != NULL; s = s->next) {
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;
-        struct eas_kcd_server *conf = eas_kcd_server_of(s);
+        struct eas_delegation_server *conf = eas_delegation_server_of(s);
 
         if (authority == NULL) {
             continue;
         }
         conf->account = shared_account(main_server, s);
         if (conf->account == NULL) {
-            conf->account = eas_kcd_account_create(kcd, authority->keytab, &authority->realms,
-                                                   authority->kdc_timeout);
+            conf->account = eas_kcd_principal_create(kcd, authority->keytab, &authority->realms,
+                                                     authority->kdc_timeout);
         }
     }
 }
 
-enum eas_rc eas_kcd_check_account(const server_rec *s, apr_pool_t *pool, const char *principal,
-                                  apr_interval_time_t *waited, struct eas_err *err)
+enum eas_rc eas_delegation_check_user(const server_rec *s, apr_pool_t *pool, const char *principal,
+                                      apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct eas_kcd_account *account = eas_kcd_server_of(s)->account;
+    struct eas_kcd_principal *account = eas_delegation_server_of(s)->account;
     const struct eas_authority *authority = eas_auth_server_of(s)->authority;
     const struct eas_identity *identity;
     enum eas_rc rc;
@@ -321,5 +323,5 @@ enum eas_rc eas_kcd_check_account(const server_rec *s, apr_pool_t *pool, const c
         return eas_fail(err, EAS_MISCONFIGURED, 2070, "no keytab to check accounts with");
     }
     rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
-    return rc == EAS_OK ? eas_kcd_account_check(account, pool, &identity->login, waited, err) : rc;
+    return rc == EAS_OK ? eas_kcd_check_user(account, pool, &identity->login, waited, err) : rc;
 }

@@ -25,15 +25,15 @@
 #define RENEW_AGAIN_AFTER 30
 
 struct eas_kcd {
-    struct eas_kdc_pool *kdcs;
-    const struct eas_shelf *shelf;
+    struct eas_workers *kdcs;
+    const struct eas_shared_cache *shelf;
     struct eas_lru *tickets;
-    struct eas_mint *mint;
+    struct eas_token_maker *mint;
 };
 
-struct eas_kcd_account {
+struct eas_kcd_principal {
     struct eas_kcd *kcd;
-    struct eas_gateway *gateway;
+    struct eas_service_tgt *gateway;
     const struct eas_realms *realms;
     apr_interval_time_t timeout;
     const char *realm; /* the gateway's own */
@@ -66,30 +66,30 @@ static void kept_release(void *value)
     }
 }
 
-struct eas_kcd *eas_kcd_create(struct eas_kdc_pool *kdcs, const struct eas_shelf *shelf,
+struct eas_kcd *eas_kcd_create(struct eas_workers *kdcs, const struct eas_shared_cache *shelf,
                                apr_size_t cache_bytes)
 {
     static const struct eas_lru_ops ops = { kept_retain, kept_release };
-    apr_pool_t *pool = eas_kdc_pool_memory(kdcs);
+    apr_pool_t *pool = eas_workers_pool(kdcs);
     struct eas_kcd *kcd = apr_palloc(pool, sizeof(*kcd));
 
     kcd->kdcs = kdcs;
     kcd->shelf = shelf;
     kcd->tickets = eas_lru_create(pool, cache_bytes, ops);
-    kcd->mint = eas_mint_create(pool);
+    kcd->mint = eas_token_maker_create(pool);
     return kcd;
 }
 
-struct eas_kcd_account *eas_kcd_account_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
-                                               const struct eas_realms *realms,
-                                               apr_interval_time_t kdc_timeout)
+struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
+                                                   const struct eas_realms *realms,
+                                                   apr_interval_time_t kdc_timeout)
 {
-    apr_pool_t *pool = eas_kdc_pool_memory(kcd->kdcs);
-    struct eas_kcd_account *account = apr_palloc(pool, sizeof(*account));
+    apr_pool_t *pool = eas_workers_pool(kcd->kdcs);
+    struct eas_kcd_principal *account = apr_palloc(pool, sizeof(*account));
     krb5_const_principal us = eas_keytab_principal(keytab);
 
     account->kcd = kcd;
-    account->gateway = eas_gateway_create(pool, keytab);
+    account->gateway = eas_service_tgt_create(pool, keytab);
     account->realms = realms;
     account->timeout = kdc_timeout;
     account->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
@@ -103,8 +103,8 @@ struct eas_kcd_account *eas_kcd_account_create(struct eas_kcd *kcd, struct eas_k
  * As text: whose ticket, for what, by which right, delegated by whom: a ticket that a password paid for must
  * not serve a user whom only another module has proved.  No part but the last can hold a newline.
  */
-static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_account *account,
-                             const struct eas_kcd_wish *wish, apr_size_t *len)
+static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_principal *account,
+                             const struct eas_kcd_request *wish, apr_size_t *len)
 {
     const char *right = wish->identity->evidence != NULL ? "proxy\n" : "self\n";
     struct iovec parts[] = {
@@ -122,7 +122,7 @@ static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_account *acc
 /* --- exchanges with the KDC --------------------------------------------------------------------- */
 
 /* S4U2Self, and a look at whom the name led to. */
-static enum eas_rc transition(struct eas_kcd_account *account, struct eas_kdc *kdc,
+static enum eas_rc transition(struct eas_kcd_principal *account, struct eas_kdc *kdc,
                               apr_pool_t *pool, const struct eas_login *login,
                               struct eas_ticket **evidence, struct eas_err *err)
 {
@@ -142,9 +142,9 @@ static enum eas_rc transition(struct eas_kcd_account *account, struct eas_kdc *k
     return rc;
 }
 
-static enum eas_rc exchange(struct eas_kcd_account *account, struct eas_kdc *kdc, apr_pool_t *pool,
-                            const struct eas_kcd_wish *wish, struct eas_ticket **ticket,
-                            struct eas_err *err)
+static enum eas_rc exchange(struct eas_kcd_principal *account, struct eas_kdc *kdc,
+                            apr_pool_t *pool, const struct eas_kcd_request *wish,
+                            struct eas_ticket **ticket, struct eas_err *err)
 {
     struct eas_ticket *self;
     enum eas_rc rc;
@@ -165,13 +165,13 @@ static enum eas_rc exchange(struct eas_kcd_account *account, struct eas_kdc *kdc
 /* What a job takes along, and what it leaves. */
 struct ticket_job {
     apr_pool_t *pool;
-    struct eas_kcd_account *account;
-    struct eas_kcd_wish wish;
+    struct eas_kcd_principal *account;
+    struct eas_kcd_request wish;
     const char *key;
     apr_size_t key_len;
     apr_time_t renews;         /* the end of the ticket that this is to outlast, or 0 */
     struct eas_ticket *ticket; /* result, held by the pool */
-    enum eas_kcd_source source;
+    enum eas_kcd_ticket_origin source;
 };
 
 /* --- the cache and the shelf -------------------------------------------------------------------- */
@@ -209,7 +209,7 @@ static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_tim
 static void put_on_shelf(const struct ticket_job *job, struct eas_ticket *ticket,
                          apr_time_t replaced_at)
 {
-    const struct eas_shelf *shelf = job->account->kcd->shelf;
+    const struct eas_shared_cache *shelf = job->account->kcd->shelf;
     const unsigned char *bytes;
     struct eas_secret *record;
     struct eas_err ignored;
@@ -244,9 +244,9 @@ static bool take_record(const struct ticket_job *job, const unsigned char *value
     return taken;
 }
 
-static bool look_on_shelf(const struct ticket_job *job, enum eas_shelf_reach reach)
+static bool look_on_shelf(const struct ticket_job *job, enum eas_shared_cache_reach reach)
 {
-    const struct eas_shelf *shelf = job->account->kcd->shelf;
+    const struct eas_shared_cache *shelf = job->account->kcd->shelf;
     const unsigned char *value;
     apr_time_t expires;
     apr_size_t len;
@@ -329,7 +329,7 @@ static void *prepare_ticket(apr_pool_t *pool, const void *ask)
 }
 
 /* From the KDC, in a conversation of its own. */
-static enum eas_rc fetch(struct ticket_job *job, struct eas_kdc_job *kdc_job, struct eas_err *err)
+static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct eas_err *err)
 {
     struct eas_kdc kdc;
     enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->account->timeout, err);
@@ -356,7 +356,7 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_kdc_job *kdc_job, st
  * Unless another flight has landed since the asker looked, here or, if nothing is here, at another
  * gateway.
  */
-static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct eas_err *err)
+static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_err *err)
 {
     struct ticket_job *job = data;
     enum eas_rc rc = EAS_OK;
@@ -365,7 +365,7 @@ static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct ea
     if (job->renews == 0) {
         rc = look_up(job, true, &job->ticket, err);
     }
-    if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHELF_FAR)) {
+    if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHARED_CACHE_REMOTE)) {
         rc = look_up(job, true, &job->ticket, err);
     }
     if (job->ticket != NULL) {
@@ -378,50 +378,51 @@ static enum eas_rc run_ticket(struct eas_kdc_job *kdc_job, void *data, struct ea
     return rc;
 }
 
-static struct eas_kdc_task task_of(const struct ticket_job *ask)
+static struct eas_workers_task task_of(const struct ticket_job *ask)
 {
-    struct eas_kdc_task task = { ask->account->realm, ask->account->timeout, ask->wish.waited > 0,
-                                 prepare_ticket, run_ticket };
+    struct eas_workers_task task = { ask->account->realm, ask->account->timeout,
+                                     ask->wish.waited > 0, prepare_ticket, run_ticket };
 
     return task;
 }
 
 static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket)
 {
-    struct eas_kdc_task task = task_of(ask);
+    struct eas_workers_task task = task_of(ask);
     struct ticket_job renewal = *ask;
 
     task.begun = false;
     renewal.renews = eas_ticket_end(ticket);
     renewal.wish.refused = NULL;
-    eas_kdc_pool_hint(ask->account->kcd->kdcs, &task, ask->key, ask->key_len, &renewal);
+    eas_workers_run_in_background(ask->account->kcd->kdcs, &task, ask->key, ask->key_len, &renewal);
 }
 
-static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_grant *grant, struct eas_err *err)
+static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *grant,
+                           struct eas_err *err)
 {
-    struct eas_kcd_account *account = ask->account;
-    struct eas_kdc_task task = task_of(ask);
-    struct eas_kdc_job *job;
+    struct eas_kcd_principal *account = ask->account;
+    struct eas_workers_task task = task_of(ask);
+    struct eas_job *job;
     /* Who cannot use what is there shares no flight with those who know nothing of that. */
     apr_size_t key_len = ask->key_len + (ask->wish.refused != NULL);
     enum eas_rc rc =
-        eas_kdc_pool_ask(account->kcd->kdcs, &task, ask->key, key_len, ask,
-                         account->timeout - ask->wish.waited, &job, &grant->waited, err);
+        eas_workers_run(account->kcd->kdcs, &task, ask->key, key_len, ask,
+                        account->timeout - ask->wish.waited, &job, &grant->waited, err);
 
     if (rc == EAS_OK) {
-        const struct ticket_job *done = eas_kdc_job_copy(job);
+        const struct ticket_job *done = eas_workers_job_copy(job);
 
         grant->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
         grant->source = done->source;
     }
     if (job != NULL) {
-        eas_kdc_job_release(job);
+        eas_workers_job_release(job);
     }
     return rc;
 }
 
-enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
-                           const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
+enum eas_rc eas_kcd_ticket(struct eas_kcd_principal *account, apr_pool_t *pool,
+                           const struct eas_kcd_request *wish, struct eas_kcd_result *grant,
                            struct eas_err *err)
 {
     struct ticket_job ask = { pool, account, *wish, NULL, 0, 0, NULL, EAS_KCD_HIT };
@@ -438,7 +439,7 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
     grant->key = ask.key;
     grant->source = EAS_KCD_HIT;
     rc = look_up(&ask, false, &ticket, err);
-    if (rc == EAS_OK && ticket == NULL && look_on_shelf(&ask, EAS_SHELF_NEAR)) {
+    if (rc == EAS_OK && ticket == NULL && look_on_shelf(&ask, EAS_SHARED_CACHE_LOCAL)) {
         grant->source = EAS_KCD_SHARED;
         rc = look_up(&ask, false, &ticket, err);
     }
@@ -455,7 +456,7 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
 
 struct check_job {
     apr_pool_t *pool;
-    struct eas_kcd_account *account;
+    struct eas_kcd_principal *account;
     struct eas_login login;
 };
 
@@ -469,7 +470,7 @@ static void *prepare_check(apr_pool_t *pool, const void *ask)
     return job;
 }
 
-static enum eas_rc run_check(struct eas_kdc_job *kdc_job, void *data, struct eas_err *err)
+static enum eas_rc run_check(struct eas_job *kdc_job, void *data, struct eas_err *err)
 {
     struct check_job *job = data;
     struct eas_ticket *ticket = NULL;
@@ -486,36 +487,36 @@ static enum eas_rc run_check(struct eas_kdc_job *kdc_job, void *data, struct eas
     return rc;
 }
 
-enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,
-                                  const struct eas_login *login, apr_interval_time_t *waited,
-                                  struct eas_err *err)
+enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *pool,
+                               const struct eas_login *login, apr_interval_time_t *waited,
+                               struct eas_err *err)
 {
     struct check_job ask = { pool, account, *login };
-    struct eas_kdc_task task = { account->realm, account->timeout, *waited > 0, prepare_check,
-                                 run_check };
+    struct eas_workers_task task = { account->realm, account->timeout, *waited > 0, prepare_check,
+                                     run_check };
     const char *key =
         apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", account->name, NULL);
-    struct eas_kdc_job *job;
-    enum eas_rc rc = eas_kdc_pool_ask(account->kcd->kdcs, &task, key, strlen(key), &ask,
-                                      account->timeout - *waited, &job, waited, err);
+    struct eas_job *job;
+    enum eas_rc rc = eas_workers_run(account->kcd->kdcs, &task, key, strlen(key), &ask,
+                                     account->timeout - *waited, &job, waited, err);
 
     if (job != NULL) {
-        eas_kdc_job_release(job);
+        eas_workers_job_release(job);
     }
     return rc;
 }
 
-enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
-                          const struct eas_ticket *ticket, const struct eas_binding *binding,
-                          const char **value_out, struct eas_handshake **handshake_out,
-                          struct eas_err *err)
+enum eas_rc eas_kcd_token(struct eas_kcd_principal *account, apr_pool_t *pool,
+                          const struct eas_ticket *ticket,
+                          const struct eas_channel_binding *binding, const char **value_out,
+                          struct eas_pending_ap **handshake_out, struct eas_err *err)
 {
-    return eas_mint_token(account->kcd->mint, pool, ticket, binding, value_out, handshake_out, err);
+    return eas_token_make(account->kcd->mint, pool, ticket, binding, value_out, handshake_out, err);
 }
 
-enum eas_rc eas_kcd_verify(struct eas_kcd_account *account, apr_pool_t *pool,
-                           const struct eas_handshake *handshake, const char *value,
+enum eas_rc eas_kcd_verify(struct eas_kcd_principal *account, apr_pool_t *pool,
+                           const struct eas_pending_ap *handshake, const char *value,
                            struct eas_err *err)
 {
-    return eas_mint_verify(account->kcd->mint, pool, handshake, value, err);
+    return eas_token_verify(account->kcd->mint, pool, handshake, value, err);
 }

@@ -17,19 +17,19 @@
 struct eas_kcd;
 
 /* The right of one keytab's account to delegate, in one child.  Thread-safe. */
-struct eas_kcd_account;
+struct eas_kcd_principal;
 
 /* The shelf is that of service tickets.  All of it lives in the memory of kdcs. */
-struct eas_kcd *eas_kcd_create(struct eas_kdc_pool *kdcs, const struct eas_shelf *shelf,
+struct eas_kcd *eas_kcd_create(struct eas_workers *kdcs, const struct eas_shared_cache *shelf,
                                apr_size_t cache_bytes);
 
 /* realms and keytab must live as long as the process. */
-struct eas_kcd_account *eas_kcd_account_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
-                                               const struct eas_realms *realms,
-                                               apr_interval_time_t kdc_timeout);
+struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
+                                                   const struct eas_realms *realms,
+                                                   apr_interval_time_t kdc_timeout);
 
 /* For whom, to whom, and how. */
-struct eas_kcd_wish {
+struct eas_kcd_request {
     const struct eas_identity *identity;
     const char *spn;
     bool transition;                  /* may S4U2Self stand in where there is no evidence? */
@@ -37,17 +37,17 @@ struct eas_kcd_wish {
     apr_interval_time_t waited;       /* what the request has waited for KDCs so far */
 };
 
-enum eas_kcd_source {
+enum eas_kcd_ticket_origin {
     EAS_KCD_HIT,    /* the ticket was in this process */
     EAS_KCD_SHARED, /* another process or gateway had it */
     EAS_KCD_FETCHED /* it came from the KDC */
 };
 
 /* What came of it. */
-struct eas_kcd_grant {
+struct eas_kcd_result {
     const char *key;           /* whose ticket it is, for what, by which right; in the pool */
     struct eas_ticket *ticket; /* held by the pool */
-    enum eas_kcd_source source;
+    enum eas_kcd_ticket_origin source;
     apr_interval_time_t waited; /* microseconds spent waiting for the KDC; set on failure too */
 };
 
@@ -62,8 +62,8 @@ struct eas_kcd_grant {
  * new one.  That has a bound, lest a backend that always answers 401 make a storm on the KDC of it: a
  * ticket that itself replaced a refused one stays for a minute, EAS_BACKEND.
  */
-enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
-                           const struct eas_kcd_wish *wish, struct eas_kcd_grant *grant,
+enum eas_rc eas_kcd_ticket(struct eas_kcd_principal *account, apr_pool_t *pool,
+                           const struct eas_kcd_request *wish, struct eas_kcd_result *grant,
                            struct eas_err *err);
 
 /*
@@ -71,17 +71,17 @@ enum eas_rc eas_kcd_ticket(struct eas_kcd_account *account, apr_pool_t *pool,
  * is what the request has waited for KDCs so far, and grows.
  * EAS_OK; EAS_FORBIDDEN if it is disabled, locked or gone; anything else: the KDC cannot say.
  */
-enum eas_rc eas_kcd_account_check(struct eas_kcd_account *account, apr_pool_t *pool,
-                                  const struct eas_login *login, apr_interval_time_t *waited,
-                                  struct eas_err *err);
+enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *pool,
+                               const struct eas_login *login, apr_interval_time_t *waited,
+                               struct eas_err *err);
 
-/* As eas_mint_token() and eas_mint_verify(); local work only. */
-enum eas_rc eas_kcd_token(struct eas_kcd_account *account, apr_pool_t *pool,
-                          const struct eas_ticket *ticket, const struct eas_binding *binding,
-                          const char **value_out, struct eas_handshake **handshake_out,
-                          struct eas_err *err);
-enum eas_rc eas_kcd_verify(struct eas_kcd_account *account, apr_pool_t *pool,
-                           const struct eas_handshake *handshake, const char *value,
+/* As eas_token_make() and eas_token_verify(); local work only. */
+enum eas_rc eas_kcd_token(struct eas_kcd_principal *account, apr_pool_t *pool,
+                          const struct eas_ticket *ticket,
+                          const struct eas_channel_binding *binding, const char **value_out,
+                          struct eas_pending_ap **handshake_out, struct eas_err *err);
+enum eas_rc eas_kcd_verify(struct eas_kcd_principal *account, apr_pool_t *pool,
+                           const struct eas_pending_ap *handshake, const char *value,
                            struct eas_err *err);
 
 #endif

@@ -24,7 +24,7 @@ static const struct command_timeout default_timeouts[] = {
 
 #define OTHERS_TIMEOUT apr_time_from_sec(120)
 
-bool eas_eas_is_path(const char *path)
+bool eas_activesync_is_path(const char *path)
 {
     const apr_size_t len = sizeof(EAS_ACTIVESYNC_PATH) - 1;
 
@@ -32,14 +32,14 @@ bool eas_eas_is_path(const char *path)
            && (path[len] == '\0' || path[len] == '/');
 }
 
-bool eas_eas_applies(const request_rec *r)
+bool eas_activesync_applies(const request_rec *r)
 {
     int parse = eas_auth_dir_of(r->per_dir_config)->parse_eas;
 
-    return parse == EAS_PARSE_ON || (parse != EAS_PARSE_OFF && eas_eas_is_path(r->uri));
+    return parse == EAS_PARSE_ON || (parse != EAS_PARSE_OFF && eas_activesync_is_path(r->uri));
 }
 
-const struct eas_query *eas_eas_query(const request_rec *r)
+const struct eas_query *eas_activesync_query(const request_rec *r)
 {
     const struct eas_request *request = ap_get_module_config(r->request_config, &eas_kcd_module);
 
@@ -76,12 +76,12 @@ static int read_query(request_rec *r)
     struct eas_query *query = NULL;
     struct eas_err err;
 
-    if (!eas_eas_applies(r) || r->args == NULL || *r->args == '\0') {
+    if (!eas_activesync_applies(r) || r->args == NULL || *r->args == '\0') {
         return DECLINED;
     }
-    if (eas_eas_request_parse(r->pool, r->args, strlen(r->args), &query, &err) != EAS_OK) {
+    if (eas_query_parse(r->pool, r->args, strlen(r->args), &query, &err) != EAS_OK) {
         eas_request_of(r)->refused = HTTP_BAD_REQUEST;
-        return eas_request_refuse(r, &err);
+        return eas_log_refuse(r, &err);
     }
     /* The base64 form always has a version; its other field is then the blob's, or none. */
     if (query->protocol_version == NULL) {
@@ -109,7 +109,7 @@ static const struct command_timeout *find_timeout(const struct command_timeout *
 }
 
 /* What is named comes before `*`, and what is configured before a default for the same. */
-apr_interval_time_t eas_eas_timeout_of(const struct eas_auth_dir *conf, const char *command)
+apr_interval_time_t eas_timeouts_find(const struct eas_auth_dir *conf, const char *command)
 {
     const apr_array_header_t *list = conf->command_timeouts;
     const struct command_timeout *set = list != NULL ? (struct command_timeout *)list->elts : NULL;
@@ -129,17 +129,17 @@ apr_interval_time_t eas_eas_timeout_of(const struct eas_auth_dir *conf, const ch
     return found != NULL ? found->timeout : OTHERS_TIMEOUT;
 }
 
-apr_interval_time_t eas_eas_timeout(request_rec *r)
+apr_interval_time_t eas_activesync_timeout(request_rec *r)
 {
-    const struct eas_query *query = eas_eas_query(r);
+    const struct eas_query *query = eas_activesync_query(r);
 
-    return eas_eas_applies(r) ? eas_eas_timeout_of(eas_auth_dir_of(r->per_dir_config),
-                                                   query != NULL ? query->command : NULL)
-                              : 0;
+    return eas_activesync_applies(r) ? eas_timeouts_find(eas_auth_dir_of(r->per_dir_config),
+                                                         query != NULL ? query->command : NULL)
+                                     : 0;
 }
 
-apr_array_header_t *eas_eas_merge_timeouts(apr_pool_t *pool, const apr_array_header_t *base,
-                                           const apr_array_header_t *add)
+apr_array_header_t *eas_timeouts_merge(apr_pool_t *pool, const apr_array_header_t *base,
+                                       const apr_array_header_t *add)
 {
     if (add == NULL || base == NULL) {
         return (apr_array_header_t *)(add != NULL ? add : base);
@@ -149,7 +149,7 @@ apr_array_header_t *eas_eas_merge_timeouts(apr_pool_t *pool, const apr_array_hea
 
 /* --- directives -------------------------------------------------------------------------------- */
 
-const char *eas_eas_set_parse(cmd_parms *cmd, void *dir, const char *arg)
+const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg)
 {
     static const char *const names[] = { "auto", "on", "off" };
     int i;
@@ -164,8 +164,8 @@ const char *eas_eas_set_parse(cmd_parms *cmd, void *dir, const char *arg)
     return apr_psprintf(cmd->pool, "%s: '%s' is none of On, Off and auto", cmd->cmd->name, arg);
 }
 
-const char *eas_eas_set_command_timeout(cmd_parms *cmd, void *dir, const char *command,
-                                        const char *duration)
+const char *eas_auth_set_command_timeout(cmd_parms *cmd, void *dir, const char *command,
+                                         const char *duration)
 {
     struct eas_auth_dir *conf = eas_auth_dir_of(cmd->context);
     struct command_timeout *set, new = { command, 0 };
@@ -197,7 +197,7 @@ const char *eas_eas_set_command_timeout(cmd_parms *cmd, void *dir, const char *c
     return NULL;
 }
 
-void eas_eas_register_hooks(apr_pool_t *pool)
+void eas_activesync_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
     ap_hook_post_perdir_config(read_query, NULL, NULL, APR_HOOK_MIDDLE);

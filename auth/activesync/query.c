@@ -352,8 +352,8 @@ static enum eas_rc parse_base64(apr_pool_t *pool, const char *query, apr_size_t 
     return parse_blob(pool, blob, out, err);
 }
 
-enum eas_rc eas_eas_request_parse(apr_pool_t *pool, const char *query, apr_size_t len,
-                                  struct eas_query **query_out, struct eas_err *err)
+enum eas_rc eas_query_parse(apr_pool_t *pool, const char *query, apr_size_t len,
+                            struct eas_query **query_out, struct eas_err *err)
 {
     struct eas_query *out = apr_pcalloc(pool, sizeof(*out));
     enum eas_rc rc = is_base64(query, len) ? parse_base64(pool, query, len, out, err)

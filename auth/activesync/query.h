@@ -41,7 +41,7 @@ struct eas_query {
  * twice, no command.  A query that two parsers could read differently is refused rather than guessed
  * at, because rules go by what is read here and Exchange acts on what it reads itself.
  */
-enum eas_rc eas_eas_request_parse(apr_pool_t *pool, const char *query, apr_size_t len,
-                                  struct eas_query **query_out, struct eas_err *err);
+enum eas_rc eas_query_parse(apr_pool_t *pool, const char *query, apr_size_t len,
+                            struct eas_query **query_out, struct eas_err *err);
 
 #endif

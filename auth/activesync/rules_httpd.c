@@ -88,14 +88,15 @@ static enum verdict judge(request_rec *r, const struct rule *rule, const char *v
     if (value != NULL) {
         return match_list(r, rule, value);
     }
-    return eas_eas_applies(r) && r->method_number == M_OPTIONS && eas_eas_query(r) == NULL
+    return eas_activesync_applies(r) && r->method_number == M_OPTIONS
+                   && eas_activesync_query(r) == NULL
                ? NO
                : UNCLEAR;
 }
 
 static authz_status check_command(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_eas_query(r);
+    const struct eas_query *query = eas_activesync_query(r);
     const char *value = query != NULL ? query->command : NULL;
 
     return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, false);
@@ -103,7 +104,7 @@ static authz_status check_command(request_rec *r, const char *line, const void *
 
 static authz_status check_device_type(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_eas_query(r);
+    const struct eas_query *query = eas_activesync_query(r);
     const char *value = query != NULL ? query->device_type : NULL;
 
     return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, true);
@@ -111,7 +112,7 @@ static authz_status check_device_type(request_rec *r, const char *line, const vo
 
 static authz_status check_device_id(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_eas_query(r);
+    const struct eas_query *query = eas_activesync_query(r);
     const char *value = query != NULL ? query->device_id : NULL;
 
     return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, true);
@@ -125,8 +126,7 @@ static bool was_typed(request_rec *r, const char *name)
     struct eas_err err;
     bool typed;
 
-    if (identity == NULL
-        || (identity->proof != EAS_PROOF_PASSWORD && identity->proof != EAS_PROOF_CACHED)
+    if (identity == NULL || (identity->proof != EAS_BY_PASSWORD && identity->proof != EAS_BY_CACHE)
         || eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials,
                            &err)
                != EAS_OK
@@ -158,7 +158,7 @@ static bool names_user(request_rec *r, const char *name)
 
 static authz_status check_user_match(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_eas_query(r);
+    const struct eas_query *query = eas_activesync_query(r);
     const char *value = query != NULL ? query->user : NULL;
     enum verdict verdict = UNCLEAR;
 
@@ -233,20 +233,21 @@ static const char *parse_nothing(cmd_parms *cmd, const char *line, const void **
 /* httpd would let nobody in where all rules are neutral or somebody else's say yes. */
 static int force_authn(request_rec *r)
 {
-    return eas_request_of(r)->wants_user && r->user == NULL && !eas_login_claims(r) ? OK : DECLINED;
+    return eas_request_of(r)->wants_user && r->user == NULL && !eas_login_handles(r) ? OK
+                                                                                     : DECLINED;
 }
 
 /* The device is told so itself, if the administrator wants that and it can understand it. */
 static int answer_blocked(request_rec *r)
 {
-    const struct eas_query *query = eas_eas_query(r);
+    const struct eas_query *query = eas_activesync_query(r);
     const char *body = NULL;
     apr_size_t len;
 
     if (apr_table_get(r->subprocess_env, STATUS_129) != NULL && query != NULL
         && r->method_number == M_POST && query->protocol_version != NULL
         && atoi(query->protocol_version) >= 14) {
-        body = eas_eas_wbxml_status(r->pool, query->command, EAS_STATUS_DEVICE_BLOCKED, &len);
+        body = eas_wbxml_status(r->pool, query->command, EAS_STATUS_DEVICE_BLOCKED, &len);
     }
     if (body == NULL) {
         return HTTP_FORBIDDEN;
@@ -257,7 +258,7 @@ static int answer_blocked(request_rec *r)
     return DONE;
 }
 
-int eas_eas_rules_answer(request_rec *r, int status)
+int eas_rules_answer(request_rec *r, int status)
 {
     const struct eas_rule_result *result = &eas_request_of(r)->rule;
     const char *value = result->value != NULL ? result->value : "nothing of the kind";
@@ -271,11 +272,11 @@ int eas_eas_rules_answer(request_rec *r, int status)
         eas_fail(&err, EAS_FORBIDDEN, 1211,
                  "Require %s cannot be judged, and so refuses the user %s: the request has %s",
                  result->text, r->user, value);
-        return eas_request_refuse(r, &err);
+        return eas_log_refuse(r, &err);
     }
     eas_fail(&err, EAS_FORBIDDEN, 1210, "Require %s refuses the user %s: the request has %s",
              result->text, r->user, value);
-    status = eas_request_refuse(r, &err);
+    status = eas_log_refuse(r, &err);
     return result->about_device ? answer_blocked(r) : status;
 }
 
@@ -284,7 +285,7 @@ static const authz_provider device_type_provider = { check_device_type, parse_li
 static const authz_provider device_id_provider = { check_device_id, parse_list };
 static const authz_provider user_match_provider = { check_user_match, parse_nothing };
 
-void eas_eas_rules_register_hooks(apr_pool_t *pool)
+void eas_rules_register_hooks(apr_pool_t *pool)
 {
     static const struct {
         const char *name;

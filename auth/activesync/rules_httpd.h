@@ -18,8 +18,8 @@
  * The answer to a request that Require has refused with this status: the same, or if one of our rules
  * was the reason 403, logged, or 200 with the ActiveSync status for a blocked device; then it is DONE.
  */
-int eas_eas_rules_answer(request_rec *r, int status);
+int eas_rules_answer(request_rec *r, int status);
 
-void eas_eas_rules_register_hooks(apr_pool_t *pool);
+void eas_rules_register_hooks(apr_pool_t *pool);
 
 #endif

@@ -39,8 +39,7 @@ static const struct {
     { "Find", 0x19, 0x05, 0x0a },
 };
 
-const char *eas_eas_wbxml_status(apr_pool_t *pool, const char *command, int status,
-                                 apr_size_t *len_out)
+const char *eas_wbxml_status(apr_pool_t *pool, const char *command, int status, apr_size_t *len_out)
 {
     const char *text = apr_itoa(pool, status);
     apr_size_t i, n = sizeof(HEADER); /* with its NUL: the length of the string table */

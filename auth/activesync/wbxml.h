@@ -14,7 +14,7 @@
  * but this status ([MS-ASWBXML]: the command's element with its Status in it).  In the pool, its
  * length in *len_out; NULL for commands whose answers we cannot write.
  */
-const char *eas_eas_wbxml_status(apr_pool_t *pool, const char *command, int status,
-                                 apr_size_t *len_out);
+const char *eas_wbxml_status(apr_pool_t *pool, const char *command, int status,
+                             apr_size_t *len_out);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-apr_time_t eas_monotonic_now(void)
+apr_time_t eas_clock_now(void)
 {
     struct timespec now;
 
@@ -13,7 +13,7 @@ apr_time_t eas_monotonic_now(void)
     return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
 }
 
-void eas_monotonic_init(pthread_cond_t *cond)
+void eas_clock_init_cond(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;
 
@@ -23,7 +23,7 @@ void eas_monotonic_init(pthread_cond_t *cond)
     pthread_condattr_destroy(&attr);
 }
 
-void eas_monotonic_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until)
+void eas_clock_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until)
 {
     struct timespec spec = { apr_time_sec(until), apr_time_usec(until) * 1000 };
 

@@ -8,12 +8,12 @@
 #include <pthread.h>
 
 /* Microseconds since some time in the past; of no meaning outside this machine's uptime. */
-apr_time_t eas_monotonic_now(void);
+apr_time_t eas_clock_now(void);
 
 /* A condition to be waited for by this clock (APR's go by one that an administrator may set). */
-void eas_monotonic_init(pthread_cond_t *cond);
+void eas_clock_init_cond(pthread_cond_t *cond);
 
 /* As pthread_cond_timedwait(), until a time of this clock; may wake up early. */
-void eas_monotonic_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until);
+void eas_clock_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until);
 
 #endif

@@ -7,12 +7,12 @@
 #include <openssl/params.h>
 #include <stdatomic.h>
 
-struct eas_mac {
+struct eas_hmac {
     EVP_MAC_CTX *keyed;          /* only ever duplicated, hence thread-safe */
     _Atomic(EVP_MAC_CTX *) idle; /* a duplicate that nobody is using, or NULL */
 };
 
-EVP_MAC_CTX *eas_mac_make(const char *digest, const unsigned char *key, size_t len)
+EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len)
 {
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
@@ -31,18 +31,18 @@ EVP_MAC_CTX *eas_mac_make(const char *digest, const unsigned char *key, size_t l
 
 static apr_status_t mac_cleanup(void *data)
 {
-    struct eas_mac *mac = data;
+    struct eas_hmac *mac = data;
 
     EVP_MAC_CTX_free(atomic_load(&mac->idle));
     EVP_MAC_CTX_free(mac->keyed);
     return APR_SUCCESS;
 }
 
-struct eas_mac *eas_mac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
-                               size_t len)
+struct eas_hmac *eas_hmac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
+                                 size_t len)
 {
-    EVP_MAC_CTX *keyed = eas_mac_make(digest, key, len);
-    struct eas_mac *mac;
+    EVP_MAC_CTX *keyed = eas_hmac_make(digest, key, len);
+    struct eas_hmac *mac;
 
     if (keyed == NULL) {
         return NULL;
@@ -55,14 +55,14 @@ struct eas_mac *eas_mac_create(apr_pool_t *pool, const char *digest, const unsig
 }
 
 /* Duplicating costs as much as a digest; so who finds none leaves one. */
-EVP_MAC_CTX *eas_mac_borrow(struct eas_mac *mac)
+EVP_MAC_CTX *eas_hmac_checkout(struct eas_hmac *mac)
 {
     EVP_MAC_CTX *idle = atomic_exchange(&mac->idle, NULL);
 
     return idle != NULL ? idle : EVP_MAC_CTX_dup(mac->keyed);
 }
 
-void eas_mac_return(struct eas_mac *mac, EVP_MAC_CTX *ctx)
+void eas_hmac_checkin(struct eas_hmac *mac, EVP_MAC_CTX *ctx)
 {
     if (ctx != NULL && EVP_MAC_init(ctx, NULL, 0, NULL) == 1) {
         ctx = atomic_exchange(&mac->idle, ctx);

@@ -12,20 +12,20 @@
  * EVP_MAC_CTX_dup(); EVP_MAC_init() without a key begins anew.  NULL if OpenSSL has none to give.  The
  * caller frees it.
  */
-EVP_MAC_CTX *eas_mac_make(const char *digest, const unsigned char *key, size_t len);
+EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len);
 
 /* A key that any number of threads use at once; in OpenSSL's hands, which cleanses it with the pool. */
-struct eas_mac;
+struct eas_hmac;
 
 /* NULL if OpenSSL has none to give. */
-struct eas_mac *eas_mac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
-                               size_t len);
+struct eas_hmac *eas_hmac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
+                                 size_t len);
 
 /*
  * A context that has read nothing yet, or NULL if OpenSSL has none to give; for one message, of which
  * nothing stays when it is returned.  Takes NULL back, too.
  */
-EVP_MAC_CTX *eas_mac_borrow(struct eas_mac *mac);
-void eas_mac_return(struct eas_mac *mac, EVP_MAC_CTX *ctx);
+EVP_MAC_CTX *eas_hmac_checkout(struct eas_hmac *mac);
+void eas_hmac_checkin(struct eas_hmac *mac, EVP_MAC_CTX *ctx);
 
 #endif

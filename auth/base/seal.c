@@ -35,7 +35,7 @@ static const char *const purpose_labels[] = {
 /* What is derived from one secret. */
 struct key {
     unsigned char id[ID_SIZE];
-    struct eas_mac *purposes[PURPOSES];
+    struct eas_hmac *purposes[PURPOSES];
 };
 
 struct eas_keyring {
@@ -78,7 +78,7 @@ static bool derive_key(apr_pool_t *pool, const struct eas_secret *secret, struct
     for (i = 0; ok && i < PURPOSES; i++) {
         ok = derive(secret, purpose_labels[i], derived, KEY_SIZE);
         if (ok) {
-            key->purposes[i] = eas_mac_create(pool, "SHA256", derived, KEY_SIZE);
+            key->purposes[i] = eas_hmac_create(pool, "SHA256", derived, KEY_SIZE);
             ok = key->purposes[i] != NULL;
         }
     }
@@ -104,8 +104,8 @@ static enum eas_rc fail_for_openssl(struct eas_err *err)
                     "OpenSSL has no HKDF-SHA256, AES-256-GCM or HMAC to give");
 }
 
-enum eas_rc eas_keyring_create(apr_pool_t *pool, const struct eas_secret *const *secrets,
-                               int n_secrets, struct eas_keyring **out, struct eas_err *err)
+enum eas_rc eas_seal_keyring_create(apr_pool_t *pool, const struct eas_secret *const *secrets,
+                                    int n_secrets, struct eas_keyring **out, struct eas_err *err)
 {
     struct eas_keyring *ring = apr_pcalloc(pool, sizeof(*ring));
     int i;
@@ -141,7 +141,7 @@ enum eas_rc eas_keyring_create(apr_pool_t *pool, const struct eas_secret *const 
     return EAS_OK;
 }
 
-int eas_keyring_size(const struct eas_keyring *ring)
+int eas_seal_keyring_size(const struct eas_keyring *ring)
 {
     return ring->n_keys;
 }
@@ -150,14 +150,14 @@ static bool message_key(const struct key *key, enum eas_seal_purpose purpose,
                         const unsigned char *random, unsigned char out[KEY_SIZE])
 {
     static const char label[] = LABEL("message");
-    EVP_MAC_CTX *ctx = eas_mac_borrow(key->purposes[purpose]);
+    EVP_MAC_CTX *ctx = eas_hmac_checkout(key->purposes[purpose]);
     size_t len;
     bool ok = ctx != NULL
               && EVP_MAC_update(ctx, (const unsigned char *)label, sizeof(label) - 1) == 1
               && EVP_MAC_update(ctx, random, RANDOM_SIZE) == 1
               && EVP_MAC_final(ctx, out, &len, KEY_SIZE) == 1;
 
-    eas_mac_return(key->purposes[purpose], ctx);
+    eas_hmac_checkin(key->purposes[purpose], ctx);
     return ok;
 }
 
@@ -282,8 +282,8 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
                          const struct eas_seal_part *parts, int n_parts,
                          unsigned char mac_out[EAS_SEAL_MAC_SIZE], struct eas_err *err)
 {
-    struct eas_mac *mac = ring->keys[which].purposes[purpose];
-    EVP_MAC_CTX *ctx = eas_mac_borrow(mac);
+    struct eas_hmac *mac = ring->keys[which].purposes[purpose];
+    EVP_MAC_CTX *ctx = eas_hmac_checkout(mac);
     bool ok = ctx != NULL;
     size_t len;
     int i;
@@ -293,7 +293,7 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
             mac_length(ctx, parts[i].len) && EVP_MAC_update(ctx, parts[i].bytes, parts[i].len) == 1;
     }
     ok = ok && EVP_MAC_final(ctx, mac_out, &len, EAS_SEAL_MAC_SIZE) == 1;
-    eas_mac_return(mac, ctx);
+    eas_hmac_checkin(mac, ctx);
     return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1149, "OpenSSL could not compute a MAC");
 }
 

@@ -59,11 +59,11 @@ struct eas_seal_part {
  * The secrets are not kept; their owner wipes them.  EAS_OK; EAS_MISCONFIGURED if there is none, one
  * is too short, or two are the same; EAS_UNAVAILABLE if OpenSSL lacks an algorithm.
  */
-enum eas_rc eas_keyring_create(apr_pool_t *pool, const struct eas_secret *const *secrets,
-                               int n_secrets, struct eas_keyring **out, struct eas_err *err);
+enum eas_rc eas_seal_keyring_create(apr_pool_t *pool, const struct eas_secret *const *secrets,
+                                    int n_secrets, struct eas_keyring **out, struct eas_err *err);
 
 /* How many secrets there are, for eas_seal_mac(). */
-int eas_keyring_size(const struct eas_keyring *ring);
+int eas_seal_keyring_size(const struct eas_keyring *ring);
 
 /*
  * Seals len bytes for a purpose and a binding: a text that is not in the message, and that who opens
@@ -87,7 +87,7 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
 /*
  * HMAC-SHA256 of the parts, each after its length, so that no two lists of parts run together; with
  * the purpose key of the secret number `which`.  Make with 0.  What was made before the secrets
- * changed (the name of a record) is found with 1 and up to eas_keyring_size() - 1.
+ * changed (the name of a record) is found with 1 and up to eas_seal_keyring_size() - 1.
  * EAS_OK, or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_seal_purpose purpose,

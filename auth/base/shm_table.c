@@ -33,10 +33,10 @@ struct journal {
     uint64_t position; /* the record's plus one; 0: nothing is being written */
     int64_t expires;
     uint64_t len;
-    unsigned char bytes[EAS_STORE_UPDATE_MAX];
+    unsigned char bytes[EAS_SHM_TABLE_UPDATE_MAX];
 };
 
-struct eas_store {
+struct eas_shm_table {
     uint64_t magic;
     uint64_t size;
     uint64_t n_slots; /* a power of two */
@@ -52,7 +52,7 @@ struct record {
     int64_t expires;
     uint32_t len;
     uint32_t room; /* for the value */
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     unsigned char value[];
 };
 
@@ -61,7 +61,7 @@ static uint64_t aligned(uint64_t n)
     return (n + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
 }
 
-static void divide(struct eas_store *store, apr_size_t size)
+static void divide(struct eas_shm_table *store, apr_size_t size)
 {
     store->n_slots = PROBES;
     while (store->n_slots < size / 64) {
@@ -71,9 +71,9 @@ static void divide(struct eas_store *store, apr_size_t size)
         (size - sizeof(*store) - store->n_slots * sizeof(uint64_t)) & ~(uint64_t)(ALIGN - 1);
 }
 
-void eas_store_format(void *memory, apr_size_t size)
+void eas_shm_table_format(void *memory, apr_size_t size)
 {
-    struct eas_store *store = memory;
+    struct eas_shm_table *store = memory;
     pthread_mutexattr_t attr;
 
     memset(store, 0, sizeof(*store));
@@ -88,14 +88,14 @@ void eas_store_format(void *memory, apr_size_t size)
     store->magic = STORE_MAGIC;
 }
 
-struct eas_store *eas_store_attach(void *memory, apr_size_t size)
+struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size)
 {
-    struct eas_store *store = memory;
+    struct eas_shm_table *store = memory;
 
     return store->magic == STORE_MAGIC && store->size == size ? store : NULL;
 }
 
-static struct record *place(const struct eas_store *store, uint64_t position)
+static struct record *place(const struct eas_shm_table *store, uint64_t position)
 {
     unsigned char *ring = (unsigned char *)(store->slots + store->n_slots);
 
@@ -103,7 +103,7 @@ static struct record *place(const struct eas_store *store, uint64_t position)
 }
 
 /* Writes what the journal holds, if it holds anything. */
-static void replay(struct eas_store *store)
+static void replay(struct eas_shm_table *store)
 {
     struct journal *journal = &store->journal;
 
@@ -128,7 +128,7 @@ static void replay(struct eas_store *store)
  * has).  Those who wait would then sleep until others happen to wait behind them; so they look for
  * themselves now and then.
  */
-static bool lock(struct eas_store *store)
+static bool lock(struct eas_shm_table *store)
 {
     int rv = pthread_mutex_trylock(&store->mutex);
 
@@ -148,13 +148,13 @@ static bool lock(struct eas_store *store)
     return rv == 0;
 }
 
-static void unlock(struct eas_store *store)
+static void unlock(struct eas_shm_table *store)
 {
     pthread_mutex_unlock(&store->mutex);
 }
 
 /* The record that a slot names, or NULL if it is empty or has been overwritten. */
-static struct record *record_of(const struct eas_store *store, uint64_t slot)
+static struct record *record_of(const struct eas_shm_table *store, uint64_t slot)
 {
     struct record *record;
 
@@ -165,7 +165,7 @@ static struct record *record_of(const struct eas_store *store, uint64_t slot)
     return record->position == slot - 1 ? record : NULL;
 }
 
-static uint64_t *slot_at(struct eas_store *store, const unsigned char *key, unsigned i)
+static uint64_t *slot_at(struct eas_shm_table *store, const unsigned char *key, unsigned i)
 {
     uint64_t hash;
 
@@ -174,7 +174,7 @@ static uint64_t *slot_at(struct eas_store *store, const unsigned char *key, unsi
 }
 
 /* The key's slot, or NULL. */
-static uint64_t *find(struct eas_store *store, const unsigned char *key)
+static uint64_t *find(struct eas_shm_table *store, const unsigned char *key)
 {
     unsigned i;
 
@@ -182,7 +182,7 @@ static uint64_t *find(struct eas_store *store, const unsigned char *key)
         uint64_t *slot = slot_at(store, key, i);
         const struct record *record = record_of(store, *slot);
 
-        if (record != NULL && memcmp(record->key, key, EAS_STORE_KEY_SIZE) == 0) {
+        if (record != NULL && memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) == 0) {
             return slot;
         }
     }
@@ -190,7 +190,7 @@ static uint64_t *find(struct eas_store *store, const unsigned char *key)
 }
 
 /* A slot for a new key: one that names nothing, else the one whose record is the oldest. */
-static uint64_t *choose_slot(struct eas_store *store, const unsigned char *key)
+static uint64_t *choose_slot(struct eas_shm_table *store, const unsigned char *key)
 {
     uint64_t *oldest = slot_at(store, key, 0);
     unsigned i;
@@ -209,7 +209,7 @@ static uint64_t *choose_slot(struct eas_store *store, const unsigned char *key)
 }
 
 /* Reserves room in one piece at the head. */
-static uint64_t reserve(struct eas_store *store, uint64_t bytes)
+static uint64_t reserve(struct eas_shm_table *store, uint64_t bytes)
 {
     uint64_t offset = store->head % store->ring_size, position;
 
@@ -221,7 +221,7 @@ static uint64_t reserve(struct eas_store *store, uint64_t bytes)
     return position;
 }
 
-static void append(struct eas_store *store, uint64_t *slot, const unsigned char *key,
+static void append(struct eas_shm_table *store, uint64_t *slot, const unsigned char *key,
                    const void *value, apr_size_t len, apr_size_t room, apr_time_t expires)
 {
     uint64_t position = reserve(store, aligned(sizeof(struct record) + room));
@@ -231,14 +231,14 @@ static void append(struct eas_store *store, uint64_t *slot, const unsigned char 
     record->expires = expires;
     record->len = (uint32_t)len;
     record->room = (uint32_t)room;
-    memcpy(record->key, key, EAS_STORE_KEY_SIZE);
+    memcpy(record->key, key, EAS_SHM_TABLE_KEY_SIZE);
     memcpy(record->value, value, len);
     atomic_signal_fence(memory_order_seq_cst);
     *slot = position + 1;
 }
 
-bool eas_store_put(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE],
-                   const void *value, apr_size_t len, apr_time_t expires)
+bool eas_shm_table_put(struct eas_shm_table *store, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
+                       const void *value, apr_size_t len, apr_time_t expires)
 {
     uint64_t *slot;
 
@@ -253,7 +253,7 @@ bool eas_store_put(struct eas_store *store, const unsigned char key[EAS_STORE_KE
 }
 
 /* The key's slot, or NULL; one whose record has expired is emptied. */
-static uint64_t *find_live(struct eas_store *store, const unsigned char *key, apr_time_t now)
+static uint64_t *find_live(struct eas_shm_table *store, const unsigned char *key, apr_time_t now)
 {
     uint64_t *slot = find(store, key);
 
@@ -264,9 +264,9 @@ static uint64_t *find_live(struct eas_store *store, const unsigned char *key, ap
     return slot;
 }
 
-bool eas_store_get(struct eas_store *store, apr_pool_t *pool,
-                   const unsigned char key[EAS_STORE_KEY_SIZE], apr_time_t now,
-                   const unsigned char **value_out, apr_size_t *len_out)
+bool eas_shm_table_get(struct eas_shm_table *store, apr_pool_t *pool,
+                       const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
+                       const unsigned char **value_out, apr_size_t *len_out)
 {
     const struct record *record = NULL;
     unsigned char *value;
@@ -289,7 +289,8 @@ bool eas_store_get(struct eas_store *store, apr_pool_t *pool,
     return record != NULL;
 }
 
-void eas_store_drop(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE])
+void eas_shm_table_drop(struct eas_shm_table *store,
+                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE])
 {
     uint64_t *slot;
 
@@ -303,8 +304,8 @@ void eas_store_drop(struct eas_store *store, const unsigned char key[EAS_STORE_K
 }
 
 /* Through the journal, so that no death leaves half of it. */
-static void overwrite(struct eas_store *store, struct record *record,
-                      const struct eas_store_value *value)
+static void overwrite(struct eas_shm_table *store, struct record *record,
+                      const struct eas_shm_table_value *value)
 {
     struct journal *journal = &store->journal;
 
@@ -317,11 +318,11 @@ static void overwrite(struct eas_store *store, struct record *record,
     replay(store);
 }
 
-static void write_back(struct eas_store *store, uint64_t *slot, const unsigned char *key,
-                       const struct eas_store_value *value)
+static void write_back(struct eas_shm_table *store, uint64_t *slot, const unsigned char *key,
+                       const struct eas_shm_table_value *value)
 {
     struct record *record = slot != NULL ? record_of(store, *slot) : NULL;
-    apr_size_t room = record != NULL ? record->room : EAS_STORE_UPDATE_ROOM;
+    apr_size_t room = record != NULL ? record->room : EAS_SHM_TABLE_UPDATE_ROOM;
 
     if (record != NULL && value->len <= room
         && store->head - record->position <= store->ring_size / 2) {
@@ -329,15 +330,15 @@ static void write_back(struct eas_store *store, uint64_t *slot, const unsigned c
         return;
     }
     while (room < value->len) {
-        room = room > 0 ? 2 * room : EAS_STORE_UPDATE_ROOM;
+        room = room > 0 ? 2 * room : EAS_SHM_TABLE_UPDATE_ROOM;
     }
     append(store, slot != NULL ? slot : choose_slot(store, key), key, value->bytes, value->len,
            room, value->expires);
 }
 
-static bool copy_value(const struct record *record, struct eas_store_value *value)
+static bool copy_value(const struct record *record, struct eas_shm_table_value *value)
 {
-    if (record == NULL || record->len > EAS_STORE_UPDATE_MAX) {
+    if (record == NULL || record->len > EAS_SHM_TABLE_UPDATE_MAX) {
         value->expires = 0;
         value->len = 0;
         return false;
@@ -348,10 +349,11 @@ static bool copy_value(const struct record *record, struct eas_store_value *valu
     return true;
 }
 
-bool eas_store_update(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE],
-                      apr_time_t now, eas_store_change *change, void *data)
+bool eas_shm_table_update(struct eas_shm_table *store,
+                          const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
+                          eas_shm_table_change *change, void *data)
 {
-    struct eas_store_value value;
+    struct eas_shm_table_value value;
     const struct record *record;
     uint64_t *slot;
 

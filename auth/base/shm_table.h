@@ -19,43 +19,44 @@
  *
  * Safe for threads and processes; a process that dies inside harms nobody.  All calls are short.
  */
-struct eas_store;
+struct eas_shm_table;
 
-#define EAS_STORE_KEY_SIZE 32
+#define EAS_SHM_TABLE_KEY_SIZE 32
 
 /*
  * Makes an empty store of the memory, which is shared and aligned as malloc's, by one process before
  * others attach.  A record takes 56 bytes and its value; there is a place in the index for each 32 to
  * 64 bytes, so that it is the ring that runs full first.
  */
-void eas_store_format(void *memory, apr_size_t size);
+void eas_shm_table_format(void *memory, apr_size_t size);
 
 /* The store in the memory, or NULL if it holds none of this version and size. */
-struct eas_store *eas_store_attach(void *memory, apr_size_t size);
+struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size);
 
 /* Keeps a copy until expires; replaces what the key had.  False if it is too large. */
-bool eas_store_put(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE],
-                   const void *value, apr_size_t len, apr_time_t expires);
+bool eas_shm_table_put(struct eas_shm_table *store, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
+                       const void *value, apr_size_t len, apr_time_t expires);
 
 /* A copy in pool of what the key has at time now; false if nothing. */
-bool eas_store_get(struct eas_store *store, apr_pool_t *pool,
-                   const unsigned char key[EAS_STORE_KEY_SIZE], apr_time_t now,
-                   const unsigned char **value_out, apr_size_t *len_out);
+bool eas_shm_table_get(struct eas_shm_table *store, apr_pool_t *pool,
+                       const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
+                       const unsigned char **value_out, apr_size_t *len_out);
 
-void eas_store_drop(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE]);
+void eas_shm_table_drop(struct eas_shm_table *store,
+                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
 
 /* Longer values cannot be updated. */
-#define EAS_STORE_UPDATE_MAX 2048
+#define EAS_SHM_TABLE_UPDATE_MAX 2048
 
 /* What a change is shown: a copy of the record's value, which it may rewrite. */
-struct eas_store_value {
+struct eas_shm_table_value {
     apr_time_t expires;
     apr_size_t len; /* 0 if the key has nothing at time now */
-    unsigned char bytes[EAS_STORE_UPDATE_MAX];
+    unsigned char bytes[EAS_SHM_TABLE_UPDATE_MAX];
 };
 
 /* True if the record shall become what *value holds now; false leaves it as it was. */
-typedef bool eas_store_change(void *data, struct eas_store_value *value);
+typedef bool eas_shm_table_change(void *data, struct eas_shm_table_value *value);
 
 /*
  * Reads, changes and writes back as one step among all threads and processes.  The change runs under
@@ -63,12 +64,13 @@ typedef bool eas_store_change(void *data, struct eas_store_value *value);
  * old value or the new one.
  *
  * A record is rewritten where it is, so that many updates of one key push out no other's record; it
- * gets room for EAS_STORE_UPDATE_ROOM bytes at first and moves, with room for twice as much, when it
+ * gets room for EAS_SHM_TABLE_UPDATE_ROOM bytes at first and moves, with room for twice as much, when it
  * outgrows that.  False if the store is unusable; then nothing was changed.
  */
-#define EAS_STORE_UPDATE_ROOM 192
+#define EAS_SHM_TABLE_UPDATE_ROOM 192
 
-bool eas_store_update(struct eas_store *store, const unsigned char key[EAS_STORE_KEY_SIZE],
-                      apr_time_t now, eas_store_change *change, void *data);
+bool eas_shm_table_update(struct eas_shm_table *store,
+                          const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
+                          eas_shm_table_change *change, void *data);
 
 #endif

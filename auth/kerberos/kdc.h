@@ -25,7 +25,7 @@
  */
 struct eas_kdc {
     krb5_context ctx;
-    struct eas_kdc_job *job; /* that it is part of, or NULL */
+    struct eas_job *job; /* that it is part of, or NULL */
     apr_interval_time_t timeout;
     apr_time_t deadline;
     unsigned messages; /* sent so far */
@@ -51,7 +51,7 @@ enum eas_kdc_cause {
  * Begins a conversation, of that job if it is not NULL, that may last for timeout.  EAS_OK or
  * EAS_UNAVAILABLE; close always.
  */
-enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_kdc_job *job, apr_interval_time_t timeout,
+enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_time_t timeout,
                          struct eas_err *err);
 void eas_kdc_close(struct eas_kdc *kdc);
 

@@ -75,8 +75,8 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket)
 }
 
 /* Who finds all of them lent makes one more. */
-krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
-                                    struct eas_ticket_key **key_out)
+krb5_error_code eas_ticket_checkout_key(const struct eas_ticket *ticket, krb5_context ctx,
+                                        struct eas_ticket_key **key_out)
 {
     struct eas_ticket *lender = (struct eas_ticket *)ticket;
     int i;
@@ -90,7 +90,7 @@ krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_contex
     return eas_ticket_key_make(ctx, &ticket->creds.keyblock, key_out);
 }
 
-void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_key *key)
+void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_key *key)
 {
     struct eas_ticket *lender = (struct eas_ticket *)ticket;
     int i;

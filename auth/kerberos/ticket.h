@@ -36,9 +36,9 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 
 /* The session key, ready for use; to be given back, so that it need not be made again.  A failure lends
  * none. */
-krb5_error_code eas_ticket_lend_key(const struct eas_ticket *ticket, krb5_context ctx,
-                                    struct eas_ticket_key **key_out);
-void eas_ticket_return_key(const struct eas_ticket *ticket, struct eas_ticket_key *key);
+krb5_error_code eas_ticket_checkout_key(const struct eas_ticket *ticket, krb5_context ctx,
+                                        struct eas_ticket_key **key_out);
+void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_key *key);
 
 /* The same ticket, perhaps in another copy? */
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);

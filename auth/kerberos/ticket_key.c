@@ -115,7 +115,7 @@ static bool make_usage(const struct names *names, const krb5_keyblock *session,
         usage->cipher = make_cipher(names, derived, encrypts);
     }
     if (derive(names, session, number, FOR_INTEGRITY, derived)) {
-        usage->mac = eas_mac_make("SHA1", derived, session->length);
+        usage->mac = eas_hmac_make("SHA1", derived, session->length);
     }
     OPENSSL_cleanse(derived, sizeof(derived));
     return usage->cipher != NULL && usage->mac != NULL;

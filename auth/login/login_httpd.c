@@ -82,7 +82,7 @@ static enum eas_page_reason reason_named(const char *name)
     return EAS_PAGE_NONE;
 }
 
-bool eas_login_claims(request_rec *r)
+bool eas_login_handles(request_rec *r)
 {
     const char *path = login_path(r);
 
@@ -125,9 +125,9 @@ static enum eas_rc form_token(request_rec *r, const char *cookie, const char **t
 static enum eas_rc form_cookie(request_rec *r, const char **value_out, struct eas_err *err)
 {
     unsigned char random[FORM_COOKIE_SIZE];
-    const char *name = eas_session_form_cookie_name(r);
+    const char *name = eas_cookie_form_name(r);
 
-    if (eas_session_find_cookie(r->pool, apr_table_get(r->headers_in, "Cookie"), name, value_out)
+    if (eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"), name, value_out)
         == EAS_COOKIE_ONE) {
         return EAS_OK;
     }
@@ -135,7 +135,7 @@ static enum eas_rc form_cookie(request_rec *r, const char **value_out, struct ea
         return eas_fail(err, EAS_UNAVAILABLE, 1090, "OpenSSL has no randomness to give");
     }
     *value_out = eas_seal_to_text(r->pool, random, sizeof(random));
-    eas_session_add_cookie(r, name, *value_out);
+    eas_cookie_add(r, name, *value_out);
     return EAS_OK;
 }
 
@@ -156,7 +156,7 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     struct eas_page page = { 0 };
 
     if (form_cookie(r, &cookie, &err) != EAS_OK || form_token(r, cookie, &token, &err) != EAS_OK) {
-        return eas_request_refuse(r, &err);
+        return eas_log_refuse(r, &err);
     }
     page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
     page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout",
@@ -203,8 +203,8 @@ static enum eas_rc check_origin(request_rec *r, const struct eas_form *form, str
 
     if (!is_cross_site(r) && form->token != NULL
         && eas_seal_from_text(r->pool, form->token, &token, &len)
-        && eas_session_find_cookie(r->pool, apr_table_get(r->headers_in, "Cookie"),
-                                   eas_session_form_cookie_name(r), &cookie)
+        && eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"), eas_cookie_form_name(r),
+                           &cookie)
                == EAS_COOKIE_ONE) {
         struct eas_seal_part part = { cookie, strlen(cookie) };
 
@@ -268,14 +268,14 @@ static void end_old_session(request_rec *r)
 
     if (eas_session_of(r, &state, &session, &identity, &err) == EAS_OK && session != NULL
         && eas_session_end(r, session, false, &err) != EAS_OK) {
-        eas_request_log(r, &err);
+        eas_log_error(r, &err);
     }
 }
 
 /* A refusal as a page, after it has been logged. */
 static int refuse_with_page(request_rec *r, const struct eas_err *err, const char *destination)
 {
-    int status = eas_request_refuse(r, err);
+    int status = eas_log_refuse(r, err);
 
     return send_page(r, status,
                      status == HTTP_SERVICE_UNAVAILABLE ? EAS_PAGE_TRY_LATER : EAS_PAGE_BAD_REQUEST,
@@ -288,7 +288,7 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, const char *
     if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
         return refuse_with_page(r, err, destination);
     }
-    eas_request_log(r, err);
+    eas_log_error(r, err);
     return redirect(r, eas_login_location(
                            r, err->rc == EAS_EXPIRED ? EAS_PAGE_EXPIRED_PASSWORD : EAS_PAGE_WRONG,
                            destination));
@@ -306,7 +306,7 @@ static int log_on(request_rec *r)
         credentials.name = form->username;
         credentials.name_len = form->username_len;
         credentials.password = form->password;
-        rc = eas_provider_prove(r, &credentials, &identity, &err);
+        rc = eas_provider_verify(r, &credentials, &identity, &err);
     }
     if (rc == EAS_OK) {
         end_old_session(r);
@@ -377,7 +377,7 @@ static int sign_out(request_rec *r)
     if (rc != EAS_OK) {
         return refuse_with_page(r, &err, NULL);
     }
-    eas_session_clear_cookie(r);
+    eas_cookie_clear(r);
     return redirect(r, eas_login_location(r, EAS_PAGE_SIGNED_OUT, NULL));
 }
 
@@ -389,7 +389,7 @@ static int check_tls(request_rec *r)
         && !ap_ssl_conn_is_ssl(r->connection)) {
         eas_fail(&err, EAS_FORBIDDEN, 1096,
                  "plain HTTP: no log-on (EasKcdRequireTLS Off where TLS ends before httpd)");
-        return eas_request_refuse(r, &err);
+        return eas_log_refuse(r, &err);
     }
     return OK;
 }
@@ -399,7 +399,7 @@ static int handler(request_rec *r)
     const char *rest;
     int status;
 
-    if (!eas_login_claims(r)) {
+    if (!eas_login_handles(r)) {
         return DECLINED;
     }
     set_headers(r);
@@ -425,7 +425,7 @@ static int handler(request_rec *r)
 /* Before mod_proxy, below `ProxyPass /`, translates or matches an encoded path. */
 static int claim(request_rec *r)
 {
-    if (!eas_login_claims(r)) {
+    if (!eas_login_handles(r)) {
         return DECLINED;
     }
     r->filename = apr_pstrcat(r->pool, "eas-kcd:", r->uri, NULL);
@@ -434,7 +434,7 @@ static int claim(request_rec *r)
 
 static int no_storage(request_rec *r)
 {
-    return eas_login_claims(r) ? OK : DECLINED;
+    return eas_login_handles(r) ? OK : DECLINED;
 }
 
 void eas_login_register_hooks(apr_pool_t *pool)

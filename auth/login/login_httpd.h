@@ -14,7 +14,7 @@ const char *eas_login_location(request_rec *r, enum eas_page_reason reason,
                                const char *destination);
 
 /* Is the request for a path of ours? */
-bool eas_login_claims(request_rec *r);
+bool eas_login_handles(request_rec *r);
 
 void eas_login_register_hooks(apr_pool_t *pool);
 

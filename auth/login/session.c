@@ -60,9 +60,9 @@ static apr_uint64_t get(const unsigned char **p, int size)
     return number;
 }
 
-enum eas_rc eas_session_to_cookie(const struct eas_keyring *ring, apr_pool_t *pool,
-                                  const struct eas_session *session, const char *vhost,
-                                  const char **value_out, struct eas_err *err)
+enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
+                             const struct eas_session *session, const char *vhost,
+                             const char **value_out, struct eas_err *err)
 {
     unsigned char record[FIXED_SIZE + EAS_SESSION_PRINCIPAL_MAX], *p = record;
     apr_size_t len = strlen(session->principal), sealed_len;
@@ -142,10 +142,9 @@ static enum eas_rc check_times(struct eas_session *session, const struct eas_ses
     return EAS_OK;
 }
 
-enum eas_rc eas_session_from_cookie(const struct eas_keyring *ring, apr_pool_t *pool,
-                                    const char *value, const char *vhost,
-                                    const struct eas_session_limits limits[2], apr_time_t now,
-                                    struct eas_session **out, struct eas_err *err)
+enum eas_rc eas_session_unseal(const struct eas_keyring *ring, apr_pool_t *pool, const char *value,
+                               const char *vhost, const struct eas_session_limits limits[2],
+                               apr_time_t now, struct eas_session **out, struct eas_err *err)
 {
     const unsigned char *sealed;
     apr_size_t sealed_len;
@@ -179,8 +178,7 @@ bool eas_session_wants_renewal(const struct eas_session *session,
     return now < session->end && now - session->seen > step;
 }
 
-const char *eas_session_set_cookie(apr_pool_t *pool, const char *name, const char *value,
-                                   bool secure)
+const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *value, bool secure)
 {
     /* In any letter case, as browsers compare the prefixes (RFC 6265bis 5.7). */
     bool prefixed = strncasecmp(name, "__Host-", 7) == 0 || strncasecmp(name, "__Secure-", 9) == 0;
@@ -189,8 +187,8 @@ const char *eas_session_set_cookie(apr_pool_t *pool, const char *name, const cha
                        secure || prefixed ? "; Secure" : "", "; HttpOnly; SameSite=Lax", NULL);
 }
 
-enum eas_cookie_count eas_session_find_cookie(apr_pool_t *pool, const char *header,
-                                              const char *name, const char **value_out)
+enum eas_cookie_count eas_cookie_find(apr_pool_t *pool, const char *header, const char *name,
+                                      const char **value_out)
 {
     apr_size_t len = strlen(name);
     const char *pair = header, *value = NULL;
@@ -261,7 +259,7 @@ static void strip(const char *header, const char *name, char *kept)
     *kept = '\0';
 }
 
-const char *eas_session_strip_cookie(apr_pool_t *pool, const char *header, const char *name)
+const char *eas_cookie_strip(apr_pool_t *pool, const char *header, const char *name)
 {
     char *kept, *p;
 

@@ -47,9 +47,9 @@ enum eas_rc eas_session_begin(apr_pool_t *pool, const char *principal, bool is_p
  * The cookie's value, good at this virtual host only.  In pool.  EAS_OK; EAS_FORBIDDEN if the
  * principal is empty or too long; EAS_UNAVAILABLE.
  */
-enum eas_rc eas_session_to_cookie(const struct eas_keyring *ring, apr_pool_t *pool,
-                                  const struct eas_session *session, const char *vhost,
-                                  const char **value_out, struct eas_err *err);
+enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
+                             const struct eas_session *session, const char *vhost,
+                             const char **value_out, struct eas_err *err);
 
 /*
  * The session in a cookie's value, in pool; set too, so that it can be signed out, where it opened but
@@ -58,10 +58,10 @@ enum eas_rc eas_session_to_cookie(const struct eas_keyring *ring, apr_pool_t *po
  * made more than five minutes in the future: the clock was set back, and the limits would mean
  * nothing; EAS_UNAVAILABLE.
  */
-enum eas_rc eas_session_from_cookie(const struct eas_keyring *ring, apr_pool_t *pool,
-                                    const char *value, const char *vhost,
-                                    const struct eas_session_limits limits[2] /* [is_private] */,
-                                    apr_time_t now, struct eas_session **out, struct eas_err *err);
+enum eas_rc eas_session_unseal(const struct eas_keyring *ring, apr_pool_t *pool, const char *value,
+                               const char *vhost,
+                               const struct eas_session_limits limits[2] /* [is_private] */,
+                               apr_time_t now, struct eas_session **out, struct eas_err *err);
 
 /*
  * Should a running session's cookie be made anew?  Not for each request: only once it is older than
@@ -77,8 +77,7 @@ bool eas_session_wants_renewal(const struct eas_session *session,
  * false only where TLS ends before us and plain HTTP arrives, and is then still overruled by a name
  * with a prefix that demands it (__Host-, __Secure-).  In pool.
  */
-const char *eas_session_set_cookie(apr_pool_t *pool, const char *name, const char *value,
-                                   bool secure);
+const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *value, bool secure);
 
 /*
  * The value in pool, if a Cookie header (NULL: none) has exactly one cookie of this name; of several
@@ -87,14 +86,14 @@ const char *eas_session_set_cookie(apr_pool_t *pool, const char *name, const cha
  * several headers, would let the value of some other cookie smuggle in one that passes for ours.
  */
 enum eas_cookie_count { EAS_COOKIE_NONE, EAS_COOKIE_ONE, EAS_COOKIE_MANY };
-enum eas_cookie_count eas_session_find_cookie(apr_pool_t *pool, const char *header,
-                                              const char *name, const char **value_out);
+enum eas_cookie_count eas_cookie_find(apr_pool_t *pool, const char *header, const char *name,
+                                      const char **value_out);
 
 /*
  * The header, in pool, without what a reader of any leniency could take for a cookie of this name:
  * also after a comma, with blanks or control characters around the name, or without a '='.  All else
  * is byte by byte as it was.  NULL if no cookie is left.
  */
-const char *eas_session_strip_cookie(apr_pool_t *pool, const char *header, const char *name);
+const char *eas_cookie_strip(apr_pool_t *pool, const char *header, const char *name);
 
 #endif

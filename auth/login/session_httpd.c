@@ -22,33 +22,33 @@ static const char *binding_of(const request_rec *r)
     return r->server->server_hostname;
 }
 
-const char *eas_session_cookie_name(const request_rec *r)
+const char *eas_cookie_name(const request_rec *r)
 {
     return eas_auth_session_cookie(eas_auth_server_of(r->server));
 }
 
-const char *eas_session_form_cookie_name(const request_rec *r)
+const char *eas_cookie_form_name(const request_rec *r)
 {
-    return apr_pstrcat(r->pool, eas_session_cookie_name(r), "-form", NULL);
+    return apr_pstrcat(r->pool, eas_cookie_name(r), "-form", NULL);
 }
 
-void eas_session_add_cookie(request_rec *r, const char *name, const char *value)
+void eas_cookie_add(request_rec *r, const char *name, const char *value)
 {
     bool secure = ap_ssl_conn_is_ssl(r->connection)
                   || eas_auth_requires_tls(eas_auth_dir_of(r->per_dir_config));
 
     apr_table_addn(r->err_headers_out, "Set-Cookie",
-                   eas_session_set_cookie(r->pool, name, value, secure));
+                   eas_cookie_format(r->pool, name, value, secure));
 }
 
-void eas_session_clear_cookie(request_rec *r)
+void eas_cookie_clear(request_rec *r)
 {
-    eas_session_add_cookie(r, eas_session_cookie_name(r), NULL);
+    eas_cookie_add(r, eas_cookie_name(r), NULL);
 }
 
-void eas_session_strip(request_rec *r, apr_table_t *headers)
+void eas_cookie_strip_request(request_rec *r, apr_table_t *headers)
 {
-    const char *names[] = { eas_session_cookie_name(r), eas_session_form_cookie_name(r) };
+    const char *names[] = { eas_cookie_name(r), eas_cookie_form_name(r) };
     const char *cookies = apr_table_get(headers, "Cookie");
     apr_size_t i;
 
@@ -56,7 +56,7 @@ void eas_session_strip(request_rec *r, apr_table_t *headers)
         return;
     }
     for (i = 0; cookies != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-        cookies = eas_session_strip_cookie(r->pool, cookies, names[i]);
+        cookies = eas_cookie_strip(r->pool, cookies, names[i]);
     }
     if (cookies != NULL) {
         apr_table_setn(headers, "Cookie", cookies);
@@ -74,9 +74,9 @@ static bool sets_cookie(const char *value, const char *name)
     return strncmp(value, name, len) == 0 && ap_strchr_c("= \t;", value[len]) != NULL;
 }
 
-void eas_session_strip_set_cookies(request_rec *r, apr_table_t *headers)
+void eas_cookie_strip_response(request_rec *r, apr_table_t *headers)
 {
-    const char *session = eas_session_cookie_name(r), *form = eas_session_form_cookie_name(r);
+    const char *session = eas_cookie_name(r), *form = eas_cookie_form_name(r);
     apr_table_t *kept;
     const apr_array_header_t *all;
     int i;
@@ -127,9 +127,9 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
 static enum eas_rc find_evidence(request_rec *r, const struct eas_session *session,
                                  struct eas_ticket **out, struct eas_err *err)
 {
-    const struct eas_prover *prover = eas_auth_server_of(r->server)->prover;
-    struct eas_memory *memory = prover->memory;
-    unsigned char key[EAS_MEMORY_KEY_SIZE] = { 0 };
+    const struct eas_verifier *prover = eas_auth_server_of(r->server)->prover;
+    struct eas_password_cache *memory = prover->memory;
+    unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE] = { 0 };
     struct eas_identity *known;
     const unsigned char *value;
     enum eas_shared_answer answer;
@@ -139,7 +139,7 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     *out = NULL;
     /* A random id under half the key's width; a digest of a password does not end in zeroes. */
     memcpy(key, session->id, sizeof(session->id));
-    known = memory != NULL ? eas_memory_recall(memory, key, apr_time_now(), r->pool) : NULL;
+    known = memory != NULL ? eas_password_cache_get(memory, key, apr_time_now(), r->pool) : NULL;
     if (known != NULL) {
         *out = known->evidence;
         return EAS_OK;
@@ -160,10 +160,10 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     }
     eas_ticket_to_pool(ticket, r->pool);
     if (memory != NULL) {
-        struct eas_identity identity = { session->principal, EAS_PROOF_SESSION, ticket, { 0 } };
-        struct eas_stamp unstamped = { NULL, 0 }; /* a new password ends no session */
+        struct eas_identity identity = { session->principal, EAS_BY_SESSION, ticket, { 0 } };
+        struct eas_password_version unstamped = { NULL, 0 }; /* a new password ends no session */
 
-        eas_memory_remember(memory, key, &identity, unstamped, session->end);
+        eas_password_cache_put(memory, key, &identity, unstamped, session->end);
     }
     *out = ticket;
     return EAS_OK;
@@ -173,7 +173,7 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
 static enum eas_rc check_account(request_rec *r, const struct eas_session *session,
                                  struct eas_err *err)
 {
-    const struct eas_auth_back *back = eas_auth_back();
+    const struct eas_auth_callbacks *back = eas_auth_callbacks();
     const unsigned char *value;
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
@@ -204,9 +204,9 @@ static const struct eas_identity *identity_of(request_rec *r, const struct eas_s
     const char *at = strrchr(session->principal, '@');
 
     identity->principal = session->principal;
-    identity->proof = EAS_PROOF_OTHER;
+    identity->proof = EAS_BY_OTHER;
     if (session->has_evidence && at != NULL) {
-        identity->proof = EAS_PROOF_SESSION;
+        identity->proof = EAS_BY_SESSION;
         identity->evidence = evidence;
         identity->login.user =
             apr_pstrmemdup(r->pool, session->principal, (apr_size_t)(at - session->principal));
@@ -232,7 +232,7 @@ static enum eas_rc judge(request_rec *r, struct eas_session *session,
         return EAS_OK;
     }
     if (check_account(r, session, err) != EAS_OK) {
-        eas_request_log(r, err);
+        eas_log_error(r, err);
         return EAS_OK;
     }
     if (session->has_evidence) {
@@ -240,7 +240,7 @@ static enum eas_rc judge(request_rec *r, struct eas_session *session,
         if (rc != EAS_OK) {
             return rc;
         }
-        if (evidence == NULL && !eas_auth_back()->acts_without_evidence(r)) {
+        if (evidence == NULL && !eas_auth_callbacks()->acts_without_evidence(r)) {
             *state_out = EAS_SESSION_OVER;
             return EAS_OK;
         }
@@ -256,8 +256,8 @@ enum eas_rc eas_session_of(request_rec *r, enum eas_session_state *state_out,
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     const char *value = NULL;
-    enum eas_cookie_count count = eas_session_find_cookie(
-        r->pool, apr_table_get(r->headers_in, "Cookie"), eas_session_cookie_name(r), &value);
+    enum eas_cookie_count count = eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"),
+                                                  eas_cookie_name(r), &value);
     enum eas_rc rc;
 
     *session_out = NULL;
@@ -265,8 +265,8 @@ enum eas_rc eas_session_of(request_rec *r, enum eas_session_state *state_out,
     if (count != EAS_COOKIE_ONE) {
         return EAS_OK;
     }
-    rc = eas_session_from_cookie(eas_shared_keyring(), r->pool, value, binding_of(r),
-                                 eas_auth_session_limits(conf), apr_time_now(), session_out, err);
+    rc = eas_session_unseal(eas_shared_keyring(), r->pool, value, binding_of(r),
+                            eas_auth_session_limits(conf), apr_time_now(), session_out, err);
     if (rc == EAS_OK) {
         return judge(r, *session_out, state_out, identity_out, err);
     }
@@ -281,10 +281,10 @@ static enum eas_rc set_session_cookie(request_rec *r, const struct eas_session *
 {
     const char *value;
     enum eas_rc rc =
-        eas_session_to_cookie(eas_shared_keyring(), r->pool, session, binding_of(r), &value, err);
+        eas_session_seal(eas_shared_keyring(), r->pool, session, binding_of(r), &value, err);
 
     if (rc == EAS_OK) {
-        eas_session_add_cookie(r, eas_session_cookie_name(r), value);
+        eas_cookie_add(r, eas_cookie_name(r), value);
     }
     return rc;
 }
@@ -300,7 +300,7 @@ void eas_session_renew(request_rec *r, struct eas_session *session)
         && eas_session_wants_renewal(session, limits, now)) {
         session->seen = now;
         if (set_session_cookie(r, session, &err) != EAS_OK) {
-            eas_request_refuse(r, &err); /* logged; the old cookie is good for a while yet */
+            eas_log_refuse(r, &err); /* logged; the old cookie is good for a while yet */
         }
     }
 }

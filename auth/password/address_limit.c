@@ -13,7 +13,7 @@ struct budget {
     apr_time_t full_at;
 };
 
-#define EMPTY_FOR (EAS_SOURCE_BURST * EAS_SOURCE_REFILL)
+#define EMPTY_FOR (EAS_ADDRESS_LIMIT_BURST * EAS_ADDRESS_LIMIT_REFILL)
 
 /* The octets that tell sources apart; 0 if it is no address. */
 static apr_size_t prefix_of(const char *address, unsigned char octets[16])
@@ -40,8 +40,8 @@ static apr_size_t prefix_of(const char *address, unsigned char octets[16])
     return SUBSCRIBER;
 }
 
-enum eas_rc eas_source_of(const struct eas_keyring *ring, const char *address,
-                          struct eas_source *source_out, struct eas_err *err)
+enum eas_rc eas_address_limit_key(const struct eas_keyring *ring, const char *address,
+                                  struct eas_address_limit_key *source_out, struct eas_err *err)
 {
     unsigned char octets[16];
     struct eas_seal_part parts[] = { { "source", 6 }, { octets, prefix_of(address, octets) } };
@@ -50,7 +50,7 @@ enum eas_rc eas_source_of(const struct eas_keyring *ring, const char *address,
 }
 
 /* How far a budget is from full; one noted before the clock stepped back is empty at most. */
-static apr_interval_time_t missing(const struct eas_store_value *value, apr_time_t now)
+static apr_interval_time_t missing(const struct eas_shm_table_value *value, apr_time_t now)
 {
     struct budget budget;
 
@@ -65,7 +65,7 @@ static apr_interval_time_t missing(const struct eas_store_value *value, apr_time
 
 static bool left(apr_interval_time_t lacking)
 {
-    return lacking + EAS_SOURCE_REFILL <= EMPTY_FOR;
+    return lacking + EAS_ADDRESS_LIMIT_REFILL <= EMPTY_FOR;
 }
 
 struct look {
@@ -73,7 +73,7 @@ struct look {
     bool answer;
 };
 
-static bool look(void *data, struct eas_store_value *value)
+static bool look(void *data, struct eas_shm_table_value *value)
 {
     struct look *l = data;
 
@@ -81,10 +81,10 @@ static bool look(void *data, struct eas_store_value *value)
     return false;
 }
 
-static bool charge(void *data, struct eas_store_value *value)
+static bool charge(void *data, struct eas_shm_table_value *value)
 {
     struct look *l = data;
-    apr_interval_time_t before = missing(value, l->now), after = before + EAS_SOURCE_REFILL;
+    apr_interval_time_t before = missing(value, l->now), after = before + EAS_ADDRESS_LIMIT_REFILL;
     struct budget budget = { l->now + (after < EMPTY_FOR ? after : EMPTY_FOR) };
 
     l->answer = left(before) && !left(after);
@@ -94,18 +94,20 @@ static bool charge(void *data, struct eas_store_value *value)
     return true;
 }
 
-bool eas_source_may_try(struct eas_store *sources, const struct eas_source *source, apr_time_t now)
+bool eas_address_limit_has_tokens(struct eas_shm_table *sources,
+                                  const struct eas_address_limit_key *source, apr_time_t now)
 {
     struct look l = { now, true };
 
-    eas_store_update(sources, source->name, now, look, &l);
+    eas_shm_table_update(sources, source->name, now, look, &l);
     return l.answer;
 }
 
-bool eas_source_charge(struct eas_store *sources, const struct eas_source *source, apr_time_t now)
+bool eas_address_limit_take(struct eas_shm_table *sources,
+                            const struct eas_address_limit_key *source, apr_time_t now)
 {
     struct look l = { now, false };
 
-    eas_store_update(sources, source->name, now, charge, &l);
+    eas_shm_table_update(sources, source->name, now, charge, &l);
     return l.answer;
 }

@@ -21,11 +21,11 @@
  */
 
 /* So many may fail at once, and one more after each interval: 600 an hour. */
-#define EAS_SOURCE_BURST 100
-#define EAS_SOURCE_REFILL apr_time_from_sec(6)
+#define EAS_ADDRESS_LIMIT_BURST 100
+#define EAS_ADDRESS_LIMIT_REFILL apr_time_from_sec(6)
 
-struct eas_source {
-    unsigned char name[EAS_STORE_KEY_SIZE]; /* of the record */
+struct eas_address_limit_key {
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE]; /* of the record */
 };
 
 /*
@@ -33,13 +33,15 @@ struct eas_source {
  * with or without a zone, or IPv4 in IPv6.  Anything else is one source of its own.  EAS_OK or
  * EAS_UNAVAILABLE.
  */
-enum eas_rc eas_source_of(const struct eas_keyring *ring, const char *address,
-                          struct eas_source *source_out, struct eas_err *err);
+enum eas_rc eas_address_limit_key(const struct eas_keyring *ring, const char *address,
+                                  struct eas_address_limit_key *source_out, struct eas_err *err);
 
 /* Has it anything left?  Also if the store is unusable: the lockout does not depend on it. */
-bool eas_source_may_try(struct eas_store *sources, const struct eas_source *source, apr_time_t now);
+bool eas_address_limit_has_tokens(struct eas_shm_table *sources,
+                                  const struct eas_address_limit_key *source, apr_time_t now);
 
 /* Takes one; true if it was the last. */
-bool eas_source_charge(struct eas_store *sources, const struct eas_source *source, apr_time_t now);
+bool eas_address_limit_take(struct eas_shm_table *sources,
+                            const struct eas_address_limit_key *source, apr_time_t now);
 
 #endif

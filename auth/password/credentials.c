@@ -16,15 +16,15 @@
 /* What the job takes along, and what it leaves. */
 struct proof_job {
     apr_pool_t *pool;
-    const struct eas_prover *prover;
+    const struct eas_verifier *prover;
     const struct eas_authority *authority;
     struct eas_login login;
     struct eas_secret *password;
-    unsigned char key[EAS_MEMORY_KEY_SIZE];
-    struct eas_guard_rules rules;
+    unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE];
+    struct eas_throttle_rules rules;
     const char *address;
     struct eas_identity *identity; /* result */
-    struct eas_guard_attempt attempt;
+    struct eas_throttle_attempt attempt;
     volatile apr_uint32_t told; /* somebody logs what is to be logged once */
 };
 
@@ -32,7 +32,7 @@ struct proof_job {
 
 static void put_on_shelf(const struct proof_job *job, apr_time_t expires)
 {
-    const struct eas_shelf *shelf = job->prover->shelf;
+    const struct eas_shared_cache *shelf = job->prover->shelf;
     const struct eas_identity *identity = job->identity;
     apr_time_t stale_at = eas_ticket_stale_at(identity->evidence);
     apr_size_t name_len = strlen(identity->principal) + 1, len;
@@ -42,30 +42,31 @@ static void put_on_shelf(const struct proof_job *job, apr_time_t expires)
     char *p;
 
     if (eas_ticket_marshal(identity->evidence, job->pool, &ticket, &len, &ignored) == EAS_OK) {
-        record = eas_secret_room(job->pool, EAS_GUARD_STAMP_SIZE + name_len + len);
+        record = eas_secret_room(job->pool, EAS_THROTTLE_VERSION_SIZE + name_len + len);
         p = record->bytes;
-        eas_guard_write_stamp(job->prover->guard, &job->attempt.stamp, (unsigned char *)p);
-        memcpy(p + EAS_GUARD_STAMP_SIZE, identity->principal, name_len);
-        memcpy(p + EAS_GUARD_STAMP_SIZE + name_len, ticket, len);
+        eas_throttle_write_version(job->prover->guard, &job->attempt.stamp, (unsigned char *)p);
+        memcpy(p + EAS_THROTTLE_VERSION_SIZE, identity->principal, name_len);
+        memcpy(p + EAS_THROTTLE_VERSION_SIZE + name_len, ticket, len);
         shelf->put(shelf, job->pool, job->key, sizeof(job->key), record->bytes, record->len,
                    expires < stale_at ? expires : stale_at);
     }
 }
 
 /* From a record, which is remembered here too; NULL if it is none of ours, or of an old password. */
-static struct eas_identity *take_record(const struct eas_prover *prover, apr_pool_t *pool,
+static struct eas_identity *take_record(const struct eas_verifier *prover, apr_pool_t *pool,
                                         const unsigned char *key, const unsigned char *value,
                                         apr_size_t len, apr_time_t expires)
 {
-    const unsigned char *name = value + EAS_GUARD_STAMP_SIZE, *nul;
+    const unsigned char *name = value + EAS_THROTTLE_VERSION_SIZE, *nul;
     struct eas_identity *identity;
     struct eas_ticket *evidence;
-    struct eas_stamp stamp;
+    struct eas_password_version stamp;
 
-    if (len < EAS_GUARD_STAMP_SIZE || !eas_guard_read_stamp(prover->guard, value, &stamp)) {
+    if (len < EAS_THROTTLE_VERSION_SIZE
+        || !eas_throttle_read_version(prover->guard, value, &stamp)) {
         return NULL;
     }
-    len -= EAS_GUARD_STAMP_SIZE;
+    len -= EAS_THROTTLE_VERSION_SIZE;
     nul = memchr(name, '\0', len);
     if (nul == NULL) {
         return NULL;
@@ -76,21 +77,22 @@ static struct eas_identity *take_record(const struct eas_prover *prover, apr_poo
     }
     identity = apr_pcalloc(pool, sizeof(*identity));
     identity->principal = apr_pstrdup(pool, (const char *)name);
-    identity->proof = EAS_PROOF_CACHED;
+    identity->proof = EAS_BY_CACHE;
     identity->evidence = eas_ticket_to_pool(evidence, pool);
-    eas_memory_remember(prover->memory, key, identity, stamp, expires);
+    eas_password_cache_put(prover->memory, key, identity, stamp, expires);
     return identity;
 }
 
-static struct eas_identity *find_on_shelf(const struct eas_prover *prover, apr_pool_t *pool,
-                                          const unsigned char *key, enum eas_shelf_reach reach)
+static struct eas_identity *find_on_shelf(const struct eas_verifier *prover, apr_pool_t *pool,
+                                          const unsigned char *key,
+                                          enum eas_shared_cache_reach reach)
 {
-    const struct eas_shelf *shelf = prover->shelf;
+    const struct eas_shared_cache *shelf = prover->shelf;
     const unsigned char *value;
     apr_time_t expires;
     apr_size_t len;
 
-    return shelf->find(shelf, pool, key, EAS_MEMORY_KEY_SIZE, reach, &value, &len, &expires)
+    return shelf->find(shelf, pool, key, EAS_PASSWORD_CACHE_KEY_SIZE, reach, &value, &len, &expires)
                ? take_record(prover, pool, key, value, len, expires)
                : NULL;
 }
@@ -117,35 +119,36 @@ static struct eas_identity *find_meanwhile(const struct proof_job *job)
     if (job->rules.proved_for <= 0) {
         return NULL;
     }
-    identity = eas_memory_recall(job->prover->memory, job->key, apr_time_now(), job->pool);
-    return identity != NULL ? identity
-                            : find_on_shelf(job->prover, job->pool, job->key, EAS_SHELF_FAR);
+    identity = eas_password_cache_get(job->prover->memory, job->key, apr_time_now(), job->pool);
+    return identity != NULL
+               ? identity
+               : find_on_shelf(job->prover, job->pool, job->key, EAS_SHARED_CACHE_REMOTE);
 }
 
 /* The guard counts what is asked before it is asked, and hears of the answer always. */
-static enum eas_rc ask_guarded(struct eas_kdc_job *kdc_job, struct proof_job *job,
-                               struct eas_err *err)
+static enum eas_rc ask_guarded(struct eas_job *kdc_job, struct proof_job *job, struct eas_err *err)
 {
-    const struct eas_guard *guard = job->prover->guard;
-    enum eas_rc rc = eas_guard_begin(job->pool, kdc_job, guard, &job->rules, job->authority,
-                                     &job->login, job->password, job->address, &job->attempt, err);
+    const struct eas_throttle *guard = job->prover->guard;
+    enum eas_rc rc =
+        eas_throttle_begin(job->pool, kdc_job, guard, &job->rules, job->authority, &job->login,
+                           job->password, job->address, &job->attempt, err);
 
     if (rc == EAS_OK) {
-        rc = eas_password_prove(job->pool, kdc_job, job->authority, &job->login, job->password,
-                                &job->identity, err);
-        eas_guard_end(job->pool, guard, &job->rules, &job->attempt, rc, err);
+        rc = eas_password_verify(job->pool, kdc_job, job->authority, &job->login, job->password,
+                                 &job->identity, err);
+        eas_throttle_end(job->pool, guard, &job->rules, &job->attempt, rc, err);
     }
     if (rc == EAS_OK && job->rules.proved_for > 0) {
         apr_time_t expires = apr_time_now() + job->rules.proved_for;
 
-        eas_memory_remember(job->prover->memory, job->key, job->identity, job->attempt.stamp,
-                            expires);
+        eas_password_cache_put(job->prover->memory, job->key, job->identity, job->attempt.stamp,
+                               expires);
         put_on_shelf(job, expires);
     }
     return rc;
 }
 
-static enum eas_rc run(struct eas_kdc_job *kdc_job, void *data, struct eas_err *err)
+static enum eas_rc run(struct eas_job *kdc_job, void *data, struct eas_err *err)
 {
     struct proof_job *job = data;
     enum eas_rc rc = EAS_OK;
@@ -159,7 +162,7 @@ static enum eas_rc run(struct eas_kdc_job *kdc_job, void *data, struct eas_err *
 }
 
 /* What the guard did, for this asker. */
-static void tell(apr_pool_t *pool, struct proof_job *done, struct eas_guard_attempt *attempt)
+static void tell(apr_pool_t *pool, struct proof_job *done, struct eas_throttle_attempt *attempt)
 {
     *attempt = done->attempt;
     attempt->account = apr_pstrdup(pool, done->attempt.account);
@@ -168,19 +171,19 @@ static void tell(apr_pool_t *pool, struct proof_job *done, struct eas_guard_atte
     }
 }
 
-static enum eas_rc ask_kdc(const struct eas_prover *prover, apr_pool_t *pool,
-                           const struct eas_proof_wish *wish, const struct proof_job *ask,
-                           struct eas_identity **out, struct eas_guard_attempt *attempt,
+static enum eas_rc ask_kdc(const struct eas_verifier *prover, apr_pool_t *pool,
+                           const struct eas_credentials_request *wish, const struct proof_job *ask,
+                           struct eas_identity **out, struct eas_throttle_attempt *attempt,
                            apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct eas_kdc_task task = { ask->login.realm, wish->authority->kdc_timeout, false, prepare,
-                                 run };
-    struct eas_kdc_job *job;
-    enum eas_rc rc = eas_kdc_pool_ask(prover->kdcs, &task, ask->key, sizeof(ask->key), ask,
-                                      wish->authority->kdc_timeout - *waited, &job, waited, err);
+    struct eas_workers_task task = { ask->login.realm, wish->authority->kdc_timeout, false, prepare,
+                                     run };
+    struct eas_job *job;
+    enum eas_rc rc = eas_workers_run(prover->kdcs, &task, ask->key, sizeof(ask->key), ask,
+                                     wish->authority->kdc_timeout - *waited, &job, waited, err);
 
     if (job != NULL) {
-        struct proof_job *done = eas_kdc_job_copy(job);
+        struct proof_job *done = eas_workers_job_copy(job);
 
         tell(pool, done, attempt);
         if (rc == EAS_OK) {
@@ -188,16 +191,17 @@ static enum eas_rc ask_kdc(const struct eas_prover *prover, apr_pool_t *pool,
             (*out)->principal = apr_pstrdup(pool, done->identity->principal);
             eas_ticket_to_pool(eas_ticket_ref(done->identity->evidence), pool);
         }
-        eas_kdc_job_release(job);
+        eas_workers_job_release(job);
     }
     return rc;
 }
 
 /* While others ask about this account, as many as may: waits for what they hear, on no KDC's thread. */
-static enum eas_rc ask_in_turn(const struct eas_prover *prover, apr_pool_t *pool,
-                               const struct eas_proof_wish *wish, const struct proof_job *ask,
-                               struct eas_identity **out, struct eas_guard_attempt *attempt,
-                               apr_interval_time_t *waited, struct eas_err *err)
+static enum eas_rc ask_in_turn(const struct eas_verifier *prover, apr_pool_t *pool,
+                               const struct eas_credentials_request *wish,
+                               const struct proof_job *ask, struct eas_identity **out,
+                               struct eas_throttle_attempt *attempt, apr_interval_time_t *waited,
+                               struct eas_err *err)
 {
     apr_interval_time_t nap = BUSY_NAP;
     enum eas_rc rc;
@@ -214,10 +218,10 @@ static enum eas_rc ask_in_turn(const struct eas_prover *prover, apr_pool_t *pool
     }
 }
 
-enum eas_rc eas_proof_of(const struct eas_prover *prover, apr_pool_t *pool,
-                         const struct eas_proof_wish *wish, struct eas_identity **out,
-                         struct eas_guard_attempt *attempt, apr_interval_time_t *waited,
-                         struct eas_err *err)
+enum eas_rc eas_credentials_check(const struct eas_verifier *prover, apr_pool_t *pool,
+                                  const struct eas_credentials_request *wish,
+                                  struct eas_identity **out, struct eas_throttle_attempt *attempt,
+                                  apr_interval_time_t *waited, struct eas_err *err)
 {
     struct proof_job ask = { .prover = prover,
                              .authority = wish->authority,
@@ -230,15 +234,15 @@ enum eas_rc eas_proof_of(const struct eas_prover *prover, apr_pool_t *pool,
     if (prover->memory == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 1256, "this httpd process cannot prove passwords");
     }
-    rc = eas_memory_key(prover->memory, wish->scope, wish->credentials, ask.key, err);
+    rc = eas_password_cache_key(prover->memory, wish->scope, wish->credentials, ask.key, err);
     if (rc != EAS_OK) {
         return rc;
     }
     *out = NULL;
     if (wish->rules->proved_for > 0) {
-        *out = eas_memory_recall(prover->memory, ask.key, apr_time_now(), pool);
+        *out = eas_password_cache_get(prover->memory, ask.key, apr_time_now(), pool);
         if (*out == NULL) {
-            *out = find_on_shelf(prover, pool, ask.key, EAS_SHELF_NEAR);
+            *out = find_on_shelf(prover, pool, ask.key, EAS_SHARED_CACHE_LOCAL);
         }
     }
     if (*out != NULL) {

@@ -11,18 +11,18 @@
 #include "auth/shared/cache.h"
 
 /* What a child has for proving passwords.  Lives in the memory of its kdc_pool. */
-struct eas_prover {
-    struct eas_kdc_pool *kdcs;
-    struct eas_memory *memory;     /* NULL if none could be made: nobody is proved */
-    const struct eas_shelf *shelf; /* of proved passwords */
-    const struct eas_guard *guard;
+struct eas_verifier {
+    struct eas_workers *kdcs;
+    struct eas_password_cache *memory;    /* NULL if none could be made: nobody is proved */
+    const struct eas_shared_cache *shelf; /* of proved passwords */
+    const struct eas_throttle *guard;
 };
 
-struct eas_proof_wish {
+struct eas_credentials_request {
     const struct eas_authority *authority; /* lives as long as the process */
     const char *scope;                     /* the same for servers that would come to the same */
     const struct eas_credentials *credentials;
-    const struct eas_guard_rules *rules;
+    const struct eas_throttle_rules *rules;
     const char *address; /* whom failures are charged to */
 };
 
@@ -32,12 +32,12 @@ struct eas_proof_wish {
  * what came of it is remembered also if all of them have gone meanwhile.
  *
  * *attempt says what the guard did, for logs; of several askers, one is told of what is to be logged
- * once.  All else as eas_password_prove(); the proof is EAS_PROOF_CACHED where no KDC was asked.  *waited is what
+ * once.  All else as eas_password_verify(); the proof is EAS_BY_CACHE where no KDC was asked.  *waited is what
  * the request has waited for KDCs so far, which counts against the authority's timeout, and grows.
  */
-enum eas_rc eas_proof_of(const struct eas_prover *prover, apr_pool_t *pool,
-                         const struct eas_proof_wish *wish, struct eas_identity **out,
-                         struct eas_guard_attempt *attempt, apr_interval_time_t *waited,
-                         struct eas_err *err);
+enum eas_rc eas_credentials_check(const struct eas_verifier *prover, apr_pool_t *pool,
+                                  const struct eas_credentials_request *wish,
+                                  struct eas_identity **out, struct eas_throttle_attempt *attempt,
+                                  apr_interval_time_t *waited, struct eas_err *err);
 
 #endif

@@ -20,31 +20,32 @@ struct known {
 };
 
 /* The store's name of the record; the account's own is that of auth/password/lockout.c's. */
-static void name_of(const unsigned char *account, unsigned char name[EAS_STORE_KEY_SIZE])
+static void name_of(const unsigned char *account, unsigned char name[EAS_SHM_TABLE_KEY_SIZE])
 {
     apr_size_t i;
 
-    for (i = 0; i < EAS_STORE_KEY_SIZE; i++) {
+    for (i = 0; i < EAS_SHM_TABLE_KEY_SIZE; i++) {
         name[i] = (unsigned char)~account[i];
     }
 }
 
 static const char *binding_of(apr_pool_t *pool, const unsigned char *account)
 {
-    return apr_pescape_hex(pool, account, EAS_STORE_KEY_SIZE, 0);
+    return apr_pescape_hex(pool, account, EAS_SHM_TABLE_KEY_SIZE, 0);
 }
 
-static bool read_known(struct eas_store *accounts, const struct eas_keyring *ring, apr_pool_t *pool,
-                       const unsigned char *account, apr_time_t now, struct known *known)
+static bool read_known(struct eas_shm_table *accounts, const struct eas_keyring *ring,
+                       apr_pool_t *pool, const unsigned char *account, apr_time_t now,
+                       struct known *known)
 {
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *sealed;
     struct eas_secret *plain;
     struct eas_err err;
     apr_size_t len;
 
     name_of(account, name);
-    if (!eas_store_get(accounts, pool, name, now, &sealed, &len)
+    if (!eas_shm_table_get(accounts, pool, name, now, &sealed, &len)
         || eas_unseal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account), sealed, len, &plain,
                       &err)
                != EAS_OK
@@ -55,10 +56,10 @@ static bool read_known(struct eas_store *accounts, const struct eas_keyring *rin
     return true;
 }
 
-bool eas_known_is(struct eas_store *accounts, const struct eas_keyring *ring, apr_pool_t *pool,
-                  const unsigned char account[EAS_STORE_KEY_SIZE],
-                  const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_interval_time_t known_for,
-                  apr_time_t now)
+bool eas_known_password_is(struct eas_shm_table *accounts, const struct eas_keyring *ring,
+                           apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
+                           const unsigned char digest[EAS_SEAL_MAC_SIZE],
+                           apr_interval_time_t known_for, apr_time_t now)
 {
     struct known known;
 
@@ -74,7 +75,7 @@ struct lesson {
     apr_time_t expires;
 };
 
-static bool write_lesson(void *data, struct eas_store_value *value)
+static bool write_lesson(void *data, struct eas_shm_table_value *value)
 {
     const struct lesson *lesson = data;
 
@@ -84,26 +85,26 @@ static bool write_lesson(void *data, struct eas_store_value *value)
     return true;
 }
 
-static void write_known(struct eas_store *accounts, const struct eas_keyring *ring,
+static void write_known(struct eas_shm_table *accounts, const struct eas_keyring *ring,
                         apr_pool_t *pool, const unsigned char *account, const struct known *known,
                         apr_interval_time_t keep_for)
 {
     struct lesson lesson = { .expires = known->asked_at + keep_for };
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
 
     name_of(account, name);
     if (eas_seal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account), known, sizeof(*known),
                  &lesson.sealed, &lesson.len, &err)
         == EAS_OK) {
-        eas_store_update(accounts, name, known->asked_at, write_lesson, &lesson);
+        eas_shm_table_update(accounts, name, known->asked_at, write_lesson, &lesson);
     }
 }
 
-bool eas_known_learn(struct eas_store *accounts, const struct eas_keyring *ring, apr_pool_t *pool,
-                     const unsigned char account[EAS_STORE_KEY_SIZE],
-                     const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_time_t asked_at,
-                     apr_interval_time_t keep_for)
+bool eas_known_password_learn(struct eas_shm_table *accounts, const struct eas_keyring *ring,
+                              apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
+                              const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_time_t asked_at,
+                              apr_interval_time_t keep_for)
 {
     struct known known = { 0 }, learnt = { .asked_at = asked_at };
     bool there = read_known(accounts, ring, pool, account, asked_at, &known);

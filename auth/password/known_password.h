@@ -20,19 +20,19 @@
  */
 
 /* Was this digest the last one proved, and within known_for?  No, where anything fails. */
-bool eas_known_is(struct eas_store *accounts, const struct eas_keyring *ring, apr_pool_t *pool,
-                  const unsigned char account[EAS_STORE_KEY_SIZE],
-                  const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_interval_time_t known_for,
-                  apr_time_t now);
+bool eas_known_password_is(struct eas_shm_table *accounts, const struct eas_keyring *ring,
+                           apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
+                           const unsigned char digest[EAS_SEAL_MAC_SIZE],
+                           apr_interval_time_t known_for, apr_time_t now);
 
 /*
  * The digest was proved by a question that was asked at that time; keep_for is how long to remember
  * it.  True if it is another one than the last, or there was none: the password has changed, for all
  * that is known.
  */
-bool eas_known_learn(struct eas_store *accounts, const struct eas_keyring *ring, apr_pool_t *pool,
-                     const unsigned char account[EAS_STORE_KEY_SIZE],
-                     const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_time_t asked_at,
-                     apr_interval_time_t keep_for);
+bool eas_known_password_learn(struct eas_shm_table *accounts, const struct eas_keyring *ring,
+                              apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
+                              const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_time_t asked_at,
+                              apr_interval_time_t keep_for);
 
 #endif

@@ -55,12 +55,12 @@ struct account {
     struct refused refused[MAX_REFUSED];
 };
 
-_Static_assert(sizeof(struct account) <= EAS_STORE_UPDATE_MAX, "an account must fit an update");
+_Static_assert(sizeof(struct account) <= EAS_SHM_TABLE_UPDATE_MAX, "an account must fit an update");
 
 /* --- the record as bytes --- */
 
 /* An empty one, if the bytes are none; whose numbers are not those of one that a clock has ended. */
-static void unpack(const struct eas_store_value *value, apr_time_t now, struct account *account)
+static void unpack(const struct eas_shm_table_value *value, apr_time_t now, struct account *account)
 {
     const unsigned char *p = value->bytes;
     apr_size_t n;
@@ -79,7 +79,7 @@ static void unpack(const struct eas_store_value *value, apr_time_t now, struct a
 }
 
 static void pack(const struct account *account, apr_time_t now,
-                 const struct eas_lockout_rules *rules, struct eas_store_value *value)
+                 const struct eas_lockout_rules *rules, struct eas_shm_table_value *value)
 {
     apr_size_t pending = account->h.n_pending * sizeof(struct pending);
     apr_size_t refused = account->h.n_refused * sizeof(struct refused);
@@ -319,7 +319,7 @@ struct step {
     enum eas_lockout_answer answer;   /* out, of admitting */
 };
 
-static bool admit(void *data, struct eas_store_value *value)
+static bool admit(void *data, struct eas_shm_table_value *value)
 {
     struct step *step = data;
     struct account account;
@@ -335,7 +335,7 @@ static bool admit(void *data, struct eas_store_value *value)
     return true;
 }
 
-static bool settle(void *data, struct eas_store_value *value)
+static bool settle(void *data, struct eas_shm_table_value *value)
 {
     struct step *step = data;
     struct account account;
@@ -347,21 +347,21 @@ static bool settle(void *data, struct eas_store_value *value)
     return true;
 }
 
-enum eas_lockout_answer eas_lockout_admit(struct eas_store *accounts,
+enum eas_lockout_answer eas_lockout_admit(struct eas_shm_table *accounts,
                                           const struct eas_lockout_rules *rules,
                                           struct eas_lockout_attempt *attempt, apr_time_t now)
 {
-    struct step step = { rules, attempt, now, EAS_LOCKOUT_UNSAID, EAS_LOCKOUT_BROKEN };
+    struct step step = { rules, attempt, now, EAS_LOCKOUT_NO_ANSWER, EAS_LOCKOUT_BROKEN };
 
     if (rules->failures == 0 && rules->remember_for == 0) {
         attempt->id = 0;
         return EAS_LOCKOUT_ASK;
     }
-    return eas_store_update(accounts, attempt->account, now, admit, &step) ? step.answer
-                                                                           : EAS_LOCKOUT_BROKEN;
+    return eas_shm_table_update(accounts, attempt->account, now, admit, &step) ? step.answer
+                                                                               : EAS_LOCKOUT_BROKEN;
 }
 
-void eas_lockout_settle(struct eas_store *accounts, const struct eas_lockout_rules *rules,
+void eas_lockout_finish(struct eas_shm_table *accounts, const struct eas_lockout_rules *rules,
                         struct eas_lockout_attempt *attempt, enum eas_lockout_outcome outcome,
                         apr_time_t now)
 {
@@ -370,5 +370,5 @@ void eas_lockout_settle(struct eas_store *accounts, const struct eas_lockout_rul
     if (attempt->id == 0) {
         return;
     }
-    eas_store_update(accounts, attempt->account, now, settle, &step);
+    eas_shm_table_update(accounts, attempt->account, now, settle, &step);
 }

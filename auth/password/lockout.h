@@ -45,7 +45,7 @@ struct eas_lockout_rules {
 };
 
 enum eas_lockout_answer {
-    EAS_LOCKOUT_ASK,        /* the KDC may be asked; tell eas_lockout_settle() what it said */
+    EAS_LOCKOUT_ASK,        /* the KDC may be asked; tell eas_lockout_finish() what it said */
     EAS_LOCKOUT_BUSY,       /* not before others of this account have been settled: try again */
     EAS_LOCKOUT_REMEMBERED, /* refused: AD has lately refused this very password */
     EAS_LOCKOUT_LOCKED,     /* refused: too many were wrong */
@@ -55,28 +55,28 @@ enum eas_lockout_answer {
 enum eas_lockout_outcome {
     EAS_LOCKOUT_RIGHT,
     EAS_LOCKOUT_WRONG,
-    EAS_LOCKOUT_UNSAID /* the KDC did not answer, or spoke of something else than the password */
+    EAS_LOCKOUT_NO_ANSWER /* the KDC did not answer, or spoke of something else than the password */
 };
 
 struct eas_lockout_attempt {
-    unsigned char account[EAS_STORE_KEY_SIZE]; /* in: which */
-    unsigned char digest[EAS_SEAL_MAC_SIZE];   /* in: keyed, of the account and the password */
-    bool known;                                /* in: it is the last proved password */
+    unsigned char account[EAS_SHM_TABLE_KEY_SIZE]; /* in: which */
+    unsigned char digest[EAS_SEAL_MAC_SIZE];       /* in: keyed, of the account and the password */
+    bool known;                                    /* in: it is the last proved password */
 
     bool during_lockout; /* out: asked about because it is known, or because of log_only */
     unsigned counted;    /* out: how many wrong ones count now */
-    bool locked_now;     /* out of eas_lockout_settle(): this was one too many */
+    bool locked_now;     /* out of eas_lockout_finish(): this was one too many */
 
     apr_uint64_t id; /* the reservation; 0: none was needed */
 };
 
 /* May the KDC be asked?  Reserves if so. */
-enum eas_lockout_answer eas_lockout_admit(struct eas_store *accounts,
+enum eas_lockout_answer eas_lockout_admit(struct eas_shm_table *accounts,
                                           const struct eas_lockout_rules *rules,
                                           struct eas_lockout_attempt *attempt, apr_time_t now);
 
 /* What came of it; once for each EAS_LOCKOUT_ASK. */
-void eas_lockout_settle(struct eas_store *accounts, const struct eas_lockout_rules *rules,
+void eas_lockout_finish(struct eas_shm_table *accounts, const struct eas_lockout_rules *rules,
                         struct eas_lockout_attempt *attempt, enum eas_lockout_outcome outcome,
                         apr_time_t now);
 

@@ -155,7 +155,7 @@ static enum eas_rc prove(apr_pool_t *pool, struct eas_kdc *kdc,
     }
     if (rc == EAS_OK) {
         eas_ticket_to_pool(identity->evidence, pool);
-        identity->proof = EAS_PROOF_PASSWORD;
+        identity->proof = EAS_BY_PASSWORD;
         *out = identity;
     }
     krb5_free_cred_contents(kdc->ctx, &tgt);
@@ -163,10 +163,10 @@ static enum eas_rc prove(apr_pool_t *pool, struct eas_kdc *kdc,
     return rc;
 }
 
-enum eas_rc eas_password_prove(apr_pool_t *pool, struct eas_kdc_job *job,
-                               const struct eas_authority *authority, const struct eas_login *login,
-                               const struct eas_secret *password, struct eas_identity **out,
-                               struct eas_err *err)
+enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
+                                const struct eas_authority *authority,
+                                const struct eas_login *login, const struct eas_secret *password,
+                                struct eas_identity **out, struct eas_err *err)
 {
     struct eas_kdc kdc;
     enum eas_rc rc;
@@ -203,7 +203,7 @@ static enum eas_rc ask_salt(apr_pool_t *pool, struct eas_kdc *kdc, const struct 
     return code == 0 ? EAS_OK : refuse(kdc, code, err);
 }
 
-enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_kdc_job *job,
+enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
                               const struct eas_authority *authority, const struct eas_login *login,
                               const char **salt_out, struct eas_err *err)
 {

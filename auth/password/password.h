@@ -33,19 +33,19 @@ struct eas_authority {
  * Blocks on the network for up to the authority's timeout, and longer by the exchange under way: it is
  * for the thread of the job.
  */
-enum eas_rc eas_password_prove(apr_pool_t *pool, struct eas_kdc_job *job,
-                               const struct eas_authority *authority, const struct eas_login *login,
-                               const struct eas_secret *password, struct eas_identity **out,
-                               struct eas_err *err);
+enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
+                                const struct eas_authority *authority,
+                                const struct eas_login *login, const struct eas_secret *password,
+                                struct eas_identity **out, struct eas_err *err);
 
-/* Does the error of eas_password_prove() say that the password was wrong, and nothing else? */
+/* Does the error of eas_password_verify() say that the password was wrong, and nothing else? */
 bool eas_password_was_wrong(const struct eas_err *err);
 
 /*
  * What all spellings of an account have in common, in pool: the salt of its keys, without a password
  * and for one message to the KDC, on the job's thread too.  Errors as those of step 1 above, when no password has been shown.
  */
-enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_kdc_job *job,
+enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
                               const struct eas_authority *authority, const struct eas_login *login,
                               const char **salt_out, struct eas_err *err);
 

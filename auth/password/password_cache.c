@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct eas_memory {
-    struct eas_mac *mac;
+struct eas_password_cache {
+    struct eas_hmac *mac;
     struct eas_lru *entries;
 };
 
@@ -21,7 +21,7 @@ struct eas_memory {
 struct proved {
     volatile apr_uint32_t refs;
     struct eas_ticket *evidence;
-    struct eas_stamp stamp;
+    struct eas_password_version stamp;
     char principal[];
 };
 
@@ -40,13 +40,14 @@ static void proved_release(void *value)
     }
 }
 
-enum eas_rc eas_memory_create(apr_pool_t *pool, apr_size_t max_bytes, const unsigned char *secret,
-                              struct eas_memory **out, struct eas_err *err)
+enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
+                                      const unsigned char *secret, struct eas_password_cache **out,
+                                      struct eas_err *err)
 {
     static const struct eas_lru_ops ops = { proved_retain, proved_release };
-    struct eas_memory *memory = apr_pcalloc(pool, sizeof(*memory));
+    struct eas_password_cache *memory = apr_pcalloc(pool, sizeof(*memory));
 
-    memory->mac = eas_mac_create(pool, "SHA256", secret, EAS_MEMORY_KEY_SIZE);
+    memory->mac = eas_hmac_create(pool, "SHA256", secret, EAS_PASSWORD_CACHE_KEY_SIZE);
     if (memory->mac == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no HMAC to give");
     }
@@ -64,24 +65,26 @@ static int mac_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
            && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
 }
 
-enum eas_rc eas_memory_key(struct eas_memory *memory, const char *scope,
-                           const struct eas_credentials *credentials,
-                           unsigned char key_out[EAS_MEMORY_KEY_SIZE], struct eas_err *err)
+enum eas_rc eas_password_cache_key(struct eas_password_cache *memory, const char *scope,
+                                   const struct eas_credentials *credentials,
+                                   unsigned char key_out[EAS_PASSWORD_CACHE_KEY_SIZE],
+                                   struct eas_err *err)
 {
-    EVP_MAC_CTX *ctx = eas_mac_borrow(memory->mac);
+    EVP_MAC_CTX *ctx = eas_hmac_checkout(memory->mac);
     size_t len;
     int ok = ctx != NULL && mac_field(ctx, scope, strlen(scope))
              && mac_field(ctx, credentials->name, credentials->name_len)
              && mac_field(ctx, credentials->password->bytes, credentials->password->len)
-             && EVP_MAC_final(ctx, key_out, &len, EAS_MEMORY_KEY_SIZE) == 1;
+             && EVP_MAC_final(ctx, key_out, &len, EAS_PASSWORD_CACHE_KEY_SIZE) == 1;
 
-    eas_mac_return(memory->mac, ctx);
+    eas_hmac_checkin(memory->mac, ctx);
     return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
 }
 
-void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_MEMORY_KEY_SIZE],
-                         const struct eas_identity *identity, struct eas_stamp stamp,
-                         apr_time_t expires)
+void eas_password_cache_put(struct eas_password_cache *memory,
+                            const unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE],
+                            const struct eas_identity *identity, struct eas_password_version stamp,
+                            apr_time_t expires)
 {
     apr_size_t len = strlen(identity->principal) + 1;
     struct proved *proved = malloc(sizeof(*proved) + len);
@@ -94,7 +97,7 @@ void eas_memory_remember(struct eas_memory *memory, const unsigned char key[EAS_
     proved->evidence = eas_ticket_ref(identity->evidence);
     proved->stamp = stamp;
     memcpy(proved->principal, identity->principal, len);
-    eas_lru_put(memory->entries, key, EAS_MEMORY_KEY_SIZE, proved,
+    eas_lru_put(memory->entries, key, EAS_PASSWORD_CACHE_KEY_SIZE, proved,
                 sizeof(*proved) + len + eas_ticket_size(proved->evidence),
                 expires < stale_at ? expires : stale_at);
     proved_release(proved);
@@ -106,24 +109,24 @@ static bool is_good(const struct proved *proved)
            || apr_atomic_read32(proved->stamp.current) == proved->stamp.value;
 }
 
-struct eas_identity *eas_memory_recall(struct eas_memory *memory,
-                                       const unsigned char key[EAS_MEMORY_KEY_SIZE], apr_time_t now,
-                                       apr_pool_t *pool)
+struct eas_identity *eas_password_cache_get(struct eas_password_cache *memory,
+                                            const unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE],
+                                            apr_time_t now, apr_pool_t *pool)
 {
-    struct proved *proved = eas_lru_get(memory->entries, key, EAS_MEMORY_KEY_SIZE, now);
+    struct proved *proved = eas_lru_get(memory->entries, key, EAS_PASSWORD_CACHE_KEY_SIZE, now);
     struct eas_identity *identity;
 
     if (proved == NULL) {
         return NULL;
     }
     if (!is_good(proved)) {
-        eas_lru_drop(memory->entries, key, EAS_MEMORY_KEY_SIZE);
+        eas_lru_drop(memory->entries, key, EAS_PASSWORD_CACHE_KEY_SIZE);
         proved_release(proved);
         return NULL;
     }
     identity = apr_pcalloc(pool, sizeof(*identity));
     identity->principal = apr_pstrdup(pool, proved->principal);
-    identity->proof = EAS_PROOF_CACHED;
+    identity->proof = EAS_BY_CACHE;
     identity->evidence = eas_ticket_to_pool(eas_ticket_ref(proved->evidence), pool);
     proved_release(proved);
     return identity;

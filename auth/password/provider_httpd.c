@@ -16,11 +16,11 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
-    const struct eas_guard_rules rules = eas_auth_guard_rules(conf);
-    struct eas_proof_wish wish = { conf->authority, conf->scope, credentials, &rules,
-                                   r->useragent_ip };
+    const struct eas_throttle_rules rules = eas_auth_throttle_rules(conf);
+    struct eas_credentials_request wish = { conf->authority, conf->scope, credentials, &rules,
+                                            r->useragent_ip };
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
-    struct eas_guard_attempt attempt;
+    struct eas_throttle_attempt attempt;
     struct eas_identity *identity = NULL;
     enum eas_rc rc;
 
@@ -29,9 +29,9 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
                         "the KDC's proof of passwords needs EasKcdKeytab in this virtual host or "
                         "outside");
     }
-    rc = eas_proof_of(conf->prover, r->pool, &wish, &identity, &attempt, &waited, err);
+    rc = eas_credentials_check(conf->prover, r->pool, &wish, &identity, &attempt, &waited, err);
     eas_request_waited(r, waited - before);
-    eas_guard_tell(r, &rules, &attempt);
+    eas_throttle_log(r, &rules, &attempt);
     *identity_out = identity;
     return rc;
 }
@@ -47,7 +47,7 @@ static enum eas_rc prove_by_provider(request_rec *r, const authn_provider *provi
     case AUTH_GRANTED:
         identity = apr_pcalloc(r->pool, sizeof(*identity));
         identity->principal = r->user != NULL ? r->user : credentials->name;
-        identity->proof = EAS_PROOF_OTHER;
+        identity->proof = EAS_BY_OTHER;
         *identity_out = identity;
         return EAS_OK;
     case AUTH_DENIED:
@@ -60,8 +60,8 @@ static enum eas_rc prove_by_provider(request_rec *r, const authn_provider *provi
     }
 }
 
-enum eas_rc eas_provider_prove(request_rec *r, const struct eas_credentials *credentials,
-                               const struct eas_identity **identity_out, struct eas_err *err)
+enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *credentials,
+                                const struct eas_identity **identity_out, struct eas_err *err)
 {
     const apr_array_header_t *names = eas_auth_server_of(r->server)->providers;
     enum eas_rc rc = EAS_OK;
@@ -87,7 +87,7 @@ enum eas_rc eas_provider_prove(request_rec *r, const struct eas_credentials *cre
         }
     }
     eas_secret_wipe(credentials->password);
-    eas_guard_even_out(r, rc);
+    eas_throttle_delay(r, rc);
     return rc;
 }
 
@@ -103,16 +103,16 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
                                         : prove_by_kdc(r, &credentials, &identity, &err);
     eas_secret_wipe(credentials.password);
-    eas_guard_even_out(r, rc);
+    eas_throttle_delay(r, rc);
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, identity->principal);
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
         apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH",
-                       identity->proof == EAS_PROOF_CACHED ? "cached" : "basic");
+                       identity->proof == EAS_BY_CACHE ? "cached" : "basic");
         return AUTH_GRANTED;
     }
-    eas_request_log(r, &err);
+    eas_log_error(r, &err);
     switch (rc) {
     case EAS_UNKNOWN:
         return AUTH_USER_NOT_FOUND;

@@ -12,8 +12,8 @@
  * credentials were proved lately, and cleanses the password.  The identity is in the request's pool;
  * without evidence if it was not the KDC that proved it.  May block on the network.
  */
-enum eas_rc eas_provider_prove(request_rec *r, const struct eas_credentials *credentials,
-                               const struct eas_identity **identity_out, struct eas_err *err);
+enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *credentials,
+                                const struct eas_identity **identity_out, struct eas_err *err);
 
 /* Registers `kdc` for plain AuthType Basic: AuthBasicProvider kdc. */
 void eas_provider_register_hooks(apr_pool_t *pool);

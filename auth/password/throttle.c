@@ -15,7 +15,7 @@
 
 /* A spelling's record: the account's name in the store, and what to call it in a log. */
 struct spelling {
-    unsigned char account[EAS_STORE_KEY_SIZE];
+    unsigned char account[EAS_SHM_TABLE_KEY_SIZE];
     char label[EAS_NAME_MAX + 1];
 };
 
@@ -30,7 +30,7 @@ static char *folded(apr_pool_t *pool, const char *text)
     return copy;
 }
 
-static enum eas_rc digest(const struct eas_guard *guard, enum eas_seal_purpose purpose,
+static enum eas_rc digest(const struct eas_throttle *guard, enum eas_seal_purpose purpose,
                           const char *label, const void *a, apr_size_t a_len, const void *b,
                           apr_size_t b_len, unsigned char out[EAS_SEAL_MAC_SIZE],
                           struct eas_err *err)
@@ -51,8 +51,8 @@ static const char *label_of(apr_pool_t *pool, const char *salt, const struct eas
 }
 
 /* Asks the KDC whom the name means, and keeps the answer if it means somebody. */
-static enum eas_rc learn_spelling(apr_pool_t *pool, struct eas_kdc_job *job,
-                                  const struct eas_guard *guard,
+static enum eas_rc learn_spelling(apr_pool_t *pool, struct eas_job *job,
+                                  const struct eas_throttle *guard,
                                   const struct eas_authority *authority,
                                   const struct eas_login *login, const unsigned char *name,
                                   apr_time_t now, struct spelling *spelling, struct eas_err *err)
@@ -69,19 +69,19 @@ static enum eas_rc learn_spelling(apr_pool_t *pool, struct eas_kdc_job *job,
                     sizeof(spelling->label));
     }
     if (rc == EAS_OK) {
-        eas_store_put(guard->hints, name, spelling,
-                      sizeof(spelling->account) + strlen(spelling->label), now + SPELLING_FOR);
+        eas_shm_table_put(guard->hints, name, spelling,
+                          sizeof(spelling->account) + strlen(spelling->label), now + SPELLING_FOR);
     }
     return rc;
 }
 
-static bool find_spelling(apr_pool_t *pool, const struct eas_guard *guard,
+static bool find_spelling(apr_pool_t *pool, const struct eas_throttle *guard,
                           const unsigned char *name, apr_time_t now, struct spelling *spelling)
 {
     const unsigned char *value;
     apr_size_t len;
 
-    if (!eas_store_get(guard->hints, pool, name, now, &value, &len)
+    if (!eas_shm_table_get(guard->hints, pool, name, now, &value, &len)
         || len < sizeof(spelling->account) || len >= sizeof(*spelling)) {
         return false;
     }
@@ -90,31 +90,32 @@ static bool find_spelling(apr_pool_t *pool, const struct eas_guard *guard,
     return true;
 }
 
-static enum eas_rc refuse_source(struct eas_guard_attempt *attempt, struct eas_err *err)
+static enum eas_rc refuse_source(struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
-    attempt->state = EAS_GUARD_SOURCE;
+    attempt->state = EAS_THROTTLE_ADDRESS;
     return eas_fail(err, EAS_DENIED, 1303,
                     "the KDC was not asked: too many log-ons from this address have failed lately");
 }
 
-static void charge(const struct eas_guard *guard, const struct eas_guard_rules *rules,
-                   struct eas_guard_attempt *attempt)
+static void charge(const struct eas_throttle *guard, const struct eas_throttle_rules *rules,
+                   struct eas_throttle_attempt *attempt)
 {
     if (rules->lockout.failures > 0) {
         attempt->source_spent_now =
-            eas_source_charge(guard->hints, &attempt->source, apr_time_now());
+            eas_address_limit_take(guard->hints, &attempt->source, apr_time_now());
     }
 }
 
 /* Whose account is it?  A stranger's names are not looked up for an address that has spent its budget. */
-static enum eas_rc find_account(apr_pool_t *pool, struct eas_kdc_job *job,
-                                const struct eas_guard *guard, const struct eas_guard_rules *rules,
+static enum eas_rc find_account(apr_pool_t *pool, struct eas_job *job,
+                                const struct eas_throttle *guard,
+                                const struct eas_throttle_rules *rules,
                                 const struct eas_authority *authority,
                                 const struct eas_login *login, bool spent,
-                                struct eas_guard_attempt *attempt, struct eas_err *err)
+                                struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
     const char *user = folded(pool, login->user), *realm = folded(pool, login->realm);
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct spelling spelling;
     enum eas_rc rc =
         digest(guard, EAS_SEAL_RECORD_NAME, login->enterprise ? "enterprise" : "principal", user,
@@ -137,17 +138,17 @@ static enum eas_rc find_account(apr_pool_t *pool, struct eas_kdc_job *job,
     return rc;
 }
 
-static volatile apr_uint32_t *generation_of(const struct eas_guard *guard,
+static volatile apr_uint32_t *generation_of(const struct eas_throttle *guard,
                                             const unsigned char *account)
 {
     apr_uint32_t word;
 
     memcpy(&word, account + sizeof(apr_uint64_t), sizeof(word)); /* the store goes by the first */
-    return &guard->generations[word % EAS_GUARD_GENERATIONS];
+    return &guard->generations[word % EAS_THROTTLE_PASSWORD_VERSIONS];
 }
 
 /* Which gateway's generations a stamp speaks of. */
-static bool gateway_id(const struct eas_guard *guard, unsigned char id[8])
+static bool gateway_id(const struct eas_throttle *guard, unsigned char id[8])
 {
     unsigned char mac[EAS_SEAL_MAC_SIZE];
     struct eas_err ignored;
@@ -160,12 +161,13 @@ static bool gateway_id(const struct eas_guard *guard, unsigned char id[8])
 }
 
 /* gateway (8) | place (4) | value (4), in this machine's order: who reads the rest has the first. */
-void eas_guard_write_stamp(const struct eas_guard *guard, const struct eas_stamp *stamp,
-                           unsigned char bytes_out[EAS_GUARD_STAMP_SIZE])
+void eas_throttle_write_version(const struct eas_throttle *guard,
+                                const struct eas_password_version *stamp,
+                                unsigned char bytes_out[EAS_THROTTLE_VERSION_SIZE])
 {
     apr_uint32_t place = 0;
 
-    memset(bytes_out, 0, EAS_GUARD_STAMP_SIZE);
+    memset(bytes_out, 0, EAS_THROTTLE_VERSION_SIZE);
     if (stamp->current != NULL && gateway_id(guard, bytes_out)) {
         place = (apr_uint32_t)(stamp->current - guard->generations);
         memcpy(bytes_out + 8, &place, sizeof(place));
@@ -173,11 +175,11 @@ void eas_guard_write_stamp(const struct eas_guard *guard, const struct eas_stamp
     }
 }
 
-bool eas_guard_read_stamp(const struct eas_guard *guard,
-                          const unsigned char bytes[EAS_GUARD_STAMP_SIZE],
-                          struct eas_stamp *stamp_out)
+bool eas_throttle_read_version(const struct eas_throttle *guard,
+                               const unsigned char bytes[EAS_THROTTLE_VERSION_SIZE],
+                               struct eas_password_version *stamp_out)
 {
-    struct eas_stamp stamp = { NULL, 0 };
+    struct eas_password_version stamp = { NULL, 0 };
     unsigned char id[8];
     apr_uint32_t place;
 
@@ -187,14 +189,14 @@ bool eas_guard_read_stamp(const struct eas_guard *guard,
     if (memcmp(id, bytes, sizeof(id)) == 0) {
         memcpy(&place, bytes + 8, sizeof(place));
         memcpy(&stamp.value, bytes + 12, sizeof(stamp.value));
-        stamp.current = &guard->generations[place % EAS_GUARD_GENERATIONS];
+        stamp.current = &guard->generations[place % EAS_THROTTLE_PASSWORD_VERSIONS];
     }
     *stamp_out = stamp;
     return stamp.current == NULL || apr_atomic_read32(stamp.current) == stamp.value;
 }
 
-static enum eas_rc admit(const struct eas_guard *guard, const struct eas_guard_rules *rules,
-                         struct eas_guard_attempt *attempt, struct eas_err *err)
+static enum eas_rc admit(const struct eas_throttle *guard, const struct eas_throttle_rules *rules,
+                         struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
     enum eas_lockout_answer answer =
         eas_lockout_admit(guard->accounts, &rules->lockout, &attempt->lockout, attempt->asked_at);
@@ -203,15 +205,15 @@ static enum eas_rc admit(const struct eas_guard *guard, const struct eas_guard_r
     switch (answer) {
     case EAS_LOCKOUT_ASK:
         if (attempt->lockout.during_lockout) {
-            attempt->state = rules->lockout.log_only ? EAS_GUARD_WOULD_LOCK : EAS_GUARD_KNOWN;
+            attempt->state = rules->lockout.log_only ? EAS_THROTTLE_WOULD_LOCK : EAS_THROTTLE_KNOWN;
         }
         return EAS_OK;
     case EAS_LOCKOUT_REMEMBERED:
-        attempt->state = EAS_GUARD_REMEMBERED;
+        attempt->state = EAS_THROTTLE_REMEMBERED;
         return eas_fail(err, EAS_DENIED, 1300,
                         "the KDC was not asked: it has refused this same password lately");
     case EAS_LOCKOUT_LOCKED:
-        attempt->state = EAS_GUARD_LOCKED;
+        attempt->state = EAS_THROTTLE_LOCKED;
         return eas_fail(err, EAS_DENIED, 1301,
                         "the KDC was not asked: %u wrong passwords of this account lately",
                         attempt->counted);
@@ -225,43 +227,44 @@ static enum eas_rc admit(const struct eas_guard *guard, const struct eas_guard_r
     return eas_fail(err, EAS_UNAVAILABLE, 1304, "the memory of wrong passwords cannot be used");
 }
 
-enum eas_rc eas_guard_begin(apr_pool_t *pool, struct eas_kdc_job *job,
-                            const struct eas_guard *guard, const struct eas_guard_rules *rules,
-                            const struct eas_authority *authority, const struct eas_login *login,
-                            const struct eas_secret *password, const char *address,
-                            struct eas_guard_attempt *attempt, struct eas_err *err)
+enum eas_rc eas_throttle_begin(apr_pool_t *pool, struct eas_job *job,
+                               const struct eas_throttle *guard,
+                               const struct eas_throttle_rules *rules,
+                               const struct eas_authority *authority, const struct eas_login *login,
+                               const struct eas_secret *password, const char *address,
+                               struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
     bool spent = false;
     enum eas_rc rc;
 
     memset(attempt, 0, sizeof(*attempt));
     attempt->asked_at = apr_time_now();
-    rc = eas_source_of(guard->keyring, address, &attempt->source, err);
+    rc = eas_address_limit_key(guard->keyring, address, &attempt->source, err);
     if (rc == EAS_OK) {
         spent = rules->lockout.failures > 0
-                && !eas_source_may_try(guard->hints, &attempt->source, attempt->asked_at);
+                && !eas_address_limit_has_tokens(guard->hints, &attempt->source, attempt->asked_at);
         rc = find_account(pool, job, guard, rules, authority, login, spent, attempt, err);
     }
     if (rc == EAS_OK) {
         rc = digest(guard, EAS_SEAL_PASSWORD, "password", attempt->lockout.account,
-                    EAS_STORE_KEY_SIZE, password->bytes, password->len, attempt->lockout.digest,
+                    EAS_SHM_TABLE_KEY_SIZE, password->bytes, password->len, attempt->lockout.digest,
                     err);
     }
     if (rc != EAS_OK) {
         return rc;
     }
     attempt->lockout.known =
-        eas_known_is(guard->accounts, guard->keyring, pool, attempt->lockout.account,
-                     attempt->lockout.digest, rules->known_for, attempt->asked_at);
+        eas_known_password_is(guard->accounts, guard->keyring, pool, attempt->lockout.account,
+                              attempt->lockout.digest, rules->known_for, attempt->asked_at);
     if (spent && !attempt->lockout.known) {
         if (!rules->lockout.log_only) {
             OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
             return refuse_source(attempt, err);
         }
-        attempt->state = EAS_GUARD_WOULD_SOURCE;
+        attempt->state = EAS_THROTTLE_WOULD_ADDRESS;
     }
     else if (spent) {
-        attempt->state = EAS_GUARD_KNOWN;
+        attempt->state = EAS_THROTTLE_KNOWN;
     }
     attempt->stamp.current = generation_of(guard, attempt->lockout.account);
     attempt->stamp.value = apr_atomic_read32(generation_of(guard, attempt->lockout.account));
@@ -273,8 +276,9 @@ enum eas_rc eas_guard_begin(apr_pool_t *pool, struct eas_kdc_job *job,
 }
 
 /* If it is a new one, whatever was proved before is over, in all processes. */
-static void learn_password(apr_pool_t *pool, const struct eas_guard *guard,
-                           const struct eas_guard_rules *rules, struct eas_guard_attempt *attempt)
+static void learn_password(apr_pool_t *pool, const struct eas_throttle *guard,
+                           const struct eas_throttle_rules *rules,
+                           struct eas_throttle_attempt *attempt)
 {
     apr_interval_time_t keep_for =
         rules->known_for > rules->proved_for ? rules->known_for : rules->proved_for;
@@ -282,20 +286,20 @@ static void learn_password(apr_pool_t *pool, const struct eas_guard *guard,
     apr_uint32_t before = attempt->stamp.value;
 
     if (keep_for > 0
-        && eas_known_learn(guard->accounts, guard->keyring, pool, attempt->lockout.account,
-                           attempt->lockout.digest, attempt->asked_at, keep_for)
+        && eas_known_password_learn(guard->accounts, guard->keyring, pool, attempt->lockout.account,
+                                    attempt->lockout.digest, attempt->asked_at, keep_for)
         && apr_atomic_cas32(generation, before + 1, before) == before) {
         attempt->stamp.value = before + 1;
     }
 }
 
-void eas_guard_end(apr_pool_t *pool, const struct eas_guard *guard,
-                   const struct eas_guard_rules *rules, struct eas_guard_attempt *attempt,
-                   enum eas_rc rc, const struct eas_err *err)
+void eas_throttle_end(apr_pool_t *pool, const struct eas_throttle *guard,
+                      const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
+                      enum eas_rc rc, const struct eas_err *err)
 {
     enum eas_lockout_outcome outcome = rc == EAS_OK                  ? EAS_LOCKOUT_RIGHT
                                        : eas_password_was_wrong(err) ? EAS_LOCKOUT_WRONG
-                                                                     : EAS_LOCKOUT_UNSAID;
+                                                                     : EAS_LOCKOUT_NO_ANSWER;
 
     if (outcome == EAS_LOCKOUT_RIGHT) {
         learn_password(pool, guard, rules, attempt);
@@ -303,7 +307,7 @@ void eas_guard_end(apr_pool_t *pool, const struct eas_guard *guard,
     else if (outcome == EAS_LOCKOUT_WRONG || (rc == EAS_UNKNOWN && rules->charge_unknown)) {
         charge(guard, rules, attempt);
     }
-    eas_lockout_settle(guard->accounts, &rules->lockout, &attempt->lockout, outcome,
+    eas_lockout_finish(guard->accounts, &rules->lockout, &attempt->lockout, outcome,
                        apr_time_now());
     if (attempt->lockout.id != 0) {
         attempt->counted = attempt->lockout.counted;

@@ -13,7 +13,7 @@
  * addresses; the system commits the pages as they are used. */
 #define ACCOUNTS_BYTES (32 * 1024 * 1024)
 #define HINTS_BYTES (16 * 1024 * 1024)
-#define GENERATIONS_BYTES (EAS_GUARD_GENERATIONS * sizeof(apr_uint32_t))
+#define GENERATIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
 
 #define SECRET_SIZE 32
 #define RETAINED_NAME "mod_eas_kcd:guard:1"
@@ -29,16 +29,16 @@ struct retained {
 };
 
 /* Of this generation; written before the fork, read by all threads. */
-static struct eas_guard the_guard;
+static struct eas_throttle the_guard;
 
-const struct eas_guard *eas_guard(void)
+const struct eas_throttle *eas_throttle(void)
 {
     return &the_guard;
 }
 
-static struct eas_store *take_up_store(void *memory, apr_size_t size)
+static struct eas_shm_table *take_up_store(void *memory, apr_size_t size)
 {
-    return memory != NULL ? eas_store_attach(memory, size) : NULL;
+    return memory != NULL ? eas_shm_table_attach(memory, size) : NULL;
 }
 
 static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
@@ -51,8 +51,8 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
 
     if (retained == NULL) {
         retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
-        retained->accounts = eas_shared_make_store(s, ACCOUNTS_BYTES);
-        retained->hints = eas_shared_make_store(s, HINTS_BYTES);
+        retained->accounts = eas_shared_make_table(s, ACCOUNTS_BYTES);
+        retained->hints = eas_shared_make_table(s, HINTS_BYTES);
         retained->generations = eas_shared_memory(s, GENERATIONS_BYTES);
         if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
             return eas_fail(err, EAS_UNAVAILABLE, 3071, "OpenSSL has no randomness to give");
@@ -67,7 +67,7 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
     }
     secret = eas_secret_make(pconf, (const char *)retained->secret, SECRET_SIZE);
     secrets[0] = secret;
-    rc = eas_keyring_create(pconf, secrets, 1, &keyring, err);
+    rc = eas_seal_keyring_create(pconf, secrets, 1, &keyring, err);
     the_guard.keyring = keyring;
     eas_secret_wipe(secret);
     return rc;
@@ -104,11 +104,11 @@ static void tell_relations(const server_rec *main_server)
     const server_rec *s, *other;
 
     for (s = main_server; s != NULL; s = s->next) {
-        struct eas_guard_rules rules = eas_auth_guard_rules(eas_auth_server_of(s));
+        struct eas_throttle_rules rules = eas_auth_throttle_rules(eas_auth_server_of(s));
         bool told = eas_auth_server_of(s)->authority == NULL;
 
         for (other = main_server; !told && other != s; other = other->next) {
-            struct eas_guard_rules theirs = eas_auth_guard_rules(eas_auth_server_of(other));
+            struct eas_throttle_rules theirs = eas_auth_throttle_rules(eas_auth_server_of(other));
 
             told = eas_auth_server_of(other)->authority != NULL
                    && same_lockout(&rules.lockout, &theirs.lockout);
@@ -119,12 +119,12 @@ static void tell_relations(const server_rec *main_server)
     }
 }
 
-int eas_guard_start(apr_pool_t *pconf, server_rec *main_server)
+int eas_throttle_post_config(apr_pool_t *pconf, server_rec *main_server)
 {
     struct eas_err err;
 
     if (take_up_memory(pconf, main_server, &err) != EAS_OK) {
-        eas_server_refuse(main_server, &err);
+        eas_log_startup(main_server, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     /* httpd reads its configuration twice when it starts; once is enough. */
@@ -135,8 +135,8 @@ int eas_guard_start(apr_pool_t *pconf, server_rec *main_server)
 }
 
 /* What has become of the account by this request. */
-static void tell_account(request_rec *r, const struct eas_guard_rules *rules,
-                         const struct eas_guard_attempt *attempt)
+static void tell_account(request_rec *r, const struct eas_throttle_rules *rules,
+                         const struct eas_throttle_attempt *attempt)
 {
     if (attempt->locked_now) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
@@ -147,13 +147,13 @@ static void tell_account(request_rec *r, const struct eas_guard_rules *rules,
                                               : "others are refused without asking the KDC",
                       apr_time_sec(rules->lockout.window));
     }
-    if (attempt->state == EAS_GUARD_KNOWN) {
+    if (attempt->state == EAS_THROTTLE_KNOWN) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                       "EAS1311: the KDC is asked about %s from %s, because it is the last proved "
                       "password, although others are refused",
                       attempt->account, r->useragent_ip);
     }
-    if (attempt->state == EAS_GUARD_WOULD_LOCK) {
+    if (attempt->state == EAS_THROTTLE_WOULD_LOCK) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                       "EAS1312: log-only: after %u wrong passwords of %s, one from %s would have "
                       "been refused without asking the KDC",
@@ -161,8 +161,8 @@ static void tell_account(request_rec *r, const struct eas_guard_rules *rules,
     }
 }
 
-static void tell_source(request_rec *r, const struct eas_guard_rules *rules,
-                        const struct eas_guard_attempt *attempt)
+static void tell_source(request_rec *r, const struct eas_throttle_rules *rules,
+                        const struct eas_throttle_attempt *attempt)
 {
     if (attempt->source_spent_now) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
@@ -172,7 +172,7 @@ static void tell_source(request_rec *r, const struct eas_guard_rules *rules,
                           : "others are refused without asking the KDC, unless with the last "
                             "proved password of an account");
     }
-    if (attempt->state == EAS_GUARD_WOULD_SOURCE) {
+    if (attempt->state == EAS_THROTTLE_WOULD_ADDRESS) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                       "EAS1314: log-only: from %s, whose log-ons have failed too often, one would "
                       "have been refused without asking the KDC",
@@ -180,19 +180,19 @@ static void tell_source(request_rec *r, const struct eas_guard_rules *rules,
     }
 }
 
-void eas_guard_tell(request_rec *r, const struct eas_guard_rules *rules,
-                    const struct eas_guard_attempt *attempt)
+void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
+                      const struct eas_throttle_attempt *attempt)
 {
     static const char *const names[] = {
-        [EAS_GUARD_REMEMBERED] = "remembered",
-        [EAS_GUARD_LOCKED] = "locked",
-        [EAS_GUARD_SOURCE] = "source",
-        [EAS_GUARD_KNOWN] = "known",
-        [EAS_GUARD_WOULD_LOCK] = "would-be-locked",
-        [EAS_GUARD_WOULD_SOURCE] = "would-be-source",
+        [EAS_THROTTLE_REMEMBERED] = "remembered",
+        [EAS_THROTTLE_LOCKED] = "locked",
+        [EAS_THROTTLE_ADDRESS] = "source",
+        [EAS_THROTTLE_KNOWN] = "known",
+        [EAS_THROTTLE_WOULD_LOCK] = "would-be-locked",
+        [EAS_THROTTLE_WOULD_ADDRESS] = "would-be-source",
     };
 
-    if (attempt->state != EAS_GUARD_NOTHING) {
+    if (attempt->state != EAS_THROTTLE_NONE) {
         apr_table_setn(r->subprocess_env, "EAS_KCD_LOCKOUT", names[attempt->state]);
     }
     if (attempt->account != NULL && rules->lockout.failures > 0) {
@@ -203,7 +203,7 @@ void eas_guard_tell(request_rec *r, const struct eas_guard_rules *rules,
     tell_source(r, rules, attempt);
 }
 
-void eas_guard_even_out(request_rec *r, enum eas_rc rc)
+void eas_throttle_delay(request_rec *r, enum eas_rc rc)
 {
     apr_interval_time_t taken = apr_time_now() - r->request_time;
 

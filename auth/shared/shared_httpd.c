@@ -33,9 +33,9 @@ struct retained {
 /* Of this generation; written before the fork, read by all threads. */
 static struct {
     struct eas_keyring *keyring;
-    struct eas_store *sign_outs;
-    struct eas_store *evidence;
-    struct eas_store *spares;
+    struct eas_shm_table *sign_outs;
+    struct eas_shm_table *evidence;
+    struct eas_shm_table *spares;
     server_rec *server; /* the main one, for the provider's log */
 } shared;
 
@@ -82,11 +82,12 @@ static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *fil
         rc = read_secret(pconf, APR_ARRAY_IDX(files, i, const char *), &secret, err);
         secrets[i] = secret;
     }
-    return rc == EAS_OK ? eas_keyring_create(pconf, secrets, files->nelts, &shared.keyring, err)
-                        : rc;
+    return rc == EAS_OK
+               ? eas_seal_keyring_create(pconf, secrets, files->nelts, &shared.keyring, err)
+               : rc;
 }
 
-int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s)
+int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s)
 {
     struct eas_err err;
     enum eas_rc rc = EAS_OK;
@@ -99,13 +100,13 @@ int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, serv
                       conf->provider_name);
     }
     if (rc == EAS_OK) {
-        rc = eas_socache_find(pconf, conf->provider_name, conf->provider_args, &err);
+        rc = eas_socache_check_config(pconf, conf->provider_name, conf->provider_args, &err);
     }
     if (rc == EAS_OK && conf->secret_files != NULL) {
         rc = load_secrets(pconf, conf->secret_files, &err);
     }
     if (rc != EAS_OK) {
-        eas_server_refuse(s, &err);
+        eas_log_startup(s, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;
@@ -120,12 +121,12 @@ void *eas_shared_memory(server_rec *s, apr_size_t size)
                : NULL;
 }
 
-void *eas_shared_make_store(server_rec *s, apr_size_t size)
+void *eas_shared_make_table(server_rec *s, apr_size_t size)
 {
     void *memory = eas_shared_memory(s, size);
 
     if (memory != NULL) {
-        eas_store_format(memory, size);
+        eas_shm_table_format(memory, size);
     }
     return memory;
 }
@@ -138,9 +139,9 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
 
     if (retained == NULL) {
         retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
-        retained->sign_outs = eas_shared_make_store(s, SIGN_OUTS_BYTES);
-        retained->evidence = eas_shared_make_store(s, EVIDENCE_BYTES);
-        retained->spares = eas_shared_make_store(s, SPARES_BYTES);
+        retained->sign_outs = eas_shared_make_table(s, SIGN_OUTS_BYTES);
+        retained->evidence = eas_shared_make_table(s, EVIDENCE_BYTES);
+        retained->spares = eas_shared_make_table(s, SPARES_BYTES);
         if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
             return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL has no randomness to give");
         }
@@ -149,20 +150,20 @@ static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_e
         return eas_fail(err, EAS_UNAVAILABLE, 3026, "no shared memory of %d MB to be had",
                         (SIGN_OUTS_BYTES + EVIDENCE_BYTES + SPARES_BYTES) >> 20);
     }
-    shared.sign_outs = eas_store_attach(retained->sign_outs, SIGN_OUTS_BYTES);
-    shared.evidence = eas_store_attach(retained->evidence, EVIDENCE_BYTES);
-    shared.spares = eas_store_attach(retained->spares, SPARES_BYTES);
+    shared.sign_outs = eas_shm_table_attach(retained->sign_outs, SIGN_OUTS_BYTES);
+    shared.evidence = eas_shm_table_attach(retained->evidence, EVIDENCE_BYTES);
+    shared.spares = eas_shm_table_attach(retained->spares, SPARES_BYTES);
     if (shared.keyring != NULL) {
         return EAS_OK;
     }
     secret = eas_secret_make(pconf, (const char *)retained->secret, SECRET_SIZE);
     secrets[0] = secret;
-    return eas_keyring_create(pconf, secrets, 1, &shared.keyring, err);
+    return eas_seal_keyring_create(pconf, secrets, 1, &shared.keyring, err);
 }
 
 /* The name of a record under one of the secrets; the first is the one that records are put under. */
 static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id, apr_size_t id_len,
-                           unsigned char name[EAS_STORE_KEY_SIZE], struct eas_err *err)
+                           unsigned char name[EAS_SHM_TABLE_KEY_SIZE], struct eas_err *err)
 {
     unsigned char k = (unsigned char)kind;
     struct eas_seal_part parts[] = { { &k, 1 }, { id, id_len } };
@@ -170,20 +171,20 @@ static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id,
     return eas_seal_mac(shared.keyring, which, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
 }
 
-int eas_shared_start(apr_pool_t *pconf, server_rec *s)
+int eas_shared_post_config(apr_pool_t *pconf, server_rec *s)
 {
-    unsigned char beacon[EAS_STORE_KEY_SIZE];
+    unsigned char beacon[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
     enum eas_rc rc = take_up_memory(pconf, s, &err);
 
     if (rc == EAS_OK) {
-        rc = name_of(0, EAS_SHARED_BEACON, "", 0, beacon, &err);
+        rc = name_of(0, EAS_SHARED_LIVENESS, "", 0, beacon, &err);
     }
     if (rc == EAS_OK) {
-        rc = eas_socache_start(pconf, s, beacon, &err);
+        rc = eas_socache_post_config(pconf, s, beacon, &err);
     }
     if (rc != EAS_OK) {
-        eas_server_refuse(s, &err);
+        eas_log_startup(s, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;
@@ -195,18 +196,18 @@ const struct eas_keyring *eas_shared_keyring(void)
 }
 
 /* Sign-outs have a memory of their own, from which nothing else can push them; so has evidence. */
-static struct eas_store *memory_for(enum eas_shared_kind kind)
+static struct eas_shm_table *memory_for(enum eas_shared_kind kind)
 {
     switch (kind) {
     case EAS_SHARED_REVOKED:
     case EAS_SHARED_NOT_BEFORE:
         return shared.sign_outs;
-    case EAS_SHARED_PROOF:
+    case EAS_SHARED_PASSWORD:
     case EAS_SHARED_TICKET:
         return shared.spares;
     case EAS_SHARED_ALIVE:
     case EAS_SHARED_EVIDENCE:
-    case EAS_SHARED_BEACON:
+    case EAS_SHARED_LIVENESS:
         break;
     }
     return shared.evidence;
@@ -258,7 +259,7 @@ enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, const vo
                            apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires,
                            struct eas_err *err)
 {
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *sealed;
     apr_size_t sealed_len;
     enum eas_rc rc = name_of(0, kind, id, id_len, name, err);
@@ -269,7 +270,7 @@ enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, const vo
         rc = seal_record(pool, binding, value, len, expires, &sealed, &sealed_len, err);
     }
     if (rc == EAS_OK
-        && (!eas_store_put(memory_for(kind), name, sealed, sealed_len, expires)
+        && (!eas_shm_table_put(memory_for(kind), name, sealed, sealed_len, expires)
             | !eas_socache_put(pool, name, sealed, sealed_len, expires))) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 1070,
                       "a shared record could not be kept; is the provider of EasKcdCache up?");
@@ -284,8 +285,8 @@ static bool find_here(apr_pool_t *pool, enum eas_shared_kind kind, const unsigne
     const unsigned char *sealed;
     apr_size_t len;
 
-    return eas_store_get(memory_for(kind), pool, name, apr_time_now(), &sealed, &len)
-           && open_record(pool, apr_pescape_hex(pool, name, EAS_STORE_KEY_SIZE, 0), sealed, len,
+    return eas_shm_table_get(memory_for(kind), pool, name, apr_time_now(), &sealed, &len)
+           && open_record(pool, apr_pescape_hex(pool, name, EAS_SHM_TABLE_KEY_SIZE, 0), sealed, len,
                           record);
 }
 
@@ -298,7 +299,7 @@ static enum eas_shared_answer find_there(apr_pool_t *pool, const unsigned char *
     enum eas_shared_answer answer = eas_socache_get(pool, name, &sealed, &len);
 
     if (answer == EAS_SHARED_FOUND
-        && !open_record(pool, apr_pescape_hex(pool, name, EAS_STORE_KEY_SIZE, 0), sealed, len,
+        && !open_record(pool, apr_pescape_hex(pool, name, EAS_SHM_TABLE_KEY_SIZE, 0), sealed, len,
                         record)) {
         answer = EAS_SHARED_NONE; /* not ours: as if it were not there */
     }
@@ -309,12 +310,12 @@ static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, 
                                    apr_size_t id_len, bool also_there, struct record *record)
 {
     enum eas_shared_answer answer = EAS_SHARED_NONE;
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
     int i;
 
     /* While a secret is being changed, older records still have the older secret's names. */
-    for (i = 0; answer == EAS_SHARED_NONE && i < eas_keyring_size(shared.keyring); i++) {
+    for (i = 0; answer == EAS_SHARED_NONE && i < eas_seal_keyring_size(shared.keyring); i++) {
         if (name_of(i, kind, id, id_len, name, &err) != EAS_OK) {
             return EAS_SHARED_FAILED;
         }
@@ -344,11 +345,11 @@ enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kin
 
 /* --- shelves ----------------------------------------------------------------------------------- */
 
-static bool find_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
-                          apr_size_t id_len, enum eas_shelf_reach reach,
+static bool find_on_shelf(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+                          apr_size_t id_len, enum eas_shared_cache_reach reach,
                           const unsigned char **value, apr_size_t *len, apr_time_t *expires)
 {
-    bool also_there = reach == EAS_SHELF_FAR;
+    bool also_there = reach == EAS_SHARED_CACHE_REMOTE;
     struct record record;
 
     if (find(pool, (enum eas_shared_kind)shelf->kind, id, id_len, also_there, &record)
@@ -361,7 +362,7 @@ static bool find_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const
     return true;
 }
 
-static void put_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id,
+static void put_on_shelf(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
                          apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires)
 {
     struct eas_err ignored;
@@ -370,10 +371,12 @@ static void put_on_shelf(const struct eas_shelf *shelf, apr_pool_t *pool, const 
                    &ignored);
 }
 
-const struct eas_shelf *eas_shared_shelf(enum eas_shared_kind kind)
+const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind)
 {
-    static const struct eas_shelf proofs = { find_on_shelf, put_on_shelf, EAS_SHARED_PROOF };
-    static const struct eas_shelf tickets = { find_on_shelf, put_on_shelf, EAS_SHARED_TICKET };
+    static const struct eas_shared_cache proofs = { find_on_shelf, put_on_shelf,
+                                                    EAS_SHARED_PASSWORD };
+    static const struct eas_shared_cache tickets = { find_on_shelf, put_on_shelf,
+                                                     EAS_SHARED_TICKET };
 
-    return kind == EAS_SHARED_PROOF ? &proofs : &tickets;
+    return kind == EAS_SHARED_PASSWORD ? &proofs : &tickets;
 }

@@ -23,8 +23,8 @@ enum eas_shared_kind {
     EAS_SHARED_NOT_BEFORE, /* a user who signed out everywhere: sessions begun earlier are dead */
     EAS_SHARED_ALIVE,      /* an account that the KDC has lately called good */
     EAS_SHARED_EVIDENCE,   /* a session's evidence ticket */
-    EAS_SHARED_BEACON,     /* there whenever the provider is */
-    EAS_SHARED_PROOF,      /* a proved password's user and evidence, by its digest */
+    EAS_SHARED_LIVENESS,   /* there whenever the provider is */
+    EAS_SHARED_PASSWORD,   /* a proved password's user and evidence, by its digest */
     EAS_SHARED_TICKET      /* a user's ticket for a backend */
 };
 
@@ -36,10 +36,10 @@ struct eas_shared_conf {
 };
 
 /* In check_config: the provider exists, the secret files are good.  OK or 500 after logging. */
-int eas_shared_check(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s);
+int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s);
 
 /* In post_config: takes up or makes the memory and the random secret.  OK or 500 after logging. */
-int eas_shared_start(apr_pool_t *pconf, server_rec *s);
+int eas_shared_post_config(apr_pool_t *pconf, server_rec *s);
 
 /*
  * Anonymous shared memory of the process's pool, which outlives pconf, for whoever has records of its
@@ -48,13 +48,13 @@ int eas_shared_start(apr_pool_t *pconf, server_rec *s);
 void *eas_shared_memory(server_rec *s, apr_size_t size);
 
 /* The same, formatted as an empty store of auth/base/shm_table.h. */
-void *eas_shared_make_store(server_rec *s, apr_size_t size);
+void *eas_shared_make_table(server_rec *s, apr_size_t size);
 
-/* The keys of this server; there after eas_shared_start(). */
+/* The keys of this server; there after eas_shared_post_config(). */
 const struct eas_keyring *eas_shared_keyring(void);
 
 /* The shelf for records of a kind that may be lost; lives as long as this generation. */
-const struct eas_shelf *eas_shared_shelf(enum eas_shared_kind kind);
+const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind);
 
 /*
  * Keeps value under (kind, id) until expires, here and at the provider.  EAS_OK or EAS_UNAVAILABLE

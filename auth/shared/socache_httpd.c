@@ -36,12 +36,12 @@ static struct {
     ap_socache_instance_t *instance;
     server_rec *server;        /* the main one, for the provider's log */
     apr_global_mutex_t *mutex; /* NULL: the provider needs none */
-    unsigned char beacon[EAS_STORE_KEY_SIZE];
-    struct eas_kdc_pool *runners; /* of this child */
+    unsigned char beacon[EAS_SHM_TABLE_KEY_SIZE];
+    struct eas_workers *runners; /* of this child */
 } cache;
 
-enum eas_rc eas_socache_find(apr_pool_t *pconf, const char *name, const char *args,
-                             struct eas_err *err)
+enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const char *args,
+                                     struct eas_err *err)
 {
     const char *error;
 
@@ -68,8 +68,8 @@ enum eas_rc eas_socache_find(apr_pool_t *pconf, const char *name, const char *ar
                          : eas_fail(err, EAS_MISCONFIGURED, 3024, "EasKcdCache: %s", error);
 }
 
-enum eas_rc eas_socache_start(apr_pool_t *pconf, server_rec *s, const unsigned char *beacon,
-                              struct eas_err *err)
+enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s, const unsigned char *beacon,
+                                    struct eas_err *err)
 {
     /* Names are digests of 32 bytes; sessions live for hours; evidence is the largest. */
     static struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
@@ -93,19 +93,19 @@ enum eas_rc eas_socache_start(apr_pool_t *pconf, server_rec *s, const unsigned c
 
 void eas_socache_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    struct eas_kdc_pool_limits limits = { PROVIDER_THREADS, PROVIDER_THREADS, PROVIDER_QUEUE,
-                                          PROVIDER_STALLED };
+    struct eas_workers_limits limits = { PROVIDER_THREADS, PROVIDER_THREADS, PROVIDER_QUEUE,
+                                         PROVIDER_STALLED };
     struct eas_err err;
 
     if (cache.mutex != NULL
         && apr_global_mutex_child_init(&cache.mutex, apr_global_mutex_lockfile(cache.mutex), pchild)
                != APR_SUCCESS) {
         eas_fail(&err, EAS_UNAVAILABLE, 3028, "EasKcdCache: no mutex in this child");
-        eas_server_refuse(s, &err);
+        eas_log_startup(s, &err);
         cache.provider = NULL;
     }
     if (cache.provider != NULL) {
-        cache.runners = eas_kdc_pool_create(pchild, limits);
+        cache.runners = eas_workers_create(pchild, limits);
     }
 }
 
@@ -129,7 +129,7 @@ static bool provider_put(apr_pool_t *pool, const unsigned char *name, const unsi
     if (!lock_provider()) {
         return false;
     }
-    rv = cache.provider->store(cache.instance, cache.server, name, EAS_STORE_KEY_SIZE, expires,
+    rv = cache.provider->store(cache.instance, cache.server, name, EAS_SHM_TABLE_KEY_SIZE, expires,
                                (unsigned char *)sealed, (unsigned)len, pool);
     unlock_provider();
     return rv == APR_SUCCESS;
@@ -147,8 +147,8 @@ static enum eas_shared_answer provider_ask(apr_pool_t *pool, const unsigned char
         return EAS_SHARED_FAILED;
     }
     buffer = apr_palloc(pool, room);
-    rv = cache.provider->retrieve(cache.instance, cache.server, name, EAS_STORE_KEY_SIZE, buffer,
-                                  &room, pool);
+    rv = cache.provider->retrieve(cache.instance, cache.server, name, EAS_SHM_TABLE_KEY_SIZE,
+                                  buffer, &room, pool);
     unlock_provider();
     *sealed = buffer;
     *len = room;
@@ -194,7 +194,7 @@ static enum eas_shared_answer provider_get(apr_pool_t *pool, const unsigned char
 struct errand {
     apr_pool_t *pool;
     bool puts;
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *sealed; /* to be put, or what was found */
     apr_size_t len;
     apr_time_t expires;
@@ -212,14 +212,14 @@ static void *prepare_errand(apr_pool_t *pool, const void *ask)
     return errand;
 }
 
-static enum eas_rc run_errand(struct eas_kdc_job *job, void *data, struct eas_err *err)
+static enum eas_rc run_errand(struct eas_job *job, void *data, struct eas_err *err)
 {
     struct errand *errand = data;
     apr_time_t began = apr_time_now();
 
     (void)err;
-    eas_kdc_job_opens(job);
-    if (!eas_kdc_job_asks(job, PROVIDER_REALM, strlen(PROVIDER_REALM))) {
+    eas_workers_job_open(job);
+    if (!eas_workers_job_send(job, PROVIDER_REALM, strlen(PROVIDER_REALM))) {
         return EAS_OK; /* with the answer that it failed */
     }
     if (errand->puts) {
@@ -232,38 +232,38 @@ static enum eas_rc run_errand(struct eas_kdc_job *job, void *data, struct eas_er
         errand->answer = provider_get(errand->pool, errand->name, &errand->sealed, &errand->len);
     }
     /* What it says too late tells nothing good about it. */
-    eas_kdc_job_hears(job, apr_time_now() - began < PROVIDER_TIMEOUT);
+    eas_workers_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
     return EAS_OK;
 }
 
 /* Who looks for the same shares an errand; who puts has one of his own. */
 static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
 {
-    static const struct eas_kdc_task task = { PROVIDER_REALM, PROVIDER_TIMEOUT, false,
-                                              prepare_errand, run_errand };
+    static const struct eas_workers_task task = { PROVIDER_REALM, PROVIDER_TIMEOUT, false,
+                                                  prepare_errand, run_errand };
     static volatile apr_uint32_t puts;
     struct {
         apr_uint32_t kind, number;
-        unsigned char name[EAS_STORE_KEY_SIZE];
+        unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     } key = { errand->puts, errand->puts ? apr_atomic_inc32(&puts) : 0, { 0 } };
     apr_interval_time_t waited = 0;
-    struct eas_kdc_job *job;
+    struct eas_job *job;
     struct eas_err ignored;
 
     if (cache.provider == NULL) {
         return EAS_SHARED_NONE;
     }
     memcpy(key.name, errand->name, sizeof(key.name));
-    eas_kdc_pool_ask(cache.runners, &task, &key, sizeof(key), errand, PROVIDER_TIMEOUT, &job,
-                     &waited, &ignored);
+    eas_workers_run(cache.runners, &task, &key, sizeof(key), errand, PROVIDER_TIMEOUT, &job,
+                    &waited, &ignored);
     if (job == NULL) {
         return EAS_SHARED_FAILED;
     }
-    *errand = *(const struct errand *)eas_kdc_job_copy(job);
+    *errand = *(const struct errand *)eas_workers_job_copy(job);
     if (errand->answer == EAS_SHARED_FOUND && !errand->puts) {
         errand->sealed = apr_pmemdup(pool, errand->sealed, errand->len);
     }
-    eas_kdc_job_release(job);
+    eas_workers_job_release(job);
     return errand->answer;
 }
 

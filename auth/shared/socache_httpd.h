@@ -12,18 +12,18 @@
 /*
  * One provider, or none.  Threads of its own speak with it, since providers do not keep their own
  * time-outs: whoever wants something of it waits for a second at most, and not at all while it has not
- * answered lately (auth/workers/workers.h).  Names are EAS_STORE_KEY_SIZE bytes; values are sealed.
+ * answered lately (auth/workers/workers.h).  Names are EAS_SHM_TABLE_KEY_SIZE bytes; values are sealed.
  */
 
 enum eas_shared_answer { EAS_SHARED_FOUND, EAS_SHARED_NONE, EAS_SHARED_FAILED };
 
 /* In check_config; a NULL name is none.  EAS_OK or EAS_MISCONFIGURED. */
-enum eas_rc eas_socache_find(apr_pool_t *pconf, const char *name, const char *args,
-                             struct eas_err *err);
+enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const char *args,
+                                     struct eas_err *err);
 
 /* In post_config.  The beacon names the record by which it is known whether the provider is up. */
-enum eas_rc eas_socache_start(apr_pool_t *pconf, server_rec *s, const unsigned char *beacon,
-                              struct eas_err *err);
+enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s, const unsigned char *beacon,
+                                    struct eas_err *err);
 
 void eas_socache_child_init(apr_pool_t *pchild, server_rec *s);
 

@@ -10,7 +10,7 @@
 /* A silent KDC holds a thread for some 27 seconds (sendto_kdc.c): as many as come in that time. */
 #define TRIALS 3
 
-enum eas_breaker_state eas_breaker_ask(struct eas_breaker *breaker, apr_time_t now)
+enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now)
 {
     if (breaker->failures < FAILURES) {
         return EAS_BREAKER_CLOSED;
@@ -21,7 +21,7 @@ enum eas_breaker_state eas_breaker_ask(struct eas_breaker *breaker, apr_time_t n
     breaker->trials++;
     breaker->trial_at = now + TRIAL_LOST_AFTER;
     breaker->changed_at = now;
-    return EAS_BREAKER_TRIAL;
+    return EAS_BREAKER_PROBE;
 }
 
 void eas_breaker_succeeded(struct eas_breaker *breaker, apr_time_t now)
@@ -41,7 +41,7 @@ void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t asked_at, apr_ti
     breaker->trial_at = now + OPEN_FOR;
 }
 
-void eas_breaker_is_back(struct eas_breaker *breaker, bool told, apr_time_t now)
+void eas_breaker_probe_end(struct eas_breaker *breaker, bool told, apr_time_t now)
 {
     breaker->trials--;
     if (!told) {

@@ -24,17 +24,17 @@ struct eas_breaker {
 
 enum eas_breaker_state {
     EAS_BREAKER_CLOSED, /* go on */
-    EAS_BREAKER_TRIAL,  /* go on, and come back: others wait for that */
+    EAS_BREAKER_PROBE,  /* go on, and come back: others wait for that */
     EAS_BREAKER_OPEN    /* do not */
 };
 
-/* May the KDC be asked now?  Each answer of EAS_BREAKER_TRIAL is for one asker alone. */
-enum eas_breaker_state eas_breaker_ask(struct eas_breaker *breaker, apr_time_t now);
+/* May the KDC be asked now?  Each answer of EAS_BREAKER_PROBE is for one asker alone. */
+enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now);
 
 void eas_breaker_succeeded(struct eas_breaker *breaker, apr_time_t now);
 void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t asked_at, apr_time_t now);
 
 /* Who had the trial is back.  If he has told nothing, since he asked no KDC, the next may try at once. */
-void eas_breaker_is_back(struct eas_breaker *breaker, bool told, apr_time_t now);
+void eas_breaker_probe_end(struct eas_breaker *breaker, bool told, apr_time_t now);
 
 #endif

@@ -3,80 +3,81 @@
 
 #include "auth/workers/job_queue.h"
 
-void eas_kdc_queue_init(struct eas_kdc_queue *queue, struct eas_kdc_pool_limits limits)
+void eas_job_queue_init(struct eas_job_queue *queue, struct eas_workers_limits limits)
 {
     queue->limits = limits;
     queue->queued = queue->running = queue->trials = queue->lost = 0;
     queue->taken_at = 0;
-    APR_RING_INIT(&queue->places, eas_kdc_place, link);
-    APR_RING_INIT(&queue->taken, eas_kdc_place, link);
+    APR_RING_INIT(&queue->places, eas_job_queue_entry, link);
+    APR_RING_INIT(&queue->taken, eas_job_queue_entry, link);
 }
 
-bool eas_kdc_queue_is_full(const struct eas_kdc_queue *queue, const struct eas_kdc_realm *realm)
+bool eas_job_queue_is_full(const struct eas_job_queue *queue, const struct eas_peer *realm)
 {
     return realm->queued >= queue->limits.queued;
 }
 
 /* Behind those of its rank. */
-static void insert(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+static void insert(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
-    struct eas_kdc_place *after = APR_RING_LAST(&queue->places);
+    struct eas_job_queue_entry *after = APR_RING_LAST(&queue->places);
 
-    while (after != APR_RING_SENTINEL(&queue->places, eas_kdc_place, link)
+    while (after != APR_RING_SENTINEL(&queue->places, eas_job_queue_entry, link)
            && after->rank > place->rank) {
         after = APR_RING_PREV(after, link);
     }
     APR_RING_INSERT_AFTER(after, place, link);
 }
 
-void eas_kdc_queue_put(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+void eas_job_queue_put(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
     insert(queue, place);
     queue->queued++;
     place->realm->queued++;
-    queue->trials += place->rank == EAS_KDC_TRIAL;
+    queue->trials += place->rank == EAS_JOB_QUEUE_PROBE;
 }
 
-static void take_out(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+static void take_out(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
     APR_RING_REMOVE(place, link);
     queue->queued--;
     place->realm->queued--;
 }
 
-void eas_kdc_queue_remove(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+void eas_job_queue_remove(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
     take_out(queue, place);
-    queue->trials -= place->rank == EAS_KDC_TRIAL;
+    queue->trials -= place->rank == EAS_JOB_QUEUE_PROBE;
 }
 
-void eas_kdc_queue_raise(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+void eas_job_queue_raise(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
-    if (place->rank == EAS_KDC_NEW) {
+    if (place->rank == EAS_JOB_QUEUE_NEW) {
         APR_RING_REMOVE(place, link);
-        place->rank = EAS_KDC_BEGUN;
+        place->rank = EAS_JOB_QUEUE_CONTINUED;
         insert(queue, place);
     }
 }
 
-bool eas_kdc_queue_has_room(const struct eas_kdc_queue *queue, const struct eas_kdc_place *place)
+bool eas_job_queue_has_room(const struct eas_job_queue *queue,
+                            const struct eas_job_queue_entry *place)
 {
-    return place->rank == EAS_KDC_TRIAL
+    return place->rank == EAS_JOB_QUEUE_PROBE
            || (queue->running < queue->limits.threads
                && place->realm->running < queue->limits.share);
 }
 
-struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t now)
+struct eas_job_queue_entry *eas_job_queue_take(struct eas_job_queue *queue, apr_time_t now)
 {
-    struct eas_kdc_place *place;
+    struct eas_job_queue_entry *place;
 
-    APR_RING_FOREACH(place, &queue->places, eas_kdc_place, link)
+    APR_RING_FOREACH(place, &queue->places, eas_job_queue_entry, link)
     {
-        if (eas_kdc_queue_has_room(queue, place)) {
+        if (eas_job_queue_has_room(queue, place)) {
             take_out(queue, place);
-            APR_RING_INSERT_TAIL(&queue->taken, place, eas_kdc_place, link);
-            queue->running += place->rank != EAS_KDC_TRIAL;
-            place->realm->running += place->rank != EAS_KDC_TRIAL;
+            APR_RING_INSERT_TAIL(&queue->taken, place, eas_job_queue_entry, link);
+            queue->running += place->rank != EAS_JOB_QUEUE_PROBE;
+            place->realm->running += place->rank != EAS_JOB_QUEUE_PROBE;
             queue->taken_at = now;
             return place;
         }
@@ -84,11 +85,11 @@ struct eas_kdc_place *eas_kdc_queue_take(struct eas_kdc_queue *queue, apr_time_t
     return NULL;
 }
 
-bool eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+bool eas_job_queue_abandon(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
-    struct eas_kdc_realm *realm = place->realm;
+    struct eas_peer *realm = place->realm;
 
-    if (place->rank == EAS_KDC_TRIAL || place->lost || realm->lost >= queue->limits.share) {
+    if (place->rank == EAS_JOB_QUEUE_PROBE || place->lost || realm->lost >= queue->limits.share) {
         return false;
     }
     place->lost = true;
@@ -99,10 +100,10 @@ bool eas_kdc_queue_lose(struct eas_kdc_queue *queue, struct eas_kdc_place *place
     return true;
 }
 
-void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place)
+void eas_job_queue_done(struct eas_job_queue *queue, struct eas_job_queue_entry *place)
 {
     APR_RING_REMOVE(place, link);
-    if (place->rank == EAS_KDC_TRIAL) {
+    if (place->rank == EAS_JOB_QUEUE_PROBE) {
         queue->trials--;
     }
     else if (place->lost) {
@@ -115,7 +116,7 @@ void eas_kdc_queue_done(struct eas_kdc_queue *queue, struct eas_kdc_place *place
     }
 }
 
-bool eas_kdc_queue_wants_thread(const struct eas_kdc_queue *queue, unsigned threads, unsigned idle)
+bool eas_job_queue_wants_thread(const struct eas_job_queue *queue, unsigned threads, unsigned idle)
 {
     return idle < queue->queued && threads < queue->limits.threads + queue->trials + queue->lost;
 }

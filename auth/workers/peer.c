@@ -5,33 +5,33 @@
 
 #include <string.h>
 
-struct eas_kdc_call eas_kdc_call_make(struct eas_kdc_realm *own)
+struct eas_peer_call eas_peer_call_make(struct eas_peer *own)
 {
-    struct eas_kdc_call call;
+    struct eas_peer_call call;
 
     memset(&call, 0, sizeof(call));
     call.own = call.asked = own;
     return call;
 }
 
-static void end_trial(struct eas_kdc_call *call, apr_time_t now)
+static void end_trial(struct eas_peer_call *call, apr_time_t now)
 {
     if (call->tries != NULL) {
-        eas_breaker_is_back(&call->tries->breaker, call->told, now);
+        eas_breaker_probe_end(&call->tries->breaker, call->told, now);
         call->tries = NULL;
     }
 }
 
-static enum eas_breaker_state may_ask(struct eas_kdc_call *call, struct eas_kdc_realm *realm,
+static enum eas_breaker_state may_ask(struct eas_peer_call *call, struct eas_peer *realm,
                                       apr_time_t now)
 {
     enum eas_breaker_state state;
 
     if (call->tries == realm && !call->told) {
-        return EAS_BREAKER_TRIAL;
+        return EAS_BREAKER_PROBE;
     }
-    state = eas_breaker_ask(&realm->breaker, now);
-    if (state == EAS_BREAKER_TRIAL) {
+    state = eas_breaker_admit(&realm->breaker, now);
+    if (state == EAS_BREAKER_PROBE) {
         end_trial(call, now);
         call->tries = realm;
         call->told = false;
@@ -39,28 +39,28 @@ static enum eas_breaker_state may_ask(struct eas_kdc_call *call, struct eas_kdc_
     return state;
 }
 
-enum eas_breaker_state eas_kdc_call_admit(struct eas_kdc_call *call, apr_time_t now)
+enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, apr_time_t now)
 {
     return may_ask(call, call->own, now);
 }
 
 /* Where nobody has stirred for a while, what was asked before is lost, and silence begins anew. */
-static void stir(struct eas_kdc_realm *realm, apr_time_t now)
+static void stir(struct eas_peer *realm, apr_time_t now)
 {
-    if (now - realm->stirred_at >= EAS_KDC_STALLED_AFTER
-        && now - realm->quiet_since >= EAS_KDC_STALLED_AFTER) {
+    if (now - realm->stirred_at >= EAS_PEER_STALLED_AFTER
+        && now - realm->quiet_since >= EAS_PEER_STALLED_AFTER) {
         realm->quiet_since = now;
     }
     realm->stirred_at = now;
 }
 
-void eas_kdc_call_begins(struct eas_kdc_call *call, apr_time_t now)
+void eas_peer_call_begin(struct eas_peer_call *call, apr_time_t now)
 {
     stir(call->own, now);
     call->moved_at = now;
 }
 
-void eas_kdc_call_opens(struct eas_kdc_call *call, apr_time_t now)
+void eas_peer_call_open(struct eas_peer_call *call, apr_time_t now)
 {
     stir(call->own, now);
     if (call->own->speaking++ == 0) {
@@ -72,7 +72,7 @@ void eas_kdc_call_opens(struct eas_kdc_call *call, apr_time_t now)
     call->noted = false;
 }
 
-bool eas_kdc_call_asks(struct eas_kdc_call *call, struct eas_kdc_realm *realm, apr_time_t now)
+bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *realm, apr_time_t now)
 {
     bool may = may_ask(call, realm, now) != EAS_BREAKER_OPEN;
 
@@ -87,7 +87,7 @@ bool eas_kdc_call_asks(struct eas_kdc_call *call, struct eas_kdc_realm *realm, a
 }
 
 /* Of each message once. */
-static void note_failure(struct eas_kdc_call *call, apr_time_t now)
+static void note_failure(struct eas_peer_call *call, apr_time_t now)
 {
     if (!call->noted) {
         call->noted = true;
@@ -96,7 +96,7 @@ static void note_failure(struct eas_kdc_call *call, apr_time_t now)
     }
 }
 
-void eas_kdc_call_hears(struct eas_kdc_call *call, bool answered, apr_time_t now)
+void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t now)
 {
     if (answered) {
         eas_breaker_succeeded(&call->asked->breaker, now);
@@ -110,7 +110,7 @@ void eas_kdc_call_hears(struct eas_kdc_call *call, bool answered, apr_time_t now
     call->unanswered = false;
 }
 
-static void stop_speaking(struct eas_kdc_call *call)
+static void stop_speaking(struct eas_peer_call *call)
 {
     if (call->open) {
         call->own->speaking--;
@@ -118,13 +118,13 @@ static void stop_speaking(struct eas_kdc_call *call)
     }
 }
 
-void eas_kdc_call_closes(struct eas_kdc_call *call)
+void eas_peer_call_close(struct eas_peer_call *call)
 {
     stop_speaking(call);
     call->unanswered = false;
 }
 
-void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now)
+void eas_peer_call_abandon(struct eas_peer_call *call, apr_time_t now)
 {
     if (call->unanswered) {
         note_failure(call, now);
@@ -132,8 +132,8 @@ void eas_kdc_call_given_up(struct eas_kdc_call *call, apr_time_t now)
     stop_speaking(call);
 }
 
-void eas_kdc_call_ends(struct eas_kdc_call *call, apr_time_t now)
+void eas_peer_call_end(struct eas_peer_call *call, apr_time_t now)
 {
-    eas_kdc_call_closes(call);
+    eas_peer_call_close(call);
     end_trial(call, now);
 }

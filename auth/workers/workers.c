@@ -20,10 +20,10 @@
 enum job_state { QUEUED, RUNNING, DONE };
 
 /* Guarded by the pool's mutex, but for what is only the running thread's and, when DONE, read-only. */
-struct eas_kdc_job {
-    struct eas_kdc_place place; /* first, so that the queue's places are jobs */
-    struct eas_kdc_call call;
-    struct eas_kdc_pool *owner;
+struct eas_job {
+    struct eas_job_queue_entry place; /* first, so that the queue's places are jobs */
+    struct eas_peer_call call;
+    struct eas_workers *owner;
     apr_pool_t *pool;
     pthread_cond_t done;
     enum job_state state;
@@ -34,20 +34,20 @@ struct eas_kdc_job {
 
     const void *key;
     apr_size_t key_len;
-    enum eas_rc (*run)(struct eas_kdc_job *job, void *copy, struct eas_err *err);
+    enum eas_rc (*run)(struct eas_job *job, void *copy, struct eas_err *err);
     void *copy;
     apr_interval_time_t timeout;
     enum eas_rc rc;
     struct eas_err err;
 };
 
-struct eas_kdc_pool {
+struct eas_workers {
     apr_pool_t *pool;      /* its own */
     apr_pool_t *memory;    /* for what the jobs share */
     pthread_mutex_t mutex; /* guards what follows; held for pointer work only */
     pthread_cond_t work;   /* for threads: a job has come, or the end */
     pthread_cond_t ended;  /* for stop(): a thread or a guest has gone */
-    struct eas_kdc_queue queue;
+    struct eas_job_queue queue;
     apr_hash_t *flights; /* jobs that are not DONE and do not hang, by key */
     apr_hash_t *realms;  /* by name */
     unsigned threads;
@@ -69,9 +69,9 @@ static apr_pool_t *private_pool(void)
     return pool;
 }
 
-static struct eas_kdc_realm *find_realm(struct eas_kdc_pool *pool, const char *name, apr_size_t len)
+static struct eas_peer *find_realm(struct eas_workers *pool, const char *name, apr_size_t len)
 {
-    struct eas_kdc_realm *realm = apr_hash_get(pool->realms, name, (apr_ssize_t)len);
+    struct eas_peer *realm = apr_hash_get(pool->realms, name, (apr_ssize_t)len);
 
     if (realm == NULL) {
         realm = apr_pcalloc(pool->pool, sizeof(*realm));
@@ -82,38 +82,38 @@ static struct eas_kdc_realm *find_realm(struct eas_kdc_pool *pool, const char *n
 }
 
 /* Without the mutex. */
-static struct eas_kdc_job *make_job(struct eas_kdc_pool *owner, const struct eas_kdc_task *task,
-                                    struct eas_kdc_realm *realm, const void *key,
-                                    apr_size_t key_len, const void *ask)
+static struct eas_job *make_job(struct eas_workers *owner, const struct eas_workers_task *task,
+                                struct eas_peer *realm, const void *key, apr_size_t key_len,
+                                const void *ask)
 {
     apr_pool_t *pool = private_pool();
-    struct eas_kdc_job *job = apr_pcalloc(pool, sizeof(*job));
+    struct eas_job *job = apr_pcalloc(pool, sizeof(*job));
 
     job->owner = owner;
     job->pool = pool;
-    eas_monotonic_init(&job->done);
+    eas_clock_init_cond(&job->done);
     job->key = apr_pmemdup(pool, key, key_len);
     job->key_len = key_len;
     job->run = task->run;
     job->timeout = task->timeout;
-    job->place.rank = task->begun ? EAS_KDC_BEGUN : EAS_KDC_NEW;
+    job->place.rank = task->begun ? EAS_JOB_QUEUE_CONTINUED : EAS_JOB_QUEUE_NEW;
     job->place.realm = realm;
-    job->call = eas_kdc_call_make(realm);
+    job->call = eas_peer_call_make(realm);
     job->copy = task->prepare(pool, ask);
     return job;
 }
 
 /* Without the mutex; nobody else has it. */
-static void free_job(struct eas_kdc_job *job)
+static void free_job(struct eas_job *job)
 {
     pthread_cond_destroy(&job->done);
     apr_pool_destroy(job->pool);
 }
 
 /* Lets go of the mutex, and takes it again, where the job's pool has to go. */
-static void unref_job(struct eas_kdc_job *job)
+static void unref_job(struct eas_job *job)
 {
-    struct eas_kdc_pool *pool = job->owner;
+    struct eas_workers *pool = job->owner;
 
     if (--job->refs == 0) {
         pthread_mutex_unlock(&pool->mutex);
@@ -123,7 +123,7 @@ static void unref_job(struct eas_kdc_job *job)
 }
 
 /* Who wants the same from now on has it done anew (if what hangs is no password: auth/password/lockout.h). */
-static void take_off(struct eas_kdc_job *job)
+static void take_off(struct eas_job *job)
 {
     apr_hash_t *flights = job->owner->flights;
 
@@ -133,9 +133,9 @@ static void take_off(struct eas_kdc_job *job)
 }
 
 /* It has run, or never will. */
-static void finish(struct eas_kdc_job *job, enum eas_rc rc)
+static void finish(struct eas_job *job, enum eas_rc rc)
 {
-    eas_kdc_call_ends(&job->call, eas_monotonic_now());
+    eas_peer_call_end(&job->call, eas_clock_now());
     job->rc = rc;
     job->state = DONE;
     take_off(job);
@@ -143,17 +143,17 @@ static void finish(struct eas_kdc_job *job, enum eas_rc rc)
     unref_job(job);
 }
 
-static void run_job(struct eas_kdc_job *job)
+static void run_job(struct eas_job *job)
 {
-    struct eas_kdc_pool *pool = job->owner;
+    struct eas_workers *pool = job->owner;
     enum eas_rc rc;
 
     job->state = RUNNING;
-    eas_kdc_call_begins(&job->call, eas_monotonic_now());
+    eas_peer_call_begin(&job->call, eas_clock_now());
     pthread_mutex_unlock(&pool->mutex);
     rc = job->run(job, job->copy, &job->err);
     pthread_mutex_lock(&pool->mutex);
-    eas_kdc_queue_done(&pool->queue, &job->place);
+    eas_job_queue_done(&pool->queue, &job->place);
     finish(job, rc);
 }
 
@@ -161,19 +161,19 @@ static void run_job(struct eas_kdc_job *job)
 
 static void *work(void *data)
 {
-    struct eas_kdc_pool *pool = data;
-    struct eas_kdc_place *next;
+    struct eas_workers *pool = data;
+    struct eas_job_queue_entry *next;
 
     pthread_mutex_lock(&pool->mutex);
     while (!pool->stopping) {
-        next = eas_kdc_queue_take(&pool->queue, eas_monotonic_now());
+        next = eas_job_queue_take(&pool->queue, eas_clock_now());
         if (next == NULL) {
             pool->idle++;
             pthread_cond_wait(&pool->work, &pool->mutex);
             pool->idle--;
         }
         else {
-            run_job((struct eas_kdc_job *)next);
+            run_job((struct eas_job *)next);
         }
     }
     pool->threads--;
@@ -182,20 +182,20 @@ static void *work(void *data)
     return NULL;
 }
 
-static void call_thread(struct eas_kdc_pool *pool)
+static void call_thread(struct eas_workers *pool)
 {
-    if (eas_kdc_queue_wants_thread(&pool->queue, pool->threads, pool->idle)
+    if (eas_job_queue_wants_thread(&pool->queue, pool->threads, pool->idle)
         && eas_thread_start(work, pool)) {
         pool->threads++;
     }
     pthread_cond_signal(&pool->work);
 }
 
-static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
+static void enqueue(struct eas_workers *pool, struct eas_job *job)
 {
     job->refs = 1;
     apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
-    eas_kdc_queue_put(&pool->queue, &job->place);
+    eas_job_queue_put(&pool->queue, &job->place);
     call_thread(pool);
 }
 
@@ -203,21 +203,21 @@ static void enqueue(struct eas_kdc_pool *pool, struct eas_kdc_job *job)
  * Whoever waits looks after all: those who have left noticed nothing, and hints have nobody.  Returns
  * when to look again, at the latest.
  */
-static apr_time_t give_up_hanging(struct eas_kdc_pool *pool, apr_time_t now)
+static apr_time_t give_up_hanging(struct eas_workers *pool, apr_time_t now)
 {
-    apr_time_t next = now + EAS_KDC_STALLED_AFTER;
-    struct eas_kdc_place *place;
+    apr_time_t next = now + EAS_PEER_STALLED_AFTER;
+    struct eas_job_queue_entry *place;
 
-    APR_RING_FOREACH(place, &pool->queue.taken, eas_kdc_place, link)
+    APR_RING_FOREACH(place, &pool->queue.taken, eas_job_queue_entry, link)
     {
-        struct eas_kdc_job *job = (struct eas_kdc_job *)place;
+        struct eas_job *job = (struct eas_job *)place;
         apr_time_t hangs_at = job->call.moved_at + job->timeout;
 
         if (now >= hangs_at) {
             job->hangs = true;
             take_off(job);
-            eas_kdc_call_given_up(&job->call, now);
-            if (eas_kdc_queue_lose(&pool->queue, place)) {
+            eas_peer_call_abandon(&job->call, now);
+            if (eas_job_queue_abandon(&pool->queue, place)) {
                 call_thread(pool);
             }
         }
@@ -235,22 +235,22 @@ static enum eas_rc say_ending(struct eas_err *err)
     return eas_fail(err, EAS_UNAVAILABLE, 1255, "this httpd process is ending");
 }
 
-static void drop_queue(struct eas_kdc_pool *pool)
+static void drop_queue(struct eas_workers *pool)
 {
-    while (!APR_RING_EMPTY(&pool->queue.places, eas_kdc_place, link)) {
-        struct eas_kdc_job *job = (struct eas_kdc_job *)APR_RING_FIRST(&pool->queue.places);
+    while (!APR_RING_EMPTY(&pool->queue.places, eas_job_queue_entry, link)) {
+        struct eas_job *job = (struct eas_job *)APR_RING_FIRST(&pool->queue.places);
 
-        eas_kdc_queue_remove(&pool->queue, &job->place);
+        eas_job_queue_remove(&pool->queue, &job->place);
         finish(job, say_ending(&job->err));
     }
 }
 
-static bool is_empty(const struct eas_kdc_pool *pool)
+static bool is_empty(const struct eas_workers *pool)
 {
     return pool->threads + pool->guests == 0;
 }
 
-static void leave(struct eas_kdc_pool *pool)
+static void leave(struct eas_workers *pool)
 {
     pool->guests--;
     if (pool->stopping) {
@@ -264,8 +264,8 @@ static void leave(struct eas_kdc_pool *pool)
  */
 static apr_status_t stop(void *data)
 {
-    struct eas_kdc_pool *pool = data;
-    apr_time_t until = eas_monotonic_now() + STOP_GRACE;
+    struct eas_workers *pool = data;
+    apr_time_t until = eas_clock_now() + STOP_GRACE;
     apr_time_t by = apr_time_now() + STOP_LOCK;
     struct timespec lock_until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
     bool all_gone;
@@ -276,8 +276,8 @@ static apr_status_t stop(void *data)
     pool->stopping = true;
     drop_queue(pool);
     pthread_cond_broadcast(&pool->work);
-    while (!is_empty(pool) && eas_monotonic_now() < until) {
-        eas_monotonic_wait(&pool->ended, &pool->mutex, until);
+    while (!is_empty(pool) && eas_clock_now() < until) {
+        eas_clock_wait(&pool->ended, &pool->mutex, until);
     }
     all_gone = is_empty(pool);
     pool->abandoned = !all_gone;
@@ -292,24 +292,24 @@ static apr_status_t stop(void *data)
     return APR_SUCCESS;
 }
 
-struct eas_kdc_pool *eas_kdc_pool_create(apr_pool_t *child, struct eas_kdc_pool_limits limits)
+struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits)
 {
     apr_pool_t *own = private_pool();
-    struct eas_kdc_pool *pool = apr_pcalloc(own, sizeof(*pool));
+    struct eas_workers *pool = apr_pcalloc(own, sizeof(*pool));
 
     pool->pool = own;
     pool->memory = private_pool();
     pthread_mutex_init(&pool->mutex, NULL);
-    eas_monotonic_init(&pool->work);
-    eas_monotonic_init(&pool->ended);
-    eas_kdc_queue_init(&pool->queue, limits);
+    eas_clock_init_cond(&pool->work);
+    eas_clock_init_cond(&pool->ended);
+    eas_job_queue_init(&pool->queue, limits);
     pool->flights = apr_hash_make(own);
     pool->realms = apr_hash_make(own);
     apr_pool_pre_cleanup_register(child, pool, stop);
     return pool;
 }
 
-apr_pool_t *eas_kdc_pool_memory(struct eas_kdc_pool *pool)
+apr_pool_t *eas_workers_pool(struct eas_workers *pool)
 {
     return pool->memory;
 }
@@ -317,24 +317,24 @@ apr_pool_t *eas_kdc_pool_memory(struct eas_kdc_pool *pool)
 /* --- askers --------------------------------------------------------------------------------- */
 
 /* May another job be begun? */
-static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, struct eas_err *err)
+static enum eas_rc admit(struct eas_workers *pool, struct eas_job *job, struct eas_err *err)
 {
     enum eas_breaker_state state;
 
     if (pool->stopping) {
         return say_ending(err);
     }
-    state = eas_kdc_call_admit(&job->call, eas_monotonic_now());
+    state = eas_peer_call_admit(&job->call, eas_clock_now());
     if (state == EAS_BREAKER_OPEN) {
         return eas_fail(err, EAS_UNAVAILABLE, 1254,
                         "the KDCs of %s have not answered lately and are left alone for some "
                         "seconds; check the domain controllers and krb5.conf",
                         job->place.realm->name);
     }
-    if (state == EAS_BREAKER_TRIAL) {
-        job->place.rank = EAS_KDC_TRIAL;
+    if (state == EAS_BREAKER_PROBE) {
+        job->place.rank = EAS_JOB_QUEUE_PROBE;
     }
-    else if (eas_kdc_queue_is_full(&pool->queue, job->place.realm)) {
+    else if (eas_job_queue_is_full(&pool->queue, job->place.realm)) {
         return eas_fail(err, EAS_UNAVAILABLE, 1251,
                         "too many users are waiting for the KDC already; is it slow?");
     }
@@ -345,19 +345,18 @@ static enum eas_rc admit(struct eas_kdc_pool *pool, struct eas_kdc_job *job, str
  * The flight of that key, begun if there is none; with a reference for the caller, who is an asker if
  * he has patience.  Takes the mutex, and keeps it; the caller is a guest from then on.
  */
-static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
+static enum eas_rc board(struct eas_workers *pool, const struct eas_workers_task *task,
                          const void *key, apr_size_t key_len, const void *ask,
-                         apr_interval_time_t patience, struct eas_kdc_job **out,
-                         struct eas_err *err)
+                         apr_interval_time_t patience, struct eas_job **out, struct eas_err *err)
 {
-    struct eas_kdc_job *job, *mine = NULL;
-    struct eas_kdc_realm *realm;
+    struct eas_job *job, *mine = NULL;
+    struct eas_peer *realm;
     bool waits = patience > 0;
     enum eas_rc rc = EAS_OK;
 
     pthread_mutex_lock(&pool->mutex);
     pool->guests++;
-    give_up_hanging(pool, eas_monotonic_now());
+    give_up_hanging(pool, eas_clock_now());
     job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
     if (job == NULL) {
         realm = find_realm(pool, task->realm, strlen(task->realm));
@@ -376,7 +375,7 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
         enqueue(pool, job);
     }
     else if (job != NULL && job->state == QUEUED && task->begun) {
-        eas_kdc_queue_raise(&pool->queue, &job->place);
+        eas_job_queue_raise(&pool->queue, &job->place);
     }
     if (rc == EAS_OK) {
         job->refs++;
@@ -393,7 +392,7 @@ static enum eas_rc board(struct eas_kdc_pool *pool, const struct eas_kdc_task *t
 }
 
 /* Why an asker goes before the job is done. */
-static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
+static enum eas_rc give_up(struct eas_job *job, struct eas_err *err)
 {
     if (job->state == QUEUED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
@@ -405,15 +404,15 @@ static enum eas_rc give_up(struct eas_kdc_job *job, struct eas_err *err)
 }
 
 /* Since when the job's askers have been waiting for a KDC that is silent, or now if it is not. */
-static apr_time_t quiet_since(const struct eas_kdc_job *job, apr_time_t now)
+static apr_time_t quiet_since(const struct eas_job *job, apr_time_t now)
 {
-    const struct eas_kdc_queue *queue = &job->owner->queue;
-    const struct eas_kdc_realm *realm = job->place.realm;
+    const struct eas_job_queue *queue = &job->owner->queue;
+    const struct eas_peer *realm = job->place.realm;
 
     if (job->state == RUNNING) {
         return job->call.open ? realm->quiet_since : now;
     }
-    if (eas_kdc_queue_has_room(queue, &job->place)) {
+    if (eas_job_queue_has_room(queue, &job->place)) {
         return now;
     }
     return realm->running >= queue->limits.share && realm->speaking > 0 ? realm->quiet_since
@@ -421,13 +420,13 @@ static apr_time_t quiet_since(const struct eas_kdc_job *job, apr_time_t now)
 }
 
 /* Waits for the job, letting go of the mutex. */
-static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_err *err)
+static enum eas_rc await(struct eas_job *job, apr_time_t until, struct eas_err *err)
 {
-    struct eas_kdc_pool *pool = job->owner;
+    struct eas_workers *pool = job->owner;
 
     while (job->state != DONE) {
-        apr_time_t now = eas_monotonic_now(), look_at = give_up_hanging(pool, now);
-        apr_time_t stalls_at = quiet_since(job, now) + EAS_KDC_STALLED_AFTER;
+        apr_time_t now = eas_clock_now(), look_at = give_up_hanging(pool, now);
+        apr_time_t stalls_at = quiet_since(job, now) + EAS_PEER_STALLED_AFTER;
 
         if (now >= until || job->hangs) {
             return give_up(job, err);
@@ -439,7 +438,7 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
         if (now < stalls_at && stalls_at < look_at) {
             look_at = stalls_at;
         }
-        eas_monotonic_wait(&job->done, &pool->mutex, look_at < until ? look_at : until);
+        eas_clock_wait(&job->done, &pool->mutex, look_at < until ? look_at : until);
     }
     if (job->rc != EAS_OK) {
         *err = job->err;
@@ -447,13 +446,13 @@ static enum eas_rc await(struct eas_kdc_job *job, apr_time_t until, struct eas_e
     return job->rc;
 }
 
-enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
-                             const void *key, apr_size_t key_len, const void *ask,
-                             apr_interval_time_t patience, struct eas_kdc_job **job_out,
-                             apr_interval_time_t *waited, struct eas_err *err)
+enum eas_rc eas_workers_run(struct eas_workers *pool, const struct eas_workers_task *task,
+                            const void *key, apr_size_t key_len, const void *ask,
+                            apr_interval_time_t patience, struct eas_job **job_out,
+                            apr_interval_time_t *waited, struct eas_err *err)
 {
-    apr_time_t began = eas_monotonic_now();
-    struct eas_kdc_job *job;
+    apr_time_t began = eas_clock_now();
+    struct eas_job *job;
     enum eas_rc rc;
 
     *job_out = NULL;
@@ -472,7 +471,7 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         }
         else {
             if (job->state == QUEUED && job->askers == 0 && !job->hint) {
-                eas_kdc_queue_remove(&pool->queue, &job->place);
+                eas_job_queue_remove(&pool->queue, &job->place);
                 finish(job, rc); /* they have all gone, and nobody hears of it */
             }
             unref_job(job);
@@ -482,14 +481,14 @@ enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_tas
         leave(pool);
     }
     pthread_mutex_unlock(&pool->mutex);
-    *waited += eas_monotonic_now() - began;
+    *waited += eas_clock_now() - began;
     return rc;
 }
 
-void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *task, const void *key,
-                       apr_size_t key_len, const void *ask)
+void eas_workers_run_in_background(struct eas_workers *pool, const struct eas_workers_task *task,
+                                   const void *key, apr_size_t key_len, const void *ask)
 {
-    struct eas_kdc_job *job;
+    struct eas_job *job;
     struct eas_err ignored;
 
     if (board(pool, task, key, key_len, ask, 0, &job, &ignored) == EAS_OK) {
@@ -499,25 +498,25 @@ void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *tas
     pthread_mutex_unlock(&pool->mutex);
 }
 
-struct eas_kdc_pool_load eas_kdc_pool_load(struct eas_kdc_pool *pool)
+struct eas_workers_load eas_workers_load(struct eas_workers *pool)
 {
-    struct eas_kdc_pool_load load;
+    struct eas_workers_load load;
 
     pthread_mutex_lock(&pool->mutex);
-    load = (struct eas_kdc_pool_load){ pool->threads,    pool->queue.running, pool->queue.trials,
-                                       pool->queue.lost, pool->queue.queued,  pool->waiting };
+    load = (struct eas_workers_load){ pool->threads,    pool->queue.running, pool->queue.trials,
+                                      pool->queue.lost, pool->queue.queued,  pool->waiting };
     pthread_mutex_unlock(&pool->mutex);
     return load;
 }
 
-void *eas_kdc_job_copy(struct eas_kdc_job *job)
+void *eas_workers_job_copy(struct eas_job *job)
 {
     return job->copy;
 }
 
-void eas_kdc_job_release(struct eas_kdc_job *job)
+void eas_workers_job_release(struct eas_job *job)
 {
-    struct eas_kdc_pool *pool = job->owner;
+    struct eas_workers *pool = job->owner;
 
     pthread_mutex_lock(&pool->mutex);
     unref_job(job);
@@ -531,7 +530,7 @@ void eas_kdc_job_release(struct eas_kdc_job *job)
  * A thread that comes back from libkrb5 after stop() has left stays here until the process ends, in
  * which exit handlers take away what it would use next.
  */
-static struct eas_kdc_call *lock_call(struct eas_kdc_job *job)
+static struct eas_peer_call *lock_call(struct eas_job *job)
 {
     bool abandoned;
 
@@ -546,34 +545,34 @@ static struct eas_kdc_call *lock_call(struct eas_kdc_job *job)
     return &job->call;
 }
 
-static void unlock_call(struct eas_kdc_job *job)
+static void unlock_call(struct eas_job *job)
 {
     pthread_mutex_unlock(&job->owner->mutex);
 }
 
-void eas_kdc_job_opens(struct eas_kdc_job *job)
+void eas_workers_job_open(struct eas_job *job)
 {
-    eas_kdc_call_opens(lock_call(job), eas_monotonic_now());
+    eas_peer_call_open(lock_call(job), eas_clock_now());
     unlock_call(job);
 }
 
-bool eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len)
+bool eas_workers_job_send(struct eas_job *job, const char *realm, apr_size_t len)
 {
-    struct eas_kdc_call *call = lock_call(job);
-    bool may = eas_kdc_call_asks(call, find_realm(job->owner, realm, len), eas_monotonic_now());
+    struct eas_peer_call *call = lock_call(job);
+    bool may = eas_peer_call_send(call, find_realm(job->owner, realm, len), eas_clock_now());
 
     unlock_call(job);
     return may;
 }
 
-void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered)
+void eas_workers_job_receive(struct eas_job *job, bool answered)
 {
-    eas_kdc_call_hears(lock_call(job), answered, eas_monotonic_now());
+    eas_peer_call_receive(lock_call(job), answered, eas_clock_now());
     unlock_call(job);
 }
 
-void eas_kdc_job_closes(struct eas_kdc_job *job)
+void eas_workers_job_close(struct eas_job *job)
 {
-    eas_kdc_call_closes(lock_call(job));
+    eas_peer_call_close(lock_call(job));
     unlock_call(job);
 }

@@ -28,9 +28,9 @@
  * One per child, made after the fork; threads are started as they are needed.  Thread-safe.  No lock
  * is held while anything runs.
  */
-struct eas_kdc_pool;
+struct eas_workers;
 
-struct eas_kdc_pool_limits {
+struct eas_workers_limits {
     unsigned threads; /* for all jobs but trials and lost ones */
     unsigned share;   /* of them, for jobs of the same realm */
     unsigned queued;  /* jobs of a realm that may wait for a thread */
@@ -41,15 +41,15 @@ struct eas_kdc_pool_limits {
  * When child goes, jobs that wait are dropped, and those that run are given half a second.  A thread
  * that hangs in libkrb5 longer than that is left to the end of the process, with all that it uses.
  */
-struct eas_kdc_pool *eas_kdc_pool_create(apr_pool_t *child, struct eas_kdc_pool_limits limits);
+struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits);
 
 /* A pool for what jobs share, such as caches: it goes with the last thread, if it ever goes. */
-apr_pool_t *eas_kdc_pool_memory(struct eas_kdc_pool *pool);
+apr_pool_t *eas_workers_pool(struct eas_workers *pool);
 
 /* What an asker shares with others, and with the thread that does it. */
-struct eas_kdc_job;
+struct eas_job;
 
-struct eas_kdc_task {
+struct eas_workers_task {
     const char *realm; /* whose KDC is asked first; one of ours */
     apr_interval_time_t timeout;
     bool begun; /* the request has had something of a KDC before */
@@ -61,7 +61,7 @@ struct eas_kdc_task {
      * Does it, once, on a thread of the pool.  What it leaves in the copy is read-only afterwards,
      * and for every asker to see.  Secrets it wipes before it returns.
      */
-    enum eas_rc (*run)(struct eas_kdc_job *job, void *copy, struct eas_err *err);
+    enum eas_rc (*run)(struct eas_job *job, void *copy, struct eas_err *err);
 };
 
 /*
@@ -70,17 +70,17 @@ struct eas_kdc_task {
  * waited for.  Jobs that the child's end has dropped are given too, as prepare() left them.  Equal
  * keys must mean the same task with the same ask.
  */
-enum eas_rc eas_kdc_pool_ask(struct eas_kdc_pool *pool, const struct eas_kdc_task *task,
-                             const void *key, apr_size_t key_len, const void *ask,
-                             apr_interval_time_t patience, struct eas_kdc_job **job_out,
-                             apr_interval_time_t *waited, struct eas_err *err);
+enum eas_rc eas_workers_run(struct eas_workers *pool, const struct eas_workers_task *task,
+                            const void *key, apr_size_t key_len, const void *ask,
+                            apr_interval_time_t patience, struct eas_job **job_out,
+                            apr_interval_time_t *waited, struct eas_err *err);
 
 /* Has the task done some time, if there is room; nobody waits. */
-void eas_kdc_pool_hint(struct eas_kdc_pool *pool, const struct eas_kdc_task *task, const void *key,
-                       apr_size_t key_len, const void *ask);
+void eas_workers_run_in_background(struct eas_workers *pool, const struct eas_workers_task *task,
+                                   const void *key, apr_size_t key_len, const void *ask);
 
 /* What is going on just now. */
-struct eas_kdc_pool_load {
+struct eas_workers_load {
     unsigned threads; /* started */
     unsigned running; /* jobs, without trials and lost ones */
     unsigned trials;  /* queued or running */
@@ -89,19 +89,19 @@ struct eas_kdc_pool_load {
     unsigned waiting; /* askers */
 };
 
-struct eas_kdc_pool_load eas_kdc_pool_load(struct eas_kdc_pool *pool);
+struct eas_workers_load eas_workers_load(struct eas_workers *pool);
 
-/* The copy that prepare() made; for an asker after eas_kdc_pool_ask(). */
-void *eas_kdc_job_copy(struct eas_kdc_job *job);
-void eas_kdc_job_release(struct eas_kdc_job *job);
+/* The copy that prepare() made; for an asker after eas_workers_run(). */
+void *eas_workers_job_copy(struct eas_job *job);
+void eas_workers_job_release(struct eas_job *job);
 
 /*
  * For auth/kerberos/kdc.c, on the job's thread.  A conversation opens, in which messages are to go to that realm's
  * KDC (if they may: its circuit may be open), and are answered, or will not be; and it closes.
  */
-void eas_kdc_job_opens(struct eas_kdc_job *job);
-bool eas_kdc_job_asks(struct eas_kdc_job *job, const char *realm, apr_size_t len);
-void eas_kdc_job_hears(struct eas_kdc_job *job, bool answered);
-void eas_kdc_job_closes(struct eas_kdc_job *job);
+void eas_workers_job_open(struct eas_job *job);
+bool eas_workers_job_send(struct eas_job *job, const char *realm, apr_size_t len);
+void eas_workers_job_receive(struct eas_job *job, bool answered);
+void eas_workers_job_close(struct eas_job *job);
 
 #endif

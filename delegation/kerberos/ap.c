@@ -164,7 +164,7 @@ static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, 
 /* Authenticator, RFC 4120 section 5.5.1. */
 static void put_authenticator(struct eas_der *der, krb5_const_principal client,
                               krb5_enctype enctype, const struct nonce *nonce,
-                              const krb5_data *checksum, const struct eas_ap_stamp *stamp)
+                              const krb5_data *checksum, const struct eas_ap_time *stamp)
 {
     put_integer(der, 7, nonce->sequence);
     put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
@@ -223,7 +223,7 @@ static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
 
 krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
                                const krb5_creds *ticket, const krb5_data *checksum,
-                               struct eas_der *der, struct eas_ap_stamp *stamp_out)
+                               struct eas_der *der, struct eas_ap_time *stamp_out)
 {
     apr_size_t room = authenticator_max(ticket);
     unsigned char *plain;
@@ -308,7 +308,7 @@ static bool find_encrypted(struct eas_der_text reply, krb5_enc_data *encrypted)
 }
 
 /* EncAPRepPart begins with ctime and cusec; what may follow it is an old cipher's padding. */
-static bool repeats(struct eas_der_text plain, const struct eas_ap_stamp *stamp)
+static bool repeats(struct eas_der_text plain, const struct eas_ap_time *stamp)
 {
     unsigned char room[64];
     struct eas_der expected = eas_der_begin(room, sizeof(room));
@@ -322,7 +322,7 @@ static bool repeats(struct eas_der_text plain, const struct eas_ap_stamp *stamp)
 }
 
 krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
-                                   struct eas_der_text reply, const struct eas_ap_stamp *stamp)
+                                   struct eas_der_text reply, const struct eas_ap_time *stamp)
 {
     krb5_enc_data in = { 0 };
     krb5_data plain;

@@ -17,7 +17,7 @@
  */
 
 /* What the AP-REP must repeat (RFC 4120 section 3.2.4). */
-struct eas_ap_stamp {
+struct eas_ap_time {
     krb5_timestamp ctime;
     krb5_int32 cusec;
 };
@@ -32,13 +32,13 @@ apr_size_t eas_ap_request_max(const krb5_creds *ticket);
  */
 krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
                                const krb5_creds *ticket, const krb5_data *checksum,
-                               struct eas_der *der, struct eas_ap_stamp *stamp_out);
+                               struct eas_der *der, struct eas_ap_time *stamp_out);
 
 /*
  * Is this the AP-REP to the AP-REQ of that stamp, from somebody who has the session key (RFC 4120
  * section 5.5.2)?  0 if so, whatever the octets are.
  */
 krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
-                                   struct eas_der_text reply, const struct eas_ap_stamp *stamp);
+                                   struct eas_der_text reply, const struct eas_ap_time *stamp);
 
 #endif

@@ -17,11 +17,11 @@ krb5_error_code krb5_get_credentials_for_user(krb5_context context, krb5_flags o
                                               krb5_data *cert, krb5_creds **out_creds);
 
 /* Our TGT in a ccache of this conversation. */
-static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_gateway *gateway,
+static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                                struct eas_ticket **tgt, krb5_ccache *ccache, struct eas_err *err)
 {
     krb5_error_code code;
-    enum eas_rc rc = eas_gateway_tgt(gateway, kdc, tgt, err);
+    enum eas_rc rc = eas_service_tgt_get(gateway, kdc, tgt, err);
 
     if (rc != EAS_OK) {
         return rc;
@@ -34,15 +34,15 @@ static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_gateway *gateway,
     return EAS_OK;
 }
 
-static void close_ccache(struct eas_kdc *kdc, struct eas_gateway *gateway, struct eas_ticket *tgt,
-                         krb5_ccache ccache, krb5_error_code code)
+static void close_ccache(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
+                         struct eas_ticket *tgt, krb5_ccache ccache, krb5_error_code code)
 {
     enum eas_kdc_cause cause = eas_kdc_cause(code);
 
     krb5_cc_destroy(kdc->ctx, ccache);
     /* A TGS reports a TGT that it cannot decrypt as either of these. */
     if (code != 0 && (cause == EAS_KDC_STALE || code == KRB5KRB_AP_ERR_BAD_INTEGRITY)) {
-        eas_gateway_forget(gateway, tgt);
+        eas_service_tgt_forget(gateway, tgt);
     }
     eas_ticket_unref(tgt);
 }
@@ -67,7 +67,7 @@ static enum eas_rc fail_common(struct eas_kdc *kdc, krb5_error_code code, struct
     }
 }
 
-enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_gateway *gateway,
+enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
                          struct eas_err *err)
 {
@@ -81,7 +81,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_gateway *gateway,
         return rc;
     }
     memset(&wanted, 0, sizeof(wanted));
-    wanted.server = (krb5_principal)eas_keytab_principal(eas_gateway_keytab(gateway));
+    wanted.server = (krb5_principal)eas_keytab_principal(eas_service_tgt_keytab(gateway));
     code = eas_kdc_principal(kdc, login, &wanted.client);
     if (code == 0) {
         code = krb5_get_credentials_for_user(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE,
@@ -90,7 +90,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_gateway *gateway,
     if (code == 0) {
         *evidence_out = eas_ticket_take(evidence);
         if (eas_ticket_forwardable(*evidence_out)) {
-            eas_gateway_note_transition(gateway);
+            eas_service_tgt_note_transition(gateway);
         }
     }
     else {
@@ -103,16 +103,16 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_gateway *gateway,
 }
 
 /* BADOPTION: whose fault is it? */
-static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_gateway *gateway,
+static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                                    const struct eas_ticket *evidence, enum eas_s4u_evidence source,
                                    const char *spn, krb5_error_code code, struct eas_err *err)
 {
     bool forwardable = eas_ticket_forwardable(evidence);
-    const char *account = eas_keytab_principal_name(eas_gateway_keytab(gateway));
+    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(gateway));
 
     if (kdc->ntstatus == STATUS_ACCOUNT_RESTRICTION
         || (!forwardable
-            && (source == EAS_S4U_FROM_PASSWORD || eas_gateway_may_transition(gateway)))) {
+            && (source == EAS_S4U_FROM_PASSWORD || eas_service_tgt_may_transition(gateway)))) {
         return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2030, code,
                             "this user may not be delegated: the account is marked \"sensitive and "
                             "cannot be delegated\" or is in Protected Users");
@@ -143,7 +143,7 @@ static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_princip
     return code;
 }
 
-enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_gateway *gateway,
+enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                           const struct eas_ticket *evidence, enum eas_s4u_evidence source,
                           const char *spn, struct eas_ticket **ticket_out, struct eas_err *err)
 {

@@ -15,7 +15,7 @@
  * EAS_OK with a reference for the caller; EAS_FORBIDDEN for a user whom the KDC does not know or has
  * disabled; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
  */
-enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_gateway *gateway,
+enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
                          struct eas_err *err);
 
@@ -32,7 +32,7 @@ enum eas_s4u_evidence { EAS_S4U_FROM_PASSWORD, EAS_S4U_FROM_TRANSITION };
  * Evidence from S4U2Self is not forwardable for everybody if the account may not do protocol
  * transition; only where it once was forwardable does its lack speak of the user.
  */
-enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_gateway *gateway,
+enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                           const struct eas_ticket *evidence, enum eas_s4u_evidence source,
                           const char *spn, struct eas_ticket **ticket_out, struct eas_err *err);
 

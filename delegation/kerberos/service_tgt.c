@@ -10,7 +10,7 @@
 
 #define PAUSE apr_time_from_sec(30)
 
-struct eas_gateway {
+struct eas_service_tgt {
     struct eas_keytab *keytab;
     volatile apr_uint32_t transition_seen;
     apr_thread_mutex_t *mutex; /* guards what follows; never held over an exchange */
@@ -25,13 +25,13 @@ struct eas_gateway {
 
 static apr_status_t gateway_cleanup(void *data)
 {
-    eas_ticket_unref(((struct eas_gateway *)data)->tgt);
+    eas_ticket_unref(((struct eas_service_tgt *)data)->tgt);
     return APR_SUCCESS;
 }
 
-struct eas_gateway *eas_gateway_create(apr_pool_t *pool, struct eas_keytab *keytab)
+struct eas_service_tgt *eas_service_tgt_create(apr_pool_t *pool, struct eas_keytab *keytab)
 {
-    struct eas_gateway *gateway = apr_pcalloc(pool, sizeof(*gateway));
+    struct eas_service_tgt *gateway = apr_pcalloc(pool, sizeof(*gateway));
 
     gateway->keytab = keytab;
     apr_thread_mutex_create(&gateway->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
@@ -40,7 +40,7 @@ struct eas_gateway *eas_gateway_create(apr_pool_t *pool, struct eas_keytab *keyt
     return gateway;
 }
 
-struct eas_keytab *eas_gateway_keytab(const struct eas_gateway *gateway)
+struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *gateway)
 {
     return gateway->keytab;
 }
@@ -63,7 +63,7 @@ static enum eas_rc refuse(struct eas_kdc *kdc, krb5_error_code code, struct eas_
     }
 }
 
-static enum eas_rc fetch(struct eas_gateway *gateway, struct eas_kdc *kdc,
+static enum eas_rc fetch(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
 {
     krb5_creds creds;
@@ -86,7 +86,7 @@ static enum eas_rc fetch(struct eas_gateway *gateway, struct eas_kdc *kdc,
 }
 
 /* Under the mutex: was one fetched, or refused, so recently that the KDC should be left alone? */
-static bool paused(const struct eas_gateway *gateway, apr_time_t now)
+static bool paused(const struct eas_service_tgt *gateway, apr_time_t now)
 {
     apr_interval_time_t since = now - gateway->tried_at;
 
@@ -94,7 +94,7 @@ static bool paused(const struct eas_gateway *gateway, apr_time_t now)
 }
 
 /* Under the mutex: fetches, letting go of it meanwhile. */
-static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *kdc,
+static enum eas_rc fetch_unlocked(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
                                   struct eas_err *err)
 {
     struct eas_ticket *fresh = NULL;
@@ -125,13 +125,13 @@ static enum eas_rc fetch_unlocked(struct eas_gateway *gateway, struct eas_kdc *k
 }
 
 /* Under the mutex: is there a TGT that will last? */
-static bool is_good(const struct eas_gateway *gateway, apr_time_t now)
+static bool is_good(const struct eas_service_tgt *gateway, apr_time_t now)
 {
     return gateway->tgt != NULL && now < eas_ticket_stale_at(gateway->tgt);
 }
 
 /* Under the mutex: until when is another's fetch to be waited for?  One that hangs is waited for by none. */
-static apr_time_t awaited_until(const struct eas_gateway *gateway, const struct eas_kdc *kdc)
+static apr_time_t awaited_until(const struct eas_service_tgt *gateway, const struct eas_kdc *kdc)
 {
     apr_time_t until = gateway->fetching_since + kdc->timeout / 2;
 
@@ -139,14 +139,14 @@ static apr_time_t awaited_until(const struct eas_gateway *gateway, const struct 
 }
 
 /* Under the mutex: is there a TGT that will do, and should there be a fresh one? */
-static bool wants_renewal(const struct eas_gateway *gateway, apr_time_t now)
+static bool wants_renewal(const struct eas_service_tgt *gateway, apr_time_t now)
 {
     return is_good(gateway, now) && now >= eas_ticket_half_at(gateway->tgt) && !gateway->fetching
            && !paused(gateway, now);
 }
 
-enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
-                            struct eas_ticket **tgt_out, struct eas_err *err)
+enum eas_rc eas_service_tgt_get(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
+                                struct eas_ticket **tgt_out, struct eas_err *err)
 {
     enum eas_rc rc = EAS_OK;
     apr_time_t now;
@@ -181,7 +181,7 @@ enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
     return rc;
 }
 
-void eas_gateway_forget(struct eas_gateway *gateway, const struct eas_ticket *tgt)
+void eas_service_tgt_forget(struct eas_service_tgt *gateway, const struct eas_ticket *tgt)
 {
     apr_thread_mutex_lock(gateway->mutex);
     if (gateway->tgt == tgt) {
@@ -191,12 +191,12 @@ void eas_gateway_forget(struct eas_gateway *gateway, const struct eas_ticket *tg
     apr_thread_mutex_unlock(gateway->mutex);
 }
 
-void eas_gateway_note_transition(struct eas_gateway *gateway)
+void eas_service_tgt_note_transition(struct eas_service_tgt *gateway)
 {
     apr_atomic_set32(&gateway->transition_seen, 1);
 }
 
-bool eas_gateway_may_transition(const struct eas_gateway *gateway)
+bool eas_service_tgt_may_transition(const struct eas_service_tgt *gateway)
 {
     return apr_atomic_read32((volatile apr_uint32_t *)&gateway->transition_seen) != 0;
 }

@@ -16,11 +16,11 @@
  * and shared: whoever uses it copies it into a ccache of its own, so that no log-on waits for
  * another's exchange.
  */
-struct eas_gateway;
+struct eas_service_tgt;
 
-struct eas_gateway *eas_gateway_create(apr_pool_t *pool, struct eas_keytab *keytab);
+struct eas_service_tgt *eas_service_tgt_create(apr_pool_t *pool, struct eas_keytab *keytab);
 
-struct eas_keytab *eas_gateway_keytab(const struct eas_gateway *gateway);
+struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *gateway);
 
 /*
  * The TGT, with a reference for the caller.  One thread fetches it, others wait for that thread; but not
@@ -30,14 +30,14 @@ struct eas_keytab *eas_gateway_keytab(const struct eas_gateway *gateway);
  * alone for half a minute, so that a stale keytab does not lock the account.
  * EAS_OK, EAS_UNAVAILABLE or EAS_MISCONFIGURED.
  */
-enum eas_rc eas_gateway_tgt(struct eas_gateway *gateway, struct eas_kdc *kdc,
-                            struct eas_ticket **tgt_out, struct eas_err *err);
+enum eas_rc eas_service_tgt_get(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
+                                struct eas_ticket **tgt_out, struct eas_err *err);
 
 /* The KDC no longer takes this TGT (its key or ours has changed): fetch another next time. */
-void eas_gateway_forget(struct eas_gateway *gateway, const struct eas_ticket *tgt);
+void eas_service_tgt_forget(struct eas_service_tgt *gateway, const struct eas_ticket *tgt);
 
 /* Has S4U2Self ever returned a forwardable ticket?  See eas_s4u_self(). */
-void eas_gateway_note_transition(struct eas_gateway *gateway);
-bool eas_gateway_may_transition(const struct eas_gateway *gateway);
+void eas_service_tgt_note_transition(struct eas_service_tgt *gateway);
+bool eas_service_tgt_may_transition(const struct eas_service_tgt *gateway);
 
 #endif

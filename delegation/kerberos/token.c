@@ -28,19 +28,19 @@
 /* A response token is an AP-REP of a few hundred octets; a header line cannot hold much more. */
 #define RESPONSE_TOKEN_MAX 8192
 
-struct eas_mint {
+struct eas_token_maker {
     apr_thread_mutex_t *mutex;
     apr_array_header_t *idle; /* krb5_contexts that no thread is using */
 };
 
-struct eas_handshake {
+struct eas_pending_ap {
     const struct eas_ticket *ticket;
-    struct eas_ap_stamp stamp;
+    struct eas_ap_time stamp;
 };
 
 static apr_status_t mint_cleanup(void *data)
 {
-    struct eas_mint *mint = data;
+    struct eas_token_maker *mint = data;
     krb5_context *ctx;
 
     while ((ctx = apr_array_pop(mint->idle)) != NULL) {
@@ -49,9 +49,9 @@ static apr_status_t mint_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-struct eas_mint *eas_mint_create(apr_pool_t *pool)
+struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool)
 {
-    struct eas_mint *mint = apr_palloc(pool, sizeof(*mint));
+    struct eas_token_maker *mint = apr_palloc(pool, sizeof(*mint));
 
     apr_thread_mutex_create(&mint->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
     mint->idle = apr_array_make(pool, 256, sizeof(krb5_context));
@@ -59,7 +59,7 @@ struct eas_mint *eas_mint_create(apr_pool_t *pool)
     return mint;
 }
 
-static krb5_error_code borrow_context(struct eas_mint *mint, krb5_context *ctx_out)
+static krb5_error_code borrow_context(struct eas_token_maker *mint, krb5_context *ctx_out)
 {
     krb5_context *idle;
 
@@ -70,7 +70,7 @@ static krb5_error_code borrow_context(struct eas_mint *mint, krb5_context *ctx_o
     return *ctx_out != NULL ? 0 : krb5_init_context(ctx_out);
 }
 
-static void return_context(struct eas_mint *mint, krb5_context ctx)
+static void return_context(struct eas_token_maker *mint, krb5_context ctx)
 {
     apr_thread_mutex_lock(mint->mutex);
     APR_ARRAY_PUSH(mint->idle, krb5_context) = ctx;
@@ -89,7 +89,7 @@ static void put_le32(unsigned char *p, unsigned value)
  * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2): address
  * types and lengths of zero, then the application data after its length, all little-endian.
  */
-static krb5_error_code hash_binding(krb5_context ctx, const struct eas_binding *binding,
+static krb5_error_code hash_binding(krb5_context ctx, const struct eas_channel_binding *binding,
                                     unsigned char hash_out[GSS_BINDINGS_SIZE])
 {
     unsigned char plain[20 + 128] = { 0 };
@@ -113,8 +113,8 @@ static krb5_error_code hash_binding(krb5_context ctx, const struct eas_binding *
 
 /* The token in der. */
 static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *ticket,
-                                  const struct eas_binding *binding, struct eas_der *der,
-                                  struct eas_ap_stamp *stamp)
+                                  const struct eas_channel_binding *binding, struct eas_der *der,
+                                  struct eas_ap_time *stamp)
 {
     unsigned char octets[GSS_CHECKSUM_SIZE] = { 0 };
     krb5_data checksum = { 0, sizeof(octets), (char *)octets };
@@ -127,11 +127,11 @@ static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *tic
         code = hash_binding(ctx, binding, octets + 4);
     }
     if (code == 0) {
-        code = eas_ticket_lend_key(ticket, ctx, &key);
+        code = eas_ticket_checkout_key(ticket, ctx, &key);
     }
     if (code == 0) {
         code = eas_ap_request(ctx, key, eas_ticket_creds(ticket), &checksum, der, stamp);
-        eas_ticket_return_key(ticket, key);
+        eas_ticket_checkin_key(ticket, key);
     }
     if (code == 0) {
         eas_spnego_wrap_init(der);
@@ -161,11 +161,12 @@ static const char *header_value(apr_pool_t *pool, const struct eas_der *token)
     return value->bytes;
 }
 
-enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct eas_ticket *ticket,
-                           const struct eas_binding *binding, const char **value_out,
-                           struct eas_handshake **handshake_out, struct eas_err *err)
+enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
+                           const struct eas_ticket *ticket,
+                           const struct eas_channel_binding *binding, const char **value_out,
+                           struct eas_pending_ap **handshake_out, struct eas_err *err)
 {
-    struct eas_handshake *handshake = apr_palloc(pool, sizeof(*handshake));
+    struct eas_pending_ap *handshake = apr_palloc(pool, sizeof(*handshake));
     apr_size_t room = eas_ap_request_max(eas_ticket_creds(ticket)) + EAS_SPNEGO_INIT_MAX;
     struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
     krb5_context ctx;
@@ -203,7 +204,7 @@ static bool find_ap_rep(apr_pool_t *pool, const char *value, struct eas_der_text
 }
 
 static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
-                                   const struct eas_handshake *handshake, const char *value)
+                                   const struct eas_pending_ap *handshake, const char *value)
 {
     struct eas_der_text ap_rep;
     krb5_error_code code;
@@ -212,17 +213,17 @@ static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
     if (!find_ap_rep(pool, value, &ap_rep)) {
         return KRB5KRB_AP_ERR_MSG_TYPE;
     }
-    code = eas_ticket_lend_key(handshake->ticket, ctx, &key);
+    code = eas_ticket_checkout_key(handshake->ticket, ctx, &key);
     if (code == 0) {
         code = eas_ap_check_reply(ctx, key, ap_rep, &handshake->stamp);
-        eas_ticket_return_key(handshake->ticket, key);
+        eas_ticket_checkin_key(handshake->ticket, key);
     }
     return code;
 }
 
-enum eas_rc eas_mint_verify(struct eas_mint *mint, apr_pool_t *pool,
-                            const struct eas_handshake *handshake, const char *value,
-                            struct eas_err *err)
+enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
+                             const struct eas_pending_ap *handshake, const char *value,
+                             struct eas_err *err)
 {
     krb5_context ctx;
     krb5_error_code code = borrow_context(mint, &ctx);

@@ -16,18 +16,18 @@
  * It uses the ticket that it is given and nothing else: no credential cache, no default credential,
  * no GSSAPI mechanism glue that could look for one.
  */
-struct eas_mint;
+struct eas_token_maker;
 
 /* A token that waits for the AP-REP that only the service can make. */
-struct eas_handshake;
+struct eas_pending_ap;
 
 /* The channel that a token is for (RFC 5929): `tls-server-end-point:` and the certificate's hash. */
-struct eas_binding {
+struct eas_channel_binding {
     const void *bytes;
     apr_size_t len;
 };
 
-struct eas_mint *eas_mint_create(apr_pool_t *pool);
+struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool);
 
 /*
  * The value of an Authorization header, `Negotiate …`, with a fresh authenticator that asks for
@@ -36,17 +36,18 @@ struct eas_mint *eas_mint_create(apr_pool_t *pool);
  * ticket must.
  * EAS_OK or EAS_UNAVAILABLE.
  */
-enum eas_rc eas_mint_token(struct eas_mint *mint, apr_pool_t *pool, const struct eas_ticket *ticket,
-                           const struct eas_binding *binding, const char **value_out,
-                           struct eas_handshake **handshake_out, struct eas_err *err);
+enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
+                           const struct eas_ticket *ticket,
+                           const struct eas_channel_binding *binding, const char **value_out,
+                           struct eas_pending_ap **handshake_out, struct eas_err *err);
 
 /*
  * Does the value of a WWW-Authenticate header, `Negotiate …`, hold the AP-REP to the token
  * (RFC 4120 section 3.2.4)?  A replayed one answers to another authenticator and does not.  EAS_OK;
  * EAS_BACKEND if not; EAS_UNAVAILABLE.
  */
-enum eas_rc eas_mint_verify(struct eas_mint *mint, apr_pool_t *pool,
-                            const struct eas_handshake *handshake, const char *value,
-                            struct eas_err *err);
+enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
+                             const struct eas_pending_ap *handshake, const char *value,
+                             struct eas_err *err);
 
 #endif

@@ -22,8 +22,8 @@
 #define PLACES 256
 #define WATCHDOG_NAME "_eas_kcd_reaper_"
 
-struct eas_pools {
-    struct eas_pools *next;
+struct eas_conn_pools {
+    struct eas_conn_pools *next;
     proxy_worker *worker;
     struct eas_connections *connections;
     volatile apr_uint32_t reported;
@@ -44,7 +44,7 @@ static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     apr_pool_t *pool; /* under the mutex */
     apr_thread_mutex_t *mutex;
-    _Atomic(struct eas_pools *) all;
+    _Atomic(struct eas_conn_pools *) all;
     server_rec *server;
     int n;
     bool has_reaper; /* under reaping */
@@ -59,7 +59,7 @@ static apr_status_t dismiss_reaper(void *data)
     return APR_SUCCESS;
 }
 
-void eas_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
+void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
 {
     pthread_mutex_lock(&reaping);
     apr_pool_create(&child.pool, pchild);
@@ -72,16 +72,16 @@ void eas_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
     apr_pool_pre_cleanup_register(pchild, NULL, dismiss_reaper);
 }
 
-static volatile apr_uint32_t *calls_for(const struct eas_pools *pools)
+static volatile apr_uint32_t *calls_for(const struct eas_conn_pools *pools)
 {
     return &calls[pools->worker->s->hash.def % PLACES];
 }
 
 /* As many as mod_proxy itself would keep (`max=`), for as long as it is told to (`ttl=`). */
-static struct eas_pools *make_pools(proxy_worker *worker)
+static struct eas_conn_pools *make_pools(proxy_worker *worker)
 {
-    apr_size_t size = sizeof(struct eas_pools) + (apr_size_t)child.n * sizeof(proxy_worker *);
-    struct eas_pools *pools = apr_pcalloc(child.pool, size);
+    apr_size_t size = sizeof(struct eas_conn_pools) + (apr_size_t)child.n * sizeof(proxy_worker *);
+    struct eas_conn_pools *pools = apr_pcalloc(child.pool, size);
 
     pools->worker = worker;
     pools->relieved = calls != NULL ? apr_atomic_read32(calls_for(pools)) : 0;
@@ -91,9 +91,9 @@ static struct eas_pools *make_pools(proxy_worker *worker)
     return pools;
 }
 
-static struct eas_pools *find_pools(const proxy_worker *worker)
+static struct eas_conn_pools *find_pools(const proxy_worker *worker)
 {
-    struct eas_pools *pools = atomic_load(&child.all);
+    struct eas_conn_pools *pools = atomic_load(&child.all);
 
     while (pools != NULL && pools->worker != worker) {
         pools = pools->next;
@@ -101,9 +101,9 @@ static struct eas_pools *find_pools(const proxy_worker *worker)
     return pools;
 }
 
-struct eas_pools *eas_pools_of(proxy_worker *worker)
+struct eas_conn_pools *eas_conn_pools_of(proxy_worker *worker)
 {
-    struct eas_pools *pools = find_pools(worker);
+    struct eas_conn_pools *pools = find_pools(worker);
 
     if (pools != NULL) {
         return pools;
@@ -119,20 +119,20 @@ struct eas_pools *eas_pools_of(proxy_worker *worker)
     return pools;
 }
 
-struct eas_connections *eas_pools_connections(const struct eas_pools *pools)
+struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *pools)
 {
     return pools->connections;
 }
 
 /* Under the mutex. */
-static proxy_worker *make_slot(const struct eas_pools *pools)
+static proxy_worker *make_slot(const struct eas_conn_pools *pools)
 {
-    proxy_worker *slot = eas_proxy_make_slot(child.pool, pools->worker, child.server);
+    proxy_worker *slot = eas_mod_proxy_make_slot(child.pool, pools->worker, child.server);
 
     return slot != NULL ? slot : pools->worker;
 }
 
-proxy_worker *eas_pools_worker_for(struct eas_pools *pools, const char *owner)
+proxy_worker *eas_conn_pools_worker_for(struct eas_conn_pools *pools, const char *owner)
 {
     apr_ssize_t len = APR_HASH_KEY_STRING;
     unsigned n = apr_hashfunc_default(owner, &len) % (unsigned)child.n;
@@ -151,13 +151,13 @@ proxy_worker *eas_pools_worker_for(struct eas_pools *pools, const char *owner)
     return found;
 }
 
-const char *eas_pools_report(struct eas_pools *pools)
+const char *eas_conn_pools_report(struct eas_conn_pools *pools)
 {
     return apr_atomic_cas32(&pools->reported, 1, 0) == 0 ? pools->worker->s->name_ex : NULL;
 }
 
 /* One backend's connections; what this child cannot do about its starving, the others are called for. */
-static void reap_pools(struct eas_pools *pools, apr_time_t now)
+static void reap_pools(struct eas_conn_pools *pools, apr_time_t now)
 {
     unsigned unmet = eas_connections_reap(pools->connections, now);
     apr_uint32_t called;
@@ -166,7 +166,7 @@ static void reap_pools(struct eas_pools *pools, apr_time_t now)
         return;
     }
     called = apr_atomic_read32(calls_for(pools));
-    eas_connections_relieve(pools->connections, called - pools->relieved);
+    eas_connections_evict(pools->connections, called - pools->relieved);
     if (unmet > 0) {
         called = apr_atomic_add32(calls_for(pools), unmet) + unmet;
     }
@@ -175,7 +175,7 @@ static void reap_pools(struct eas_pools *pools, apr_time_t now)
 
 static void reap_all(void)
 {
-    struct eas_pools *pools;
+    struct eas_conn_pools *pools;
     apr_time_t now = apr_time_now();
 
     for (pools = atomic_load(&child.all); pools != NULL; pools = pools->next) {
@@ -195,7 +195,7 @@ static apr_status_t reap(int state, void *data, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
-void eas_pools_start(apr_pool_t *pconf)
+void eas_conn_pools_post_config(apr_pool_t *pconf)
 {
     APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
         APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);

@@ -13,24 +13,24 @@
  * EasKcdBackendPools pools more, made when they are first needed, and an identity always has the same
  * one; what belongs to nobody stays in the worker's own.
  */
-struct eas_pools;
+struct eas_conn_pools;
 
 /* In post_config: the reaper, where mod_watchdog is there, and what the children share. */
-void eas_pools_start(apr_pool_t *pconf);
+void eas_conn_pools_post_config(apr_pool_t *pconf);
 
 /* Per child.  n is EasKcdBackendPools. */
-void eas_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n);
+void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n);
 
 /* The pools of a worker; made at the first call. */
-struct eas_pools *eas_pools_of(proxy_worker *worker);
+struct eas_conn_pools *eas_conn_pools_of(proxy_worker *worker);
 
 /* All connections of all of them. */
-struct eas_connections *eas_pools_connections(const struct eas_pools *pools);
+struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *pools);
 
 /* The worker to hand to mod_proxy for an owner: one of the pools, or the original if there is none. */
-proxy_worker *eas_pools_worker_for(struct eas_pools *pools, const char *owner);
+proxy_worker *eas_conn_pools_worker_for(struct eas_conn_pools *pools, const char *owner);
 
 /* The backend has been found to authenticate connections.  Its name at the first call, then NULL. */
-const char *eas_pools_report(struct eas_pools *pools);
+const char *eas_conn_pools_report(struct eas_conn_pools *pools);
 
 #endif

@@ -262,7 +262,8 @@ bool eas_connection_claim(struct eas_connection *connection, const char *owner,
     return may;
 }
 
-void eas_connection_settle(struct eas_connection *connection, apr_uint64_t exchange, apr_time_t now)
+void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange,
+                            apr_time_t now)
 {
     struct eas_connections *all = connection->all;
 
@@ -299,7 +300,7 @@ unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now)
     return unmet;
 }
 
-void eas_connections_relieve(struct eas_connections *all, unsigned n)
+void eas_connections_evict(struct eas_connections *all, unsigned n)
 {
     apr_thread_mutex_lock(all->mutex);
     while (n-- > 0 && has_idle(all)) {
@@ -315,12 +316,12 @@ void eas_connection_answered(struct eas_connection *connection)
     apr_thread_mutex_unlock(connection->all->mutex);
 }
 
-void eas_connection_set_proved(struct eas_connection *connection)
+void eas_connection_set_authenticated(struct eas_connection *connection)
 {
     connection->proved = true;
 }
 
-bool eas_connection_is_proved(const struct eas_connection *connection)
+bool eas_connection_is_authenticated(const struct eas_connection *connection)
 {
     return connection->proved;
 }

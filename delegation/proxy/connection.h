@@ -49,7 +49,7 @@ struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
 unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now);
 
 /* Closes up to n of those that have been idle for longest. */
-void eas_connections_relieve(struct eas_connections *all, unsigned n);
+void eas_connections_evict(struct eas_connections *all, unsigned n);
 
 /*
  * A connection that has just been made.  hang_up(socket) makes the peer and mod_proxy see its end; it
@@ -78,8 +78,8 @@ bool eas_connection_claim(struct eas_connection *connection, const char *owner,
                           apr_uint64_t exchange);
 
 /* The exchange has ended well: its whole response was read, and was what it had to be. */
-void eas_connection_settle(struct eas_connection *connection, apr_uint64_t exchange,
-                           apr_time_t now);
+void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange,
+                            apr_time_t now);
 
 /* The exchange is over and was not settled: an owned one is closed now, lest it hold the backend. */
 void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exchange);
@@ -88,7 +88,7 @@ void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exch
 void eas_connection_answered(struct eas_connection *connection);
 
 /* Has the backend proved itself to its owner on it?  Set and read by the exchange that it is busy with. */
-void eas_connection_set_proved(struct eas_connection *connection);
-bool eas_connection_is_proved(const struct eas_connection *connection);
+void eas_connection_set_authenticated(struct eas_connection *connection);
+bool eas_connection_is_authenticated(const struct eas_connection *connection);
 
 #endif

@@ -48,12 +48,12 @@
 /* What is tried with one worker. */
 struct attempt {
     request_rec *r;
-    const struct eas_kcd_dir *conf;
-    struct eas_kcd_wish wish;
+    const struct eas_delegation_dir *conf;
+    struct eas_kcd_request wish;
     const char *owner;               /* of the connection it goes out on; NULL: nobody */
     const struct eas_ticket *ticket; /* NULL: no token */
     struct eas_body *body;           /* where there is a token */
-    struct eas_backend_exchange exchange;
+    struct eas_exchange exchange;
     struct eas_response response;
 };
 
@@ -81,7 +81,7 @@ static int answer(request_rec *r, int status)
 
 static int refuse(request_rec *r, const struct eas_err *err)
 {
-    return answer(r, eas_request_refuse(r, err));
+    return answer(r, eas_log_refuse(r, err));
 }
 
 static int request_status(int *status, request_rec *r)
@@ -103,7 +103,7 @@ static int request_status(int *status, request_rec *r)
  * For whom to act: EasKcdDelegateUser, else whom our own half proved, else whom another module did.
  * *out is NULL where nobody is known.
  */
-static enum eas_rc delegated_identity(request_rec *r, const struct eas_kcd_dir *conf,
+static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegation_dir *conf,
                                       const struct eas_identity **out, struct eas_err *err)
 {
     const char *name = r->user, *error = NULL;
@@ -118,7 +118,7 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_kcd_dir *
     }
     else {
         *out = eas_request_identity(r);
-        if (name == NULL || (*out != NULL && (*out)->proof != EAS_PROOF_OTHER)) {
+        if (name == NULL || (*out != NULL && (*out)->proof != EAS_BY_OTHER)) {
             return EAS_OK;
         }
     }
@@ -126,7 +126,7 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_kcd_dir *
                                 out, err);
 }
 
-static void show_grant(request_rec *r, const char *spn, const struct eas_kcd_grant *grant)
+static void show_grant(request_rec *r, const char *spn, const struct eas_kcd_result *grant)
 {
     static const char *const sources[] = { "hit", "shared", "fetched" };
 
@@ -138,13 +138,13 @@ static void show_grant(request_rec *r, const char *spn, const struct eas_kcd_gra
 static enum eas_rc obtain_ticket(struct attempt *attempt, struct eas_err *err)
 {
     request_rec *r = attempt->r;
-    struct eas_kcd_grant grant;
+    struct eas_kcd_result grant;
     enum eas_rc rc;
 
     attempt->wish.refused = attempt->ticket;
     attempt->wish.waited = eas_request_of(r)->kdc_waited;
-    rc =
-        eas_kcd_ticket(eas_kcd_server_of(r->server)->account, r->pool, &attempt->wish, &grant, err);
+    rc = eas_kcd_ticket(eas_delegation_server_of(r->server)->account, r->pool, &attempt->wish,
+                        &grant, err);
     eas_request_waited(r, grant.waited);
     if (rc == EAS_OK) {
         attempt->ticket = grant.ticket;
@@ -212,11 +212,11 @@ static enum eas_rc prepare_ticket(struct attempt *attempt, const proxy_worker *w
     enum eas_rc rc = check_target(r, worker, url, err);
 
     if (rc == EAS_OK) {
-        rc = eas_spn_expand(r->pool, eas_kcd_spn(attempt->conf), worker->s->hostname_ex,
+        rc = eas_spn_expand(r->pool, eas_delegation_spn(attempt->conf), worker->s->hostname_ex,
                             &attempt->wish.spn, err);
     }
     if (rc == EAS_OK) {
-        attempt->wish.transition = eas_kcd_transitions(attempt->conf);
+        attempt->wish.transition = eas_delegation_transitions(attempt->conf);
         rc = obtain_ticket(attempt, err);
     }
     return rc;
@@ -230,11 +230,11 @@ static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, 
     const struct eas_identity *identity;
     enum eas_rc rc;
 
-    attempt->response.guarded = eas_kcd_delegates(attempt->conf) || eas_authn_in_effect(r);
+    attempt->response.guarded = eas_delegation_is_on(attempt->conf) || eas_authn_in_effect(r);
     if (!attempt->response.guarded) {
         attempt->owner = client_owner(r);
     }
-    if (!eas_kcd_delegates(attempt->conf)) {
+    if (!eas_delegation_is_on(attempt->conf)) {
         return EAS_OK;
     }
     if (eas_auth_server_of(r->server)->authority == NULL) {
@@ -244,7 +244,7 @@ static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, 
     rc = delegated_identity(r, attempt->conf, &identity, err);
     if (rc == EAS_OK && identity != NULL) {
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
-        if (identity->proof == EAS_PROOF_OTHER && eas_request_identity(r) == NULL) {
+        if (identity->proof == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
             apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
         }
         eas_authn_make_private(r);
@@ -261,7 +261,7 @@ static int keep_body(struct attempt *attempt)
     int status = OK;
 
     if (record->body == NULL) {
-        status = eas_body_keep(attempt->r, eas_kcd_retry_body(attempt->conf), &record->body);
+        status = eas_body_keep(attempt->r, eas_delegation_retry_body(attempt->conf), &record->body);
     }
     attempt->body = record->body;
     return status;
@@ -271,7 +271,7 @@ static int keep_body(struct attempt *attempt)
 static void strip_request(const struct attempt *attempt, apr_table_t *headers)
 {
     /* Everywhere: browsers send our cookies to every path of the site, and to nobody's benefit. */
-    eas_session_strip(attempt->r, headers);
+    eas_cookie_strip_request(attempt->r, headers);
     if (attempt->response.guarded) {
         /* Also for schemes that build their headers elsewhere, such as AJP's. */
         apr_table_unset(headers, "Authorization");
@@ -287,7 +287,7 @@ static void set_environment(const struct attempt *attempt)
 {
     apr_table_t *env = attempt->r->subprocess_env;
 
-    if (!eas_kcd_reuses(attempt->conf)) {
+    if (!eas_delegation_reuses(attempt->conf)) {
         apr_table_setn(env, "proxy-nokeepalive", "1");
     }
     /* Interim responses are passed on before anybody could judge them. */
@@ -300,7 +300,7 @@ static int run_real_handler(struct attempt *attempt, const struct call *call)
     request_rec *r = attempt->r;
     struct attempt *outer = attempting;
     apr_table_t *client_headers = r->headers_in;
-    struct eas_backend_exchange *interrupted;
+    struct eas_exchange *interrupted;
     proxy_worker *worker = call->worker;
     int status;
 
@@ -309,20 +309,20 @@ static int run_real_handler(struct attempt *attempt, const struct call *call)
     if (attempt->ticket != NULL) {
         set_environment(attempt);
         eas_body_hand_over(r, attempt->body);
-        worker = eas_pools_worker_for(attempt->response.pools, attempt->owner);
+        worker = eas_conn_pools_worker_for(attempt->response.pools, attempt->owner);
     }
     attempt->exchange.ticket = attempt->ticket;
     eas_response_expect(r, &attempt->response);
-    interrupted = eas_backend_begin(&attempt->exchange);
+    interrupted = eas_outgoing_begin(&attempt->exchange);
     attempting = attempt;
-    status = eas_proxy_run_scheme_handler(r, worker, call->conf, call->url, call->proxyhost,
-                                          call->proxyport);
+    status = eas_mod_proxy_run_scheme_handler(r, worker, call->conf, call->url, call->proxyhost,
+                                              call->proxyport);
     attempting = outer;
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.connection != NULL) {
         eas_body_spend(attempt->body);
     }
-    eas_backend_end(&attempt->exchange, interrupted);
+    eas_outgoing_end(&attempt->exchange, interrupted);
     r->headers_in = client_headers;
     return status;
 }
@@ -338,7 +338,7 @@ static int proxy_fixups(request_rec *r)
     apr_table_unset(r->headers_in, "Authorization");
     apr_table_unset(r->headers_in, "Proxy-Authorization");
     if (attempt->ticket != NULL) {
-        apr_table_setn(r->headers_in, "Authorization", eas_backend_placeholder());
+        apr_table_setn(r->headers_in, "Authorization", eas_outgoing_placeholder());
     }
     return OK;
 }
@@ -356,7 +356,7 @@ static int challenge(request_rec *r)
         return refuse(r, &err);
     }
     eas_fail(&err, EAS_DENIED, 2064, "the backend asks for a user");
-    eas_request_log(r, &err);
+    eas_log_error(r, &err);
     return answer(r, eas_authn_challenge(r));
 }
 
@@ -496,7 +496,7 @@ static struct attempt *begin(request_rec *r)
     struct attempt *attempt = apr_pcalloc(r->pool, sizeof(*attempt));
 
     attempt->r = r;
-    attempt->conf = eas_kcd_dir_of(r->per_dir_config);
+    attempt->conf = eas_delegation_dir_of(r->per_dir_config);
     attempt->exchange.r = r;
     attempt->response.exchange = &attempt->exchange;
     return attempt;
@@ -506,16 +506,16 @@ static void set_out(struct attempt *attempt, const struct call *call)
 {
     request_rec *r = attempt->r;
 
-    attempt->response.pools = eas_pools_of(call->worker);
+    attempt->response.pools = eas_conn_pools_of(call->worker);
     attempt->response.concerned = attempt->ticket != NULL || eas_authn_in_effect(r);
-    attempt->response.required = eas_kcd_requires_mutual(attempt->conf);
+    attempt->response.required = eas_delegation_requires_mutual(attempt->conf);
     attempt->exchange.owner = attempt->owner;
-    attempt->exchange.account = eas_kcd_server_of(r->server)->account;
-    attempt->exchange.bind = eas_kcd_binds(attempt->conf);
-    attempt->exchange.siblings = eas_pools_connections(attempt->response.pools);
-    attempt->exchange.timeout = eas_eas_timeout(r);
+    attempt->exchange.account = eas_delegation_server_of(r->server)->account;
+    attempt->exchange.bind = eas_delegation_binds(attempt->conf);
+    attempt->exchange.siblings = eas_conn_pools_connections(attempt->response.pools);
+    attempt->exchange.timeout = eas_activesync_timeout(r);
     if (attempt->exchange.timeout == 0) {
-        attempt->exchange.timeout = eas_proxy_timeout(call->worker, call->conf, r->server);
+        attempt->exchange.timeout = eas_mod_proxy_timeout(call->worker, call->conf, r->server);
     }
 }
 
@@ -558,12 +558,12 @@ static int scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_con
     return try_worker(attempt, &call);
 }
 
-void eas_inject_find_proxy(apr_pool_t *pconf)
+void eas_delegate_pre_config(apr_pool_t *pconf)
 {
-    eas_proxy_find(pconf, scheme_handler);
+    eas_mod_proxy_find(pconf, scheme_handler);
 }
 
-void eas_inject_register_hooks(apr_pool_t *pool)
+void eas_delegate_register_hooks(apr_pool_t *pool)
 {
     /* Optional hooks: they need nothing of mod_proxy to be loaded, and fixups' result is ignored. */
     APR_OPTIONAL_HOOK(proxy, fixups, proxy_fixups, NULL, NULL, APR_HOOK_REALLY_LAST);

@@ -6,10 +6,10 @@
 
 #include <apr_pools.h>
 
-/* Without mod_proxy, whose hooks are found by eas_inject_find_proxy(). */
-void eas_inject_register_hooks(apr_pool_t *pool);
+/* Without mod_proxy, whose hooks are found by eas_delegate_pre_config(). */
+void eas_delegate_register_hooks(apr_pool_t *pool);
 
 /* In pre_config, when every LoadModule has been obeyed. */
-void eas_inject_find_proxy(apr_pool_t *pconf);
+void eas_delegate_pre_config(apr_pool_t *pconf);
 
 #endif

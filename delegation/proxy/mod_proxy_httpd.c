@@ -30,10 +30,10 @@ static void *find_symbol(apr_pool_t *pool, const char *name)
     return apr_dso_sym(&symbol, handle, name) == APR_SUCCESS ? symbol : NULL;
 }
 
-void eas_proxy_find(apr_pool_t *pconf,
-                    int (*scheme_handler)(request_rec *r, proxy_worker *worker,
-                                          proxy_server_conf *conf, char *url, const char *proxyhost,
-                                          apr_port_t proxyport))
+void eas_mod_proxy_find(apr_pool_t *pconf,
+                        int (*scheme_handler)(request_rec *r, proxy_worker *worker,
+                                              proxy_server_conf *conf, char *url,
+                                              const char *proxyhost, apr_port_t proxyport))
 {
     __typeof__(proxy_hook_scheme_handler) *hook = NULL;
 
@@ -55,18 +55,18 @@ void eas_proxy_find(apr_pool_t *pconf,
     }
 }
 
-bool eas_proxy_is_loaded(void)
+bool eas_mod_proxy_is_loaded(void)
 {
     return found.proxy_http != NULL && found.run_scheme_handler != NULL;
 }
 
-int eas_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
-                                 char *url, const char *proxyhost, apr_port_t proxyport)
+int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
+                                     char *url, const char *proxyhost, apr_port_t proxyport)
 {
     return found.run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
 }
 
-const char *eas_proxy_mapping_of(const ap_conf_vector_t *section)
+const char *eas_mod_proxy_mapping_of(const ap_conf_vector_t *section)
 {
     const proxy_dir_conf *conf =
         found.proxy != NULL ? ap_get_module_config(section, found.proxy) : NULL;
@@ -79,7 +79,7 @@ static proxy_server_conf *server_conf_of(const server_rec *s)
     return found.proxy != NULL ? ap_get_module_config(s->module_config, found.proxy) : NULL;
 }
 
-const char *eas_proxy_server_mapping(const server_rec *s, const char *path)
+const char *eas_mod_proxy_server_mapping(const server_rec *s, const char *path)
 {
     const proxy_server_conf *conf = server_conf_of(s);
     int i;
@@ -105,7 +105,7 @@ static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_wo
     return conf->timeout_set ? conf->timeout : s->timeout;
 }
 
-apr_interval_time_t eas_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url)
+apr_interval_time_t eas_mod_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url)
 {
     proxy_server_conf *conf = server_conf_of(s);
     proxy_balancer *balancer = found.get_balancer(pool, conf, url, 0);
@@ -125,12 +125,12 @@ apr_interval_time_t eas_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, 
     return least;
 }
 
-const char *eas_proxy_reverse_map(request_rec *r, const char *url)
+const char *eas_mod_proxy_reverse_map(request_rec *r, const char *url)
 {
     return found.location_reverse_map(r, ap_get_module_config(r->per_dir_config, found.proxy), url);
 }
 
-const apr_array_header_t *eas_proxy_sections(const server_rec *s)
+const apr_array_header_t *eas_mod_proxy_sections(const server_rec *s)
 {
     const proxy_server_conf *conf = server_conf_of(s);
 
@@ -159,7 +159,7 @@ static const proxy_balancer *find_balancer(const server_rec *s, const char *url)
     return NULL;
 }
 
-const char *eas_proxy_unfit(const server_rec *s, const char *url)
+const char *eas_mod_proxy_unfit(const server_rec *s, const char *url)
 {
     const proxy_balancer *balancer;
     int i;
@@ -178,7 +178,7 @@ const char *eas_proxy_unfit(const server_rec *s, const char *url)
     return NULL;
 }
 
-proxy_worker *eas_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s)
+proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s)
 {
     proxy_worker *slot;
 
@@ -194,8 +194,8 @@ proxy_worker *eas_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server
     return found.initialize_worker(slot, s, pool) == APR_SUCCESS ? slot : NULL;
 }
 
-apr_interval_time_t eas_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
-                                      const server_rec *s)
+apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
+                                          const server_rec *s)
 {
     return worker->s->timeout_set ? worker->s->timeout
            : conf->timeout_set    ? conf->timeout

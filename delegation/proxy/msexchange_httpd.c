@@ -44,7 +44,7 @@ static void map_location(request_rec *r, apr_table_t *headers)
     const char *location = apr_table_get(headers, X_MS_LOCATION);
 
     if (location != NULL) {
-        apr_table_setn(headers, X_MS_LOCATION, eas_proxy_reverse_map(r, location));
+        apr_table_setn(headers, X_MS_LOCATION, eas_mod_proxy_reverse_map(r, location));
     }
 }
 
@@ -64,7 +64,8 @@ static apr_status_t exchange_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 static bool concerns_us(request_rec *r)
 {
     return r->proxyreq == PROXYREQ_REVERSE
-           && (eas_eas_applies(r) || eas_kcd_delegates(eas_kcd_dir_of(r->per_dir_config)));
+           && (eas_activesync_applies(r)
+               || eas_delegation_is_on(eas_delegation_dir_of(r->per_dir_config)));
 }
 
 /* On the response, or on the error page in its stead. */
@@ -89,7 +90,7 @@ static int request_status(int *status, request_rec *r)
     return DECLINED;
 }
 
-void eas_exchange_register_hooks(apr_pool_t *pool)
+void eas_msexchange_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
     ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);

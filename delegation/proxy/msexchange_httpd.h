@@ -13,6 +13,6 @@
  *    Server Error" beside them;
  *  - X-MS-Location, where a phone shall go from now on, is mapped as ProxyPassReverse maps Location.
  */
-void eas_exchange_register_hooks(apr_pool_t *pool);
+void eas_msexchange_register_hooks(apr_pool_t *pool);
 
 #endif

@@ -31,21 +31,21 @@ struct guarded {
     apr_size_t binding_len; /* 0: no TLS */
 };
 
-static _Thread_local struct eas_backend_exchange *current;
+static _Thread_local struct eas_exchange *current;
 
 /* Of this child; no client can know it. */
 static char placeholder[sizeof("Negotiate ") + 32];
 static bool no_veto;
 
-const char *eas_backend_placeholder(void)
+const char *eas_outgoing_placeholder(void)
 {
     return placeholder;
 }
 
-struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exchange)
+struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
 {
     static _Atomic apr_uint64_t last_serial;
-    struct eas_backend_exchange *interrupted = current;
+    struct eas_exchange *interrupted = current;
 
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
@@ -59,8 +59,7 @@ struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exch
     return interrupted;
 }
 
-void eas_backend_end(struct eas_backend_exchange *exchange,
-                     struct eas_backend_exchange *interrupted)
+void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted)
 {
     if (exchange->connection != NULL) {
         if (!exchange->settled) {
@@ -72,10 +71,10 @@ void eas_backend_end(struct eas_backend_exchange *exchange,
     current = interrupted;
 }
 
-void eas_backend_settle(struct eas_backend_exchange *exchange)
+void eas_outgoing_release(struct eas_exchange *exchange)
 {
     if (exchange->connection != NULL) {
-        eas_connection_settle(exchange->connection, exchange->serial, apr_time_now());
+        eas_connection_release(exchange->connection, exchange->serial, apr_time_now());
         exchange->settled = true;
     }
 }
@@ -195,7 +194,7 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
     apr_bucket *b;
 
     if (want == 0) {
-        return NULL; /* eas_backend_child_init() found no randomness */
+        return NULL; /* eas_outgoing_child_init() found no randomness */
     }
     for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
         if (APR_BUCKET_IS_METADATA(b) || b->length == (apr_size_t)-1 || b->length < want
@@ -220,7 +219,7 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
 /* Puts a token where the placeholder is; the body that follows the head needs none. */
 static enum eas_rc authorize(struct guarded *guarded, apr_bucket_brigade *bb, struct eas_err *err)
 {
-    struct eas_binding binding = { guarded->binding, guarded->binding_len };
+    struct eas_channel_binding binding = { guarded->binding, guarded->binding_len };
     apr_bucket *place, *token;
     const char *value;
     enum eas_rc rc;
@@ -343,7 +342,7 @@ static int proxy_post_handshake(conn_rec *c, SSL *ssl)
     return OK;
 }
 
-void eas_backend_child_init(void)
+void eas_outgoing_child_init(void)
 {
     unsigned char random[16];
 
@@ -355,7 +354,7 @@ void eas_backend_child_init(void)
     no_veto = ap_exists_config_define("EasKcdTestNoVeto");
 }
 
-void eas_backend_register_hooks(apr_pool_t *pool)
+void eas_outgoing_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
     ap_hook_pre_connection(pre_connection, NULL, NULL, APR_HOOK_MIDDLE);

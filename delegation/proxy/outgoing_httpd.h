@@ -22,7 +22,7 @@
  */
 
 /* An exchange that a thread is having with a backend; told to the guard by who runs mod_proxy. */
-struct eas_backend_exchange {
+struct eas_exchange {
     request_rec *r;
     const char *owner;                /* whose identity, at which service; NULL: nobody's */
     struct eas_connections *siblings; /* the backend's connections */
@@ -30,7 +30,7 @@ struct eas_backend_exchange {
 
     /* In a user's name. */
     const struct eas_ticket *ticket; /* NULL: without a token */
-    struct eas_kcd_account *account;
+    struct eas_kcd_principal *account;
     bool bind; /* the token to the TLS channel */
 
     /* Filled in by the guard. */
@@ -40,22 +40,21 @@ struct eas_backend_exchange {
     bool heard;                        /* something has come back on it */
     bool settled;                      /* it has ended well */
     bool unsent;                       /* not all of the request could be written */
-    struct eas_handshake *handshake;   /* of the last token */
+    struct eas_pending_ap *handshake;  /* of the last token */
     struct eas_err failure;            /* why nothing may be written; rc EAS_OK if it may */
 };
 
 /* What stands in the request's Authorization header where the token will be. */
-const char *eas_backend_placeholder(void);
+const char *eas_outgoing_placeholder(void);
 
-/* Begins an exchange in this thread; returns the one that it interrupts, for eas_backend_end(). */
-struct eas_backend_exchange *eas_backend_begin(struct eas_backend_exchange *exchange);
-void eas_backend_end(struct eas_backend_exchange *exchange,
-                     struct eas_backend_exchange *interrupted);
+/* Begins an exchange in this thread; returns the one that it interrupts, for eas_outgoing_end(). */
+struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange);
+void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted);
 
 /* The exchange has ended well: its connection may be used by its owner again. */
-void eas_backend_settle(struct eas_backend_exchange *exchange);
+void eas_outgoing_release(struct eas_exchange *exchange);
 
-void eas_backend_child_init(void);
-void eas_backend_register_hooks(apr_pool_t *pool);
+void eas_outgoing_child_init(void);
+void eas_outgoing_register_hooks(apr_pool_t *pool);
 
 #endif

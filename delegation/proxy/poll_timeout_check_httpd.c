@@ -24,7 +24,7 @@ static void check_commands(const server_rec *s, const char *where, const struct 
     apr_size_t i;
 
     for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
-        apr_interval_time_t timeout = eas_eas_timeout_of(conf, waiting[i]);
+        apr_interval_time_t timeout = eas_timeouts_find(conf, waiting[i]);
 
         if (timeout < HEARTBEAT) {
             ap_log_error(
@@ -40,7 +40,7 @@ static void check_commands(const server_rec *s, const char *where, const struct 
 static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *where,
                           const char *target)
 {
-    apr_interval_time_t timeout = eas_proxy_timeout_of(ptemp, s, target);
+    apr_interval_time_t timeout = eas_mod_proxy_timeout_of(ptemp, s, target);
 
     if (timeout < HEARTBEAT) {
         ap_log_error(
@@ -55,7 +55,7 @@ static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *wh
 static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *where,
                           const struct eas_auth_dir *conf, const char *target)
 {
-    if (eas_proxy_unfit(s, target) != NULL) {
+    if (eas_mod_proxy_unfit(s, target) != NULL) {
         return;
     }
     if (conf->parse_eas == EAS_PARSE_OFF) {
@@ -70,7 +70,7 @@ static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *wh
 static bool is_activesync(const core_dir_config *core)
 {
     return core->r != NULL ? ap_regexec(core->r, EAS_ACTIVESYNC_PATH, 0, NULL, 0) == 0
-                           : eas_eas_is_path(core->d);
+                           : eas_activesync_is_path(core->d);
 }
 
 /* What a <Location> says on top of its server; true if it is ActiveSync's. */
@@ -78,11 +78,11 @@ static bool check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_
 {
     const core_dir_config *core = ap_get_core_module_config(section);
     const struct eas_auth_dir *own = eas_auth_dir_of(section);
-    const char *target = eas_proxy_mapping_of(section);
+    const char *target = eas_mod_proxy_mapping_of(section);
     bool ours = is_activesync(core);
 
     if (target == NULL && ours) {
-        target = eas_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
+        target = eas_mod_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
     }
     if (target != NULL && (ours || own->parse_eas == EAS_PARSE_ON)) {
         check_mapping(ptemp, s, core->d,
@@ -91,14 +91,14 @@ static bool check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_
     return ours;
 }
 
-void eas_longpoll_check(apr_pool_t *ptemp, const server_rec *main_server)
+void eas_poll_timeout_check(apr_pool_t *ptemp, const server_rec *main_server)
 {
     const server_rec *s;
 
     for (s = main_server; s != NULL; s = s->next) {
         const core_server_config *core = ap_get_core_module_config(s->module_config);
         const apr_array_header_t *sections = core->sec_url;
-        const char *target = eas_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
+        const char *target = eas_mod_proxy_server_mapping(s, EAS_ACTIVESYNC_PATH);
         bool in_section = false;
         int i;
 

@@ -15,6 +15,6 @@
  * Warns about every ProxyPass of ActiveSync's path under which that is less (EAS3050, EAS3051).
  * Static, so that `httpd -t` does it too.
  */
-void eas_longpoll_check(apr_pool_t *ptemp, const server_rec *main_server);
+void eas_poll_timeout_check(apr_pool_t *ptemp, const server_rec *main_server);
 
 #endif

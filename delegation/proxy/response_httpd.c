@@ -27,7 +27,7 @@ struct search {
 static int check_value(void *data, const char *name, const char *value)
 {
     struct search *search = data;
-    struct eas_backend_exchange *exchange = search->response->exchange;
+    struct eas_exchange *exchange = search->response->exchange;
 
     (void)name;
     if (strncasecmp(value, "Negotiate ", 10) != 0 || value[10 + strspn(value + 10, " ")] == '\0') {
@@ -51,7 +51,7 @@ static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *r
 
     apr_table_do(check_value, &search, r->headers_out, "WWW-Authenticate", NULL);
     if (search.reply == EAS_REPLY_RIGHT && response->exchange->connection != NULL) {
-        eas_connection_set_proved(response->exchange->connection);
+        eas_connection_set_authenticated(response->exchange->connection);
     }
     return search.reply;
 }
@@ -62,7 +62,7 @@ static void report_persistence(request_rec *r, struct eas_response *response)
     const char *value = apr_table_get(r->headers_out, "Persistent-Auth"), *backend;
 
     if (value != NULL && strcasecmp(value, "true") == 0) {
-        backend = eas_pools_report(response->pools);
+        backend = eas_conn_pools_report(response->pools);
         if (backend != NULL) {
             ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                           "EAS2054: %s authenticates connections (Persistent-Auth: true); each of "
@@ -74,7 +74,7 @@ static void report_persistence(request_rec *r, struct eas_response *response)
 
 static void judge(request_rec *r, struct eas_response *response, int status)
 {
-    const struct eas_backend_exchange *exchange = response->exchange;
+    const struct eas_exchange *exchange = response->exchange;
     struct eas_verdict_facts facts = {
         status, exchange->ticket != NULL, response->concerned, EAS_REPLY_ABSENT,
         false,  response->required
@@ -83,7 +83,7 @@ static void judge(request_rec *r, struct eas_response *response, int status)
     if (facts.token) {
         facts.reply = check_reply(r, response);
         facts.proved_before =
-            exchange->connection != NULL && eas_connection_is_proved(exchange->connection);
+            exchange->connection != NULL && eas_connection_is_authenticated(exchange->connection);
         report_persistence(r, response);
     }
     response->status = status;
@@ -119,7 +119,7 @@ static void keep_own(apr_table_t *headers, const apr_table_t *before)
 /* What is not for the client of a response that passes. */
 static void strip_response(request_rec *r, const struct eas_response *response)
 {
-    eas_session_strip_set_cookies(r, r->headers_out);
+    eas_cookie_strip_response(r, r->headers_out);
     if (response->guarded) {
         /* err_headers_out: what mod_proxy copies there. */
         strip_headers(r->headers_out);
@@ -158,7 +158,7 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
 static void settle(struct eas_response *response)
 {
     if (response->verdict == EAS_VERDICT_PASS || response->verdict == EAS_VERDICT_STATUS_ONLY) {
-        eas_backend_settle(response->exchange);
+        eas_outgoing_release(response->exchange);
     }
 }
 
@@ -203,7 +203,7 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
  * begin() sees: it makes a 502 of it, as of a handshake that failed and of an answer that came too late;
  * and of a body that could not be written, where an answer may have come that it did not look for.
  */
-static bool hung_up(request_rec *r, const struct eas_backend_exchange *exchange, int returned)
+static bool hung_up(request_rec *r, const struct eas_exchange *exchange, int returned)
 {
     return returned == HTTP_BAD_GATEWAY && exchange->ticket != NULL && exchange->connection != NULL
            && exchange->failure.rc == EAS_OK && !exchange->heard
@@ -230,7 +230,7 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
     }
     /* What nobody owns is mod_proxy's to judge, which closes what it does not like. */
     if (response->exchange->owner == NULL) {
-        eas_backend_settle(response->exchange);
+        eas_outgoing_release(response->exchange);
     }
 }
 

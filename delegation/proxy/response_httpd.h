@@ -11,7 +11,7 @@
 #include <httpd.h>
 
 /* What becomes of a response as a whole. */
-enum eas_response_fate {
+enum eas_response_state {
     EAS_RESPONSE_NONE,     /* there was none: what mod_proxy says of that stands */
     EAS_RESPONSE_PASSED,   /* on its way to the client, or mod_proxy makes an error page of it */
     EAS_RESPONSE_WITHHELD, /* by its verdict; the client has seen nothing */
@@ -21,14 +21,14 @@ enum eas_response_fate {
 /* The response to one try of one worker; in the request's pool. */
 struct eas_response {
     /* Set by the caller. */
-    struct eas_backend_exchange *exchange;
-    struct eas_pools *pools;
+    struct eas_exchange *exchange;
+    struct eas_conn_pools *pools;
     bool guarded;   /* AuthType EasKcd or EasKcdDelegate is in effect */
     bool concerned; /* a 401 is not for the client to see */
     bool required;  /* EasKcdMutualAuth */
 
     /* Filled in. */
-    enum eas_response_fate fate;
+    enum eas_response_state fate;
     enum eas_verdict verdict;
     int status;                 /* the backend's */
     const char *retry_after;    /* the backend's, or NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * t/benchmark/token.c - what a token costs by itself, from a ticket in hand: CPU microseconds of
- * krb5_mk_req_extended(), and of eas_mint_token(), which makes a whole header value
+ * krb5_mk_req_extended(), and of eas_token_make(), which makes a whole header value
  *
  * token CCACHE SERVICE COUNT: the ticket must be in the cache.  Built and run by t/bench.
  */
@@ -71,8 +71,8 @@ static double by_libkrb5(krb5_context ctx, krb5_creds *ticket, long count)
 static double by_mint(krb5_creds *creds, long count)
 {
     struct eas_ticket *ticket = eas_ticket_take(creds);
-    struct eas_handshake *handshake;
-    struct eas_mint *mint;
+    struct eas_pending_ap *handshake;
+    struct eas_token_maker *mint;
     struct eas_err err;
     apr_pool_t *pool, *request;
     const char *value;
@@ -80,10 +80,10 @@ static double by_mint(krb5_creds *creds, long count)
 
     apr_pool_create(&pool, NULL);
     apr_pool_create(&request, pool);
-    mint = eas_mint_create(pool);
+    mint = eas_token_maker_create(pool);
     began = clock();
     for (long n = 0; n < count; n++) {
-        if (eas_mint_token(mint, request, ticket, NULL, &value, &handshake, &err) != EAS_OK) {
+        if (eas_token_make(mint, request, ticket, NULL, &value, &handshake, &err) != EAS_OK) {
             fprintf(stderr, "%s\n", err.text);
             exit(1);
         }

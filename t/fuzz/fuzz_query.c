@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(apr_initialize() == APR_SUCCESS && apr_pool_create(&pool, NULL) == APR_SUCCESS);
     }
     memcpy(exact, data, size);
-    rc = eas_eas_request_parse(pool, exact, size, &query, &err);
+    rc = eas_query_parse(pool, exact, size, &query, &err);
     free(exact); /* the results are not in it */
     if (rc == EAS_OK) {
         check(query != NULL);

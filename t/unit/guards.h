@@ -20,17 +20,17 @@ static inline const struct eas_keyring *guards_keyring(apr_pool_t *pool)
     struct eas_keyring *ring = NULL;
     struct eas_err err;
 
-    assert_int_equal(eas_keyring_create(pool, &secret, 1, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(pool, &secret, 1, &ring, &err), EAS_OK);
     return ring;
 }
 
-static inline struct eas_store *guards_store(apr_pool_t *pool)
+static inline struct eas_shm_table *guards_store(apr_pool_t *pool)
 {
     apr_shm_t *shm;
 
     assert_int_equal(apr_shm_create(&shm, GUARDS_SIZE, NULL, pool), APR_SUCCESS);
-    eas_store_format(apr_shm_baseaddr_get(shm), GUARDS_SIZE);
-    return eas_store_attach(apr_shm_baseaddr_get(shm), GUARDS_SIZE);
+    eas_shm_table_format(apr_shm_baseaddr_get(shm), GUARDS_SIZE);
+    return eas_shm_table_attach(apr_shm_baseaddr_get(shm), GUARDS_SIZE);
 }
 
 #endif

@@ -120,7 +120,7 @@ static inline void *copy_ask(apr_pool_t *pool, const void *data)
     return copy;
 }
 
-static inline enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct eas_err *err)
+static inline enum eas_rc run_ask(struct eas_job *job, void *data, struct eas_err *err)
 {
     struct ask *copy = data;
     enum behaviour how = copy->behaviour;
@@ -133,22 +133,22 @@ static inline enum eas_rc run_ask(struct eas_kdc_job *job, void *data, struct ea
         pass_gate(copy->name, how == IS_FAR_AWAY ? 2 : 1);
         return EAS_OK;
     }
-    eas_kdc_job_opens(job);
+    eas_workers_job_open(job);
     if (how == IS_NOT_FOUND) {
         pass_gate(copy->name, 1);
     }
-    else if (eas_kdc_job_asks(job, copy->realm, strlen(copy->realm))) {
+    else if (eas_workers_job_send(job, copy->realm, strlen(copy->realm))) {
         pass_gate(copy->name, how == WAITS_LONGER ? 2 : how == WAITS || how == IS_SILENT);
-        eas_kdc_job_hears(job, answers || how == IS_REFERRED);
-        if (how == IS_REFERRED && eas_kdc_job_asks(job, "AWAY", 4)) {
+        eas_workers_job_receive(job, answers || how == IS_REFERRED);
+        if (how == IS_REFERRED && eas_workers_job_send(job, "AWAY", 4)) {
             pass_gate(copy->name, 1);
-            eas_kdc_job_hears(job, false);
+            eas_workers_job_receive(job, false);
         }
     }
     else {
         answers = false;
     }
-    eas_kdc_job_closes(job);
+    eas_workers_job_close(job);
     return answers ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 4711, "not there");
 }
 
@@ -189,20 +189,20 @@ static inline int tear_down(void **state)
 
 /* --- askers -------------------------------------------------------------------------------------- */
 
-static inline struct eas_kdc_pool *make_pool(void **state, unsigned threads, unsigned queued,
-                                             unsigned stalled)
+static inline struct eas_workers *make_pool(void **state, unsigned threads, unsigned queued,
+                                            unsigned stalled)
 {
-    struct eas_kdc_pool_limits limits = { threads, threads, queued, stalled };
+    struct eas_workers_limits limits = { threads, threads, queued, stalled };
 
-    return eas_kdc_pool_create(*state, limits);
+    return eas_workers_create(*state, limits);
 }
 
 /* A small pool in which a realm gets two threads of three. */
-static inline struct eas_kdc_pool *make_shared_pool(void **state, unsigned stalled)
+static inline struct eas_workers *make_shared_pool(void **state, unsigned stalled)
 {
-    struct eas_kdc_pool_limits limits = { 3, 2, 10, stalled };
+    struct eas_workers_limits limits = { 3, 2, 10, stalled };
 
-    return eas_kdc_pool_create(*state, limits);
+    return eas_workers_create(*state, limits);
 }
 
 /* Names that begin with this are users of another realm. */
@@ -217,47 +217,47 @@ static inline struct ask make_ask(const char *name, enum behaviour behaviour)
 }
 
 /* Returns the tag of the error, 0 if there was none. */
-static inline int ask_late(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour,
+static inline int ask_late(struct eas_workers *pool, const char *name, enum behaviour behaviour,
                            apr_interval_time_t timeout, apr_interval_time_t patience)
 {
     struct ask ask = make_ask(name, behaviour);
-    struct eas_kdc_task task = { ask.realm, timeout, patience < timeout, copy_ask, run_ask };
-    struct eas_kdc_job *job = NULL;
+    struct eas_workers_task task = { ask.realm, timeout, patience < timeout, copy_ask, run_ask };
+    struct eas_job *job = NULL;
     apr_interval_time_t waited = 0;
     struct eas_err err = { EAS_OK, 0, "" };
     enum eas_rc rc =
-        eas_kdc_pool_ask(pool, &task, name, strlen(name), &ask, patience, &job, &waited, &err);
+        eas_workers_run(pool, &task, name, strlen(name), &ask, patience, &job, &waited, &err);
 
     if (rc == EAS_OK) {
-        assert_string_equal(((struct ask *)eas_kdc_job_copy(job))->name, name);
-        eas_kdc_job_release(job);
+        assert_string_equal(((struct ask *)eas_workers_job_copy(job))->name, name);
+        eas_workers_job_release(job);
         return 0;
     }
     assert_int_equal(rc, EAS_UNAVAILABLE);
     assert_int_equal(err.rc, rc);
     if (job != NULL) {
-        eas_kdc_job_release(job); /* it has ended, and badly */
+        eas_workers_job_release(job); /* it has ended, and badly */
     }
     return err.tag;
 }
 
-static inline int ask_for(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour,
+static inline int ask_for(struct eas_workers *pool, const char *name, enum behaviour behaviour,
                           apr_interval_time_t patience)
 {
     return ask_late(pool, name, behaviour, patience, patience);
 }
 
-static inline void hint(struct eas_kdc_pool *pool, const char *name, enum behaviour behaviour)
+static inline void hint(struct eas_workers *pool, const char *name, enum behaviour behaviour)
 {
     struct ask ask = make_ask(name, behaviour);
-    struct eas_kdc_task task = { ask.realm, LONG_TIME, false, copy_ask, run_ask };
+    struct eas_workers_task task = { ask.realm, LONG_TIME, false, copy_ask, run_ask };
 
-    eas_kdc_pool_hint(pool, &task, name, strlen(name), &ask);
+    eas_workers_run_in_background(pool, &task, name, strlen(name), &ask);
 }
 
 /* Someone who asks on a thread of his own. */
 struct asker {
-    struct eas_kdc_pool *pool;
+    struct eas_workers *pool;
     const char *name;
     enum behaviour behaviour;
     apr_interval_time_t patience;
@@ -288,7 +288,7 @@ static inline void start_as(struct asker *asker, void *(*be)(void *))
     assert_int_equal(pthread_create(&asker->thread, NULL, be, asker), 0);
 }
 
-static inline void start(struct asker *asker, struct eas_kdc_pool *pool, const char *name,
+static inline void start(struct asker *asker, struct eas_workers *pool, const char *name,
                          enum behaviour behaviour, apr_interval_time_t patience)
 {
     *asker = (struct asker){ pool, name, behaviour, patience, -1, 0 };
@@ -321,9 +321,9 @@ static inline void assert_all(struct asker *askers, size_t n, int tag)
         }                                                    \
     } while (0)
 
-static inline void await_waiting(struct eas_kdc_pool *pool, unsigned n)
+static inline void await_waiting(struct eas_workers *pool, unsigned n)
 {
-    AWAIT(eas_kdc_pool_load(pool).waiting == n);
+    AWAIT(eas_workers_load(pool).waiting == n);
 }
 
 /* How many were told that there are too many; all others must have this tag. */
@@ -342,7 +342,7 @@ static inline int count_refused(struct asker *askers, size_t n, int others)
 }
 
 /* Jobs that ask no KDC come and go, for two seconds. */
-static inline void trickle(struct eas_kdc_pool *pool)
+static inline void trickle(struct eas_workers *pool)
 {
     int i;
 
@@ -353,7 +353,7 @@ static inline void trickle(struct eas_kdc_pool *pool)
 }
 
 /* Three failures in a row. */
-static inline void open_circuit(struct eas_kdc_pool *pool)
+static inline void open_circuit(struct eas_workers *pool)
 {
     int i;
 
@@ -362,14 +362,14 @@ static inline void open_circuit(struct eas_kdc_pool *pool)
     }
 }
 
-static inline bool is_idle(struct eas_kdc_pool *pool)
+static inline bool is_idle(struct eas_workers *pool)
 {
-    struct eas_kdc_pool_load load = eas_kdc_pool_load(pool);
+    struct eas_workers_load load = eas_workers_load(pool);
 
     return load.running + load.trials + load.lost + load.queued == 0;
 }
 
-static inline void await_idle(struct eas_kdc_pool *pool)
+static inline void await_idle(struct eas_workers *pool)
 {
     AWAIT(is_idle(pool));
 }

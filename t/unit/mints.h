@@ -28,7 +28,7 @@ struct fixture {
     krb5_context ctx;
     krb5_keytab keytab; /* with the service's key */
     krb5_keyblock key;
-    struct eas_mint *mint;
+    struct eas_token_maker *mint;
 };
 
 static inline void make_service_key(struct fixture *f)
@@ -55,7 +55,7 @@ static inline int start_test(void **state)
         return -1;
     }
     make_service_key(&fixture);
-    fixture.mint = eas_mint_create(fixture.pool);
+    fixture.mint = eas_token_maker_create(fixture.pool);
     return 0;
 }
 
@@ -97,12 +97,13 @@ static inline struct eas_ticket *make_ticket(struct fixture *f, int end)
 }
 
 static inline const char *mint(struct fixture *f, const struct eas_ticket *ticket,
-                               const struct eas_binding *binding, struct eas_handshake **handshake)
+                               const struct eas_channel_binding *binding,
+                               struct eas_pending_ap **handshake)
 {
     struct eas_err err = { EAS_OK, 0, "" };
     const char *value = NULL;
 
-    if (eas_mint_token(f->mint, f->pool, ticket, binding, &value, handshake, &err) != EAS_OK) {
+    if (eas_token_make(f->mint, f->pool, ticket, binding, &value, handshake, &err) != EAS_OK) {
         fail_msg("EAS%d %s", err.tag, err.text);
     }
     return value;
@@ -110,7 +111,7 @@ static inline const char *mint(struct fixture *f, const struct eas_ticket *ticke
 
 static inline const char *mint_value(struct fixture *f, const struct eas_ticket *ticket)
 {
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
 
     return mint(f, ticket, NULL, &handshake);
 }

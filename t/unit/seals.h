@@ -60,9 +60,9 @@ static inline struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
     for (; *names != '\0'; names++) {
         secrets[n++] = secret_from(pool, (unsigned char)*names);
     }
-    assert_int_equal(eas_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
     assert_non_null(ring);
-    assert_int_equal(eas_keyring_size(ring), n);
+    assert_int_equal(eas_seal_keyring_size(ring), n);
     return ring;
 }
 

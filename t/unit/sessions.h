@@ -44,7 +44,7 @@ static inline struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
         memset(bytes, *names, sizeof(bytes));
         secrets[n++] = eas_secret_make(pool, bytes, sizeof(bytes));
     }
-    assert_int_equal(eas_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(pool, secrets, n, &ring, &err), EAS_OK);
     return ring;
 }
 
@@ -64,7 +64,7 @@ static inline const char *cookie_of(const struct eas_keyring *ring, apr_pool_t *
     const char *value = NULL;
     struct eas_err err;
 
-    assert_int_equal(eas_session_to_cookie(ring, pool, session, VHOST, &value, &err), EAS_OK);
+    assert_int_equal(eas_session_seal(ring, pool, session, VHOST, &value, &err), EAS_OK);
     return value;
 }
 
@@ -74,7 +74,7 @@ static inline int tag_at(const struct eas_keyring *ring, apr_pool_t *pool, const
 {
     struct eas_session *session = NULL;
     struct eas_err err;
-    enum eas_rc rc = eas_session_from_cookie(ring, pool, value, vhost, limits, now, &session, &err);
+    enum eas_rc rc = eas_session_unseal(ring, pool, value, vhost, limits, now, &session, &err);
 
     if (rc == EAS_OK) {
         assert_non_null(session);

@@ -53,11 +53,11 @@ static inline uint64_t below(uint64_t *seed, uint64_t limit)
     return mix((*seed)++) % limit;
 }
 
-static inline void make_key(unsigned char key[EAS_STORE_KEY_SIZE], uint64_t id)
+static inline void make_key(unsigned char key[EAS_SHM_TABLE_KEY_SIZE], uint64_t id)
 {
     unsigned i;
 
-    for (i = 0; i < EAS_STORE_KEY_SIZE / 8; i++) {
+    for (i = 0; i < EAS_SHM_TABLE_KEY_SIZE / 8; i++) {
         uint64_t word = mix(id * 4 + i);
 
         memcpy(key + 8 * i, &word, 8);
@@ -77,26 +77,26 @@ static inline void fill(unsigned char *value, apr_size_t len, uint64_t id, uint6
     }
 }
 
-static inline bool put(struct eas_store *store, uint64_t id, uint64_t version, apr_size_t len,
+static inline bool put(struct eas_shm_table *store, uint64_t id, uint64_t version, apr_size_t len,
                        apr_time_t expires)
 {
-    unsigned char key[EAS_STORE_KEY_SIZE], *value = malloc(len + 1);
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE], *value = malloc(len + 1);
     bool kept;
 
     make_key(key, id);
     fill(value, len, id, version);
-    kept = eas_store_put(store, key, value, len, expires);
+    kept = eas_shm_table_put(store, key, value, len, expires);
     memset(value, 0xee, len);
     free(value);
     return kept;
 }
 
-static inline void drop(struct eas_store *store, uint64_t id)
+static inline void drop(struct eas_shm_table *store, uint64_t id)
 {
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
 
     make_key(key, id);
-    eas_store_drop(store, key);
+    eas_shm_table_drop(store, key);
 }
 
 static inline bool is_value(const unsigned char *value, apr_size_t len, uint64_t id,
@@ -114,30 +114,30 @@ static inline bool is_value(const unsigned char *value, apr_size_t len, uint64_t
 enum seen { NOTHING, WHOLE, OTHER };
 
 /* Whether the id has exactly the value of this version and length. */
-static inline enum seen see(struct eas_store *store, apr_pool_t *pool, uint64_t id,
+static inline enum seen see(struct eas_shm_table *store, apr_pool_t *pool, uint64_t id,
                             uint64_t version, apr_size_t len, apr_time_t now)
 {
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t found;
 
     make_key(key, id);
-    if (!eas_store_get(store, pool, key, now, &value, &found)) {
+    if (!eas_shm_table_get(store, pool, key, now, &value, &found)) {
         return NOTHING;
     }
     return found == len && is_value(value, len, id, version) ? WHOLE : OTHER;
 }
 
 /* Whether the id has a value that was once put under it, as a whole. */
-static inline enum seen look(struct eas_store *store, apr_pool_t *pool, uint64_t id,
+static inline enum seen look(struct eas_shm_table *store, apr_pool_t *pool, uint64_t id,
                              uint64_t *version)
 {
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t found;
 
     make_key(key, id);
-    if (!eas_store_get(store, pool, key, 1, &value, &found)) {
+    if (!eas_shm_table_get(store, pool, key, 1, &value, &found)) {
         return NOTHING;
     }
     if (found < VALUE_MIN) {
@@ -167,13 +167,13 @@ static inline void assert_guard(const void *memory, apr_size_t size)
     assert_memory_equal((const unsigned char *)memory + size, guard, sizeof(guard));
 }
 
-static inline struct eas_store *make_store(apr_pool_t *pool, apr_size_t size)
+static inline struct eas_shm_table *make_store(apr_pool_t *pool, apr_size_t size)
 {
     void *memory = make_memory(pool, size);
-    struct eas_store *store;
+    struct eas_shm_table *store;
 
-    eas_store_format(memory, size);
-    store = eas_store_attach(memory, size);
+    eas_shm_table_format(memory, size);
+    store = eas_shm_table_attach(memory, size);
     assert_non_null(store);
     return store;
 }

@@ -34,7 +34,7 @@ static struct eas_connection *make_idle(struct eas_connections *all, const char 
     *socket = 0;
     assert_true(eas_connection_claim(connection, owner, exchange));
     eas_connection_answered(connection);
-    eas_connection_settle(connection, exchange, now);
+    eas_connection_release(connection, exchange, now);
     return connection;
 }
 
@@ -81,9 +81,9 @@ static void test_what_has_not_ended_well_never_comes_back(void **state)
     assert_true(eas_connection_claim(connection, alice, 1));
     assert_false(eas_connection_take(connection, alice, 2));
     assert_false(eas_connection_claim(connection, alice, 2));
-    eas_connection_settle(connection, 2, T0); /* another's word does not count */
+    eas_connection_release(connection, 2, T0); /* another's word does not count */
     assert_false(eas_connection_take(connection, alice, 3));
-    eas_connection_settle(connection, 1, T0);
+    eas_connection_release(connection, 1, T0);
     assert_true(eas_connection_take(connection, alice, 3));
     eas_connection_close(connection);
 }
@@ -125,7 +125,7 @@ static void test_one_exchange_at_a_time(void **state)
     assert_true(eas_connection_take(connection, alice, 2));
     assert_true(eas_connection_take(connection, alice, 2)); /* mod_proxy looks more than once */
     assert_false(eas_connection_take(connection, alice, 3));
-    eas_connection_settle(connection, 1, T0); /* late */
+    eas_connection_release(connection, 1, T0); /* late */
     assert_false(eas_connection_take(connection, alice, 3));
     eas_connection_close(connection);
 }
@@ -242,10 +242,10 @@ static void test_backend_that_others_let_starve(void **state)
     assert_int_equal(eas_connections_reap(all, T0 + 1 + apr_time_from_sec(1)), 1);
     assert_int_equal(eas_connections_reap(all, T0 + 2 + apr_time_from_sec(1)), 0);
     assert_int_equal(eas_connections_reap(all, T0 + 1 + apr_time_from_sec(2)), 1);
-    eas_connections_relieve(others, 1);
+    eas_connections_evict(others, 1);
     assert_int_equal(old, 1);
     assert_int_equal(young, 0);
-    eas_connections_relieve(others, 5);
+    eas_connections_evict(others, 5);
     assert_int_equal(young, 1);
     eas_connection_close(a);
     eas_connection_close(b);
@@ -262,7 +262,7 @@ static void test_outlives_its_socket(void **state)
     assert_true(eas_connection_claim(connection, alice, 1));
     eas_connection_ref(connection);
     eas_connection_close(connection);
-    eas_connection_settle(connection, 1, T0);
+    eas_connection_release(connection, 1, T0);
     eas_connections_reap(all, T0 + 10 * MAX_IDLE);
     assert_int_equal(socket, 0);
     assert_false(eas_connection_take(connection, alice, 2));
@@ -295,7 +295,7 @@ static void *APR_THREAD_FUNC fight(apr_thread_t *thread, void *data)
             f->clashes += apr_atomic_inc32(&f->busy[n]) != 0;
             f->taken++;
             apr_atomic_dec32(&f->busy[n]);
-            eas_connection_settle(f->connections[n], f->serial, T0);
+            eas_connection_release(f->connections[n], f->serial, T0);
         }
     }
     return NULL;

@@ -25,9 +25,8 @@ static void test_set_cookie(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(rows); i++) {
-        assert_string_equal(
-            eas_session_set_cookie(*state, rows[i].name, rows[i].value, rows[i].secure),
-            rows[i].expected);
+        assert_string_equal(eas_cookie_format(*state, rows[i].name, rows[i].value, rows[i].secure),
+                            rows[i].expected);
     }
 }
 
@@ -39,9 +38,8 @@ static void test_set_cookie_stays_below_4096(void **state)
 
     memset(principal, 'p', EAS_SESSION_PRINCIPAL_MAX);
     session->principal = principal;
-    assert_in_range(
-        strlen(eas_session_set_cookie(*state, NAME, cookie_of(ring, *state, session), true)), 1,
-        2000);
+    assert_in_range(strlen(eas_cookie_format(*state, NAME, cookie_of(ring, *state, session), true)),
+                    1, 2000);
 }
 
 #define O NAME "=v"
@@ -157,8 +155,7 @@ static void test_find_cookie(void **state)
 
     for (i = 0; i < COUNT_OF(headers); i++) {
         const char *expected = headers[i].found, *found = NULL;
-        enum eas_cookie_count count =
-            eas_session_find_cookie(*state, headers[i].header, NAME, &found);
+        enum eas_cookie_count count = eas_cookie_find(*state, headers[i].header, NAME, &found);
         enum eas_cookie_count expected_count = expected == NULL              ? EAS_COOKIE_NONE
                                                : strcmp(expected, MANY) == 0 ? EAS_COOKIE_MANY
                                                                              : EAS_COOKIE_ONE;
@@ -180,14 +177,14 @@ static void test_strip_cookie(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(headers); i++) {
-        const char *left = eas_session_strip_cookie(*state, headers[i].header, NAME);
+        const char *left = eas_cookie_strip(*state, headers[i].header, NAME);
         const char *expected = headers[i].left;
 
         if ((left == NULL) != (expected == NULL) || (left != NULL && strcmp(left, expected) != 0)) {
             fail_msg("\"%s\" leaves \"%s\"", headers[i].header, left);
         }
         if (left != NULL) {
-            assert_string_equal(eas_session_strip_cookie(*state, left, NAME), left);
+            assert_string_equal(eas_cookie_strip(*state, left, NAME), left);
         }
     }
 }
@@ -232,14 +229,14 @@ static void test_strip_every_header(void **state)
             for (i = 0, rest = n; i < len; i++, rest /= sizeof(pieces)) {
                 header[i] = pieces[rest % sizeof(pieces)];
             }
-            left = eas_session_strip_cookie(scratch, header, "o");
+            left = eas_cookie_strip(scratch, header, "o");
             others = other_parts(scratch, header);
             if (left == NULL) {
                 assert_int_equal(strspn(others, "|"), strlen(others));
             }
             else {
                 assert_string_equal(other_parts(scratch, left), others);
-                assert_string_equal(eas_session_strip_cookie(scratch, left, "o"), left);
+                assert_string_equal(eas_cookie_strip(scratch, left, "o"), left);
             }
             if (left != NULL && strchr(header, 'o') == NULL) {
                 assert_string_equal(left, header);
@@ -269,11 +266,11 @@ static void test_many_cookies(void **state)
                 p += sprintf(p, "; " O);
             }
         }
-        assert_int_equal(eas_session_find_cookie(*state, without, NAME, &value), EAS_COOKIE_NONE);
-        assert_string_equal(eas_session_strip_cookie(*state, without, NAME), without);
-        assert_int_equal(eas_session_find_cookie(*state, with, NAME, &value), EAS_COOKIE_MANY);
-        assert_string_equal(eas_session_strip_cookie(*state, with, NAME), without);
-        assert_int_equal(eas_session_find_cookie(*state, with + 1, NAME, &value), EAS_COOKIE_ONE);
+        assert_int_equal(eas_cookie_find(*state, without, NAME, &value), EAS_COOKIE_NONE);
+        assert_string_equal(eas_cookie_strip(*state, without, NAME), without);
+        assert_int_equal(eas_cookie_find(*state, with, NAME, &value), EAS_COOKIE_MANY);
+        assert_string_equal(eas_cookie_strip(*state, with, NAME), without);
+        assert_int_equal(eas_cookie_find(*state, with + 1, NAME, &value), EAS_COOKIE_ONE);
     }
 }
 
@@ -283,16 +280,15 @@ static void test_there_and_back(void **state)
     struct eas_keyring *ring = ring_of(*state, "a");
     struct eas_session *session = begin(*state, true, NOW), *back = NULL;
     char *set = apr_pstrdup(
-        *state, eas_session_set_cookie(*state, NAME, cookie_of(ring, *state, session), true));
+        *state, eas_cookie_format(*state, NAME, cookie_of(ring, *state, session), true));
     const char *header, *value = NULL;
 
     *strchr(set, ';') = '\0';
     header = apr_pstrcat(*state, "PrivateComputer=true; ", set, "; lang=de", NULL);
-    assert_int_equal(eas_session_find_cookie(*state, header, NAME, &value), EAS_COOKIE_ONE);
+    assert_int_equal(eas_cookie_find(*state, header, NAME, &value), EAS_COOKIE_ONE);
     assert_int_equal(tag_at(ring, *state, value, VHOST, NOW + 1, &back), 0);
     assert_same(session, back);
-    assert_string_equal(eas_session_strip_cookie(*state, header, NAME),
-                        "PrivateComputer=true; lang=de");
+    assert_string_equal(eas_cookie_strip(*state, header, NAME), "PrivateComputer=true; lang=de");
 }
 
 int main(void)

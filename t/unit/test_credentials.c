@@ -14,17 +14,17 @@
 /* --- a shelf of one place --------------------------------------------------------------------- */
 
 static struct {
-    unsigned char id[EAS_MEMORY_KEY_SIZE];
+    unsigned char id[EAS_PASSWORD_CACHE_KEY_SIZE];
     unsigned char value[4096];
     apr_size_t len;
     apr_time_t expires;
     int looks;
-    enum eas_shelf_reach reach; /* of the last look */
+    enum eas_shared_cache_reach reach; /* of the last look */
 } place;
 
-static bool find(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id, apr_size_t id_len,
-                 enum eas_shelf_reach reach, const unsigned char **value, apr_size_t *len,
-                 apr_time_t *expires)
+static bool find(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+                 apr_size_t id_len, enum eas_shared_cache_reach reach, const unsigned char **value,
+                 apr_size_t *len, apr_time_t *expires)
 {
     (void)shelf, (void)pool;
     assert_int_equal(id_len, sizeof(place.id));
@@ -39,14 +39,14 @@ static bool find(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id
     return true;
 }
 
-static void put(const struct eas_shelf *shelf, apr_pool_t *pool, const void *id, apr_size_t id_len,
-                const void *value, apr_size_t len, apr_time_t expires)
+static void put(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+                apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires)
 {
     (void)shelf, (void)pool, (void)id, (void)id_len, (void)value, (void)len, (void)expires;
     fail_msg("nothing was proved that could be put");
 }
 
-static const struct eas_shelf shelf = { find, put, 0 };
+static const struct eas_shared_cache shelf = { find, put, 0 };
 
 static void fill_place(const unsigned char *id, const void *value, apr_size_t len)
 {
@@ -61,25 +61,27 @@ static void fill_place(const unsigned char *id, const void *value, apr_size_t le
 
 static const struct eas_authority authority = { NULL, { "TEST", NULL }, 1 };
 
-static struct eas_prover *make_prover(apr_pool_t *pool)
+static struct eas_verifier *make_prover(apr_pool_t *pool)
 {
-    static const unsigned char secret[EAS_MEMORY_KEY_SIZE] = "any 32 bytes nobody else knows";
+    static const unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE] =
+        "any 32 bytes nobody else knows";
     /* No threads: whoever comes that far has to wait for the KDC, and waits in vain. */
-    struct eas_kdc_pool_limits limits = { 0, 1, 1 };
-    struct eas_prover *prover = apr_pcalloc(pool, sizeof(*prover));
-    struct eas_guard *guard = apr_pcalloc(pool, sizeof(*guard));
+    struct eas_workers_limits limits = { 0, 1, 1 };
+    struct eas_verifier *prover = apr_pcalloc(pool, sizeof(*prover));
+    struct eas_throttle *guard = apr_pcalloc(pool, sizeof(*guard));
     struct eas_err err;
 
     guard->keyring = guards_keyring(pool);
     guard->accounts = guards_store(pool);
     guard->hints = guards_store(pool);
-    guard->generations = apr_pcalloc(pool, EAS_GUARD_GENERATIONS * sizeof(*guard->generations));
+    guard->generations =
+        apr_pcalloc(pool, EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(*guard->generations));
     prover->guard = guard;
     memset(&place, 0, sizeof(place));
-    prover->kdcs = eas_kdc_pool_create(pool, limits);
+    prover->kdcs = eas_workers_create(pool, limits);
     prover->shelf = &shelf;
-    assert_int_equal(eas_memory_create(eas_kdc_pool_memory(prover->kdcs), 1 << 20, secret,
-                                       &prover->memory, &err),
+    assert_int_equal(eas_password_cache_create(eas_workers_pool(prover->kdcs), 1 << 20, secret,
+                                               &prover->memory, &err),
                      EAS_OK);
     return prover;
 }
@@ -94,40 +96,43 @@ static struct eas_credentials credentials_of(apr_pool_t *pool, const char *name,
 }
 
 /* Asks for alice; returns the tag of the error, 0 if there was none. */
-static int ask(const struct eas_prover *prover, apr_pool_t *pool, const char *name,
+static int ask(const struct eas_verifier *prover, apr_pool_t *pool, const char *name,
                const char *password, apr_interval_time_t remember, struct eas_identity **out)
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
-    struct eas_guard_rules rules = { .proved_for = remember };
-    struct eas_proof_wish wish = { &authority, "scope", &credentials, &rules, "127.0.0.1" };
-    struct eas_guard_attempt attempt;
+    struct eas_throttle_rules rules = { .proved_for = remember };
+    struct eas_credentials_request wish = { &authority, "scope", &credentials, &rules,
+                                            "127.0.0.1" };
+    struct eas_throttle_attempt attempt;
     apr_interval_time_t waited = 0;
     struct eas_err err;
     enum eas_rc rc;
 
     *out = NULL;
-    rc = eas_proof_of(prover, pool, &wish, out, &attempt, &waited, &err);
+    rc = eas_credentials_check(prover, pool, &wish, out, &attempt, &waited, &err);
     assert_true((rc == EAS_OK) == (*out != NULL));
     return rc == EAS_OK ? 0 : err.tag;
 }
 
-static void key_of(const struct eas_prover *prover, apr_pool_t *pool, const char *name,
-                   const char *password, unsigned char key[EAS_MEMORY_KEY_SIZE])
+static void key_of(const struct eas_verifier *prover, apr_pool_t *pool, const char *name,
+                   const char *password, unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE])
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
     struct eas_err err;
 
-    assert_int_equal(eas_memory_key(prover->memory, "scope", &credentials, key, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_key(prover->memory, "scope", &credentials, key, &err),
+                     EAS_OK);
 }
 
 /* As another process would have left it, whose password was proved at that generation. */
-static void leave_record(const struct eas_prover *prover, apr_pool_t *pool, const char *name,
-                         const char *password, const char *principal, struct eas_stamp stamp)
+static void leave_record(const struct eas_verifier *prover, apr_pool_t *pool, const char *name,
+                         const char *password, const char *principal,
+                         struct eas_password_version stamp)
 {
     krb5_creds creds = tickets_creds(1000, 1000, END);
     struct eas_ticket *ticket;
     apr_size_t name_len = strlen(principal) + 1, len;
-    unsigned char record[4096], key[EAS_MEMORY_KEY_SIZE];
+    unsigned char record[4096], key[EAS_PASSWORD_CACHE_KEY_SIZE];
     const unsigned char *bytes;
     struct eas_err err;
 
@@ -135,30 +140,30 @@ static void leave_record(const struct eas_prover *prover, apr_pool_t *pool, cons
                      0);
     ticket = eas_ticket_take(&creds);
     assert_int_equal(eas_ticket_marshal(ticket, pool, &bytes, &len, &err), EAS_OK);
-    eas_guard_write_stamp(prover->guard, &stamp, record);
-    memcpy(record + EAS_GUARD_STAMP_SIZE, principal, name_len);
-    memcpy(record + EAS_GUARD_STAMP_SIZE + name_len, bytes, len);
+    eas_throttle_write_version(prover->guard, &stamp, record);
+    memcpy(record + EAS_THROTTLE_VERSION_SIZE, principal, name_len);
+    memcpy(record + EAS_THROTTLE_VERSION_SIZE + name_len, bytes, len);
     key_of(prover, pool, name, password, key);
-    fill_place(key, record, EAS_GUARD_STAMP_SIZE + name_len + len);
+    fill_place(key, record, EAS_THROTTLE_VERSION_SIZE + name_len + len);
     eas_ticket_unref(ticket);
 }
 
-static const struct eas_stamp unstamped = { NULL, 0 };
+static const struct eas_password_version unstamped = { NULL, 0 };
 
 /* --- tests ---------------------------------------------------------------------------------------- */
 
 static void test_shelf_then_memory(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
+    struct eas_verifier *prover = make_prover(*state);
     struct eas_identity *identity;
 
     leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
     assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
-    assert_int_equal(identity->proof, EAS_PROOF_CACHED);
+    assert_int_equal(identity->proof, EAS_BY_CACHE);
     assert_non_null(identity->evidence);
     assert_int_equal(place.looks, 1);
-    assert_int_equal(place.reach, EAS_SHELF_NEAR); /* the asker waits for no network */
+    assert_int_equal(place.reach, EAS_SHARED_CACHE_LOCAL); /* the asker waits for no network */
     place.looks = 0;
     assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
@@ -168,9 +173,9 @@ static void test_shelf_then_memory(void **state)
 /* A new password was proved meanwhile, wherever: what was proved before counts no more. */
 static void test_password_that_was_changed(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
+    struct eas_verifier *prover = make_prover(*state);
     volatile apr_uint32_t *generation = &prover->guard->generations[4711];
-    struct eas_stamp stamp = { generation, 7 };
+    struct eas_password_version stamp = { generation, 7 };
     struct eas_identity *identity;
 
     *generation = 7;
@@ -183,8 +188,8 @@ static void test_password_that_was_changed(void **state)
 /* Another gateway's generations say nothing here. */
 static void test_stamp_of_another_gateway(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
-    struct eas_stamp stamp = { &prover->guard->generations[4711], 7 };
+    struct eas_verifier *prover = make_prover(*state);
+    struct eas_password_version stamp = { &prover->guard->generations[4711], 7 };
     struct eas_identity *identity;
 
     leave_record(prover, *state, "alice", "secret", "alice@TEST", stamp);
@@ -194,7 +199,7 @@ static void test_stamp_of_another_gateway(void **state)
 
 static void test_other_credentials_find_nothing(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
+    struct eas_verifier *prover = make_prover(*state);
     struct eas_identity *identity;
 
     leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
@@ -205,7 +210,7 @@ static void test_other_credentials_find_nothing(void **state)
 
 static void test_nothing_remembered_where_it_is_off(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
+    struct eas_verifier *prover = make_prover(*state);
     struct eas_identity *identity;
 
     leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
@@ -215,17 +220,17 @@ static void test_nothing_remembered_where_it_is_off(void **state)
 
 static void test_damaged_records_are_none(void **state)
 {
-    static const char stamp[EAS_GUARD_STAMP_SIZE];
+    static const char stamp[EAS_THROTTLE_VERSION_SIZE];
     static const char *const records[] = { "", "alice@TEST", "\0", "alice@TEST\0junk" };
     static const apr_size_t lens[] = { 1, 10, 1, 15 };
-    struct eas_prover *prover = make_prover(*state);
-    unsigned char key[EAS_MEMORY_KEY_SIZE];
+    struct eas_verifier *prover = make_prover(*state);
+    unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE];
     struct eas_identity *identity;
     size_t i;
 
     key_of(prover, *state, "alice", "secret", key);
     for (i = 0; i < COUNT_OF(records); i++) {
-        char record[EAS_GUARD_STAMP_SIZE + 16];
+        char record[EAS_THROTTLE_VERSION_SIZE + 16];
 
         memcpy(record, stamp, sizeof(stamp));
         memcpy(record + sizeof(stamp), records[i], lens[i]);
@@ -238,7 +243,7 @@ static void test_damaged_records_are_none(void **state)
 
 static void test_names_that_cannot_be_users_ask_nobody(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
+    struct eas_verifier *prover = make_prover(*state);
     struct eas_identity *identity;
 
     assert_int_equal(ask(prover, *state, "host$", "secret", WINDOW, &identity), 1002);
@@ -247,7 +252,7 @@ static void test_names_that_cannot_be_users_ask_nobody(void **state)
 
 static void test_no_memory_proves_nobody(void **state)
 {
-    struct eas_prover *prover = make_prover(*state);
+    struct eas_verifier *prover = make_prover(*state);
     struct eas_identity *identity;
 
     prover->memory = NULL;

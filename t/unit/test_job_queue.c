@@ -7,168 +7,169 @@
 
 #include <string.h>
 
-static struct eas_kdc_realm a, b;
-static struct eas_kdc_queue queue;
+static struct eas_peer a, b;
+static struct eas_job_queue queue;
 
 static int set_up(void **state)
 {
-    struct eas_kdc_pool_limits limits = { .threads = 3, .share = 2, .queued = 4, .stalled = 1 };
+    struct eas_workers_limits limits = { .threads = 3, .share = 2, .queued = 4, .stalled = 1 };
 
     (void)state;
     memset(&a, 0, sizeof(a));
     memset(&b, 0, sizeof(b));
-    eas_kdc_queue_init(&queue, limits);
+    eas_job_queue_init(&queue, limits);
     return 0;
 }
 
-static void put(struct eas_kdc_place *place, enum eas_kdc_rank rank, struct eas_kdc_realm *realm)
+static void put(struct eas_job_queue_entry *place, enum eas_job_queue_rank rank,
+                struct eas_peer *realm)
 {
     place->rank = rank;
     place->lost = false;
     place->realm = realm;
-    eas_kdc_queue_put(&queue, place);
+    eas_job_queue_put(&queue, place);
 }
 
 static void test_by_rank_then_by_age(void **state)
 {
-    struct eas_kdc_place places[6];
+    struct eas_job_queue_entry places[6];
 
     (void)state;
-    put(&places[0], EAS_KDC_NEW, &a);
-    put(&places[1], EAS_KDC_BEGUN, &a);
-    put(&places[2], EAS_KDC_NEW, &a);
-    put(&places[3], EAS_KDC_TRIAL, &a);
-    put(&places[4], EAS_KDC_BEGUN, &a);
-    eas_kdc_queue_raise(&queue, &places[2]);
-    eas_kdc_queue_raise(&queue, &places[3]); /* no demotion */
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[3]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[1]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[4]);
-    eas_kdc_queue_done(&queue, &places[1]);
-    eas_kdc_queue_done(&queue, &places[4]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[2]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[0]);
-    assert_null(eas_kdc_queue_take(&queue, 0));
+    put(&places[0], EAS_JOB_QUEUE_NEW, &a);
+    put(&places[1], EAS_JOB_QUEUE_CONTINUED, &a);
+    put(&places[2], EAS_JOB_QUEUE_NEW, &a);
+    put(&places[3], EAS_JOB_QUEUE_PROBE, &a);
+    put(&places[4], EAS_JOB_QUEUE_CONTINUED, &a);
+    eas_job_queue_raise(&queue, &places[2]);
+    eas_job_queue_raise(&queue, &places[3]); /* no demotion */
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[3]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[1]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[4]);
+    eas_job_queue_done(&queue, &places[1]);
+    eas_job_queue_done(&queue, &places[4]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[2]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[0]);
+    assert_null(eas_job_queue_take(&queue, 0));
 }
 
 static void test_realm_gets_no_more_than_its_share(void **state)
 {
-    struct eas_kdc_place places[3], others[2];
+    struct eas_job_queue_entry places[3], others[2];
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(places); i++) {
-        put(&places[i], EAS_KDC_BEGUN, &a);
+        put(&places[i], EAS_JOB_QUEUE_CONTINUED, &a);
     }
-    put(&others[0], EAS_KDC_NEW, &b);
-    put(&others[1], EAS_KDC_NEW, &b);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 1), &places[0]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 2), &places[1]);
-    assert_false(eas_kdc_queue_has_room(&queue, &places[2]));
-    assert_true(eas_kdc_queue_has_room(&queue, &others[0]));
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 3), &others[0]);
-    assert_false(eas_kdc_queue_has_room(&queue, &others[1])); /* three threads in all */
-    assert_null(eas_kdc_queue_take(&queue, 4));
+    put(&others[0], EAS_JOB_QUEUE_NEW, &b);
+    put(&others[1], EAS_JOB_QUEUE_NEW, &b);
+    assert_ptr_equal(eas_job_queue_take(&queue, 1), &places[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 2), &places[1]);
+    assert_false(eas_job_queue_has_room(&queue, &places[2]));
+    assert_true(eas_job_queue_has_room(&queue, &others[0]));
+    assert_ptr_equal(eas_job_queue_take(&queue, 3), &others[0]);
+    assert_false(eas_job_queue_has_room(&queue, &others[1])); /* three threads in all */
+    assert_null(eas_job_queue_take(&queue, 4));
     assert_int_equal(queue.taken_at, 3);
-    eas_kdc_queue_done(&queue, &others[0]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 5), &others[1]);
-    eas_kdc_queue_done(&queue, &places[0]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 6), &places[2]);
+    eas_job_queue_done(&queue, &others[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 5), &others[1]);
+    eas_job_queue_done(&queue, &places[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 6), &places[2]);
     assert_int_equal(queue.running, 3);
     assert_int_equal(a.running, 2);
 }
 
 static void test_what_hangs_is_replaced_once(void **state)
 {
-    struct eas_kdc_place places[5], trial;
+    struct eas_job_queue_entry places[5], trial;
     size_t i;
 
     (void)state;
     for (i = 0; i < 4; i++) {
-        put(&places[i], EAS_KDC_NEW, &a);
+        put(&places[i], EAS_JOB_QUEUE_NEW, &a);
     }
-    assert_true(eas_kdc_queue_wants_thread(&queue, 2, 3));
-    assert_false(eas_kdc_queue_wants_thread(&queue, 2, 4)); /* enough are idle */
-    assert_false(eas_kdc_queue_wants_thread(&queue, 3, 0)); /* there are enough */
+    assert_true(eas_job_queue_wants_thread(&queue, 2, 3));
+    assert_false(eas_job_queue_wants_thread(&queue, 2, 4)); /* enough are idle */
+    assert_false(eas_job_queue_wants_thread(&queue, 3, 0)); /* there are enough */
     for (i = 0; i < 2; i++) {
-        assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[i]);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
     }
-    assert_null(eas_kdc_queue_take(&queue, 0));
+    assert_null(eas_job_queue_take(&queue, 0));
     for (i = 0; i < 2; i++) {
-        assert_true(eas_kdc_queue_lose(&queue, &places[i]));
-        assert_false(eas_kdc_queue_lose(&queue, &places[i]));
+        assert_true(eas_job_queue_abandon(&queue, &places[i]));
+        assert_false(eas_job_queue_abandon(&queue, &places[i]));
     }
     assert_int_equal(queue.lost, 2);
     assert_int_equal(queue.running, 0);
-    assert_true(eas_kdc_queue_wants_thread(&queue, 4, 0));
-    assert_false(eas_kdc_queue_wants_thread(&queue, 5, 0));
+    assert_true(eas_job_queue_wants_thread(&queue, 4, 0));
+    assert_false(eas_job_queue_wants_thread(&queue, 5, 0));
     for (i = 2; i < 4; i++) {
-        assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[i]);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
     }
-    assert_false(eas_kdc_queue_lose(&queue, &places[2])); /* a share is lost already */
-    put(&places[4], EAS_KDC_NEW, &a);
-    assert_null(eas_kdc_queue_take(&queue, 0));
-    eas_kdc_queue_done(&queue, &places[0]);
+    assert_false(eas_job_queue_abandon(&queue, &places[2])); /* a share is lost already */
+    put(&places[4], EAS_JOB_QUEUE_NEW, &a);
+    assert_null(eas_job_queue_take(&queue, 0));
+    eas_job_queue_done(&queue, &places[0]);
     assert_int_equal(queue.lost, 1);
-    assert_true(eas_kdc_queue_lose(&queue, &places[2]));
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[4]);
-    put(&trial, EAS_KDC_TRIAL, &a);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &trial);
-    eas_kdc_queue_done(&queue, &places[1]);
-    assert_false(eas_kdc_queue_lose(&queue, &trial)); /* it took nobody's room */
+    assert_true(eas_job_queue_abandon(&queue, &places[2]));
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[4]);
+    put(&trial, EAS_JOB_QUEUE_PROBE, &a);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &trial);
+    eas_job_queue_done(&queue, &places[1]);
+    assert_false(eas_job_queue_abandon(&queue, &trial)); /* it took nobody's room */
     assert_int_equal(queue.lost, 1);
-    eas_kdc_queue_done(&queue, &trial);
+    eas_job_queue_done(&queue, &trial);
     for (i = 2; i < 5; i++) {
-        eas_kdc_queue_done(&queue, &places[i]);
+        eas_job_queue_done(&queue, &places[i]);
     }
     assert_int_equal(queue.running + queue.lost + queue.trials, 0);
     assert_int_equal(a.running + a.lost, 0);
-    assert_true(APR_RING_EMPTY(&queue.taken, eas_kdc_place, link));
+    assert_true(APR_RING_EMPTY(&queue.taken, eas_job_queue_entry, link));
 }
 
 static void test_trials_take_nobodys_room(void **state)
 {
-    struct eas_kdc_place places[3], trials[2];
+    struct eas_job_queue_entry places[3], trials[2];
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(trials); i++) {
-        put(&trials[i], EAS_KDC_TRIAL, &a);
-        assert_true(eas_kdc_queue_wants_thread(&queue, 3 + (unsigned)i, 0));
-        assert_false(eas_kdc_queue_wants_thread(&queue, 4 + (unsigned)i, 0));
-        assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &trials[i]);
+        put(&trials[i], EAS_JOB_QUEUE_PROBE, &a);
+        assert_true(eas_job_queue_wants_thread(&queue, 3 + (unsigned)i, 0));
+        assert_false(eas_job_queue_wants_thread(&queue, 4 + (unsigned)i, 0));
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &trials[i]);
     }
     assert_int_equal(queue.trials, 2);
     for (i = 0; i < COUNT_OF(places); i++) {
-        put(&places[i], EAS_KDC_NEW, i < 2 ? &a : &b);
-        assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[i]);
+        put(&places[i], EAS_JOB_QUEUE_NEW, i < 2 ? &a : &b);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
     }
-    eas_kdc_queue_done(&queue, &trials[0]);
+    eas_job_queue_done(&queue, &trials[0]);
     assert_int_equal(queue.trials, 1);
-    put(&trials[0], EAS_KDC_TRIAL, &b);
+    put(&trials[0], EAS_JOB_QUEUE_PROBE, &b);
     assert_int_equal(queue.trials, 2);
-    eas_kdc_queue_remove(&queue, &trials[0]);
+    eas_job_queue_remove(&queue, &trials[0]);
     assert_int_equal(queue.trials, 1);
 }
 
 static void test_one_realm_fills_its_own_queue(void **state)
 {
-    struct eas_kdc_place places[5];
+    struct eas_job_queue_entry places[5];
     size_t i;
 
     (void)state;
     for (i = 0; i < 4; i++) {
-        assert_false(eas_kdc_queue_is_full(&queue, &a));
-        put(&places[i], EAS_KDC_NEW, &a);
+        assert_false(eas_job_queue_is_full(&queue, &a));
+        put(&places[i], EAS_JOB_QUEUE_NEW, &a);
     }
-    assert_true(eas_kdc_queue_is_full(&queue, &a));
-    assert_false(eas_kdc_queue_is_full(&queue, &b));
-    put(&places[4], EAS_KDC_NEW, &b);
+    assert_true(eas_job_queue_is_full(&queue, &a));
+    assert_false(eas_job_queue_is_full(&queue, &b));
+    put(&places[4], EAS_JOB_QUEUE_NEW, &b);
     assert_int_equal(queue.queued, 5);
-    eas_kdc_queue_remove(&queue, &places[1]);
-    assert_false(eas_kdc_queue_is_full(&queue, &a));
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[0]);
-    assert_ptr_equal(eas_kdc_queue_take(&queue, 0), &places[2]);
+    eas_job_queue_remove(&queue, &places[1]);
+    assert_false(eas_job_queue_is_full(&queue, &a));
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[2]);
     assert_int_equal(a.queued, 1);
     assert_int_equal(queue.queued, 2);
 }

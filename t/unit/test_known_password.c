@@ -11,13 +11,13 @@
 #define START apr_time_from_sec(1000000)
 #define DAY apr_time_from_sec(24 * 3600)
 
-static const unsigned char alice[EAS_STORE_KEY_SIZE] = "alice's account";
-static const unsigned char bob[EAS_STORE_KEY_SIZE] = "bob's account";
+static const unsigned char alice[EAS_SHM_TABLE_KEY_SIZE] = "alice's account";
+static const unsigned char bob[EAS_SHM_TABLE_KEY_SIZE] = "bob's account";
 static const unsigned char one[EAS_SEAL_MAC_SIZE] = "one password's digest";
 static const unsigned char two[EAS_SEAL_MAC_SIZE] = "another password's digest";
 
 static struct {
-    struct eas_store *store;
+    struct eas_shm_table *store;
     const struct eas_keyring *ring;
     apr_pool_t *pool;
 } t;
@@ -34,12 +34,12 @@ static int begin(void **state)
 
 static bool learn(const unsigned char *account, const unsigned char *digest, apr_time_t asked_at)
 {
-    return eas_known_learn(t.store, t.ring, t.pool, account, digest, asked_at, 30 * DAY);
+    return eas_known_password_learn(t.store, t.ring, t.pool, account, digest, asked_at, 30 * DAY);
 }
 
 static bool knows(const unsigned char *account, const unsigned char *digest, apr_time_t now)
 {
-    return eas_known_is(t.store, t.ring, t.pool, account, digest, 30 * DAY, now);
+    return eas_known_password_is(t.store, t.ring, t.pool, account, digest, 30 * DAY, now);
 }
 
 static void test_the_last_one_is_known(void **state)
@@ -63,8 +63,8 @@ static void test_for_its_time(void **state)
     assert_true(knows(alice, one, START + 30 * DAY - 1));
     assert_false(knows(alice, one, START + 30 * DAY));
     /* A shorter time elsewhere, and off. */
-    assert_false(eas_known_is(t.store, t.ring, t.pool, alice, one, DAY, START + DAY));
-    assert_false(eas_known_is(t.store, t.ring, t.pool, alice, one, 0, START));
+    assert_false(eas_known_password_is(t.store, t.ring, t.pool, alice, one, DAY, START + DAY));
+    assert_false(eas_known_password_is(t.store, t.ring, t.pool, alice, one, 0, START));
 }
 
 static void test_is_renewed_by_use(void **state)
@@ -97,7 +97,7 @@ static void test_a_step_back_does_not_keep_it_from_learning(void **state)
 
 static void test_the_record_is_sealed(void **state)
 {
-    unsigned char name[EAS_STORE_KEY_SIZE];
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t len, i;
 
@@ -105,7 +105,7 @@ static void test_the_record_is_sealed(void **state)
     for (i = 0; i < sizeof(name); i++) {
         name[i] = (unsigned char)~alice[i];
     }
-    assert_true(eas_store_get(t.store, *state, name, START, &value, &len));
+    assert_true(eas_shm_table_get(t.store, *state, name, START, &value, &len));
     for (i = 0; i + 8 <= len; i++) {
         assert_memory_not_equal(value + i, one, 8);
     }

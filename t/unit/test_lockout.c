@@ -29,7 +29,7 @@ static struct eas_lockout_attempt make_attempt(unsigned account, unsigned passwo
 }
 
 /* Admits, and settles what was admitted. */
-static enum eas_lockout_answer try_password(struct eas_store *store,
+static enum eas_lockout_answer try_password(struct eas_shm_table *store,
                                             const struct eas_lockout_rules *r,
                                             struct eas_lockout_attempt *attempt,
                                             enum eas_lockout_outcome outcome, apr_time_t now)
@@ -37,19 +37,19 @@ static enum eas_lockout_answer try_password(struct eas_store *store,
     enum eas_lockout_answer answer = eas_lockout_admit(store, r, attempt, now);
 
     if (answer == EAS_LOCKOUT_ASK) {
-        eas_lockout_settle(store, r, attempt, outcome, now);
+        eas_lockout_finish(store, r, attempt, outcome, now);
     }
     return answer;
 }
 
-static enum eas_lockout_answer guess(struct eas_store *store, unsigned password, apr_time_t now)
+static enum eas_lockout_answer guess(struct eas_shm_table *store, unsigned password, apr_time_t now)
 {
     struct eas_lockout_attempt attempt = make_attempt(0, password);
 
     return try_password(store, &rules, &attempt, EAS_LOCKOUT_WRONG, now);
 }
 
-static enum eas_lockout_answer enter(struct eas_store *store, unsigned password, apr_time_t now)
+static enum eas_lockout_answer enter(struct eas_shm_table *store, unsigned password, apr_time_t now)
 {
     struct eas_lockout_attempt attempt = make_attempt(0, password);
 
@@ -57,7 +57,7 @@ static enum eas_lockout_answer enter(struct eas_store *store, unsigned password,
 }
 
 /* Locks account 0 by the passwords 1, 2, 3. */
-static void lock_out(struct eas_store *store, apr_time_t now)
+static void lock_out(struct eas_shm_table *store, apr_time_t now)
 {
     unsigned i;
 
@@ -68,7 +68,7 @@ static void lock_out(struct eas_store *store, apr_time_t now)
 
 static void test_three_and_no_more(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -88,7 +88,7 @@ static void test_three_and_no_more(void **state)
 
 static void test_ends_when_the_window_has_passed_since_the_last(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
 
     assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
     assert_int_equal(guess(store, 2, START + 20 * MINUTE), EAS_LOCKOUT_ASK);
@@ -104,7 +104,7 @@ static void test_ends_when_the_window_has_passed_since_the_last(void **state)
 
 static void test_what_is_refused_prolongs_nothing(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     apr_time_t now;
 
     lock_out(store, START);
@@ -116,7 +116,7 @@ static void test_what_is_refused_prolongs_nothing(void **state)
 
 static void test_the_same_password_is_asked_about_once(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     apr_time_t now;
 
     assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
@@ -133,7 +133,7 @@ static void test_the_same_password_is_asked_about_once(void **state)
 static void test_many_refused_passwords(void **state)
 {
     static const struct eas_lockout_rules no_lockout = { 0, 0, false, 15 * MINUTE };
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -153,7 +153,7 @@ static void test_many_refused_passwords(void **state)
 
 static void test_a_right_password_forgives(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     unsigned round;
 
     for (round = 0; round < 5; round++) {
@@ -168,16 +168,16 @@ static void test_a_right_password_forgives(void **state)
 /* AD may have seen the wrong ones after the right one, whatever the order of its answers. */
 static void test_a_right_password_forgives_no_later_ones(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt right = make_attempt(0, 9),
                                wrong[] = { make_attempt(0, 1), make_attempt(0, 2) };
 
     assert_int_equal(eas_lockout_admit(store, &rules, &right, START), EAS_LOCKOUT_ASK);
     assert_int_equal(eas_lockout_admit(store, &rules, &wrong[0], START), EAS_LOCKOUT_ASK);
     assert_int_equal(eas_lockout_admit(store, &rules, &wrong[1], START), EAS_LOCKOUT_ASK);
-    eas_lockout_settle(store, &rules, &wrong[0], EAS_LOCKOUT_WRONG, START);
-    eas_lockout_settle(store, &rules, &wrong[1], EAS_LOCKOUT_WRONG, START);
-    eas_lockout_settle(store, &rules, &right, EAS_LOCKOUT_RIGHT, START);
+    eas_lockout_finish(store, &rules, &wrong[0], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &wrong[1], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &right, EAS_LOCKOUT_RIGHT, START);
     assert_int_equal(right.counted, 2);
     assert_int_equal(guess(store, 3, START), EAS_LOCKOUT_ASK);
     assert_int_equal(guess(store, 4, START), EAS_LOCKOUT_LOCKED);
@@ -185,7 +185,7 @@ static void test_a_right_password_forgives_no_later_ones(void **state)
 
 static void test_at_once_no_more_than_one_after_the_other(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempts[200];
     unsigned i, asked = 0;
 
@@ -198,35 +198,35 @@ static void test_at_once_no_more_than_one_after_the_other(void **state)
         asked += answer == EAS_LOCKOUT_ASK;
     }
     assert_int_equal(asked, 3);
-    eas_lockout_settle(store, &rules, &attempts[0], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &attempts[0], EAS_LOCKOUT_WRONG, START);
     assert_int_equal(eas_lockout_admit(store, &rules, &attempts[3], START), EAS_LOCKOUT_BUSY);
-    eas_lockout_settle(store, &rules, &attempts[1], EAS_LOCKOUT_UNSAID, START);
+    eas_lockout_finish(store, &rules, &attempts[1], EAS_LOCKOUT_NO_ANSWER, START);
     assert_int_equal(eas_lockout_admit(store, &rules, &attempts[3], START), EAS_LOCKOUT_ASK);
-    eas_lockout_settle(store, &rules, &attempts[2], EAS_LOCKOUT_WRONG, START);
-    eas_lockout_settle(store, &rules, &attempts[3], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &attempts[2], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &attempts[3], EAS_LOCKOUT_WRONG, START);
     assert_int_equal(eas_lockout_admit(store, &rules, &attempts[4], START), EAS_LOCKOUT_LOCKED);
 }
 
 static void test_the_same_at_once_waits_for_the_first(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt first = make_attempt(0, 1), second = make_attempt(0, 1);
 
     assert_int_equal(eas_lockout_admit(store, &rules, &first, START), EAS_LOCKOUT_ASK);
     assert_int_equal(eas_lockout_admit(store, &rules, &second, START), EAS_LOCKOUT_BUSY);
-    eas_lockout_settle(store, &rules, &first, EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &first, EAS_LOCKOUT_WRONG, START);
     assert_int_equal(eas_lockout_admit(store, &rules, &second, START), EAS_LOCKOUT_REMEMBERED);
 }
 
 static void test_what_nobody_could_say_counts_nothing(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 20; i++) {
         attempt = make_attempt(0, 1);
-        assert_int_equal(try_password(store, &rules, &attempt, EAS_LOCKOUT_UNSAID, START),
+        assert_int_equal(try_password(store, &rules, &attempt, EAS_LOCKOUT_NO_ANSWER, START),
                          EAS_LOCKOUT_ASK);
         assert_int_equal(attempt.counted, 0);
     }
@@ -235,7 +235,7 @@ static void test_what_nobody_could_say_counts_nothing(void **state)
 /* A process that died with a reservation: as if the password had been wrong. */
 static void test_what_is_never_settled_counts_in_the_end(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -254,7 +254,7 @@ static void test_what_is_never_settled_counts_in_the_end(void **state)
                      EAS_LOCKOUT_ASK);
 }
 
-static enum eas_lockout_answer try_known(struct eas_store *store, unsigned password,
+static enum eas_lockout_answer try_known(struct eas_shm_table *store, unsigned password,
                                          enum eas_lockout_outcome outcome, apr_time_t now)
 {
     struct eas_lockout_attempt attempt = make_attempt(0, password);
@@ -265,7 +265,7 @@ static enum eas_lockout_answer try_known(struct eas_store *store, unsigned passw
 
 static void test_the_known_password_passes_a_lockout(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     unsigned i;
 
     lock_out(store, START);
@@ -279,7 +279,7 @@ static void test_the_known_password_passes_a_lockout(void **state)
 
 static void test_the_known_password_passes_one_by_one_until_it_is_wrong(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt one = make_attempt(0, 9), two = make_attempt(0, 9);
 
     one.known = two.known = true;
@@ -287,7 +287,7 @@ static void test_the_known_password_passes_one_by_one_until_it_is_wrong(void **s
     assert_int_equal(eas_lockout_admit(store, &rules, &one, START), EAS_LOCKOUT_ASK);
     assert_true(one.during_lockout);
     assert_int_equal(eas_lockout_admit(store, &rules, &two, START), EAS_LOCKOUT_BUSY);
-    eas_lockout_settle(store, &rules, &one, EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(store, &rules, &one, EAS_LOCKOUT_WRONG, START);
     assert_int_equal(one.counted, 4);
     assert_int_equal(eas_lockout_admit(store, &rules, &two, START), EAS_LOCKOUT_REMEMBERED);
     /* Another that is said to be known does not pass either, nor this one when it is forgotten. */
@@ -300,7 +300,7 @@ static void test_the_known_password_passes_one_by_one_until_it_is_wrong(void **s
 static void test_log_only_refuses_nothing_and_counts_as_if(void **state)
 {
     static const struct eas_lockout_rules only_log = { 3, WINDOW, true, 15 * MINUTE };
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -323,7 +323,7 @@ static void test_log_only_refuses_nothing_and_counts_as_if(void **state)
 static void test_off(void **state)
 {
     static const struct eas_lockout_rules nothing = { 0, 0, false, 0 };
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
@@ -338,7 +338,7 @@ static void test_off(void **state)
 static void test_no_memory_of_bad_passwords(void **state)
 {
     static const struct eas_lockout_rules forgetful = { 3, WINDOW, false, 0 };
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt = make_attempt(0, 1);
     unsigned i;
 
@@ -353,7 +353,7 @@ static void test_no_memory_of_bad_passwords(void **state)
 
 static void test_a_step_back_makes_nothing_last_longer_from_then_on(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     apr_time_t back = START - 500 * MINUTE;
 
     lock_out(store, START);
@@ -366,7 +366,7 @@ static void test_a_step_back_makes_nothing_last_longer_from_then_on(void **state
 
 static void test_a_step_back_with_reservations(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     apr_time_t back = START - 500 * MINUTE;
     struct eas_lockout_attempt attempt, attempts[3];
     unsigned i;
@@ -385,7 +385,7 @@ static void test_a_step_back_with_reservations(void **state)
 
 static void test_a_step_forward_ends_it_early_and_does_no_harm(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     apr_time_t forward = START + 100000 * MINUTE;
 
     lock_out(store, START);
@@ -398,7 +398,7 @@ static void test_a_step_forward_ends_it_early_and_does_no_harm(void **state)
 /* Threads that read the clock a little earlier, and get there a little later. */
 static void test_jitter_shortens_nothing(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
 
     lock_out(store, START + 900000);
     assert_int_equal(guess(store, 9, START), EAS_LOCKOUT_LOCKED);
@@ -411,7 +411,7 @@ static void test_jitter_shortens_nothing(void **state)
 static void test_a_shorter_window_elsewhere_forgives_nothing_here(void **state)
 {
     static const struct eas_lockout_rules hasty = { 5, MINUTE, false, 0 };
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     struct eas_lockout_attempt attempt = make_attempt(0, 9);
 
     lock_out(store, START);

@@ -49,7 +49,7 @@ struct flight {
 };
 
 struct world {
-    struct eas_store *store;
+    struct eas_shm_table *store;
     struct eas_lockout_rules rules;
     struct ad ad;
     struct flight flights[FLIGHTS];
@@ -91,8 +91,8 @@ static void settle(struct world *w, unsigned i, bool answer_lost)
     if (!flight->processed && !answer_lost) {
         process(w, flight);
     }
-    eas_lockout_settle(w->store, &w->rules, &flight->attempt,
-                       flight->processed ? flight->outcome : EAS_LOCKOUT_UNSAID, w->now);
+    eas_lockout_finish(w->store, &w->rules, &flight->attempt,
+                       flight->processed ? flight->outcome : EAS_LOCKOUT_NO_ANSWER, w->now);
     if (flight->processed && flight->outcome == EAS_LOCKOUT_RIGHT) {
         w->last_proved = flight->password;
     }
@@ -210,7 +210,7 @@ static atomic_uint *share(void)
 }
 
 /* Different passwords, all wrong; asked[0] is what AD has counted. */
-static void guess_on(struct eas_store *store, unsigned process, atomic_uint *asked)
+static void guess_on(struct eas_shm_table *store, unsigned process, atomic_uint *asked)
 {
     unsigned i;
 
@@ -221,15 +221,15 @@ static void guess_on(struct eas_store *store, unsigned process, atomic_uint *ask
             bool heard = i % 3 != 0;
 
             atomic_fetch_add(asked, heard);
-            eas_lockout_settle(store, &rules, &attempt,
-                               heard ? EAS_LOCKOUT_WRONG : EAS_LOCKOUT_UNSAID, WINDOW);
+            eas_lockout_finish(store, &rules, &attempt,
+                               heard ? EAS_LOCKOUT_WRONG : EAS_LOCKOUT_NO_ANSWER, WINDOW);
         }
     }
 }
 
 static void test_processes_ask_three_times_together(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     atomic_uint *asked = share();
     pid_t pids[PROCESSES];
     unsigned i;
@@ -253,7 +253,7 @@ static void test_processes_ask_three_times_together(void **state)
 /* Those that are killed give nobody a further try. */
 static void test_the_killed_leave_no_room(void **state)
 {
-    struct eas_store *store = guards_store(*state);
+    struct eas_shm_table *store = guards_store(*state);
     atomic_uint *asked = share();
     unsigned round;
     int status;

@@ -19,24 +19,25 @@
 #define STALE apr_time_from_sec(36700)
 #define LATER apr_time_from_sec(100000)
 
-static const struct eas_stamp unstamped;
+static const struct eas_password_version unstamped;
 
 struct key {
-    unsigned char bytes[EAS_MEMORY_KEY_SIZE];
+    unsigned char bytes[EAS_PASSWORD_CACHE_KEY_SIZE];
 };
 
-static struct eas_memory *make_memory(apr_pool_t *pool)
+static struct eas_password_cache *make_memory(apr_pool_t *pool)
 {
-    static const unsigned char secret[EAS_MEMORY_KEY_SIZE] = "any 32 bytes nobody else knows";
-    struct eas_memory *memory = NULL;
+    static const unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE] =
+        "any 32 bytes nobody else knows";
+    struct eas_password_cache *memory = NULL;
     struct eas_err err;
 
-    assert_int_equal(eas_memory_create(pool, ROOM, secret, &memory, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_create(pool, ROOM, secret, &memory, &err), EAS_OK);
     assert_non_null(memory);
     return memory;
 }
 
-static struct key key_of(struct eas_memory *memory, apr_pool_t *pool, const char *scope,
+static struct key key_of(struct eas_password_cache *memory, apr_pool_t *pool, const char *scope,
                          const char *name, const char *password)
 {
     struct eas_credentials credentials = { name, strlen(name),
@@ -45,18 +46,18 @@ static struct key key_of(struct eas_memory *memory, apr_pool_t *pool, const char
     struct key key;
 
     memset(&key, 0, sizeof(key));
-    assert_int_equal(eas_memory_key(memory, scope, &credentials, key.bytes, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_key(memory, scope, &credentials, key.bytes, &err), EAS_OK);
     return key;
 }
 
 /* Remembers a user with evidence that only the memory holds. */
-static void remember(struct eas_memory *memory, const struct key *key, const char *principal,
-                     apr_time_t expires)
+static void remember(struct eas_password_cache *memory, const struct key *key,
+                     const char *principal, apr_time_t expires)
 {
-    struct eas_identity identity = { .principal = principal, .proof = EAS_PROOF_PASSWORD };
+    struct eas_identity identity = { .principal = principal, .proof = EAS_BY_PASSWORD };
 
     identity.evidence = tickets_make(START, END);
-    eas_memory_remember(memory, key->bytes, &identity, unstamped, expires);
+    eas_password_cache_put(memory, key->bytes, &identity, unstamped, expires);
     eas_ticket_unref(identity.evidence);
 }
 
@@ -68,20 +69,20 @@ static int reset(void **state)
 
 static void test_recall_of_what_was_remembered(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret"), again;
     struct eas_identity remembered = { .principal = apr_pstrdup(*state, ALICE),
-                                       .proof = EAS_PROOF_PASSWORD };
+                                       .proof = EAS_BY_PASSWORD };
     struct eas_identity *recalled;
 
     remembered.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
-    eas_memory_remember(memory, key.bytes, &remembered, unstamped, LATER);
+    eas_password_cache_put(memory, key.bytes, &remembered, unstamped, LATER);
     memset((char *)remembered.principal, 'x', strlen(ALICE));
     again = key_of(memory, *state, SCOPE, "alice", "secret");
-    recalled = eas_memory_recall(memory, again.bytes, 0, *state);
+    recalled = eas_password_cache_get(memory, again.bytes, 0, *state);
     assert_non_null(recalled);
     assert_string_equal(recalled->principal, ALICE);
-    assert_int_equal(recalled->proof, EAS_PROOF_CACHED);
+    assert_int_equal(recalled->proof, EAS_BY_CACHE);
     assert_ptr_equal(recalled->evidence, remembered.evidence);
 }
 
@@ -103,7 +104,7 @@ static void test_nothing_else_recalls_it(void **state)
         { "a letter moved from password to name", SCOPE, "alices", "ecret" },
         { "a letter moved from scope to name", "mail.example.com:44", "3alice", "secret" },
     };
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
     size_t i;
 
@@ -111,51 +112,51 @@ static void test_nothing_else_recalls_it(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         struct key other = key_of(memory, *state, rows[i].scope, rows[i].name, rows[i].password);
 
-        if (eas_memory_recall(memory, other.bytes, 0, *state) != NULL) {
+        if (eas_password_cache_get(memory, other.bytes, 0, *state) != NULL) {
             fail_msg("%s recalls it", rows[i].what);
         }
     }
-    assert_non_null(eas_memory_recall(memory, key.bytes, 0, *state));
+    assert_non_null(eas_password_cache_get(memory, key.bytes, 0, *state));
 }
 
 static void test_fields_do_not_run_together(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key ab_c = key_of(memory, *state, SCOPE, "ab", "c");
     struct key a_bc = key_of(memory, *state, SCOPE, "a", "bc");
     struct key abc = key_of(memory, *state, SCOPE, "abc", "");
 
-    assert_memory_not_equal(ab_c.bytes, a_bc.bytes, EAS_MEMORY_KEY_SIZE);
-    assert_memory_not_equal(ab_c.bytes, abc.bytes, EAS_MEMORY_KEY_SIZE);
-    assert_memory_not_equal(a_bc.bytes, abc.bytes, EAS_MEMORY_KEY_SIZE);
+    assert_memory_not_equal(ab_c.bytes, a_bc.bytes, EAS_PASSWORD_CACHE_KEY_SIZE);
+    assert_memory_not_equal(ab_c.bytes, abc.bytes, EAS_PASSWORD_CACHE_KEY_SIZE);
+    assert_memory_not_equal(a_bc.bytes, abc.bytes, EAS_PASSWORD_CACHE_KEY_SIZE);
 }
 
 /* A password that was seen to have changed ends what was remembered before, and nothing else. */
 static void test_a_stamp_that_is_over(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key alice = key_of(memory, *state, SCOPE, "alice", "secret");
     struct key bob = key_of(memory, *state, SCOPE, "bob", "secret");
     volatile apr_uint32_t generations[2] = { 7, 7 };
-    struct eas_stamp stamps[2] = { { &generations[0], 7 }, { &generations[1], 7 } };
-    struct eas_identity identity = { .principal = ALICE, .proof = EAS_PROOF_PASSWORD };
+    struct eas_password_version stamps[2] = { { &generations[0], 7 }, { &generations[1], 7 } };
+    struct eas_identity identity = { .principal = ALICE, .proof = EAS_BY_PASSWORD };
 
     identity.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
-    eas_memory_remember(memory, alice.bytes, &identity, stamps[0], LATER);
-    eas_memory_remember(memory, bob.bytes, &identity, stamps[1], LATER);
-    assert_non_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+    eas_password_cache_put(memory, alice.bytes, &identity, stamps[0], LATER);
+    eas_password_cache_put(memory, bob.bytes, &identity, stamps[1], LATER);
+    assert_non_null(eas_password_cache_get(memory, alice.bytes, 0, *state));
     generations[0]++;
-    assert_null(eas_memory_recall(memory, alice.bytes, 0, *state));
-    assert_non_null(eas_memory_recall(memory, bob.bytes, 0, *state));
+    assert_null(eas_password_cache_get(memory, alice.bytes, 0, *state));
+    assert_non_null(eas_password_cache_get(memory, bob.bytes, 0, *state));
     generations[0]--;
-    assert_null(eas_memory_recall(memory, alice.bytes, 0, *state));
+    assert_null(eas_password_cache_get(memory, alice.bytes, 0, *state));
 }
 
 /* bcrypt would take these for the same, and a digest of a cut buffer those of 256 and more. */
 static void test_long_passwords_differ_to_their_last_octet(void **state)
 {
     static const size_t lengths[] = { 72, 73, 128, 255, 256, 4096 };
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     char one[4097], two[4097];
     size_t i;
 
@@ -168,85 +169,85 @@ static void test_long_passwords_differ_to_their_last_octet(void **state)
         two[lengths[i] - 1] = 'q';
         k1 = key_of(memory, *state, SCOPE, "alice", one);
         k2 = key_of(memory, *state, SCOPE, "alice", two);
-        assert_memory_not_equal(k1.bytes, k2.bytes, EAS_MEMORY_KEY_SIZE);
+        assert_memory_not_equal(k1.bytes, k2.bytes, EAS_PASSWORD_CACHE_KEY_SIZE);
     }
 }
 
 static void test_names_are_taken_by_their_length(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct eas_credentials a = { "a\0b", 3, eas_secret_make(*state, "x", 1) };
     struct eas_credentials b = { "a\0c", 3, eas_secret_make(*state, "x", 1) };
     struct eas_err err;
     struct key ka, kb;
 
-    assert_int_equal(eas_memory_key(memory, SCOPE, &a, ka.bytes, &err), EAS_OK);
-    assert_int_equal(eas_memory_key(memory, SCOPE, &b, kb.bytes, &err), EAS_OK);
-    assert_memory_not_equal(ka.bytes, kb.bytes, EAS_MEMORY_KEY_SIZE);
+    assert_int_equal(eas_password_cache_key(memory, SCOPE, &a, ka.bytes, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_key(memory, SCOPE, &b, kb.bytes, &err), EAS_OK);
+    assert_memory_not_equal(ka.bytes, kb.bytes, EAS_PASSWORD_CACHE_KEY_SIZE);
 }
 
 static void test_digests_hang_on_the_secret(void **state)
 {
-    static const unsigned char other[EAS_MEMORY_KEY_SIZE] = "another secret";
-    struct eas_memory *memory = NULL;
+    static const unsigned char other[EAS_PASSWORD_CACHE_KEY_SIZE] = "another secret";
+    struct eas_password_cache *memory = NULL;
     struct key one = key_of(make_memory(*state), *state, SCOPE, "alice", "secret"), two;
     struct eas_err err;
 
     two = key_of(make_memory(*state), *state, SCOPE, "alice", "secret");
     assert_memory_equal(one.bytes, two.bytes, sizeof(one.bytes));
-    assert_int_equal(eas_memory_create(*state, ROOM, other, &memory, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_create(*state, ROOM, other, &memory, &err), EAS_OK);
     two = key_of(memory, *state, SCOPE, "alice", "secret");
     assert_memory_not_equal(one.bytes, two.bytes, sizeof(one.bytes));
 }
 
 static void test_expiry(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
 
     remember(memory, &key, ALICE, 5000);
-    assert_non_null(eas_memory_recall(memory, key.bytes, 4999, *state));
-    assert_null(eas_memory_recall(memory, key.bytes, 5000, *state));
+    assert_non_null(eas_password_cache_get(memory, key.bytes, 4999, *state));
+    assert_null(eas_password_cache_get(memory, key.bytes, 5000, *state));
 }
 
 static void test_never_longer_than_the_evidence(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
 
     remember(memory, &key, ALICE, LATER);
-    assert_non_null(eas_memory_recall(memory, key.bytes, STALE - 1, *state));
-    assert_null(eas_memory_recall(memory, key.bytes, STALE, *state));
+    assert_non_null(eas_password_cache_get(memory, key.bytes, STALE - 1, *state));
+    assert_null(eas_password_cache_get(memory, key.bytes, STALE, *state));
 }
 
 static void test_remembering_again_replaces(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
     struct eas_identity *recalled;
 
     remember(memory, &key, "old@CORP.EXAMPLE.COM", 5000);
     remember(memory, &key, ALICE, LATER);
     assert_int_equal(tickets_freed, 1);
-    recalled = eas_memory_recall(memory, key.bytes, 6000, *state);
+    recalled = eas_password_cache_get(memory, key.bytes, 6000, *state);
     assert_non_null(recalled);
     assert_string_equal(recalled->principal, ALICE);
 }
 
 static void test_memory_holds_the_evidence(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
 
     remember(memory, &key, ALICE, 5000);
     assert_int_equal(tickets_freed, 0);
-    assert_null(eas_memory_recall(memory, key.bytes, 5000, *state));
+    assert_null(eas_password_cache_get(memory, key.bytes, 5000, *state));
     assert_int_equal(tickets_freed, 1);
 }
 
 static void test_recalled_evidence_outlives_the_memory(void **state)
 {
-    struct eas_memory *memory;
+    struct eas_password_cache *memory;
     struct eas_identity *recalled;
     struct key key;
     apr_pool_t *child;
@@ -255,7 +256,7 @@ static void test_recalled_evidence_outlives_the_memory(void **state)
     memory = make_memory(child);
     key = key_of(memory, child, SCOPE, "alice", "secret");
     remember(memory, &key, ALICE, LATER);
-    recalled = eas_memory_recall(memory, key.bytes, 0, *state);
+    recalled = eas_password_cache_get(memory, key.bytes, 0, *state);
     apr_pool_destroy(child);
     assert_int_equal(tickets_freed, 0);
     assert_string_equal(recalled->principal, ALICE);
@@ -266,7 +267,7 @@ static void test_recalled_evidence_outlives_the_memory(void **state)
 
 static void test_request_pools_give_their_references_back(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
     apr_pool_t *request;
     int i;
@@ -274,7 +275,7 @@ static void test_request_pools_give_their_references_back(void **state)
     remember(memory, &key, ALICE, LATER);
     for (i = 0; i < 3; i++) {
         assert_int_equal(apr_pool_create(&request, NULL), APR_SUCCESS);
-        assert_non_null(eas_memory_recall(memory, key.bytes, 0, request));
+        assert_non_null(eas_password_cache_get(memory, key.bytes, 0, request));
         apr_pool_destroy(request);
         assert_int_equal(tickets_freed, 0);
     }
@@ -286,7 +287,7 @@ static void test_request_pools_give_their_references_back(void **state)
 static void test_memory_is_bounded(void **state)
 {
     enum { USERS = 2000 };
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = { { 0 } };
     unsigned i, found = 0;
 
@@ -296,16 +297,16 @@ static void test_memory_is_bounded(void **state)
     }
     for (i = 0; i < USERS; i++) {
         memcpy(key.bytes, &i, sizeof(i));
-        found += eas_memory_recall(memory, key.bytes, 0, *state) != NULL;
+        found += eas_password_cache_get(memory, key.bytes, 0, *state) != NULL;
     }
     assert_int_equal(tickets_freed, USERS - found);
     assert_in_range(found, 1, ROOM / (700 + sizeof(krb5_creds)));
-    assert_non_null(eas_memory_recall(memory, key.bytes, 0, *state));
+    assert_non_null(eas_password_cache_get(memory, key.bytes, 0, *state));
 }
 
 /* What a thread of the next test works with. */
 struct worker {
-    struct eas_memory *memory;
+    struct eas_password_cache *memory;
     const struct key *expected;
     bool wrong;
 };
@@ -324,12 +325,13 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
     (void)thread;
     for (i = 0; i < 300; i++) {
         apr_pool_create(&pool, NULL);
-        worker->wrong |= eas_memory_key(worker->memory, SCOPE, &credentials, key.bytes, &err) != 0
-                         || memcmp(&key, worker->expected, sizeof(key)) != 0;
-        identity = eas_memory_recall(worker->memory, key.bytes, 0, pool);
+        worker->wrong |=
+            eas_password_cache_key(worker->memory, SCOPE, &credentials, key.bytes, &err) != 0
+            || memcmp(&key, worker->expected, sizeof(key)) != 0;
+        identity = eas_password_cache_get(worker->memory, key.bytes, 0, pool);
         worker->wrong |= identity == NULL || strcmp(identity->principal, ALICE) != 0;
         if (i % 10 == 0 && identity != NULL) {
-            eas_memory_remember(worker->memory, key.bytes, identity, unstamped, LATER);
+            eas_password_cache_put(worker->memory, key.bytes, identity, unstamped, LATER);
         }
         apr_pool_destroy(pool);
     }
@@ -338,7 +340,7 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
 
 static void test_eight_threads(void **state)
 {
-    struct eas_memory *memory = make_memory(*state);
+    struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret");
     struct worker workers[UNIT_THREADS];
     size_t i;

@@ -33,7 +33,7 @@ static enum eas_rc parse(apr_pool_t *pool, const char *query, size_t len, struct
 
     assert_non_null(exact);
     memcpy(exact, query, len);
-    rc = eas_eas_request_parse(pool, exact, len, out, err);
+    rc = eas_query_parse(pool, exact, len, out, err);
     free(exact);
     return rc;
 }

@@ -24,12 +24,13 @@ static void test_secrets_are_judged(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(rows); i++) {
-        if (eas_keyring_create(*state, rows[i].secrets, rows[i].n, &ring, &err) != EAS_MISCONFIGURED
+        if (eas_seal_keyring_create(*state, rows[i].secrets, rows[i].n, &ring, &err)
+                != EAS_MISCONFIGURED
             || err.tag != rows[i].tag || ring != NULL) {
             fail_msg("%s: EAS%04d", rows[i].what, err.tag);
         }
     }
-    assert_int_equal(eas_keyring_create(*state, ab, 2, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(*state, ab, 2, &ring, &err), EAS_OK);
 }
 
 static void test_round_trips_of_every_length(void **state)
@@ -111,7 +112,7 @@ static void test_keys_are_not_left_in_memory(void **state)
     unsigned char *end;
     struct eas_err err;
 
-    assert_int_equal(eas_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     end = apr_palloc(*state, 8); /* all from the ring to here is the pool's */
     assert_in_range(end - (unsigned char *)ring, 64, 4096);
     assert_null(memmem(ring, (size_t)(end - (unsigned char *)ring), session_key, 4));
@@ -143,7 +144,7 @@ static void test_format_does_not_change(void **state)
     struct eas_err err;
     size_t i;
 
-    assert_int_equal(eas_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     for (i = 0; i < COUNT_OF(sealed); i++) {
         const unsigned char *bytes;
         struct eas_secret *opened;
@@ -174,7 +175,7 @@ static void test_other_versions_are_refused(void **state)
     struct eas_err err;
     size_t i;
 
-    assert_int_equal(eas_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
+    assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     for (i = 0; i < COUNT_OF(others); i++) {
         const unsigned char *bytes;
         apr_size_t len;

@@ -67,7 +67,7 @@ static void test_principals(void **state)
         value = NULL;
         session->principal = principal = apr_pcalloc(*state, bad[i] + 1);
         memset(principal, 'p', bad[i]);
-        assert_int_equal(eas_session_to_cookie(ring, *state, session, VHOST, &value, &err),
+        assert_int_equal(eas_session_seal(ring, *state, session, VHOST, &value, &err),
                          EAS_FORBIDDEN);
         assert_int_equal(err.tag, 1151);
         assert_null(value);

@@ -7,7 +7,7 @@
 
 static void test_put_get_replace_drop(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
 
     assert_int_equal(see(store, *state, 1, 1, 100, 1), NOTHING);
     drop(store, 1);
@@ -31,15 +31,15 @@ static void test_put_get_replace_drop(void **state)
 
 static void test_what_was_got_is_a_copy(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t len;
     int i;
 
     make_key(key, 1);
     assert_true(put(store, 1, 1, 100, NEVER));
-    assert_true(eas_store_get(store, *state, key, 1, &value, &len));
+    assert_true(eas_shm_table_get(store, *state, key, 1, &value, &len));
     assert_true(put(store, 1, 2, 100, NEVER));
     drop(store, 1);
     for (i = 0; i < 1000; i++) {
@@ -51,7 +51,7 @@ static void test_what_was_got_is_a_copy(void **state)
 
 static void test_expiry(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
 
     assert_true(put(store, 1, 1, 100, 1000));
     assert_true(put(store, 2, 1, 100, 1001));
@@ -77,7 +77,7 @@ static void test_expiry(void **state)
 static void test_values_of_each_size(void **state)
 {
     static const apr_size_t sizes[] = { 0, 1, 7, 8, 9, 15, 16, 17, 255, 256, 4095, 4096, 4097 };
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     size_t i;
 
     for (i = 0; i < COUNT_OF(sizes); i++) {
@@ -102,11 +102,11 @@ static void test_the_largest_value(void **state)
         apr_pool_t *pool = make_subpool(*state);
         void *memory = make_memory(pool, sizes[i]);
         apr_size_t fits = 0, over = sizes[i];
-        struct eas_store *store;
+        struct eas_shm_table *store;
         uint64_t n;
 
-        eas_store_format(memory, sizes[i]);
-        store = eas_store_attach(memory, sizes[i]);
+        eas_shm_table_format(memory, sizes[i]);
+        store = eas_shm_table_attach(memory, sizes[i]);
         assert_non_null(store);
         while (over - fits > 1) {
             apr_size_t len = (fits + over) / 2;
@@ -124,9 +124,9 @@ static void test_the_largest_value(void **state)
         assert_false(put(store, 1, 3, over, NEVER));
         assert_false(put(store, 2, 3, 4 * fits, NEVER));
         assert_false(
-            eas_store_put(store, (const unsigned char *)memory, memory, (apr_size_t)-1, NEVER));
-        assert_false(eas_store_put(store, (const unsigned char *)memory, memory,
-                                   (apr_size_t)-RECORD_SIZE, NEVER));
+            eas_shm_table_put(store, (const unsigned char *)memory, memory, (apr_size_t)-1, NEVER));
+        assert_false(eas_shm_table_put(store, (const unsigned char *)memory, memory,
+                                       (apr_size_t)-RECORD_SIZE, NEVER));
         assert_int_equal(see(store, pool, 1, 2, fits, 1), WHOLE);
         assert_int_equal(see(store, pool, 2, 3, 4 * fits, 1), NOTHING);
         /* It fits wherever the head is. */
@@ -147,16 +147,16 @@ static void test_the_largest_value(void **state)
 
 #define COLLIDING 100
 
-static void make_colliding(unsigned char key[EAS_STORE_KEY_SIZE], unsigned n)
+static void make_colliding(unsigned char key[EAS_SHM_TABLE_KEY_SIZE], unsigned n)
 {
     make_key(key, 7);
-    key[EAS_STORE_KEY_SIZE - 1] = (unsigned char)n;
+    key[EAS_SHM_TABLE_KEY_SIZE - 1] = (unsigned char)n;
 }
 
 static void test_keys_that_begin_alike(void **state)
 {
-    struct eas_store *store = make_store(*state, 256 * KB);
-    unsigned char key[EAS_STORE_KEY_SIZE], bytes[40];
+    struct eas_shm_table *store = make_store(*state, 256 * KB);
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE], bytes[40];
     const unsigned char *value;
     apr_size_t len;
     unsigned n, i, found = 0;
@@ -164,11 +164,11 @@ static void test_keys_that_begin_alike(void **state)
     for (n = 0; n < COLLIDING; n++) {
         make_colliding(key, n);
         fill(bytes, sizeof(bytes), n, 1);
-        assert_true(eas_store_put(store, key, bytes, sizeof(bytes), NEVER));
+        assert_true(eas_shm_table_put(store, key, bytes, sizeof(bytes), NEVER));
         /* The newest are there, and none has another's value. */
         for (i = 0; i <= n; i++) {
             make_colliding(key, i);
-            if (eas_store_get(store, *state, key, 1, &value, &len)) {
+            if (eas_shm_table_get(store, *state, key, 1, &value, &len)) {
                 assert_int_equal(len, sizeof(bytes));
                 assert_true(is_value(value, len, i, 1));
             }
@@ -181,14 +181,14 @@ static void test_keys_that_begin_alike(void **state)
     make_colliding(key, COLLIDING - 1);
     for (i = 2; i < 50; i++) {
         fill(bytes, sizeof(bytes), COLLIDING - 1, i);
-        assert_true(eas_store_put(store, key, bytes, sizeof(bytes), NEVER));
+        assert_true(eas_shm_table_put(store, key, bytes, sizeof(bytes), NEVER));
     }
     make_colliding(key, COLLIDING - 16);
-    eas_store_drop(store, key);
-    assert_false(eas_store_get(store, *state, key, 1, &value, &len));
+    eas_shm_table_drop(store, key);
+    assert_false(eas_shm_table_get(store, *state, key, 1, &value, &len));
     for (n = 0; n < COLLIDING; n++) {
         make_colliding(key, n);
-        found += eas_store_get(store, *state, key, 1, &value, &len);
+        found += eas_shm_table_get(store, *state, key, 1, &value, &len);
     }
     assert_int_equal(found, 15);
 }
@@ -204,10 +204,10 @@ static void run_full(apr_pool_t *pool, apr_size_t size)
     uint64_t versions[MIXED_KEYS] = { 0 }, seed = size, i, hits = 0;
     apr_size_t lens[MIXED_KEYS] = { 0 };
     apr_pool_t *round = make_subpool(pool);
-    struct eas_store *store;
+    struct eas_shm_table *store;
 
-    eas_store_format(memory, size);
-    store = eas_store_attach(memory, size);
+    eas_shm_table_format(memory, size);
+    store = eas_shm_table_attach(memory, size);
     assert_non_null(store);
     for (i = 1; i <= MIXED_PUTS; i++) {
         uint64_t id = below(&seed, MIXED_KEYS), other = below(&seed, MIXED_KEYS);
@@ -249,7 +249,7 @@ static void test_nothing_is_lost_while_there_is_room(void **state)
 
     for (i = 0; i < COUNT_OF(lens); i++) {
         apr_pool_t *pool = make_subpool(*state);
-        struct eas_store *store = make_store(pool, size);
+        struct eas_shm_table *store = make_store(pool, size);
         uint64_t n = size / 4 * 3 / (RECORD_SIZE + lens[i] + 7), id, lost = 0;
 
         for (id = 0; id < n; id++) {
@@ -272,7 +272,7 @@ static void test_nothing_is_lost_while_there_is_room(void **state)
 static void flood(apr_pool_t *pool, apr_size_t len)
 {
     const apr_size_t size = 256 * KB;
-    struct eas_store *store = make_store(pool, size);
+    struct eas_shm_table *store = make_store(pool, size);
     uint64_t n = 20 * size / (RECORD_SIZE + len), i, id;
 
     for (id = 0; id < 2 * HOT; id++) {
@@ -316,31 +316,31 @@ static void test_attach_refuses_what_is_no_store(void **state)
 {
     static const apr_size_t wrong[] = { 32 * KB, 64 * KB - 8, 64 * KB - 1, 64 * KB + 1, 128 * KB };
     unsigned char *memory = make_memory(*state, 128 * KB);
-    struct eas_store *store;
+    struct eas_shm_table *store;
     size_t i;
 
-    assert_null(eas_store_attach(memory, 64 * KB));
+    assert_null(eas_shm_table_attach(memory, 64 * KB));
     memset(memory, 0, 64 * KB);
-    assert_null(eas_store_attach(memory, 64 * KB));
-    eas_store_format(memory, 64 * KB);
-    store = eas_store_attach(memory, 64 * KB);
+    assert_null(eas_shm_table_attach(memory, 64 * KB));
+    eas_shm_table_format(memory, 64 * KB);
+    store = eas_shm_table_attach(memory, 64 * KB);
     assert_non_null(store);
     assert_true(put(store, 1, 1, 100, NEVER));
     for (i = 0; i < COUNT_OF(wrong); i++) {
-        assert_null(eas_store_attach(memory, wrong[i]));
+        assert_null(eas_shm_table_attach(memory, wrong[i]));
     }
     /* What it is, and of which version, is in the first eight bytes. */
     for (i = 0; i < 64; i++) {
         memory[i / 8] ^= (unsigned char)(1u << i % 8);
-        assert_null(eas_store_attach(memory, 64 * KB));
+        assert_null(eas_shm_table_attach(memory, 64 * KB));
         memory[i / 8] ^= (unsigned char)(1u << i % 8);
     }
     /* What is attached to again is as it was; what is formatted again is empty. */
-    store = eas_store_attach(memory, 64 * KB);
+    store = eas_shm_table_attach(memory, 64 * KB);
     assert_non_null(store);
     assert_int_equal(see(store, *state, 1, 1, 100, 1), WHOLE);
-    eas_store_format(memory, 64 * KB);
-    store = eas_store_attach(memory, 64 * KB);
+    eas_shm_table_format(memory, 64 * KB);
+    store = eas_shm_table_attach(memory, 64 * KB);
     assert_non_null(store);
     assert_int_equal(see(store, *state, 1, 1, 100, 1), NOTHING);
     assert_true(put(store, 1, 2, 100, NEVER));
@@ -356,7 +356,7 @@ static void test_attach_refuses_what_is_no_store(void **state)
 
 /* The ring at least: the index takes no more than an eighth of memory of that size, and the header has
  * a journal. */
-#define MODEL_RING (MODEL_SIZE - MODEL_SIZE / 8 - EAS_STORE_UPDATE_MAX - 256)
+#define MODEL_RING (MODEL_SIZE - MODEL_SIZE / 8 - EAS_SHM_TABLE_UPDATE_MAX - 256)
 
 struct model {
     bool there;
@@ -377,7 +377,7 @@ static uint64_t record_bytes(const struct model *m)
  */
 static void run_model(apr_pool_t *pool, unsigned n_keys, bool strict)
 {
-    struct eas_store *store = make_store(pool, MODEL_SIZE);
+    struct eas_shm_table *store = make_store(pool, MODEL_SIZE);
     struct model *models = apr_pcalloc(pool, n_keys * sizeof(*models));
     apr_pool_t *round = make_subpool(pool);
     uint64_t seed = n_keys, written = 0, hits = 0, evicted = 0, i;

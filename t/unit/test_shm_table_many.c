@@ -28,7 +28,7 @@ static struct board *make_board(apr_pool_t *pool)
 }
 
 struct worker {
-    struct eas_store *store;
+    struct eas_shm_table *store;
     struct board *board;
     unsigned process, thread;
     uint64_t ops; /* 0: until the board says stop */
@@ -91,7 +91,7 @@ static void *APR_THREAD_FUNC run_worker(apr_thread_t *thread, void *data)
     return NULL;
 }
 
-static void run_process(struct eas_store *store, struct board *board, unsigned process)
+static void run_process(struct eas_shm_table *store, struct board *board, unsigned process)
 {
     struct worker workers[THREADS];
     apr_thread_t *threads[THREADS];
@@ -119,7 +119,7 @@ static void run_process(struct eas_store *store, struct board *board, unsigned p
 
 static void test_many_processes_and_threads(void **state)
 {
-    struct eas_store *store = make_store(*state, 128 * KB);
+    struct eas_shm_table *store = make_store(*state, 128 * KB);
     struct board *board = make_board(*state);
     pid_t pids[PROCESSES];
     unsigned long ops = 0;
@@ -206,14 +206,14 @@ static unsigned char *make_trap(uint64_t id, uint64_t version, unsigned page)
                : value;
 }
 
-static void put_trap(struct eas_store *store, uint64_t id, uint64_t version, unsigned page)
+static void put_trap(struct eas_shm_table *store, uint64_t id, uint64_t version, unsigned page)
 {
-    unsigned char key[EAS_STORE_KEY_SIZE], *value = make_trap(id, version, page);
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE], *value = make_trap(id, version, page);
 
     make_key(key, id);
     signal(SIGBUS, stay_inside);
     if (value != NULL) {
-        eas_store_put(store, key, value, PAGES * PAGE, NEVER);
+        eas_shm_table_put(store, key, value, PAGES * PAGE, NEVER);
     }
     _exit(1);
 }
@@ -221,7 +221,7 @@ static void put_trap(struct eas_store *store, uint64_t id, uint64_t version, uns
 #define KEPT 16
 
 /* One that has to wait for the lock until its holder is dead. */
-static void wait_and_use(struct eas_store *store, uint64_t version)
+static void wait_and_use(struct eas_shm_table *store, uint64_t version)
 {
     apr_pool_t *pool;
     bool good = apr_pool_create(&pool, NULL) == APR_SUCCESS
@@ -232,7 +232,7 @@ static void wait_and_use(struct eas_store *store, uint64_t version)
     _exit(good ? 0 : 1);
 }
 
-static void die_inside(struct eas_store *store, apr_pool_t *pool, uint64_t round)
+static void die_inside(struct eas_shm_table *store, apr_pool_t *pool, uint64_t round)
 {
     /* It replaces a key or brings a new one. */
     uint64_t id = round % 2 ? round % KEPT : 1000 + round, n;
@@ -283,7 +283,7 @@ static void die_inside(struct eas_store *store, apr_pool_t *pool, uint64_t round
 
 static void test_those_who_die_inside_harm_nobody(void **state)
 {
-    struct eas_store *store = make_store(*state, 256 * KB);
+    struct eas_shm_table *store = make_store(*state, 256 * KB);
     uint64_t round;
 
     for (round = 1; round <= DEATHS; round++) {
@@ -299,11 +299,11 @@ static void test_those_who_die_inside_harm_nobody(void **state)
 #define BIG (20 * KB)
 
 /* Puts and gets: long values so as to be inside most of the time, short ones to go in and out. */
-static void live_dangerously(struct eas_store *store, struct board *board, uint64_t seed,
+static void live_dangerously(struct eas_shm_table *store, struct board *board, uint64_t seed,
                              apr_size_t len)
 {
     static unsigned char values[4][BIG];
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     apr_pool_t *pool;
     unsigned i;
 
@@ -319,9 +319,9 @@ static void live_dangerously(struct eas_store *store, struct board *board, uint6
 
         i = (unsigned)below(&seed, 4);
         make_key(key, i);
-        eas_store_put(store, key, values[i], len, NEVER);
+        eas_shm_table_put(store, key, values[i], len, NEVER);
         make_key(key, below(&seed, COMMON_KEYS));
-        eas_store_get(store, pool, key, 1, &value, &found);
+        eas_shm_table_get(store, pool, key, 1, &value, &found);
         apr_pool_clear(pool);
         atomic_fetch_add(&board->ops[SURVIVORS], 1);
     }
@@ -349,7 +349,7 @@ static bool go_on(struct board *board)
 }
 
 /* True if the victim got going, was killed, and the others went on. */
-static bool kill_one(struct eas_store *store, struct board *board, uint64_t round)
+static bool kill_one(struct eas_shm_table *store, struct board *board, uint64_t round)
 {
     unsigned long before = atomic_load(&board->ops[SURVIVORS]);
     apr_time_t deadline = apr_time_now() + 2 * PATIENCE_MS * 1000;
@@ -370,7 +370,7 @@ static bool kill_one(struct eas_store *store, struct board *board, uint64_t roun
 
 static void test_those_who_are_killed_harm_nobody(void **state)
 {
-    struct eas_store *store = make_store(*state, 128 * KB);
+    struct eas_shm_table *store = make_store(*state, 128 * KB);
     struct board *board = make_board(*state);
     bool good = true;
     pid_t pids[SURVIVORS];

@@ -18,20 +18,20 @@
 #define NEVER APR_INT64_MAX
 #define KB 1024
 
-static struct eas_store *make_store(apr_pool_t *pool, apr_size_t size)
+static struct eas_shm_table *make_store(apr_pool_t *pool, apr_size_t size)
 {
     apr_shm_t *shm;
 
     assert_int_equal(apr_shm_create(&shm, size, NULL, pool), APR_SUCCESS);
-    eas_store_format(apr_shm_baseaddr_get(shm), size);
-    return eas_store_attach(apr_shm_baseaddr_get(shm), size);
+    eas_shm_table_format(apr_shm_baseaddr_get(shm), size);
+    return eas_shm_table_attach(apr_shm_baseaddr_get(shm), size);
 }
 
-static void make_key(unsigned char key[EAS_STORE_KEY_SIZE], uint64_t id)
+static void make_key(unsigned char key[EAS_SHM_TABLE_KEY_SIZE], uint64_t id)
 {
     uint64_t word = (id + 1) * 0x9e3779b97f4a7c15u;
 
-    memset(key, 0x5a, EAS_STORE_KEY_SIZE);
+    memset(key, 0x5a, EAS_SHM_TABLE_KEY_SIZE);
     memcpy(key, &word, sizeof(word));
     memcpy(key + 8, &id, sizeof(id));
 }
@@ -47,7 +47,7 @@ struct addition {
     bool give_up;
 };
 
-static bool add(void *data, struct eas_store_value *value)
+static bool add(void *data, struct eas_shm_table_value *value)
 {
     struct addition *a = data;
     uint64_t count = 0;
@@ -69,22 +69,22 @@ static bool add(void *data, struct eas_store_value *value)
     return !a->give_up;
 }
 
-static struct addition update(struct eas_store *store, uint64_t id, uint64_t amount, apr_size_t len,
-                              apr_time_t now, apr_time_t expires)
+static struct addition update(struct eas_shm_table *store, uint64_t id, uint64_t amount,
+                              apr_size_t len, apr_time_t now, apr_time_t expires)
 {
     struct addition a = { .amount = amount, .len = len, .expires = expires };
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
 
     make_key(key, id);
-    assert_true(eas_store_update(store, key, now, add, &a));
+    assert_true(eas_shm_table_update(store, key, now, add, &a));
     return a;
 }
 
 static void test_makes_changes_and_leaves_alone(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     struct addition a = update(store, 1, 5, 0, 1, NEVER);
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t len;
 
@@ -94,32 +94,32 @@ static void test_makes_changes_and_leaves_alone(void **state)
     assert_int_equal(a.result, 7);
     a.give_up = true;
     make_key(key, 1);
-    assert_true(eas_store_update(store, key, 1, add, &a));
+    assert_true(eas_shm_table_update(store, key, 1, add, &a));
     assert_int_equal(a.result, 9);
-    assert_true(eas_store_get(store, *state, key, 1, &value, &len));
+    assert_true(eas_shm_table_get(store, *state, key, 1, &value, &len));
     assert_int_equal(len, 18);
     assert_int_equal(value[0], 7);
     assert_false(update(store, 2, 1, 0, 1, NEVER).found);
-    eas_store_drop(store, key);
+    eas_shm_table_drop(store, key);
     assert_false(update(store, 1, 1, 0, 1, NEVER).found);
 }
 
 static void test_what_gives_up_leaves_nothing(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     struct addition a = { .amount = 1, .expires = NEVER, .give_up = true };
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t len;
 
     make_key(key, 1);
-    assert_true(eas_store_update(store, key, 1, add, &a));
-    assert_false(eas_store_get(store, *state, key, 1, &value, &len));
+    assert_true(eas_shm_table_update(store, key, 1, add, &a));
+    assert_false(eas_shm_table_get(store, *state, key, 1, &value, &len));
 }
 
 static void test_expiry(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
 
     update(store, 1, 1, 0, 10, 20);
     assert_true(update(store, 1, 1, 0, 19, 30).found);
@@ -128,8 +128,8 @@ static void test_expiry(void **state)
 
 static void test_each_size_grows_and_shrinks(void **state)
 {
-    struct eas_store *store = make_store(*state, 256 * KB);
-    apr_size_t len, max = EAS_STORE_UPDATE_MAX - sizeof(uint64_t);
+    struct eas_shm_table *store = make_store(*state, 256 * KB);
+    apr_size_t len, max = EAS_SHM_TABLE_UPDATE_MAX - sizeof(uint64_t);
     uint64_t n = 0;
 
     for (len = 0; len <= max; len++) {
@@ -146,7 +146,7 @@ static void test_each_size_grows_and_shrinks(void **state)
 /* However often one is updated, others stay: that is not a way to make the gateway forget. */
 static void test_updates_push_nobody_out(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     int i;
 
     for (i = 0; i < 50; i++) {
@@ -164,9 +164,9 @@ static void test_updates_push_nobody_out(void **state)
 /* A record that is looked at now and then survives any number of new ones, changed or not. */
 static void test_what_is_looked_at_survives_a_flood(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     struct addition a = { .amount = 0, .expires = NEVER, .give_up = true };
-    unsigned char key[EAS_STORE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     uint64_t i;
 
     update(store, 1, 7, 0, 1, NEVER);
@@ -174,7 +174,7 @@ static void test_what_is_looked_at_survives_a_flood(void **state)
     for (i = 0; i < 20000; i++) {
         update(store, 100 + i, 1, 0, 1, NEVER);
         if (i % 50 == 0) {
-            assert_true(eas_store_update(store, key, 1, add, &a));
+            assert_true(eas_shm_table_update(store, key, 1, add, &a));
             assert_true(a.found);
             assert_int_equal(a.result, 7);
         }
@@ -189,17 +189,17 @@ static void test_what_is_looked_at_survives_a_flood(void **state)
 #define ROUNDS 20000
 
 /* Nothing may be asserted in a child: a failure would go on in the parent's code. */
-static void hammer(struct eas_store *store, uint64_t seed, atomic_bool *torn)
+static void hammer(struct eas_shm_table *store, uint64_t seed, atomic_bool *torn)
 {
     unsigned i;
 
     for (i = 0; i < ROUNDS; i++) {
         struct addition a = { .amount = 1, .expires = NEVER };
-        unsigned char key[EAS_STORE_KEY_SIZE];
+        unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
 
         a.len = (seed * 31 + i * 7) % 600;
         make_key(key, i % KEYS);
-        if (!eas_store_update(store, key, 1, add, &a) || a.torn) {
+        if (!eas_shm_table_update(store, key, 1, add, &a) || a.torn) {
             atomic_store(torn, true);
         }
     }
@@ -215,7 +215,7 @@ static void *share(apr_size_t size)
 
 static void test_processes_lose_no_update(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     atomic_bool *torn = share(sizeof(*torn));
     uint64_t total = 0, id;
     pid_t pids[PROCESSES];
@@ -243,7 +243,7 @@ static void test_processes_lose_no_update(void **state)
 /* Those that are killed inside leave the old value or the new one, and nobody waiting. */
 static void test_the_killed_tear_nothing(void **state)
 {
-    struct eas_store *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *store = make_store(*state, 64 * KB);
     atomic_bool *torn = share(sizeof(*torn));
     atomic_ulong *done = share(sizeof(*done));
     unsigned round;
@@ -257,10 +257,10 @@ static void test_the_killed_tear_nothing(void **state)
         if (pid == 0) {
             for (;;) {
                 struct addition one = { .amount = 1, .len = 500, .expires = NEVER };
-                unsigned char key[EAS_STORE_KEY_SIZE];
+                unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
 
                 make_key(key, 1);
-                eas_store_update(store, key, 1, add, &one);
+                eas_shm_table_update(store, key, 1, add, &one);
                 atomic_fetch_add(done, 1);
             }
         }

@@ -154,21 +154,21 @@ static void test_key_is_lent_to_one_at_a_time(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(keys); i++) {
-        assert_int_equal(eas_ticket_lend_key(ticket, NULL, &keys[i]), 0);
+        assert_int_equal(eas_ticket_checkout_key(ticket, NULL, &keys[i]), 0);
         assert_int_equal(eas_ticket_key_enctype(keys[i]), ENCTYPE_AES256_CTS_HMAC_SHA1_96);
         for (j = 0; j < i; j++) {
             assert_ptr_not_equal(keys[j], keys[i]);
         }
     }
     for (i = 0; i < COUNT_OF(keys); i++) {
-        eas_ticket_return_key(ticket, keys[i]); /* the last one does not stay */
+        eas_ticket_checkin_key(ticket, keys[i]); /* the last one does not stay */
     }
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
-        assert_int_equal(eas_ticket_lend_key(ticket, NULL, &again), 0);
+        assert_int_equal(eas_ticket_checkout_key(ticket, NULL, &again), 0);
         assert_ptr_equal(again, keys[i]);
     }
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
-        eas_ticket_return_key(ticket, keys[i]);
+        eas_ticket_checkin_key(ticket, keys[i]);
     }
     eas_ticket_unref(ticket);
 }
@@ -186,11 +186,11 @@ static void *APR_THREAD_FUNC lend_and_return(apr_thread_t *thread, void *data)
 
     (void)thread;
     memset(random, 'r', sizeof(random));
-    for (i = 0; i < LENT && eas_ticket_lend_key(ticket, NULL, &key) == 0; i++) {
+    for (i = 0; i < LENT && eas_ticket_checkout_key(ticket, NULL, &key) == 0; i++) {
         if (eas_ticket_key_encrypt(NULL, key, &in, &out) != 0) {
             break;
         }
-        eas_ticket_return_key(ticket, key);
+        eas_ticket_checkin_key(ticket, key);
     }
     *(struct eas_ticket **)data = i == LENT ? ticket : NULL;
     return NULL;

@@ -88,10 +88,10 @@ static void test_gssapi_accepts_the_token(void **state)
 
 static void test_channel_bindings(void **state)
 {
-    const struct eas_binding binding = { CHANNEL, strlen(CHANNEL) };
+    const struct eas_channel_binding binding = { CHANNEL, strlen(CHANNEL) };
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct accepted right = accept_token(f, mint(f, ticket, &binding, &handshake), CHANNEL);
     struct accepted wrong =
         accept_token(f, mint(f, ticket, &binding, &handshake), "tls-server-end-point:x");
@@ -110,14 +110,14 @@ static void test_channel_bindings(void **state)
 static void test_binding_that_is_too_long(void **state)
 {
     static const char bytes[256];
-    const struct eas_binding binding = { bytes, sizeof(bytes) };
+    const struct eas_channel_binding binding = { bytes, sizeof(bytes) };
     struct fixture *f = *state;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct eas_err err = { EAS_OK, 0, "" };
     const char *value;
 
     assert_int_equal(
-        eas_mint_token(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &handshake, &err),
+        eas_token_make(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &handshake, &err),
         EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
 }
@@ -127,10 +127,10 @@ static void test_binding_that_is_too_long(void **state)
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
     struct eas_err err = { EAS_OK, 0, "" };
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     const char *value = NULL;
 
-    assert_int_equal(eas_mint_token(f->mint, f->pool, ticket, NULL, &value, &handshake, &err),
+    assert_int_equal(eas_token_make(f->mint, f->pool, ticket, NULL, &value, &handshake, &err),
                      EAS_UNAVAILABLE);
     assert_int_equal(err.rc, EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
@@ -178,13 +178,13 @@ struct minter {
 static void *APR_THREAD_FUNC mint_many(apr_thread_t *thread, void *data)
 {
     struct minter *minter = data;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct eas_err err;
     int i;
 
     (void)thread;
     for (i = 0; i < EACH; i++) {
-        eas_mint_token(minter->f->mint, minter->pool, minter->ticket, NULL, &minter->values[i],
+        eas_token_make(minter->f->mint, minter->pool, minter->ticket, NULL, &minter->values[i],
                        &handshake, &err);
     }
     return NULL;

@@ -3,12 +3,12 @@
 
 #include "t/unit/mints.h"
 
-static void assert_verified(struct fixture *f, struct eas_handshake *handshake, const char *reply,
+static void assert_verified(struct fixture *f, struct eas_pending_ap *handshake, const char *reply,
                             enum eas_rc expected)
 {
     struct eas_err err = { EAS_OK, 0, "" };
 
-    assert_int_equal(eas_mint_verify(f->mint, f->pool, handshake, reply, &err), expected);
+    assert_int_equal(eas_token_verify(f->mint, f->pool, handshake, reply, &err), expected);
     assert_int_equal(err.tag, expected == EAS_OK ? 0 : 2053);
 }
 
@@ -16,7 +16,7 @@ static void test_reply_to_this_token_alone(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_handshake *one, *two;
+    struct eas_pending_ap *one, *two;
     struct accepted a = accept_token(f, mint(f, ticket, NULL, &one), NULL);
     struct accepted b = accept_token(f, mint(f, ticket, NULL, &two), NULL);
 
@@ -30,7 +30,7 @@ static void test_reply_to_this_token_alone(void **state)
 static void test_reply_with_another_key(void **state)
 {
     struct fixture *f = *state;
-    struct eas_handshake *ours, *theirs;
+    struct eas_pending_ap *ours, *theirs;
     struct accepted a;
 
     mint(f, make_ticket(f, 3600), NULL, &ours);
@@ -49,7 +49,7 @@ static const char *as_value(struct fixture *f, const void *octets, size_t len)
 static void test_reply_that_was_changed(void **state)
 {
     struct fixture *f = *state;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
     struct der_text token = token_of(f, a.reply);
     unsigned char *octets = apr_pmemdup(f->pool, token.at, der_left(&token));
@@ -69,7 +69,7 @@ static void test_reply_that_was_changed(void **state)
 static void test_reply_that_was_cut(void **state)
 {
     struct fixture *f = *state;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
     struct der_text token = token_of(f, a.reply);
     size_t len;
@@ -120,7 +120,7 @@ static void test_reply_by_hand(void **state)
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
     const krb5_keyblock *key = &eas_ticket_creds(ticket)->keyblock;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
     struct blob part = enc_ap_rep_part(request.authenticator), reply;
     size_t len;
@@ -145,7 +145,7 @@ static void test_encrypted_part_that_was_cut(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
     struct blob whole = encrypted(f->ctx, &eas_ticket_creds(ticket)->keyblock, USAGE_AP_REP,
                                   enc_ap_rep_part(request.authenticator));
@@ -163,7 +163,7 @@ static void test_encrypted_part_that_was_cut(void **state)
 static void test_reply_made_of_our_own_request(void **state)
 {
     struct fixture *f = *state;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     const char *value = mint(f, make_ticket(f, 3600), NULL, &handshake);
     struct der_text token = token_of(f, value), ap_req = der_enter_spnego(&token), fields, last;
     struct blob reply;
@@ -188,7 +188,7 @@ static void test_every_cipher(void **state)
 
     for (i = 0; i < COUNT_OF(session_enctypes); i++) {
         struct eas_ticket *ticket = make_ticket_for(f, 3600, session_enctypes[i]);
-        struct eas_handshake *handshake;
+        struct eas_pending_ap *handshake;
         struct accepted a = accept_token(f, mint(f, ticket, NULL, &handshake), NULL);
 
         assert_int_equal(a.major, GSS_S_COMPLETE);
@@ -208,7 +208,7 @@ static void test_what_is_no_reply(void **state)
                                           "Negotiate ====",
                                           "Negotiate oQcwBaADCgEA" };
     struct fixture *f = *state;
-    struct eas_handshake *handshake;
+    struct eas_pending_ap *handshake;
     size_t i;
 
     mint(f, make_ticket(f, 3600), NULL, &handshake);

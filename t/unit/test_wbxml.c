@@ -11,7 +11,7 @@ static void assert_body(apr_pool_t *pool, const char *command, int status, const
                         size_t len)
 {
     apr_size_t is_len = 0;
-    const char *is = eas_eas_wbxml_status(pool, command, status, &is_len);
+    const char *is = eas_wbxml_status(pool, command, status, &is_len);
 
     assert_non_null(is);
     assert_int_equal(is_len, len);
@@ -55,7 +55,7 @@ static void test_commands_without_such_an_answer(void **state)
     size_t i;
 
     for (i = 0; i < COUNT_OF(names); i++) {
-        assert_null(eas_eas_wbxml_status(*state, names[i], 129, &len));
+        assert_null(eas_wbxml_status(*state, names[i], 129, &len));
     }
 }
 

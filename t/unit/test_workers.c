@@ -7,7 +7,7 @@
 
 static void test_outcome_reaches_the_asker(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *pool = make_pool(state, 2, 10, 10);
 
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
     assert_int_equal(ask_for(pool, "b", IS_NOT_THERE, LONG_TIME), 4711);
@@ -17,7 +17,7 @@ static void test_outcome_reaches_the_asker(void **state)
 
 static void test_same_key_is_one_job(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 4, 10, 100);
+    struct eas_workers *pool = make_pool(state, 4, 10, 100);
     struct asker askers[20];
     size_t i;
 
@@ -32,15 +32,15 @@ static void test_same_key_is_one_job(void **state)
 
 static void test_threads_are_bounded(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 3, 100, 10);
-    struct eas_kdc_pool_load load;
+    struct eas_workers *pool = make_pool(state, 3, 100, 10);
+    struct eas_workers_load load;
     int i;
 
     for (i = 0; i < 50; i++) {
         hint(pool, apr_itoa(*state, i), WAITS);
     }
     await_begun(3);
-    load = eas_kdc_pool_load(pool);
+    load = eas_workers_load(pool);
     assert_int_equal(load.threads, 3);
     assert_int_equal(load.running, 3);
     assert_int_equal(load.queued, 47);
@@ -51,7 +51,7 @@ static void test_threads_are_bounded(void **state)
 
 static void test_full_queue_is_said_at_once(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 2, 10);
+    struct eas_workers *pool = make_pool(state, 1, 2, 10);
 
     hint(pool, "running", WAITS);
     await_begun(1);
@@ -59,7 +59,7 @@ static void test_full_queue_is_said_at_once(void **state)
     hint(pool, "queued 2", WAITS);
     assert_int_equal(ask_for(pool, "too much", WAITS, LONG_TIME), 1251);
     hint(pool, "too much as well", WAITS);
-    assert_int_equal(eas_kdc_pool_load(pool).queued, 2);
+    assert_int_equal(eas_workers_load(pool).queued, 2);
     open_gate(true);
     await_idle(pool);
     assert_int_equal(gate.begun, 3);
@@ -67,7 +67,7 @@ static void test_full_queue_is_said_at_once(void **state)
 
 static void test_what_was_begun_goes_first(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 100);
+    struct eas_workers *pool = make_pool(state, 1, 10, 100);
     const char *names[] = { "1", "2", "b", "3", "c", "4" };
     struct asker askers[COUNT_OF(names)];
     size_t i;
@@ -91,11 +91,11 @@ static void test_what_was_begun_goes_first(void **state)
 
 static void test_impatient_asker_leaves_the_job_behind(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
-    struct eas_kdc_pool_load load;
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers_load load;
 
     assert_int_equal(ask_for(pool, "late", WAITS, SHORT_TIME), 1250);
-    load = eas_kdc_pool_load(pool);
+    load = eas_workers_load(pool);
     assert_int_equal(load.running + load.lost, 1);
     assert_int_equal(load.waiting, 0);
     open_gate(true);
@@ -105,7 +105,7 @@ static void test_impatient_asker_leaves_the_job_behind(void **state)
 
 static void test_nobody_waits_for_what_hangs(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
     apr_time_t began = apr_time_now();
 
     assert_int_equal(ask_for(pool, "hangs", WAITS, SHORT_TIME), 1250);
@@ -115,7 +115,7 @@ static void test_nobody_waits_for_what_hangs(void **state)
 
 static void test_nobody_waits_for_what_hangs_though_he_came_early(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
     apr_time_t began = apr_time_now();
     struct asker first, second;
 
@@ -129,7 +129,7 @@ static void test_nobody_waits_for_what_hangs_though_he_came_early(void **state)
 
 static void test_job_that_nobody_wants_any_more(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
 
     hint(pool, "running", WAITS);
     await_begun(1);
@@ -142,7 +142,7 @@ static void test_job_that_nobody_wants_any_more(void **state)
 
 static void test_hint_for_what_another_asks(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
     struct asker asker;
 
     hint(pool, "running", WAITS);
@@ -159,7 +159,7 @@ static void test_hint_for_what_another_asks(void **state)
 /* Who comes later has it done anew, and others share that, though the first one ends meanwhile. */
 static void test_flight_after_one_that_hangs(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *pool = make_pool(state, 2, 10, 10);
     struct asker askers[2];
 
     hint(pool, "a", IS_SILENT);
@@ -167,9 +167,9 @@ static void test_flight_after_one_that_hangs(void **state)
     put_forward(LONG_TIME);
     start(&askers[0], pool, "a", WAITS_LONGER, LONG_TIME);
     await_begun(2);
-    assert_int_equal(eas_kdc_pool_load(pool).lost, 1);
+    assert_int_equal(eas_workers_load(pool).lost, 1);
     open_gate(true);
-    AWAIT(eas_kdc_pool_load(pool).lost == 0);
+    AWAIT(eas_workers_load(pool).lost == 0);
     start(&askers[1], pool, "a", ANSWERS, LONG_TIME);
     await_waiting(pool, 2);
     open_gate(true);
@@ -183,9 +183,9 @@ static apr_status_t note_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-static apr_pool_t *watched_memory(struct eas_kdc_pool *pool, bool *cleaned)
+static apr_pool_t *watched_memory(struct eas_workers *pool, bool *cleaned)
 {
-    apr_pool_t *memory = eas_kdc_pool_memory(pool);
+    apr_pool_t *memory = eas_workers_pool(pool);
 
     *cleaned = false;
     apr_pool_cleanup_register(memory, cleaned, note_cleanup, apr_pool_cleanup_null);
@@ -194,7 +194,7 @@ static apr_pool_t *watched_memory(struct eas_kdc_pool *pool, bool *cleaned)
 
 static void test_end_of_an_idle_pool(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *pool = make_pool(state, 2, 10, 10);
     bool cleaned;
 
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
@@ -207,7 +207,7 @@ static void test_end_of_an_idle_pool(void **state)
 /* Someone who has come in and is not waiting yet still uses it. */
 static void test_end_while_an_asker_comes_in(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *pool = make_pool(state, 2, 10, 10);
     struct asker asker;
     apr_pool_t *memory;
     bool cleaned;
@@ -225,7 +225,7 @@ static void test_end_while_an_asker_comes_in(void **state)
 
 static void test_end_drops_what_waits(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
     struct asker asker;
 
     hint(pool, "running", WAITS);

@@ -6,12 +6,12 @@
 /* Who may wait no longer makes no job, takes no trial, and says nothing of the KDC. */
 static void test_asker_without_patience(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *pool = make_pool(state, 1, 10, 10);
 
     assert_int_equal(ask_for(pool, "late", ANSWERS, 0), 1257);
     assert_int_equal(ask_for(pool, "later", ANSWERS, -1), 1257);
-    assert_int_equal(eas_kdc_pool_load(pool).threads, 0);
-    assert_int_equal(eas_kdc_pool_load(pool).queued, 0);
+    assert_int_equal(eas_workers_load(pool).threads, 0);
+    assert_int_equal(eas_workers_load(pool).queued, 0);
     assert_int_equal(ask_for(pool, "latest", ANSWERS, 0), 1257);
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
     open_circuit(pool);
@@ -22,7 +22,7 @@ static void test_asker_without_patience(void **state)
 
 static void test_breaker_opens_and_closes(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *pool = make_pool(state, 2, 10, 10);
 
     open_circuit(pool);
     assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
@@ -40,7 +40,7 @@ static void test_breaker_opens_and_closes(void **state)
 
 static void test_trial_that_asks_nobody_proves_nothing(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *pool = make_pool(state, 2, 10, 10);
 
     open_circuit(pool);
     put_forward(apr_time_from_sec(5));
@@ -53,13 +53,13 @@ static void test_trial_that_asks_nobody_proves_nothing(void **state)
 }
 
 /* What has been given up hangs for longer than its timeout, by the clock of whoever comes next. */
-static void assert_circuit_is_open(struct eas_kdc_pool *pool)
+static void assert_circuit_is_open(struct eas_workers *pool)
 {
     put_forward(apr_time_from_sec(1));
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
 }
 
-static void fall_silent(void **state, struct eas_kdc_pool *pool, enum behaviour how)
+static void fall_silent(void **state, struct eas_workers *pool, enum behaviour how)
 {
     struct asker askers[3];
     size_t i;
@@ -73,7 +73,7 @@ static void fall_silent(void **state, struct eas_kdc_pool *pool, enum behaviour 
 
 static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *pool = make_pool(state, 3, 10, 10);
     int i;
 
     fall_silent(state, pool, IS_SILENT);
@@ -82,10 +82,10 @@ static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state
         assert_int_equal(ask_for(pool, apr_itoa(*state, i), IS_SILENT, SHORT_TIME), 1250);
         assert_circuit_is_open(pool);
     }
-    assert_int_equal(eas_kdc_pool_load(pool).trials, 2);
+    assert_int_equal(eas_workers_load(pool).trials, 2);
     put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
-    assert_in_range(eas_kdc_pool_load(pool).threads, 3 + 3, 3 + 3 + 3);
+    assert_in_range(eas_workers_load(pool).threads, 3 + 3, 3 + 3 + 3);
 }
 
 /* The same, where already the search for a KDC is what hangs. */
@@ -97,7 +97,7 @@ static void test_search_without_end_opens_the_breaker(void **state)
 /* What hangs from before does not stand in the way of those who come when the KDC is back. */
 static void test_hanging_jobs_are_replaced(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *pool = make_pool(state, 3, 10, 10);
     struct asker askers[3];
     size_t i;
 
@@ -108,16 +108,16 @@ static void test_hanging_jobs_are_replaced(void **state)
         start(&askers[i], pool, apr_itoa(*state, (int)i), ANSWERS, LONG_TIME);
     }
     assert_all(askers, COUNT_OF(askers), 0);
-    assert_int_equal(eas_kdc_pool_load(pool).lost, 3);
+    assert_int_equal(eas_workers_load(pool).lost, 3);
     open_gate(true);
     await_idle(pool);
-    assert_int_equal(eas_kdc_pool_load(pool).lost, 0);
+    assert_int_equal(eas_workers_load(pool).lost, 0);
 }
 
 /* Nobody waits for hints, nor for what has only been refused: whoever comes next looks after them. */
 static void test_failures_that_nobody_waited_for(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *pool = make_pool(state, 3, 10, 10);
     int i;
 
     for (i = 0; i < 3; i++) {
@@ -130,7 +130,7 @@ static void test_failures_that_nobody_waited_for(void **state)
 
 static void test_share_that_hints_have_lost(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    struct eas_workers *pool = make_shared_pool(state, 10);
 
     hint(pool, "1", IS_SILENT);
     hint(pool, "2", IS_SILENT);
@@ -142,7 +142,7 @@ static void test_share_that_hints_have_lost(void **state)
 /* He would not be there any more if he looked once a second. */
 static void test_who_is_queued_behind_what_hangs_gets_its_place(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    struct eas_workers *pool = make_shared_pool(state, 10);
 
     hint(pool, "1", IS_SILENT);
     hint(pool, "2", IS_SILENT);
@@ -154,7 +154,7 @@ static void test_who_is_queued_behind_what_hangs_gets_its_place(void **state)
 /* Threads are bounded: of what hangs only so much is replaced, and the rest when some is back. */
 static void test_what_hangs_is_replaced_later(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    struct eas_workers *pool = make_shared_pool(state, 10);
     apr_time_t began = apr_time_now();
     struct asker asker;
     int i;
@@ -168,8 +168,8 @@ static void test_what_hangs_is_replaced_later(void **state)
     }
     start(&asker, pool, "next", ANSWERS, LONG_TIME);
     await_waiting(pool, 1);
-    assert_int_equal(eas_kdc_pool_load(pool).lost, 2);
-    assert_int_equal(eas_kdc_pool_load(pool).running, 2);
+    assert_int_equal(eas_workers_load(pool).lost, 2);
+    assert_int_equal(eas_workers_load(pool).running, 2);
     open_gate(true);
     assert_int_equal(tag_of(&asker), 0);
     assert_true(apr_time_now() - began < LONG_TIME / 2);
@@ -178,7 +178,7 @@ static void test_what_hangs_is_replaced_later(void **state)
 /* It hangs where another realm's KDC sent it, and must not cost that one its threads. */
 static void test_silence_behind_a_referral(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
+    struct eas_workers *pool = make_shared_pool(state, 10);
     struct asker askers[2];
     size_t i;
 
@@ -196,24 +196,24 @@ static void test_silence_behind_a_referral(void **state)
 /* Jobs that were let in before the circuit opened do not hang in their turn. */
 static void test_what_is_queued_is_not_sent_where_nobody_answers(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *pool = make_pool(state, 3, 10, 10);
     int i;
 
     for (i = 0; i < 5; i++) {
         hint(pool, apr_itoa(*state, i), IS_SILENT);
     }
     await_begun(3);
-    assert_int_equal(eas_kdc_pool_load(pool).queued, 2);
+    assert_int_equal(eas_workers_load(pool).queued, 2);
     put_forward(LONG_TIME);
     assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
-    AWAIT(eas_kdc_pool_load(pool).queued + eas_kdc_pool_load(pool).running == 0);
+    AWAIT(eas_workers_load(pool).queued + eas_workers_load(pool).running == 0);
     assert_int_equal(gate.begun, 3);
 }
 
 static void test_silent_realm_leaves_threads_to_others(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 10);
-    struct eas_kdc_pool_load load;
+    struct eas_workers *pool = make_shared_pool(state, 10);
+    struct eas_workers_load load;
     int i;
 
     for (i = 0; i < 4; i++) {
@@ -221,7 +221,7 @@ static void test_silent_realm_leaves_threads_to_others(void **state)
     }
     await_begun(2);
     assert_int_equal(ask_for(pool, OTHER "a", ANSWERS, LONG_TIME), 0);
-    load = eas_kdc_pool_load(pool);
+    load = eas_workers_load(pool);
     assert_int_equal(load.running, 2);
     assert_int_equal(load.queued, 2);
     assert_int_equal(gate.begun, 3);
@@ -229,7 +229,7 @@ static void test_silent_realm_leaves_threads_to_others(void **state)
 
 static void test_silence_of_one_realm_refuses_nobody_of_another(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 1);
+    struct eas_workers *pool = make_shared_pool(state, 1);
     struct asker askers[3], others[3];
     int refused;
     size_t i;
@@ -242,7 +242,7 @@ static void test_silence_of_one_realm_refuses_nobody_of_another(void **state)
     for (i = 0; i < COUNT_OF(others); i++) {
         start(&others[i], pool, OTHER "a", WAITS, LONG_TIME);
     }
-    AWAIT(eas_kdc_pool_load(pool).waiting >= COUNT_OF(others)); /* some of the first may go */
+    AWAIT(eas_workers_load(pool).waiting >= COUNT_OF(others)); /* some of the first may go */
     open_gate(true);
     assert_all(others, COUNT_OF(others), 0);
     refused = count_refused(askers, COUNT_OF(askers), 4711);
@@ -252,7 +252,7 @@ static void test_silence_of_one_realm_refuses_nobody_of_another(void **state)
 /* One message may be lost: those who come later are not yet in its trouble. */
 static void meet_crowd_after_lost_message(void **state, enum behaviour crowds)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 20, 1);
+    struct eas_workers *pool = make_pool(state, 2, 20, 1);
     struct asker hangs, askers[6];
     size_t i;
 
@@ -281,7 +281,7 @@ static void test_lost_message_refuses_no_crowd_that_waits_elsewhere(void **state
 /* Others' crowd holds the threads, and a message of one's own realm was lost long ago. */
 static void test_lost_message_refuses_nobody_who_waits_for_others(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 1);
+    struct eas_workers *pool = make_shared_pool(state, 1);
     struct asker crowd[4], newcomer;
     size_t i;
 
@@ -304,7 +304,7 @@ static void test_lost_message_refuses_nobody_who_waits_for_others(void **state)
 /* The realm's threads are all held: who waits for them is in the same trouble. */
 static void test_who_is_queued_where_nobody_answers(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 1);
+    struct eas_workers *pool = make_shared_pool(state, 1);
     apr_time_t began = apr_time_now();
     struct asker askers[3];
     int refused;
@@ -316,8 +316,8 @@ static void test_who_is_queued_where_nobody_answers(void **state)
     for (i = 0; i < COUNT_OF(askers); i++) {
         start(&askers[i], pool, "queued", ANSWERS, LONG_TIME);
     }
-    AWAIT(eas_kdc_pool_load(pool).waiting >= COUNT_OF(askers));
-    while (eas_kdc_pool_load(pool).waiting
+    AWAIT(eas_workers_load(pool).waiting >= COUNT_OF(askers));
+    while (eas_workers_load(pool).waiting
            > 1) { /* another realm may count as the one who may wait */
         ask_for(pool, OTHER "a", ANSWERS, LONG_TIME);
         assert_true(apr_time_now() - began < LONG_TIME / 2);
@@ -330,7 +330,7 @@ static void test_who_is_queued_where_nobody_answers(void **state)
 /* All threads are held, by others, who do not even speak with a KDC. */
 static void test_few_wait_where_no_thread_comes_free(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 1, 10, 1);
+    struct eas_workers *pool = make_pool(state, 1, 10, 1);
     struct asker askers[3];
     int refused;
     size_t i;
@@ -349,7 +349,7 @@ static void test_few_wait_where_no_thread_comes_free(void **state)
 
 static void test_few_wait_for_a_KDC_that_is_silent(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 2);
+    struct eas_workers *pool = make_pool(state, 2, 10, 2);
     apr_time_t began = apr_time_now();
     struct asker askers[6];
     int refused;
@@ -372,7 +372,7 @@ static void test_few_wait_for_a_KDC_that_is_silent(void **state)
 /* The second counts from the silence on, not from when somebody comes. */
 static void test_who_comes_into_a_silence_is_told_soon(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *pool = make_pool(state, 2, 10, 1);
     struct asker first;
     apr_time_t began;
 
@@ -389,7 +389,7 @@ static void test_who_comes_into_a_silence_is_told_soon(void **state)
 /* What is found elsewhere says nothing of the KDC. */
 static void test_silence_is_seen_though_other_jobs_end(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *pool = make_pool(state, 2, 10, 1);
     apr_time_t began = apr_time_now();
     struct asker askers[3];
     int refused;
@@ -399,7 +399,7 @@ static void test_silence_is_seen_though_other_jobs_end(void **state)
         start(&askers[i], pool, "a", IS_SILENT, LONG_TIME);
     }
     await_waiting(pool, 3);
-    while (eas_kdc_pool_load(pool).waiting > 1) { /* "b" may count as the one who may wait */
+    while (eas_workers_load(pool).waiting > 1) { /* "b" may count as the one who may wait */
         ask_for(pool, "b", IS_NOT_ASKED, LONG_TIME);
         assert_true(apr_time_now() - began < LONG_TIME / 2);
     }
@@ -411,7 +411,7 @@ static void test_silence_is_seen_though_other_jobs_end(void **state)
 /* Of a KDC that nobody asks, nothing is to be expected. */
 static void test_who_waits_for_another_is_not_counted(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *pool = make_pool(state, 2, 10, 1);
     apr_time_t began = apr_time_now();
     struct asker askers[4];
     size_t i;
@@ -421,7 +421,7 @@ static void test_who_waits_for_another_is_not_counted(void **state)
     }
     await_waiting(pool, COUNT_OF(askers));
     while (apr_time_now() - began < apr_time_from_msec(1300)) {
-        assert_int_equal(eas_kdc_pool_load(pool).waiting, COUNT_OF(askers));
+        assert_int_equal(eas_workers_load(pool).waiting, COUNT_OF(askers));
         apr_thread_yield();
     }
     open_gate(true);
@@ -431,7 +431,7 @@ static void test_who_waits_for_another_is_not_counted(void **state)
 /* A message that was given up long ago says nothing of those that come now. */
 static void test_old_silence_is_not_held_against_new_askers(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *pool = make_pool(state, 2, 10, 1);
     struct asker askers[3];
     size_t i;
 
@@ -448,7 +448,7 @@ static void test_old_silence_is_not_held_against_new_askers(void **state)
 /* Nor against a crowd, though others were there all the time, who asked no KDC. */
 static void test_given_up_silence_is_not_held_against_a_crowd(void **state)
 {
-    struct eas_kdc_pool *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *pool = make_pool(state, 2, 10, 1);
     struct asker askers[6];
     size_t i;
 
@@ -466,7 +466,7 @@ static void test_given_up_silence_is_not_held_against_a_crowd(void **state)
 /* Where nobody speaks with a KDC, none is silent. */
 static void test_crowd_that_asks_no_KDC(void **state)
 {
-    struct eas_kdc_pool *pool = make_shared_pool(state, 1);
+    struct eas_workers *pool = make_shared_pool(state, 1);
     struct asker askers[3];
     size_t i;
 
