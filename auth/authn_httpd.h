@@ -18,10 +18,4 @@ bool eas_authn_in_effect(const request_rec *r);
  */
 int eas_authn_challenge(request_rec *r);
 
-/*
- * Keeps the response out of every shared cache: mod_cache's quick handler would serve it before
- * anybody is authenticated.  To be called before the handler runs.
- */
-void eas_authn_make_private(request_rec *r);
-
 #endif

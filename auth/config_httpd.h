@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/config_httpd.h - the configuration of the front half */
+/* auth/config_httpd.h - configuration records of auth/: stored, merged, read */
 
 #ifndef EAS_AUTH_CONFIG_HTTPD_H
 #define EAS_AUTH_CONFIG_HTTPD_H
 
-#include "auth/login/challenge_httpd.h"
-#include "auth/password/throttle.h"
 #include "auth/login/page.h"
-#include "auth/password/credentials.h"
 #include "auth/login/session.h"
+#include "auth/password/credentials.h"
+#include "auth/password/throttle.h"
 #include "auth/shared/shared_httpd.h"
 
 #include <httpd.h>
 #include <http_config.h>
 #include <ap_expr.h>
 
+/* EasKcdChallenge. */
+enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC };
+
+/* EasKcdParseEas. */
+enum eas_parse { EAS_PARSE_AUTO, EAS_PARSE_ON, EAS_PARSE_OFF };
+
+/* The path of ActiveSync at Exchange.  IIS ignores its letter case. */
+#define EAS_ACTIVESYNC_PATH "/Microsoft-Server-ActiveSync"
+
 /*
- * Of a server; made by httpd's create and merge, completed by eas_auth_check_config() and by
- * eas_auth_child_init().  NULL and -1 mean "not set", so that a default can be set explicitly inside
- * a section that inherits something else.
+ * Of a server.  NULL and -1 mean "not set", so that a section can set a default explicitly where it
+ * inherits another value.  auth/start_httpd.c completes the record.
  */
 struct eas_auth_server {
     const char *keytab_path;
@@ -42,8 +49,9 @@ struct eas_auth_server {
     /* Filled in after the configuration was read; NULL without a keytab. */
     struct eas_authority *authority;
     const struct eas_template *page;
-    const char *scope;           /* tells this server's remembered passwords from others' */
-    struct eas_verifier *prover; /* of the child */
+    const char *scope;                   /* tells this server's remembered passwords from others' */
+    struct eas_verifier *verifier;       /* of the child */
+    apr_interval_time_t longest_session; /* over all servers: users are the same everywhere */
 };
 
 /* Of a directory. */
@@ -53,7 +61,7 @@ struct eas_auth_dir {
     int challenge; /* enum eas_challenge */
     const ap_expr_info_t *form_for;
     int parse_eas;                        /* enum eas_parse */
-    apr_array_header_t *command_timeouts; /* of auth/activesync/activesync_httpd.c */
+    apr_array_header_t *command_timeouts; /* of auth/activesync/timeouts.h, or NULL */
 };
 
 /*
@@ -78,36 +86,36 @@ struct eas_auth_dir *eas_auth_dir_create(apr_pool_t *pool);
 struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_dir *base,
                                         const struct eas_auth_dir *add);
 
-/* Given by mod_eas_kcd.c, which owns the module's configuration records. */
+/* Puts the defaults where nothing is set and a value must be found in place; after the merge. */
+void eas_auth_server_complete(struct eas_auth_server *conf);
+
 struct eas_auth_server *eas_auth_server_of(const server_rec *s);
+
+/* The record of a section; one with nothing set for a section without directives of the module. */
 struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 
-/* The effective values of what was not set. */
+/* The effective values: as configured, else the default. */
+apr_interval_time_t eas_auth_kdc_timeout(const struct eas_auth_server *conf);
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf);
-const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);
-/* How long a session of any server's may last: users are the same everywhere. */
-apr_interval_time_t eas_auth_longest_session(void);
 const char *eas_auth_session_cookie(const struct eas_auth_server *conf);
 const char *eas_auth_login_path(const struct eas_auth_server *conf);
 const struct eas_template *eas_auth_login_page(const struct eas_auth_server *conf);
-/* Is there anybody who could prove a password, and so a form to type it into? */
-bool eas_auth_serves_login(const struct eas_auth_server *conf);
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
 
-/*
- * Reads every keytab, as root where httpd was started as root, and completes the servers' records;
- * static, so that `httpd -t` does it too.  OK, or HTTP_INTERNAL_SERVER_ERROR after having logged.
- */
-int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
+/* The limits of public and private sessions; complete after eas_auth_server_complete(). */
+const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);
 
-/* In post_config: the shared memory and the secret. */
-int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server);
+/* Whether the server can verify passwords, and so has a login form. */
+bool eas_auth_serves_login(const struct eas_auth_server *conf);
 
-/*
- * Per child: the threads that speak with KDCs and the memory of proved passwords.  The result is for the
- * back half too.
- */
-struct eas_workers *eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server);
+/* Whether a path is EAS_ACTIVESYNC_PATH or below it; NULL is not. */
+bool eas_auth_is_activesync_path(const char *path);
+
+/* Whether requests for the path are read as ActiveSync's (EasKcdParseEas). */
+bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path);
+
+/* How long the backend may be silent (EasKcdCommandTimeout); NULL is an unknown command. */
+apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command);
 
 #endif

@@ -2,7 +2,8 @@
 /* auth/directives_httpd.c - the handlers of auth/directives.def */
 
 #include "auth/directives_httpd.h"
-#include "auth/request_httpd.h"
+#include "auth/activesync/timeouts.h"
+#include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/base/duration.h"
@@ -307,5 +308,44 @@ const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;
     eas_auth_dir_of(cmd->context)->require_tls = flag;
+    return NULL;
+}
+
+const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const names[] = { "auto", "on", "off" };
+    int i;
+
+    (void)dir;
+    for (i = EAS_PARSE_AUTO; i <= EAS_PARSE_OFF; i++) {
+        if (ap_cstr_casecmp(arg, names[i]) == 0) {
+            eas_auth_dir_of(cmd->context)->parse_eas = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of On, Off and auto", cmd->cmd->name, arg);
+}
+
+const char *eas_auth_set_command_timeout(cmd_parms *cmd, void *dir, const char *command,
+                                         const char *duration)
+{
+    struct eas_auth_dir *conf = eas_auth_dir_of(cmd->context);
+    struct eas_timeout timeout = { command, 0 };
+    const char *p = command;
+
+    (void)dir;
+    while (apr_isalnum(*p)) {
+        p++;
+    }
+    if (strcmp(command, "*") != 0 && (*p != '\0' || p == command)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is no ActiveSync command; write Ping, Sync or *",
+                            cmd->cmd->name, command);
+    }
+    if (!eas_duration_parse(duration, &timeout.timeout) || timeout.timeout < apr_time_from_sec(1)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no duration of a second or more; write 120s, 15m or 1h",
+                            cmd->cmd->name, duration);
+    }
+    conf->command_timeouts = eas_timeouts_set(cmd->pool, conf->command_timeouts, timeout);
     return NULL;
 }

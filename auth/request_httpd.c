@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/request_httpd.c - what all glue shares: the module's name, the request's record, refusals */
+/* auth/request_httpd.c - the module's record of a request */
 
 #include "auth/request_httpd.h"
+#include "auth/activesync/query.h"
+#include "auth/config_httpd.h"
 
 #include <apr_strings.h>
 
@@ -46,68 +48,25 @@ int eas_request_refused_before(const request_rec *r)
     return 0;
 }
 
-/* No default: a new class must be given its level and status here. */
-static int level_of(enum eas_rc rc)
+const struct eas_query *eas_request_query(const request_rec *r)
 {
-    switch (rc) {
-    case EAS_MALFORMED:
-    case EAS_DENIED:
-    case EAS_UNKNOWN:
-    case EAS_EXPIRED:
-        return APLOG_INFO;
-    case EAS_FORBIDDEN:
-        return APLOG_WARNING;
-    case EAS_MISCONFIGURED:
-        return APLOG_CRIT;
-    case EAS_UNAVAILABLE:
-    case EAS_BACKEND:
-    case EAS_OK:
-        break;
-    }
-    return APLOG_ERR;
+    const struct eas_request *request = ap_get_module_config(r->request_config, &eas_kcd_module);
+
+    return request != NULL ? request->query : NULL;
 }
 
-static int status_of(enum eas_rc rc)
+bool eas_request_is_activesync(const request_rec *r)
 {
-    switch (rc) {
-    case EAS_MALFORMED:
-        return HTTP_BAD_REQUEST;
-    case EAS_DENIED:
-    case EAS_UNKNOWN:
-    case EAS_EXPIRED:
-        return HTTP_UNAUTHORIZED;
-    case EAS_FORBIDDEN:
-        return HTTP_FORBIDDEN;
-    case EAS_BACKEND:
-        return HTTP_BAD_GATEWAY;
-    case EAS_UNAVAILABLE:
-    case EAS_MISCONFIGURED:
-    case EAS_OK: /* a refusal without a reason is our trouble */
-        break;
-    }
-    return HTTP_SERVICE_UNAVAILABLE;
+    return eas_auth_is_activesync(eas_auth_dir_of(r->per_dir_config), r->uri);
 }
 
-void eas_log_error(request_rec *r, const struct eas_err *err)
+apr_interval_time_t eas_request_timeout(const request_rec *r)
 {
-    ap_log_rerror(APLOG_MARK, level_of(err->rc), 0, r, "EAS%04d: %s", err->tag, err->text);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
-}
+    const struct eas_query *query = eas_request_query(r);
 
-int eas_log_refuse(request_rec *r, const struct eas_err *err)
-{
-    int status = status_of(err->rc);
-
-    eas_log_error(r, err);
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->err_headers_out, "Retry-After", EAS_RETRY_AFTER);
-    }
-    return status;
-}
-
-void eas_log_startup(const server_rec *s, const struct eas_err *err)
-{
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, "EAS%04d: %s", err->tag, err->text);
+    return eas_request_is_activesync(r) ? eas_auth_command_timeout(
+               eas_auth_dir_of(r->per_dir_config), query != NULL ? query->command : NULL)
+                                        : 0;
 }
 
 void eas_request_waited(request_rec *r, apr_interval_time_t waited)

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/request_httpd.h - what all glue shares: the module's name, the request's record, refusals */
+/* auth/request_httpd.h - the module's record of a request */
 
 #ifndef EAS_AUTH_REQUEST_HTTPD_H
 #define EAS_AUTH_REQUEST_HTTPD_H
 
-#include "auth/base/error.h"
+#include "auth/base/log_httpd.h"
 #include "auth/identity.h"
 
 #include <httpd.h>
-#include <http_config.h>
-#include <http_log.h>
-
-extern module AP_MODULE_DECLARE_DATA eas_kcd_module;
-APLOG_USE_MODULE(eas_kcd);
-
-/* Seconds after which a phone may ask again when the trouble is ours. */
-#define EAS_RETRY_AFTER "30"
 
 struct eas_query;
 struct eas_body;
@@ -57,18 +49,17 @@ const struct eas_identity *eas_request_identity(const request_rec *r);
  */
 int eas_request_refused_before(const request_rec *r);
 
+/* The query of an ActiveSync request; NULL if it is none or has none, as OPTIONS. */
+const struct eas_query *eas_request_query(const request_rec *r);
+
+/* Whether the request is read as ActiveSync's (EasKcdParseEas). */
+bool eas_request_is_activesync(const request_rec *r);
+
 /*
- * Logs the error once, with its tag, at the level of its class, sets EAS_KCD_ERROR and, where the
- * trouble is ours, Retry-After.  Returns the HTTP status that the class stands for: 400, 401, 403, 502
- * or 503.
+ * How long the backend may be silent before or during its response (EasKcdCommandTimeout); 0 if the
+ * request is not ActiveSync's.
  */
-int eas_log_refuse(request_rec *r, const struct eas_err *err);
-
-/* Only logs it and sets EAS_KCD_ERROR: somebody else makes the answer. */
-void eas_log_error(request_rec *r, const struct eas_err *err);
-
-/* Logs an error of start-up for a server; the caller stops the start. */
-void eas_log_startup(const server_rec *s, const struct eas_err *err);
+apr_interval_time_t eas_request_timeout(const request_rec *r);
 
 /* EAS_KCD_KDC_US: adds to what the request has waited for the KDC. */
 void eas_request_waited(request_rec *r, apr_interval_time_t waited);

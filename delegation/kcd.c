@@ -25,8 +25,8 @@
 #define RENEW_AGAIN_AFTER 30
 
 struct eas_kcd {
-    struct eas_workers *kdcs;
-    const struct eas_shared_cache *shelf;
+    struct eas_workers *workers;
+    const struct eas_shared_cache *shared_cache;
     struct eas_lru *tickets;
     struct eas_token_maker *mint;
 };
@@ -66,15 +66,15 @@ static void kept_release(void *value)
     }
 }
 
-struct eas_kcd *eas_kcd_create(struct eas_workers *kdcs, const struct eas_shared_cache *shelf,
-                               apr_size_t cache_bytes)
+struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
+                               const struct eas_shared_cache *shared_cache, apr_size_t cache_bytes)
 {
     static const struct eas_lru_ops ops = { kept_retain, kept_release };
-    apr_pool_t *pool = eas_workers_pool(kdcs);
+    apr_pool_t *pool = eas_workers_pool(workers);
     struct eas_kcd *kcd = apr_palloc(pool, sizeof(*kcd));
 
-    kcd->kdcs = kdcs;
-    kcd->shelf = shelf;
+    kcd->workers = workers;
+    kcd->shared_cache = shared_cache;
     kcd->tickets = eas_lru_create(pool, cache_bytes, ops);
     kcd->mint = eas_token_maker_create(pool);
     return kcd;
@@ -84,7 +84,7 @@ struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct e
                                                    const struct eas_realms *realms,
                                                    apr_interval_time_t kdc_timeout)
 {
-    apr_pool_t *pool = eas_workers_pool(kcd->kdcs);
+    apr_pool_t *pool = eas_workers_pool(kcd->workers);
     struct eas_kcd_principal *account = apr_palloc(pool, sizeof(*account));
     krb5_const_principal us = eas_keytab_principal(keytab);
 
@@ -104,14 +104,14 @@ struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct e
  * not serve a user whom only another module has proved.  No part but the last can hold a newline.
  */
 static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_principal *account,
-                             const struct eas_kcd_request *wish, apr_size_t *len)
+                             const struct eas_kcd_request *request, apr_size_t *len)
 {
-    const char *right = wish->identity->evidence != NULL ? "proxy\n" : "self\n";
+    const char *right = request->identity->evidence != NULL ? "proxy\n" : "self\n";
     struct iovec parts[] = {
         { (char *)right, strlen(right) },
-        { (char *)wish->identity->principal, strlen(wish->identity->principal) },
+        { (char *)request->identity->principal, strlen(request->identity->principal) },
         { (char *)"\n", 1 },
-        { (char *)wish->spn, strlen(wish->spn) },
+        { (char *)request->spn, strlen(request->spn) },
         { (char *)"\n", 1 },
         { (char *)account->name, account->name_len },
     };
@@ -143,20 +143,20 @@ static enum eas_rc transition(struct eas_kcd_principal *account, struct eas_kdc 
 }
 
 static enum eas_rc exchange(struct eas_kcd_principal *account, struct eas_kdc *kdc,
-                            apr_pool_t *pool, const struct eas_kcd_request *wish,
+                            apr_pool_t *pool, const struct eas_kcd_request *request,
                             struct eas_ticket **ticket, struct eas_err *err)
 {
     struct eas_ticket *self;
     enum eas_rc rc;
 
-    if (wish->identity->evidence != NULL) {
-        return eas_s4u_proxy(kdc, account->gateway, wish->identity->evidence, EAS_S4U_FROM_PASSWORD,
-                             wish->spn, ticket, err);
+    if (request->identity->evidence != NULL) {
+        return eas_s4u_proxy(kdc, account->gateway, request->identity->evidence,
+                             EAS_S4U_FROM_PASSWORD, request->spn, ticket, err);
     }
-    rc = transition(account, kdc, pool, &wish->identity->login, &self, err);
+    rc = transition(account, kdc, pool, &request->identity->login, &self, err);
     if (rc == EAS_OK) {
-        rc = eas_s4u_proxy(kdc, account->gateway, self, EAS_S4U_FROM_TRANSITION, wish->spn, ticket,
-                           err);
+        rc = eas_s4u_proxy(kdc, account->gateway, self, EAS_S4U_FROM_TRANSITION, request->spn,
+                           ticket, err);
         eas_ticket_unref(self);
     }
     return rc;
@@ -166,7 +166,7 @@ static enum eas_rc exchange(struct eas_kcd_principal *account, struct eas_kdc *k
 struct ticket_job {
     apr_pool_t *pool;
     struct eas_kcd_principal *account;
-    struct eas_kcd_request wish;
+    struct eas_kcd_request request;
     const char *key;
     apr_size_t key_len;
     apr_time_t renews;         /* the end of the ticket that this is to outlast, or 0 */
@@ -206,10 +206,10 @@ static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_tim
 }
 
 /* A record is the time at which the ticket took the place of a refused one, and the ticket. */
-static void put_on_shelf(const struct ticket_job *job, struct eas_ticket *ticket,
-                         apr_time_t replaced_at)
+static void put_shared(const struct ticket_job *job, struct eas_ticket *ticket,
+                       apr_time_t replaced_at)
 {
-    const struct eas_shared_cache *shelf = job->account->kcd->shelf;
+    const struct eas_shared_cache *shared_cache = job->account->kcd->shared_cache;
     const unsigned char *bytes;
     struct eas_secret *record;
     struct eas_err ignored;
@@ -219,8 +219,8 @@ static void put_on_shelf(const struct ticket_job *job, struct eas_ticket *ticket
         record = eas_secret_room(job->pool, sizeof(replaced_at) + len);
         memcpy(record->bytes, &replaced_at, sizeof(replaced_at));
         memcpy(record->bytes + sizeof(replaced_at), bytes, len);
-        shelf->put(shelf, job->pool, job->key, job->key_len, record->bytes, record->len,
-                   eas_ticket_stale_at(ticket));
+        shared_cache->put(shared_cache, job->pool, job->key, job->key_len, record->bytes,
+                          record->len, eas_ticket_stale_at(ticket));
     }
 }
 
@@ -244,14 +244,15 @@ static bool take_record(const struct ticket_job *job, const unsigned char *value
     return taken;
 }
 
-static bool look_on_shelf(const struct ticket_job *job, enum eas_shared_cache_reach reach)
+static bool look_up_shared(const struct ticket_job *job, enum eas_shared_cache_reach reach)
 {
-    const struct eas_shared_cache *shelf = job->account->kcd->shelf;
+    const struct eas_shared_cache *shared_cache = job->account->kcd->shared_cache;
     const unsigned char *value;
     apr_time_t expires;
     apr_size_t len;
 
-    return shelf->find(shelf, job->pool, job->key, job->key_len, reach, &value, &len, &expires)
+    return shared_cache->find(shared_cache, job->pool, job->key, job->key_len, reach, &value, &len,
+                              &expires)
            && take_record(job, value, len);
 }
 
@@ -260,7 +261,7 @@ static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket)
 /* Is it time, and would there be a longer one to be had? */
 static bool wants_renewal(const struct ticket_job *ask, struct kept *kept, apr_time_t now)
 {
-    const struct eas_ticket *evidence = ask->wish.identity->evidence;
+    const struct eas_ticket *evidence = ask->request.identity->evidence;
     apr_uint32_t tried = kept->renewed_at, seconds = (apr_uint32_t)apr_time_sec(now);
 
     return now >= eas_ticket_renew_at(kept->ticket)
@@ -279,7 +280,7 @@ static enum eas_rc look_up(const struct ticket_job *ask, bool in_flight, struct 
 {
     apr_time_t now = apr_time_now();
     struct kept *kept = eas_lru_get(ask->account->kcd->tickets, ask->key, ask->key_len, now);
-    const struct eas_ticket *refused = ask->wish.refused;
+    const struct eas_ticket *refused = ask->request.refused;
     enum eas_rc rc = EAS_OK;
 
     *ticket = NULL;
@@ -299,7 +300,7 @@ static enum eas_rc look_up(const struct ticket_job *ask, bool in_flight, struct 
     else if (now >= kept->replaced_at && now - kept->replaced_at < REPLACED_STAYS) {
         rc = eas_fail(err, EAS_BACKEND, 2110,
                       "the backend does not accept the ticket for %s, which has just been renewed",
-                      ask->wish.spn);
+                      ask->request.spn);
     }
     kept_release(kept);
     return rc;
@@ -310,20 +311,20 @@ static enum eas_rc look_up(const struct ticket_job *ask, bool in_flight, struct 
 static void *prepare_ticket(apr_pool_t *pool, const void *ask)
 {
     struct ticket_job *job = apr_pmemdup(pool, ask, sizeof(*job));
-    struct eas_identity *identity = apr_pmemdup(pool, job->wish.identity, sizeof(*identity));
+    struct eas_identity *identity = apr_pmemdup(pool, job->request.identity, sizeof(*identity));
 
     job->pool = pool;
     job->key = apr_pmemdup(pool, job->key, job->key_len);
-    job->wish.spn = apr_pstrdup(pool, job->wish.spn);
-    job->wish.identity = identity;
+    job->request.spn = apr_pstrdup(pool, job->request.spn);
+    job->request.identity = identity;
     identity->principal = apr_pstrdup(pool, identity->principal);
     identity->login.user = apr_pstrdup(pool, identity->login.user);
     identity->login.realm = apr_pstrdup(pool, identity->login.realm);
     if (identity->evidence != NULL) {
         eas_ticket_to_pool(eas_ticket_ref(identity->evidence), pool);
     }
-    if (job->wish.refused != NULL) {
-        eas_ticket_to_pool(eas_ticket_ref((struct eas_ticket *)job->wish.refused), pool);
+    if (job->request.refused != NULL) {
+        eas_ticket_to_pool(eas_ticket_ref((struct eas_ticket *)job->request.refused), pool);
     }
     return job;
 }
@@ -335,18 +336,18 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct
     enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->account->timeout, err);
 
     if (rc == EAS_OK) {
-        rc = exchange(job->account, &kdc, job->pool, &job->wish, &job->ticket, err);
+        rc = exchange(job->account, &kdc, job->pool, &job->request, &job->ticket, err);
     }
     eas_kdc_close(&kdc);
     if (rc == EAS_OK) {
-        apr_time_t replaced_at = job->wish.refused != NULL ? apr_time_now() : 0;
+        apr_time_t replaced_at = job->request.refused != NULL ? apr_time_now() : 0;
 
         eas_ticket_to_pool(job->ticket, job->pool);
         put(job, job->ticket, replaced_at, NULL, eas_ticket_stale_at(job->ticket));
-        put_on_shelf(job, job->ticket, replaced_at);
+        put_shared(job, job->ticket, replaced_at);
     }
     /* A ticket that is known to be bad is not used again because no other is to be had just now. */
-    else if ((rc != EAS_UNAVAILABLE || job->wish.refused != NULL) && job->renews == 0) {
+    else if ((rc != EAS_UNAVAILABLE || job->request.refused != NULL) && job->renews == 0) {
         put(job, NULL, 0, err, apr_time_now() + REFUSAL_STAYS);
     }
     return rc;
@@ -365,7 +366,7 @@ static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_er
     if (job->renews == 0) {
         rc = look_up(job, true, &job->ticket, err);
     }
-    if (rc == EAS_OK && job->ticket == NULL && look_on_shelf(job, EAS_SHARED_CACHE_REMOTE)) {
+    if (rc == EAS_OK && job->ticket == NULL && look_up_shared(job, EAS_SHARED_CACHE_REMOTE)) {
         rc = look_up(job, true, &job->ticket, err);
     }
     if (job->ticket != NULL) {
@@ -381,7 +382,7 @@ static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_er
 static struct eas_workers_task task_of(const struct ticket_job *ask)
 {
     struct eas_workers_task task = { ask->account->realm, ask->account->timeout,
-                                     ask->wish.waited > 0, prepare_ticket, run_ticket };
+                                     ask->request.waited > 0, prepare_ticket, run_ticket };
 
     return task;
 }
@@ -393,27 +394,28 @@ static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket)
 
     task.begun = false;
     renewal.renews = eas_ticket_end(ticket);
-    renewal.wish.refused = NULL;
-    eas_workers_run_in_background(ask->account->kcd->kdcs, &task, ask->key, ask->key_len, &renewal);
+    renewal.request.refused = NULL;
+    eas_workers_run_in_background(ask->account->kcd->workers, &task, ask->key, ask->key_len,
+                                  &renewal);
 }
 
-static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *grant,
+static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *result,
                            struct eas_err *err)
 {
     struct eas_kcd_principal *account = ask->account;
     struct eas_workers_task task = task_of(ask);
     struct eas_job *job;
     /* Who cannot use what is there shares no flight with those who know nothing of that. */
-    apr_size_t key_len = ask->key_len + (ask->wish.refused != NULL);
+    apr_size_t key_len = ask->key_len + (ask->request.refused != NULL);
     enum eas_rc rc =
-        eas_workers_run(account->kcd->kdcs, &task, ask->key, key_len, ask,
-                        account->timeout - ask->wish.waited, &job, &grant->waited, err);
+        eas_workers_run(account->kcd->workers, &task, ask->key, key_len, ask,
+                        account->timeout - ask->request.waited, &job, &result->waited, err);
 
     if (rc == EAS_OK) {
         const struct ticket_job *done = eas_workers_job_copy(job);
 
-        grant->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
-        grant->source = done->source;
+        result->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
+        result->source = done->source;
     }
     if (job != NULL) {
         eas_workers_job_release(job);
@@ -422,32 +424,32 @@ static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *grant,
 }
 
 enum eas_rc eas_kcd_ticket(struct eas_kcd_principal *account, apr_pool_t *pool,
-                           const struct eas_kcd_request *wish, struct eas_kcd_result *grant,
+                           const struct eas_kcd_request *request, struct eas_kcd_result *result,
                            struct eas_err *err)
 {
-    struct ticket_job ask = { pool, account, *wish, NULL, 0, 0, NULL, EAS_KCD_HIT };
+    struct ticket_job ask = { pool, account, *request, NULL, 0, 0, NULL, EAS_KCD_HIT };
     struct eas_ticket *ticket;
     enum eas_rc rc;
 
-    grant->waited = 0;
-    if (wish->identity->evidence == NULL && !wish->transition) {
+    result->waited = 0;
+    if (request->identity->evidence == NULL && !request->transition) {
         return eas_fail(
             err, EAS_FORBIDDEN, 2040,
             "the user was not proved by a password and EasKcdProtocolTransition is Off");
     }
-    ask.key = cache_key(pool, account, wish, &ask.key_len);
-    grant->key = ask.key;
-    grant->source = EAS_KCD_HIT;
+    ask.key = cache_key(pool, account, request, &ask.key_len);
+    result->key = ask.key;
+    result->source = EAS_KCD_HIT;
     rc = look_up(&ask, false, &ticket, err);
-    if (rc == EAS_OK && ticket == NULL && look_on_shelf(&ask, EAS_SHARED_CACHE_LOCAL)) {
-        grant->source = EAS_KCD_SHARED;
+    if (rc == EAS_OK && ticket == NULL && look_up_shared(&ask, EAS_SHARED_CACHE_LOCAL)) {
+        result->source = EAS_KCD_SHARED;
         rc = look_up(&ask, false, &ticket, err);
     }
     if (rc == EAS_OK && ticket == NULL) {
-        return ask_kdc(&ask, grant, err);
+        return ask_kdc(&ask, result, err);
     }
     if (rc == EAS_OK) {
-        grant->ticket = eas_ticket_to_pool(ticket, pool);
+        result->ticket = eas_ticket_to_pool(ticket, pool);
     }
     return rc;
 }
@@ -497,7 +499,7 @@ enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *po
     const char *key =
         apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", account->name, NULL);
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(account->kcd->kdcs, &task, key, strlen(key), &ask,
+    enum eas_rc rc = eas_workers_run(account->kcd->workers, &task, key, strlen(key), &ask,
                                      account->timeout - *waited, &job, waited, err);
 
     if (job != NULL) {
@@ -509,14 +511,14 @@ enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *po
 enum eas_rc eas_kcd_token(struct eas_kcd_principal *account, apr_pool_t *pool,
                           const struct eas_ticket *ticket,
                           const struct eas_channel_binding *binding, const char **value_out,
-                          struct eas_pending_ap **handshake_out, struct eas_err *err)
+                          struct eas_pending_ap **pending_out, struct eas_err *err)
 {
-    return eas_token_make(account->kcd->mint, pool, ticket, binding, value_out, handshake_out, err);
+    return eas_token_make(account->kcd->mint, pool, ticket, binding, value_out, pending_out, err);
 }
 
 enum eas_rc eas_kcd_verify(struct eas_kcd_principal *account, apr_pool_t *pool,
-                           const struct eas_pending_ap *handshake, const char *value,
+                           const struct eas_pending_ap *pending, const char *value,
                            struct eas_err *err)
 {
-    return eas_token_verify(account->kcd->mint, pool, handshake, value, err);
+    return eas_token_verify(account->kcd->mint, pool, pending, value, err);
 }

@@ -20,8 +20,8 @@ struct eas_kcd;
 struct eas_kcd_principal;
 
 /* The shelf is that of service tickets.  All of it lives in the memory of kdcs. */
-struct eas_kcd *eas_kcd_create(struct eas_workers *kdcs, const struct eas_shared_cache *shelf,
-                               apr_size_t cache_bytes);
+struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
+                               const struct eas_shared_cache *shared_cache, apr_size_t cache_bytes);
 
 /* realms and keytab must live as long as the process. */
 struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
@@ -63,7 +63,7 @@ struct eas_kcd_result {
  * ticket that itself replaced a refused one stays for a minute, EAS_BACKEND.
  */
 enum eas_rc eas_kcd_ticket(struct eas_kcd_principal *account, apr_pool_t *pool,
-                           const struct eas_kcd_request *wish, struct eas_kcd_result *grant,
+                           const struct eas_kcd_request *request, struct eas_kcd_result *result,
                            struct eas_err *err);
 
 /*
@@ -79,9 +79,9 @@ enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *po
 enum eas_rc eas_kcd_token(struct eas_kcd_principal *account, apr_pool_t *pool,
                           const struct eas_ticket *ticket,
                           const struct eas_channel_binding *binding, const char **value_out,
-                          struct eas_pending_ap **handshake_out, struct eas_err *err);
+                          struct eas_pending_ap **pending_out, struct eas_err *err);
 enum eas_rc eas_kcd_verify(struct eas_kcd_principal *account, apr_pool_t *pool,
-                           const struct eas_pending_ap *handshake, const char *value,
+                           const struct eas_pending_ap *pending, const char *value,
                            struct eas_err *err);
 
 #endif

@@ -5,7 +5,7 @@
 #include "auth/request_httpd.h"
 #include "auth/password/basic.h"
 #include "auth/config_httpd.h"
-#include "auth/activesync/activesync_httpd.h"
+#include "auth/activesync/query.h"
 #include "auth/activesync/wbxml.h"
 #include "auth/login/login_httpd.h"
 
@@ -88,15 +88,15 @@ static enum verdict judge(request_rec *r, const struct rule *rule, const char *v
     if (value != NULL) {
         return match_list(r, rule, value);
     }
-    return eas_activesync_applies(r) && r->method_number == M_OPTIONS
-                   && eas_activesync_query(r) == NULL
+    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS
+                   && eas_request_query(r) == NULL
                ? NO
                : UNCLEAR;
 }
 
 static authz_status check_command(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_activesync_query(r);
+    const struct eas_query *query = eas_request_query(r);
     const char *value = query != NULL ? query->command : NULL;
 
     return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, false);
@@ -104,7 +104,7 @@ static authz_status check_command(request_rec *r, const char *line, const void *
 
 static authz_status check_device_type(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_activesync_query(r);
+    const struct eas_query *query = eas_request_query(r);
     const char *value = query != NULL ? query->device_type : NULL;
 
     return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, true);
@@ -112,7 +112,7 @@ static authz_status check_device_type(request_rec *r, const char *line, const vo
 
 static authz_status check_device_id(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_activesync_query(r);
+    const struct eas_query *query = eas_request_query(r);
     const char *value = query != NULL ? query->device_id : NULL;
 
     return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, true);
@@ -158,7 +158,7 @@ static bool names_user(request_rec *r, const char *name)
 
 static authz_status check_user_match(request_rec *r, const char *line, const void *parsed)
 {
-    const struct eas_query *query = eas_activesync_query(r);
+    const struct eas_query *query = eas_request_query(r);
     const char *value = query != NULL ? query->user : NULL;
     enum verdict verdict = UNCLEAR;
 
@@ -240,7 +240,7 @@ static int force_authn(request_rec *r)
 /* The device is told so itself, if the administrator wants that and it can understand it. */
 static int answer_blocked(request_rec *r)
 {
-    const struct eas_query *query = eas_activesync_query(r);
+    const struct eas_query *query = eas_request_query(r);
     const char *body = NULL;
     apr_size_t len;
 

@@ -3,7 +3,6 @@
 
 #include "auth/login/challenge_httpd.h"
 #include "auth/request_httpd.h"
-#include "auth/authn_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/login_httpd.h"

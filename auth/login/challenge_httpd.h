@@ -9,9 +9,6 @@
 #include <httpd.h>
 #include <http_config.h>
 
-/* EasKcdChallenge. */
-enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC };
-
 /*
  * The built-in rule of EasKcdFormFor, an expression of httpd's (ap_expr): a person in a browser, as
  * ISA's listener told them, and not one of Exchange's programs.

@@ -7,6 +7,8 @@
 #include "auth/login/destination.h"
 #include "auth/login/form.h"
 #include "auth/password/provider_httpd.h"
+#include "auth/login/cookie.h"
+#include "auth/login/cookie_httpd.h"
 #include "auth/login/session_httpd.h"
 #include "auth/shared/shared_httpd.h"
 

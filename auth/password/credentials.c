@@ -16,7 +16,7 @@
 /* What the job takes along, and what it leaves. */
 struct proof_job {
     apr_pool_t *pool;
-    const struct eas_verifier *prover;
+    const struct eas_verifier *verifier;
     const struct eas_authority *authority;
     struct eas_login login;
     struct eas_secret *password;
@@ -30,9 +30,9 @@ struct proof_job {
 
 /* --- the shelf: the guard's stamp, the principal, a NUL, and the evidence -------------------- */
 
-static void put_on_shelf(const struct proof_job *job, apr_time_t expires)
+static void put_shared(const struct proof_job *job, apr_time_t expires)
 {
-    const struct eas_shared_cache *shelf = job->prover->shelf;
+    const struct eas_shared_cache *shared_cache = job->verifier->shared_cache;
     const struct eas_identity *identity = job->identity;
     apr_time_t stale_at = eas_ticket_stale_at(identity->evidence);
     apr_size_t name_len = strlen(identity->principal) + 1, len;
@@ -44,16 +44,16 @@ static void put_on_shelf(const struct proof_job *job, apr_time_t expires)
     if (eas_ticket_marshal(identity->evidence, job->pool, &ticket, &len, &ignored) == EAS_OK) {
         record = eas_secret_room(job->pool, EAS_THROTTLE_VERSION_SIZE + name_len + len);
         p = record->bytes;
-        eas_throttle_write_version(job->prover->guard, &job->attempt.stamp, (unsigned char *)p);
+        eas_throttle_write_version(job->verifier->guard, &job->attempt.stamp, (unsigned char *)p);
         memcpy(p + EAS_THROTTLE_VERSION_SIZE, identity->principal, name_len);
         memcpy(p + EAS_THROTTLE_VERSION_SIZE + name_len, ticket, len);
-        shelf->put(shelf, job->pool, job->key, sizeof(job->key), record->bytes, record->len,
-                   expires < stale_at ? expires : stale_at);
+        shared_cache->put(shared_cache, job->pool, job->key, sizeof(job->key), record->bytes,
+                          record->len, expires < stale_at ? expires : stale_at);
     }
 }
 
 /* From a record, which is remembered here too; NULL if it is none of ours, or of an old password. */
-static struct eas_identity *take_record(const struct eas_verifier *prover, apr_pool_t *pool,
+static struct eas_identity *take_record(const struct eas_verifier *verifier, apr_pool_t *pool,
                                         const unsigned char *key, const unsigned char *value,
                                         apr_size_t len, apr_time_t expires)
 {
@@ -63,7 +63,7 @@ static struct eas_identity *take_record(const struct eas_verifier *prover, apr_p
     struct eas_password_version stamp;
 
     if (len < EAS_THROTTLE_VERSION_SIZE
-        || !eas_throttle_read_version(prover->guard, value, &stamp)) {
+        || !eas_throttle_read_version(verifier->guard, value, &stamp)) {
         return NULL;
     }
     len -= EAS_THROTTLE_VERSION_SIZE;
@@ -79,21 +79,22 @@ static struct eas_identity *take_record(const struct eas_verifier *prover, apr_p
     identity->principal = apr_pstrdup(pool, (const char *)name);
     identity->proof = EAS_BY_CACHE;
     identity->evidence = eas_ticket_to_pool(evidence, pool);
-    eas_password_cache_put(prover->memory, key, identity, stamp, expires);
+    eas_password_cache_put(verifier->memory, key, identity, stamp, expires);
     return identity;
 }
 
-static struct eas_identity *find_on_shelf(const struct eas_verifier *prover, apr_pool_t *pool,
+static struct eas_identity *find_on_shelf(const struct eas_verifier *verifier, apr_pool_t *pool,
                                           const unsigned char *key,
                                           enum eas_shared_cache_reach reach)
 {
-    const struct eas_shared_cache *shelf = prover->shelf;
+    const struct eas_shared_cache *shared_cache = verifier->shared_cache;
     const unsigned char *value;
     apr_time_t expires;
     apr_size_t len;
 
-    return shelf->find(shelf, pool, key, EAS_PASSWORD_CACHE_KEY_SIZE, reach, &value, &len, &expires)
-               ? take_record(prover, pool, key, value, len, expires)
+    return shared_cache->find(shared_cache, pool, key, EAS_PASSWORD_CACHE_KEY_SIZE, reach, &value,
+                              &len, &expires)
+               ? take_record(verifier, pool, key, value, len, expires)
                : NULL;
 }
 
@@ -119,16 +120,16 @@ static struct eas_identity *find_meanwhile(const struct proof_job *job)
     if (job->rules.proved_for <= 0) {
         return NULL;
     }
-    identity = eas_password_cache_get(job->prover->memory, job->key, apr_time_now(), job->pool);
+    identity = eas_password_cache_get(job->verifier->memory, job->key, apr_time_now(), job->pool);
     return identity != NULL
                ? identity
-               : find_on_shelf(job->prover, job->pool, job->key, EAS_SHARED_CACHE_REMOTE);
+               : find_on_shelf(job->verifier, job->pool, job->key, EAS_SHARED_CACHE_REMOTE);
 }
 
 /* The guard counts what is asked before it is asked, and hears of the answer always. */
 static enum eas_rc ask_guarded(struct eas_job *kdc_job, struct proof_job *job, struct eas_err *err)
 {
-    const struct eas_throttle *guard = job->prover->guard;
+    const struct eas_throttle *guard = job->verifier->guard;
     enum eas_rc rc =
         eas_throttle_begin(job->pool, kdc_job, guard, &job->rules, job->authority, &job->login,
                            job->password, job->address, &job->attempt, err);
@@ -141,9 +142,9 @@ static enum eas_rc ask_guarded(struct eas_job *kdc_job, struct proof_job *job, s
     if (rc == EAS_OK && job->rules.proved_for > 0) {
         apr_time_t expires = apr_time_now() + job->rules.proved_for;
 
-        eas_password_cache_put(job->prover->memory, job->key, job->identity, job->attempt.stamp,
+        eas_password_cache_put(job->verifier->memory, job->key, job->identity, job->attempt.stamp,
                                expires);
-        put_on_shelf(job, expires);
+        put_shared(job, expires);
     }
     return rc;
 }
@@ -171,16 +172,17 @@ static void tell(apr_pool_t *pool, struct proof_job *done, struct eas_throttle_a
     }
 }
 
-static enum eas_rc ask_kdc(const struct eas_verifier *prover, apr_pool_t *pool,
-                           const struct eas_credentials_request *wish, const struct proof_job *ask,
-                           struct eas_identity **out, struct eas_throttle_attempt *attempt,
-                           apr_interval_time_t *waited, struct eas_err *err)
+static enum eas_rc ask_kdc(const struct eas_verifier *verifier, apr_pool_t *pool,
+                           const struct eas_credentials_request *request,
+                           const struct proof_job *ask, struct eas_identity **out,
+                           struct eas_throttle_attempt *attempt, apr_interval_time_t *waited,
+                           struct eas_err *err)
 {
-    struct eas_workers_task task = { ask->login.realm, wish->authority->kdc_timeout, false, prepare,
-                                     run };
+    struct eas_workers_task task = { ask->login.realm, request->authority->kdc_timeout, false,
+                                     prepare, run };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(prover->kdcs, &task, ask->key, sizeof(ask->key), ask,
-                                     wish->authority->kdc_timeout - *waited, &job, waited, err);
+    enum eas_rc rc = eas_workers_run(verifier->workers, &task, ask->key, sizeof(ask->key), ask,
+                                     request->authority->kdc_timeout - *waited, &job, waited, err);
 
     if (job != NULL) {
         struct proof_job *done = eas_workers_job_copy(job);
@@ -197,8 +199,8 @@ static enum eas_rc ask_kdc(const struct eas_verifier *prover, apr_pool_t *pool,
 }
 
 /* While others ask about this account, as many as may: waits for what they hear, on no KDC's thread. */
-static enum eas_rc ask_in_turn(const struct eas_verifier *prover, apr_pool_t *pool,
-                               const struct eas_credentials_request *wish,
+static enum eas_rc ask_in_turn(const struct eas_verifier *verifier, apr_pool_t *pool,
+                               const struct eas_credentials_request *request,
                                const struct proof_job *ask, struct eas_identity **out,
                                struct eas_throttle_attempt *attempt, apr_interval_time_t *waited,
                                struct eas_err *err)
@@ -208,8 +210,8 @@ static enum eas_rc ask_in_turn(const struct eas_verifier *prover, apr_pool_t *po
 
     for (;;) {
         memset(attempt, 0, sizeof(*attempt));
-        rc = ask_kdc(prover, pool, wish, ask, out, attempt, waited, err);
-        if (!attempt->busy || *waited + nap >= wish->authority->kdc_timeout) {
+        rc = ask_kdc(verifier, pool, request, ask, out, attempt, waited, err);
+        if (!attempt->busy || *waited + nap >= request->authority->kdc_timeout) {
             return rc;
         }
         apr_sleep(nap);
@@ -218,37 +220,39 @@ static enum eas_rc ask_in_turn(const struct eas_verifier *prover, apr_pool_t *po
     }
 }
 
-enum eas_rc eas_credentials_check(const struct eas_verifier *prover, apr_pool_t *pool,
-                                  const struct eas_credentials_request *wish,
+enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_t *pool,
+                                  const struct eas_credentials_request *request,
                                   struct eas_identity **out, struct eas_throttle_attempt *attempt,
                                   apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct proof_job ask = { .prover = prover,
-                             .authority = wish->authority,
-                             .password = wish->credentials->password,
-                             .rules = *wish->rules,
-                             .address = wish->address };
+    struct proof_job ask = { .verifier = verifier,
+                             .authority = request->authority,
+                             .password = request->credentials->password,
+                             .rules = *request->rules,
+                             .address = request->address };
     enum eas_rc rc;
 
     memset(attempt, 0, sizeof(*attempt));
-    if (prover->memory == NULL) {
+    if (verifier->memory == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 1256, "this httpd process cannot prove passwords");
     }
-    rc = eas_password_cache_key(prover->memory, wish->scope, wish->credentials, ask.key, err);
+    rc = eas_password_cache_key(verifier->memory, request->scope, request->credentials, ask.key,
+                                err);
     if (rc != EAS_OK) {
         return rc;
     }
     *out = NULL;
-    if (wish->rules->proved_for > 0) {
-        *out = eas_password_cache_get(prover->memory, ask.key, apr_time_now(), pool);
+    if (request->rules->proved_for > 0) {
+        *out = eas_password_cache_get(verifier->memory, ask.key, apr_time_now(), pool);
         if (*out == NULL) {
-            *out = find_on_shelf(prover, pool, ask.key, EAS_SHARED_CACHE_LOCAL);
+            *out = find_on_shelf(verifier, pool, ask.key, EAS_SHARED_CACHE_LOCAL);
         }
     }
     if (*out != NULL) {
         return EAS_OK;
     }
-    rc = eas_identity_parse(pool, wish->credentials->name, wish->credentials->name_len,
-                            &wish->authority->realms, &ask.login, err);
-    return rc == EAS_OK ? ask_in_turn(prover, pool, wish, &ask, out, attempt, waited, err) : rc;
+    rc = eas_identity_parse(pool, request->credentials->name, request->credentials->name_len,
+                            &request->authority->realms, &ask.login, err);
+    return rc == EAS_OK ? ask_in_turn(verifier, pool, request, &ask, out, attempt, waited, err)
+                        : rc;
 }

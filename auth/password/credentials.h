@@ -12,9 +12,9 @@
 
 /* What a child has for proving passwords.  Lives in the memory of its kdc_pool. */
 struct eas_verifier {
-    struct eas_workers *kdcs;
-    struct eas_password_cache *memory;    /* NULL if none could be made: nobody is proved */
-    const struct eas_shared_cache *shelf; /* of proved passwords */
+    struct eas_workers *workers;
+    struct eas_password_cache *memory;           /* NULL if none could be made: nobody is proved */
+    const struct eas_shared_cache *shared_cache; /* of proved passwords */
     const struct eas_throttle *guard;
 };
 
@@ -35,8 +35,8 @@ struct eas_credentials_request {
  * once.  All else as eas_password_verify(); the proof is EAS_BY_CACHE where no KDC was asked.  *waited is what
  * the request has waited for KDCs so far, which counts against the authority's timeout, and grows.
  */
-enum eas_rc eas_credentials_check(const struct eas_verifier *prover, apr_pool_t *pool,
-                                  const struct eas_credentials_request *wish,
+enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_t *pool,
+                                  const struct eas_credentials_request *request,
                                   struct eas_identity **out, struct eas_throttle_attempt *attempt,
                                   apr_interval_time_t *waited, struct eas_err *err);
 

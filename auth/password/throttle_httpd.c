@@ -2,7 +2,7 @@
 /* auth/password/throttle_httpd.c - the guard's shared memory, and what it shows in logs and in time */
 
 #include "auth/password/throttle_httpd.h"
-#include "auth/request_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 
 #include <apr_strings.h>

@@ -20,12 +20,12 @@ enum eas_shared_cache_reach { EAS_SHARED_CACHE_LOCAL, EAS_SHARED_CACHE_REMOTE };
  */
 struct eas_shared_cache {
     /* Copies into pool what is found, and tells when it ends. */
-    bool (*find)(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+    bool (*find)(const struct eas_shared_cache *shared_cache, apr_pool_t *pool, const void *id,
                  apr_size_t id_len, enum eas_shared_cache_reach reach, const unsigned char **value,
                  apr_size_t *len, apr_time_t *expires);
 
     /* In both places; may wait for a network.  Scratch is in pool. */
-    void (*put)(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+    void (*put)(const struct eas_shared_cache *shared_cache, apr_pool_t *pool, const void *id,
                 apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires);
 
     int kind; /* for the functions */

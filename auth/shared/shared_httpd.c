@@ -2,7 +2,7 @@
 /* auth/shared/shared_httpd.c - what children, generations and gateways know together */
 
 #include "auth/shared/shared_httpd.h"
-#include "auth/request_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/shared/socache_httpd.h"
 #include "auth/base/shm_table.h"
 
@@ -345,14 +345,14 @@ enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kin
 
 /* --- shelves ----------------------------------------------------------------------------------- */
 
-static bool find_on_shelf(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
-                          apr_size_t id_len, enum eas_shared_cache_reach reach,
+static bool find_on_shelf(const struct eas_shared_cache *shared_cache, apr_pool_t *pool,
+                          const void *id, apr_size_t id_len, enum eas_shared_cache_reach reach,
                           const unsigned char **value, apr_size_t *len, apr_time_t *expires)
 {
     bool also_there = reach == EAS_SHARED_CACHE_REMOTE;
     struct record record;
 
-    if (find(pool, (enum eas_shared_kind)shelf->kind, id, id_len, also_there, &record)
+    if (find(pool, (enum eas_shared_kind)shared_cache->kind, id, id_len, also_there, &record)
         != EAS_SHARED_FOUND) {
         return false;
     }
@@ -362,21 +362,21 @@ static bool find_on_shelf(const struct eas_shared_cache *shelf, apr_pool_t *pool
     return true;
 }
 
-static void put_on_shelf(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
-                         apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires)
+static void put_shared(const struct eas_shared_cache *shared_cache, apr_pool_t *pool,
+                       const void *id, apr_size_t id_len, const void *value, apr_size_t len,
+                       apr_time_t expires)
 {
     struct eas_err ignored;
 
-    eas_shared_put(pool, (enum eas_shared_kind)shelf->kind, id, id_len, value, len, expires,
+    eas_shared_put(pool, (enum eas_shared_kind)shared_cache->kind, id, id_len, value, len, expires,
                    &ignored);
 }
 
 const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind)
 {
-    static const struct eas_shared_cache proofs = { find_on_shelf, put_on_shelf,
+    static const struct eas_shared_cache proofs = { find_on_shelf, put_shared,
                                                     EAS_SHARED_PASSWORD };
-    static const struct eas_shared_cache tickets = { find_on_shelf, put_on_shelf,
-                                                     EAS_SHARED_TICKET };
+    static const struct eas_shared_cache tickets = { find_on_shelf, put_shared, EAS_SHARED_TICKET };
 
     return kind == EAS_SHARED_PASSWORD ? &proofs : &tickets;
 }

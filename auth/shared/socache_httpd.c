@@ -2,7 +2,7 @@
 /* auth/shared/socache_httpd.c - the provider of EasKcdCache, which may be slow, away or silent */
 
 #include "auth/shared/socache_httpd.h"
-#include "auth/request_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/workers/workers.h"
 #include "auth/base/shm_table.h"
 

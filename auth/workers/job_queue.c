@@ -3,9 +3,12 @@
 
 #include "auth/workers/job_queue.h"
 
-void eas_job_queue_init(struct eas_job_queue *queue, struct eas_workers_limits limits)
+void eas_job_queue_init(struct eas_job_queue *queue, unsigned threads, unsigned share,
+                        unsigned length)
 {
-    queue->limits = limits;
+    queue->threads = threads;
+    queue->share = share;
+    queue->length = length;
     queue->queued = queue->running = queue->trials = queue->lost = 0;
     queue->taken_at = 0;
     APR_RING_INIT(&queue->places, eas_job_queue_entry, link);
@@ -14,7 +17,7 @@ void eas_job_queue_init(struct eas_job_queue *queue, struct eas_workers_limits l
 
 bool eas_job_queue_is_full(const struct eas_job_queue *queue, const struct eas_peer *realm)
 {
-    return realm->queued >= queue->limits.queued;
+    return realm->queued >= queue->length;
 }
 
 /* Behind those of its rank. */
@@ -63,8 +66,7 @@ bool eas_job_queue_has_room(const struct eas_job_queue *queue,
                             const struct eas_job_queue_entry *place)
 {
     return place->rank == EAS_JOB_QUEUE_PROBE
-           || (queue->running < queue->limits.threads
-               && place->realm->running < queue->limits.share);
+           || (queue->running < queue->threads && place->realm->running < queue->share);
 }
 
 struct eas_job_queue_entry *eas_job_queue_take(struct eas_job_queue *queue, apr_time_t now)
@@ -89,7 +91,7 @@ bool eas_job_queue_abandon(struct eas_job_queue *queue, struct eas_job_queue_ent
 {
     struct eas_peer *realm = place->realm;
 
-    if (place->rank == EAS_JOB_QUEUE_PROBE || place->lost || realm->lost >= queue->limits.share) {
+    if (place->rank == EAS_JOB_QUEUE_PROBE || place->lost || realm->lost >= queue->share) {
         return false;
     }
     place->lost = true;
@@ -118,5 +120,5 @@ void eas_job_queue_done(struct eas_job_queue *queue, struct eas_job_queue_entry 
 
 bool eas_job_queue_wants_thread(const struct eas_job_queue *queue, unsigned threads, unsigned idle)
 {
-    return idle < queue->queued && threads < queue->limits.threads + queue->trials + queue->lost;
+    return idle < queue->queued && threads < queue->threads + queue->trials + queue->lost;
 }

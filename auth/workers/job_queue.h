@@ -5,7 +5,6 @@
 #define EAS_AUTH_WORKERS_JOB_QUEUE_H
 
 #include "auth/workers/peer.h"
-#include "auth/workers/workers.h"
 
 #include <apr_ring.h>
 #include <apr_time.h>
@@ -27,7 +26,9 @@ APR_RING_HEAD(eas_job_queue_ring, eas_job_queue_entry);
 
 /* For auth/workers/workers.c, which locks.  Places are their owners', and must stay while they are in here. */
 struct eas_job_queue {
-    struct eas_workers_limits limits;
+    unsigned threads;                 /* for all jobs but probes and abandoned ones */
+    unsigned share;                   /* of them, for jobs of one realm */
+    unsigned length;                  /* jobs of one realm that may wait */
     struct eas_job_queue_ring places; /* by rank, then by age */
     struct eas_job_queue_ring taken;  /* those that run, trials and lost ones too */
     unsigned queued;
@@ -37,7 +38,8 @@ struct eas_job_queue {
     apr_time_t taken_at; /* when a job last got a thread */
 };
 
-void eas_job_queue_init(struct eas_job_queue *queue, struct eas_workers_limits limits);
+void eas_job_queue_init(struct eas_job_queue *queue, unsigned threads, unsigned share,
+                        unsigned length);
 
 /* May no more jobs of that realm be put into it?  Not to be asked for trials, which always may. */
 bool eas_job_queue_is_full(const struct eas_job_queue *queue, const struct eas_peer *realm);

@@ -48,6 +48,7 @@ struct eas_workers {
     pthread_cond_t work;   /* for threads: a job has come, or the end */
     pthread_cond_t ended;  /* for stop(): a thread or a guest has gone */
     struct eas_job_queue queue;
+    unsigned stalled;    /* waiters allowed while nothing moves */
     apr_hash_t *flights; /* jobs that are not DONE and do not hang, by key */
     apr_hash_t *realms;  /* by name */
     unsigned threads;
@@ -302,7 +303,8 @@ struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_lim
     pthread_mutex_init(&pool->mutex, NULL);
     eas_clock_init_cond(&pool->work);
     eas_clock_init_cond(&pool->ended);
-    eas_job_queue_init(&pool->queue, limits);
+    eas_job_queue_init(&pool->queue, limits.threads, limits.share, limits.queued);
+    pool->stalled = limits.stalled;
     pool->flights = apr_hash_make(own);
     pool->realms = apr_hash_make(own);
     apr_pool_pre_cleanup_register(child, pool, stop);
@@ -415,8 +417,8 @@ static apr_time_t quiet_since(const struct eas_job *job, apr_time_t now)
     if (eas_job_queue_has_room(queue, &job->place)) {
         return now;
     }
-    return realm->running >= queue->limits.share && realm->speaking > 0 ? realm->quiet_since
-                                                                        : queue->taken_at;
+    return realm->running >= queue->share && realm->speaking > 0 ? realm->quiet_since
+                                                                 : queue->taken_at;
 }
 
 /* Waits for the job, letting go of the mutex. */
@@ -431,7 +433,7 @@ static enum eas_rc await(struct eas_job *job, apr_time_t until, struct eas_err *
         if (now >= until || job->hangs) {
             return give_up(job, err);
         }
-        if (now >= stalls_at && pool->waiting > pool->queue.limits.stalled) {
+        if (now >= stalls_at && pool->waiting > pool->stalled) {
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
                             "the KDC is silent or slow, and enough users are waiting for it");
         }

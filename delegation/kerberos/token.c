@@ -164,9 +164,9 @@ static const char *header_value(apr_pool_t *pool, const struct eas_der *token)
 enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
                            const struct eas_ticket *ticket,
                            const struct eas_channel_binding *binding, const char **value_out,
-                           struct eas_pending_ap **handshake_out, struct eas_err *err)
+                           struct eas_pending_ap **pending_out, struct eas_err *err)
 {
-    struct eas_pending_ap *handshake = apr_palloc(pool, sizeof(*handshake));
+    struct eas_pending_ap *pending = apr_palloc(pool, sizeof(*pending));
     apr_size_t room = eas_ap_request_max(eas_ticket_creds(ticket)) + EAS_SPNEGO_INIT_MAX;
     struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
     krb5_context ctx;
@@ -175,11 +175,11 @@ enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
     if (code != 0) {
         return fail(NULL, code, err);
     }
-    handshake->ticket = ticket;
-    code = make_token(ctx, ticket, binding, &der, &handshake->stamp);
+    pending->ticket = ticket;
+    code = make_token(ctx, ticket, binding, &der, &pending->stamp);
     if (code == 0) {
         *value_out = header_value(pool, &der);
-        *handshake_out = handshake;
+        *pending_out = pending;
     }
     else {
         fail(ctx, code, err);
@@ -204,7 +204,7 @@ static bool find_ap_rep(apr_pool_t *pool, const char *value, struct eas_der_text
 }
 
 static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
-                                   const struct eas_pending_ap *handshake, const char *value)
+                                   const struct eas_pending_ap *pending, const char *value)
 {
     struct eas_der_text ap_rep;
     krb5_error_code code;
@@ -213,16 +213,16 @@ static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
     if (!find_ap_rep(pool, value, &ap_rep)) {
         return KRB5KRB_AP_ERR_MSG_TYPE;
     }
-    code = eas_ticket_checkout_key(handshake->ticket, ctx, &key);
+    code = eas_ticket_checkout_key(pending->ticket, ctx, &key);
     if (code == 0) {
-        code = eas_ap_check_reply(ctx, key, ap_rep, &handshake->stamp);
-        eas_ticket_checkin_key(handshake->ticket, key);
+        code = eas_ap_check_reply(ctx, key, ap_rep, &pending->stamp);
+        eas_ticket_checkin_key(pending->ticket, key);
     }
     return code;
 }
 
 enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
-                             const struct eas_pending_ap *handshake, const char *value,
+                             const struct eas_pending_ap *pending, const char *value,
                              struct eas_err *err)
 {
     krb5_context ctx;
@@ -231,7 +231,7 @@ enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
     if (code != 0) {
         return fail(NULL, code, err);
     }
-    code = check_value(ctx, pool, handshake, value);
+    code = check_value(ctx, pool, pending, value);
     if (code != 0) {
         const char *words = krb5_get_error_message(ctx, code);
 

@@ -39,7 +39,7 @@ struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool);
 enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
                            const struct eas_ticket *ticket,
                            const struct eas_channel_binding *binding, const char **value_out,
-                           struct eas_pending_ap **handshake_out, struct eas_err *err);
+                           struct eas_pending_ap **pending_out, struct eas_err *err);
 
 /*
  * Does the value of a WWW-Authenticate header, `Negotiate …`, hold the AP-REP to the token
@@ -47,7 +47,7 @@ enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
  * EAS_BACKEND if not; EAS_UNAVAILABLE.
  */
 enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
-                             const struct eas_pending_ap *handshake, const char *value,
+                             const struct eas_pending_ap *pending, const char *value,
                              struct eas_err *err);
 
 #endif

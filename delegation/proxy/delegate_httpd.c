@@ -19,8 +19,8 @@
 #include "auth/authn_httpd.h"
 #include "auth/request_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/activesync/activesync_httpd.h"
-#include "auth/login/session_httpd.h"
+#include "auth/login/cookie_httpd.h"
+#include "auth/private_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/body_httpd.h"
 #include "delegation/config_httpd.h"
@@ -49,7 +49,7 @@
 struct attempt {
     request_rec *r;
     const struct eas_delegation_dir *conf;
-    struct eas_kcd_request wish;
+    struct eas_kcd_request request;
     const char *owner;               /* of the connection it goes out on; NULL: nobody */
     const struct eas_ticket *ticket; /* NULL: no token */
     struct eas_body *body;           /* where there is a token */
@@ -126,30 +126,30 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegatio
                                 out, err);
 }
 
-static void show_grant(request_rec *r, const char *spn, const struct eas_kcd_result *grant)
+static void show_result(request_rec *r, const char *spn, const struct eas_kcd_result *result)
 {
     static const char *const sources[] = { "hit", "shared", "fetched" };
 
     apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", spn);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", sources[grant->source]);
+    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", sources[result->source]);
 }
 
 /* A ticket for the wish; another one where the backend has refused the one at hand. */
 static enum eas_rc obtain_ticket(struct attempt *attempt, struct eas_err *err)
 {
     request_rec *r = attempt->r;
-    struct eas_kcd_result grant;
+    struct eas_kcd_result result;
     enum eas_rc rc;
 
-    attempt->wish.refused = attempt->ticket;
-    attempt->wish.waited = eas_request_of(r)->kdc_waited;
-    rc = eas_kcd_ticket(eas_delegation_server_of(r->server)->account, r->pool, &attempt->wish,
-                        &grant, err);
-    eas_request_waited(r, grant.waited);
+    attempt->request.refused = attempt->ticket;
+    attempt->request.waited = eas_request_of(r)->kdc_waited;
+    rc = eas_kcd_ticket(eas_delegation_server_of(r->server)->account, r->pool, &attempt->request,
+                        &result, err);
+    eas_request_waited(r, result.waited);
     if (rc == EAS_OK) {
-        attempt->ticket = grant.ticket;
-        attempt->owner = grant.key; /* a connection is shared as the ticket is, and no further */
-        show_grant(r, attempt->wish.spn, &grant);
+        attempt->ticket = result.ticket;
+        attempt->owner = result.key; /* a connection is shared as the ticket is, and no further */
+        show_result(r, attempt->request.spn, &result);
     }
     return rc;
 }
@@ -213,10 +213,10 @@ static enum eas_rc prepare_ticket(struct attempt *attempt, const proxy_worker *w
 
     if (rc == EAS_OK) {
         rc = eas_spn_expand(r->pool, eas_delegation_spn(attempt->conf), worker->s->hostname_ex,
-                            &attempt->wish.spn, err);
+                            &attempt->request.spn, err);
     }
     if (rc == EAS_OK) {
-        attempt->wish.transition = eas_delegation_transitions(attempt->conf);
+        attempt->request.transition = eas_delegation_transitions(attempt->conf);
         rc = obtain_ticket(attempt, err);
     }
     return rc;
@@ -247,8 +247,8 @@ static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, 
         if (identity->proof == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
             apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
         }
-        eas_authn_make_private(r);
-        attempt->wish.identity = identity;
+        eas_private_mark(r);
+        attempt->request.identity = identity;
         rc = prepare_ticket(attempt, worker, url, err);
     }
     return rc;
@@ -393,18 +393,18 @@ static int conclude(struct attempt *attempt, int status)
     request_rec *r = attempt->r;
     struct eas_err err;
 
-    if (response->fate == EAS_RESPONSE_PASSED) {
+    if (response->state == EAS_RESPONSE_PASSED) {
         return status;
     }
     if (attempt->exchange.failure.rc != EAS_OK) {
         eas_response_forget(r, response);
         return refuse(r, &attempt->exchange.failure);
     }
-    if (response->fate == EAS_RESPONSE_NONE) {
+    if (response->state == EAS_RESPONSE_NONE) {
         return status;
     }
     eas_response_forget(r, response);
-    if (response->fate == EAS_RESPONSE_BROKEN) {
+    if (response->state == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057, "the backend hung up without an answer");
         refuse(r, &err);
         /* On a new connection it is the worker's fault, as mod_proxy has it. */
@@ -432,7 +432,7 @@ static bool renews(struct attempt *attempt, int tries, struct eas_err *err)
     if (rc == EAS_OK && tries < TRIES && eas_body_is_whole(attempt->body)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,
                       "EAS2056: the backend does not accept the ticket for %s; trying a new one",
-                      attempt->wish.spn);
+                      attempt->request.spn);
         return true;
     }
     if (rc == EAS_OK || rc == EAS_BACKEND) {
@@ -440,7 +440,7 @@ static bool renews(struct attempt *attempt, int tries, struct eas_err *err)
             err, EAS_UNAVAILABLE, 2063,
             "the backend does not accept our Kerberos token for %s%s; is the service principal "
             "name registered to the account that runs the backend, and only there (setspn -X)?",
-            attempt->wish.spn,
+            attempt->request.spn,
             rc == EAS_OK ? ", and the request is too long to be repeated (EasKcdRetryBody)"
                          : ", although its ticket has just been renewed");
     }
@@ -467,14 +467,14 @@ static int try_worker(struct attempt *attempt, const struct call *call)
         if (attempt->ticket == NULL) {
             break;
         }
-        if (response->fate == EAS_RESPONSE_WITHHELD
+        if (response->state == EAS_RESPONSE_WITHHELD
             && response->verdict == EAS_VERDICT_UNAUTHORIZED) {
             eas_response_forget(r, response);
             if (!renews(attempt, tries, &err)) {
                 return refuse(r, &err);
             }
         }
-        else if (response->fate == EAS_RESPONSE_BROKEN && may_ask_again(attempt, tries)) {
+        else if (response->state == EAS_RESPONSE_BROKEN && may_ask_again(attempt, tries)) {
             eas_response_forget(r, response);
         }
         else {
@@ -513,7 +513,7 @@ static void set_out(struct attempt *attempt, const struct call *call)
     attempt->exchange.account = eas_delegation_server_of(r->server)->account;
     attempt->exchange.bind = eas_delegation_binds(attempt->conf);
     attempt->exchange.siblings = eas_conn_pools_connections(attempt->response.pools);
-    attempt->exchange.timeout = eas_activesync_timeout(r);
+    attempt->exchange.timeout = eas_request_timeout(r);
     if (attempt->exchange.timeout == 0) {
         attempt->exchange.timeout = eas_mod_proxy_timeout(call->worker, call->conf, r->server);
     }

@@ -3,7 +3,7 @@
 
 #include "delegation/proxy/msexchange_httpd.h"
 #include "auth/request_httpd.h"
-#include "auth/activesync/activesync_httpd.h"
+#include "auth/request_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 
@@ -64,7 +64,7 @@ static apr_status_t exchange_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 static bool concerns_us(request_rec *r)
 {
     return r->proxyreq == PROXYREQ_REVERSE
-           && (eas_activesync_applies(r)
+           && (eas_request_is_activesync(r)
                || eas_delegation_is_on(eas_delegation_dir_of(r->per_dir_config)));
 }
 

@@ -53,7 +53,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->heard = false;
     exchange->settled = false;
     exchange->unsent = false;
-    exchange->handshake = NULL;
+    exchange->pending = NULL;
     exchange->failure.rc = EAS_OK;
     current = exchange;
     return interrupted;
@@ -233,7 +233,7 @@ static enum eas_rc authorize(struct guarded *guarded, apr_bucket_brigade *bb, st
     }
     rc = eas_kcd_token(current->account, current->r->pool, current->ticket,
                        current->bind && binding.len > 0 ? &binding : NULL, &value,
-                       &current->handshake, err);
+                       &current->pending, err);
     if (rc == EAS_OK) {
         token = apr_bucket_pool_create(value, strlen(value), current->r->pool, bb->bucket_alloc);
         APR_BUCKET_INSERT_BEFORE(place, token);

@@ -40,7 +40,7 @@ struct eas_exchange {
     bool heard;                        /* something has come back on it */
     bool settled;                      /* it has ended well */
     bool unsent;                       /* not all of the request could be written */
-    struct eas_pending_ap *handshake;  /* of the last token */
+    struct eas_pending_ap *pending;    /* of the last token */
     struct eas_err failure;            /* why nothing may be written; rc EAS_OK if it may */
 };
 

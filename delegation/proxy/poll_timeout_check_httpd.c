@@ -2,9 +2,8 @@
 /* delegation/proxy/poll_timeout_check_httpd.c - says at the start where a phone's Ping would be cut short */
 
 #include "delegation/proxy/poll_timeout_check_httpd.h"
-#include "auth/request_httpd.h"
+#include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/activesync/activesync_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 
 #include <http_core.h>
@@ -24,7 +23,7 @@ static void check_commands(const server_rec *s, const char *where, const struct 
     apr_size_t i;
 
     for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
-        apr_interval_time_t timeout = eas_timeouts_find(conf, waiting[i]);
+        apr_interval_time_t timeout = eas_auth_command_timeout(conf, waiting[i]);
 
         if (timeout < HEARTBEAT) {
             ap_log_error(
@@ -70,7 +69,7 @@ static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *wh
 static bool is_activesync(const core_dir_config *core)
 {
     return core->r != NULL ? ap_regexec(core->r, EAS_ACTIVESYNC_PATH, 0, NULL, 0) == 0
-                           : eas_activesync_is_path(core->d);
+                           : eas_auth_is_activesync_path(core->d);
 }
 
 /* What a <Location> says on top of its server; true if it is ActiveSync's. */

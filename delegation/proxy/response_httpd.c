@@ -3,7 +3,7 @@
 
 #include "delegation/proxy/response_httpd.h"
 #include "auth/request_httpd.h"
-#include "auth/login/session_httpd.h"
+#include "auth/login/cookie_httpd.h"
 
 #include <http_protocol.h>
 #include <http_request.h>
@@ -34,8 +34,8 @@ static int check_value(void *data, const char *name, const char *value)
         return 1; /* another scheme, or the bare offer of this one */
     }
     search->reply = EAS_REPLY_WRONG;
-    if (exchange->handshake != NULL
-        && eas_kcd_verify(exchange->account, search->r->pool, exchange->handshake, value,
+    if (exchange->pending != NULL
+        && eas_kcd_verify(exchange->account, search->r->pool, exchange->pending, value,
                           &search->response->err)
                == EAS_OK) {
         search->reply = EAS_REPLY_RIGHT;
@@ -89,7 +89,7 @@ static void judge(request_rec *r, struct eas_response *response, int status)
     response->status = status;
     response->retry_after = apr_table_get(r->headers_out, "Retry-After");
     response->verdict = eas_verdict_on(&facts);
-    response->fate =
+    response->state =
         response->verdict == EAS_VERDICT_PASS ? EAS_RESPONSE_PASSED : EAS_RESPONSE_WITHHELD;
     if (response->verdict == EAS_VERDICT_REFUSE && facts.reply == EAS_REPLY_ABSENT) {
         eas_fail(&response->err, EAS_BACKEND, 2052,
@@ -145,11 +145,11 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
 {
     /* How mod_proxy_http has httpd drop the client's connection, lest it answer for the backend. */
     if (response->exchange->ticket != NULL && has_bucket(bb, &ap_bucket_type_eoc)) {
-        response->fate = EAS_RESPONSE_BROKEN;
+        response->state = EAS_RESPONSE_BROKEN;
         return;
     }
     judge(r, response, r->status);
-    if (response->fate == EAS_RESPONSE_PASSED) {
+    if (response->state == EAS_RESPONSE_PASSED) {
         strip_response(r, response);
     }
 }
@@ -167,16 +167,17 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     struct eas_response *response = f->ctx;
     bool at_end = !APR_BRIGADE_EMPTY(bb) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
 
-    if (response->fate == EAS_RESPONSE_NONE) {
+    if (response->state == EAS_RESPONSE_NONE) {
         begin(f->r, response, bb);
     }
-    if (at_end && response->fate != EAS_RESPONSE_BROKEN && !has_bucket(bb, &ap_bucket_type_error)) {
+    if (at_end && response->state != EAS_RESPONSE_BROKEN
+        && !has_bucket(bb, &ap_bucket_type_error)) {
         settle(response);
     }
-    if (response->fate != EAS_RESPONSE_PASSED) {
+    if (response->state != EAS_RESPONSE_PASSED) {
         apr_brigade_cleanup(bb);
         /* What is refused need not be read. */
-        return response->fate == EAS_RESPONSE_WITHHELD && response->verdict == EAS_VERDICT_REFUSE
+        return response->state == EAS_RESPONSE_WITHHELD && response->verdict == EAS_VERDICT_REFUSE
                    ? APR_ECONNABORTED
                    : APR_SUCCESS;
     }
@@ -189,7 +190,7 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 
 void eas_response_expect(request_rec *r, struct eas_response *response)
 {
-    response->fate = EAS_RESPONSE_NONE;
+    response->state = EAS_RESPONSE_NONE;
     response->err.rc = EAS_OK;
     response->before.status = r->status;
     response->before.headers_out = apr_table_copy(r->pool, r->headers_out);
@@ -217,16 +218,16 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
         ap_remove_output_filter(response->filter); /* nothing came, or not to its end */
         response->filter = NULL;
     }
-    if (response->fate == EAS_RESPONSE_NONE
+    if (response->state == EAS_RESPONSE_NONE
         && (apr_table_get(r->notes, OVERRIDE_NOTE) != NULL || returned == HTTP_UNAUTHORIZED)) {
         judge(r, response, returned); /* ProxyErrorOverride has kept it from the filter */
         settle(response);
-        if (response->fate == EAS_RESPONSE_PASSED) {
+        if (response->state == EAS_RESPONSE_PASSED) {
             strip_response(r, response);
         }
     }
-    if (response->fate == EAS_RESPONSE_NONE && hung_up(r, response->exchange, returned)) {
-        response->fate = EAS_RESPONSE_BROKEN;
+    if (response->state == EAS_RESPONSE_NONE && hung_up(r, response->exchange, returned)) {
+        response->state = EAS_RESPONSE_BROKEN;
     }
     /* What nobody owns is mod_proxy's to judge, which closes what it does not like. */
     if (response->exchange->owner == NULL) {

@@ -28,7 +28,7 @@ struct eas_response {
     bool required;  /* EasKcdMutualAuth */
 
     /* Filled in. */
-    enum eas_response_state fate;
+    enum eas_response_state state;
     enum eas_verdict verdict;
     int status;                 /* the backend's */
     const char *retry_after;    /* the backend's, or NULL */

@@ -71,7 +71,7 @@ static double by_libkrb5(krb5_context ctx, krb5_creds *ticket, long count)
 static double by_mint(krb5_creds *creds, long count)
 {
     struct eas_ticket *ticket = eas_ticket_take(creds);
-    struct eas_pending_ap *handshake;
+    struct eas_pending_ap *pending;
     struct eas_token_maker *mint;
     struct eas_err err;
     apr_pool_t *pool, *request;
@@ -83,7 +83,7 @@ static double by_mint(krb5_creds *creds, long count)
     mint = eas_token_maker_create(pool);
     began = clock();
     for (long n = 0; n < count; n++) {
-        if (eas_token_make(mint, request, ticket, NULL, &value, &handshake, &err) != EAS_OK) {
+        if (eas_token_make(mint, request, ticket, NULL, &value, &pending, &err) != EAS_OK) {
             fprintf(stderr, "%s\n", err.text);
             exit(1);
         }

@@ -98,12 +98,12 @@ static inline struct eas_ticket *make_ticket(struct fixture *f, int end)
 
 static inline const char *mint(struct fixture *f, const struct eas_ticket *ticket,
                                const struct eas_channel_binding *binding,
-                               struct eas_pending_ap **handshake)
+                               struct eas_pending_ap **pending)
 {
     struct eas_err err = { EAS_OK, 0, "" };
     const char *value = NULL;
 
-    if (eas_token_make(f->mint, f->pool, ticket, binding, &value, handshake, &err) != EAS_OK) {
+    if (eas_token_make(f->mint, f->pool, ticket, binding, &value, pending, &err) != EAS_OK) {
         fail_msg("EAS%d %s", err.tag, err.text);
     }
     return value;
@@ -111,9 +111,9 @@ static inline const char *mint(struct fixture *f, const struct eas_ticket *ticke
 
 static inline const char *mint_value(struct fixture *f, const struct eas_ticket *ticket)
 {
-    struct eas_pending_ap *handshake;
+    struct eas_pending_ap *pending;
 
-    return mint(f, ticket, NULL, &handshake);
+    return mint(f, ticket, NULL, &pending);
 }
 
 /* The octets of a header's value, by another decoder than the one of the library that made it. */

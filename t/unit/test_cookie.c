@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_cookie.c - the cookie headers of auth/session */
 
+#include "auth/login/cookie.h"
 #include "t/unit/sessions.h"
 
 static void test_set_cookie(void **state)

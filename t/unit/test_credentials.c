@@ -22,11 +22,11 @@ static struct {
     enum eas_shared_cache_reach reach; /* of the last look */
 } place;
 
-static bool find(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+static bool find(const struct eas_shared_cache *shared_cache, apr_pool_t *pool, const void *id,
                  apr_size_t id_len, enum eas_shared_cache_reach reach, const unsigned char **value,
                  apr_size_t *len, apr_time_t *expires)
 {
-    (void)shelf, (void)pool;
+    (void)shared_cache, (void)pool;
     assert_int_equal(id_len, sizeof(place.id));
     place.looks++;
     place.reach = reach;
@@ -39,14 +39,14 @@ static bool find(const struct eas_shared_cache *shelf, apr_pool_t *pool, const v
     return true;
 }
 
-static void put(const struct eas_shared_cache *shelf, apr_pool_t *pool, const void *id,
+static void put(const struct eas_shared_cache *shared_cache, apr_pool_t *pool, const void *id,
                 apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires)
 {
-    (void)shelf, (void)pool, (void)id, (void)id_len, (void)value, (void)len, (void)expires;
+    (void)shared_cache, (void)pool, (void)id, (void)id_len, (void)value, (void)len, (void)expires;
     fail_msg("nothing was proved that could be put");
 }
 
-static const struct eas_shared_cache shelf = { find, put, 0 };
+static const struct eas_shared_cache shared_cache = { find, put, 0 };
 
 static void fill_place(const unsigned char *id, const void *value, apr_size_t len)
 {
@@ -67,7 +67,7 @@ static struct eas_verifier *make_prover(apr_pool_t *pool)
         "any 32 bytes nobody else knows";
     /* No threads: whoever comes that far has to wait for the KDC, and waits in vain. */
     struct eas_workers_limits limits = { 0, 1, 1 };
-    struct eas_verifier *prover = apr_pcalloc(pool, sizeof(*prover));
+    struct eas_verifier *verifier = apr_pcalloc(pool, sizeof(*verifier));
     struct eas_throttle *guard = apr_pcalloc(pool, sizeof(*guard));
     struct eas_err err;
 
@@ -76,14 +76,14 @@ static struct eas_verifier *make_prover(apr_pool_t *pool)
     guard->hints = guards_store(pool);
     guard->generations =
         apr_pcalloc(pool, EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(*guard->generations));
-    prover->guard = guard;
+    verifier->guard = guard;
     memset(&place, 0, sizeof(place));
-    prover->kdcs = eas_workers_create(pool, limits);
-    prover->shelf = &shelf;
-    assert_int_equal(eas_password_cache_create(eas_workers_pool(prover->kdcs), 1 << 20, secret,
-                                               &prover->memory, &err),
+    verifier->workers = eas_workers_create(pool, limits);
+    verifier->shared_cache = &shared_cache;
+    assert_int_equal(eas_password_cache_create(eas_workers_pool(verifier->workers), 1 << 20, secret,
+                                               &verifier->memory, &err),
                      EAS_OK);
-    return prover;
+    return verifier;
 }
 
 static struct eas_credentials credentials_of(apr_pool_t *pool, const char *name,
@@ -96,36 +96,36 @@ static struct eas_credentials credentials_of(apr_pool_t *pool, const char *name,
 }
 
 /* Asks for alice; returns the tag of the error, 0 if there was none. */
-static int ask(const struct eas_verifier *prover, apr_pool_t *pool, const char *name,
+static int ask(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
                const char *password, apr_interval_time_t remember, struct eas_identity **out)
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
     struct eas_throttle_rules rules = { .proved_for = remember };
-    struct eas_credentials_request wish = { &authority, "scope", &credentials, &rules,
-                                            "127.0.0.1" };
+    struct eas_credentials_request request = { &authority, "scope", &credentials, &rules,
+                                               "127.0.0.1" };
     struct eas_throttle_attempt attempt;
     apr_interval_time_t waited = 0;
     struct eas_err err;
     enum eas_rc rc;
 
     *out = NULL;
-    rc = eas_credentials_check(prover, pool, &wish, out, &attempt, &waited, &err);
+    rc = eas_credentials_check(verifier, pool, &request, out, &attempt, &waited, &err);
     assert_true((rc == EAS_OK) == (*out != NULL));
     return rc == EAS_OK ? 0 : err.tag;
 }
 
-static void key_of(const struct eas_verifier *prover, apr_pool_t *pool, const char *name,
+static void key_of(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
                    const char *password, unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE])
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
     struct eas_err err;
 
-    assert_int_equal(eas_password_cache_key(prover->memory, "scope", &credentials, key, &err),
+    assert_int_equal(eas_password_cache_key(verifier->memory, "scope", &credentials, key, &err),
                      EAS_OK);
 }
 
 /* As another process would have left it, whose password was proved at that generation. */
-static void leave_record(const struct eas_verifier *prover, apr_pool_t *pool, const char *name,
+static void leave_record(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
                          const char *password, const char *principal,
                          struct eas_password_version stamp)
 {
@@ -140,10 +140,10 @@ static void leave_record(const struct eas_verifier *prover, apr_pool_t *pool, co
                      0);
     ticket = eas_ticket_take(&creds);
     assert_int_equal(eas_ticket_marshal(ticket, pool, &bytes, &len, &err), EAS_OK);
-    eas_throttle_write_version(prover->guard, &stamp, record);
+    eas_throttle_write_version(verifier->guard, &stamp, record);
     memcpy(record + EAS_THROTTLE_VERSION_SIZE, principal, name_len);
     memcpy(record + EAS_THROTTLE_VERSION_SIZE + name_len, bytes, len);
-    key_of(prover, pool, name, password, key);
+    key_of(verifier, pool, name, password, key);
     fill_place(key, record, EAS_THROTTLE_VERSION_SIZE + name_len + len);
     eas_ticket_unref(ticket);
 }
@@ -154,18 +154,18 @@ static const struct eas_password_version unstamped = { NULL, 0 };
 
 static void test_shelf_then_memory(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
+    struct eas_verifier *verifier = make_prover(*state);
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
-    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
+    leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
+    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
     assert_int_equal(identity->proof, EAS_BY_CACHE);
     assert_non_null(identity->evidence);
     assert_int_equal(place.looks, 1);
     assert_int_equal(place.reach, EAS_SHARED_CACHE_LOCAL); /* the asker waits for no network */
     place.looks = 0;
-    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
+    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
     assert_int_equal(place.looks, 0);
 }
@@ -173,48 +173,48 @@ static void test_shelf_then_memory(void **state)
 /* A new password was proved meanwhile, wherever: what was proved before counts no more. */
 static void test_password_that_was_changed(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
-    volatile apr_uint32_t *generation = &prover->guard->generations[4711];
+    struct eas_verifier *verifier = make_prover(*state);
+    volatile apr_uint32_t *generation = &verifier->guard->generations[4711];
     struct eas_password_version stamp = { generation, 7 };
     struct eas_identity *identity;
 
     *generation = 7;
-    leave_record(prover, *state, "alice", "secret", "alice@TEST", stamp);
-    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
+    leave_record(verifier, *state, "alice", "secret", "alice@TEST", stamp);
+    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
     *generation = 8;
-    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1253);
+    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1253);
 }
 
 /* Another gateway's generations say nothing here. */
 static void test_stamp_of_another_gateway(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
-    struct eas_password_version stamp = { &prover->guard->generations[4711], 7 };
+    struct eas_verifier *verifier = make_prover(*state);
+    struct eas_password_version stamp = { &verifier->guard->generations[4711], 7 };
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST", stamp);
+    leave_record(verifier, *state, "alice", "secret", "alice@TEST", stamp);
     place.value[0] ^= 1;
-    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 0);
+    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
 }
 
 static void test_other_credentials_find_nothing(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
+    struct eas_verifier *verifier = make_prover(*state);
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
-    assert_int_equal(ask(prover, *state, "alice", "Secret", WINDOW, &identity), 1253);
-    assert_int_equal(ask(prover, *state, "bob", "secret", WINDOW, &identity), 1253);
-    assert_int_equal(ask(prover, *state, "alices", "ecret", WINDOW, &identity), 1253);
+    leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
+    assert_int_equal(ask(verifier, *state, "alice", "Secret", WINDOW, &identity), 1253);
+    assert_int_equal(ask(verifier, *state, "bob", "secret", WINDOW, &identity), 1253);
+    assert_int_equal(ask(verifier, *state, "alices", "ecret", WINDOW, &identity), 1253);
 }
 
 static void test_nothing_remembered_where_it_is_off(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
+    struct eas_verifier *verifier = make_prover(*state);
     struct eas_identity *identity;
 
-    leave_record(prover, *state, "alice", "secret", "alice@TEST", unstamped);
-    assert_int_equal(ask(prover, *state, "alice", "secret", 0, &identity), 1253);
+    leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
+    assert_int_equal(ask(verifier, *state, "alice", "secret", 0, &identity), 1253);
     assert_int_equal(place.looks, 0);
 }
 
@@ -223,40 +223,40 @@ static void test_damaged_records_are_none(void **state)
     static const char stamp[EAS_THROTTLE_VERSION_SIZE];
     static const char *const records[] = { "", "alice@TEST", "\0", "alice@TEST\0junk" };
     static const apr_size_t lens[] = { 1, 10, 1, 15 };
-    struct eas_verifier *prover = make_prover(*state);
+    struct eas_verifier *verifier = make_prover(*state);
     unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE];
     struct eas_identity *identity;
     size_t i;
 
-    key_of(prover, *state, "alice", "secret", key);
+    key_of(verifier, *state, "alice", "secret", key);
     for (i = 0; i < COUNT_OF(records); i++) {
         char record[EAS_THROTTLE_VERSION_SIZE + 16];
 
         memcpy(record, stamp, sizeof(stamp));
         memcpy(record + sizeof(stamp), records[i], lens[i]);
         fill_place(key, record, sizeof(stamp) + lens[i]);
-        assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1253);
+        assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1253);
         fill_place(key, record, sizeof(stamp) - 1);
-        assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1253);
+        assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1253);
     }
 }
 
 static void test_names_that_cannot_be_users_ask_nobody(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
+    struct eas_verifier *verifier = make_prover(*state);
     struct eas_identity *identity;
 
-    assert_int_equal(ask(prover, *state, "host$", "secret", WINDOW, &identity), 1002);
-    assert_int_equal(ask(prover, *state, "", "secret", WINDOW, &identity), 1001);
+    assert_int_equal(ask(verifier, *state, "host$", "secret", WINDOW, &identity), 1002);
+    assert_int_equal(ask(verifier, *state, "", "secret", WINDOW, &identity), 1001);
 }
 
 static void test_no_memory_proves_nobody(void **state)
 {
-    struct eas_verifier *prover = make_prover(*state);
+    struct eas_verifier *verifier = make_prover(*state);
     struct eas_identity *identity;
 
-    prover->memory = NULL;
-    assert_int_equal(ask(prover, *state, "alice", "secret", WINDOW, &identity), 1256);
+    verifier->memory = NULL;
+    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1256);
 }
 
 int main(void)

@@ -12,12 +12,11 @@ static struct eas_job_queue queue;
 
 static int set_up(void **state)
 {
-    struct eas_workers_limits limits = { .threads = 3, .share = 2, .queued = 4, .stalled = 1 };
 
     (void)state;
     memset(&a, 0, sizeof(a));
     memset(&b, 0, sizeof(b));
-    eas_job_queue_init(&queue, limits);
+    eas_job_queue_init(&queue, 3, 2, 4);
     return 0;
 }
 

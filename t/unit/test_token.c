@@ -91,10 +91,10 @@ static void test_channel_bindings(void **state)
     const struct eas_channel_binding binding = { CHANNEL, strlen(CHANNEL) };
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_pending_ap *handshake;
-    struct accepted right = accept_token(f, mint(f, ticket, &binding, &handshake), CHANNEL);
+    struct eas_pending_ap *pending;
+    struct accepted right = accept_token(f, mint(f, ticket, &binding, &pending), CHANNEL);
     struct accepted wrong =
-        accept_token(f, mint(f, ticket, &binding, &handshake), "tls-server-end-point:x");
+        accept_token(f, mint(f, ticket, &binding, &pending), "tls-server-end-point:x");
     struct accepted without = accept_token(f, mint_value(f, ticket), CHANNEL);
 
     assert_int_equal(right.major, GSS_S_COMPLETE);
@@ -112,12 +112,12 @@ static void test_binding_that_is_too_long(void **state)
     static const char bytes[256];
     const struct eas_channel_binding binding = { bytes, sizeof(bytes) };
     struct fixture *f = *state;
-    struct eas_pending_ap *handshake;
+    struct eas_pending_ap *pending;
     struct eas_err err = { EAS_OK, 0, "" };
     const char *value;
 
     assert_int_equal(
-        eas_token_make(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &handshake, &err),
+        eas_token_make(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &pending, &err),
         EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
 }
@@ -127,10 +127,10 @@ static void test_binding_that_is_too_long(void **state)
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
     struct eas_err err = { EAS_OK, 0, "" };
-    struct eas_pending_ap *handshake;
+    struct eas_pending_ap *pending;
     const char *value = NULL;
 
-    assert_int_equal(eas_token_make(f->mint, f->pool, ticket, NULL, &value, &handshake, &err),
+    assert_int_equal(eas_token_make(f->mint, f->pool, ticket, NULL, &value, &pending, &err),
                      EAS_UNAVAILABLE);
     assert_int_equal(err.rc, EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
@@ -178,14 +178,14 @@ struct minter {
 static void *APR_THREAD_FUNC mint_many(apr_thread_t *thread, void *data)
 {
     struct minter *minter = data;
-    struct eas_pending_ap *handshake;
+    struct eas_pending_ap *pending;
     struct eas_err err;
     int i;
 
     (void)thread;
     for (i = 0; i < EACH; i++) {
         eas_token_make(minter->f->mint, minter->pool, minter->ticket, NULL, &minter->values[i],
-                       &handshake, &err);
+                       &pending, &err);
     }
     return NULL;
 }

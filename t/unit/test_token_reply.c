@@ -3,12 +3,12 @@
 
 #include "t/unit/mints.h"
 
-static void assert_verified(struct fixture *f, struct eas_pending_ap *handshake, const char *reply,
+static void assert_verified(struct fixture *f, struct eas_pending_ap *pending, const char *reply,
                             enum eas_rc expected)
 {
     struct eas_err err = { EAS_OK, 0, "" };
 
-    assert_int_equal(eas_token_verify(f->mint, f->pool, handshake, reply, &err), expected);
+    assert_int_equal(eas_token_verify(f->mint, f->pool, pending, reply, &err), expected);
     assert_int_equal(err.tag, expected == EAS_OK ? 0 : 2053);
 }
 
@@ -49,8 +49,8 @@ static const char *as_value(struct fixture *f, const void *octets, size_t len)
 static void test_reply_that_was_changed(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *handshake;
-    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
+    struct eas_pending_ap *pending;
+    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &pending), NULL);
     struct der_text token = token_of(f, a.reply);
     unsigned char *octets = apr_pmemdup(f->pool, token.at, der_left(&token));
     size_t len = der_left(&token), i;
@@ -59,23 +59,23 @@ static void test_reply_that_was_changed(void **state)
     assert_non_null(framed);
     for (i = (size_t)(framed - octets); i < len; i++) {
         octets[i] ^= 1;
-        assert_verified(f, handshake, as_value(f, octets, len), EAS_BACKEND);
+        assert_verified(f, pending, as_value(f, octets, len), EAS_BACKEND);
         octets[i] ^= 1;
     }
-    assert_verified(f, handshake, a.reply, EAS_OK);
+    assert_verified(f, pending, a.reply, EAS_OK);
     forget_accepted(&a);
 }
 
 static void test_reply_that_was_cut(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *handshake;
-    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &handshake), NULL);
+    struct eas_pending_ap *pending;
+    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &pending), NULL);
     struct der_text token = token_of(f, a.reply);
     size_t len;
 
     for (len = der_left(&token) - 1; len > 0; len--) {
-        assert_verified(f, handshake, as_value(f, token.at, len), EAS_BACKEND);
+        assert_verified(f, pending, as_value(f, token.at, len), EAS_BACKEND);
     }
     forget_accepted(&a);
 }
@@ -120,23 +120,23 @@ static void test_reply_by_hand(void **state)
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
     const krb5_keyblock *key = &eas_ticket_creds(ticket)->keyblock;
-    struct eas_pending_ap *handshake;
-    struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
+    struct eas_pending_ap *pending;
+    struct request request = read_request(f, mint(f, ticket, NULL, &pending));
     struct blob part = enc_ap_rep_part(request.authenticator), reply;
     size_t len;
 
     reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, part));
-    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_OK);
+    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_OK);
     reply = reply_with(encrypted(f->ctx, key, USAGE_AUTHENTICATOR, part));
-    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     for (len = 0; len < part.len; len++) {
         reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, bytes(part.bytes, len)));
-        assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+        assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     }
     request.authenticator->cusec ^= 1;
     reply =
         reply_with(encrypted(f->ctx, key, USAGE_AP_REP, enc_ap_rep_part(request.authenticator)));
-    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     close_request(f, &request);
 }
 
@@ -145,8 +145,8 @@ static void test_encrypted_part_that_was_cut(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_pending_ap *handshake;
-    struct request request = read_request(f, mint(f, ticket, NULL, &handshake));
+    struct eas_pending_ap *pending;
+    struct request request = read_request(f, mint(f, ticket, NULL, &pending));
     struct blob whole = encrypted(f->ctx, &eas_ticket_creds(ticket)->keyblock, USAGE_AP_REP,
                                   enc_ap_rep_part(request.authenticator));
     size_t len;
@@ -154,7 +154,7 @@ static void test_encrypted_part_that_was_cut(void **state)
     for (len = 0; len < whole.len; len++) {
         struct blob reply = reply_with(bytes(whole.bytes, len));
 
-        assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+        assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     }
     close_request(f, &request);
 }
@@ -163,8 +163,8 @@ static void test_encrypted_part_that_was_cut(void **state)
 static void test_reply_made_of_our_own_request(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *handshake;
-    const char *value = mint(f, make_ticket(f, 3600), NULL, &handshake);
+    struct eas_pending_ap *pending;
+    const char *value = mint(f, make_ticket(f, 3600), NULL, &pending);
     struct der_text token = token_of(f, value), ap_req = der_enter_spnego(&token), fields, last;
     struct blob reply;
     unsigned char n;
@@ -176,8 +176,8 @@ static void test_reply_made_of_our_own_request(void **state)
     }
     last = der_enter(&fields, 0xa4);
     reply = reply_with(bytes(last.at, der_left(&last)));
-    assert_verified(f, handshake, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
-    assert_verified(f, handshake, value, EAS_BACKEND);
+    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, pending, value, EAS_BACKEND);
 }
 
 /* Whatever session key Active Directory may choose: both sides of the exchange. */
@@ -188,12 +188,12 @@ static void test_every_cipher(void **state)
 
     for (i = 0; i < COUNT_OF(session_enctypes); i++) {
         struct eas_ticket *ticket = make_ticket_for(f, 3600, session_enctypes[i]);
-        struct eas_pending_ap *handshake;
-        struct accepted a = accept_token(f, mint(f, ticket, NULL, &handshake), NULL);
+        struct eas_pending_ap *pending;
+        struct accepted a = accept_token(f, mint(f, ticket, NULL, &pending), NULL);
 
         assert_int_equal(a.major, GSS_S_COMPLETE);
         assert_name(a.client, CLIENT);
-        assert_verified(f, handshake, a.reply, EAS_OK);
+        assert_verified(f, pending, a.reply, EAS_OK);
         forget_accepted(&a);
     }
 }
@@ -208,12 +208,12 @@ static void test_what_is_no_reply(void **state)
                                           "Negotiate ====",
                                           "Negotiate oQcwBaADCgEA" };
     struct fixture *f = *state;
-    struct eas_pending_ap *handshake;
+    struct eas_pending_ap *pending;
     size_t i;
 
-    mint(f, make_ticket(f, 3600), NULL, &handshake);
+    mint(f, make_ticket(f, 3600), NULL, &pending);
     for (i = 0; i < COUNT_OF(values); i++) {
-        assert_verified(f, handshake, values[i], EAS_BACKEND);
+        assert_verified(f, pending, values[i], EAS_BACKEND);
     }
 }
 

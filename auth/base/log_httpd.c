@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/base/log_httpd.c - errors as log lines, variables and HTTP statuses */
+
+#include "auth/base/log_httpd.h"
+
+#include <apr_strings.h>
+
+/* No default: a new class must be given its level and status here. */
+static int level_of(enum eas_rc rc)
+{
+    switch (rc) {
+    case EAS_MALFORMED:
+    case EAS_DENIED:
+    case EAS_UNKNOWN:
+    case EAS_EXPIRED:
+        return APLOG_INFO;
+    case EAS_FORBIDDEN:
+        return APLOG_WARNING;
+    case EAS_MISCONFIGURED:
+        return APLOG_CRIT;
+    case EAS_UNAVAILABLE:
+    case EAS_BACKEND:
+    case EAS_OK:
+        break;
+    }
+    return APLOG_ERR;
+}
+
+static int status_of(enum eas_rc rc)
+{
+    switch (rc) {
+    case EAS_MALFORMED:
+        return HTTP_BAD_REQUEST;
+    case EAS_DENIED:
+    case EAS_UNKNOWN:
+    case EAS_EXPIRED:
+        return HTTP_UNAUTHORIZED;
+    case EAS_FORBIDDEN:
+        return HTTP_FORBIDDEN;
+    case EAS_BACKEND:
+        return HTTP_BAD_GATEWAY;
+    case EAS_UNAVAILABLE:
+    case EAS_MISCONFIGURED:
+    case EAS_OK: /* a refusal without a reason is our trouble */
+        break;
+    }
+    return HTTP_SERVICE_UNAVAILABLE;
+}
+
+void eas_log_error(request_rec *r, const struct eas_err *err)
+{
+    ap_log_rerror(APLOG_MARK, level_of(err->rc), 0, r, "EAS%04d: %s", err->tag, err->text);
+    apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
+}
+
+int eas_log_refuse(request_rec *r, const struct eas_err *err)
+{
+    int status = status_of(err->rc);
+
+    eas_log_error(r, err);
+    if (status == HTTP_SERVICE_UNAVAILABLE) {
+        apr_table_setn(r->err_headers_out, "Retry-After", EAS_RETRY_AFTER);
+    }
+    return status;
+}
+
+void eas_log_startup(const server_rec *s, const struct eas_err *err)
+{
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, "EAS%04d: %s", err->tag, err->text);
+}

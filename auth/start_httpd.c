@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/start_httpd.c - start of auth/: check_config, post_config, child_init */
+
+#include "auth/start_httpd.h"
+#include "auth/base/log_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/kerberos/kdc.h"
+#include "auth/login/challenge_httpd.h"
+#include "auth/password/throttle_httpd.h"
+#include "auth/shared/socache_httpd.h"
+
+#include <apr_strings.h>
+#include <ap_mpm.h>
+#include <openssl/crypto.h>
+
+/* Bytes of proved passwords and their evidence that a child remembers; about 15 000 users. */
+#define MEMORY_BYTES (64 * 1024 * 1024)
+
+/* A page of people's own, images inlined. */
+#define LOGIN_PAGE_MAX (256 * 1024)
+
+/* Threads of a child that speak with KDCs, and of one realm; each does some 50 log-ons a second. */
+#define KDC_THREADS 10
+#define KDC_SHARE 8
+#define KDC_QUEUE 1024
+
+/* Servers that name the same keytab and principal share what was read. */
+static struct eas_keytab *shared_keytab(server_rec *main_server, const server_rec *s)
+{
+    const struct eas_auth_server *conf = eas_auth_server_of(s);
+    const server_rec *other;
+
+    for (other = main_server; other != s; other = other->next) {
+        const struct eas_auth_server *theirs = eas_auth_server_of(other);
+
+        if (theirs->authority != NULL && strcmp(theirs->keytab_path, conf->keytab_path) == 0
+            && (theirs->principal == conf->principal
+                || (theirs->principal != NULL && conf->principal != NULL
+                    && strcmp(theirs->principal, conf->principal) == 0))) {
+            return theirs->authority->keytab;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * The same in all children, generations and gateways; another for another virtual host, and where the
+ * same name and password would come to something else.
+ */
+static const char *scope_of(apr_pool_t *pconf, const server_rec *s,
+                            const struct eas_authority *authority)
+{
+    return apr_psprintf(pconf, "%s:%u\n%s\n%s",
+                        s->server_hostname != NULL ? s->server_hostname : "", s->port,
+                        eas_keytab_principal_name(authority->keytab),
+                        eas_identity_realms_text(pconf, &authority->realms));
+}
+
+static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
+                                     struct eas_err *err)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(s);
+    struct eas_authority *authority;
+    enum eas_rc rc = EAS_OK;
+
+    if (conf->keytab_path == NULL) {
+        return EAS_OK;
+    }
+    authority = apr_pcalloc(pconf, sizeof(*authority));
+    authority->kdc_timeout = eas_auth_kdc_timeout(conf);
+    authority->realms.domains = conf->domains;
+    authority->realms.default_realm = conf->realm;
+    authority->keytab = shared_keytab(main_server, s);
+    if (authority->keytab == NULL) {
+        rc = eas_keytab_load(pconf, conf->keytab_path, conf->principal, &authority->keytab, err);
+    }
+    if (rc == EAS_OK && conf->realm == NULL) {
+        rc = eas_kdc_default_realm(pconf, &authority->realms.default_realm, err);
+    }
+    if (rc == EAS_OK) {
+        conf->authority = authority;
+        conf->scope = scope_of(pconf, s, authority);
+    }
+    return rc;
+}
+
+/* The login page, read as root like all configuration. */
+static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
+                                struct eas_err *err)
+{
+    apr_file_t *file;
+    apr_finfo_t finfo;
+    char *html;
+    apr_size_t len;
+
+    if (conf->login_page == NULL || *conf->login_page == '\0') {
+        return eas_page_compile(pconf, NULL, 0, &conf->page, err);
+    }
+    if (apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf)
+            != APR_SUCCESS
+        || apr_file_info_get(&finfo, APR_FINFO_SIZE, file) != APR_SUCCESS
+        || finfo.size > LOGIN_PAGE_MAX) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3030,
+                        "EasKcdLoginPage %s cannot be read or is over %d KB", conf->login_page,
+                        LOGIN_PAGE_MAX >> 10);
+    }
+    html = apr_palloc(pconf, (apr_size_t)finfo.size + 1);
+    if (apr_file_read_full(file, html, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {
+        len = 0; /* an empty page lacks its placeholders, and says so */
+    }
+    html[len] = '\0';
+    apr_file_close(file);
+    if (eas_page_compile(pconf, html, len, &conf->page, err) != EAS_OK) {
+        const char *what = apr_pstrdup(pconf, err->text);
+
+        return eas_fail(err, err->rc, err->tag, "EasKcdLoginPage %s: %s", conf->login_page, what);
+    }
+    return EAS_OK;
+}
+
+static enum eas_rc prepare_server(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
+                                  struct eas_err *err)
+{
+    enum eas_rc rc = prepare_authority(pconf, main_server, s, err);
+
+    eas_auth_server_complete(eas_auth_server_of(s));
+    return rc == EAS_OK ? prepare_page(pconf, eas_auth_server_of(s), err) : rc;
+}
+
+static void set_longest_session(server_rec *main_server)
+{
+    apr_interval_time_t longest = 0;
+    server_rec *s;
+    int i;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        for (i = 0; i < 2; i++) {
+            if (eas_auth_server_of(s)->limits[i].max > longest) {
+                longest = eas_auth_server_of(s)->limits[i].max;
+            }
+        }
+    }
+    for (s = main_server; s != NULL; s = s->next) {
+        eas_auth_server_of(s)->longest_session = longest;
+    }
+}
+
+int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
+{
+    const char *error = eas_challenge_compile(pconf, ptemp);
+    struct eas_err err;
+    server_rec *s;
+
+    if (error != NULL) {
+        eas_fail(&err, EAS_MISCONFIGURED, 3031, "the built-in rule of EasKcdFormFor: %s", error);
+        eas_log_startup(main_server, &err);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    for (s = main_server; s != NULL; s = s->next) {
+        if (prepare_server(pconf, main_server, s, &err) != EAS_OK) {
+            eas_log_startup(s, &err);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    set_longest_session(main_server);
+    return eas_shared_check_config(pconf, &eas_auth_server_of(main_server)->shared, main_server);
+}
+
+int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
+{
+    int status = eas_shared_post_config(pconf, main_server);
+
+    return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
+}
+
+static struct eas_workers *make_workers(apr_pool_t *pchild)
+{
+    struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
+    int workers = 0;
+
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &workers) == APR_SUCCESS && workers >= 8) {
+        limits.stalled = (unsigned)workers / 4;
+    }
+    return eas_workers_create(pchild, limits);
+}
+
+/* The same in all children, so that what one leaves on the shelf the others find. */
+static enum eas_rc make_password_cache(apr_pool_t *pool, struct eas_password_cache **out,
+                                       struct eas_err *err)
+{
+    unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE];
+    struct eas_seal_part label = { "memory", 6 };
+    enum eas_rc rc =
+        eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_PASSWORD, &label, 1, secret, err);
+
+    if (rc == EAS_OK) {
+        rc = eas_password_cache_create(pool, MEMORY_BYTES, secret, out, err);
+    }
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return rc;
+}
+
+struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_server)
+{
+    struct eas_auth_child child;
+    struct eas_verifier *verifier;
+    struct eas_err err;
+    server_rec *s;
+
+    /* First, to end last: jobs of the other worker pool put their results into the shared cache. */
+    eas_socache_child_init(pchild, main_server);
+    child.workers = make_workers(pchild);
+    child.tickets = eas_shared_cache(EAS_SHARED_TICKET);
+    verifier = apr_pcalloc(eas_workers_pool(child.workers), sizeof(*verifier));
+    verifier->workers = child.workers;
+    verifier->shared_cache = eas_shared_cache(EAS_SHARED_PASSWORD);
+    verifier->guard = eas_throttle();
+    if (make_password_cache(eas_workers_pool(child.workers), &verifier->memory, &err) != EAS_OK) {
+        eas_log_startup(main_server, &err); /* without it no password is verified */
+    }
+    for (s = main_server; s != NULL; s = s->next) {
+        eas_auth_server_of(s)->verifier = verifier;
+    }
+    return child;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/directives_httpd.c - handlers of delegation/directives.def */
+
+#include "delegation/directives_httpd.h"
+#include "auth/base/module_httpd.h"
+#include "delegation/config_httpd.h"
+#include "delegation/kerberos/spn.h"
+
+#include <apr_strings.h>
+
+#define RETRY_BODY_MAX (64 * 1024 * 1024)
+#define POOLS_MAX 4096
+
+const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->delegate = flag;
+    return NULL;
+}
+
+const char *eas_delegation_set_spn(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = eas_spn_check(arg);
+
+    (void)dir;
+    if (error != NULL) {
+        return apr_psprintf(cmd->pool, "%s: '%s' %s", cmd->cmd->name, arg, error);
+    }
+    eas_delegation_dir_of(cmd->context)->spn = arg;
+    return NULL;
+}
+
+const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = NULL;
+
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->delegate_user =
+        ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &error, NULL);
+    if (error != NULL) {
+        return apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s", cmd->cmd->name,
+                            arg, error);
+    }
+    return NULL;
+}
+
+const char *eas_delegation_set_transition(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->transition = flag;
+    return NULL;
+}
+
+const char *eas_delegation_set_mutual(cmd_parms *cmd, void *dir, const char *arg)
+{
+    bool required = ap_cstr_casecmp(arg, "required") == 0;
+
+    (void)dir;
+    if (!required && ap_cstr_casecmp(arg, "optional") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither required nor optional", cmd->cmd->name,
+                            arg);
+    }
+    eas_delegation_dir_of(cmd->context)->mutual = required;
+    return NULL;
+}
+
+const char *eas_delegation_set_reuse(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->reuse = flag;
+    return NULL;
+}
+
+const char *eas_delegation_set_bind(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->bind = flag;
+    return NULL;
+}
+
+/* A whole number from low to high, or false. */
+static bool parse_number(const char *arg, apr_int64_t low, apr_int64_t high, apr_int64_t *out)
+{
+    char *end;
+
+    *out = apr_strtoi64(arg, &end, 10);
+    return *arg != '\0' && *end == '\0' && *out >= low && *out <= high;
+}
+
+const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char *arg)
+{
+    apr_int64_t bytes;
+
+    (void)dir;
+    if (!parse_number(arg, 0, RETRY_BODY_MAX, &bytes)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is no number of bytes from 0 to %d",
+                            cmd->cmd->name, arg, RETRY_BODY_MAX);
+    }
+    eas_delegation_dir_of(cmd->context)->retry_body = (apr_off_t)bytes;
+    return NULL;
+}
+
+const char *eas_delegation_set_pools(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_int64_t n;
+
+    (void)dir;
+    if (error == NULL && !parse_number(arg, 1, POOLS_MAX, &n)) {
+        error = apr_psprintf(cmd->pool, "%s: '%s' is no number from 1 to %d", cmd->cmd->name, arg,
+                             POOLS_MAX);
+    }
+    if (error == NULL) {
+        eas_delegation_server_of(cmd->server)->pools = (int)n;
+    }
+    return error;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/directives_httpd.h - handlers of delegation/directives.def */
+
+#ifndef EAS_DELEGATION_DIRECTIVES_HTTPD_H
+#define EAS_DELEGATION_DIRECTIVES_HTTPD_H
+
+#include <httpd.h>
+#include <http_config.h>
+
+/* Each returns NULL, or the sentence that stops the start: the cause, then the cure. */
+const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag);
+const char *eas_delegation_set_spn(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_delegation_set_transition(cmd_parms *cmd, void *dir, int flag);
+const char *eas_delegation_set_mutual(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_delegation_set_reuse(cmd_parms *cmd, void *dir, int flag);
+const char *eas_delegation_set_bind(cmd_parms *cmd, void *dir, int flag);
+const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_delegation_set_pools(cmd_parms *cmd, void *dir, const char *arg);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/start_httpd.c - start of delegation/: pre_config, check_config, post_config, child_init */
+
+#include "delegation/start_httpd.h"
+#include "auth/base/log_httpd.h"
+#include "auth/config_httpd.h"
+#include "delegation/config_httpd.h"
+#include "delegation/proxy/conn_pools_httpd.h"
+#include "delegation/proxy/delegate_httpd.h"
+#include "delegation/proxy/mod_proxy_httpd.h"
+#include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/poll_timeout_check_httpd.h"
+
+#include <http_core.h>
+
+/* Bytes of service tickets that a child keeps, with their keys: about 15 000 of 4 KB each. */
+#define TICKET_BYTES (128 * 1024 * 1024)
+
+void eas_delegation_pre_config(apr_pool_t *pconf)
+{
+    eas_delegate_pre_config(pconf);
+}
+
+static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *section,
+                                 struct eas_err *err)
+{
+    const struct eas_delegation_dir *conf = eas_delegation_dir_of(section);
+    const char *target, *unfit;
+
+    if (!eas_delegation_is_on(conf)) {
+        return EAS_OK;
+    }
+    if (!eas_mod_proxy_is_loaded()) {
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 3010,
+            "EasKcdDelegate needs mod_proxy and mod_proxy_http: LoadModule proxy_module "
+            "and LoadModule proxy_http_module (a2enmod proxy proxy_http)");
+    }
+    if (eas_auth_server_of(s)->keytab_path == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3011,
+                        "EasKcdDelegate needs EasKcdKeytab in its virtual host or outside");
+    }
+    if (conf->delegate_user != NULL && conf->transition == 0) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3012,
+                        "EasKcdDelegateUser needs EasKcdProtocolTransition On");
+    }
+    target = eas_mod_proxy_mapping_of(section);
+    unfit = target != NULL ? eas_mod_proxy_unfit(s, target) : NULL;
+    if (unfit != NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3013,
+                        "EasKcdDelegate cannot send Kerberos tokens to %s; use an http or https "
+                        "backend (over HTTP/2, one connection would carry many users, and Windows "
+                        "refuses to authenticate there)",
+                        unfit);
+    }
+    return EAS_OK;
+}
+
+/* The server's own section, every <Location> and <Directory>, and every <Proxy>. */
+static enum eas_rc check_server(const server_rec *s, struct eas_err *err)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const apr_array_header_t *lists[] = { core->sec_url, core->sec_dir, eas_mod_proxy_sections(s) };
+    enum eas_rc rc = check_section(s, s->lookup_defaults, err);
+    apr_size_t i;
+    int j;
+
+    for (i = 0; rc == EAS_OK && i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (j = 0; lists[i] != NULL && rc == EAS_OK && j < lists[i]->nelts; j++) {
+            rc = check_section(s, APR_ARRAY_IDX(lists[i], j, ap_conf_vector_t *), err);
+        }
+    }
+    return rc;
+}
+
+int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server)
+{
+    struct eas_err err;
+    server_rec *s;
+    int status = OK;
+
+    for (s = main_server; s != NULL && status == OK; s = s->next) {
+        if (check_server(s, &err) != EAS_OK) {
+            eas_log_startup(s, &err);
+            status = HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    eas_poll_timeout_check(ptemp, main_server);
+    return status;
+}
+
+/* Servers that share a keytab and its use share the account, and with it TGT and tickets. */
+static struct eas_kcd_principal *shared_account(server_rec *main_server, const server_rec *s)
+{
+    const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+    const server_rec *other;
+
+    for (other = main_server; other != s; other = other->next) {
+        const struct eas_authority *theirs = eas_auth_server_of(other)->authority;
+
+        if (theirs != NULL && theirs->keytab == authority->keytab
+            && theirs->kdc_timeout == authority->kdc_timeout
+            && theirs->realms.domains == authority->realms.domains
+            && strcmp(theirs->realms.default_realm, authority->realms.default_realm) == 0) {
+            return eas_delegation_server_of(other)->account;
+        }
+    }
+    return NULL;
+}
+
+void eas_delegation_post_config(apr_pool_t *pconf)
+{
+    eas_conn_pools_post_config(pconf);
+}
+
+void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
+                               struct eas_workers *workers, const struct eas_shared_cache *tickets)
+{
+    struct eas_kcd *kcd = eas_kcd_create(workers, tickets, TICKET_BYTES);
+    const struct eas_delegation_server *main_conf = eas_delegation_server_of(main_server);
+    server_rec *s;
+
+    eas_outgoing_child_init();
+    eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
+    for (s = main_server; s != NULL; s = s->next) {
+        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+        struct eas_delegation_server *conf = eas_delegation_server_of(s);
+
+        if (authority == NULL) {
+            continue;
+        }
+        conf->account = shared_account(main_server, s);
+        if (conf->account == NULL) {
+            conf->account = eas_kcd_principal_create(kcd, authority->keytab, &authority->realms,
+                                                     authority->kdc_timeout);
+        }
+    }
+}
+
+enum eas_rc eas_delegation_check_user(const server_rec *s, apr_pool_t *pool, const char *principal,
+                                      apr_interval_time_t *waited, struct eas_err *err)
+{
+    struct eas_kcd_principal *account = eas_delegation_server_of(s)->account;
+    const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+    const struct eas_identity *identity;
+    enum eas_rc rc;
+
+    if (account == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2070, "no keytab to check accounts with");
+    }
+    rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
+    return rc == EAS_OK ? eas_kcd_check_user(account, pool, &identity->login, waited, err) : rc;
+}
