@@ -185,35 +185,33 @@ static EVP_CIPHER_CTX *start_message(const struct eas_keyring *ring, const struc
 }
 
 enum eas_rc eas_seal(const struct eas_keyring *ring, apr_pool_t *pool,
-                     enum eas_seal_purpose purpose, const char *binding, const void *plain,
-                     apr_size_t len, const unsigned char **sealed_out, apr_size_t *sealed_len_out,
-                     struct eas_err *err)
+                     enum eas_seal_purpose purpose, const char *binding, struct eas_bytes plain,
+                     struct eas_bytes *sealed_out, struct eas_err *err)
 {
     unsigned char *sealed, *text;
     EVP_CIPHER_CTX *ctx = NULL;
     bool ok;
     int n;
 
-    if (len > EAS_SEAL_MAX) {
+    if (plain.len > EAS_SEAL_MAX) {
         return eas_fail(err, EAS_UNAVAILABLE, 1145,
-                        "%" APR_SIZE_T_FMT " bytes are too many to seal", len);
+                        "%" APR_SIZE_T_FMT " bytes are too many to seal", plain.len);
     }
-    sealed = apr_palloc(pool, HEADER_SIZE + len + TAG_SIZE);
+    sealed = apr_palloc(pool, HEADER_SIZE + plain.len + TAG_SIZE);
     text = sealed + HEADER_SIZE;
     sealed[0] = VERSION;
     memcpy(sealed + 1, ring->keys[0].id, ID_SIZE);
     if (RAND_bytes(sealed + 1 + ID_SIZE, RANDOM_SIZE) == 1) {
         ctx = start_message(ring, &ring->keys[0], purpose, binding, sealed, 1);
     }
-    ok = ctx != NULL && EVP_EncryptUpdate(ctx, text, &n, plain, (int)len) == 1
-         && EVP_EncryptFinal_ex(ctx, text + len, &n) == 1
-         && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, text + len) == 1;
+    ok = ctx != NULL && EVP_EncryptUpdate(ctx, text, &n, plain.at, (int)plain.len) == 1
+         && EVP_EncryptFinal_ex(ctx, text + plain.len, &n) == 1
+         && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, text + plain.len) == 1;
     EVP_CIPHER_CTX_free(ctx);
     if (!ok) {
         return eas_fail(err, EAS_UNAVAILABLE, 1146, "OpenSSL could not encrypt");
     }
-    *sealed_out = sealed;
-    *sealed_len_out = HEADER_SIZE + len + TAG_SIZE;
+    *sealed_out = eas_bytes_make(sealed, HEADER_SIZE + plain.len + TAG_SIZE);
     return EAS_OK;
 }
 
@@ -224,10 +222,10 @@ static enum eas_rc fail_to_open(struct eas_err *err)
 }
 
 enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
-                       enum eas_seal_purpose purpose, const char *binding, const void *sealed,
-                       apr_size_t sealed_len, struct eas_secret **plain_out, struct eas_err *err)
+                       enum eas_seal_purpose purpose, const char *binding, struct eas_bytes sealed,
+                       struct eas_secret **plain_out, struct eas_err *err)
 {
-    const unsigned char *header = sealed;
+    const unsigned char *header = sealed.at;
     const struct key *key;
     struct eas_secret *plain;
     unsigned char *text, tag[TAG_SIZE];
@@ -235,7 +233,7 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
     enum eas_rc rc = EAS_OK;
     int n;
 
-    if (sealed_len < HEADER_SIZE + TAG_SIZE || sealed_len > HEADER_SIZE + EAS_SEAL_MAX + TAG_SIZE
+    if (sealed.len < HEADER_SIZE + TAG_SIZE || sealed.len > HEADER_SIZE + EAS_SEAL_MAX + TAG_SIZE
         || header[0] != VERSION) {
         return fail_to_open(err);
     }
@@ -245,7 +243,7 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
     }
     /* The ciphertext, to be decrypted in its place. */
     plain = eas_secret_make(pool, (const char *)header + HEADER_SIZE,
-                            sealed_len - HEADER_SIZE - TAG_SIZE);
+                            sealed.len - HEADER_SIZE - TAG_SIZE);
     text = (unsigned char *)plain->bytes;
     memcpy(tag, header + HEADER_SIZE + plain->len, TAG_SIZE);
     ctx = start_message(ring, key, purpose, binding, header, 0);
@@ -279,7 +277,7 @@ static bool mac_length(EVP_MAC_CTX *ctx, apr_uint64_t len)
 }
 
 enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_seal_purpose purpose,
-                         const struct eas_seal_part *parts, int n_parts,
+                         const struct eas_bytes *parts, int n_parts,
                          unsigned char mac_out[EAS_SEAL_MAC_SIZE], struct eas_err *err)
 {
     struct eas_hmac *mac = ring->keys[which].purposes[purpose];
@@ -289,8 +287,7 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
     int i;
 
     for (i = 0; ok && i < n_parts; i++) {
-        ok =
-            mac_length(ctx, parts[i].len) && EVP_MAC_update(ctx, parts[i].bytes, parts[i].len) == 1;
+        ok = mac_length(ctx, parts[i].len) && EVP_MAC_update(ctx, parts[i].at, parts[i].len) == 1;
     }
     ok = ok && EVP_MAC_final(ctx, mac_out, &len, EAS_SEAL_MAC_SIZE) == 1;
     eas_hmac_checkin(mac, ctx);
@@ -298,19 +295,19 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
 }
 
 enum eas_rc eas_seal_mac_check(const struct eas_keyring *ring, enum eas_seal_purpose purpose,
-                               const struct eas_seal_part *parts, int n_parts, const void *mac,
-                               apr_size_t mac_len, struct eas_err *err)
+                               const struct eas_bytes *parts, int n_parts, struct eas_bytes mac,
+                               struct eas_err *err)
 {
     unsigned char expected[EAS_SEAL_MAC_SIZE];
     int i;
 
-    for (i = 0; i < ring->n_keys && mac_len == sizeof(expected); i++) {
+    for (i = 0; i < ring->n_keys && mac.len == sizeof(expected); i++) {
         enum eas_rc rc = eas_seal_mac(ring, i, purpose, parts, n_parts, expected, err);
 
         if (rc != EAS_OK) {
             return rc;
         }
-        if (CRYPTO_memcmp(expected, mac, sizeof(expected)) == 0) {
+        if (CRYPTO_memcmp(expected, mac.at, sizeof(expected)) == 0) {
             return EAS_OK;
         }
     }
@@ -323,8 +320,7 @@ const char *eas_seal_to_text(apr_pool_t *pool, const void *bytes, apr_size_t len
                                      APR_ENCODE_BASE64URL | APR_ENCODE_NOPADDING, NULL);
 }
 
-bool eas_seal_from_text(apr_pool_t *pool, const char *text, const unsigned char **bytes_out,
-                        apr_size_t *len_out)
+bool eas_seal_from_text(apr_pool_t *pool, const char *text, struct eas_bytes *out)
 {
     apr_size_t len;
     const unsigned char *bytes =
@@ -334,7 +330,6 @@ bool eas_seal_from_text(apr_pool_t *pool, const char *text, const unsigned char 
     if (bytes == NULL || strcmp(eas_seal_to_text(pool, bytes, len), text) != 0) {
         return false;
     }
-    *bytes_out = bytes;
-    *len_out = len;
+    *out = eas_bytes_make(bytes, len);
     return true;
 }

@@ -4,6 +4,7 @@
 #ifndef EAS_AUTH_BASE_SEAL_H
 #define EAS_AUTH_BASE_SEAL_H
 
+#include "auth/base/bytes.h"
 #include "auth/base/error.h"
 #include "auth/base/secret.h"
 
@@ -49,12 +50,6 @@ enum eas_seal_purpose {
     EAS_SEAL_PASSWORD
 };
 
-/* A part of what eas_seal_mac() digests. */
-struct eas_seal_part {
-    const void *bytes;
-    apr_size_t len;
-};
-
 /*
  * The secrets are not kept; their owner wipes them.  EAS_OK; EAS_MISCONFIGURED if there is none, one
  * is too short, or two are the same; EAS_UNAVAILABLE if OpenSSL lacks an algorithm.
@@ -66,13 +61,12 @@ enum eas_rc eas_seal_keyring_create(apr_pool_t *pool, const struct eas_secret *c
 int eas_seal_keyring_size(const struct eas_keyring *ring);
 
 /*
- * Seals len bytes for a purpose and a binding: a text that is not in the message, and that who opens
+ * Seals plain for a purpose and a binding: a text that is not in the message, and that who opens
  * it must know (such as the virtual host).  Result in pool.  EAS_OK, or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_seal(const struct eas_keyring *ring, apr_pool_t *pool,
-                     enum eas_seal_purpose purpose, const char *binding, const void *plain,
-                     apr_size_t len, const unsigned char **sealed_out, apr_size_t *sealed_len_out,
-                     struct eas_err *err);
+                     enum eas_seal_purpose purpose, const char *binding, struct eas_bytes plain,
+                     struct eas_bytes *sealed_out, struct eas_err *err);
 
 /*
  * Opens what eas_seal() made for the same purpose and binding.  The result is cleansed with pool.
@@ -81,8 +75,8 @@ enum eas_rc eas_seal(const struct eas_keyring *ring, apr_pool_t *pool,
  * fails.
  */
 enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
-                       enum eas_seal_purpose purpose, const char *binding, const void *sealed,
-                       apr_size_t sealed_len, struct eas_secret **plain_out, struct eas_err *err);
+                       enum eas_seal_purpose purpose, const char *binding, struct eas_bytes sealed,
+                       struct eas_secret **plain_out, struct eas_err *err);
 
 /*
  * HMAC-SHA256 of the parts, each after its length, so that no two lists of parts run together; with
@@ -91,7 +85,7 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
  * EAS_OK, or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_seal_purpose purpose,
-                         const struct eas_seal_part *parts, int n_parts,
+                         const struct eas_bytes *parts, int n_parts,
                          unsigned char mac_out[EAS_SEAL_MAC_SIZE], struct eas_err *err);
 
 /*
@@ -99,8 +93,8 @@ enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_sea
  * EAS_DENIED if not, or of another length; EAS_UNAVAILABLE.
  */
 enum eas_rc eas_seal_mac_check(const struct eas_keyring *ring, enum eas_seal_purpose purpose,
-                               const struct eas_seal_part *parts, int n_parts, const void *mac,
-                               apr_size_t mac_len, struct eas_err *err);
+                               const struct eas_bytes *parts, int n_parts, struct eas_bytes mac,
+                               struct eas_err *err);
 
 /* As text for cookies and forms: base64url without padding (RFC 4648 section 5).  In pool. */
 const char *eas_seal_to_text(apr_pool_t *pool, const void *bytes, apr_size_t len);
@@ -109,7 +103,6 @@ const char *eas_seal_to_text(apr_pool_t *pool, const void *bytes, apr_size_t len
  * Takes exactly what eas_seal_to_text() gives: no padding, no other alphabet, no blanks, no stray
  * bits at the end.  Result in pool.
  */
-bool eas_seal_from_text(apr_pool_t *pool, const char *text, const unsigned char **bytes_out,
-                        apr_size_t *len_out);
+bool eas_seal_from_text(apr_pool_t *pool, const char *text, struct eas_bytes *out);
 
 #endif

@@ -19,6 +19,7 @@
 #define VHOST "mail.example.com:443"
 #define PLAIN "attack at dawn"
 #define PLAIN_LEN (sizeof(PLAIN) - 1)
+#define PLAIN_BYTES eas_bytes_make(PLAIN, PLAIN_LEN)
 
 /* Where things are in a sealed message. */
 #define ID_AT 1
@@ -31,11 +32,6 @@
 static const enum eas_seal_purpose purposes[] = { EAS_SEAL_SESSION, EAS_SEAL_EVIDENCE,
                                                   EAS_SEAL_RECORD_NAME, EAS_SEAL_CSRF,
                                                   EAS_SEAL_PASSWORD };
-
-struct sealed {
-    const unsigned char *bytes;
-    apr_size_t len;
-};
 
 /* A secret of 32 bytes that count up from first. */
 static inline const struct eas_secret *secret_from(apr_pool_t *pool, unsigned char first)
@@ -66,44 +62,41 @@ static inline struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
     return ring;
 }
 
-static inline struct sealed seal(const struct eas_keyring *ring, apr_pool_t *pool,
-                                 enum eas_seal_purpose purpose, const char *binding,
-                                 const void *plain, apr_size_t len)
+static inline struct eas_bytes seal(const struct eas_keyring *ring, apr_pool_t *pool,
+                                    enum eas_seal_purpose purpose, const char *binding,
+                                    struct eas_bytes plain)
 {
-    struct sealed sealed = { NULL, 0 };
+    struct eas_bytes sealed = { NULL, 0 };
     struct eas_err err;
 
-    assert_int_equal(
-        eas_seal(ring, pool, purpose, binding, plain, len, &sealed.bytes, &sealed.len, &err),
-        EAS_OK);
-    assert_int_equal(sealed.len, len + OVERHEAD);
+    assert_int_equal(eas_seal(ring, pool, purpose, binding, plain, &sealed, &err), EAS_OK);
+    assert_int_equal(sealed.len, plain.len + OVERHEAD);
     return sealed;
 }
 
 static inline void assert_opens(const struct eas_keyring *ring, apr_pool_t *pool,
-                                struct sealed sealed, const void *plain, apr_size_t len)
+                                struct eas_bytes sealed, struct eas_bytes plain)
 {
     struct eas_secret *opened = NULL;
     struct eas_err err;
 
-    assert_int_equal(
-        eas_unseal(ring, pool, EAS_SEAL_SESSION, VHOST, sealed.bytes, sealed.len, &opened, &err),
-        EAS_OK);
-    assert_int_equal(opened->len, len);
-    assert_memory_equal(opened->bytes, plain, len);
-    assert_int_equal(opened->bytes[len], '\0');
+    assert_int_equal(eas_unseal(ring, pool, EAS_SEAL_SESSION, VHOST, sealed, &opened, &err),
+                     EAS_OK);
+    assert_int_equal(opened->len, plain.len);
+    assert_memory_equal(opened->bytes, plain.at, plain.len);
+    assert_int_equal(opened->bytes[plain.len], '\0');
 }
 
 /* Always with the same error, nothing handed out, nothing left in OpenSSL's queue for mod_ssl. */
 static inline void assert_refused(const struct eas_keyring *ring, apr_pool_t *pool,
                                   enum eas_seal_purpose purpose, const char *binding,
-                                  const void *bytes, apr_size_t len, const char *what)
+                                  struct eas_bytes sealed, const char *what)
 {
     static char text[sizeof(((struct eas_err *)0)->text)];
     struct eas_secret *opened = NULL;
     struct eas_err err;
 
-    if (eas_unseal(ring, pool, purpose, binding, bytes, len, &opened, &err) != EAS_DENIED
+    if (eas_unseal(ring, pool, purpose, binding, sealed, &opened, &err) != EAS_DENIED
         || err.rc != EAS_DENIED || err.tag != DOES_NOT_OPEN || opened != NULL) {
         fail_msg("%s is not refused", what);
     }

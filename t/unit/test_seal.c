@@ -43,7 +43,9 @@ static void test_round_trips_of_every_length(void **state)
         plain[i] = (unsigned char)(i * 7);
     }
     for (i = 0; i <= sizeof(plain); i++) {
-        assert_opens(ring, *state, seal(ring, *state, EAS_SEAL_SESSION, VHOST, plain, i), plain, i);
+        struct eas_bytes bytes = eas_bytes_make(plain, i);
+
+        assert_opens(ring, *state, seal(ring, *state, EAS_SEAL_SESSION, VHOST, bytes), bytes);
     }
 }
 
@@ -51,17 +53,18 @@ static void test_longest_message(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
     char *plain = apr_pcalloc(*state, EAS_SEAL_MAX + OVERHEAD + 1);
-    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, plain, EAS_SEAL_MAX);
+    struct eas_bytes sealed =
+        seal(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(plain, EAS_SEAL_MAX));
     struct eas_err err;
 
-    assert_opens(ring, *state, sealed, plain, EAS_SEAL_MAX);
-    assert_int_equal(eas_seal(ring, *state, EAS_SEAL_SESSION, VHOST, plain, EAS_SEAL_MAX + 1,
-                              &sealed.bytes, &sealed.len, &err),
+    assert_opens(ring, *state, sealed, eas_bytes_make(plain, EAS_SEAL_MAX));
+    assert_int_equal(eas_seal(ring, *state, EAS_SEAL_SESSION, VHOST,
+                              eas_bytes_make(plain, EAS_SEAL_MAX + 1), &sealed, &err),
                      EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 1145);
-    memcpy(plain, sealed.bytes, 29);
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, plain, EAS_SEAL_MAX + OVERHEAD + 1,
-                   "a longer message");
+    memcpy(plain, sealed.at, 29);
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST,
+                   eas_bytes_make(plain, EAS_SEAL_MAX + OVERHEAD + 1), "a longer message");
 }
 
 /* The plaintext, its cleansing in place included, is seen after the secret's own cleanup. */
@@ -82,7 +85,7 @@ static void test_opened_is_cleansed_with_its_pool(void **state)
 {
     static const char zeros[PLAIN_LEN];
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct sealed sealed = seal(ring, *state, EAS_SEAL_PASSWORD, VHOST, PLAIN, PLAIN_LEN);
+    struct eas_bytes sealed = seal(ring, *state, EAS_SEAL_PASSWORD, VHOST, PLAIN_BYTES);
     struct eas_secret *opened;
     struct witness witness;
     struct eas_err err;
@@ -90,8 +93,7 @@ static void test_opened_is_cleansed_with_its_pool(void **state)
 
     assert_int_equal(apr_pool_create(&request, NULL), APR_SUCCESS);
     apr_pool_cleanup_register(request, &witness, look, apr_pool_cleanup_null);
-    assert_int_equal(eas_unseal(ring, request, EAS_SEAL_PASSWORD, VHOST, sealed.bytes, sealed.len,
-                                &opened, &err),
+    assert_int_equal(eas_unseal(ring, request, EAS_SEAL_PASSWORD, VHOST, sealed, &opened, &err),
                      EAS_OK);
     assert_memory_equal(opened->bytes, PLAIN, PLAIN_LEN);
     witness.bytes = opened->bytes;
@@ -137,7 +139,8 @@ static void test_format_does_not_change(void **state)
         [EAS_SEAL_PASSWORD] = "ArXWzLRkZWZnaGlqa2xtbm9wcXJzdHV2d3h5envYE9vo"
                               "8mKv84_ZYpE2jfoiFtj9Is0F_rmJGJ69o_w",
     };
-    static const struct eas_seal_part parts[] = { { "alice", 5 }, { "", 0 }, { "x\0y", 3 } };
+    const struct eas_bytes parts[] = { eas_bytes_of_text("alice"), eas_bytes_of_text(""),
+                                       eas_bytes_make("x\0y", 3) };
     const struct eas_secret *secret = secret_from(*state, 0);
     unsigned char mac[EAS_SEAL_MAC_SIZE];
     struct eas_keyring *ring;
@@ -146,13 +149,12 @@ static void test_format_does_not_change(void **state)
 
     assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     for (i = 0; i < COUNT_OF(sealed); i++) {
-        const unsigned char *bytes;
+        struct eas_bytes bytes;
         struct eas_secret *opened;
-        apr_size_t len;
 
-        assert_true(eas_seal_from_text(*state, sealed[i], &bytes, &len));
+        assert_true(eas_seal_from_text(*state, sealed[i], &bytes));
         assert_int_equal(
-            eas_unseal(ring, *state, (enum eas_seal_purpose)i, VHOST, bytes, len, &opened, &err),
+            eas_unseal(ring, *state, (enum eas_seal_purpose)i, VHOST, bytes, &opened, &err),
             EAS_OK);
         assert_string_equal(opened->bytes, PLAIN);
     }
@@ -177,35 +179,34 @@ static void test_other_versions_are_refused(void **state)
 
     assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     for (i = 0; i < COUNT_OF(others); i++) {
-        const unsigned char *bytes;
-        apr_size_t len;
+        struct eas_bytes bytes;
 
-        assert_true(eas_seal_from_text(*state, others[i], &bytes, &len));
-        assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, bytes, len, "version 1 or 3");
+        assert_true(eas_seal_from_text(*state, others[i], &bytes));
+        assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, bytes, "version 1 or 3");
     }
 }
 
 static void test_every_flip_is_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "ab");
-    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
-    unsigned char *copy = apr_pmemdup(*state, sealed.bytes, sealed.len);
+    struct eas_bytes sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
+    unsigned char *copy = apr_pmemdup(*state, sealed.at, sealed.len);
     apr_size_t i;
 
     for (i = 0; i < 8 * sealed.len; i++) {
         copy[i / 8] ^= (unsigned char)(1 << i % 8);
-        assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, sealed.len,
+        assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, sealed.len),
                        apr_psprintf(*state, "with bit %d flipped, it", (int)i));
         copy[i / 8] ^= (unsigned char)(1 << i % 8);
     }
-    assert_opens(ring, *state, (struct sealed){ copy, sealed.len }, PLAIN, PLAIN_LEN);
+    assert_opens(ring, *state, (struct eas_bytes){ copy, sealed.len }, PLAIN_BYTES);
 }
 
 /* Each in memory of its own, so that valgrind sees who reads beyond it. */
 static void test_every_other_length_is_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    struct eas_bytes sealed = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
     apr_size_t len;
 
     for (len = 0; len < sealed.len + 600; len++) {
@@ -214,12 +215,14 @@ static void test_every_other_length_is_refused(void **state)
 
         assert_non_null(copy);
         assert_non_null(tail);
-        memcpy(copy, sealed.bytes, shared);
+        memcpy(copy, sealed.at, shared);
         memset(tail, 'x', len);
-        memcpy(tail, sealed.bytes + sealed.len - shared, shared);
+        memcpy(tail, sealed.at + sealed.len - shared, shared);
         if (len != sealed.len) {
-            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, len, "another length");
-            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, tail, len, "another beginning");
+            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, len),
+                           "another length");
+            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(tail, len),
+                           "another beginning");
         }
         free(copy);
         free(tail);
@@ -229,17 +232,18 @@ static void test_every_other_length_is_refused(void **state)
 static void test_pieces_of_two_are_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct sealed one = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
-    struct sealed two = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    struct eas_bytes one = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
+    struct eas_bytes two = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
     unsigned char *mixed = apr_palloc(*state, one.len);
     apr_size_t at;
 
     /* Up to the random part, both are the same. */
     for (at = RANDOM_AT + 1; at < one.len; at++) {
-        memcpy(mixed, one.bytes, at);
-        memcpy(mixed + at, two.bytes + at, one.len - at);
-        if (memcmp(mixed, one.bytes, one.len) != 0 && memcmp(mixed, two.bytes, one.len) != 0) {
-            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, mixed, one.len, "a mixture");
+        memcpy(mixed, one.at, at);
+        memcpy(mixed + at, two.at + at, one.len - at);
+        if (memcmp(mixed, one.at, one.len) != 0 && memcmp(mixed, two.at, one.len) != 0) {
+            assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(mixed, one.len),
+                           "a mixture");
         }
     }
 }
@@ -256,20 +260,18 @@ static void test_other_purposes_and_bindings_are_refused(void **state)
     size_t i, j;
 
     for (i = 0; i < COUNT_OF(purposes); i++) {
-        struct sealed sealed = seal(ring, *state, purposes[i], VHOST, PLAIN, PLAIN_LEN);
-        struct sealed unbound = seal(ring, *state, purposes[i], "", PLAIN, PLAIN_LEN);
+        struct eas_bytes sealed = seal(ring, *state, purposes[i], VHOST, PLAIN_BYTES);
+        struct eas_bytes unbound = seal(ring, *state, purposes[i], "", PLAIN_BYTES);
 
         for (j = 0; j < COUNT_OF(purposes); j++) {
             if (i != j) {
-                assert_refused(ring, *state, purposes[j], VHOST, sealed.bytes, sealed.len,
-                               "another purpose");
+                assert_refused(ring, *state, purposes[j], VHOST, sealed, "another purpose");
             }
         }
         for (j = 0; j < COUNT_OF(others); j++) {
-            assert_refused(ring, *state, purposes[i], others[j], sealed.bytes, sealed.len,
-                           others[j]);
+            assert_refused(ring, *state, purposes[i], others[j], sealed, others[j]);
         }
-        assert_refused(ring, *state, purposes[i], VHOST, unbound.bytes, unbound.len, "no binding");
+        assert_refused(ring, *state, purposes[i], VHOST, unbound, "no binding");
     }
 }
 
@@ -277,54 +279,59 @@ static void test_other_purposes_and_bindings_are_refused(void **state)
 static void test_binding_and_message_do_not_run_together(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
-    struct sealed sealed = seal(ring, *state, EAS_SEAL_SESSION, "ab", "c", 1);
+    struct eas_bytes sealed = seal(ring, *state, EAS_SEAL_SESSION, "ab", eas_bytes_of_text("c"));
 
-    assert_refused(ring, *state, EAS_SEAL_SESSION, "abc", sealed.bytes, sealed.len, "abc");
-    assert_refused(ring, *state, EAS_SEAL_SESSION, "a", sealed.bytes, sealed.len, "a");
+    assert_refused(ring, *state, EAS_SEAL_SESSION, "abc", sealed, "abc");
+    assert_refused(ring, *state, EAS_SEAL_SESSION, "a", sealed, "a");
 }
 
 static void test_unknown_keys_and_versions_are_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "ab"), *other = ring_of(*state, "c");
-    struct sealed sealed = seal(other, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
-    struct sealed ours = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
-    unsigned char *copy = apr_pmemdup(*state, sealed.bytes, sealed.len);
+    struct eas_bytes sealed = seal(other, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
+    struct eas_bytes ours = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
+    unsigned char *copy = apr_pmemdup(*state, sealed.at, sealed.len);
 
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, sealed.bytes, sealed.len, "unknown key");
-    memcpy(copy + ID_AT, ours.bytes + ID_AT, 4);
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, sealed.len, "our key's id");
-    copy = apr_pmemdup(*state, ours.bytes, ours.len);
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, sealed, "unknown key");
+    memcpy(copy + ID_AT, ours.at + ID_AT, 4);
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, sealed.len),
+                   "our key's id");
+    copy = apr_pmemdup(*state, ours.at, ours.len);
     copy[0] = 1;
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, ours.len, "version 1");
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, ours.len),
+                   "version 1");
     copy[0] = 0;
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, copy, ours.len, "version 0");
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, ours.len),
+                   "version 0");
 }
 
 /* {old} -> {new, old} -> {new}, gateway by gateway. */
 static void test_rotation(void **state)
 {
-    static const struct eas_seal_part part = { "x", 1 };
+    const struct eas_bytes part = eas_bytes_of_text("x");
     struct eas_keyring *old = ring_of(*state, "o"), *both = ring_of(*state, "no");
     struct eas_keyring *both_old_first = ring_of(*state, "on"), *new = ring_of(*state, "n");
-    struct sealed by_old = seal(old, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
-    struct sealed by_both = seal(both, *state, EAS_SEAL_SESSION, VHOST, PLAIN, PLAIN_LEN);
+    struct eas_bytes by_old = seal(old, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
+    struct eas_bytes by_both = seal(both, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
     unsigned char mac[EAS_SEAL_MAC_SIZE], again[EAS_SEAL_MAC_SIZE];
     struct eas_err err;
 
-    assert_opens(both, *state, by_old, PLAIN, PLAIN_LEN);
-    assert_opens(both, *state, by_both, PLAIN, PLAIN_LEN);
-    assert_opens(both_old_first, *state, by_both, PLAIN, PLAIN_LEN);
-    assert_opens(new, *state, by_both, PLAIN, PLAIN_LEN);
-    assert_refused(old, *state, EAS_SEAL_SESSION, VHOST, by_both.bytes, by_both.len, "the new key");
-    assert_refused(new, *state, EAS_SEAL_SESSION, VHOST, by_old.bytes, by_old.len, "the old key");
+    assert_opens(both, *state, by_old, PLAIN_BYTES);
+    assert_opens(both, *state, by_both, PLAIN_BYTES);
+    assert_opens(both_old_first, *state, by_both, PLAIN_BYTES);
+    assert_opens(new, *state, by_both, PLAIN_BYTES);
+    assert_refused(old, *state, EAS_SEAL_SESSION, VHOST, by_both, "the new key");
+    assert_refused(new, *state, EAS_SEAL_SESSION, VHOST, by_old, "the old key");
 
     assert_int_equal(eas_seal_mac(old, 0, EAS_SEAL_CSRF, &part, 1, mac, &err), EAS_OK);
     assert_int_equal(eas_seal_mac(both, 1, EAS_SEAL_CSRF, &part, 1, again, &err), EAS_OK);
     assert_memory_equal(mac, again, sizeof(mac));
-    assert_int_equal(eas_seal_mac_check(both, EAS_SEAL_CSRF, &part, 1, mac, sizeof(mac), &err),
-                     EAS_OK);
-    assert_int_equal(eas_seal_mac_check(new, EAS_SEAL_CSRF, &part, 1, mac, sizeof(mac), &err),
-                     EAS_DENIED);
+    assert_int_equal(
+        eas_seal_mac_check(both, EAS_SEAL_CSRF, &part, 1, eas_bytes_make(mac, sizeof(mac)), &err),
+        EAS_OK);
+    assert_int_equal(
+        eas_seal_mac_check(new, EAS_SEAL_CSRF, &part, 1, eas_bytes_make(mac, sizeof(mac)), &err),
+        EAS_DENIED);
     assert_int_equal(err.tag, 1143);
 }
 
@@ -339,13 +346,13 @@ static void seal_many(const struct eas_keyring *ring, unsigned char *randoms)
 
     apr_pool_create(&pool, NULL);
     for (i = 0; i < SEALS_EACH; i++) {
-        const unsigned char *sealed;
-        apr_size_t len;
+        struct eas_bytes sealed;
 
-        if (eas_seal(ring, pool, EAS_SEAL_SESSION, VHOST, "", 0, &sealed, &len, &err) != EAS_OK) {
+        if (eas_seal(ring, pool, EAS_SEAL_SESSION, VHOST, eas_bytes_of_text(""), &sealed, &err)
+            != EAS_OK) {
             abort();
         }
-        memcpy(randoms + (apr_size_t)i * RANDOM_SIZE, sealed + RANDOM_AT, RANDOM_SIZE);
+        memcpy(randoms + (apr_size_t)i * RANDOM_SIZE, sealed.at + RANDOM_AT, RANDOM_SIZE);
         apr_pool_clear(pool);
     }
     apr_pool_destroy(pool);
