@@ -133,22 +133,22 @@ static inline enum eas_rc run_ask(struct eas_job *job, void *data, struct eas_er
         pass_gate(copy->name, how == IS_FAR_AWAY ? 2 : 1);
         return EAS_OK;
     }
-    eas_workers_job_open(job);
+    eas_job_open(job);
     if (how == IS_NOT_FOUND) {
         pass_gate(copy->name, 1);
     }
-    else if (eas_workers_job_send(job, copy->realm, strlen(copy->realm))) {
+    else if (eas_job_send(job, eas_bytes_of_text(copy->realm))) {
         pass_gate(copy->name, how == WAITS_LONGER ? 2 : how == WAITS || how == IS_SILENT);
-        eas_workers_job_receive(job, answers || how == IS_REFERRED);
-        if (how == IS_REFERRED && eas_workers_job_send(job, "AWAY", 4)) {
+        eas_job_receive(job, answers || how == IS_REFERRED);
+        if (how == IS_REFERRED && eas_job_send(job, eas_bytes_of_text("AWAY"))) {
             pass_gate(copy->name, 1);
-            eas_workers_job_receive(job, false);
+            eas_job_receive(job, false);
         }
     }
     else {
         answers = false;
     }
-    eas_workers_job_close(job);
+    eas_job_close(job);
     return answers ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 4711, "not there");
 }
 
@@ -221,22 +221,29 @@ static inline int ask_late(struct eas_workers *pool, const char *name, enum beha
                            apr_interval_time_t timeout, apr_interval_time_t patience)
 {
     struct ask ask = make_ask(name, behaviour);
-    struct eas_workers_task task = { ask.realm, timeout, patience < timeout, copy_ask, run_ask };
+    struct eas_workers_task task = {
+        .peer = ask.realm,
+        .timeout = timeout,
+        .continued = patience < timeout,
+        .prepare = copy_ask,
+        .run = run_ask,
+        .key = eas_bytes_of_text(name),
+        .input = &ask,
+    };
     struct eas_job *job = NULL;
     apr_interval_time_t waited = 0;
     struct eas_err err = { EAS_OK, 0, "" };
-    enum eas_rc rc =
-        eas_workers_run(pool, &task, name, strlen(name), &ask, patience, &job, &waited, &err);
+    enum eas_rc rc = eas_workers_run(pool, &task, patience, &job, &waited, &err);
 
     if (rc == EAS_OK) {
-        assert_string_equal(((struct ask *)eas_workers_job_copy(job))->name, name);
-        eas_workers_job_release(job);
+        assert_string_equal(((struct ask *)eas_job_copy(job))->name, name);
+        eas_job_release(job);
         return 0;
     }
     assert_int_equal(rc, EAS_UNAVAILABLE);
     assert_int_equal(err.rc, rc);
     if (job != NULL) {
-        eas_workers_job_release(job); /* it has ended, and badly */
+        eas_job_release(job); /* it has ended, and badly */
     }
     return err.tag;
 }
@@ -250,9 +257,16 @@ static inline int ask_for(struct eas_workers *pool, const char *name, enum behav
 static inline void hint(struct eas_workers *pool, const char *name, enum behaviour behaviour)
 {
     struct ask ask = make_ask(name, behaviour);
-    struct eas_workers_task task = { ask.realm, LONG_TIME, false, copy_ask, run_ask };
+    struct eas_workers_task task = {
+        .peer = ask.realm,
+        .timeout = LONG_TIME,
+        .prepare = copy_ask,
+        .run = run_ask,
+        .key = eas_bytes_of_text(name),
+        .input = &ask,
+    };
 
-    eas_workers_run_in_background(pool, &task, name, strlen(name), &ask);
+    eas_workers_run_in_background(pool, &task);
 }
 
 /* Someone who asks on a thread of his own. */
@@ -366,7 +380,7 @@ static inline bool is_idle(struct eas_workers *pool)
 {
     struct eas_workers_load load = eas_workers_load(pool);
 
-    return load.running + load.trials + load.lost + load.queued == 0;
+    return load.running + load.probes + load.abandoned + load.queued == 0;
 }
 
 static inline void await_idle(struct eas_workers *pool)

@@ -21,11 +21,11 @@ static int set_up(void **state)
 }
 
 static void put(struct eas_job_queue_entry *place, enum eas_job_queue_rank rank,
-                struct eas_peer *realm)
+                struct eas_peer *peer)
 {
     place->rank = rank;
-    place->lost = false;
-    place->realm = realm;
+    place->abandoned = false;
+    place->peer = peer;
     eas_job_queue_put(&queue, place);
 }
 
@@ -98,7 +98,7 @@ static void test_what_hangs_is_replaced_once(void **state)
         assert_true(eas_job_queue_abandon(&queue, &places[i]));
         assert_false(eas_job_queue_abandon(&queue, &places[i]));
     }
-    assert_int_equal(queue.lost, 2);
+    assert_int_equal(queue.abandoned, 2);
     assert_int_equal(queue.running, 0);
     assert_true(eas_job_queue_wants_thread(&queue, 4, 0));
     assert_false(eas_job_queue_wants_thread(&queue, 5, 0));
@@ -109,20 +109,20 @@ static void test_what_hangs_is_replaced_once(void **state)
     put(&places[4], EAS_JOB_QUEUE_NEW, &a);
     assert_null(eas_job_queue_take(&queue, 0));
     eas_job_queue_done(&queue, &places[0]);
-    assert_int_equal(queue.lost, 1);
+    assert_int_equal(queue.abandoned, 1);
     assert_true(eas_job_queue_abandon(&queue, &places[2]));
     assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[4]);
     put(&trial, EAS_JOB_QUEUE_PROBE, &a);
     assert_ptr_equal(eas_job_queue_take(&queue, 0), &trial);
     eas_job_queue_done(&queue, &places[1]);
     assert_false(eas_job_queue_abandon(&queue, &trial)); /* it took nobody's room */
-    assert_int_equal(queue.lost, 1);
+    assert_int_equal(queue.abandoned, 1);
     eas_job_queue_done(&queue, &trial);
     for (i = 2; i < 5; i++) {
         eas_job_queue_done(&queue, &places[i]);
     }
-    assert_int_equal(queue.running + queue.lost + queue.trials, 0);
-    assert_int_equal(a.running + a.lost, 0);
+    assert_int_equal(queue.running + queue.abandoned + queue.probes, 0);
+    assert_int_equal(a.running + a.abandoned, 0);
     assert_true(APR_RING_EMPTY(&queue.taken, eas_job_queue_entry, link));
 }
 
@@ -138,17 +138,17 @@ static void test_trials_take_nobodys_room(void **state)
         assert_false(eas_job_queue_wants_thread(&queue, 4 + (unsigned)i, 0));
         assert_ptr_equal(eas_job_queue_take(&queue, 0), &trials[i]);
     }
-    assert_int_equal(queue.trials, 2);
+    assert_int_equal(queue.probes, 2);
     for (i = 0; i < COUNT_OF(places); i++) {
         put(&places[i], EAS_JOB_QUEUE_NEW, i < 2 ? &a : &b);
         assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
     }
     eas_job_queue_done(&queue, &trials[0]);
-    assert_int_equal(queue.trials, 1);
+    assert_int_equal(queue.probes, 1);
     put(&trials[0], EAS_JOB_QUEUE_PROBE, &b);
-    assert_int_equal(queue.trials, 2);
+    assert_int_equal(queue.probes, 2);
     eas_job_queue_remove(&queue, &trials[0]);
-    assert_int_equal(queue.trials, 1);
+    assert_int_equal(queue.probes, 1);
 }
 
 static void test_one_realm_fills_its_own_queue(void **state)

@@ -92,7 +92,7 @@ static void test_realm_with_an_open_circuit_is_sent_nothing(void **state)
     eas_peer_call_receive(&call, true, 0);
     assert_false(eas_peer_call_send(&call, &away, SECONDS(5) - 1));
     eas_peer_call_end(&call, SECONDS(5));
-    assert_int_equal(away.breaker.trial_at, SECONDS(5));
+    assert_int_equal(away.breaker.probe_at, SECONDS(5));
 }
 
 static void test_what_was_not_sent_is_nobodys_fault(void **state)
@@ -106,7 +106,7 @@ static void test_what_was_not_sent_is_nobodys_fault(void **state)
     eas_peer_call_abandon(&call, TIMEOUT);
     eas_peer_call_end(&call, TIMEOUT);
     assert_int_equal(home.breaker.failures, 0);
-    assert_int_equal(away.breaker.trial_at, SECONDS(5));
+    assert_int_equal(away.breaker.probe_at, SECONDS(5));
 }
 
 static void test_referral_may_be_the_trial(void **state)
@@ -123,7 +123,7 @@ static void test_referral_may_be_the_trial(void **state)
     assert_true(eas_peer_call_send(&other, &away, SECONDS(6)));
     eas_peer_call_end(&call, SECONDS(6));
     eas_peer_call_end(&other, SECONDS(6));
-    assert_int_equal(away.breaker.trials, 0);
+    assert_int_equal(away.breaker.probes, 0);
 }
 
 /* The trial of one is left for that of the other, which is due as well. */
@@ -143,7 +143,7 @@ static void test_trials_in_two_realms(void **state)
     eas_peer_call_end(&call, SECONDS(6));
     assert_int_equal(state_of(&home, SECONDS(6)), EAS_BREAKER_PROBE);
     assert_int_equal(state_of(&away, SECONDS(6)), EAS_BREAKER_OPEN);
-    assert_int_equal(home.breaker.trials + away.breaker.trials, 0);
+    assert_int_equal(home.breaker.probes + away.breaker.probes, 0);
 }
 
 static void test_trial_sends_all_its_messages(void **state)
@@ -277,7 +277,7 @@ static void test_conversation_without_messages_says_nothing(void **state)
         eas_peer_call_end(&call, TIMEOUT);
     }
     assert_int_equal(home.breaker.failures, 0);
-    assert_int_equal(home.speaking, 0);
+    assert_int_equal(home.active_calls, 0);
 }
 
 static void test_silence_begins_with_the_first_question(void **state)
@@ -285,16 +285,16 @@ static void test_silence_begins_with_the_first_question(void **state)
     struct eas_peer_call first = opened(SECONDS(100)), second;
 
     (void)state;
-    assert_int_equal(home.quiet_since, SECONDS(100));
+    assert_int_equal(home.silent_since, SECONDS(100));
     assert_true(eas_peer_call_send(&first, &home, SECONDS(100) + 1));
     second = opened(SECONDS(101) - 1);
-    assert_int_equal(home.quiet_since, SECONDS(100));
-    assert_int_equal(away.quiet_since, 0);
+    assert_int_equal(home.silent_since, SECONDS(100));
+    assert_int_equal(away.silent_since, 0);
     eas_peer_call_receive(&first, true, SECONDS(101));
-    assert_int_equal(home.quiet_since, SECONDS(101));
+    assert_int_equal(home.silent_since, SECONDS(101));
     eas_peer_call_end(&first, SECONDS(101));
     eas_peer_call_end(&second, SECONDS(101));
-    assert_int_equal(home.speaking, 0);
+    assert_int_equal(home.active_calls, 0);
 }
 
 /* Of what is given up nothing is expected: the next question is the first again. */
@@ -305,14 +305,14 @@ static void test_silence_begins_anew_after_what_was_given_up(void **state)
     (void)state;
     eas_peer_call_abandon(&hangs, SECONDS(104));
     eas_peer_call_abandon(&hangs, SECONDS(104));
-    assert_int_equal(home.speaking, 0);
-    home.stirred_at = SECONDS(105) - 1; /* by jobs that ask no KDC */
+    assert_int_equal(home.active_calls, 0);
+    home.last_activity = SECONDS(105) - 1; /* by jobs that ask no KDC */
     next = opened(SECONDS(105));
-    assert_int_equal(home.quiet_since, SECONDS(105));
+    assert_int_equal(home.silent_since, SECONDS(105));
     eas_peer_call_end(&hangs, SECONDS(105));
-    assert_int_equal(home.speaking, 1);
+    assert_int_equal(home.active_calls, 1);
     eas_peer_call_end(&next, SECONDS(105));
-    assert_int_equal(home.speaking, 0);
+    assert_int_equal(home.active_calls, 0);
 }
 
 static void test_silence_lasts_while_others_ask(void **state)
@@ -324,7 +324,7 @@ static void test_silence_lasts_while_others_ask(void **state)
     for (i = 0; i < COUNT_OF(calls); i++) {
         calls[i] = opened(SECONDS(100) + (apr_time_t)i * SECONDS(1) / 2);
     }
-    assert_int_equal(home.quiet_since, SECONDS(100));
+    assert_int_equal(home.silent_since, SECONDS(100));
     for (i = 0; i < COUNT_OF(calls); i++) {
         eas_peer_call_end(&calls[i], SECONDS(103));
     }
@@ -337,7 +337,7 @@ static void test_old_silence_is_forgotten(void **state)
 
     (void)state;
     next = opened(SECONDS(101));
-    assert_int_equal(home.quiet_since, SECONDS(101));
+    assert_int_equal(home.silent_since, SECONDS(101));
     eas_peer_call_end(&hangs, SECONDS(101));
     eas_peer_call_end(&next, SECONDS(101));
 }
@@ -354,7 +354,7 @@ static void test_who_asks_no_KDC_makes_no_silence(void **state)
         eas_peer_call_end(&call, now);
     }
     call = opened(now);
-    assert_int_equal(home.quiet_since, now);
+    assert_int_equal(home.silent_since, now);
     eas_peer_call_end(&call, now);
 }
 

@@ -96,7 +96,7 @@ static void test_impatient_asker_leaves_the_job_behind(void **state)
 
     assert_int_equal(ask_for(pool, "late", WAITS, SHORT_TIME), 1250);
     load = eas_workers_load(pool);
-    assert_int_equal(load.running + load.lost, 1);
+    assert_int_equal(load.running + load.abandoned, 1);
     assert_int_equal(load.waiting, 0);
     open_gate(true);
     await_idle(pool);
@@ -167,9 +167,9 @@ static void test_flight_after_one_that_hangs(void **state)
     put_forward(LONG_TIME);
     start(&askers[0], pool, "a", WAITS_LONGER, LONG_TIME);
     await_begun(2);
-    assert_int_equal(eas_workers_load(pool).lost, 1);
+    assert_int_equal(eas_workers_load(pool).abandoned, 1);
     open_gate(true);
-    AWAIT(eas_workers_load(pool).lost == 0);
+    AWAIT(eas_workers_load(pool).abandoned == 0);
     start(&askers[1], pool, "a", ANSWERS, LONG_TIME);
     await_waiting(pool, 2);
     open_gate(true);

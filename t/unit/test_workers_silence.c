@@ -82,7 +82,7 @@ static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state
         assert_int_equal(ask_for(pool, apr_itoa(*state, i), IS_SILENT, SHORT_TIME), 1250);
         assert_circuit_is_open(pool);
     }
-    assert_int_equal(eas_workers_load(pool).trials, 2);
+    assert_int_equal(eas_workers_load(pool).probes, 2);
     put_forward(apr_time_from_sec(5));
     assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
     assert_in_range(eas_workers_load(pool).threads, 3 + 3, 3 + 3 + 3);
@@ -108,10 +108,10 @@ static void test_hanging_jobs_are_replaced(void **state)
         start(&askers[i], pool, apr_itoa(*state, (int)i), ANSWERS, LONG_TIME);
     }
     assert_all(askers, COUNT_OF(askers), 0);
-    assert_int_equal(eas_workers_load(pool).lost, 3);
+    assert_int_equal(eas_workers_load(pool).abandoned, 3);
     open_gate(true);
     await_idle(pool);
-    assert_int_equal(eas_workers_load(pool).lost, 0);
+    assert_int_equal(eas_workers_load(pool).abandoned, 0);
 }
 
 /* Nobody waits for hints, nor for what has only been refused: whoever comes next looks after them. */
@@ -168,7 +168,7 @@ static void test_what_hangs_is_replaced_later(void **state)
     }
     start(&asker, pool, "next", ANSWERS, LONG_TIME);
     await_waiting(pool, 1);
-    assert_int_equal(eas_workers_load(pool).lost, 2);
+    assert_int_equal(eas_workers_load(pool).abandoned, 2);
     assert_int_equal(eas_workers_load(pool).running, 2);
     open_gate(true);
     assert_int_equal(tag_of(&asker), 0);
