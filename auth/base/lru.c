@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/lru.c - a bounded cache of counted objects, least recently used first out */
+/* auth/base/lru.c - LRU cache of reference-counted objects */
 
 #include "auth/base/lru.h"
 
@@ -34,7 +34,7 @@ struct eas_lru {
     apr_size_t max_bytes;
 };
 
-/* FNV-1a.  Keys that an attacker could choose are keyed digests, so that it need not be secret. */
+/* FNV-1a needs no secret here: keys that a client could choose are keyed digests. */
 static apr_uint64_t hash_of(const unsigned char *key, apr_size_t len)
 {
     apr_uint64_t hash = APR_UINT64_C(14695981039346656037);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/shm_table.c - records in memory that all processes of the gateway share */
+/* auth/base/shm_table.c - hash table of records in shared memory */
 
 #include "auth/base/shm_table.h"
 

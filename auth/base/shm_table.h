@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/shm_table.h - records in memory that all processes of the gateway share */
+/* auth/base/shm_table.h - hash table of records in shared memory */
 
 #ifndef EAS_AUTH_BASE_SHM_TABLE_H
 #define EAS_AUTH_BASE_SHM_TABLE_H

@@ -24,7 +24,7 @@ void eas_job_table_init(struct eas_job_table *table, apr_pool_t *pool)
     table->pool = pool;
     pthread_mutex_init(&table->mutex, NULL);
     eas_clock_init_cond(&table->left);
-    table->in_flight = apr_hash_make(pool);
+    table->by_key = apr_hash_make(pool);
     table->peers = apr_hash_make(pool);
 }
 
@@ -36,18 +36,18 @@ void eas_job_table_destroy(struct eas_job_table *table)
 
 struct eas_job *eas_job_table_find(struct eas_job_table *table, struct eas_bytes key)
 {
-    return apr_hash_get(table->in_flight, key.at, (apr_ssize_t)key.len);
+    return apr_hash_get(table->by_key, key.at, (apr_ssize_t)key.len);
 }
 
 void eas_job_table_add(struct eas_job_table *table, struct eas_job *job)
 {
-    apr_hash_set(table->in_flight, job->key.at, (apr_ssize_t)job->key.len, job);
+    apr_hash_set(table->by_key, job->key.at, (apr_ssize_t)job->key.len, job);
 }
 
 void eas_job_table_remove(struct eas_job *job)
 {
     if (eas_job_table_find(job->table, job->key) == job) {
-        apr_hash_set(job->table->in_flight, job->key.at, (apr_ssize_t)job->key.len, NULL);
+        apr_hash_set(job->table->by_key, job->key.at, (apr_ssize_t)job->key.len, NULL);
     }
 }
 

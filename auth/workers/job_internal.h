@@ -22,7 +22,7 @@ struct eas_job_table {
     apr_pool_t *pool;
     pthread_mutex_t mutex; /* protects the table, its jobs, and the worker pool; short sections */
     pthread_cond_t left;   /* while stopping: a thread or a caller has left */
-    apr_hash_t *in_flight; /* jobs that are neither DONE nor stuck, by key */
+    apr_hash_t *by_key;    /* single flight: jobs that are neither DONE nor stuck */
     apr_hash_t *peers;     /* struct eas_peer, by name */
     unsigned callers;      /* inside a function of the pool, or with a reference to a job */
     bool stopping;
