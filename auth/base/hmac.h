@@ -14,7 +14,9 @@
  */
 EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len);
 
-/* A key for any number of threads.  OpenSSL holds it, and cleanses it when the pool is destroyed. */
+/*
+ * A key for any number of threads.  OpenSSL holds it, and cleanses it when the pool is destroyed.
+ */
 struct eas_hmac;
 
 /* NULL if OpenSSL fails. */

@@ -15,8 +15,8 @@
  * The administrator's secrets, shared by all gateways that share sessions.  The first secret seals,
  * and all of them unseal; so a rotation is {old}, then {new, old}, then {new}.
  *
- * Thread-safe, and valid in every child process.  OpenSSL holds the keys, and cleanses them when the
- * pool is destroyed.
+ * Thread-safe, and valid in every child process.  OpenSSL holds the keys, and cleanses them when
+ * the pool is destroyed.
  *
  * The format of a sealed message, each with an AES-256-GCM key of its own (HKDF-SHA256: RFC 5869):
  *
@@ -28,8 +28,8 @@
  *   key id = HKDF(secret, no salt, info "mod_eas_kcd 1 key id"), the first 4 bytes
  *
  * So no nonce is counted: not in a child, not over restarts, not among gateways.  Two messages have
- * the same key only if they have the same 192 random bits.  The input of eas_seal_mac() begins with a
- * length of 8 bytes, and never equals that of a message key.
+ * the same key only if they have the same 192 random bits.  The input of eas_seal_mac() begins with
+ * a length of 8 bytes, and never equals that of a message key.
  */
 struct eas_keyring;
 
@@ -69,9 +69,10 @@ enum eas_rc eas_seal(const struct eas_keyring *ring, apr_pool_t *pool,
                      struct eas_bytes *sealed_out, struct eas_err *err);
 
 /*
- * Decrypts a message of eas_seal() for the same purpose and binding.  The result is cleansed with pool.
- * EAS_OK.  EAS_DENIED, always with the same error: the message is damaged, of another version, of
- * another purpose or binding, or sealed with an unknown secret.  EAS_UNAVAILABLE if OpenSSL fails.
+ * Decrypts a message of eas_seal() for the same purpose and binding.  The result is cleansed with
+ * pool.  EAS_OK.  EAS_DENIED, always with the same error: the message is damaged, of another
+ * version, of another purpose or binding, or sealed with an unknown secret.  EAS_UNAVAILABLE if
+ * OpenSSL fails.
  */
 enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
                        enum eas_seal_purpose purpose, const char *binding, struct eas_bytes sealed,
@@ -79,9 +80,9 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
 
 /*
  * HMAC-SHA256 of the parts, with the purpose key of secret number `which`.  The length of each part
- * comes before it, so that different lists have different MACs.  New MACs use secret 0.  The name of a
- * record from before a rotation is found with 1 to eas_seal_keyring_size() - 1.
- * EAS_OK, or EAS_UNAVAILABLE.
+ * comes before it, so that different lists have different MACs.  New MACs use secret 0.  The name
+ * of a record from before a rotation is found with 1 to eas_seal_keyring_size() - 1.  EAS_OK, or
+ * EAS_UNAVAILABLE.
  */
 enum eas_rc eas_seal_mac(const struct eas_keyring *ring, int which, enum eas_seal_purpose purpose,
                          const struct eas_bytes *parts, int n_parts,
@@ -99,8 +100,8 @@ enum eas_rc eas_seal_mac_check(const struct eas_keyring *ring, enum eas_seal_pur
 const char *eas_seal_to_text(apr_pool_t *pool, const void *bytes, apr_size_t len);
 
 /*
- * Decodes text of eas_seal_to_text().  False for any other: with padding, blanks, another alphabet, or
- * stray bits at the end.  Result in pool.
+ * Decodes text of eas_seal_to_text().  False for any other: with padding, blanks, another alphabet,
+ * or stray bits at the end.  Result in pool.
  */
 bool eas_seal_from_text(apr_pool_t *pool, const char *text, struct eas_bytes *out);
 

@@ -7,8 +7,8 @@
 #include <apr_pools.h>
 
 /*
- * A NUL that len does not count follows the bytes, because krb5 takes C strings; so a caller of krb5
- * refuses a secret with a NUL inside.  The bytes are cleansed with the pool, or earlier by
+ * A NUL that len does not count follows the bytes, because krb5 takes C strings; so a caller of
+ * krb5 refuses a secret with a NUL inside.  The bytes are cleansed with the pool, or earlier by
  * eas_secret_wipe().  No function formats or logs a secret.
  */
 struct eas_secret {

@@ -2,7 +2,6 @@
 /* auth/base/shm_table.c - hash table of records in shared memory */
 
 #include "auth/base/shm_table.h"
-
 #include "auth/base/bytes.h"
 
 #include <errno.h>
@@ -24,13 +23,14 @@
 #define ALIGN 8
 
 /*
- * A position counts all bytes ever written before it; its offset in the ring is the remainder.  So a
- * record is not overwritten while head - position is no more than the ring's size.
+ * A position counts all bytes ever written before it; its offset in the ring is the remainder.  So
+ * a record is not overwritten while head - position is no more than the ring's size.
  */
 
 /*
  * A value that is being written over another.  The journal is complete before position is set, and
- * position is cleared after the value is in place.  The next owner of a dead process's mutex replays it.
+ * position is cleared after the value is in place.  The next owner of a dead process's mutex
+ * replays it.
  */
 struct journal {
     uint64_t position; /* the record's plus one; 0: the journal is empty */
@@ -124,7 +124,8 @@ static void replay(struct eas_shm_table *table)
 
 /*
  * A process that died with the mutex locked has left at worst reserved bytes in the ring without a
- * record, or a journal to replay: head moves before the record is written, and the slot is set after.
+ * record, or a journal to replay: head moves before the record is written, and the slot is set
+ * after.
  *
  * A process may also die between the unlock and the wake-up of the next waiter.  If another process
  * has locked the mutex meanwhile, that wake-up is lost; the kernel makes it only for a free mutex.

@@ -10,12 +10,12 @@
 
 /*
  * The layout has a version and no pointers: the table outlives a graceful restart, in which httpd
- * unloads and reloads the module.  A ring holds the records, newest last.  A record that is read while
- * it grows old moves to the new end, and the oldest is overwritten when there is no room.  Records
- * that must not be lost need a table of their own that is large enough.
+ * unloads and reloads the module.  A ring holds the records, newest last.  A record that is read
+ * while it grows old moves to the new end, and the oldest is overwritten when there is no room.
+ * Records that must not be lost need a table of their own that is large enough.
  *
- * Keys are keyed digests: uniform, and neither chosen nor read by an attacker.  The caller seals secret
- * values; a reader must trust a value no more than its seal.
+ * Keys are keyed digests: uniform, and neither chosen nor read by an attacker.  The caller seals
+ * secret values; a reader must trust a value no more than its seal.
  *
  * Safe for threads and processes: one that dies inside a call leaves a usable table.  All calls are
  * short.
@@ -25,9 +25,9 @@ struct eas_shm_table;
 #define EAS_SHM_TABLE_KEY_SIZE 32
 
 /*
- * Makes an empty table of shared memory, aligned as malloc()'s; by one process, before others attach.
- * A record takes 56 bytes and its value.  The index has a slot for each 32 to 64 bytes, so that the
- * ring runs full first.
+ * Makes an empty table of shared memory, aligned as malloc()'s; by one process, before others
+ * attach.  A record takes 56 bytes and its value.  The index has a slot for each 32 to 64 bytes, so
+ * that the ring runs full first.
  */
 void eas_shm_table_format(void *memory, apr_size_t size);
 
@@ -64,9 +64,9 @@ typedef bool eas_shm_table_change(void *data, struct eas_shm_table_value *value)
  * the table's mutex locked, so it must only compute.  A process that dies meanwhile leaves the old
  * value or the new one.
  *
- * A record is rewritten in place, so that many updates of one key evict no other record.  It has room
- * for EAS_SHM_TABLE_UPDATE_ROOM bytes at first; a longer value moves it, with twice the room.  False,
- * without a change, if the table is unusable.
+ * A record is rewritten in place, so that many updates of one key evict no other record.  It has
+ * room for EAS_SHM_TABLE_UPDATE_ROOM bytes at first; a longer value moves it, with twice the room.
+ * False, without a change, if the table is unusable.
  */
 #define EAS_SHM_TABLE_UPDATE_ROOM 192
 

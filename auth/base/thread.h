@@ -7,8 +7,9 @@
 #include <stdbool.h>
 
 /*
- * Runs a function on a new thread; false if the system has none.  The thread is detached, because one
- * stuck in libkrb5 cannot be joined.  It blocks all signals, which the MPMs handle on their own threads.
+ * Runs a function on a new thread; false if the system has none.  The thread is detached, because
+ * one stuck in libkrb5 cannot be joined.  It blocks all signals, which the MPMs handle on their own
+ * threads.
  */
 bool eas_thread_start(void *(*run)(void *data), void *data);
 

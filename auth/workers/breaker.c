@@ -7,7 +7,9 @@
 #define OPEN_FOR apr_time_from_sec(5)
 #define PROBE_TIMEOUT apr_time_from_sec(10)
 
-/* A silent KDC holds a thread for some 27 seconds (sendto_kdc.c), in which three probes time out. */
+/*
+ * A silent KDC holds a thread for some 27 seconds (sendto_kdc.c), in which three probes time out.
+ */
 #define PROBES_MAX 3
 
 enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now)

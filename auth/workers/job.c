@@ -2,7 +2,6 @@
 /* auth/workers/job.c - jobs of the worker pool */
 
 #include "auth/workers/job.h"
-
 #include "auth/base/clock.h"
 #include "auth/workers/job_internal.h"
 

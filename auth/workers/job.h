@@ -17,7 +17,8 @@ void eas_job_release(struct eas_job *job);
 
 /*
  * For run(), on the job's thread.  Between open and close, each message to a peer is announced by
- * send, which is false if the peer's circuit is open; receive reports the answer, or that none came.
+ * send, which is false if the peer's circuit is open; receive reports the answer, or that none
+ * came.
  */
 void eas_job_open(struct eas_job *job);
 bool eas_job_send(struct eas_job *job, struct eas_bytes peer);

@@ -61,7 +61,9 @@ void eas_job_table_destroy(struct eas_job_table *table);
 struct eas_job *eas_job_table_find(struct eas_job_table *table, struct eas_bytes key);
 void eas_job_table_add(struct eas_job_table *table, struct eas_job *job);
 
-/* The next caller with the same key starts a new job (for passwords, see auth/password/lockout.h). */
+/*
+ * The next caller with the same key starts a new job (for passwords, see auth/password/lockout.h).
+ */
 void eas_job_table_remove(struct eas_job *job);
 
 /* Finds or adds the peer. */

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 /*
- * The order of jobs.  A request needs several jobs one after another; if each were queued behind those
- * of newcomers, no request would end in time.
+ * The order of jobs.  A request needs several jobs one after another; if each were queued behind
+ * those of newcomers, no request would end in time.
  */
 enum eas_job_queue_rank { EAS_JOB_QUEUE_PROBE, EAS_JOB_QUEUE_CONTINUED, EAS_JOB_QUEUE_NEW };
 
@@ -64,8 +64,8 @@ struct eas_job_queue_entry *eas_job_queue_take(struct eas_job_queue *queue, apr_
 void eas_job_queue_done(struct eas_job_queue *queue, struct eas_job_queue_entry *entry);
 
 /*
- * Abandons a running job that is stuck.  True if another may run in its place: threads are bounded, so
- * no more jobs of one peer than its share are replaced at a time.
+ * Abandons a running job that is stuck.  True if another may run in its place: threads are bounded,
+ * so no more jobs of one peer than its share are replaced at a time.
  */
 bool eas_job_queue_abandon(struct eas_job_queue *queue, struct eas_job_queue_entry *entry);
 

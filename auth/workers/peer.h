@@ -10,14 +10,14 @@
 #include <stdbool.h>
 
 /*
- * A peer is a server that jobs wait for: the KDCs of one realm, or the cache provider's server.  The
- * caller (auth/workers/workers.c, auth/workers/job.c) locks and passes the time, in microseconds of a
- * monotonic clock.
+ * A peer is a server that jobs wait for: the KDCs of one realm, or the cache provider's server.
+ * The caller (auth/workers/workers.c, auth/workers/job.c) locks and passes the time, in
+ * microseconds of a monotonic clock.
  *
- * The outcome of a message counts for the peer that it was sent to, and for no other.  So a referral to
- * a realm whose KDC is silent does not count against the realm that made it.  A call without messages
- * counts for none, with one exception: a call that is stuck before its first message counts as a failure
- * of the job's own peer, whose address cannot be found.
+ * The outcome of a message counts for the peer that it was sent to, and for no other.  So a
+ * referral to a realm whose KDC is silent does not count against the realm that made it.  A call
+ * without messages counts for none, with one exception: a call that is stuck before its first
+ * message counts as a failure of the job's own peer, whose address cannot be found.
  */
 
 /* A peer without an answer for so long is slow or silent.  A lost TCP SYN takes as long. */

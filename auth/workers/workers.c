@@ -2,7 +2,6 @@
 /* auth/workers/workers.c - thread pool for blocking calls */
 
 #include "auth/workers/workers.h"
-
 #include "auth/base/clock.h"
 #include "auth/base/thread.h"
 #include "auth/workers/job_internal.h"
@@ -35,7 +34,7 @@ static void unlock(struct eas_workers *workers)
     pthread_mutex_unlock(&workers->jobs.mutex);
 }
 
-/* --- threads; with the mutex, where nothing else is said --------------------------------------- */
+/* --- threads; with the mutex, where nothing else is said -------------------------------------- */
 
 static void run_job(struct eas_workers *workers, struct eas_job *job)
 {

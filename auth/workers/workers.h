@@ -13,19 +13,19 @@
 #include <stdbool.h>
 
 /*
- * libkrb5 takes no time-out: a KDC that accepts a connection and stays silent holds a thread for half
- * a minute (sendto_kdc.c).  So a thread of this pool makes the call, as a job, and the caller stops
- * waiting when its time is up.  The job belongs to no request: it goes on to its end, and its run()
- * stores the result.
+ * libkrb5 takes no time-out: a KDC that accepts a connection and stays silent holds a thread for
+ * half a minute (sendto_kdc.c).  So a thread of this pool makes the call, as a job, and the caller
+ * stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
+ * run() stores the result.
  *
  *  - Single flight: concurrent callers with the same key share one job and its result.
- *  - Bulkhead: the queue is bounded, and jobs that contact the same peer first get no more than their
- *    share of the threads.  Where the jobs of a peer have had no answer for a second, only so many
- *    callers may wait; the others fail at once.  A job that runs for longer than its timeout is stuck:
- *    it is abandoned, and another job gets its share and a new thread.
+ *  - Bulkhead: the queue is bounded, and jobs that contact the same peer first get no more than
+ *    their share of the threads.  Where the jobs of a peer have had no answer for a second, only so
+ *    many callers may wait; the others fail at once.  A job that runs for longer than its timeout
+ *    is stuck: it is abandoned, and another job gets its share and a new thread.
  *  - Priority: jobs of a request that has already had one go before the jobs of newcomers.
- *  - Circuit breaker (auth/workers/breaker.h) for each peer, checked before a job is queued and before
- *    each message.  A probe gets an extra thread, since stuck jobs may hold all others.
+ *  - Circuit breaker (auth/workers/breaker.h) for each peer, checked before a job is queued and
+ *    before each message.  A probe gets an extra thread, since stuck jobs may hold all others.
  *
  * One per child process, created after the fork; threads start on demand.  Thread-safe.  No lock is
  * held while a job runs.
@@ -40,8 +40,9 @@ struct eas_workers_limits {
 };
 
 /*
- * When the pool child is destroyed, queued jobs end with EAS_UNAVAILABLE, and running ones get half a
- * second.  A thread stuck in libkrb5 for longer lives to the end of the process, with all that it uses.
+ * When the pool child is destroyed, queued jobs end with EAS_UNAVAILABLE, and running ones get half
+ * a second.  A thread stuck in libkrb5 for longer lives to the end of the process, with all that it
+ * uses.
  */
 struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits);
 
@@ -58,8 +59,8 @@ struct eas_workers_task {
     void *(*prepare)(apr_pool_t *pool, const void *input);
 
     /*
-     * Makes the call, once, on a thread of the pool.  Its results in the copy are read-only afterwards,
-     * and visible to every caller.  It wipes secrets before it returns.
+     * Makes the call, once, on a thread of the pool.  Its results in the copy are read-only
+     * afterwards, and visible to every caller.  It wipes secrets before it returns.
      */
     enum eas_rc (*run)(struct eas_job *job, void *copy, struct eas_err *err);
 
@@ -68,10 +69,10 @@ struct eas_workers_task {
 };
 
 /*
- * Runs the task as a job, or joins the job of its key, and waits for at most max_wait; adds the time
- * waited to *waited.  Returns the result of run() and, in *job_out, a reference to the job; or
- * EAS_UNAVAILABLE and NULL if the job did not end in time.  Jobs dropped at the end of the child are
- * returned too, as prepare() left them.
+ * Runs the task as a job, or joins the job of its key, and waits for at most max_wait; adds the
+ * time waited to *waited.  Returns the result of run() and, in *job_out, a reference to the job; or
+ * EAS_UNAVAILABLE and NULL if the job did not end in time.  Jobs dropped at the end of the child
+ * are returned too, as prepare() left them.
  */
 enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_workers_task *task,
                             apr_interval_time_t max_wait, struct eas_job **job_out,

@@ -58,7 +58,7 @@ int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
     return real(cond, mutex, &spec);
 }
 
-/* --- the fake KDC ------------------------------------------------------------------------------- */
+/* --- the fake KDC ----------------------------------------------------------------------------- */
 
 enum behaviour {
     ANSWERS,            /* at once */
@@ -189,7 +189,7 @@ static inline int tear_down(void **state)
 
 #define GATE_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-/* --- callers ------------------------------------------------------------------------------------ */
+/* --- callers ---------------------------------------------------------------------------------- */
 
 /* A worker pool with these fields of struct eas_workers_limits. */
 #define MAKE_WORKERS(state, ...) \

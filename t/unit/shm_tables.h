@@ -32,8 +32,8 @@
 #define VALUE_MAX 4096
 
 /*
- * The limit for a lock after its owner was killed: a second on an idle machine.  A process that waits
- * longer has lost its wake-up.
+ * The limit for a lock after its owner was killed: a second on an idle machine.  A process that
+ * waits longer has lost its wake-up.
  */
 #define PATIENCE_MS 5000
 

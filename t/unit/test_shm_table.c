@@ -354,7 +354,10 @@ static void test_attach_refuses_other_memory(void **state)
 #define MODEL_SIZE (64 * KB)
 #define MODEL_LEN 2000
 
-/* The ring's least size: the index takes an eighth of that memory at most, and the header has a journal. */
+/*
+ * The ring's least size: the index takes an eighth of that memory at most, and the header has a
+ * journal.
+ */
 #define MODEL_RING (MODEL_SIZE - MODEL_SIZE / 8 - EAS_SHM_TABLE_UPDATE_MAX - 256)
 
 struct model {
@@ -371,8 +374,8 @@ static uint64_t record_bytes(const struct model *m)
 }
 
 /*
- * Sixteen keys always find slots.  So one of them can be missing only after as many bytes as the ring
- * has, without its unused end, have been written.
+ * Sixteen keys always find slots.  So one of them can be missing only after as many bytes as the
+ * ring has, without its unused end, have been written.
  */
 static void run_model(apr_pool_t *pool, unsigned n_keys, bool strict)
 {

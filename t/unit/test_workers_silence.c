@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_workers_silence.c - worker pool while peers are silent: waiting, refusals and probes */
+/* t/unit/test_workers_silence.c - worker pool while peers are silent */
 
 #include "t/unit/fake_peer.h"
 
