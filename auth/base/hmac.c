@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 
 struct eas_hmac {
-    EVP_MAC_CTX *keyed;          /* only duplicated, hence thread-safe */
-    _Atomic(EVP_MAC_CTX *) idle; /* an unused duplicate, or NULL */
+    EVP_MAC_CTX *keyed;        /* only duplicated, hence thread-safe */
+    EVP_MAC_CTX *_Atomic idle; /* an unused duplicate, or NULL */
 };
 
 EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len)

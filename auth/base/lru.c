@@ -97,7 +97,7 @@ static void grow(struct eas_lru *lru)
         return;
     }
     lru->n_buckets *= 2;
-    lru->buckets = xcalloc(lru->n_buckets, sizeof(*lru->buckets));
+    lru->buckets = xcalloc(lru->n_buckets, sizeof(struct entry *));
     free(old);
     APR_RING_FOREACH(entry, &lru->ages, entry, age)
     {
@@ -126,7 +126,7 @@ struct eas_lru *eas_lru_create(apr_pool_t *pool, apr_size_t max_bytes, struct ea
     lru->ops = ops;
     lru->max_bytes = max_bytes;
     lru->n_buckets = BUCKETS_MIN;
-    lru->buckets = xcalloc(lru->n_buckets, sizeof(*lru->buckets));
+    lru->buckets = xcalloc(lru->n_buckets, sizeof(struct entry *));
     APR_RING_INIT(&lru->ages, entry, age);
     apr_pool_cleanup_register(pool, lru, lru_cleanup, apr_pool_cleanup_null);
     return lru;

@@ -321,8 +321,7 @@ enum eas_rc eas_seal_mac_check(const struct eas_keyring *ring, enum eas_seal_pur
 
 const char *eas_seal_to_text(apr_pool_t *pool, const void *bytes, apr_size_t len)
 {
-    return apr_pencode_base64_binary(pool, bytes, (apr_ssize_t)len,
-                                     APR_ENCODE_BASE64URL | APR_ENCODE_NOPADDING, NULL);
+    return apr_pencode_base64_binary(pool, bytes, (apr_ssize_t)len, APR_ENCODE_BASE64URL, NULL);
 }
 
 bool eas_seal_from_text(apr_pool_t *pool, const char *text, struct eas_bytes *out)

@@ -168,6 +168,12 @@ static struct record *record_of(const struct eas_shm_table *table, uint64_t slot
     return record->position == slot - 1 ? record : NULL;
 }
 
+/* In the older half of the ring. */
+static bool is_old(const struct eas_shm_table *table, const struct record *record)
+{
+    return table->head - record->position > table->ring_size / 2;
+}
+
 static uint64_t *slot_at(struct eas_shm_table *table, const unsigned char *key, unsigned i)
 {
     uint64_t hash;
@@ -285,7 +291,7 @@ bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
         *len_out = record->len;
         *value_out = value = apr_palloc(pool, record->len + 1);
         memcpy(value, record->value, record->len);
-        if (table->head - record->position > table->ring_size / 2) {
+        if (is_old(table, record)) {
             append(table, slot, key, eas_bytes_make(value, *len_out), record->room,
                    record->expires);
         }
@@ -329,8 +335,7 @@ static void write_back(struct eas_shm_table *table, uint64_t *slot, const unsign
     struct record *record = slot != NULL ? record_of(table, *slot) : NULL;
     apr_size_t room = record != NULL ? record->room : EAS_SHM_TABLE_UPDATE_ROOM;
 
-    if (record != NULL && value->len <= room
-        && table->head - record->position <= table->ring_size / 2) {
+    if (record != NULL && value->len <= room && !is_old(table, record)) {
         overwrite(table, record, value);
         return;
     }
@@ -368,12 +373,9 @@ bool eas_shm_table_update(struct eas_shm_table *table,
     slot = find_live(table, key, now);
     record = slot != NULL ? record_of(table, *slot) : NULL;
     copy_value(record, &value);
-    if (change(data, &value)) {
-        write_back(table, slot, key, &value);
-    }
-    /* A read moves an old record to the new end. */
-    else if (record != NULL && table->head - record->position > table->ring_size / 2
-             && copy_value(record, &value)) {
+    /* Without a change, a read moves an old record to the new end. */
+    if (change(data, &value)
+        || (record != NULL && is_old(table, record) && copy_value(record, &value))) {
         write_back(table, slot, key, &value);
     }
     unlock(table);

@@ -138,15 +138,12 @@ void eas_job_release(struct eas_job *job)
  */
 static struct eas_peer_call *lock_call(struct eas_job *job)
 {
-    bool detached;
-
     pthread_mutex_lock(&job->table->mutex);
-    detached = job->table->detached;
-    if (detached) {
+    if (job->table->detached) {
         pthread_mutex_unlock(&job->table->mutex);
-    }
-    while (detached) {
-        pause();
+        for (;;) {
+            pause();
+        }
     }
     return &job->call;
 }

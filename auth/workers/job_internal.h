@@ -31,7 +31,7 @@ struct eas_job_table {
 
 enum eas_job_state { EAS_JOB_QUEUED, EAS_JOB_RUNNING, EAS_JOB_DONE };
 
-/* What run() uses is its thread's alone, and read-only when the job is DONE. */
+/* The copy belongs to the thread that runs the job, and is read-only when the job is DONE. */
 struct eas_job {
     struct eas_job_queue_entry entry; /* first, so that the queue's entries are jobs */
     struct eas_peer_call call;

@@ -37,7 +37,7 @@ struct eas_peer {
     apr_time_t silent_since; /* no job got an answer, of any peer, though a call was open */
 };
 
-/* What one job sends to peers. */
+/* The messages of one job to peers. */
 struct eas_peer_call {
     struct eas_peer *own;       /* the peer that the job contacts first */
     struct eas_peer *contacted; /* by the last message */

@@ -93,6 +93,39 @@ static void test_values_of_each_size(void **state)
 }
 
 /* The ring is the memory without the index; bisection finds its quarter. */
+static apr_size_t largest_value(struct eas_shm_table *table, apr_size_t size)
+{
+    apr_size_t fits = 0, over = size;
+
+    while (over - fits > 1) {
+        apr_size_t len = (fits + over) / 2;
+
+        if (put(table, 1, 1, len, NEVER)) {
+            fits = len;
+        }
+        else {
+            over = len;
+        }
+    }
+    return fits;
+}
+
+static void assert_fits_everywhere(struct eas_shm_table *table, apr_pool_t *pool, apr_size_t len)
+{
+    uint64_t n;
+
+    for (n = 1; n < 200; n++) {
+        apr_pool_t *round = make_subpool(pool);
+
+        assert_true(put(table, n, 4, len, NEVER));
+        assert_int_equal(see(table, round, n, 4, len, 1), WHOLE);
+        assert_int_not_equal(see(table, round, n - 1, 4, len, 1), OTHER);
+        assert_true(put(table, 1000, n, n * 8, NEVER));
+        assert_int_equal(see(table, round, 1000, n, n * 8, 1), WHOLE);
+        apr_pool_destroy(round);
+    }
+}
+
 static void test_the_largest_value(void **state)
 {
     static const apr_size_t sizes[] = { 16 * KB, 64 * KB, 100003, 1 * KB * KB };
@@ -101,45 +134,23 @@ static void test_the_largest_value(void **state)
     for (i = 0; i < COUNT_OF(sizes); i++) {
         apr_pool_t *pool = make_subpool(*state);
         void *memory = make_memory(pool, sizes[i]);
-        apr_size_t fits = 0, over = sizes[i];
         struct eas_shm_table *table;
-        uint64_t n;
+        apr_size_t fits;
 
         eas_shm_table_format(memory, sizes[i]);
         table = eas_shm_table_attach(memory, sizes[i]);
         assert_non_null(table);
-        while (over - fits > 1) {
-            apr_size_t len = (fits + over) / 2;
-
-            if (put(table, 1, 1, len, NEVER)) {
-                fits = len;
-            }
-            else {
-                over = len;
-            }
-        }
+        fits = largest_value(table, sizes[i]);
         assert_in_range(fits, sizes[i] / 6, sizes[i] / 4);
         /* A refused value changes nothing. */
         assert_true(put(table, 1, 2, fits, NEVER));
-        assert_false(put(table, 1, 3, over, NEVER));
+        assert_false(put(table, 1, 3, fits + 1, NEVER));
         assert_false(put(table, 2, 3, 4 * fits, NEVER));
-        assert_false(
-            eas_shm_table_put(table, (const unsigned char *)memory, memory, (apr_size_t)-1, NEVER));
-        assert_false(eas_shm_table_put(table, (const unsigned char *)memory, memory,
-                                       (apr_size_t)-RECORD_SIZE, NEVER));
+        assert_false(eas_shm_table_put(table, memory, memory, (apr_size_t)-1, NEVER));
+        assert_false(eas_shm_table_put(table, memory, memory, (apr_size_t)-RECORD_SIZE, NEVER));
         assert_int_equal(see(table, pool, 1, 2, fits, 1), WHOLE);
         assert_int_equal(see(table, pool, 2, 3, 4 * fits, 1), NOTHING);
-        /* It fits at every position of the head. */
-        for (n = 1; n < 200; n++) {
-            apr_pool_t *round = make_subpool(pool);
-
-            assert_true(put(table, n, 4, fits, NEVER));
-            assert_int_equal(see(table, round, n, 4, fits, 1), WHOLE);
-            assert_int_not_equal(see(table, round, n - 1, 4, fits, 1), OTHER);
-            assert_true(put(table, 1000, n, n * 8, NEVER));
-            assert_int_equal(see(table, round, 1000, n, n * 8, 1), WHOLE);
-            apr_pool_destroy(round);
-        }
+        assert_fits_everywhere(table, pool, fits);
         assert_margin(memory, sizes[i]);
         apr_pool_destroy(pool);
     }
@@ -368,70 +379,92 @@ struct model {
     uint64_t end; /* the bytes written up to its record, at most */
 };
 
+/* The table beside its model. */
+struct run {
+    struct eas_shm_table *table;
+    apr_pool_t *pool; /* cleared after each operation */
+    uint64_t seed;
+    apr_time_t now;
+    uint64_t written; /* bytes, at most */
+    uint64_t hits, evicted;
+    bool strict;
+};
+
 static uint64_t record_bytes(const struct model *m)
 {
     return (RECORD_SIZE + m->len + 7) & ~(uint64_t)7;
+}
+
+static void put_both(struct run *run, uint64_t id, struct model *m, uint64_t version)
+{
+    m->there = true;
+    m->version = version;
+    m->len = below(&run->seed, below(&run->seed, 4) == 0 ? MODEL_LEN : 200);
+    m->expires = run->now + (apr_time_t)below(&run->seed, below(&run->seed, 4) == 0 ? 100 : 20000);
+    run->written += record_bytes(m);
+    m->end = run->written;
+    assert_true(put(run->table, id, version, m->len, m->expires));
 }
 
 /*
  * Sixteen keys always find slots.  So one of them can be missing only after as many bytes as the
  * ring has, without its unused end, have been written.
  */
+static void compare(struct run *run, uint64_t id, struct model *m)
+{
+    enum seen seen = see(run->table, run->pool, id, m->version, m->len, run->now);
+    uint64_t since = run->written - m->end;
+
+    assert_int_not_equal(seen, OTHER);
+    if (!m->there || m->expires <= run->now) {
+        assert_int_equal(seen, NOTHING);
+    }
+    else if (seen == WHOLE) {
+        run->hits++;
+        if (since + record_bytes(m) > MODEL_RING / 2 - MODEL_LEN) {
+            run->written += record_bytes(m); /* it may have been moved */
+        }
+    }
+    else {
+        run->evicted++;
+        assert_true(!run->strict
+                    || since + 2 * record_bytes(m) + MODEL_LEN + RECORD_SIZE >= MODEL_RING);
+        m->there = false;
+    }
+}
+
 static void run_model(apr_pool_t *pool, unsigned n_keys, bool strict)
 {
-    struct eas_shm_table *table = make_table(pool, MODEL_SIZE);
     struct model *models = apr_pcalloc(pool, n_keys * sizeof(*models));
-    apr_pool_t *round = make_subpool(pool);
-    uint64_t seed = n_keys, written = 0, hits = 0, evicted = 0, i;
-    apr_time_t now = 1;
+    struct run run = {
+        .table = make_table(pool, MODEL_SIZE),
+        .pool = make_subpool(pool),
+        .seed = n_keys,
+        .now = 1,
+        .strict = strict,
+    };
+    uint64_t i;
 
     for (i = 1; i <= MODEL_OPS; i++) {
         /* Some keys are used much more than others. */
-        uint64_t id = below(&seed, 1 + below(&seed, 1 + below(&seed, n_keys)));
-        uint64_t what = below(&seed, 100);
-        struct model *m = &models[id];
+        uint64_t id = below(&run.seed, 1 + below(&run.seed, 1 + below(&run.seed, n_keys)));
+        uint64_t what = below(&run.seed, 100);
 
-        now += (apr_time_t)below(&seed, 3);
+        run.now += (apr_time_t)below(&run.seed, 3);
         if (what < 40) {
-            m->there = true;
-            m->version = i;
-            m->len = below(&seed, below(&seed, 4) == 0 ? MODEL_LEN : 200);
-            m->expires = now + (apr_time_t)below(&seed, below(&seed, 4) == 0 ? 100 : 20000);
-            written += record_bytes(m);
-            m->end = written;
-            assert_true(put(table, id, i, m->len, m->expires));
+            put_both(&run, id, &models[id], i);
         }
         else if (what < 95) {
-            enum seen seen = see(table, round, id, m->version, m->len, now);
-
-            assert_int_not_equal(seen, OTHER);
-            if (!m->there || m->expires <= now) {
-                assert_int_equal(seen, NOTHING);
-            }
-            else if (seen == WHOLE) {
-                hits++;
-                if (written - m->end + record_bytes(m) > MODEL_RING / 2 - MODEL_LEN) {
-                    written += record_bytes(m); /* it may have been moved */
-                }
-            }
-            else {
-                evicted++;
-                if (strict
-                    && written - m->end + 2 * record_bytes(m) + MODEL_LEN + RECORD_SIZE
-                           < MODEL_RING) {
-                    fail_msg("operation %d: lost without need", (int)i);
-                }
-                m->there = false;
-            }
+            compare(&run, id, &models[id]);
         }
         else {
-            m->there = false;
-            drop(table, id);
+            models[id].there = false;
+            drop(run.table, id);
         }
-        apr_pool_clear(round);
+        apr_pool_clear(run.pool);
     }
-    assert_true(hits > MODEL_OPS / 10);
-    assert_true(evicted > 0);
+    assert_true(run.hits > MODEL_OPS / 10);
+    assert_true(run.evicted > 0);
 }
 
 static void test_random_operations_on_few_keys(void **state)
