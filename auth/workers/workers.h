@@ -49,7 +49,7 @@ struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_lim
 /* A pool for objects that jobs share, such as caches; destroyed after the last thread, if ever. */
 apr_pool_t *eas_workers_pool(struct eas_workers *workers);
 
-/* A blocking call, as a caller describes it. */
+/* A blocking call, as a caller describes it.  The pool copies the key and the name of the peer. */
 struct eas_workers_task {
     const char *peer; /* contacted first: one of our realms, or a name of the caller's choice */
     apr_interval_time_t timeout;
