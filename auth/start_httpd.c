@@ -189,7 +189,7 @@ static enum eas_rc make_password_cache(apr_pool_t *pool, struct eas_password_cac
                                        struct eas_err *err)
 {
     unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE];
-    struct eas_seal_part label = { "memory", 6 };
+    struct eas_bytes label = eas_bytes_of_text("memory");
     enum eas_rc rc =
         eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_PASSWORD, &label, 1, secret, err);
 

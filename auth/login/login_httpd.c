@@ -114,7 +114,7 @@ static enum eas_rc form_token(request_rec *r, const char *cookie, const char **t
                               struct eas_err *err)
 {
     unsigned char mac[EAS_SEAL_MAC_SIZE];
-    struct eas_seal_part part = { cookie, strlen(cookie) };
+    struct eas_bytes part = eas_bytes_of_text(cookie);
     enum eas_rc rc = eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_CSRF, &part, 1, mac, err);
 
     if (rc == EAS_OK) {
@@ -199,18 +199,16 @@ static bool is_cross_site(const request_rec *r)
 static enum eas_rc check_origin(request_rec *r, const struct eas_form *form, struct eas_err *err)
 {
     const char *cookie;
-    const unsigned char *token;
-    apr_size_t len;
+    struct eas_bytes token;
     enum eas_rc rc = EAS_DENIED;
 
-    if (!is_cross_site(r) && form->token != NULL
-        && eas_seal_from_text(r->pool, form->token, &token, &len)
+    if (!is_cross_site(r) && form->token != NULL && eas_seal_from_text(r->pool, form->token, &token)
         && eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"), eas_cookie_form_name(r),
                            &cookie)
                == EAS_COOKIE_ONE) {
-        struct eas_seal_part part = { cookie, strlen(cookie) };
+        struct eas_bytes part = eas_bytes_of_text(cookie);
 
-        rc = eas_seal_mac_check(eas_shared_keyring(), EAS_SEAL_CSRF, &part, 1, token, len, err);
+        rc = eas_seal_mac_check(eas_shared_keyring(), EAS_SEAL_CSRF, &part, 1, token, err);
     }
     return rc == EAS_DENIED
                ? eas_fail(err, EAS_FORBIDDEN, 1091,

@@ -64,8 +64,8 @@ enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
                              const char **value_out, struct eas_err *err)
 {
     unsigned char record[FIXED_SIZE + EAS_SESSION_PRINCIPAL_MAX], *p = record;
-    apr_size_t len = strlen(session->principal), sealed_len;
-    const unsigned char *sealed;
+    apr_size_t len = strlen(session->principal);
+    struct eas_bytes sealed;
     enum eas_rc rc;
 
     if (len == 0 || len > EAS_SESSION_PRINCIPAL_MAX) {
@@ -81,10 +81,10 @@ enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
     p = put(p, (apr_uint64_t)session->end, 8);
     p = put(p, len, 2);
     memcpy(p, session->principal, len);
-    rc = eas_seal(ring, pool, EAS_SEAL_SESSION, vhost, record, FIXED_SIZE + len, &sealed,
-                  &sealed_len, err);
+    rc = eas_seal(ring, pool, EAS_SEAL_SESSION, vhost, eas_bytes_make(record, FIXED_SIZE + len),
+                  &sealed, err);
     if (rc == EAS_OK) {
-        *value_out = eas_seal_to_text(pool, sealed, sealed_len);
+        *value_out = eas_seal_to_text(pool, sealed.at, sealed.len);
     }
     return rc;
 }
@@ -145,16 +145,15 @@ enum eas_rc eas_session_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
                                const char *vhost, const struct eas_session_limits limits[2],
                                apr_time_t now, struct eas_session **out, struct eas_err *err)
 {
-    const unsigned char *sealed;
-    apr_size_t sealed_len;
+    struct eas_bytes sealed;
     struct eas_secret *record;
     struct eas_session *session;
     enum eas_rc rc;
 
-    if (!eas_seal_from_text(pool, value, &sealed, &sealed_len)) {
+    if (!eas_seal_from_text(pool, value, &sealed)) {
         return eas_fail(err, EAS_DENIED, 1152, "the session cookie is not base64url of ours");
     }
-    rc = eas_unseal(ring, pool, EAS_SEAL_SESSION, vhost, sealed, sealed_len, &record, err);
+    rc = eas_unseal(ring, pool, EAS_SEAL_SESSION, vhost, sealed, &record, err);
     if (rc != EAS_OK) {
         return rc;
     }

@@ -44,7 +44,8 @@ enum eas_rc eas_address_limit_key(const struct eas_keyring *ring, const char *ad
                                   struct eas_address_limit_key *source_out, struct eas_err *err)
 {
     unsigned char octets[16];
-    struct eas_seal_part parts[] = { { "source", 6 }, { octets, prefix_of(address, octets) } };
+    struct eas_bytes parts[] = { eas_bytes_of_text("source"),
+                                 { octets, prefix_of(address, octets) } };
 
     return eas_seal_mac(ring, 0, EAS_SEAL_RECORD_NAME, parts, 2, source_out->name, err);
 }

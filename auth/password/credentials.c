@@ -178,14 +178,20 @@ static enum eas_rc ask_kdc(const struct eas_verifier *verifier, apr_pool_t *pool
                            struct eas_throttle_attempt *attempt, apr_interval_time_t *waited,
                            struct eas_err *err)
 {
-    struct eas_workers_task task = { ask->login.realm, request->authority->kdc_timeout, false,
-                                     prepare, run };
+    struct eas_workers_task task = {
+        .peer = ask->login.realm,
+        .timeout = request->authority->kdc_timeout,
+        .prepare = prepare,
+        .run = run,
+        .key = eas_bytes_make(ask->key, sizeof(ask->key)),
+        .input = ask,
+    };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(verifier->workers, &task, ask->key, sizeof(ask->key), ask,
+    enum eas_rc rc = eas_workers_run(verifier->workers, &task,
                                      request->authority->kdc_timeout - *waited, &job, waited, err);
 
     if (job != NULL) {
-        struct proof_job *done = eas_workers_job_copy(job);
+        struct proof_job *done = eas_job_copy(job);
 
         tell(pool, done, attempt);
         if (rc == EAS_OK) {
@@ -193,7 +199,7 @@ static enum eas_rc ask_kdc(const struct eas_verifier *verifier, apr_pool_t *pool
             (*out)->principal = apr_pstrdup(pool, done->identity->principal);
             eas_ticket_to_pool(eas_ticket_ref(done->identity->evidence), pool);
         }
-        eas_workers_job_release(job);
+        eas_job_release(job);
     }
     return rc;
 }

@@ -39,14 +39,13 @@ static bool read_known(struct eas_shm_table *accounts, const struct eas_keyring 
                        struct known *known)
 {
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
-    const unsigned char *sealed;
+    struct eas_bytes sealed;
     struct eas_secret *plain;
     struct eas_err err;
-    apr_size_t len;
 
     name_of(account, name);
-    if (!eas_shm_table_get(accounts, pool, name, now, &sealed, &len)
-        || eas_unseal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account), sealed, len, &plain,
+    if (!eas_shm_table_get(accounts, pool, name, now, &sealed.at, &sealed.len)
+        || eas_unseal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account), sealed, &plain,
                       &err)
                != EAS_OK
         || plain->len != sizeof(*known)) {
@@ -70,8 +69,7 @@ bool eas_known_password_is(struct eas_shm_table *accounts, const struct eas_keyr
 
 /* What one question learns, and the sealed form of it. */
 struct lesson {
-    const unsigned char *sealed;
-    apr_size_t len;
+    struct eas_bytes sealed;
     apr_time_t expires;
 };
 
@@ -79,8 +77,8 @@ static bool write_lesson(void *data, struct eas_shm_table_value *value)
 {
     const struct lesson *lesson = data;
 
-    memcpy(value->bytes, lesson->sealed, lesson->len);
-    value->len = lesson->len;
+    memcpy(value->bytes, lesson->sealed.at, lesson->sealed.len);
+    value->len = lesson->sealed.len;
     value->expires = lesson->expires;
     return true;
 }
@@ -94,8 +92,8 @@ static void write_known(struct eas_shm_table *accounts, const struct eas_keyring
     struct eas_err err;
 
     name_of(account, name);
-    if (eas_seal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account), known, sizeof(*known),
-                 &lesson.sealed, &lesson.len, &err)
+    if (eas_seal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account),
+                 eas_bytes_make(known, sizeof(*known)), &lesson.sealed, &err)
         == EAS_OK) {
         eas_shm_table_update(accounts, name, known->asked_at, write_lesson, &lesson);
     }

@@ -35,7 +35,7 @@ static enum eas_rc digest(const struct eas_throttle *guard, enum eas_seal_purpos
                           apr_size_t b_len, unsigned char out[EAS_SEAL_MAC_SIZE],
                           struct eas_err *err)
 {
-    struct eas_seal_part parts[] = { { label, strlen(label) }, { a, a_len }, { b, b_len } };
+    struct eas_bytes parts[] = { eas_bytes_of_text(label), { a, a_len }, { b, b_len } };
 
     return eas_seal_mac(guard->keyring, 0, purpose, parts, 3, out, err);
 }

@@ -166,7 +166,7 @@ static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id,
                            unsigned char name[EAS_SHM_TABLE_KEY_SIZE], struct eas_err *err)
 {
     unsigned char k = (unsigned char)kind;
-    struct eas_seal_part parts[] = { { &k, 1 }, { id, id_len } };
+    struct eas_bytes parts[] = { { &k, 1 }, { id, id_len } };
 
     return eas_seal_mac(shared.keyring, which, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
 }
@@ -227,13 +227,18 @@ static enum eas_rc seal_record(apr_pool_t *pool, const char *binding, const void
 {
     apr_size_t plain_len = sizeof(expires) + len;
     unsigned char *plain = apr_palloc(pool, plain_len);
+    struct eas_bytes out;
     enum eas_rc rc;
 
     memcpy(plain, &expires, sizeof(expires));
     memcpy(plain + sizeof(expires), value, len);
-    rc = eas_seal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding, plain, plain_len, sealed,
-                  sealed_len, err);
+    rc = eas_seal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding,
+                  eas_bytes_make(plain, plain_len), &out, err);
     OPENSSL_cleanse(plain, plain_len);
+    if (rc == EAS_OK) {
+        *sealed = out.at;
+        *sealed_len = out.len;
+    }
     return rc;
 }
 
@@ -243,8 +248,8 @@ static bool open_record(apr_pool_t *pool, const char *binding, const unsigned ch
     struct eas_secret *plain;
     struct eas_err err;
 
-    if (eas_unseal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding, sealed, sealed_len, &plain,
-                   &err)
+    if (eas_unseal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding,
+                   eas_bytes_make(sealed, sealed_len), &plain, &err)
             != EAS_OK
         || plain->len < sizeof(record->expires)) {
         return false;

@@ -218,8 +218,8 @@ static enum eas_rc run_errand(struct eas_job *job, void *data, struct eas_err *e
     apr_time_t began = apr_time_now();
 
     (void)err;
-    eas_workers_job_open(job);
-    if (!eas_workers_job_send(job, PROVIDER_REALM, strlen(PROVIDER_REALM))) {
+    eas_job_open(job);
+    if (!eas_job_send(job, eas_bytes_of_text(PROVIDER_REALM))) {
         return EAS_OK; /* with the answer that it failed */
     }
     if (errand->puts) {
@@ -232,20 +232,26 @@ static enum eas_rc run_errand(struct eas_job *job, void *data, struct eas_err *e
         errand->answer = provider_get(errand->pool, errand->name, &errand->sealed, &errand->len);
     }
     /* What it says too late tells nothing good about it. */
-    eas_workers_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
+    eas_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
     return EAS_OK;
 }
 
 /* Who looks for the same shares an errand; who puts has one of his own. */
 static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
 {
-    static const struct eas_workers_task task = { PROVIDER_REALM, PROVIDER_TIMEOUT, false,
-                                                  prepare_errand, run_errand };
     static volatile apr_uint32_t puts;
     struct {
         apr_uint32_t kind, number;
         unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     } key = { errand->puts, errand->puts ? apr_atomic_inc32(&puts) : 0, { 0 } };
+    struct eas_workers_task task = {
+        .peer = PROVIDER_REALM,
+        .timeout = PROVIDER_TIMEOUT,
+        .prepare = prepare_errand,
+        .run = run_errand,
+        .key = eas_bytes_make(&key, sizeof(key)),
+        .input = errand,
+    };
     apr_interval_time_t waited = 0;
     struct eas_job *job;
     struct eas_err ignored;
@@ -254,16 +260,15 @@ static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
         return EAS_SHARED_NONE;
     }
     memcpy(key.name, errand->name, sizeof(key.name));
-    eas_workers_run(cache.runners, &task, &key, sizeof(key), errand, PROVIDER_TIMEOUT, &job,
-                    &waited, &ignored);
+    eas_workers_run(cache.runners, &task, PROVIDER_TIMEOUT, &job, &waited, &ignored);
     if (job == NULL) {
         return EAS_SHARED_FAILED;
     }
-    *errand = *(const struct errand *)eas_workers_job_copy(job);
+    *errand = *(const struct errand *)eas_job_copy(job);
     if (errand->answer == EAS_SHARED_FOUND && !errand->puts) {
         errand->sealed = apr_pmemdup(pool, errand->sealed, errand->len);
     }
-    eas_workers_job_release(job);
+    eas_job_release(job);
     return errand->answer;
 }
 

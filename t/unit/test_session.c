@@ -80,10 +80,9 @@ static void test_other_hosts_purposes_and_keys_are_denied(void **state)
                                          "owa.example.com:443", "MAIL.example.com:443" };
     struct eas_keyring *ring = ring_of(*state, "a");
     const char *value = cookie_of(ring, *state, begin(*state, false, NOW));
-    const unsigned char *sealed, *bytes;
+    struct eas_bytes sealed, bytes;
     struct eas_secret *record;
     struct eas_err err;
-    apr_size_t len;
     size_t i;
 
     for (i = 0; i < COUNT_OF(hosts); i++) {
@@ -92,14 +91,15 @@ static void test_other_hosts_purposes_and_keys_are_denied(void **state)
     assert_int_equal(tag_at(ring_of(*state, "b"), *state, value, VHOST, NOW, NULL), 1147);
     assert_int_equal(tag_at(ring_of(*state, "ba"), *state, value, VHOST, NOW, NULL), 0);
 
-    assert_true(eas_seal_from_text(*state, value, &bytes, &len));
-    assert_int_equal(eas_unseal(ring, *state, EAS_SEAL_SESSION, VHOST, bytes, len, &record, &err),
+    assert_true(eas_seal_from_text(*state, value, &bytes));
+    assert_int_equal(eas_unseal(ring, *state, EAS_SEAL_SESSION, VHOST, bytes, &record, &err),
                      EAS_OK);
-    assert_int_equal(eas_seal(ring, *state, EAS_SEAL_CSRF, VHOST, record->bytes, record->len,
-                              &sealed, &len, &err),
+    assert_int_equal(eas_seal(ring, *state, EAS_SEAL_CSRF, VHOST,
+                              eas_bytes_make(record->bytes, record->len), &sealed, &err),
                      EAS_OK);
-    assert_int_equal(tag_at(ring, *state, eas_seal_to_text(*state, sealed, len), VHOST, NOW, NULL),
-                     1147);
+    assert_int_equal(
+        tag_at(ring, *state, eas_seal_to_text(*state, sealed.at, sealed.len), VHOST, NOW, NULL),
+        1147);
 }
 
 /* Each character of a cookie in turn becomes each other. */
@@ -180,14 +180,13 @@ static void test_rubbish_is_denied(void **state)
 static const char *forge(const struct eas_keyring *ring, apr_pool_t *pool, const void *record,
                          apr_size_t len)
 {
-    const unsigned char *sealed;
-    apr_size_t sealed_len;
+    struct eas_bytes sealed;
     struct eas_err err;
 
     assert_int_equal(
-        eas_seal(ring, pool, EAS_SEAL_SESSION, VHOST, record, len, &sealed, &sealed_len, &err),
+        eas_seal(ring, pool, EAS_SEAL_SESSION, VHOST, eas_bytes_make(record, len), &sealed, &err),
         EAS_OK);
-    return eas_seal_to_text(pool, sealed, sealed_len);
+    return eas_seal_to_text(pool, sealed.at, sealed.len);
 }
 
 /* The record in alice's cookie, in a block with room behind it. */
@@ -195,13 +194,11 @@ static struct eas_secret *record_of(const struct eas_keyring *ring, apr_pool_t *
 {
     const char *value = cookie_of(ring, pool, begin(pool, false, NOW));
     struct eas_secret *record, *roomy;
-    const unsigned char *bytes;
+    struct eas_bytes bytes;
     struct eas_err err;
-    apr_size_t len;
 
-    assert_true(eas_seal_from_text(pool, value, &bytes, &len));
-    assert_int_equal(eas_unseal(ring, pool, EAS_SEAL_SESSION, VHOST, bytes, len, &record, &err),
-                     EAS_OK);
+    assert_true(eas_seal_from_text(pool, value, &bytes));
+    assert_int_equal(eas_unseal(ring, pool, EAS_SEAL_SESSION, VHOST, bytes, &record, &err), EAS_OK);
     assert_int_equal(record->len, PRINCIPAL_AT + strlen(ALICE));
     roomy = eas_secret_make(pool, apr_pcalloc(pool, 70000), 70000);
     memcpy(roomy->bytes, record->bytes, record->len);
