@@ -2,46 +2,11 @@
 /* auth/identity.c - from what people type to the one name that AD knows them by */
 
 #include "auth/identity.h"
+#include "auth/base/utf8.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <string.h>
-
-/* The length of the UTF-8 sequence at s, 0 if there is none; RFC 3629 section 4. */
-static apr_size_t utf8_sequence(const unsigned char *s, apr_size_t left)
-{
-    apr_size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    apr_size_t i;
-
-    if (n == 0 || n > left || s[0] > 0xf4) {
-        return 0;
-    }
-    for (i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)
-        || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) {
-        return 0;
-    }
-    return n;
-}
-
-bool eas_identity_is_utf8(const char *bytes, apr_size_t len)
-{
-    apr_size_t i = 0;
-
-    while (i < len) {
-        apr_size_t n = utf8_sequence((const unsigned char *)bytes + i, len - i);
-
-        if (n == 0) {
-            return false;
-        }
-        i += n;
-    }
-    return true;
-}
 
 static bool has_control(const char *bytes, apr_size_t len)
 {
@@ -156,7 +121,7 @@ enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t l
     enum eas_rc rc;
     const char *name, *at, *backslash;
 
-    if (len > EAS_NAME_MAX || has_control(typed, len) || !eas_identity_is_utf8(typed, len)) {
+    if (len > EAS_NAME_MAX || has_control(typed, len) || !eas_utf8_is_valid(typed, len)) {
         return eas_fail(err, EAS_DENIED, 1005,
                         "the user name is over-long, not UTF-8 or holds control characters");
     }
@@ -212,7 +177,7 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
 enum eas_rc eas_identity_check(const char *user, apr_size_t len, const char *realm,
                                const struct eas_realms *realms, struct eas_err *err)
 {
-    if (len > EAS_NAME_MAX || has_control(user, len) || !eas_identity_is_utf8(user, len)) {
+    if (len > EAS_NAME_MAX || has_control(user, len) || !eas_utf8_is_valid(user, len)) {
         return eas_fail(err, EAS_DENIED, 1006, "the KDC's canonical name is no user name");
     }
     if (own_realm(realms, realm) == NULL) {

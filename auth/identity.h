@@ -79,7 +79,4 @@ enum eas_rc eas_identity_check(const char *user, apr_size_t len, const char *rea
 /* A text in pool that is the same for the same realms and domains, in whatever process. */
 const char *eas_identity_realms_text(apr_pool_t *pool, const struct eas_realms *realms);
 
-/* Well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates)? */
-bool eas_identity_is_utf8(const char *bytes, apr_size_t len);
-
 #endif

@@ -2,7 +2,7 @@
 /* auth/login/page.c - the page that a person logs on with: a template, filled in */
 
 #include "auth/login/page.h"
-#include "auth/identity.h"
+#include "auth/base/utf8.h"
 #include "auth/login/page_builtin.h"
 
 #include <apr_strings.h>
@@ -151,7 +151,7 @@ enum eas_rc eas_page_compile(apr_pool_t *pool, const char *html, apr_size_t len,
         html = eas_page_builtin_log_on;
         len = strlen(html);
     }
-    if (memchr(html, '\0', len) != NULL || !eas_identity_is_utf8(html, len)) {
+    if (memchr(html, '\0', len) != NULL || !eas_utf8_is_valid(html, len)) {
         return eas_fail(err, EAS_MISCONFIGURED, 1133,
                         "the login page is no text in UTF-8; save it in that encoding");
     }
