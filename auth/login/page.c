@@ -247,6 +247,11 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
     return apr_pstrcatv(pool, (struct iovec *)pieces->elts, (apr_size_t)pieces->nelts, NULL);
 }
 
+const char *eas_page_reason_name(enum eas_page_reason reason)
+{
+    return reasons[reason].name;
+}
+
 const char *eas_page_csp(void)
 {
     /* https: because browsers apply form-action to the redirects after the log-on too, and a backend

@@ -21,6 +21,9 @@ enum eas_page_reason {
     EAS_PAGE_BAD_REQUEST
 };
 
+/* The reason's {{reason}}, also its name in the address of the login page; "" for EAS_PAGE_NONE. */
+const char *eas_page_reason_name(enum eas_page_reason reason);
+
 /* What is filled in; NULL stands for "". */
 struct eas_page {
     const char *action;        /* where the login form is posted to */
