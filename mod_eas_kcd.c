@@ -13,6 +13,7 @@
 #include "auth/directives_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/login_httpd.h"
+#include "auth/login/session_httpd.h"
 #include "auth/password/provider_httpd.h"
 #include "auth/private_httpd.h"
 #include "auth/start_httpd.h"
@@ -27,7 +28,6 @@ static void *dir_create(apr_pool_t *pool, char *path)
 {
     struct eas_module_dir *dir = apr_palloc(pool, sizeof(*dir));
 
-    (void)path;
     dir->auth = eas_auth_dir_create(pool);
     dir->delegation = eas_delegation_dir_create(pool);
     return dir;
@@ -46,7 +46,6 @@ static void *server_create(apr_pool_t *pool, server_rec *s)
 {
     struct eas_module_server *server = apr_palloc(pool, sizeof(*server));
 
-    (void)s;
     server->auth = eas_auth_server_create(pool);
     server->delegation = eas_delegation_server_create(pool);
     return server;
@@ -73,7 +72,6 @@ static const command_rec directives[] = {
 
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
-    (void)plog, (void)ptemp;
     eas_delegation_pre_config(pconf);
     return OK;
 }
@@ -83,13 +81,11 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 {
     int status = eas_delegation_check_config(ptemp, s);
 
-    (void)plog;
     return status == OK ? eas_auth_check_config(pconf, ptemp, s) : status;
 }
 
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    (void)plog, (void)ptemp;
     eas_delegation_post_config(pconf);
     return eas_auth_post_config(pconf, s);
 }
@@ -106,12 +102,14 @@ static bool acts_without_evidence(const request_rec *r)
     return eas_delegation_transitions(eas_delegation_dir_of(r->per_dir_config));
 }
 
-static const struct eas_auth_callbacks callbacks = { acts_without_evidence,
-                                                     eas_delegation_check_user };
+static const struct eas_session_callbacks session_callbacks = {
+    .acts_without_evidence = acts_without_evidence,
+    .check_user = eas_delegation_check_user,
+};
 
 static void register_hooks(apr_pool_t *pool)
 {
-    eas_auth_set_callbacks(&callbacks);
+    eas_session_set_callbacks(&session_callbacks);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);

@@ -123,13 +123,13 @@ int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
     const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
     const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules.form;
 
-    if (conf->challenge == EAS_CHALLENGE_BASIC) {
+    if (eas_auth_challenge(conf) == EAS_CHALLENGE_BASIC) {
         return ask_basic(r);
     }
     if (matches(r, form_rule)) {
         return ask_form(r, reason);
     }
-    if (conf->challenge == EAS_CHALLENGE_FORM) {
+    if (eas_auth_challenge(conf) == EAS_CHALLENGE_FORM) {
         return HTTP_FORBIDDEN;
     }
     if (matches(r, rules.script) || (had_session && matches(r, rules.not_exchange))) {

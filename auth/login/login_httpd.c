@@ -38,7 +38,8 @@ static enum eas_rc check_destination(request_rec *r, const char *destination, st
 {
     return is_allowed_destination(r, destination)
                ? EAS_OK
-               : eas_fail(err, EAS_MALFORMED, 1093, "the destination is no path of this site");
+               : eas_fail(err, EAS_MALFORMED, 1093,
+                          "the form's destination is not a path of this site");
 }
 
 const char *eas_login_location(request_rec *r, enum eas_page_reason reason, const char *destination)
@@ -172,21 +173,18 @@ static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct 
     return rc == EAS_OK ? eas_csrf_check(r, (*form_out)->token, err) : rc;
 }
 
-/* A browser that logs on anew leaves its old session behind for good. */
+/* A new log-on ends the browser's old session, so that its cookie is worth nothing elsewhere. */
 static void end_old_session(request_rec *r)
 {
-    const struct eas_identity *identity;
-    enum eas_session_state state;
-    struct eas_session *session;
+    struct eas_session_result old;
     struct eas_err err;
 
-    if (eas_session_of(r, &state, &session, &identity, &err) == EAS_OK && session != NULL
-        && eas_session_end(r, session, false, &err) != EAS_OK) {
+    if (eas_session_of(r, &old, &err) == EAS_OK && old.session != NULL
+        && eas_session_end(r, old.session, false, &err) != EAS_OK) {
         eas_log_error(r, &err);
     }
 }
 
-/* A refusal as a page, after it has been logged. */
 static int refuse_with_page(request_rec *r, const struct eas_err *err, const char *destination)
 {
     int status = eas_log_refuse(r, err);
@@ -196,7 +194,7 @@ static int refuse_with_page(request_rec *r, const struct eas_err *err, const cha
                      status == HTTP_SERVICE_UNAVAILABLE ? destination : NULL);
 }
 
-/* The user's way back after a refusal; the log has the reason, the page one text for all. */
+/* The page has one text for every wrong user name or password; the log has the cause. */
 static int log_on_failed(request_rec *r, const struct eas_err *err, const char *destination)
 {
     if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
@@ -235,8 +233,8 @@ static int log_on(request_rec *r)
     return redirect(r, form->destination != NULL ? form->destination : "/");
 }
 
-/* The address is held to the same rules as the form: nothing twice, no NUL, a path of this site. */
-static enum eas_rc read_address(request_rec *r, const char **destination, struct eas_err *err)
+/* The same rules hold for the query string as for the form: no duplicates, no NUL. */
+static enum eas_rc read_args(request_rec *r, const char **destination, struct eas_err *err)
 {
     struct eas_form *form = NULL;
     enum eas_rc rc = EAS_OK;
@@ -246,7 +244,7 @@ static enum eas_rc read_address(request_rec *r, const char **destination, struct
                             &form, err);
     }
     if (rc == EAS_DENIED) {
-        rc = EAS_OK; /* who logs on does it by the form; here a name and password mean nothing */
+        rc = EAS_OK; /* a query string needs no user name and no password */
     }
     if (rc == EAS_OK && form != NULL && form->destination != NULL) {
         *destination = form->destination;
@@ -261,7 +259,7 @@ static int show_form(request_rec *r)
     struct eas_err err;
     apr_table_t *args;
 
-    if (read_address(r, &destination, &err) != EAS_OK) {
+    if (read_args(r, &destination, &err) != EAS_OK) {
         return refuse_with_page(r, &err, NULL);
     }
     ap_args_to_table(r, &args);
@@ -270,22 +268,20 @@ static int show_form(request_rec *r)
 
 static int sign_out(request_rec *r)
 {
-    const struct eas_identity *identity;
-    enum eas_session_state state;
-    struct eas_session *session;
+    struct eas_session_result found;
     struct eas_err err;
     enum eas_rc rc;
 
     if (eas_csrf_is_cross_site(r)) {
         return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
     }
-    rc = eas_session_of(r, &state, &session, &identity, &err);
-    /* Also one that has ended here: elsewhere it may go on without its evidence. */
-    if (rc == EAS_OK && session != NULL) {
-        rc = eas_session_end(r, session, wants_everywhere(r), &err);
+    rc = eas_session_of(r, &found, &err);
+    /* An expired session, too: where delegation needs no evidence it may still be valid. */
+    if (rc == EAS_OK && found.session != NULL) {
+        rc = eas_session_end(r, found.session, wants_everywhere(r), &err);
         if (rc == EAS_OK) {
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
-                          session->principal);
+                          found.session->principal);
         }
     }
     if (rc != EAS_OK) {
@@ -301,14 +297,16 @@ static int check_tls(request_rec *r)
 
     if (eas_auth_requires_tls(eas_auth_dir_of(r->per_dir_config))
         && !ap_ssl_conn_is_ssl(r->connection)) {
-        eas_fail(&err, EAS_FORBIDDEN, 1096,
-                 "plain HTTP: no log-on (EasKcdRequireTLS Off where TLS ends before httpd)");
+        eas_fail(
+            &err, EAS_FORBIDDEN, 1096,
+            "the log-on came over plain HTTP; use https, or EasKcdRequireTLS Off where TLS ends "
+            "before httpd");
         return eas_log_refuse(r, &err);
     }
     return OK;
 }
 
-static int handler(request_rec *r)
+static int hook_handler(request_rec *r)
 {
     const char *rest;
     int status;
@@ -336,8 +334,8 @@ static int handler(request_rec *r)
     return HTTP_NOT_FOUND;
 }
 
-/* Before mod_proxy, below `ProxyPass /`, translates or matches an encoded path. */
-static int claim(request_rec *r)
+/* Before mod_proxy translates the path, or matches an encoded path, below `ProxyPass /`. */
+static int hook_translate_name(request_rec *r)
 {
     if (!eas_login_handles(r)) {
         return DECLINED;
@@ -346,16 +344,16 @@ static int claim(request_rec *r)
     return OK;
 }
 
-static int no_storage(request_rec *r)
+/* The filename is no path of a file. */
+static int hook_map_to_storage(request_rec *r)
 {
     return eas_login_handles(r) ? OK : DECLINED;
 }
 
 void eas_login_register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
-    ap_hook_pre_translate_name(claim, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_translate_name(claim, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_map_to_storage(no_storage, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_handler(handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_translate_name(hook_translate_name, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_translate_name(hook_translate_name, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_map_to_storage(hook_map_to_storage, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }

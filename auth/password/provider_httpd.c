@@ -17,8 +17,8 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     const struct eas_throttle_rules rules = eas_auth_throttle_rules(conf);
-    struct eas_credentials_request request = { conf->authority, conf->scope, credentials, &rules,
-                                               r->useragent_ip };
+    struct eas_credentials_request request = { conf->authority, conf->vhost_key, credentials,
+                                               &rules, r->useragent_ip };
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     struct eas_throttle_attempt attempt;
     struct eas_identity *identity = NULL;
