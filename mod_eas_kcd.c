@@ -70,27 +70,27 @@ static const command_rec directives[] = {
     { NULL }
 };
 
-static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+static int hook_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     eas_delegation_pre_config(pconf);
     return OK;
 }
 
-/* Static checks stand here and not in post_config, because `httpd -t` ends before that. */
-static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+/* Static checks run here and not in post_config, because `httpd -t` ends before post_config. */
+static int hook_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     int status = eas_delegation_check_config(ptemp, s);
 
     return status == OK ? eas_auth_check_config(pconf, ptemp, s) : status;
 }
 
-static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     eas_delegation_post_config(pconf);
     return eas_auth_post_config(pconf, s);
 }
 
-static void child_init(apr_pool_t *pchild, server_rec *s)
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     struct eas_auth_child child = eas_auth_child_init(pchild, s);
 
@@ -110,10 +110,10 @@ static const struct eas_session_callbacks session_callbacks = {
 static void register_hooks(apr_pool_t *pool)
 {
     eas_session_set_callbacks(&session_callbacks);
-    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_pre_config(hook_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(hook_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     eas_authn_register_hooks(pool);
     eas_private_register_hooks(pool);
     eas_challenge_register_hooks(pool);

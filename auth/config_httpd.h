@@ -20,7 +20,7 @@ enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC
 /* EasKcdParseEas. */
 enum eas_parse { EAS_PARSE_AUTO, EAS_PARSE_ON, EAS_PARSE_OFF };
 
-/* The path of ActiveSync at Exchange.  IIS ignores its letter case. */
+/* The path of ActiveSync on Exchange.  IIS compares it without letter case. */
 #define EAS_ACTIVESYNC_PATH "/Microsoft-Server-ActiveSync"
 
 /*
@@ -46,10 +46,10 @@ struct eas_auth_server {
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
     struct eas_shared_conf shared;       /* of the main server */
 
-    /* Set by auth/start_httpd.c; NULL without a keytab. */
-    struct eas_authority *authority;
+    /* Set by auth/start_httpd.c. */
+    struct eas_authority *authority; /* NULL without a keytab */
     const struct eas_template *page;
-    const char *vhost_key;               /* separates the cached passwords of servers */
+    const char *vhost_key;               /* separates the cached passwords of servers; or NULL */
     struct eas_verifier *verifier;       /* of the child process */
     apr_interval_time_t longest_session; /* the maximum over all servers */
 };

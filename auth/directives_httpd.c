@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/directives_httpd.c - the handlers of auth/directives.def */
+/* auth/directives_httpd.c - handlers of auth/directives.def */
 
 #include "auth/directives_httpd.h"
 #include "auth/activesync/timeouts.h"
@@ -99,7 +99,7 @@ const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const ch
     return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->bad_password_memory);
 }
 
-/* AD's own threshold ends at 999. */
+/* The highest threshold of AD is 999. */
 static bool parse_failures(const char *text, int *failures)
 {
     apr_int64_t value;
@@ -153,8 +153,8 @@ const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg)
     conf->provider_args = colon != NULL ? colon + 1 : NULL;
     if (strcmp(conf->provider_name, "shmcb") == 0) {
         return apr_psprintf(cmd->pool,
-                            "%s: shmcb takes no arguments here: it stands for memory of "
-                            "the module's own, which outlives graceful restarts",
+                            "%s: shmcb takes no arguments here: it means the module's own shared "
+                            "memory, which is kept over graceful restarts",
                             cmd->cmd->name);
     }
     return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/activesync/query.c - reads the query of an ActiveSync request, in both its forms */
+/* auth/activesync/query.c - parser of an ActiveSync query, plain or base64 */
 
 #include "auth/activesync/query.h"
 #include "auth/base/percent.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* By their codes in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.2. */
+/* The index is the code in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.2. */
 static const char *const commands[] = {
     [0] = "Sync",
     [1] = "SendMail",
@@ -38,7 +38,7 @@ static const char *const commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* The one command parameter of the base64 form that says who it is, [MS-ASHTTP] 2.2.1.1.1.1.3. */
+/* The tag of the command parameter User in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.3. */
 #define TAG_USER 8
 
 /*
@@ -60,7 +60,7 @@ static bool decode_percent(apr_pool_t *pool, struct eas_bytes raw, struct eas_by
     return true;
 }
 
-/* Text of its own; NULL if it is empty or missing. */
+/* NULL if the value is empty or missing. */
 static const char *text_of(apr_pool_t *pool, struct eas_bytes value)
 {
     return value.len > 0 ? apr_pstrmemdup(pool, (const char *)value.at, value.len) : NULL;
@@ -86,7 +86,7 @@ static const char *canonical_device_id(apr_pool_t *pool, struct eas_bytes id)
     return hex;
 }
 
-/* The specification's spelling of a command, or the name as it is; NULL if it cannot be one. */
+/* A known command as in the specification, another one as sent.  NULL: not a command's name. */
 static const char *canonical_command(apr_pool_t *pool, struct eas_bytes name)
 {
     apr_size_t i;
@@ -161,7 +161,7 @@ static enum eas_rc parse_plain(apr_pool_t *pool, struct eas_bytes query, struct 
     }
     out->command = canonical_command(pool, parameters[CMD]);
     if (out->command == NULL) {
-        return eas_fail(err, EAS_MALFORMED, 1202, "the ActiveSync query names no command");
+        return eas_fail(err, EAS_MALFORMED, 1202, "the ActiveSync query has no command");
     }
     out->user = text_of(pool, parameters[USER]);
     out->device_type = text_of(pool, parameters[DEVICE_TYPE]);
@@ -182,7 +182,7 @@ static bool is_base64(struct eas_bytes query)
     return memchr(query.at, '&', query.len) == NULL && memchr(query.at, '=', query.len) == NULL;
 }
 
-/* RFC 4648 section 4 with or without padding; not section 5's alphabet, which APR takes too. */
+/* RFC 4648 section 4, padding optional.  APR alone would also accept the alphabet of section 5. */
 static bool decode_base64(apr_pool_t *pool, struct eas_bytes text, struct eas_bytes *out)
 {
     apr_size_t len = text.len, padding = 0, i;
@@ -200,14 +200,14 @@ static bool decode_base64(apr_pool_t *pool, struct eas_bytes text, struct eas_by
     if (len % 4 == 1 || (padding > 0 && (len + padding) % 4 != 0) || padding > 2) {
         return false;
     }
-    bytes = apr_palloc(pool, len + 1); /* three for each four would do */
+    bytes = apr_palloc(pool, len + 1); /* more than the three bytes for each four characters */
     out->at = bytes;
     return apr_decode_base64_binary(bytes, (const char *)text.at, (apr_ssize_t)len, APR_ENCODE_NONE,
                                     &out->len)
            == APR_SUCCESS;
 }
 
-/* Takes len bytes off the front of what is left.  False, and nothing taken, if there are fewer. */
+/* Removes len bytes from the front of *left.  False, with nothing changed, if it has fewer. */
 static bool take(struct eas_bytes *left, apr_size_t len, struct eas_bytes *out)
 {
     if (len > left->len) {
@@ -220,7 +220,7 @@ static bool take(struct eas_bytes *left, apr_size_t len, struct eas_bytes *out)
     return true;
 }
 
-/* Takes a field that its length precedes, in one byte without a sign. */
+/* Removes a field and the unsigned byte before it, which is its length. */
 static bool take_field(struct eas_bytes *left, struct eas_bytes *out)
 {
     struct eas_bytes length;
@@ -240,7 +240,6 @@ static bool has_control(struct eas_bytes value)
     return false;
 }
 
-/* A number that stands there with its lowest byte first. */
 static apr_uint32_t little_endian(struct eas_bytes value)
 {
     apr_uint32_t number = 0;
@@ -252,7 +251,7 @@ static apr_uint32_t little_endian(struct eas_bytes value)
     return number;
 }
 
-/* The command parameters at the end of the blob: tag, length, value.  Of interest is the user. */
+/* Parses the command parameters at the end of the blob (tag, length, value) for the user. */
 static enum eas_rc read_parameters(struct eas_bytes *left, struct eas_bytes *user,
                                    struct eas_err *err)
 {
@@ -261,7 +260,7 @@ static enum eas_rc read_parameters(struct eas_bytes *left, struct eas_bytes *use
 
         if (!take(left, 1, &tag) || !take_field(left, &value)) {
             return eas_fail(err, EAS_MALFORMED, 1205,
-                            "a command parameter of the base64 ActiveSync query is cut short");
+                            "a command parameter of the base64 ActiveSync query is truncated");
         }
         if (tag.at[0] != TAG_USER) {
             continue;
@@ -289,7 +288,7 @@ static enum eas_rc parse_blob(apr_pool_t *pool, struct eas_bytes left, struct ea
         || !take_field(&left, &device_id) || device_id.len == 0 || !take_field(&left, &policy_key)
         || (policy_key.len != 0 && policy_key.len != 4) || !take_field(&left, &device_type)) {
         return eas_fail(err, EAS_MALFORMED, 1204,
-                        "the base64 ActiveSync query is cut short or has impossible lengths");
+                        "the base64 ActiveSync query is truncated, or a length in it is wrong");
     }
     rc = read_parameters(&left, &user, err);
     if (rc != EAS_OK) {
@@ -318,7 +317,7 @@ static enum eas_rc parse_base64(apr_pool_t *pool, struct eas_bytes query, struct
 
     if (!decode_percent(pool, query, &text) || !decode_base64(pool, text, &blob)) {
         return eas_fail(err, EAS_MALFORMED, 1203,
-                        "the query is neither ActiveSync's plain form nor base64");
+                        "the query is neither in ActiveSync's plain form nor base64");
     }
     return parse_blob(pool, blob, out, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/destination.c - where a login may lead: a path of this site and nowhere else */
+/* auth/login/destination.c - check of a redirect target: a path of this site */
 
 #include "auth/login/destination.h"
 #include "auth/base/percent.h"
@@ -56,7 +56,7 @@ static bool is_dots(struct eas_bytes segment)
     return dots == 1 || dots == 2;
 }
 
-/* path begins with a slash; only its last segment may be empty. */
+/* The path begins with a slash.  Only its last segment may be empty. */
 static bool has_plain_segments(const char *path, const char *end)
 {
     while (path < end) {

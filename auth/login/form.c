@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/form.c - reads what the login form posts */
+/* auth/login/form.c - parser of the login form */
 
 #include "auth/login/form.h"
 #include "auth/base/percent.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Ours has five; whoever sends more than this is not filling in a form. */
+/* The form has five; the limit bounds the work for a hostile body. */
 #define FIELDS_MAX 64
 
 enum field { USERNAME, PASSWORD, TRUSTED, DESTINATION, TOKEN, FIELDS };
@@ -16,7 +16,7 @@ enum field { USERNAME, PASSWORD, TRUSTED, DESTINATION, TOKEN, FIELDS };
 static const char *const field_names[FIELDS] = { "username", "password", "trusted", "destination",
                                                  "token" };
 
-/* Parameters say nothing: a form is always UTF-8 here, and what is not will be refused as such. */
+/* Ignores parameters, such as charset: the form is always UTF-8. */
 static bool is_urlencoded(const char *content_type)
 {
     static const char type[] = "application/x-www-form-urlencoded";
@@ -178,7 +178,7 @@ enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const cha
 
     if (!is_urlencoded(content_type)) {
         return eas_fail(err, EAS_MALFORMED, 1100,
-                        "the form is not of the type application/x-www-form-urlencoded");
+                        "the form does not have the type application/x-www-form-urlencoded");
     }
     if (len > EAS_FORM_MAX) {
         return eas_fail(err, EAS_MALFORMED, 1101, "the form is longer than %d bytes", EAS_FORM_MAX);
