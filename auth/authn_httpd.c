@@ -109,9 +109,9 @@ static int hook_check_authn(request_rec *r)
     }
     if (authenticate(r, &session, &identity, &err) == EAS_OK) {
         accept_identity(r, identity,
-                        session.state == EAS_SESSION_VALID ? "session"
-                        : identity->proof == EAS_BY_CACHE  ? "cached"
-                                                           : "basic");
+                        session.state == EAS_SESSION_VALID           ? "session"
+                        : identity->authenticated_by == EAS_BY_CACHE ? "cached"
+                                                                     : "basic");
         return OK;
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "none");

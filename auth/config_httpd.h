@@ -11,8 +11,8 @@
 #include "auth/shared/shared_httpd.h"
 
 #include <httpd.h>
-#include <http_config.h>
 #include <ap_expr.h>
+#include <http_config.h>
 
 /* EasKcdChallenge. */
 enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC };

@@ -3,14 +3,14 @@
 
 #include "auth/directives_httpd.h"
 #include "auth/activesync/timeouts.h"
+#include "auth/base/duration.h"
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/destination.h"
-#include "auth/base/duration.h"
 
+#include <ap_provider.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
-#include <ap_provider.h>
 #include <mod_auth.h>
 
 const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg)

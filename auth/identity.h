@@ -45,7 +45,7 @@ enum eas_authenticated_by {
 /* The interface between auth/ and delegation/: the user, and the evidence for the KDC. */
 struct eas_identity {
     const char *principal; /* user@REALM; canonical if the KDC returned it */
-    enum eas_authenticated_by proof;
+    enum eas_authenticated_by authenticated_by;
     struct eas_ticket *evidence; /* the user's ticket for the gateway, or NULL */
     struct eas_login login;      /* without evidence: the name for S4U2Self */
 };

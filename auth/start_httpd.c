@@ -9,8 +9,8 @@
 #include "auth/password/throttle_httpd.h"
 #include "auth/shared/socache_httpd.h"
 
-#include <apr_strings.h>
 #include <ap_mpm.h>
+#include <apr_strings.h>
 #include <openssl/crypto.h>
 
 /* Size of a child's cache of passwords and evidence; about 15 000 users. */

@@ -9,9 +9,9 @@
 #include "auth/password/basic.h"
 #include "auth/request_httpd.h"
 
+#include <ap_expr.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
-#include <ap_expr.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mod_auth.h>
@@ -130,7 +130,9 @@ static bool is_login_name(request_rec *r, const char *name)
     struct eas_err err;
     bool same;
 
-    if (identity == NULL || (identity->proof != EAS_BY_PASSWORD && identity->proof != EAS_BY_CACHE)
+    if (identity == NULL
+        || (identity->authenticated_by != EAS_BY_PASSWORD
+            && identity->authenticated_by != EAS_BY_CACHE)
         || eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials,
                            &err)
                != EAS_OK

@@ -2,14 +2,14 @@
 /* auth/login/challenge_httpd.c - challenge: login form, Basic (RFC 7617), or neither */
 
 #include "auth/login/challenge_httpd.h"
-#include "auth/request_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/login_httpd.h"
+#include "auth/request_httpd.h"
 
+#include <ap_expr.h>
 #include <apr_escape.h>
 #include <apr_strings.h>
-#include <ap_expr.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>

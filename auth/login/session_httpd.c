@@ -146,9 +146,9 @@ static const struct eas_identity *identity_of(request_rec *r, const struct eas_s
     const char *at = strrchr(session->principal, '@');
 
     identity->principal = session->principal;
-    identity->proof = EAS_BY_OTHER;
+    identity->authenticated_by = EAS_BY_OTHER;
     if (session->has_evidence && at != NULL) {
-        identity->proof = EAS_BY_SESSION;
+        identity->authenticated_by = EAS_BY_SESSION;
         identity->evidence = evidence;
         identity->login.user =
             apr_pstrmemdup(r->pool, session->principal, (apr_size_t)(at - session->principal));

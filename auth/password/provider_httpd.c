@@ -48,7 +48,7 @@ static enum eas_rc prove_by_provider(request_rec *r, const authn_provider *provi
     case AUTH_GRANTED:
         identity = apr_pcalloc(r->pool, sizeof(*identity));
         identity->principal = r->user != NULL ? r->user : credentials->name;
-        identity->proof = EAS_BY_OTHER;
+        identity->authenticated_by = EAS_BY_OTHER;
         *identity_out = identity;
         return EAS_OK;
     case AUTH_DENIED:
@@ -110,7 +110,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
         r->user = apr_pstrdup(r->pool, identity->principal);
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
         apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH",
-                       identity->proof == EAS_BY_CACHE ? "cached" : "basic");
+                       identity->authenticated_by == EAS_BY_CACHE ? "cached" : "basic");
         return AUTH_GRANTED;
     }
     eas_log_error(r, &err);
