@@ -40,7 +40,8 @@ static void accept_identity(request_rec *r, const struct eas_identity *identity,
 
 /*
  * Precedence: a valid session is the user, whatever Basic credentials say.  Any other cookie counts
- * as none, because browsers send cookies unasked.  Then come Basic credentials, which must be right.
+ * as none, because browsers send cookies unasked.  Then come Basic credentials, which must be
+ * right.
  */
 static enum eas_rc authenticate(request_rec *r, struct eas_session_result *session,
                                 const struct eas_identity **identity_out, struct eas_err *err)
@@ -153,7 +154,7 @@ static int hook_force_authn(request_rec *r)
                : DECLINED;
 }
 
-/* The login form needs no user.  Other requirements, as `Require ip` or `all denied`, still hold. */
+/* The login form needs no user.  Other requirements, such as `Require ip`, still hold. */
 static int hook_check_access(request_rec *r)
 {
     struct eas_request *request = eas_request_of(r);

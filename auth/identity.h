@@ -51,8 +51,9 @@ struct eas_identity {
 };
 
 /*
- * Parses a login name: `user`, `DOMAIN\user`, `user@REALM`, `user@upn.suffix`.  A suffix that is not
- * one of the realms stays in an enterprise name; a NetBIOS domain must be a domain of the realms.
+ * Parses a login name: `user`, `DOMAIN\user`, `user@REALM`, `user@upn.suffix`.  A suffix that is
+ * not one of the realms stays in an enterprise name; a NetBIOS domain must be a domain of the
+ * realms.
  *
  * Refuses, without a message to the KDC, what cannot be a user: empty and over-long names, invalid
  * UTF-8, control characters, spaces at the ends, service (`a/b`) and machine (`*$`) names.
@@ -64,8 +65,8 @@ enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t l
 
 /*
  * The identity for a name from another module or from an expression.  The name must have a realm or
- * domain of the realms: Administrator of an htpasswd file is not Administrator of AD.  Result in pool.
- * EAS_OK or EAS_FORBIDDEN.
+ * domain of the realms: Administrator of an htpasswd file is not Administrator of AD.  Result in
+ * pool.  EAS_OK or EAS_FORBIDDEN.
  */
 enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
                                  const struct eas_realms *realms,

@@ -37,15 +37,15 @@ struct eas_request {
 struct eas_request *eas_request_of(request_rec *r);
 
 /*
- * The identity that auth/ authenticated for this request, or for its main or previous request: httpd
- * passes r->user to subrequests and internal redirects with the same configuration.  Or NULL.
+ * The identity that auth/ authenticated for this request, or for its main or previous request:
+ * httpd passes r->user to subrequests and internal redirects with the same configuration.  Or NULL.
  */
 const struct eas_identity *eas_request_identity(const request_rec *r);
 
 /*
- * If the request is an error page: the status of the refusal before it, else 0.  httpd redirects to an
- * error page internally.  It does not authenticate again under the same configuration, and does not
- * know of the refusal under another one.
+ * If the request is an error page: the status of the refusal before it, else 0.  httpd redirects to
+ * an error page internally.  It does not authenticate again under the same configuration, and does
+ * not know of the refusal under another one.
  */
 int eas_request_refused_before(const request_rec *r);
 

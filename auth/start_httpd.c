@@ -19,7 +19,7 @@
 /* Enough for a page with inlined images. */
 #define LOGIN_PAGE_MAX (256 * 1024)
 
-/* Threads of a child for KDC exchanges, and their share for one realm.  One does 50 log-ons a second. */
+/* Threads for KDC exchanges, and their share for one realm.  One does some 50 log-ons a second. */
 #define KDC_THREADS 10
 #define KDC_SHARE 8
 #define KDC_QUEUE 1024

@@ -10,8 +10,9 @@
 #include <httpd.h>
 
 /*
- * Reads keytabs and login pages, with the privileges that httpd starts with, and completes the records
- * of the servers.  `httpd -t` runs it, too.  OK, or HTTP_INTERNAL_SERVER_ERROR after logging.
+ * Reads keytabs and login pages, with the privileges that httpd starts with, and completes the
+ * records of the servers.  `httpd -t` runs it, too.  OK, or HTTP_INTERNAL_SERVER_ERROR after
+ * logging.
  */
 int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
 

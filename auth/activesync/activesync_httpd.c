@@ -28,8 +28,8 @@ static void set_variables(request_rec *r, const struct eas_query *query)
 }
 
 /*
- * The earliest hook that knows the section: SetEnvIf and all rules see the variables.  A malformed query
- * is refused before a challenge, because a password would not make it better.
+ * The earliest hook that knows the section: SetEnvIf and all rules see the variables.  A malformed
+ * query is refused before a challenge, because a password would not make it better.
  */
 static int hook_post_perdir_config(request_rec *r)
 {
@@ -43,7 +43,7 @@ static int hook_post_perdir_config(request_rec *r)
         eas_request_of(r)->refused = HTTP_BAD_REQUEST;
         return eas_log_refuse(r, &err);
     }
-    /* The base64 form always has a version; headers then do not count, not even for the policy key. */
+    /* The base64 form always has a version.  The plain form leaves both values to headers. */
     if (query->protocol_version == NULL) {
         query->protocol_version = apr_table_get(r->headers_in, "MS-ASProtocolVersion");
         query->policy_key = apr_table_get(r->headers_in, "X-MS-PolicyKey");

@@ -23,17 +23,19 @@ struct eas_query {
 };
 
 /*
- * Parses the part of a URL after the `?`: len bytes, without a NUL at their end.  Results are in pool.
+ * Parses the part of a URL after the `?`: len bytes, without a NUL at their end.  Results are in
+ * pool.
  *
- * Plain: `Cmd=Sync&User=…&DeviceId=…&DeviceType=…` in any order.  Names have any letter case, and may
- * be percent-encoded.  Values are percent-decoded; `+` stays `+`.  Only Cmd is required: the backend
- * checks the others.  Unknown parameters are ignored.
+ * Plain: `Cmd=Sync&User=…&DeviceId=…&DeviceType=…` in any order.  Names have any letter case, and
+ * may be percent-encoded.  Values are percent-decoded; `+` stays `+`.  Only Cmd is required: the
+ * backend checks the others.  Unknown parameters are ignored.
  *
- * Base64: one blob, with or without padding, percent-encoded or not.  A query is base64 if it has no
- * `&`, and no `=` but at its end.
+ * Base64: one blob, with or without padding, percent-encoded or not.  A query is base64 if it has
+ * no `&`, and no `=` but at its end.
  *
- * A device id of letters, digits and `-._` stays as it is.  Any other becomes upper-case hex; in the
- * base64 form it is often 16 raw bytes.  Compare ids and types without letter case: phones vary it.
+ * A device id of letters, digits and `-._` stays as it is.  Any other becomes upper-case hex; in
+ * the base64 form it is often 16 raw bytes.  Compare ids and types without letter case: phones vary
+ * it.
  *
  * Unknown commands and versions are valid.  EAS_MALFORMED for a bad escape, bad base64, a control
  * character, a wrong length, a duplicate of a parameter above, or no command.  A query that two

@@ -30,9 +30,9 @@ struct rule {
 enum match { NO_MATCH, MATCH, UNCLEAR };
 
 /*
- * Records the result for eas_rules_answer().  Inside a negation AUTHZ_DENIED is neutral, and another
- * rule could grant the request; AUTHZ_GENERAL_ERROR refuses it everywhere.  Outside a negation
- * AUTHZ_DENIED refuses as well, and leaves the other lines of a <RequireAny> in effect.
+ * Records the result for eas_rules_answer().  Inside a negation AUTHZ_DENIED is neutral, and
+ * another rule could grant the request; AUTHZ_GENERAL_ERROR refuses it everywhere.  Outside a
+ * negation AUTHZ_DENIED refuses as well, and leaves the other lines of a <RequireAny> in effect.
  */
 static authz_status set_result(request_rec *r, const struct rule *rule, enum match match,
                                const char *value, bool about_device)
@@ -82,7 +82,7 @@ static enum match match_list(request_rec *r, const struct rule *rule, const char
     return any ? NO_MATCH : UNCLEAR; /* an empty list decides nothing */
 }
 
-/* OPTIONS has neither command nor device by specification.  Another request that lacks them is unclear. */
+/* OPTIONS has no command and no device by specification; any other request must have them. */
 static enum match match_rule(request_rec *r, const struct rule *rule, const char *value)
 {
     if (value != NULL) {
@@ -236,7 +236,7 @@ static const char *parse_nothing(cmd_parms *cmd, const char *line, const void **
 
 /* --- response ---------------------------------------------------------------------------------- */
 
-/* httpd would admit a request without a user if all rules are neutral, or if another one grants it. */
+/* httpd would admit a request without a user if all rules are neutral or another one grants it. */
 static int hook_force_authn(request_rec *r)
 {
     return eas_request_of(r)->needs_user && r->user == NULL && !eas_login_handles(r) ? OK

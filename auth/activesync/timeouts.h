@@ -19,7 +19,7 @@ struct eas_timeout {
  */
 apr_interval_time_t eas_timeouts_find(const apr_array_header_t *list, const char *command);
 
-/* Adds a time-out, or replaces that of the same command.  Creates the list in pool if it is NULL. */
+/* Adds a time-out or replaces that of its command.  Creates the list in pool if it is NULL. */
 apr_array_header_t *eas_timeouts_set(apr_pool_t *pool, apr_array_header_t *list,
                                      struct eas_timeout timeout);
 

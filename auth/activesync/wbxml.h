@@ -10,8 +10,8 @@
 #define EAS_STATUS_DEVICE_BLOCKED 129
 
 /*
- * A response body of type application/vnd.ms-sync.wbxml: the command's element with only a Status in
- * it ([MS-ASWBXML]).  In pool, its length in *len_out.  NULL if the command is not in the table.
+ * A response body of type application/vnd.ms-sync.wbxml: the command's element with only a Status
+ * in it ([MS-ASWBXML]).  In pool, its length in *len_out.  NULL if the command is not in the table.
  */
 const char *eas_wbxml_status(apr_pool_t *pool, const char *command, int status,
                              apr_size_t *len_out);

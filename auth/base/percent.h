@@ -15,8 +15,8 @@
 bool eas_percent_next(struct eas_bytes *rest, char *octet_out);
 
 /*
- * Removes the first `name=value` and the `&` behind it from *rest.  Both parts stay encoded.  Without
- * a `=` the value is empty; neither pointer is NULL.
+ * Removes the first `name=value` and the `&` behind it from *rest.  Both parts stay encoded.
+ * Without a `=` the value is empty; neither pointer is NULL.
  */
 void eas_percent_pair(struct eas_bytes *rest, struct eas_bytes *name_out,
                       struct eas_bytes *value_out);

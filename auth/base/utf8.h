@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether the octets are well-formed UTF-8: no overlong forms, no surrogates.  NUL is a character. */
+/* Whether the octets are well-formed UTF-8: no overlong form, no surrogate.  NUL is valid. */
 bool eas_utf8_is_valid(const char *bytes, size_t len);
 
 #endif

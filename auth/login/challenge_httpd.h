@@ -10,8 +10,9 @@
 #include <http_config.h>
 
 /*
- * The built-in rule of EasKcdFormFor, an ap_expr expression.  It matches the navigation of a browser,
- * by the criteria of the web listener of ISA Server, outside of the paths of Exchange's clients.
+ * The built-in rule of EasKcdFormFor, an ap_expr expression.  It matches the navigation of a
+ * browser, by the criteria of the web listener of ISA Server, outside of the paths of Exchange's
+ * clients.
  */
 extern const char eas_challenge_form_rule[];
 
@@ -22,8 +23,8 @@ extern const char eas_challenge_script_rule[];
 const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp);
 
 /*
- * Challenges the client: sets the response headers and returns the status.  302 to the form; 401 with
- * a Basic challenge; 403 if the client cannot use the only allowed form; 440 for a script.
+ * Challenges the client: sets the response headers and returns the status.  302 to the form; 401
+ * with a Basic challenge; 403 if the client cannot use the only allowed form; 440 for a script.
  * had_session: the request has a session cookie that is not valid.
  */
 int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session);

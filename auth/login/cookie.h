@@ -27,9 +27,9 @@ enum eas_cookie_count eas_cookie_find(apr_pool_t *pool, const char *header, cons
                                       const char **value_out);
 
 /*
- * The Cookie header without each part that even a lenient parser could read as the cookie: also after
- * a comma, without a '=', or with blanks or control characters around the name.  All other bytes
- * remain unchanged.  In pool; NULL if no cookie is left.
+ * The Cookie header without each part that even a lenient parser could read as the cookie: also
+ * after a comma, without a '=', or with blanks or control characters around the name.  All other
+ * bytes remain unchanged.  In pool; NULL if no cookie is left.
  */
 const char *eas_cookie_strip(apr_pool_t *pool, const char *header, const char *name);
 

@@ -13,7 +13,8 @@
  *  - a path with one slash at its beginning, and an optional query;
  *  - at most EAS_DESTINATION_MAX printable ASCII characters, without backslash and '#';
  *  - all percent-escapes well formed;
- *  - in the path, no empty, "." or ".." segment, and no escaped slash, backslash or control character.
+ *  - in the path, no empty, "." or ".." segment, and no escaped slash, backslash or control
+ *    character.
  * False for NULL.
  */
 bool eas_destination_is_local(const char *destination);

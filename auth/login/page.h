@@ -52,8 +52,8 @@ struct eas_template;
  *
  * The sign-out page is always the built-in one.
  *
- * EAS_OK, or EAS_MISCONFIGURED: a placeholder is unknown, not closed (both with its line) or missing,
- * or the page is not UTF-8.
+ * EAS_OK, or EAS_MISCONFIGURED: a placeholder is unknown, not closed (both with its line) or
+ * missing, or the page is not UTF-8.
  */
 enum eas_rc eas_page_compile(apr_pool_t *pool, const char *html, apr_size_t len,
                              const struct eas_template **template_out, struct eas_err *err);
@@ -66,8 +66,8 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
                             const struct eas_page *page);
 
 /*
- * The Content-Security-Policy of every page: no script, no frame around it, and no resources but the
- * built-in style sheet and the images and styles of this site.
+ * The Content-Security-Policy of every page: no script, no frame around it, and no resources but
+ * the built-in style sheet and the images and styles of this site.
  */
 const char *eas_page_csp(void);
 

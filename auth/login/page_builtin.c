@@ -4,8 +4,8 @@
 #include "auth/login/page_builtin.h"
 
 /*
- * No script, and no resource of another site.  Contrasts follow WCAG 2.1 AA: 4.5 for text, 3 for the
- * edges of controls.
+ * No script, and no resource of another site.  Contrasts follow WCAG 2.1 AA: 4.5 for text, 3 for
+ * the edges of controls.
  */
 const char eas_page_builtin_style[] =
     "\n"

@@ -10,7 +10,7 @@
 
 #define EAS_SESSION_ID_SIZE 16
 
-/* A longer principal gets no session, so that the cookie stays far below a browser's limit of 4096. */
+/* A longer principal gets no session: a browser's limit for a cookie is 4096 bytes. */
 #define EAS_SESSION_PRINCIPAL_MAX 1024
 
 /*
@@ -60,8 +60,8 @@ enum eas_rc eas_session_seal(const struct eas_session_params *params, apr_pool_t
  * The session in a cookie's value, in pool.
  *
  * EAS_OK.  EAS_EXPIRED if more than idle has passed since `seen`, or if its end or the current max
- * is reached.  EAS_DENIED for everything else, also for a session from more than five minutes in the
- * future: after a step of the clock its limits would mean nothing.  EAS_UNAVAILABLE.
+ * is reached.  EAS_DENIED for everything else, also for a session from more than five minutes in
+ * the future: after a step of the clock its limits would mean nothing.  EAS_UNAVAILABLE.
  *
  * *out is set whenever the record could be read, so that an expired session can be signed out.
  */
@@ -70,8 +70,8 @@ enum eas_rc eas_session_unseal(const struct eas_session_params *params, apr_pool
                                struct eas_err *err);
 
 /*
- * Whether a valid session's cookie is due for renewal: if it is older than a minute, or than a tenth
- * of idle if that is less.  A session may thus become idle early by this time.
+ * Whether a valid session's cookie is due for renewal: if it is older than a minute, or than a
+ * tenth of idle if that is less.  A session may thus become idle early by this time.
  */
 bool eas_session_wants_renewal(const struct eas_session_params *params,
                                const struct eas_session *session, apr_time_t now);
