@@ -277,8 +277,8 @@ int eas_rules_answer(request_rec *r, int status)
     if (result->unclear) {
         eas_fail(
             &err, EAS_FORBIDDEN, 1211,
-            "the request has %s, so that Require %s cannot be evaluated, and refuses the user %s",
-            value, result->text, r->user);
+            "Require %s cannot be evaluated for a request that has %s, and refuses the user %s",
+            result->text, value, r->user);
         return eas_log_refuse(r, &err);
     }
     eas_fail(&err, EAS_FORBIDDEN, 1210,

@@ -19,7 +19,11 @@
 
 #define EXCHANGE_PATHS "m#^/(Microsoft-Server-ActiveSync|Autodiscover|EWS|MAPI|RPC|OAB)(/|$)#i"
 
-const char eas_challenge_form_rule[] =
+/*
+ * The built-in rule of EasKcdFormFor.  It matches the navigation of a browser, by the criteria of the
+ * web listener of ISA Server, outside of the paths of Exchange's clients.
+ */
+static const char eas_challenge_form_rule[] =
     "%{REQUEST_METHOD} in { 'GET', 'HEAD' }"
     " && %{HTTP_ACCEPT} =~ m#text/html#i"
     " && %{HTTP_USER_AGENT} =~ /Mozilla|Opera/"
@@ -27,7 +31,8 @@ const char eas_challenge_form_rule[] =
     " && ( -z %{HTTP:Sec-Fetch-Mode} || %{HTTP:Sec-Fetch-Mode} == 'navigate' )"
     " && %{REQUEST_URI} !~ " EXCHANGE_PATHS;
 
-const char eas_challenge_script_rule[] =
+/* A script in a browser, which can show neither a form nor a password dialog. */
+static const char script_rule[] =
     "( -n %{HTTP:X-Requested-With}"
     " || ( -n %{HTTP:Sec-Fetch-Mode} && %{HTTP:Sec-Fetch-Mode} != 'navigate' ) )"
     " && %{REQUEST_URI} !~ " EXCHANGE_PATHS;
@@ -48,7 +53,7 @@ const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp)
         const char *text;
         const ap_expr_info_t **out;
     } all[] = { { eas_challenge_form_rule, &rules.form },
-                { eas_challenge_script_rule, &rules.script },
+                { script_rule, &rules.script },
                 { not_exchange_rule, &rules.not_exchange } };
     apr_size_t i;
 

@@ -9,16 +9,6 @@
 #include <httpd.h>
 #include <http_config.h>
 
-/*
- * The built-in rule of EasKcdFormFor, an ap_expr expression.  It matches the navigation of a
- * browser, by the criteria of the web listener of ISA Server, outside of the paths of Exchange's
- * clients.
- */
-extern const char eas_challenge_form_rule[];
-
-/* The rule for a script in a browser, which can show neither a form nor a password dialog. */
-extern const char eas_challenge_script_rule[];
-
 /* Parses the built-in rules.  Returns NULL, or the error of ap_expr_parse(). */
 const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp);
 

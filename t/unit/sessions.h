@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/sessions.h - keyrings, sessions and cookies for test_session and test_cookie */
+/* t/unit/sessions.h - keyrings, sessions and cookies for test_session, test_session_limits, test_cookie */
 
 #ifndef EAS_T_UNIT_SESSIONS_H
 #define EAS_T_UNIT_SESSIONS_H
