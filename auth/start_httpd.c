@@ -175,10 +175,10 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 static struct eas_workers *make_workers(apr_pool_t *pchild)
 {
     struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
-    int workers = 0;
+    int threads = 0;
 
-    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &workers) == APR_SUCCESS && workers >= 8) {
-        limits.stalled = (unsigned)workers / 4;
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads >= 8) {
+        limits.stalled = (unsigned)threads / 4;
     }
     return eas_workers_create(pchild, limits);
 }

@@ -16,7 +16,7 @@ const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *va
 
 /*
  * Finds the cookie of a name in a Cookie header (NULL: no header), and copies its value into pool.
- * The value is set only if there is exactly one, because several cannot be told apart.
+ * The value is set only if there is exactly one, because several cannot be distinguished.
  *
  * Parsing is strict: semicolons separate pairs, quotes have no meaning (RFC 6265 5.4), and the name
  * compares exactly.  A lenient parser would accept a part of another cookie's value as the cookie;

@@ -29,8 +29,10 @@ struct eas_form {
  * others are ignored.  Results are in pool and do not refer to the body, which its owner cleanses.
  *
  * EAS_OK.  EAS_DENIED without a user name or a password; *form_out is set, its password is NULL.
- * EAS_MALFORMED for another content type, a body that is too long, more than 64 fields, a duplicate
- * of a field above, a bad percent-escape, a NUL, another `trusted`, or text that is not UTF-8.
+ * EAS_MALFORMED for
+ *  - another content type, a body that is too long, more than 64 fields;
+ *  - a duplicate of a field above, another value of `trusted`;
+ *  - a bad percent-escape, a NUL, text that is not UTF-8.
  */
 enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const char *body,
                            apr_size_t len, struct eas_form **form_out, struct eas_err *err);

@@ -38,8 +38,7 @@ static enum eas_rc check_destination(request_rec *r, const char *destination, st
 {
     return is_allowed_destination(r, destination)
                ? EAS_OK
-               : eas_fail(err, EAS_MALFORMED, 1093,
-                          "the form's destination is not a path of this site");
+               : eas_fail(err, EAS_MALFORMED, 1093, "the destination is not a path of this site");
 }
 
 const char *eas_login_location(request_rec *r, enum eas_page_reason reason, const char *destination)
@@ -173,7 +172,7 @@ static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct 
     return rc == EAS_OK ? eas_csrf_check(r, (*form_out)->token, err) : rc;
 }
 
-/* A new log-on ends the browser's old session, so that its cookie is worth nothing elsewhere. */
+/* A new log-on ends the old session of the browser, so that no copy of its cookie stays valid. */
 static void end_old_session(request_rec *r)
 {
     struct eas_session_result old;

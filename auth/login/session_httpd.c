@@ -111,7 +111,7 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     return EAS_OK;
 }
 
-/* Every ten minutes: a user whom AD has disabled loses the sessions. */
+/* Every ten minutes, so that the sessions of a user end after AD has disabled the user. */
 static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
                               struct eas_err *err)
 {

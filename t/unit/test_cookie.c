@@ -110,7 +110,7 @@ static const struct {
     { "a=\"x\\\"; " O "; y\"", "v", "a=\"x\\\"; y\"" },
     { NAME "=\"a; b=2\"", "\"a", "b=2\"" },
 
-    /* names that are not ours */
+    /* other names */
     { NAME "2=v", NULL, NAME "2=v" },
     { "x" O, NULL, "x" O },
     { "__Host-ea=v", NULL, "__Host-ea=v" },
@@ -124,7 +124,7 @@ static const struct {
     { "\"" NAME "\"=v", NULL, "\"" NAME "\"=v" },
     { NAME "2=v; " O "; x" O, "v", NAME "2=v; x" O },
 
-    /* no browser sends these; a backend might take them for ours */
+    /* no browser sends these; a backend might accept them as the cookie */
     { NAME " =v", NULL, NULL },
     { NAME " = v; a=1", NULL, "a=1" },
     { NAME "\t=v; a=1", NULL, "a=1" },

@@ -157,7 +157,7 @@ static void test_renewal(void **state)
     assert_true(eas_session_wants_renewal(&quick, session, NOW + 11));
 }
 
-/* The session of a user who never pauses ends after max. */
+/* A session without any pause ends after max, too. */
 static void test_renewal_never_moves_the_end(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
