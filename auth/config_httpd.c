@@ -8,32 +8,30 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#define SECONDS(n) apr_time_from_sec(n)
+#define MINUTES(n) SECONDS((n)*60)
+#define HOURS(n) MINUTES((n)*60)
+#define DAYS(n) HOURS((n)*24)
+
 /*
  * The defaults, each named after its directive; directives.def has their text.  That of
  * EasKcdCommandTimeout is in auth/activesync/timeouts.c.
  */
-#define DEFAULT_KDC_TIMEOUT apr_time_from_sec(5)
-#define DEFAULT_PASSWORD_CACHE apr_time_from_sec(5 * 60)
-#define DEFAULT_KNOWN_PASSWORDS apr_time_from_sec(30 * 24 * 3600)
-#define DEFAULT_BAD_PASSWORD_MEMORY apr_time_from_sec(15 * 60)
+#define DEFAULT_KDC_TIMEOUT SECONDS(5)
+#define DEFAULT_PASSWORD_CACHE MINUTES(5)
+#define DEFAULT_KNOWN_PASSWORDS DAYS(30)
+#define DEFAULT_BAD_PASSWORD_MEMORY MINUTES(15)
 #define DEFAULT_LOCKOUT_FAILURES 3
-#define DEFAULT_LOCKOUT_WINDOW apr_time_from_sec(30 * 60)
+#define DEFAULT_LOCKOUT_WINDOW MINUTES(30)
 #define DEFAULT_REQUIRE_TLS 1
 #define DEFAULT_LOGIN_PATH "/eas-kcd/"
+/* The limits of Exchange's own form. */
+#define DEFAULT_SESSION_PUBLIC MINUTES(15), HOURS(8)
+#define DEFAULT_SESSION_PRIVATE HOURS(8), HOURS(24)
 #define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
 #define DEFAULT_CHALLENGE EAS_CHALLENGE_AUTO
 #define DEFAULT_ALWAYS_AUTHENTICATE 0
 #define DEFAULT_PARSE_EAS EAS_PARSE_AUTO
-
-/* Those of public and private computers in Exchange's own form. */
-#define DEFAULT_SESSION_PUBLIC                                  \
-    {                                                           \
-        apr_time_from_sec(15 * 60), apr_time_from_sec(8 * 3600) \
-    }
-#define DEFAULT_SESSION_PRIVATE                                   \
-    {                                                             \
-        apr_time_from_sec(8 * 3600), apr_time_from_sec(24 * 3600) \
-    }
 
 /* A section in which no directive of the module stands has no record. */
 static struct eas_auth_dir unset_dir = {
@@ -158,8 +156,10 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
 
 void eas_auth_server_complete(struct eas_auth_server *conf)
 {
-    static const struct eas_session_limits defaults[2] = { DEFAULT_SESSION_PUBLIC,
-                                                           DEFAULT_SESSION_PRIVATE };
+    static const struct eas_session_limits defaults[2] = {
+        { DEFAULT_SESSION_PUBLIC },
+        { DEFAULT_SESSION_PRIVATE },
+    };
     int i;
 
     for (i = 0; i < 2; i++) {

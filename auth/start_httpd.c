@@ -14,10 +14,10 @@
 #include <openssl/crypto.h>
 
 /* Size of a child's cache of passwords and evidence; about 15 000 users. */
-#define PASSWORD_CACHE_BYTES (64 * 1024 * 1024)
+#define PASSWORD_CACHE_BYTES ((apr_size_t)64 << 20)
 
 /* Enough for a page with inlined images. */
-#define LOGIN_PAGE_MAX (256 * 1024)
+#define LOGIN_PAGE_MAX_KB 256
 
 /* Threads for KDC exchanges, and their share for one realm.  One does some 50 log-ons a second. */
 #define KDC_THREADS 10
@@ -98,10 +98,10 @@ static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
     if (apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf)
             != APR_SUCCESS
         || apr_file_info_get(&finfo, APR_FINFO_SIZE, file) != APR_SUCCESS
-        || finfo.size > LOGIN_PAGE_MAX) {
+        || finfo.size > (apr_off_t)LOGIN_PAGE_MAX_KB * 1024) {
         return eas_fail(err, EAS_MISCONFIGURED, 3030,
                         "EasKcdLoginPage %s cannot be read or is larger than %d KB",
-                        conf->login_page, LOGIN_PAGE_MAX >> 10);
+                        conf->login_page, LOGIN_PAGE_MAX_KB);
     }
     html = apr_palloc(pconf, (apr_size_t)finfo.size + 1);
     if (apr_file_read_full(file, html, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {

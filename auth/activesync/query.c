@@ -66,13 +66,18 @@ static const char *text_of(apr_pool_t *pool, struct eas_bytes value)
     return value.len > 0 ? apr_pstrmemdup(pool, (const char *)value.at, value.len) : NULL;
 }
 
+static bool is_plain_in_ids(unsigned char c)
+{
+    return apr_isalnum(c) || c == '-' || c == '.' || c == '_';
+}
+
 static const char *canonical_device_id(apr_pool_t *pool, struct eas_bytes id)
 {
     apr_size_t i;
     char *hex, *p;
 
     for (i = 0; i < id.len; i++) {
-        if (!apr_isalnum(id.at[i]) && memchr("-._", id.at[i], 3) == NULL) {
+        if (!is_plain_in_ids(id.at[i])) {
             break;
         }
     }

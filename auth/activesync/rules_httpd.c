@@ -230,7 +230,7 @@ static const char *parse_nothing(cmd_parms *cmd, const char *line, const void **
 
     *parsed = rule;
     return *line == '\0' ? NULL
-                         : apr_psprintf(cmd->pool, "%s %s: eas-user-match takes no argument",
+                         : apr_psprintf(cmd->pool, "%s %s: eas-user-match takes nothing beside it",
                                         cmd->cmd->name, rule->text);
 }
 
@@ -252,7 +252,7 @@ static int respond_blocked(request_rec *r)
 
     if (apr_table_get(r->subprocess_env, STATUS_129) != NULL && query != NULL
         && r->method_number == M_POST && query->protocol_version != NULL
-        && atoi(query->protocol_version) >= 14) {
+        && apr_strtoi64(query->protocol_version, NULL, 10) >= 14) {
         body = eas_wbxml_status(r->pool, query->command, EAS_STATUS_DEVICE_BLOCKED, &len);
     }
     if (body == NULL) {

@@ -48,11 +48,14 @@ static bool is_well_encoded(struct eas_bytes body)
 /* The next character of a well encoded, non-empty text; `+` is a space. */
 static char next_character(struct eas_bytes *rest)
 {
-    bool plus = *rest->at == '+';
+    bool is_plus = *rest->at == '+';
     char c = ' ';
 
     eas_percent_next(rest, &c);
-    return plus ? ' ' : c;
+    if (is_plus) {
+        c = ' ';
+    }
+    return c;
 }
 
 /* Compares decoded names: `user%6eame` is `username`, and counts as its duplicate. */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Time until the KDC is asked about a user again.  README states it. */
-#define CHECK_USER_AFTER apr_time_from_sec(10 * 60)
+#define ALIVE_FOR apr_time_from_sec(10 * 60)
 
 /* The same after a KDC gave no answer. */
 #define RETRY_CHECK_AFTER apr_time_from_sec(60)
@@ -134,8 +134,7 @@ static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
     }
     /* Without an answer of the KDC the session continues; the next check comes sooner. */
     eas_shared_put(r->pool, EAS_SHARED_ALIVE, session->principal, strlen(session->principal), "", 0,
-                   apr_time_now() + (rc == EAS_OK ? CHECK_USER_AFTER : RETRY_CHECK_AFTER),
-                   &ignored);
+                   apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : RETRY_CHECK_AFTER), &ignored);
     return EAS_OK;
 }
 
