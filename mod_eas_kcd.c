@@ -13,6 +13,7 @@
 #include "auth/directives_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/login_httpd.h"
+#include "auth/login/session_httpd.h"
 #include "auth/password/provider_httpd.h"
 #include "auth/private_httpd.h"
 #include "auth/start_httpd.h"
@@ -27,7 +28,6 @@ static void *dir_create(apr_pool_t *pool, char *path)
 {
     struct eas_module_dir *dir = apr_palloc(pool, sizeof(*dir));
 
-    (void)path;
     dir->auth = eas_auth_dir_create(pool);
     dir->delegation = eas_delegation_dir_create(pool);
     return dir;
@@ -46,7 +46,6 @@ static void *server_create(apr_pool_t *pool, server_rec *s)
 {
     struct eas_module_server *server = apr_palloc(pool, sizeof(*server));
 
-    (void)s;
     server->auth = eas_auth_server_create(pool);
     server->delegation = eas_delegation_server_create(pool);
     return server;
@@ -71,30 +70,27 @@ static const command_rec directives[] = {
     { NULL }
 };
 
-static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+static int hook_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
-    (void)plog, (void)ptemp;
     eas_delegation_pre_config(pconf);
     return OK;
 }
 
-/* Static checks stand here and not in post_config, because `httpd -t` ends before that. */
-static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+/* Static checks run here and not in post_config, because `httpd -t` ends before post_config. */
+static int hook_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     int status = eas_delegation_check_config(ptemp, s);
 
-    (void)plog;
     return status == OK ? eas_auth_check_config(pconf, ptemp, s) : status;
 }
 
-static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    (void)plog, (void)ptemp;
     eas_delegation_post_config(pconf);
     return eas_auth_post_config(pconf, s);
 }
 
-static void child_init(apr_pool_t *pchild, server_rec *s)
+static void hook_child_init(apr_pool_t *pchild, server_rec *s)
 {
     struct eas_auth_child child = eas_auth_child_init(pchild, s);
 
@@ -106,16 +102,18 @@ static bool acts_without_evidence(const request_rec *r)
     return eas_delegation_transitions(eas_delegation_dir_of(r->per_dir_config));
 }
 
-static const struct eas_auth_callbacks callbacks = { acts_without_evidence,
-                                                     eas_delegation_check_user };
+static const struct eas_session_callbacks session_callbacks = {
+    .acts_without_evidence = acts_without_evidence,
+    .check_user = eas_delegation_check_user,
+};
 
 static void register_hooks(apr_pool_t *pool)
 {
-    eas_auth_set_callbacks(&callbacks);
-    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    eas_session_set_callbacks(&session_callbacks);
+    ap_hook_pre_config(hook_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(hook_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     eas_authn_register_hooks(pool);
     eas_private_register_hooks(pool);
     eas_challenge_register_hooks(pool);

@@ -8,37 +8,35 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#define DEFAULT_KDC_TIMEOUT apr_time_from_sec(5)
-#define DEFAULT_PASSWORD_CACHE apr_time_from_sec(300)
-#define DEFAULT_KNOWN_PASSWORDS apr_time_from_sec(30 * 24 * 3600)
-#define DEFAULT_BAD_PASSWORDS apr_time_from_sec(15 * 60)
-#define DEFAULT_LOCKOUT_FAILURES 3
-#define DEFAULT_LOCKOUT_WINDOW apr_time_from_sec(30 * 60)
-#define DEFAULT_LOGIN_PATH "/eas-kcd/"
-#define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
+#define SECONDS(n) apr_time_from_sec(n)
+#define MINUTES(n) SECONDS((n)*60)
+#define HOURS(n) MINUTES((n)*60)
+#define DAYS(n) HOURS((n)*24)
 
-/* Public and private computers', as the form of Exchange itself has them. */
-static const struct eas_session_limits default_limits[2] = {
-    { apr_time_from_sec(15 * 60), apr_time_from_sec(8 * 3600) },
-    { apr_time_from_sec(8 * 3600), apr_time_from_sec(24 * 3600) },
-};
+/*
+ * The defaults, each named after its directive; directives.def has their text.  That of
+ * EasKcdCommandTimeout is in auth/activesync/timeouts.c.
+ */
+#define DEFAULT_KDC_TIMEOUT SECONDS(5)
+#define DEFAULT_PASSWORD_CACHE MINUTES(5)
+#define DEFAULT_KNOWN_PASSWORDS DAYS(30)
+#define DEFAULT_BAD_PASSWORD_MEMORY MINUTES(15)
+#define DEFAULT_LOCKOUT_FAILURES 3
+#define DEFAULT_LOCKOUT_WINDOW MINUTES(30)
+#define DEFAULT_REQUIRE_TLS 1
+#define DEFAULT_LOGIN_PATH "/eas-kcd/"
+/* The limits of Exchange's own form. */
+#define DEFAULT_SESSION_PUBLIC MINUTES(15), HOURS(8)
+#define DEFAULT_SESSION_PRIVATE HOURS(8), HOURS(24)
+#define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
+#define DEFAULT_CHALLENGE EAS_CHALLENGE_AUTO
+#define DEFAULT_ALWAYS_AUTHENTICATE 0
+#define DEFAULT_PARSE_EAS EAS_PARSE_AUTO
 
 /* A section in which no directive of the module stands has no record. */
 static struct eas_auth_dir unset_dir = {
     .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1
 };
-
-static const struct eas_auth_callbacks *the_callbacks;
-
-void eas_auth_set_callbacks(const struct eas_auth_callbacks *callbacks)
-{
-    the_callbacks = callbacks;
-}
-
-const struct eas_auth_callbacks *eas_auth_callbacks(void)
-{
-    return the_callbacks;
-}
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s)
 {
@@ -59,7 +57,7 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
     conf->kdc_timeout = -1;
     conf->password_cache = -1;
     conf->known_passwords = -1;
-    conf->bad_passwords = -1;
+    conf->bad_password_memory = -1;
     conf->lockout_failures = -1;
     conf->limits[0].idle = conf->limits[1].idle = -1;
     return conf;
@@ -68,7 +66,7 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 #define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
 #define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
 
-/* Its three values are one setting. */
+/* Failures, window and mode are one setting. */
 static void inherit_lockout(struct eas_auth_server *conf, const struct eas_auth_server *from)
 {
     conf->lockout_failures = from->lockout_failures;
@@ -88,7 +86,7 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_NUMBER(kdc_timeout);
     INHERIT_NUMBER(password_cache);
     INHERIT_NUMBER(known_passwords);
-    INHERIT_NUMBER(bad_passwords);
+    INHERIT_NUMBER(bad_password_memory);
     inherit_lockout(conf, add->lockout_failures >= 0 ? add : base);
     INHERIT_POINTER(providers);
     INHERIT_POINTER(login_path);
@@ -146,7 +144,7 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
     rules.lockout.window = is_set ? conf->lockout_window : DEFAULT_LOCKOUT_WINDOW;
     rules.lockout.log_only = is_set && conf->lockout_log_only;
     rules.lockout.remember_for =
-        conf->bad_passwords >= 0 ? conf->bad_passwords : DEFAULT_BAD_PASSWORDS;
+        conf->bad_password_memory >= 0 ? conf->bad_password_memory : DEFAULT_BAD_PASSWORD_MEMORY;
     rules.known_for = conf->known_passwords >= 0 ? conf->known_passwords : DEFAULT_KNOWN_PASSWORDS;
     rules.proved_for = eas_auth_password_cache(conf);
     if (last >= 0) {
@@ -158,11 +156,15 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
 
 void eas_auth_server_complete(struct eas_auth_server *conf)
 {
+    static const struct eas_session_limits defaults[2] = {
+        { DEFAULT_SESSION_PUBLIC },
+        { DEFAULT_SESSION_PRIVATE },
+    };
     int i;
 
     for (i = 0; i < 2; i++) {
         if (conf->limits[i].idle < 0) {
-            conf->limits[i] = default_limits[i];
+            conf->limits[i] = defaults[i];
         }
     }
 }
@@ -194,7 +196,17 @@ bool eas_auth_serves_login(const struct eas_auth_server *conf)
 
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf)
 {
-    return conf->require_tls != 0;
+    return conf->require_tls >= 0 ? conf->require_tls : DEFAULT_REQUIRE_TLS;
+}
+
+bool eas_auth_always_authenticates(const struct eas_auth_dir *conf)
+{
+    return conf->always >= 0 ? conf->always : DEFAULT_ALWAYS_AUTHENTICATE;
+}
+
+enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf)
+{
+    return conf->challenge >= 0 ? (enum eas_challenge)conf->challenge : DEFAULT_CHALLENGE;
 }
 
 bool eas_auth_is_activesync_path(const char *path)
@@ -207,8 +219,9 @@ bool eas_auth_is_activesync_path(const char *path)
 
 bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path)
 {
-    return conf->parse_eas == EAS_PARSE_ON
-           || (conf->parse_eas != EAS_PARSE_OFF && eas_auth_is_activesync_path(path));
+    int mode = conf->parse_eas >= 0 ? conf->parse_eas : DEFAULT_PARSE_EAS;
+
+    return mode == EAS_PARSE_ON || (mode == EAS_PARSE_AUTO && eas_auth_is_activesync_path(path));
 }
 
 apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command)

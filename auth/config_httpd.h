@@ -11,8 +11,8 @@
 #include "auth/shared/shared_httpd.h"
 
 #include <httpd.h>
-#include <http_config.h>
 #include <ap_expr.h>
+#include <http_config.h>
 
 /* EasKcdChallenge. */
 enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC };
@@ -20,12 +20,12 @@ enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC
 /* EasKcdParseEas. */
 enum eas_parse { EAS_PARSE_AUTO, EAS_PARSE_ON, EAS_PARSE_OFF };
 
-/* The path of ActiveSync at Exchange.  IIS ignores its letter case. */
+/* The path of ActiveSync on Exchange.  IIS compares it without letter case. */
 #define EAS_ACTIVESYNC_PATH "/Microsoft-Server-ActiveSync"
 
 /*
- * Of a server.  NULL and -1 mean "not set", so that a section can set a default explicitly where it
- * inherits another value.  auth/start_httpd.c completes the record.
+ * The record of a server.  NULL and -1 mean "not set", so that a virtual host can set a default
+ * explicitly where it inherits another value.
  */
 struct eas_auth_server {
     const char *keytab_path;
@@ -33,10 +33,10 @@ struct eas_auth_server {
     const char *realm;
     apr_array_header_t *domains; /* of struct eas_domain */
     apr_interval_time_t kdc_timeout;
-    apr_interval_time_t password_cache;  /* 0: off */
-    apr_interval_time_t known_passwords; /* 0: off */
-    apr_interval_time_t bad_passwords;   /* 0: off */
-    int lockout_failures;                /* 0: off; goes with the two below it */
+    apr_interval_time_t password_cache;      /* 0: off */
+    apr_interval_time_t known_passwords;     /* 0: off */
+    apr_interval_time_t bad_password_memory; /* 0: off */
+    int lockout_failures;                    /* 0: off; -1: the two below are not set either */
     apr_interval_time_t lockout_window;
     bool lockout_log_only;
     apr_array_header_t *providers; /* of const char *; NULL: kdc */
@@ -46,15 +46,15 @@ struct eas_auth_server {
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
     struct eas_shared_conf shared;       /* of the main server */
 
-    /* Filled in after the configuration was read; NULL without a keytab. */
-    struct eas_authority *authority;
+    /* Set by auth/start_httpd.c. */
+    struct eas_authority *authority; /* NULL without a keytab */
     const struct eas_template *page;
-    const char *scope;                   /* tells this server's remembered passwords from others' */
-    struct eas_verifier *verifier;       /* of the child */
-    apr_interval_time_t longest_session; /* over all servers: users are the same everywhere */
+    const char *vhost_key;               /* separates the cached passwords of servers; or NULL */
+    struct eas_verifier *verifier;       /* of the child process */
+    apr_interval_time_t longest_session; /* the maximum over all servers */
 };
 
-/* Of a directory. */
+/* The record of a section; -1 and NULL mean "not set". */
 struct eas_auth_dir {
     int require_tls;
     int always;
@@ -64,21 +64,6 @@ struct eas_auth_dir {
     apr_array_header_t *command_timeouts; /* of auth/activesync/timeouts.h, or NULL */
 };
 
-/*
- * What the front asks of the back, given by mod_eas_kcd.c so that auth/ need not know delegation/:
- * whether a session may go on here when its evidence has ended, and whether the KDC still calls an
- * account good (EAS_FORBIDDEN if not; any other failure: it cannot say).  *waited is what the request
- * has waited for KDCs so far, and grows.
- */
-struct eas_auth_callbacks {
-    bool (*acts_without_evidence)(const request_rec *r);
-    enum eas_rc (*check_account)(const server_rec *s, apr_pool_t *pool, const char *principal,
-                                 apr_interval_time_t *waited, struct eas_err *err);
-};
-
-void eas_auth_set_callbacks(const struct eas_auth_callbacks *back);
-const struct eas_auth_callbacks *eas_auth_callbacks(void);
-
 struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool);
 struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas_auth_server *base,
                                               const struct eas_auth_server *add);
@@ -86,12 +71,12 @@ struct eas_auth_dir *eas_auth_dir_create(apr_pool_t *pool);
 struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_dir *base,
                                         const struct eas_auth_dir *add);
 
-/* Puts the defaults where nothing is set and a value must be found in place; after the merge. */
+/* Sets the session limits that are not set to their defaults.  For use after the merge. */
 void eas_auth_server_complete(struct eas_auth_server *conf);
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s);
 
-/* The record of a section; one with nothing set for a section without directives of the module. */
+/* The record of a section.  Without directives of the module it is one in which nothing is set. */
 struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 
 /* The effective values: as configured, else the default. */
@@ -102,20 +87,22 @@ const char *eas_auth_session_cookie(const struct eas_auth_server *conf);
 const char *eas_auth_login_path(const struct eas_auth_server *conf);
 const struct eas_template *eas_auth_login_page(const struct eas_auth_server *conf);
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
+bool eas_auth_always_authenticates(const struct eas_auth_dir *conf);
+enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf);
 
-/* The limits of public and private sessions; complete after eas_auth_server_complete(). */
+/* The limits of public and private sessions, valid after eas_auth_server_complete(). */
 const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);
 
-/* Whether the server can verify passwords, and so has a login form. */
+/* Whether the server can verify passwords, and therefore has a login form. */
 bool eas_auth_serves_login(const struct eas_auth_server *conf);
 
 /* Whether a path is EAS_ACTIVESYNC_PATH or below it; NULL is not. */
 bool eas_auth_is_activesync_path(const char *path);
 
-/* Whether requests for the path are read as ActiveSync's (EasKcdParseEas). */
+/* Whether a request for the path is an ActiveSync request (EasKcdParseEas). */
 bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path);
 
-/* How long the backend may be silent (EasKcdCommandTimeout); NULL is an unknown command. */
+/* The backend's time-out for the command (EasKcdCommandTimeout); NULL is an unknown command. */
 apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command);
 
 #endif

@@ -1,35 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/directives_httpd.c - the handlers of auth/directives.def */
+/* auth/directives_httpd.c - handlers of auth/directives.def */
 
 #include "auth/directives_httpd.h"
 #include "auth/activesync/timeouts.h"
+#include "auth/base/duration.h"
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/destination.h"
-#include "auth/base/duration.h"
 
+#include <ap_provider.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
-#include <ap_provider.h>
 #include <mod_auth.h>
 
 const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
     eas_auth_server_of(cmd->server)->keytab_path = ap_server_root_relative(cmd->pool, arg);
     return NULL;
 }
 
 const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
     eas_auth_server_of(cmd->server)->principal = arg;
     return NULL;
 }
 
 const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
     if (*arg == '\0' || ap_strchr_c(arg, '@')) {
         return apr_psprintf(cmd->pool, "%s: '%s' is no realm; it looks like CORP.EXAMPLE.COM",
                             cmd->cmd->name, arg);
@@ -43,7 +40,6 @@ const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, con
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
     struct eas_domain *domain;
 
-    (void)dir;
     if (*name == '\0' || *realm == '\0' || ap_strchr_c(name, '@') || ap_strchr_c(name, '\\')) {
         return apr_psprintf(cmd->pool,
                             "%s: takes a NetBIOS domain or UPN suffix and its realm, for example "
@@ -73,7 +69,6 @@ const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
     const char *error = set_duration(cmd, arg, &conf->kdc_timeout);
 
-    (void)dir;
     if (error == NULL && conf->kdc_timeout < apr_time_from_msec(100)) {
         error = apr_psprintf(cmd->pool, "%s: must be at least 100ms", cmd->cmd->name);
     }
@@ -91,23 +86,20 @@ static const char *set_duration_or_off(cmd_parms *cmd, const char *arg, apr_inte
 
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
     return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->password_cache);
 }
 
 const char *eas_auth_set_known_passwords(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
     return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->known_passwords);
 }
 
 const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
-    return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->bad_passwords);
+    return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->bad_password_memory);
 }
 
-/* AD's own threshold ends at 999. */
+/* The highest threshold of AD is 999. */
 static bool parse_failures(const char *text, int *failures)
 {
     apr_int64_t value;
@@ -126,7 +118,6 @@ const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, const char *failures
 {
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
 
-    (void)dir;
     conf->lockout_log_only = mode != NULL;
     if (window == NULL && ap_cstr_casecmp(failures, "off") == 0) {
         conf->lockout_failures = 0;
@@ -150,7 +141,6 @@ const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg)
     struct eas_shared_conf *conf = &eas_auth_server_of(cmd->server)->shared;
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY), *colon = ap_strchr_c(arg, ':');
 
-    (void)dir;
     if (error != NULL) {
         return error;
     }
@@ -163,8 +153,8 @@ const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg)
     conf->provider_args = colon != NULL ? colon + 1 : NULL;
     if (strcmp(conf->provider_name, "shmcb") == 0) {
         return apr_psprintf(cmd->pool,
-                            "%s: shmcb takes no arguments here: it stands for memory of "
-                            "the module's own, which outlives graceful restarts",
+                            "%s: shmcb takes no arguments here: it means the module's own shared "
+                            "memory, which is kept over graceful restarts",
                             cmd->cmd->name);
     }
     return NULL;
@@ -175,7 +165,6 @@ const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg)
     struct eas_shared_conf *conf = &eas_auth_server_of(cmd->server)->shared;
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
-    (void)dir;
     if (error == NULL) {
         if (conf->secret_files == NULL) {
             conf->secret_files = apr_array_make(cmd->pool, 2, sizeof(const char *));
@@ -191,7 +180,6 @@ const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char
     const authn_provider *provider =
         ap_lookup_provider(AUTHN_PROVIDER_GROUP, arg, AUTHN_PROVIDER_VERSION);
 
-    (void)dir;
     if (provider == NULL || provider->check_password == NULL) {
         return apr_psprintf(cmd->pool,
                             "%s: there is no authn provider %s that checks passwords; load its "
@@ -209,7 +197,6 @@ const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg)
 {
     apr_size_t len = strlen(arg);
 
-    (void)dir;
     if (arg[0] != '/' || len < 3 || arg[len - 1] != '/' || !eas_destination_is_local(arg)) {
         return apr_psprintf(cmd->pool,
                             "%s: '%s' must be a path of one segment at least, with a "
@@ -222,7 +209,6 @@ const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg)
 
 const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg)
 {
-    (void)dir;
     eas_auth_server_of(cmd->server)->login_page =
         strcmp(arg, "builtin") == 0 ? "" : ap_server_root_relative(cmd->pool, arg);
     return NULL;
@@ -235,7 +221,6 @@ const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, co
     bool is_private = ap_cstr_casecmp(kind, "private") == 0;
     struct eas_session_limits limits;
 
-    (void)dir;
     if (!is_private && ap_cstr_casecmp(kind, "public") != 0) {
         return apr_psprintf(cmd->pool, "%s: '%s' is neither public nor private", cmd->cmd->name,
                             kind);
@@ -255,7 +240,6 @@ const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *a
 {
     const char *p;
 
-    (void)dir;
     for (p = arg; *p; p++) {
         if (!apr_isalnum(*p) && ap_strchr_c("-_.", *p) == NULL) {
             break;
@@ -276,7 +260,6 @@ const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg)
     static const char *const names[] = { "auto", "form", "basic" };
     int i;
 
-    (void)dir;
     for (i = EAS_CHALLENGE_AUTO; i <= EAS_CHALLENGE_BASIC; i++) {
         if (ap_cstr_casecmp(arg, names[i]) == 0) {
             eas_auth_dir_of(cmd->context)->challenge = i;
@@ -290,7 +273,6 @@ const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *error = NULL;
 
-    (void)dir;
     eas_auth_dir_of(cmd->context)->form_for = ap_expr_parse_cmd(cmd, arg, 0, &error, NULL);
     return error == NULL ? NULL
                          : apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s",
@@ -299,14 +281,12 @@ const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)
 
 const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag)
 {
-    (void)dir;
     eas_auth_dir_of(cmd->context)->always = flag;
     return NULL;
 }
 
 const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag)
 {
-    (void)dir;
     eas_auth_dir_of(cmd->context)->require_tls = flag;
     return NULL;
 }
@@ -316,7 +296,6 @@ const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg)
     static const char *const names[] = { "auto", "on", "off" };
     int i;
 
-    (void)dir;
     for (i = EAS_PARSE_AUTO; i <= EAS_PARSE_OFF; i++) {
         if (ap_cstr_casecmp(arg, names[i]) == 0) {
             eas_auth_dir_of(cmd->context)->parse_eas = i;
@@ -333,7 +312,6 @@ const char *eas_auth_set_command_timeout(cmd_parms *cmd, void *dir, const char *
     struct eas_timeout timeout = { command, 0 };
     const char *p = command;
 
-    (void)dir;
     while (apr_isalnum(*p)) {
         p++;
     }

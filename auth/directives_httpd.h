@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/directives_httpd.h - the handlers of auth/directives.def */
+/* auth/directives_httpd.h - handlers of auth/directives.def */
 
 #ifndef EAS_AUTH_DIRECTIVES_HTTPD_H
 #define EAS_AUTH_DIRECTIVES_HTTPD_H
@@ -7,7 +7,7 @@
 #include <httpd.h>
 #include <http_config.h>
 
-/* Each returns NULL, or the sentence that stops the start: what is wrong, and what to write. */
+/* Each returns NULL, or the error that stops the start: the cause and the cure. */
 const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg);

@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/identity.c - from what people type to the one name that AD knows them by */
+/* auth/identity.c - identity of an authenticated user; parser of login names */
 
 #include "auth/identity.h"
+#include "auth/base/utf8.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <string.h>
-
-/* The length of the UTF-8 sequence at s, 0 if there is none; RFC 3629 section 4. */
-static apr_size_t utf8_sequence(const unsigned char *s, apr_size_t left)
-{
-    apr_size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    apr_size_t i;
-
-    if (n == 0 || n > left || s[0] > 0xf4) {
-        return 0;
-    }
-    for (i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)
-        || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) {
-        return 0;
-    }
-    return n;
-}
-
-bool eas_identity_is_utf8(const char *bytes, apr_size_t len)
-{
-    apr_size_t i = 0;
-
-    while (i < len) {
-        apr_size_t n = utf8_sequence((const unsigned char *)bytes + i, len - i);
-
-        if (n == 0) {
-            return false;
-        }
-        i += n;
-    }
-    return true;
-}
 
 static bool has_control(const char *bytes, apr_size_t len)
 {
@@ -55,19 +20,21 @@ static bool has_control(const char *bytes, apr_size_t len)
     return false;
 }
 
-static enum eas_rc fail_blank(struct eas_err *err)
+static enum eas_rc fail_space(struct eas_err *err)
 {
-    return eas_fail(err, EAS_DENIED, 1001, "the user name is empty or begins or ends with a blank");
+    return eas_fail(err, EAS_DENIED, 1001,
+                    "the user name is empty, or begins or ends with a space");
 }
 
-/* What is refused of any user part, typed or canonical. */
+/* Checks the user part of a typed or canonical name. */
 static enum eas_rc check_user(const char *user, apr_size_t len, struct eas_err *err)
 {
     if (len == 0 || user[0] == ' ' || user[len - 1] == ' ') {
-        return fail_blank(err);
+        return fail_space(err);
     }
     if (memchr(user, '/', len) || user[len - 1] == '$') {
-        return eas_fail(err, EAS_DENIED, 1002, "service and machine accounts may not log in");
+        return eas_fail(err, EAS_DENIED, 1002,
+                        "the name is that of a service or machine account, which may not log on");
     }
     return EAS_OK;
 }
@@ -86,8 +53,8 @@ static const char *mapped_realm(const struct eas_realms *realms, const char *nam
     return NULL;
 }
 
-/* The realm of ours that the name spells in any letter case, else NULL. */
-static const char *own_realm(const struct eas_realms *realms, const char *name)
+/* The configured realm that equals the name without letter case, or NULL. */
+static const char *configured_realm(const struct eas_realms *realms, const char *name)
 {
     int i;
 
@@ -110,11 +77,11 @@ static enum eas_rc parse_domain_user(apr_pool_t *pool, const char *domain, const
 {
     login->realm = mapped_realm(realms, domain);
     if (login->realm == NULL) {
-        login->realm = own_realm(realms, domain);
+        login->realm = configured_realm(realms, domain);
     }
     if (login->realm == NULL || strchr(user, '\\')) {
         return eas_fail(err, EAS_DENIED, 1003,
-                        "the NetBIOS domain of the name is not known; name it by EasKcdDomain");
+                        "the NetBIOS domain of the name is not known; map it with EasKcdDomain");
     }
     login->user = apr_pstrdup(pool, user);
     return check_user(user, strlen(user), err);
@@ -125,13 +92,13 @@ static enum eas_rc parse_suffixed(apr_pool_t *pool, const char *name, const char
                                   struct eas_err *err)
 {
     apr_size_t user_len = (apr_size_t)(suffix - name) - 1;
-    const char *realm = own_realm(realms, suffix);
+    const char *realm = configured_realm(realms, suffix);
 
     if (*suffix == '\0' || memchr(name, '@', user_len)) {
         return eas_fail(err, EAS_DENIED, 1004, "the name has no suffix or more than one");
     }
     if (suffix[strlen(suffix) - 1] == ' ') {
-        return fail_blank(err);
+        return fail_space(err);
     }
     if (realm != NULL) {
         login->user = apr_pstrmemdup(pool, name, user_len);
@@ -156,9 +123,9 @@ enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t l
     enum eas_rc rc;
     const char *name, *at, *backslash;
 
-    if (len > EAS_NAME_MAX || has_control(typed, len) || !eas_identity_is_utf8(typed, len)) {
+    if (len > EAS_NAME_MAX || has_control(typed, len) || !eas_utf8_is_valid(typed, len)) {
         return eas_fail(err, EAS_DENIED, 1005,
-                        "the user name is over-long, not UTF-8 or holds control characters");
+                        "the user name is too long, is not UTF-8, or has control characters");
     }
     name = apr_pstrmemdup(pool, typed, len);
     backslash = strchr(name, '\\');
@@ -191,11 +158,12 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
 
     if (strchr(name, '\\') == NULL
         && (at == NULL
-            || (own_realm(realms, at + 1) == NULL && mapped_realm(realms, at + 1) == NULL))) {
+            || (configured_realm(realms, at + 1) == NULL
+                && mapped_realm(realms, at + 1) == NULL))) {
         return eas_fail(
             err, EAS_FORBIDDEN, 1008,
-            "a user whom the KDC has not proved is delegated only with a realm of ours or "
-            "a suffix that EasKcdDomain names");
+            "the user was not authenticated by the KDC, and the name has neither a configured "
+            "realm nor a suffix of EasKcdDomain; map the suffix with EasKcdDomain");
     }
     if (eas_identity_parse(pool, name, strlen(name), realms, &identity->login, err) != EAS_OK) {
         err->rc = EAS_FORBIDDEN;
@@ -204,7 +172,7 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
     identity->principal = identity->login.enterprise ? identity->login.user
                                                      : apr_pstrcat(pool, identity->login.user, "@",
                                                                    identity->login.realm, NULL);
-    identity->proof = EAS_BY_OTHER;
+    identity->authenticated_by = EAS_BY_OTHER;
     *identity_out = identity;
     return EAS_OK;
 }
@@ -212,13 +180,13 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
 enum eas_rc eas_identity_check(const char *user, apr_size_t len, const char *realm,
                                const struct eas_realms *realms, struct eas_err *err)
 {
-    if (len > EAS_NAME_MAX || has_control(user, len) || !eas_identity_is_utf8(user, len)) {
-        return eas_fail(err, EAS_DENIED, 1006, "the KDC's canonical name is no user name");
+    if (len > EAS_NAME_MAX || has_control(user, len) || !eas_utf8_is_valid(user, len)) {
+        return eas_fail(err, EAS_DENIED, 1006, "the KDC's canonical name is not a user name");
     }
-    if (own_realm(realms, realm) == NULL) {
-        return eas_fail(
-            err, EAS_DENIED, 1007,
-            "the user belongs to the realm %s, which is not ours; name it by EasKcdDomain", realm);
+    if (configured_realm(realms, realm) == NULL) {
+        return eas_fail(err, EAS_DENIED, 1007,
+                        "the realm %s of the user is not configured; add it with EasKcdDomain",
+                        realm);
     }
     return check_user(user, len, err);
 }

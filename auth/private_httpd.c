@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/private_httpd.c - Cache-Control: private for responses to a known user */
+/* auth/private_httpd.c - Cache-Control: private for responses to an authenticated user */
 
 #include "auth/private_httpd.h"
 #include "auth/request_httpd.h"
@@ -11,7 +11,7 @@
 
 static ap_filter_rec_t *filter_handle;
 
-/* The backend's Cache-Control with `private`, and without what would contradict it. */
+/* Adds `private`, and removes the directives that contradict it. */
 static const char *private_cache_control(apr_pool_t *pool, const char *value)
 {
     char *token, *last, *copy = apr_pstrdup(pool, value != NULL ? value : "");
@@ -48,8 +48,8 @@ static bool has_filter(const request_rec *r)
     return f != NULL;
 }
 
-/* Is this the response to a known user, or the error page in its stead? */
-static void insert_filter(request_rec *r)
+/* For the response to an authenticated user, and for its error page. */
+static void hook_insert_filter(request_rec *r)
 {
     const request_rec *q;
 
@@ -73,16 +73,15 @@ void eas_private_mark(request_rec *r)
     r->no_cache = 1;
     if (!request->private_response) {
         request->private_response = true;
-        insert_filter(r);
+        hook_insert_filter(r);
     }
 }
 
 void eas_private_register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
-    ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
-    /* An error page has a filter chain of its own. */
-    ap_hook_insert_error_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_filter(hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    /* An error page has its own filter chain. */
+    ap_hook_insert_error_filter(hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     filter_handle =
         ap_register_output_filter("EAS_KCD_PRIVATE", private_filter, NULL, AP_FTYPE_CONTENT_SET);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/request_httpd.c - the module's record of a request */
+/* auth/request_httpd.c - record of a request */
 
 #include "auth/request_httpd.h"
 #include "auth/activesync/query.h"

@@ -9,22 +9,22 @@
 #include "auth/password/throttle_httpd.h"
 #include "auth/shared/socache_httpd.h"
 
-#include <apr_strings.h>
 #include <ap_mpm.h>
+#include <apr_strings.h>
 #include <openssl/crypto.h>
 
-/* Bytes of proved passwords and their evidence that a child remembers; about 15 000 users. */
-#define MEMORY_BYTES (64 * 1024 * 1024)
+/* Size of a child's cache of passwords and evidence; about 15 000 users. */
+#define PASSWORD_CACHE_BYTES ((apr_size_t)64 << 20)
 
-/* A page of people's own, images inlined. */
-#define LOGIN_PAGE_MAX (256 * 1024)
+/* Enough for a page with inlined images. */
+#define LOGIN_PAGE_MAX_KB 256
 
-/* Threads of a child that speak with KDCs, and of one realm; each does some 50 log-ons a second. */
+/* Threads for KDC exchanges, and their share for one realm.  One does some 50 log-ons a second. */
 #define KDC_THREADS 10
 #define KDC_SHARE 8
 #define KDC_QUEUE 1024
 
-/* Servers that name the same keytab and principal share what was read. */
+/* Servers with the same keytab and principal share one struct eas_keytab. */
 static struct eas_keytab *shared_keytab(server_rec *main_server, const server_rec *s)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(s);
@@ -44,11 +44,11 @@ static struct eas_keytab *shared_keytab(server_rec *main_server, const server_re
 }
 
 /*
- * The same in all children, generations and gateways; another for another virtual host, and where the
- * same name and password would come to something else.
+ * A key of cached passwords: the same in all child processes, after restarts, and on all gateways.
+ * It differs among virtual hosts, and where the same credentials may lead to another identity.
  */
-static const char *scope_of(apr_pool_t *pconf, const server_rec *s,
-                            const struct eas_authority *authority)
+static const char *vhost_key_of(apr_pool_t *pconf, const server_rec *s,
+                                const struct eas_authority *authority)
 {
     return apr_psprintf(pconf, "%s:%u\n%s\n%s",
                         s->server_hostname != NULL ? s->server_hostname : "", s->port,
@@ -79,12 +79,11 @@ static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server,
     }
     if (rc == EAS_OK) {
         conf->authority = authority;
-        conf->scope = scope_of(pconf, s, authority);
+        conf->vhost_key = vhost_key_of(pconf, s, authority);
     }
     return rc;
 }
 
-/* The login page, read as root like all configuration. */
 static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
                                 struct eas_err *err)
 {
@@ -99,21 +98,21 @@ static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
     if (apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf)
             != APR_SUCCESS
         || apr_file_info_get(&finfo, APR_FINFO_SIZE, file) != APR_SUCCESS
-        || finfo.size > LOGIN_PAGE_MAX) {
+        || finfo.size > (apr_off_t)LOGIN_PAGE_MAX_KB * 1024) {
         return eas_fail(err, EAS_MISCONFIGURED, 3030,
-                        "EasKcdLoginPage %s cannot be read or is over %d KB", conf->login_page,
-                        LOGIN_PAGE_MAX >> 10);
+                        "EasKcdLoginPage %s cannot be read or is larger than %d KB",
+                        conf->login_page, LOGIN_PAGE_MAX_KB);
     }
     html = apr_palloc(pconf, (apr_size_t)finfo.size + 1);
     if (apr_file_read_full(file, html, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {
-        len = 0; /* an empty page lacks its placeholders, and says so */
+        len = 0; /* the compiler refuses an empty page */
     }
     html[len] = '\0';
     apr_file_close(file);
     if (eas_page_compile(pconf, html, len, &conf->page, err) != EAS_OK) {
-        const char *what = apr_pstrdup(pconf, err->text);
+        const char *text = apr_pstrdup(pconf, err->text);
 
-        return eas_fail(err, err->rc, err->tag, "EasKcdLoginPage %s: %s", conf->login_page, what);
+        return eas_fail(err, err->rc, err->tag, "EasKcdLoginPage %s: %s", conf->login_page, text);
     }
     return EAS_OK;
 }
@@ -176,15 +175,15 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 static struct eas_workers *make_workers(apr_pool_t *pchild)
 {
     struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
-    int workers = 0;
+    int threads = 0;
 
-    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &workers) == APR_SUCCESS && workers >= 8) {
-        limits.stalled = (unsigned)workers / 4;
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads >= 8) {
+        limits.stalled = (unsigned)threads / 4;
     }
     return eas_workers_create(pchild, limits);
 }
 
-/* The same in all children, so that what one leaves on the shelf the others find. */
+/* One key for all child processes, so that each finds the records of the others. */
 static enum eas_rc make_password_cache(apr_pool_t *pool, struct eas_password_cache **out,
                                        struct eas_err *err)
 {
@@ -194,7 +193,7 @@ static enum eas_rc make_password_cache(apr_pool_t *pool, struct eas_password_cac
         eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_PASSWORD, &label, 1, secret, err);
 
     if (rc == EAS_OK) {
-        rc = eas_password_cache_create(pool, MEMORY_BYTES, secret, out, err);
+        rc = eas_password_cache_create(pool, PASSWORD_CACHE_BYTES, secret, out, err);
     }
     OPENSSL_cleanse(secret, sizeof(secret));
     return rc;
@@ -207,7 +206,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     struct eas_err err;
     server_rec *s;
 
-    /* First, to end last: jobs of the other worker pool put their results into the shared cache. */
+    /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
     child.workers = make_workers(pchild);
     child.tickets = eas_shared_cache(EAS_SHARED_TICKET);
@@ -216,7 +215,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     verifier->shared_cache = eas_shared_cache(EAS_SHARED_PASSWORD);
     verifier->guard = eas_throttle();
     if (make_password_cache(eas_workers_pool(child.workers), &verifier->memory, &err) != EAS_OK) {
-        eas_log_startup(main_server, &err); /* without it no password is verified */
+        eas_log_startup(main_server, &err); /* the verifier then verifies no password */
     }
     for (s = main_server; s != NULL; s = s->next) {
         eas_auth_server_of(s)->verifier = verifier;

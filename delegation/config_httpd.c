@@ -6,9 +6,15 @@
 
 #include <apr_strings.h>
 
+/* The defaults, each named after its directive; directives.def has their text. */
+#define DEFAULT_DELEGATE 0
 #define DEFAULT_SPN "HTTP/%h"
-#define DEFAULT_RETRY_BODY (128 * 1024)
+#define DEFAULT_PROTOCOL_TRANSITION 0
+#define DEFAULT_MUTUAL_AUTH 1
+#define DEFAULT_BACKEND_REUSE 1
 #define DEFAULT_BACKEND_POOLS 64
+#define DEFAULT_CHANNEL_BINDING 1
+#define DEFAULT_RETRY_BODY (128 * 1024)
 
 /* A section in which no directive of the module stands has no record. */
 static struct eas_delegation_dir unset_dir = {
@@ -59,12 +65,12 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
 
 bool eas_delegation_is_on(const struct eas_delegation_dir *conf)
 {
-    return conf->delegate == 1;
+    return conf->delegate >= 0 ? conf->delegate : DEFAULT_DELEGATE;
 }
 
 bool eas_delegation_transitions(const struct eas_delegation_dir *conf)
 {
-    return conf->transition == 1;
+    return conf->transition >= 0 ? conf->transition : DEFAULT_PROTOCOL_TRANSITION;
 }
 
 const char *eas_delegation_spn(const struct eas_delegation_dir *conf)
@@ -74,17 +80,17 @@ const char *eas_delegation_spn(const struct eas_delegation_dir *conf)
 
 bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf)
 {
-    return conf->mutual != 0;
+    return conf->mutual >= 0 ? conf->mutual : DEFAULT_MUTUAL_AUTH;
 }
 
 bool eas_delegation_reuses(const struct eas_delegation_dir *conf)
 {
-    return conf->reuse != 0;
+    return conf->reuse >= 0 ? conf->reuse : DEFAULT_BACKEND_REUSE;
 }
 
 bool eas_delegation_binds(const struct eas_delegation_dir *conf)
 {
-    return conf->bind != 0;
+    return conf->bind >= 0 ? conf->bind : DEFAULT_CHANNEL_BINDING;
 }
 
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/activesync/activesync_httpd.c - ActiveSync's query, read once for each request */
+/* auth/activesync/activesync_httpd.c - hook that parses the query of an ActiveSync request */
 
 #include "auth/activesync/activesync_httpd.h"
 #include "auth/activesync/query.h"
 #include "auth/request_httpd.h"
 
 #include <http_request.h>
+#include <string.h>
 
-static void show(request_rec *r, const struct eas_query *query)
+static void set_variables(request_rec *r, const struct eas_query *query)
 {
     const struct {
         const char *name, *value;
@@ -27,10 +28,10 @@ static void show(request_rec *r, const struct eas_query *query)
 }
 
 /*
- * As soon as the section is known, so that the variables are there for SetEnvIf and every rule, and
- * before anybody is asked for anything: a query that makes no sense does not begin to with a password.
+ * The earliest hook that knows the section: SetEnvIf and all rules see the variables.  A malformed
+ * query is refused before a challenge, because a password would not make it better.
  */
-static int read_query(request_rec *r)
+static int hook_post_perdir_config(request_rec *r)
 {
     struct eas_query *query = NULL;
     struct eas_err err;
@@ -42,18 +43,17 @@ static int read_query(request_rec *r)
         eas_request_of(r)->refused = HTTP_BAD_REQUEST;
         return eas_log_refuse(r, &err);
     }
-    /* The base64 form always has a version; its other field is then the blob's, or none. */
+    /* The base64 form always has a version.  The plain form leaves both values to headers. */
     if (query->protocol_version == NULL) {
         query->protocol_version = apr_table_get(r->headers_in, "MS-ASProtocolVersion");
         query->policy_key = apr_table_get(r->headers_in, "X-MS-PolicyKey");
     }
     eas_request_of(r)->query = query;
-    show(r, query);
+    set_variables(r, query);
     return OK;
 }
 
 void eas_activesync_register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
-    ap_hook_post_perdir_config(read_query, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_perdir_config(hook_post_perdir_config, NULL, NULL, APR_HOOK_MIDDLE);
 }

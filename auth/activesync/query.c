@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/activesync/query.c - reads the query of an ActiveSync request, in both its forms */
+/* auth/activesync/query.c - parser of an ActiveSync query, plain or base64 */
 
 #include "auth/activesync/query.h"
+#include "auth/base/percent.h"
 
 #include <apr_encode.h>
 #include <apr_escape.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* By their codes in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.2. */
+/* The index is the code in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.2. */
 static const char *const commands[] = {
     [0] = "Sync",
     [1] = "SendMail",
@@ -37,89 +38,72 @@ static const char *const commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* The one command parameter of the base64 form that says who it is, [MS-ASHTTP] 2.2.1.1.1.1.3. */
+/* The tag of the command parameter User in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.3. */
 #define TAG_USER 8
 
-/* Some bytes of the query; bytes is NULL if they are not there. */
-struct slice {
-    const char *bytes;
-    apr_size_t len;
-};
-
-static int hex_value(char c)
-{
-    return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
-}
-
 /*
- * Undoes percent-encoding, once.  False on a bad escape and on control characters, which have no
- * business in any value and would only be hidden in one from somebody's log or comparison.
+ * Decodes percent-encoding once.  False on a bad escape, and on a control character, which could
+ * hide a part of the value from a log or a comparison.
  */
-static bool decode_percent(apr_pool_t *pool, const char *raw, apr_size_t len, struct slice *out)
+static bool decode_percent(apr_pool_t *pool, struct eas_bytes raw, struct eas_bytes *out)
 {
-    char *bytes = apr_palloc(pool, len + 1);
-    apr_size_t i = 0, n = 0;
+    char *bytes = apr_palloc(pool, raw.len + 1), c;
+    size_t n = 0;
 
-    while (i < len) {
-        char c = raw[i++];
-
-        if (c == '%') {
-            if (len - i < 2 || !apr_isxdigit(raw[i]) || !apr_isxdigit(raw[i + 1])) {
-                return false;
-            }
-            c = (char)(hex_value(raw[i]) << 4 | hex_value(raw[i + 1]));
-            i += 2;
-        }
-        if (apr_iscntrl(c)) {
+    while (raw.len > 0) {
+        if (!eas_percent_next(&raw, &c) || apr_iscntrl(c)) {
             return false;
         }
         bytes[n++] = c;
     }
-    bytes[n] = '\0';
-    out->bytes = bytes;
-    out->len = n;
+    *out = (struct eas_bytes){ (const unsigned char *)bytes, n };
     return true;
 }
 
-/* Text of its own; NULL if it is empty or missing. */
-static const char *text_of(apr_pool_t *pool, const struct slice *value)
+/* NULL if the value is empty or missing. */
+static const char *text_of(apr_pool_t *pool, struct eas_bytes value)
 {
-    return value->len > 0 ? apr_pstrmemdup(pool, value->bytes, value->len) : NULL;
+    return value.len > 0 ? apr_pstrmemdup(pool, (const char *)value.at, value.len) : NULL;
 }
 
-static const char *canonical_device_id(apr_pool_t *pool, const struct slice *id)
+static bool is_plain_in_ids(unsigned char c)
+{
+    return apr_isalnum(c) || c == '-' || c == '.' || c == '_';
+}
+
+static const char *canonical_device_id(apr_pool_t *pool, struct eas_bytes id)
 {
     apr_size_t i;
     char *hex, *p;
 
-    for (i = 0; i < id->len; i++) {
-        if (!apr_isalnum(id->bytes[i]) && memchr("-._", id->bytes[i], 3) == NULL) {
+    for (i = 0; i < id.len; i++) {
+        if (!is_plain_in_ids(id.at[i])) {
             break;
         }
     }
-    if (i == id->len) {
+    if (i == id.len) {
         return text_of(pool, id);
     }
-    hex = (char *)apr_pescape_hex(pool, id->bytes, id->len, 0);
+    hex = (char *)apr_pescape_hex(pool, id.at, id.len, 0);
     for (p = hex; *p != '\0'; p++) {
         *p = apr_toupper(*p);
     }
     return hex;
 }
 
-/* The specification's spelling of a command, or the name as it is; NULL if it cannot be one. */
-static const char *canonical_command(apr_pool_t *pool, const struct slice *name)
+/* A known command as in the specification, another one as sent.  NULL: not a command's name. */
+static const char *canonical_command(apr_pool_t *pool, struct eas_bytes name)
 {
     apr_size_t i;
 
-    for (i = 0; i < name->len; i++) {
-        if (!apr_isalpha(name->bytes[i])) {
+    for (i = 0; i < name.len; i++) {
+        if (!apr_isalpha(name.at[i])) {
             return NULL;
         }
     }
     for (i = 0; i < COMMANDS; i++) {
-        if (commands[i] != NULL && strlen(commands[i]) == name->len
-            && strncasecmp(commands[i], name->bytes, name->len) == 0) {
+        if (commands[i] != NULL && strlen(commands[i]) == name.len
+            && strncasecmp(commands[i], (const char *)name.at, name.len) == 0) {
             return commands[i];
         }
     }
@@ -132,70 +116,62 @@ enum parameter { CMD, USER, DEVICE_ID, DEVICE_TYPE, PARAMETERS };
 
 static const char *const parameter_names[PARAMETERS] = { "Cmd", "User", "DeviceId", "DeviceType" };
 
-static enum eas_rc note_parameter(const struct slice *name, const struct slice *value,
-                                  struct slice parameters[PARAMETERS], struct eas_err *err)
+static enum eas_rc note_parameter(struct eas_bytes name, struct eas_bytes value,
+                                  struct eas_bytes parameters[PARAMETERS], struct eas_err *err)
 {
     int i;
 
     for (i = 0; i < PARAMETERS; i++) {
-        if (strlen(parameter_names[i]) != name->len
-            || strncasecmp(parameter_names[i], name->bytes, name->len) != 0) {
+        if (strlen(parameter_names[i]) != name.len
+            || strncasecmp(parameter_names[i], (const char *)name.at, name.len) != 0) {
             continue;
         }
-        if (parameters[i].bytes != NULL) {
+        if (parameters[i].at != NULL) {
             return eas_fail(err, EAS_MALFORMED, 1201, "the ActiveSync query has %s twice",
                             parameter_names[i]);
         }
-        parameters[i] = *value;
+        parameters[i] = value;
     }
     return EAS_OK;
 }
 
-static enum eas_rc split_plain(apr_pool_t *pool, const char *query, apr_size_t len,
-                               struct slice parameters[PARAMETERS], struct eas_err *err)
+static enum eas_rc split_plain(apr_pool_t *pool, struct eas_bytes query,
+                               struct eas_bytes parameters[PARAMETERS], struct eas_err *err)
 {
-    const char *pair = query, *end = query + len;
-
-    while (pair < end) {
-        const char *ampersand = memchr(pair, '&', (apr_size_t)(end - pair));
-        const char *pair_end = ampersand != NULL ? ampersand : end;
-        const char *equals = memchr(pair, '=', (apr_size_t)(pair_end - pair));
-        const char *name_end = equals != NULL ? equals : pair_end;
-        const char *value_begin = equals != NULL ? equals + 1 : pair_end;
-        struct slice name, value;
+    while (query.len > 0) {
+        struct eas_bytes name, value;
         enum eas_rc rc;
 
-        if (!decode_percent(pool, pair, (apr_size_t)(name_end - pair), &name)
-            || !decode_percent(pool, value_begin, (apr_size_t)(pair_end - value_begin), &value)) {
+        eas_percent_pair(&query, &name, &value);
+        if (!decode_percent(pool, name, &name) || !decode_percent(pool, value, &value)) {
             return eas_fail(err, EAS_MALFORMED, 1200,
                             "the ActiveSync query has a bad %%-escape or a control character");
         }
-        rc = note_parameter(&name, &value, parameters, err);
+        rc = note_parameter(name, value, parameters, err);
         if (rc != EAS_OK) {
             return rc;
         }
-        pair = ampersand != NULL ? ampersand + 1 : end;
     }
     return EAS_OK;
 }
 
-static enum eas_rc parse_plain(apr_pool_t *pool, const char *query, apr_size_t len,
-                               struct eas_query *out, struct eas_err *err)
+static enum eas_rc parse_plain(apr_pool_t *pool, struct eas_bytes query, struct eas_query *out,
+                               struct eas_err *err)
 {
-    struct slice parameters[PARAMETERS] = { { NULL, 0 } };
-    enum eas_rc rc = split_plain(pool, query, len, parameters, err);
+    struct eas_bytes parameters[PARAMETERS] = { { NULL, 0 } };
+    enum eas_rc rc = split_plain(pool, query, parameters, err);
 
     if (rc != EAS_OK) {
         return rc;
     }
-    out->command = canonical_command(pool, &parameters[CMD]);
+    out->command = canonical_command(pool, parameters[CMD]);
     if (out->command == NULL) {
-        return eas_fail(err, EAS_MALFORMED, 1202, "the ActiveSync query names no command");
+        return eas_fail(err, EAS_MALFORMED, 1202, "the ActiveSync query has no command");
     }
-    out->user = text_of(pool, &parameters[USER]);
-    out->device_type = text_of(pool, &parameters[DEVICE_TYPE]);
+    out->user = text_of(pool, parameters[USER]);
+    out->device_type = text_of(pool, parameters[DEVICE_TYPE]);
     if (parameters[DEVICE_ID].len > 0) {
-        out->device_id = canonical_device_id(pool, &parameters[DEVICE_ID]);
+        out->device_id = canonical_device_id(pool, parameters[DEVICE_ID]);
     }
     return EAS_OK;
 }
@@ -203,98 +179,98 @@ static enum eas_rc parse_plain(apr_pool_t *pool, const char *query, apr_size_t l
 /* --- the base64 form --------------------------------------------------------------------------- */
 
 /* No `&`, and no `=` but as padding. */
-static bool is_base64(const char *query, apr_size_t len)
+static bool is_base64(struct eas_bytes query)
 {
-    while (len > 0 && query[len - 1] == '=') {
-        len--;
+    while (query.len > 0 && query.at[query.len - 1] == '=') {
+        query.len--;
     }
-    return memchr(query, '&', len) == NULL && memchr(query, '=', len) == NULL;
+    return memchr(query.at, '&', query.len) == NULL && memchr(query.at, '=', query.len) == NULL;
 }
 
-/* RFC 4648 section 4 with or without padding; not section 5's alphabet, which APR takes too. */
-static bool decode_base64(apr_pool_t *pool, const struct slice *text, struct slice *out)
+/* RFC 4648 section 4, padding optional.  APR alone would also accept the alphabet of section 5. */
+static bool decode_base64(apr_pool_t *pool, struct eas_bytes text, struct eas_bytes *out)
 {
-    apr_size_t len = text->len, padding = 0, i;
+    apr_size_t len = text.len, padding = 0, i;
     unsigned char *bytes;
 
-    while (padding < len && text->bytes[len - padding - 1] == '=') {
+    while (padding < len && text.at[len - padding - 1] == '=') {
         padding++;
     }
     len -= padding;
     for (i = 0; i < len; i++) {
-        if (!apr_isalnum(text->bytes[i]) && text->bytes[i] != '+' && text->bytes[i] != '/') {
+        if (!apr_isalnum(text.at[i]) && text.at[i] != '+' && text.at[i] != '/') {
             return false;
         }
     }
     if (len % 4 == 1 || (padding > 0 && (len + padding) % 4 != 0) || padding > 2) {
         return false;
     }
-    bytes = apr_palloc(pool, len + 1); /* three for each four would do */
-    out->bytes = (const char *)bytes;
-    return apr_decode_base64_binary(bytes, text->bytes, (apr_ssize_t)len, APR_ENCODE_NONE,
+    bytes = apr_palloc(pool, len + 1); /* more than the three bytes for each four characters */
+    out->at = bytes;
+    return apr_decode_base64_binary(bytes, (const char *)text.at, (apr_ssize_t)len, APR_ENCODE_NONE,
                                     &out->len)
            == APR_SUCCESS;
 }
 
-/* Takes len bytes off the front of what is left.  False, and nothing taken, if there are fewer. */
-static bool take(struct slice *left, apr_size_t len, struct slice *out)
+/* Removes len bytes from the front of *left.  False, with nothing changed, if it has fewer. */
+static bool take(struct eas_bytes *left, apr_size_t len, struct eas_bytes *out)
 {
     if (len > left->len) {
         return false;
     }
-    out->bytes = left->bytes;
+    out->at = left->at;
     out->len = len;
-    left->bytes += len;
+    left->at += len;
     left->len -= len;
     return true;
 }
 
-/* Takes a field that its length precedes, in one byte without a sign. */
-static bool take_field(struct slice *left, struct slice *out)
+/* Removes a field and the unsigned byte before it, which is its length. */
+static bool take_field(struct eas_bytes *left, struct eas_bytes *out)
 {
-    struct slice length;
+    struct eas_bytes length;
 
-    return take(left, 1, &length) && take(left, (unsigned char)length.bytes[0], out);
+    return take(left, 1, &length) && take(left, length.at[0], out);
 }
 
-static bool has_control(const struct slice *value)
+static bool has_control(struct eas_bytes value)
 {
     apr_size_t i;
 
-    for (i = 0; i < value->len; i++) {
-        if (apr_iscntrl(value->bytes[i])) {
+    for (i = 0; i < value.len; i++) {
+        if (apr_iscntrl(value.at[i])) {
             return true;
         }
     }
     return false;
 }
 
-/* A number that stands there with its lowest byte first. */
-static apr_uint32_t little_endian(const struct slice *value)
+static apr_uint32_t little_endian(struct eas_bytes value)
 {
     apr_uint32_t number = 0;
     apr_size_t i;
 
-    for (i = value->len; i > 0; i--) {
-        number = number << 8 | (unsigned char)value->bytes[i - 1];
+    for (i = value.len; i > 0; i--) {
+        number = number << 8 | value.at[i - 1];
     }
     return number;
 }
 
-/* The command parameters at the end of the blob: tag, length, value.  Of interest is the user. */
-static enum eas_rc read_parameters(struct slice *left, struct slice *user, struct eas_err *err)
+/* Parses the command parameters at the end of the blob (tag, length, value) for the user. */
+static enum eas_rc read_parameters(struct eas_bytes *left, struct eas_bytes *user,
+                                   struct eas_err *err)
 {
     while (left->len > 0) {
-        struct slice tag, value;
+        struct eas_bytes tag, value;
 
         if (!take(left, 1, &tag) || !take_field(left, &value)) {
             return eas_fail(err, EAS_MALFORMED, 1205,
-                            "a command parameter of the base64 ActiveSync query is cut short");
+                            "a command parameter of the base64 ActiveSync query is truncated");
         }
-        if ((unsigned char)tag.bytes[0] != TAG_USER) {
+        if (tag.at[0] != TAG_USER) {
             continue;
         }
-        if (user->bytes != NULL) {
+        if (user->at != NULL) {
             return eas_fail(err, EAS_MALFORMED, 1206, "the base64 ActiveSync query has User twice");
         }
         *user = value;
@@ -307,47 +283,46 @@ static const char *command_of(apr_pool_t *pool, unsigned char code)
     return code < COMMANDS && commands[code] != NULL ? commands[code] : apr_itoa(pool, code);
 }
 
-static enum eas_rc parse_blob(apr_pool_t *pool, struct slice left, struct eas_query *out,
+static enum eas_rc parse_blob(apr_pool_t *pool, struct eas_bytes left, struct eas_query *out,
                               struct eas_err *err)
 {
-    struct slice version, code, locale, device_id, policy_key, device_type, user = { NULL, 0 };
+    struct eas_bytes version, code, locale, device_id, policy_key, device_type, user = { NULL, 0 };
     enum eas_rc rc;
 
     if (!take(&left, 1, &version) || !take(&left, 1, &code) || !take(&left, 2, &locale)
         || !take_field(&left, &device_id) || device_id.len == 0 || !take_field(&left, &policy_key)
         || (policy_key.len != 0 && policy_key.len != 4) || !take_field(&left, &device_type)) {
         return eas_fail(err, EAS_MALFORMED, 1204,
-                        "the base64 ActiveSync query is cut short or has impossible lengths");
+                        "the base64 ActiveSync query is truncated, or a length in it is wrong");
     }
     rc = read_parameters(&left, &user, err);
     if (rc != EAS_OK) {
         return rc;
     }
-    if (has_control(&device_type) || has_control(&user)) {
+    if (has_control(device_type) || has_control(user)) {
         return eas_fail(err, EAS_MALFORMED, 1207,
                         "a text of the base64 ActiveSync query has a control character");
     }
-    out->command = command_of(pool, (unsigned char)code.bytes[0]);
-    out->user = text_of(pool, &user);
-    out->device_id = canonical_device_id(pool, &device_id);
-    out->device_type = text_of(pool, &device_type);
-    out->protocol_version = apr_psprintf(pool, "%d.%d", (unsigned char)version.bytes[0] / 10,
-                                         (unsigned char)version.bytes[0] % 10);
+    out->command = command_of(pool, code.at[0]);
+    out->user = text_of(pool, user);
+    out->device_id = canonical_device_id(pool, device_id);
+    out->device_type = text_of(pool, device_type);
+    out->protocol_version = apr_psprintf(pool, "%d.%d", version.at[0] / 10, version.at[0] % 10);
     if (policy_key.len > 0) {
         out->policy_key =
-            apr_psprintf(pool, "%" APR_UINT64_T_FMT, (apr_uint64_t)little_endian(&policy_key));
+            apr_psprintf(pool, "%" APR_UINT64_T_FMT, (apr_uint64_t)little_endian(policy_key));
     }
     return EAS_OK;
 }
 
-static enum eas_rc parse_base64(apr_pool_t *pool, const char *query, apr_size_t len,
-                                struct eas_query *out, struct eas_err *err)
+static enum eas_rc parse_base64(apr_pool_t *pool, struct eas_bytes query, struct eas_query *out,
+                                struct eas_err *err)
 {
-    struct slice text, blob;
+    struct eas_bytes text, blob;
 
-    if (!decode_percent(pool, query, len, &text) || !decode_base64(pool, &text, &blob)) {
+    if (!decode_percent(pool, query, &text) || !decode_base64(pool, text, &blob)) {
         return eas_fail(err, EAS_MALFORMED, 1203,
-                        "the query is neither ActiveSync's plain form nor base64");
+                        "the query is neither in ActiveSync's plain form nor base64");
     }
     return parse_blob(pool, blob, out, err);
 }
@@ -356,8 +331,9 @@ enum eas_rc eas_query_parse(apr_pool_t *pool, const char *query, apr_size_t len,
                             struct eas_query **query_out, struct eas_err *err)
 {
     struct eas_query *out = apr_pcalloc(pool, sizeof(*out));
-    enum eas_rc rc = is_base64(query, len) ? parse_base64(pool, query, len, out, err)
-                                           : parse_plain(pool, query, len, out, err);
+    struct eas_bytes bytes = { (const unsigned char *)query, len };
+    enum eas_rc rc =
+        is_base64(bytes) ? parse_base64(pool, bytes, out, err) : parse_plain(pool, bytes, out, err);
 
     if (rc == EAS_OK) {
         *query_out = out;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/activesync/query.h - reads the query of an ActiveSync request, in both its forms */
+/* auth/activesync/query.h - parser of an ActiveSync query, plain or base64 */
 
 #ifndef EAS_AUTH_ACTIVESYNC_QUERY_H
 #define EAS_AUTH_ACTIVESYNC_QUERY_H
@@ -9,37 +9,38 @@
 #include <apr_pools.h>
 
 /*
- * What a phone says that it wants and is ([MS-ASHTTP] 2.2.1.1.1).  All of it is the client's word,
- * good for logs and for rules beside a proved user, and no identity: `user` least of all.
+ * The parameters of a query ([MS-ASHTTP] 2.2.1.1.1).  The client can send anything in them: they
+ * serve logs, and rules for an authenticated user.  None is an identity, least of all `user`.
  */
 struct eas_query {
-    const char *command;     /* the specification's spelling; unknown: as sent, or its number */
-    const char *user;        /* these three are NULL where the query does not have them */
-    const char *device_id;   /* one spelling for both forms, see below */
+    const char *command;     /* as in the specification; unknown: as sent, or its number */
+    const char *user;        /* this and the next two are NULL if the query lacks them */
+    const char *device_id;   /* the same for both forms, see below */
     const char *device_type; /* as sent */
-    /* Only the base64 form has these two, "14.1" and decimal; in the other they are headers. */
+    /* From the base64 form, as "14.1" and in decimal; the plain form leaves them to headers. */
     const char *protocol_version;
-    const char *policy_key; /* NULL also where the base64 form has none */
+    const char *policy_key; /* NULL also if the base64 form has none */
 };
 
 /*
- * Reads what follows the `?`, len bytes that need not end with a NUL.  Results are in the pool.
+ * Parses the part of a URL after the `?`: len bytes, without a NUL at their end.  Results are in
+ * pool.
  *
- * Plain: `Cmd=Sync&User=…&DeviceId=…&DeviceType=…`, in any order, names in any letter case and
- * percent-encoded or not.  Values are percent-decoded; `+` stays `+`.  Only Cmd must be there: what
- * else a command needs the backend knows better.  Other parameters are left alone.
+ * Plain: `Cmd=Sync&User=…&DeviceId=…&DeviceType=…` in any order.  Names have any letter case, and
+ * may be percent-encoded.  Values are percent-decoded; `+` stays `+`.  Only Cmd is required: the
+ * backend checks the others.  Unknown parameters are ignored.
  *
- * Base64: one blob, its padding there or not, percent-encoded or not.  It is known by having no `&`
- * and no `=` but at its end.
+ * Base64: one blob, with or without padding, percent-encoded or not.  A query is base64 if it has
+ * no `&`, and no `=` but at its end.
  *
- * A device id of letters, digits and `-._` stays as it is; any other (in the base64 form it is often
- * 16 raw bytes) becomes upper-case hex.  Phones differ in the letter case of ids and types: compare
- * without it.
+ * A device id of letters, digits and `-._` stays as it is.  Any other becomes upper-case hex; in
+ * the base64 form it is often 16 raw bytes.  Compare ids and types without letter case: phones vary
+ * it.
  *
- * Unknown commands and versions are none of our business and pass.  EAS_MALFORMED for all that is not
- * whole: bad escapes or base64, control characters, lengths that do not fit, a parameter of ours
- * twice, no command.  A query that two parsers could read differently is refused rather than guessed
- * at, because rules go by what is read here and Exchange acts on what it reads itself.
+ * Unknown commands and versions are valid.  EAS_MALFORMED for a bad escape, bad base64, a control
+ * character, a wrong length, a duplicate of a parameter above, or no command.  A query that two
+ * parsers could read differently is malformed: Exchange parses the query again, and must not see
+ * another command than the rules have seen.
  */
 enum eas_rc eas_query_parse(apr_pool_t *pool, const char *query, apr_size_t len,
                             struct eas_query **query_out, struct eas_err *err);

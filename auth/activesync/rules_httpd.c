@@ -2,52 +2,52 @@
 /* auth/activesync/rules_httpd.c - Require eas-command, eas-device-type, eas-device-id, eas-user-match */
 
 #include "auth/activesync/rules_httpd.h"
-#include "auth/request_httpd.h"
-#include "auth/password/basic.h"
-#include "auth/config_httpd.h"
 #include "auth/activesync/query.h"
 #include "auth/activesync/wbxml.h"
+#include "auth/config_httpd.h"
 #include "auth/login/login_httpd.h"
+#include "auth/password/basic.h"
+#include "auth/request_httpd.h"
 
+#include <ap_expr.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
-#include <ap_expr.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mod_auth.h>
 
-/* In the environment: a blocked device is told so in ActiveSync's words. */
+/* The variable that permits the ActiveSync status for a blocked device. */
 #define STATUS_129 "eas-kcd-status-129"
 
 /* A line `Require eas-…`. */
 struct rule {
     const char *text;           /* as it is written */
     const ap_expr_info_t *list; /* of words; NULL for eas-user-match */
-    bool asserted;              /* for sure, no negation is around it */
+    bool asserted;              /* false if the rule is, or may be, inside a negation */
 };
 
-/* What a request has to show for a rule. */
-enum verdict { NO, YES, UNCLEAR };
+/* UNCLEAR: the request lacks the value, or the expression failed. */
+enum match { NO_MATCH, MATCH, UNCLEAR };
 
 /*
- * DENIED would be neutral inside of a negation, and the request might be let in; the general error is
- * an error wherever it comes up.  Where there is no negation, DENIED is as good and leaves the other
- * lines of a <RequireAny> alone.
+ * Records the result for eas_rules_answer().  Inside a negation AUTHZ_DENIED is neutral, and
+ * another rule could grant the request; AUTHZ_GENERAL_ERROR refuses it everywhere.  Outside a
+ * negation AUTHZ_DENIED refuses as well, and leaves the other lines of a <RequireAny> in effect.
  */
-static authz_status tell(request_rec *r, const struct rule *rule, enum verdict verdict,
-                         const char *value, bool about_device)
+static authz_status set_result(request_rec *r, const struct rule *rule, enum match match,
+                               const char *value, bool about_device)
 {
     struct eas_rule_result *result = &eas_request_of(r)->rule;
-    bool refuses = verdict == UNCLEAR || (verdict == YES) != rule->asserted;
+    bool refuses = match == UNCLEAR || (match == MATCH) != rule->asserted;
 
     result->text = refuses ? rule->text : NULL;
     result->value = value;
-    result->unclear = verdict == UNCLEAR;
+    result->unclear = match == UNCLEAR;
     result->about_device = about_device;
-    switch (verdict) {
-    case YES:
+    switch (match) {
+    case MATCH:
         return AUTHZ_GRANTED;
-    case NO:
+    case NO_MATCH:
         return AUTHZ_DENIED;
     case UNCLEAR:
         break;
@@ -55,90 +55,96 @@ static authz_status tell(request_rec *r, const struct rule *rule, enum verdict v
     return rule->asserted ? AUTHZ_DENIED : AUTHZ_GENERAL_ERROR;
 }
 
-/* Nobody is told anything; note that a user is wanted, since a negation makes a no of this no. */
-static authz_status want_user(request_rec *r)
+/* The record outlives the status: a negation makes AUTHZ_DENIED_NO_USER neutral. */
+static authz_status require_user(request_rec *r)
 {
-    eas_request_of(r)->wants_user = true;
+    eas_request_of(r)->needs_user = true;
     return AUTHZ_DENIED_NO_USER;
 }
 
-/* Is the value one of the words that the rule lists? */
-static enum verdict match_list(request_rec *r, const struct rule *rule, const char *value)
+static enum match match_list(request_rec *r, const struct rule *rule, const char *value)
 {
     const char *error = NULL, *word, *words = ap_expr_str_exec(r, rule->list, &error);
     bool any = false;
 
     if (error != NULL || words == NULL) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "EAS1212: cannot evaluate Require %s: %s",
-                      rule->text, error);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      "EAS1212: the expression of Require %s cannot be evaluated: %s", rule->text,
+                      error);
         return UNCLEAR;
     }
     while (*(word = ap_getword_conf(r->pool, &words)) != '\0') {
         any = true;
         if (ap_cstr_casecmp(word, value) == 0) {
-            return YES;
+            return MATCH;
         }
     }
-    return any ? NO : UNCLEAR; /* a list that came out empty says nothing */
+    return any ? NO_MATCH : UNCLEAR; /* an empty list decides nothing */
 }
 
-/* OPTIONS has neither command nor device, and that is well known; of other requests it is not. */
-static enum verdict judge(request_rec *r, const struct rule *rule, const char *value)
+/* OPTIONS has no command and no device by specification; any other request must have them. */
+static enum match match_rule(request_rec *r, const struct rule *rule, const char *value)
 {
     if (value != NULL) {
         return match_list(r, rule, value);
     }
     return eas_request_is_activesync(r) && r->method_number == M_OPTIONS
                    && eas_request_query(r) == NULL
-               ? NO
+               ? NO_MATCH
                : UNCLEAR;
+}
+
+static authz_status check_list(request_rec *r, const struct rule *rule, const char *value,
+                               bool about_device)
+{
+    return r->user == NULL ? require_user(r)
+                           : set_result(r, rule, match_rule(r, rule, value), value, about_device);
 }
 
 static authz_status check_command(request_rec *r, const char *line, const void *parsed)
 {
     const struct eas_query *query = eas_request_query(r);
-    const char *value = query != NULL ? query->command : NULL;
 
-    return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, false);
+    return check_list(r, parsed, query != NULL ? query->command : NULL, false);
 }
 
 static authz_status check_device_type(request_rec *r, const char *line, const void *parsed)
 {
     const struct eas_query *query = eas_request_query(r);
-    const char *value = query != NULL ? query->device_type : NULL;
 
-    return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, true);
+    return check_list(r, parsed, query != NULL ? query->device_type : NULL, true);
 }
 
 static authz_status check_device_id(request_rec *r, const char *line, const void *parsed)
 {
     const struct eas_query *query = eas_request_query(r);
-    const char *value = query != NULL ? query->device_id : NULL;
 
-    return r->user == NULL ? want_user(r) : tell(r, parsed, judge(r, parsed, value), value, true);
+    return check_list(r, parsed, query != NULL ? query->device_id : NULL, true);
 }
 
-/* Is it what was typed beside the password that has proved the user? */
-static bool was_typed(request_rec *r, const char *name)
+/* Whether the name is the login name of the Basic credentials that authenticated the user. */
+static bool is_login_name(request_rec *r, const char *name)
 {
     const struct eas_identity *identity = eas_request_identity(r);
     struct eas_credentials *credentials = NULL;
     struct eas_err err;
-    bool typed;
+    bool same;
 
-    if (identity == NULL || (identity->proof != EAS_BY_PASSWORD && identity->proof != EAS_BY_CACHE)
+    if (identity == NULL
+        || (identity->authenticated_by != EAS_BY_PASSWORD
+            && identity->authenticated_by != EAS_BY_CACHE)
         || eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials,
                            &err)
                != EAS_OK
         || credentials == NULL) {
         return false;
     }
-    typed = ap_cstr_casecmp(credentials->name, name) == 0;
+    same = ap_cstr_casecmp(credentials->name, name) == 0;
     eas_secret_wipe(credentials->password);
-    return typed;
+    return same;
 }
 
-/* Does the name lead to the user, without anybody being asked? */
+/* Whether the name means the user, without a question to the KDC. */
 static bool names_user(request_rec *r, const char *name)
 {
     const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
@@ -160,20 +166,20 @@ static authz_status check_user_match(request_rec *r, const char *line, const voi
 {
     const struct eas_query *query = eas_request_query(r);
     const char *value = query != NULL ? query->user : NULL;
-    enum verdict verdict = UNCLEAR;
+    enum match match = UNCLEAR;
 
     if (r->user == NULL) {
-        return want_user(r);
+        return require_user(r);
     }
     if (value != NULL) {
-        verdict = names_user(r, value) || was_typed(r, value) ? YES : NO;
+        match = names_user(r, value) || is_login_name(r, value) ? MATCH : NO_MATCH;
     }
-    return tell(r, parsed, verdict, value, false);
+    return set_result(r, parsed, match, value, false);
 }
 
 /* --- configuration ----------------------------------------------------------------------------- */
 
-/* An alias may be used inside of a negation later. */
+/* A negation may use an alias later. */
 static bool is_asserted(const ap_directive_t *directive)
 {
     if (ap_cstr_casecmpn(directive->args, "not", 3) == 0 && apr_isspace(directive->args[3])) {
@@ -228,17 +234,17 @@ static const char *parse_nothing(cmd_parms *cmd, const char *line, const void **
                                         cmd->cmd->name, rule->text);
 }
 
-/* --- the answer -------------------------------------------------------------------------------- */
+/* --- response ---------------------------------------------------------------------------------- */
 
-/* httpd would let nobody in where all rules are neutral or somebody else's say yes. */
-static int force_authn(request_rec *r)
+/* httpd would admit a request without a user if all rules are neutral or another one grants it. */
+static int hook_force_authn(request_rec *r)
 {
-    return eas_request_of(r)->wants_user && r->user == NULL && !eas_login_handles(r) ? OK
+    return eas_request_of(r)->needs_user && r->user == NULL && !eas_login_handles(r) ? OK
                                                                                      : DECLINED;
 }
 
-/* The device is told so itself, if the administrator wants that and it can understand it. */
-static int answer_blocked(request_rec *r)
+/* The ActiveSync status if the administrator permits it and the device knows it, else 403. */
+static int respond_blocked(request_rec *r)
 {
     const struct eas_query *query = eas_request_query(r);
     const char *body = NULL;
@@ -246,7 +252,7 @@ static int answer_blocked(request_rec *r)
 
     if (apr_table_get(r->subprocess_env, STATUS_129) != NULL && query != NULL
         && r->method_number == M_POST && query->protocol_version != NULL
-        && atoi(query->protocol_version) >= 14) {
+        && apr_strtoi64(query->protocol_version, NULL, 10) >= 14) {
         body = eas_wbxml_status(r->pool, query->command, EAS_STATUS_DEVICE_BLOCKED, &len);
     }
     if (body == NULL) {
@@ -261,7 +267,7 @@ static int answer_blocked(request_rec *r)
 int eas_rules_answer(request_rec *r, int status)
 {
     const struct eas_rule_result *result = &eas_request_of(r)->rule;
-    const char *value = result->value != NULL ? result->value : "nothing of the kind";
+    const char *value = result->value != NULL ? result->value : "no such value";
     struct eas_err err;
 
     if (result->text == NULL || (status == HTTP_INTERNAL_SERVER_ERROR && !result->unclear)) {
@@ -269,15 +275,17 @@ int eas_rules_answer(request_rec *r, int status)
     }
     apr_table_unset(r->err_headers_out, "WWW-Authenticate");
     if (result->unclear) {
-        eas_fail(&err, EAS_FORBIDDEN, 1211,
-                 "Require %s cannot be judged, and so refuses the user %s: the request has %s",
-                 result->text, r->user, value);
+        eas_fail(
+            &err, EAS_FORBIDDEN, 1211,
+            "Require %s cannot be evaluated for a request that has %s, and refuses the user %s",
+            result->text, value, r->user);
         return eas_log_refuse(r, &err);
     }
-    eas_fail(&err, EAS_FORBIDDEN, 1210, "Require %s refuses the user %s: the request has %s",
-             result->text, r->user, value);
+    eas_fail(&err, EAS_FORBIDDEN, 1210,
+             "the request has %s, so that Require %s refuses the user %s", value, result->text,
+             r->user);
     status = eas_log_refuse(r, &err);
-    return result->about_device ? answer_blocked(r) : status;
+    return result->about_device ? respond_blocked(r) : status;
 }
 
 static const authz_provider command_provider = { check_command, parse_list };
@@ -300,5 +308,5 @@ void eas_rules_register_hooks(apr_pool_t *pool)
         ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, all[i].name, AUTHZ_PROVIDER_VERSION,
                                   all[i].provider, AP_AUTH_INTERNAL_PER_CONF);
     }
-    ap_hook_force_authn(force_authn, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_force_authn(hook_force_authn, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -7,16 +7,15 @@
 #include <httpd.h>
 
 /*
- * Who may do what with which device, for mod_authz_core to combine.  Three promises, however they are
- * combined:
- *  - nothing is granted to nobody: where one of them was looked at, a user is asked for;
- *  - what cannot be judged is refused, also inside of <RequireNone>, which would make a yes of a no;
- *  - the refusal of a user is 403, also where httpd by itself would say 401 or 500.
+ * The rules are authorization providers for mod_authz_core.  In any combination of them:
+ *  - a rule grants nothing without a user: an evaluated rule makes httpd authenticate the request;
+ *  - a rule that cannot be evaluated refuses the request, also inside <RequireNone>;
+ *  - the refusal of a user is 403, also where httpd itself would send 401 or 500.
  */
 
 /*
- * The answer to a request that Require has refused with this status: the same, or if one of our rules
- * was the reason 403, logged, or 200 with the ActiveSync status for a blocked device; then it is DONE.
+ * The final status for a request that Require has refused with `status`.  If a rule was the reason:
+ * 403 after logging; or DONE, after sending 200 with the ActiveSync status of a blocked device.
  */
 int eas_rules_answer(request_rec *r, int status);
 

@@ -5,13 +5,15 @@
 
 #include <apr_cstr.h>
 
-/* Exchange answers a Ping or a waiting Sync after 59 minutes at the latest, [MS-ASCMD]. */
-static const struct eas_timeout default_timeouts[] = {
-    { "Ping", apr_time_from_sec(3600) },
-    { "Sync", apr_time_from_sec(3600) },
+/*
+ * The default of EasKcdCommandTimeout.  Exchange answers a Ping or a waiting Sync after at most 59
+ * minutes, [MS-ASCMD].
+ */
+static const struct eas_timeout default_command_timeout[] = {
+    { .command = "Ping", .timeout = apr_time_from_sec(3600) },
+    { .command = "Sync", .timeout = apr_time_from_sec(3600) },
+    { .command = "*", .timeout = apr_time_from_sec(120) },
 };
-
-#define DEFAULT_OTHERS apr_time_from_sec(120)
 
 static const struct eas_timeout *find(const struct eas_timeout *all, int n, const char *command)
 {
@@ -31,6 +33,12 @@ static const struct eas_timeout *find_configured(const apr_array_header_t *list,
     return list != NULL ? find((const struct eas_timeout *)list->elts, list->nelts, command) : NULL;
 }
 
+static const struct eas_timeout *find_default(const char *command)
+{
+    return find(default_command_timeout,
+                sizeof(default_command_timeout) / sizeof(default_command_timeout[0]), command);
+}
+
 apr_interval_time_t eas_timeouts_find(const apr_array_header_t *list, const char *command)
 {
     const struct eas_timeout *found = NULL;
@@ -38,14 +46,13 @@ apr_interval_time_t eas_timeouts_find(const apr_array_header_t *list, const char
     if (command != NULL) {
         found = find_configured(list, command);
         if (found == NULL) {
-            found = find(default_timeouts, sizeof(default_timeouts) / sizeof(default_timeouts[0]),
-                         command);
+            found = find_default(command);
         }
     }
     if (found == NULL) {
         found = find_configured(list, "*");
     }
-    return found != NULL ? found->timeout : DEFAULT_OTHERS;
+    return found != NULL ? found->timeout : find_default("*")->timeout;
 }
 
 apr_array_header_t *eas_timeouts_set(apr_pool_t *pool, apr_array_header_t *list,

@@ -7,9 +7,9 @@
 #include <apr_tables.h>
 #include <apr_time.h>
 
-/* One EasKcdCommandTimeout.  Lists of them are arrays; NULL is an empty list. */
+/* One EasKcdCommandTimeout.  A list is an APR array; NULL is an empty list. */
 struct eas_timeout {
-    const char *command; /* compared without letter case; "*" stands for all others */
+    const char *command; /* compared without letter case; "*" is every other command */
     apr_interval_time_t timeout;
 };
 
@@ -19,11 +19,11 @@ struct eas_timeout {
  */
 apr_interval_time_t eas_timeouts_find(const apr_array_header_t *list, const char *command);
 
-/* The list with this time-out, which replaces the command's earlier one; made in pool if NULL. */
+/* Adds a time-out or replaces that of its command.  Creates the list in pool if it is NULL. */
 apr_array_header_t *eas_timeouts_set(apr_pool_t *pool, apr_array_header_t *list,
                                      struct eas_timeout timeout);
 
-/* The inner section's list, then the outer one's. */
+/* The list of a section inside another one: its own entries precede. */
 apr_array_header_t *eas_timeouts_merge(apr_pool_t *pool, const apr_array_header_t *outer,
                                        const apr_array_header_t *inner);
 

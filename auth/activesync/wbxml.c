@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/activesync/wbxml.c - the one ActiveSync answer that the gateway gives by itself: a status */
+/* auth/activesync/wbxml.c - WBXML encoder for a response with a status */
 
 #include "auth/activesync/wbxml.h"
 
@@ -13,7 +13,7 @@
 #define STR_I 0x03
 #define WITH_CONTENT 0x40
 
-/* Code page, the command's element and Status in it; [MS-ASWBXML] 2.1.2.1. */
+/* Code page, token of the command's element, token of Status; [MS-ASWBXML] 2.1.2.1. */
 static const struct {
     const char *command;
     unsigned char page, element, status;
@@ -42,7 +42,7 @@ static const struct {
 const char *eas_wbxml_status(apr_pool_t *pool, const char *command, int status, apr_size_t *len_out)
 {
     const char *text = apr_itoa(pool, status);
-    apr_size_t i, n = sizeof(HEADER); /* with its NUL: the length of the string table */
+    apr_size_t i, n = sizeof(HEADER); /* its NUL is the length of the string table */
     char *body;
 
     for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {

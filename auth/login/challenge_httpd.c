@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/challenge_httpd.c - how a request without proof is asked for it: form, Basic or neither */
+/* auth/login/challenge_httpd.c - challenge: login form, Basic (RFC 7617), or neither */
 
 #include "auth/login/challenge_httpd.h"
-#include "auth/request_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/login_httpd.h"
+#include "auth/request_httpd.h"
 
+#include <ap_expr.h>
 #include <apr_escape.h>
 #include <apr_strings.h>
-#include <ap_expr.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
 
-/* What IIS and OWA answer to a script whose session has timed out. */
+/* The status of IIS and OWA for a script whose session has timed out. */
 #define HTTP_LOGIN_TIMEOUT 440
 
 #define EXCHANGE_PATHS "m#^/(Microsoft-Server-ActiveSync|Autodiscover|EWS|MAPI|RPC|OAB)(/|$)#i"
 
-const char eas_challenge_form_rule[] =
+/*
+ * The built-in rule of EasKcdFormFor.  It matches the navigation of a browser, by the criteria of the
+ * web listener of ISA Server, outside of the paths of Exchange's clients.
+ */
+static const char eas_challenge_form_rule[] =
     "%{REQUEST_METHOD} in { 'GET', 'HEAD' }"
     " && %{HTTP_ACCEPT} =~ m#text/html#i"
     " && %{HTTP_USER_AGENT} =~ /Mozilla|Opera/"
@@ -27,15 +31,16 @@ const char eas_challenge_form_rule[] =
     " && ( -z %{HTTP:Sec-Fetch-Mode} || %{HTTP:Sec-Fetch-Mode} == 'navigate' )"
     " && %{REQUEST_URI} !~ " EXCHANGE_PATHS;
 
-const char eas_challenge_script_rule[] =
+/* A script in a browser, which can show neither a form nor a password dialog. */
+static const char script_rule[] =
     "( -n %{HTTP:X-Requested-With}"
     " || ( -n %{HTTP:Sec-Fetch-Mode} && %{HTTP:Sec-Fetch-Mode} != 'navigate' ) )"
     " && %{REQUEST_URI} !~ " EXCHANGE_PATHS;
 
-/* A request with a dead cookie of ours comes from a browser, whatever else it says. */
+/* An invalid session cookie shows that the client is a browser; its other headers do not matter. */
 static const char not_exchange_rule[] = "%{REQUEST_URI} !~ " EXCHANGE_PATHS;
 
-/* The rules, parsed; written while httpd reads its configuration, in one thread. */
+/* Written in check_config only, by one thread. */
 static struct {
     const ap_expr_info_t *form;
     const ap_expr_info_t *script;
@@ -48,7 +53,7 @@ const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp)
         const char *text;
         const ap_expr_info_t **out;
     } all[] = { { eas_challenge_form_rule, &rules.form },
-                { eas_challenge_script_rule, &rules.script },
+                { script_rule, &rules.script },
                 { not_exchange_rule, &rules.not_exchange } };
     apr_size_t i;
 
@@ -66,7 +71,7 @@ const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp)
     return NULL;
 }
 
-/* An expression that cannot be evaluated matches nobody: then it is Basic, which harms nobody. */
+/* An expression that fails does not match; the client then gets Basic, which every client knows. */
 static bool matches(request_rec *r, const ap_expr_info_t *rule)
 {
     const char *error = NULL;
@@ -74,8 +79,8 @@ static bool matches(request_rec *r, const ap_expr_info_t *rule)
     return ap_expr_exec(r, rule, &error) > 0 && error == NULL;
 }
 
-/* The one challenge (RFC 7617); Negotiate is never offered. */
-static int note_auth_failure(request_rec *r, const char *type)
+/* The only challenge is Basic; Negotiate is never offered. */
+static int hook_note_auth_failure(request_rec *r, const char *type)
 {
     const char *realm = ap_auth_name(r);
 
@@ -91,29 +96,30 @@ static int note_auth_failure(request_rec *r, const char *type)
     return OK;
 }
 
-static int ask_basic(request_rec *r)
+static int challenge_basic(request_rec *r)
 {
     ap_note_auth_failure(r);
     return HTTP_UNAUTHORIZED;
 }
 
-static int ask_script(request_rec *r)
+static int challenge_script(request_rec *r)
 {
-    /* httpd knows no 440 and would call it a 500, in the status line and in the page. */
+    /* httpd has no text for 440, and would send that of 500 in status line and page. */
     r->status_line = "440 Login Time-out";
     ap_custom_response(r, HTTP_LOGIN_TIMEOUT, "The session has ended.\n");
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     return HTTP_LOGIN_TIMEOUT;
 }
 
-static int ask_form(request_rec *r, enum eas_page_reason reason)
+static int challenge_form(request_rec *r, enum eas_page_reason reason)
 {
-    const request_rec *asked = r;
+    const request_rec *initial = r;
 
-    while (asked->prev != NULL) {
-        asked = asked->prev; /* what the browser knows, not where httpd went in the meantime */
+    while (initial->prev != NULL) {
+        initial = initial->prev; /* the URL of the browser, not that of an internal redirect */
     }
-    apr_table_setn(r->headers_out, "Location", eas_login_location(r, reason, asked->unparsed_uri));
+    apr_table_setn(r->headers_out, "Location",
+                   eas_login_location(r, reason, initial->unparsed_uri));
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     return HTTP_MOVED_TEMPORARILY;
 }
@@ -123,23 +129,22 @@ int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
     const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
     const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules.form;
 
-    if (conf->challenge == EAS_CHALLENGE_BASIC) {
-        return ask_basic(r);
+    if (eas_auth_challenge(conf) == EAS_CHALLENGE_BASIC) {
+        return challenge_basic(r);
     }
     if (matches(r, form_rule)) {
-        return ask_form(r, reason);
+        return challenge_form(r, reason);
     }
-    if (conf->challenge == EAS_CHALLENGE_FORM) {
+    if (eas_auth_challenge(conf) == EAS_CHALLENGE_FORM) {
         return HTTP_FORBIDDEN;
     }
     if (matches(r, rules.script) || (had_session && matches(r, rules.not_exchange))) {
-        return ask_script(r);
+        return challenge_script(r);
     }
-    return ask_basic(r);
+    return challenge_basic(r);
 }
 
 void eas_challenge_register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
-    ap_hook_note_auth_failure(note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_note_auth_failure(hook_note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -9,7 +9,7 @@
 
 const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *value, bool secure)
 {
-    /* In any letter case, as browsers compare the prefixes (RFC 6265bis 5.7). */
+    /* Browsers compare the prefixes without letter case (RFC 6265bis 5.7). */
     bool prefixed = strncasecmp(name, "__Host-", 7) == 0 || strncasecmp(name, "__Secure-", 9) == 0;
 
     return apr_pstrcat(pool, name, "=", value != NULL ? value : "; Max-Age=0", "; Path=/",
@@ -45,7 +45,7 @@ static bool is_blank(char c)
     return (unsigned char)c <= ' ' || c == 0x7f;
 }
 
-/* Might whoever reads the header after us take this part of it for a cookie of the name? */
+/* Whether a lenient parser behind us could read the part as a cookie of the name. */
 static bool may_be_cookie(const char *start, const char *end, const char *name)
 {
     const char *equals = memchr(start, '=', (apr_size_t)(end - start));
@@ -63,7 +63,7 @@ static bool may_be_cookie(const char *start, const char *end, const char *name)
     return (apr_size_t)(end - start) == len && memcmp(start, name, len) == 0;
 }
 
-/* Copies to kept what is not of the name; each part but the first brings the separator before it. */
+/* Each copied part but the first takes the separator before it along. */
 static void strip(const char *header, const char *name, char *kept)
 {
     const char *part = header, *end;
@@ -75,7 +75,7 @@ static void strip(const char *header, const char *name, char *kept)
             const char *from = first ? part : part - 1;
 
             while (first && part != header && from < end && is_blank(*from)) {
-                from++; /* it followed the separator of a cookie that is gone */
+                from++; /* blanks behind the separator of a removed cookie */
             }
             memcpy(kept, from, (apr_size_t)(end - from));
             kept += end - from;

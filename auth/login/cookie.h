@@ -8,26 +8,28 @@
 #include <stdbool.h>
 
 /*
- * The value of a Set-Cookie header; with value NULL, of one that takes the cookie away.  `secure` is
- * false only where TLS ends before us and plain HTTP arrives, and is then still overruled by a name
- * with a prefix that demands it (__Host-, __Secure-).  In pool.
+ * A Set-Cookie header value, in pool; value NULL deletes the cookie.  `secure` is false only where
+ * TLS ends before httpd.  The name prefixes __Host- and __Secure- require the Secure attribute, and
+ * set it in any case.
  */
 const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *value, bool secure);
 
 /*
- * The value in pool, if a Cookie header (NULL: none) has exactly one cookie of this name; of several
- * none can be trusted.  Strict: pairs between semicolons, quotes protect nothing (RFC 6265 5.4), and
- * the name exactly as browsers send it.  Any leniency, such as for the commas by which httpd joins
- * several headers, would let the value of some other cookie smuggle in one that passes for ours.
+ * Finds the cookie of a name in a Cookie header (NULL: no header), and copies its value into pool.
+ * The value is set only if there is exactly one, because several cannot be distinguished.
+ *
+ * Parsing is strict: semicolons separate pairs, quotes have no meaning (RFC 6265 5.4), and the name
+ * compares exactly.  A lenient parser would accept a part of another cookie's value as the cookie;
+ * for example at the commas by which httpd joins several headers.
  */
 enum eas_cookie_count { EAS_COOKIE_NONE, EAS_COOKIE_ONE, EAS_COOKIE_MANY };
 enum eas_cookie_count eas_cookie_find(apr_pool_t *pool, const char *header, const char *name,
                                       const char **value_out);
 
 /*
- * The header, in pool, without what a reader of any leniency could take for a cookie of this name:
- * also after a comma, with blanks or control characters around the name, or without a '='.  All else
- * is byte by byte as it was.  NULL if no cookie is left.
+ * The Cookie header without each part that even a lenient parser could read as the cookie: also
+ * after a comma, without a '=', or with blanks or control characters around the name.  All other
+ * bytes remain unchanged.  In pool; NULL if no cookie is left.
  */
 const char *eas_cookie_strip(apr_pool_t *pool, const char *header, const char *name);
 

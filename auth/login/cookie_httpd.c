@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/cookie_httpd.c - the module's cookies in requests and responses */
+/* auth/login/cookie_httpd.c - cookies of the module in requests and responses */
 
 #include "auth/login/cookie_httpd.h"
 #include "auth/config_httpd.h"

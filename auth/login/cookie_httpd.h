@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/cookie_httpd.h - the module's cookies in requests and responses */
+/* auth/login/cookie_httpd.h - cookies of the module in requests and responses */
 
 #ifndef EAS_AUTH_LOGIN_COOKIE_HTTPD_H
 #define EAS_AUTH_LOGIN_COOKIE_HTTPD_H
 
 #include <httpd.h>
 
-/* Makes the browser forget the cookie. */
+/* Makes the browser delete the session cookie. */
 void eas_cookie_clear(request_rec *r);
 
-/* Takes our cookies out of headers that are about to go to a backend. */
+/* Removes the module's cookies from the headers of a request to a backend. */
 void eas_cookie_strip_request(request_rec *r, apr_table_t *headers);
 
-/* Takes cookies of our names out of a backend's answer: it must neither end a session nor plant one. */
+/* Removes them from a backend's response, which must neither end a session nor set one. */
 void eas_cookie_strip_response(request_rec *r, apr_table_t *headers);
 
-/* The name of the session cookie, and of the one that ties a login form to its browser. */
+/* The name of the session cookie, and of the form cookie (auth/login/csrf_httpd.h). */
 const char *eas_cookie_name(const request_rec *r);
 const char *eas_cookie_form_name(const request_rec *r);
 
-/* Adds a Set-Cookie that survives error pages and the backend's own; value NULL clears the cookie. */
+/* Adds a Set-Cookie header, also to error pages and beside those of a backend.  NULL deletes. */
 void eas_cookie_add(request_rec *r, const char *name, const char *value);
 
 #endif

@@ -1,57 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/destination.c - where a login may lead: a path of this site and nowhere else */
+/* auth/login/destination.c - check of a redirect target: a path of this site */
 
 #include "auth/login/destination.h"
+#include "auth/base/percent.h"
 
-#include <apr_lib.h>
 #include <string.h>
-#include <strings.h>
+
+static struct eas_bytes bytes_between(const char *start, const char *end)
+{
+    return (struct eas_bytes){ (const unsigned char *)start, (size_t)(end - start) };
+}
 
 /* Browsers drop tabs and newlines, and read a backslash as a slash: then "/\t/host" is a host. */
-static bool has_safe_characters(const char *destination)
+static bool has_safe_characters(struct eas_bytes rest)
 {
-    const char *p;
+    char c;
 
-    for (p = destination; *p != '\0'; p++) {
-        if (*p < 0x21 || *p > 0x7e || *p == '\\' || *p == '#') {
-            return false;
-        }
-        if (*p == '%' && !(apr_isxdigit(p[1]) && apr_isxdigit(p[2]))) {
+    while (rest.len > 0) {
+        unsigned char raw = *rest.at;
+
+        if (raw < 0x21 || raw > 0x7e || raw == '\\' || raw == '#' || !eas_percent_next(&rest, &c)) {
             return false;
         }
     }
     return true;
 }
 
-/* Of well-formed escapes: one that whoever decodes the path once more would not like to see. */
-static bool has_bad_escape(const char *path, const char *end)
+/* An escape that a second decoder of the path would read as a separator or a control character. */
+static bool has_bad_escape(struct eas_bytes path)
 {
-    for (; path < end; path++) {
-        if (*path == '%'
-            && (path[1] == '0' || path[1] == '1' || strncasecmp(path, "%2f", 3) == 0
-                || strncasecmp(path, "%5c", 3) == 0 || strncasecmp(path, "%7f", 3) == 0)) {
+    while (path.len > 0) {
+        bool escaped = *path.at == '%';
+        char c = '\0';
+
+        eas_percent_next(&path, &c);
+        if (escaped && ((unsigned char)c < 0x20 || c == '/' || c == '\\' || c == 0x7f)) {
             return true;
         }
     }
     return false;
 }
 
-/*
- * "." or "..", each dot plain or escaped, as the WHATWG's URL parser reads them.  A well-formed
- * escape does not reach beyond its segment.
- */
-static bool is_dots(const char *segment, const char *end)
+/* "." or "..", each dot plain or escaped, as the URL parser of the WHATWG reads them. */
+static bool is_dots(struct eas_bytes segment)
 {
     int dots = 0;
+    char c;
 
-    while (segment < end) {
-        if (*segment == '.') {
-            segment++;
-        }
-        else if (strncasecmp(segment, "%2e", 3) == 0) {
-            segment += 3;
-        }
-        else {
+    while (segment.len > 0) {
+        if (!eas_percent_next(&segment, &c) || c != '.') {
             return false;
         }
         dots++;
@@ -59,7 +56,7 @@ static bool is_dots(const char *segment, const char *end)
     return dots == 1 || dots == 2;
 }
 
-/* path begins with a slash; only its last segment may be empty. */
+/* The path begins with a slash.  Only its last segment may be empty. */
 static bool has_plain_segments(const char *path, const char *end)
 {
     while (path < end) {
@@ -67,7 +64,7 @@ static bool has_plain_segments(const char *path, const char *end)
         const char *slash = memchr(segment, '/', (size_t)(end - segment));
 
         path = slash != NULL ? slash : end;
-        if ((path == segment && path != end) || is_dots(segment, path)) {
+        if ((path == segment && path != end) || is_dots(bytes_between(segment, path))) {
             return false;
         }
     }
@@ -77,12 +74,16 @@ static bool has_plain_segments(const char *path, const char *end)
 bool eas_destination_is_local(const char *destination)
 {
     const char *end;
+    size_t len;
 
-    if (destination == NULL || destination[0] != '/'
-        || strnlen(destination, EAS_DESTINATION_MAX + 1) > EAS_DESTINATION_MAX
-        || !has_safe_characters(destination)) {
+    if (destination == NULL || destination[0] != '/') {
+        return false;
+    }
+    len = strnlen(destination, EAS_DESTINATION_MAX + 1);
+    if (len > EAS_DESTINATION_MAX
+        || !has_safe_characters(bytes_between(destination, destination + len))) {
         return false;
     }
     end = destination + strcspn(destination, "?");
-    return !has_bad_escape(destination, end) && has_plain_segments(destination, end);
+    return !has_bad_escape(bytes_between(destination, end)) && has_plain_segments(destination, end);
 }

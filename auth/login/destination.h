@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/destination.h - where a login may lead: a path of this site and nowhere else */
+/* auth/login/destination.h - check of a redirect target: a path of this site */
 
 #ifndef EAS_AUTH_LOGIN_DESTINATION_H
 #define EAS_AUTH_LOGIN_DESTINATION_H
@@ -9,11 +9,13 @@
 #define EAS_DESTINATION_MAX 2048
 
 /*
- * May a browser be redirected there?  Only to what every URL parser resolves to this origin: a path
- * that begins with one slash, with or without a query, of at most EAS_DESTINATION_MAX printable
- * ASCII characters, no backslash or '#' among them, all %-escapes well formed; and the path without
- * empty, "." or ".." segments or an escaped slash, backslash or control character.  What does not
- * fit is refused, never repaired.  NULL is refused.
+ * Whether every URL parser resolves the destination to this origin:
+ *  - a path with one slash at its beginning, and an optional query;
+ *  - at most EAS_DESTINATION_MAX printable ASCII characters, without backslash and '#';
+ *  - all percent-escapes well formed;
+ *  - in the path, no empty, "." or ".." segment, and no escaped slash, backslash or control
+ *    character.
+ * False for NULL.
  */
 bool eas_destination_is_local(const char *destination);
 

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/form.c - reads what the login form posts */
+/* auth/login/form.c - parser of the login form */
 
 #include "auth/login/form.h"
-#include "auth/identity.h"
+#include "auth/base/percent.h"
+#include "auth/base/utf8.h"
 
-#include <apr_lib.h>
-#include <apr_strings.h>
-#include <openssl/crypto.h>
 #include <string.h>
 #include <strings.h>
 
-/* Ours has five; whoever sends more than this is not filling in a form. */
+/* The form has five; the limit bounds the work for a hostile body. */
 #define FIELDS_MAX 64
 
 enum field { USERNAME, PASSWORD, TRUSTED, DESTINATION, TOKEN, FIELDS };
@@ -18,13 +16,7 @@ enum field { USERNAME, PASSWORD, TRUSTED, DESTINATION, TOKEN, FIELDS };
 static const char *const field_names[FIELDS] = { "username", "password", "trusted", "destination",
                                                  "token" };
 
-/* A part of the body, still encoded; bytes is NULL if the field was not posted. */
-struct slice {
-    const char *bytes;
-    apr_size_t len;
-};
-
-/* Parameters say nothing: a form is always UTF-8 here, and what is not will be refused as such. */
+/* Ignores parameters, such as charset: the form is always UTF-8. */
 static bool is_urlencoded(const char *content_type)
 {
     static const char type[] = "application/x-www-form-urlencoded";
@@ -40,111 +32,86 @@ static bool is_urlencoded(const char *content_type)
     return *content_type == '\0' || *content_type == ';';
 }
 
-static char hex_value(char c)
+/* No bad escape, and no octet 0, plain or escaped. */
+static bool is_well_encoded(struct eas_bytes body)
 {
-    return (char)(apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10);
-}
+    char c;
 
-/* Whether take() can be let loose on it, and will find no NUL. */
-static bool is_well_encoded(const char *body, apr_size_t len)
-{
-    apr_size_t i = 0;
-
-    while (i < len) {
-        if (body[i] == '\0') {
+    while (body.len > 0) {
+        if (!eas_percent_next(&body, &c) || c == '\0') {
             return false;
         }
-        if (body[i] != '%') {
-            i++;
-            continue;
-        }
-        if (len - i < 3 || !apr_isxdigit(body[i + 1]) || !apr_isxdigit(body[i + 2])
-            || (body[i + 1] == '0' && body[i + 2] == '0')) {
-            return false;
-        }
-        i += 3;
     }
     return true;
 }
 
-/* The next character of what is well encoded. */
-static char take(const char **raw)
+/* The next character of a well encoded, non-empty text; `+` is a space. */
+static char next_character(struct eas_bytes *rest)
 {
-    const char *p = *raw;
+    bool is_plus = *rest->at == '+';
+    char c = ' ';
 
-    if (*p == '%') {
-        *raw += 3;
-        return (char)(hex_value(p[1]) << 4 | hex_value(p[2]));
+    eas_percent_next(rest, &c);
+    if (is_plus) {
+        c = ' ';
     }
-    *raw += 1;
-    return *p == '+' ? ' ' : *p;
+    return c;
 }
 
-/* Whether it spells the name: decoded, so that no spelling makes a second field of one name. */
-static bool is_named(const struct slice *raw, const char *name)
+/* Compares decoded names: `user%6eame` is `username`, and counts as its duplicate. */
+static bool is_named(struct eas_bytes raw, const char *name)
 {
-    const char *p = raw->bytes, *end = raw->bytes + raw->len;
-
-    while (p < end && *name != '\0') {
-        if (take(&p) != *name++) {
+    while (raw.len > 0 && *name != '\0') {
+        if (next_character(&raw) != *name++) {
             return false;
         }
     }
-    return p == end && *name == '\0';
+    return raw.len == 0 && *name == '\0';
 }
 
-/* Returns the length. */
-static apr_size_t decode(const struct slice *raw, char *bytes)
+/* Returns the length, which is at most raw.len. */
+static apr_size_t decode(struct eas_bytes raw, char *decoded)
 {
-    const char *p = raw->bytes, *end = raw->bytes + raw->len;
     apr_size_t n = 0;
 
-    while (p < end) {
-        bytes[n++] = take(&p);
+    while (raw.len > 0) {
+        decoded[n++] = next_character(&raw);
     }
     return n;
 }
 
-static const char *decoded_text(apr_pool_t *pool, const struct slice *raw)
+static const char *decoded_text(apr_pool_t *pool, struct eas_bytes raw)
 {
     char *text;
 
-    if (raw->bytes == NULL) {
+    if (raw.at == NULL) {
         return NULL;
     }
-    text = apr_palloc(pool, raw->len + 1);
+    text = apr_palloc(pool, raw.len + 1);
     text[decode(raw, text)] = '\0';
     return text;
 }
 
-static struct eas_secret *decoded_secret(apr_pool_t *pool, const struct slice *raw)
+static struct eas_secret *decoded_secret(apr_pool_t *pool, struct eas_bytes raw)
 {
-    struct eas_secret *secret = eas_secret_make(pool, raw->bytes, raw->len);
+    struct eas_secret *secret = eas_secret_room(pool, raw.len);
     apr_size_t len = decode(raw, secret->bytes);
 
-    /* What is left of the encoded form is the password's end. */
-    OPENSSL_cleanse(secret->bytes + len, secret->len - len);
+    memset(secret->bytes + len, 0, raw.len - len);
     secret->len = len;
     return secret;
 }
 
-static enum eas_rc note_field(const char *pair, apr_size_t len, struct slice fields[FIELDS],
-                              struct eas_err *err)
+static enum eas_rc note_field(struct eas_bytes name, struct eas_bytes value,
+                              struct eas_bytes fields[FIELDS], struct eas_err *err)
 {
-    const char *equals = memchr(pair, '=', len);
-    struct slice name = { pair, equals != NULL ? (apr_size_t)(equals - pair) : len };
-    struct slice value = { pair + len, 0 };
     int i;
 
-    if (equals != NULL) {
-        value.bytes = equals + 1;
-        value.len = len - name.len - 1;
-    }
     for (i = 0; i < FIELDS; i++) {
-        if (!is_named(&name, field_names[i])) {
+        if (!is_named(name, field_names[i])) {
             continue;
         }
-        if (fields[i].bytes != NULL) {
+        if (fields[i].at != NULL) {
             return eas_fail(err, EAS_MALFORMED, 1103, "the form has the field %s twice",
                             field_names[i]);
         }
@@ -153,17 +120,17 @@ static enum eas_rc note_field(const char *pair, apr_size_t len, struct slice fie
     return EAS_OK;
 }
 
-static enum eas_rc split(const char *body, apr_size_t len, struct slice fields[FIELDS],
+static enum eas_rc split(struct eas_bytes body, struct eas_bytes fields[FIELDS],
                          struct eas_err *err)
 {
-    const char *pair = body, *end = body + len;
     int n = 0;
 
-    while (pair < end) {
-        const char *ampersand = memchr(pair, '&', (apr_size_t)(end - pair));
-        const char *pair_end = ampersand != NULL ? ampersand : end;
-        enum eas_rc rc = note_field(pair, (apr_size_t)(pair_end - pair), fields, err);
+    while (body.len > 0) {
+        struct eas_bytes name, value;
+        enum eas_rc rc;
 
+        eas_percent_pair(&body, &name, &value);
+        rc = note_field(name, value, fields, err);
         if (rc != EAS_OK) {
             return rc;
         }
@@ -171,12 +138,11 @@ static enum eas_rc split(const char *body, apr_size_t len, struct slice fields[F
             return eas_fail(err, EAS_MALFORMED, 1104, "the form has more than %d fields",
                             FIELDS_MAX);
         }
-        pair = pair_end + 1;
     }
     return EAS_OK;
 }
 
-static enum eas_rc read_text(apr_pool_t *pool, const struct slice fields[FIELDS],
+static enum eas_rc read_text(apr_pool_t *pool, const struct eas_bytes fields[FIELDS],
                              struct eas_form *form, struct eas_err *err)
 {
     static const enum field texts[] = { USERNAME, TRUSTED, DESTINATION, TOKEN };
@@ -186,8 +152,8 @@ static enum eas_rc read_text(apr_pool_t *pool, const struct slice fields[FIELDS]
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         enum field f = texts[i];
 
-        text[f] = decoded_text(pool, &fields[f]);
-        if (text[f] != NULL && !eas_identity_is_utf8(text[f], strlen(text[f]))) {
+        text[f] = decoded_text(pool, fields[f]);
+        if (text[f] != NULL && !eas_utf8_is_valid(text[f], strlen(text[f]))) {
             return eas_fail(err, EAS_MALFORMED, 1105, "the form's field %s is not UTF-8",
                             field_names[f]);
         }
@@ -209,20 +175,21 @@ enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const cha
                            apr_size_t len, struct eas_form **form_out, struct eas_err *err)
 {
     struct eas_form *form = apr_pcalloc(pool, sizeof(*form));
-    struct slice fields[FIELDS] = { { NULL, 0 } };
+    struct eas_bytes fields[FIELDS] = { { NULL, 0 } };
+    struct eas_bytes bytes = { (const unsigned char *)body, len };
     enum eas_rc rc;
 
     if (!is_urlencoded(content_type)) {
         return eas_fail(err, EAS_MALFORMED, 1100,
-                        "the form is not of the type application/x-www-form-urlencoded");
+                        "the form does not have the type application/x-www-form-urlencoded");
     }
     if (len > EAS_FORM_MAX) {
         return eas_fail(err, EAS_MALFORMED, 1101, "the form is longer than %d bytes", EAS_FORM_MAX);
     }
-    if (!is_well_encoded(body, len)) {
+    if (!is_well_encoded(bytes)) {
         return eas_fail(err, EAS_MALFORMED, 1102, "the form has a bad %%-escape or a NUL");
     }
-    rc = split(body, len, fields, err);
+    rc = split(bytes, fields, err);
     if (rc == EAS_OK) {
         rc = read_text(pool, fields, form, err);
     }
@@ -233,6 +200,6 @@ enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const cha
     if (form->username_len == 0 || fields[PASSWORD].len == 0) {
         return eas_fail(err, EAS_DENIED, 1107, "the form has no user name or no password");
     }
-    form->password = decoded_secret(pool, &fields[PASSWORD]);
+    form->password = decoded_secret(pool, fields[PASSWORD]);
     return EAS_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/form.h - reads what the login form posts */
+/* auth/login/form.h - parser of the login form */
 
 #ifndef EAS_AUTH_LOGIN_FORM_H
 #define EAS_AUTH_LOGIN_FORM_H
@@ -10,29 +10,29 @@
 #include <apr_pools.h>
 #include <stdbool.h>
 
-/* A longer body is refused unread.  A password that is escaped throughout fits up to 5000 bytes. */
+/* The longest body.  A password of 5000 bytes fits, even if each byte is escaped. */
 #define EAS_FORM_MAX 16384
 
-/* What was posted, decoded. */
+/* The decoded fields. */
 struct eas_form {
-    const char *username; /* as typed, not yet parsed; not empty */
+    const char *username; /* as typed; for auth/identity.h to parse */
     apr_size_t username_len;
-    struct eas_secret *password; /* byte by byte what was typed; not empty, without a NUL */
+    struct eas_secret *password; /* as typed; not empty, without a NUL */
     bool trusted;                /* a private computer */
-    const char
-        *destination;  /* not yet judged (auth/login/destination.h); NULL if it was not posted */
-    const char *token; /* not yet compared; NULL if it was not posted */
+    const char *destination;     /* unchecked (auth/login/destination.h); NULL if missing */
+    const char *token;           /* unchecked (auth/login/csrf_httpd.h); NULL if missing */
 };
 
 /*
- * Reads an application/x-www-form-urlencoded body with the fields `username`, `password`, `trusted`
- * (`0`, a public computer, also if it is missing; or `4`, a private one), `destination` and `token`;
- * others are ignored.  Results are in the pool; the body is not kept, its owner cleanses it.
+ * Parses an application/x-www-form-urlencoded body.  Its fields are `username`, `password`,
+ * `trusted` (`0` or missing: a public computer; `4`: a private one), `destination` and `token`;
+ * others are ignored.  Results are in pool and do not refer to the body, which its owner cleanses.
  *
- * EAS_OK with *form_out set.  EAS_DENIED, also with *form_out set but without a password in it, if
- * there is no user name or no password.  EAS_MALFORMED if
- * the body is of another type, too long, has more than 64 fields, a field of ours twice, a bad
- * %-escape or a NUL anywhere, a `trusted` that is neither, or text that is not UTF-8.
+ * EAS_OK.  EAS_DENIED without a user name or a password; *form_out is set, its password is NULL.
+ * EAS_MALFORMED for
+ *  - another content type, a body that is too long, more than 64 fields;
+ *  - a duplicate of a field above, another value of `trusted`;
+ *  - a bad percent-escape, a NUL, text that is not UTF-8.
  */
 enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const char *body,
                            apr_size_t len, struct eas_form **form_out, struct eas_err *err);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/login_httpd.c - the login form's path: page, log-on, sign-out */
+/* auth/login/login_httpd.c - login form: page, log-on, sign-out */
 
 #include "auth/login/login_httpd.h"
-#include "auth/request_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/login/cookie_httpd.h"
+#include "auth/login/csrf_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/form.h"
-#include "auth/password/provider_httpd.h"
-#include "auth/login/cookie.h"
-#include "auth/login/cookie_httpd.h"
 #include "auth/login/session_httpd.h"
-#include "auth/shared/shared_httpd.h"
+#include "auth/password/provider_httpd.h"
+#include "auth/request_httpd.h"
 
 #include <apr_escape.h>
 #include <apr_strings.h>
@@ -19,28 +18,16 @@
 #include <http_request.h>
 #include <http_ssl.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
+#include <string.h>
 #include <util_script.h>
-
-#define FORM_COOKIE_SIZE 16
-
-/* How a reason is written in the form's address. */
-static const struct {
-    enum eas_page_reason reason;
-    const char *name;
-} reasons[] = { { EAS_PAGE_WRONG, "wrong" },
-                { EAS_PAGE_EXPIRED_PASSWORD, "expired" },
-                { EAS_PAGE_TIMED_OUT, "timed-out" },
-                { EAS_PAGE_SIGNED_OUT, "signed-out" },
-                { EAS_PAGE_TRY_LATER, "try-later" } };
 
 static const char *login_path(const request_rec *r)
 {
     return eas_auth_login_path(eas_auth_server_of(r->server));
 }
 
-/* A path of this site, and none of ours: that would be a loop, or a sign-out. */
-static bool may_lead_to(request_rec *r, const char *destination)
+/* A path of this site, but not below the login path: that would be a loop, or a sign-out. */
+static bool is_allowed_destination(request_rec *r, const char *destination)
 {
     const char *path = login_path(r);
 
@@ -49,23 +36,21 @@ static bool may_lead_to(request_rec *r, const char *destination)
 
 static enum eas_rc check_destination(request_rec *r, const char *destination, struct eas_err *err)
 {
-    return may_lead_to(r, destination)
+    return is_allowed_destination(r, destination)
                ? EAS_OK
-               : eas_fail(err, EAS_MALFORMED, 1093, "the destination is no path of this site");
+               : eas_fail(err, EAS_MALFORMED, 1093, "the destination is not a path of this site");
 }
 
 const char *eas_login_location(request_rec *r, enum eas_page_reason reason, const char *destination)
 {
     const char *location = apr_pstrcat(r->pool, login_path(r), "login", NULL), *joint = "?";
-    apr_size_t i;
 
-    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (reasons[i].reason == reason) {
-            location = apr_pstrcat(r->pool, location, joint, "reason=", reasons[i].name, NULL);
-            joint = "&";
-        }
+    if (reason != EAS_PAGE_NONE) {
+        location =
+            apr_pstrcat(r->pool, location, joint, "reason=", eas_page_reason_name(reason), NULL);
+        joint = "&";
     }
-    if (destination != NULL && may_lead_to(r, destination)) {
+    if (destination != NULL && is_allowed_destination(r, destination)) {
         location = apr_pstrcat(r->pool, location, joint,
                                "destination=", apr_pescape_urlencoded(r->pool, destination), NULL);
     }
@@ -74,11 +59,11 @@ const char *eas_login_location(request_rec *r, enum eas_page_reason reason, cons
 
 static enum eas_page_reason reason_named(const char *name)
 {
-    apr_size_t i;
+    enum eas_page_reason reason;
 
-    for (i = 0; name != NULL && i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (strcmp(reasons[i].name, name) == 0) {
-            return reasons[i].reason;
+    for (reason = EAS_PAGE_WRONG; name != NULL && reason <= EAS_PAGE_TRY_LATER; reason++) {
+        if (strcmp(eas_page_reason_name(reason), name) == 0) {
+            return reason;
         }
     }
     return EAS_PAGE_NONE;
@@ -92,10 +77,9 @@ bool eas_login_handles(request_rec *r)
            && strncmp(r->uri, path, strlen(path)) == 0;
 }
 
-/* What every answer below the login path says of itself. */
-static void set_headers(request_rec *r)
+static void set_security_headers(request_rec *r)
 {
-    r->no_cache = 1; /* whatever mod_cache has been told about no-store */
+    r->no_cache = 1; /* CacheStoreNoStore makes mod_cache ignore no-store */
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->err_headers_out, "Content-Security-Policy", eas_page_csp());
     apr_table_setn(r->err_headers_out, "X-Frame-Options", "DENY");
@@ -109,38 +93,6 @@ static int redirect(request_rec *r, const char *location)
     return HTTP_SEE_OTHER;
 }
 
-/* The token that only a form of ours carries: a digest of the browser's own form cookie. */
-static enum eas_rc form_token(request_rec *r, const char *cookie, const char **token_out,
-                              struct eas_err *err)
-{
-    unsigned char mac[EAS_SEAL_MAC_SIZE];
-    struct eas_bytes part = eas_bytes_of_text(cookie);
-    enum eas_rc rc = eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_CSRF, &part, 1, mac, err);
-
-    if (rc == EAS_OK) {
-        *token_out = eas_seal_to_text(r->pool, mac, sizeof(mac));
-    }
-    return rc;
-}
-
-/* The browser's form cookie, or a new one, which is set. */
-static enum eas_rc form_cookie(request_rec *r, const char **value_out, struct eas_err *err)
-{
-    unsigned char random[FORM_COOKIE_SIZE];
-    const char *name = eas_cookie_form_name(r);
-
-    if (eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"), name, value_out)
-        == EAS_COOKIE_ONE) {
-        return EAS_OK;
-    }
-    if (RAND_bytes(random, sizeof(random)) != 1) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1090, "OpenSSL has no randomness to give");
-    }
-    *value_out = eas_seal_to_text(r->pool, random, sizeof(random));
-    eas_cookie_add(r, name, *value_out);
-    return EAS_OK;
-}
-
 static bool wants_everywhere(request_rec *r)
 {
     apr_table_t *args;
@@ -149,15 +101,15 @@ static bool wants_everywhere(request_rec *r)
     return apr_table_get(args, "everywhere") != NULL;
 }
 
-/* Sends the page with the given status; errors of our own have been logged by then. */
+/* The caller has logged the error that the status stands for. */
 static int send_page(request_rec *r, int status, enum eas_page_reason reason,
                      const char *destination)
 {
-    const char *cookie, *token, *html, *title = ap_auth_name(r);
+    const char *token, *html, *title = ap_auth_name(r);
     struct eas_err err;
     struct eas_page page = { 0 };
 
-    if (form_cookie(r, &cookie, &err) != EAS_OK || form_token(r, cookie, &token, &err) != EAS_OK) {
+    if (eas_csrf_token(r, &token, &err) != EAS_OK) {
         return eas_log_refuse(r, &err);
     }
     page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
@@ -178,45 +130,7 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     return OK;
 }
 
-/* A request that did not come from a page of ours (Fetch Metadata, else Origin). */
-static bool is_cross_site(const request_rec *r)
-{
-    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
-    const char *origin = apr_table_get(r->headers_in, "Origin");
-    const char *host = apr_table_get(r->headers_in, "Host"), *authority;
-
-    if (site != NULL) {
-        return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
-    }
-    if (origin == NULL) {
-        return false;
-    }
-    authority = ap_strstr_c(origin, "://");
-    return authority == NULL || host == NULL || strcasecmp(authority + 3, host) != 0;
-}
-
-/* Login CSRF: somebody else's form must not log a victim in as the attacker. */
-static enum eas_rc check_origin(request_rec *r, const struct eas_form *form, struct eas_err *err)
-{
-    const char *cookie;
-    struct eas_bytes token;
-    enum eas_rc rc = EAS_DENIED;
-
-    if (!is_cross_site(r) && form->token != NULL && eas_seal_from_text(r->pool, form->token, &token)
-        && eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"), eas_cookie_form_name(r),
-                           &cookie)
-               == EAS_COOKIE_ONE) {
-        struct eas_bytes part = eas_bytes_of_text(cookie);
-
-        rc = eas_seal_mac_check(eas_shared_keyring(), EAS_SEAL_CSRF, &part, 1, token, err);
-    }
-    return rc == EAS_DENIED
-               ? eas_fail(err, EAS_FORBIDDEN, 1091,
-                          "a login form that is not ours, or a browser without cookies")
-               : rc;
-}
-
-/* The body, as a secret.  EAS_MALFORMED if it is too long or breaks off. */
+/* The body is a secret because it holds the password. */
 static enum eas_rc read_body(request_rec *r, struct eas_secret **body_out, struct eas_err *err)
 {
     struct eas_secret *body = eas_secret_room(r->pool, EAS_FORM_MAX + 1);
@@ -255,24 +169,21 @@ static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct 
     if (rc == EAS_OK && (*form_out)->destination != NULL) {
         rc = check_destination(r, (*form_out)->destination, err);
     }
-    return rc == EAS_OK ? check_origin(r, *form_out, err) : rc;
+    return rc == EAS_OK ? eas_csrf_check(r, (*form_out)->token, err) : rc;
 }
 
-/* A browser that logs on anew leaves its old session behind for good. */
+/* A new log-on ends the old session of the browser, so that no copy of its cookie stays valid. */
 static void end_old_session(request_rec *r)
 {
-    const struct eas_identity *identity;
-    enum eas_session_state state;
-    struct eas_session *session;
+    struct eas_session_result old;
     struct eas_err err;
 
-    if (eas_session_of(r, &state, &session, &identity, &err) == EAS_OK && session != NULL
-        && eas_session_end(r, session, false, &err) != EAS_OK) {
+    if (eas_session_of(r, &old, &err) == EAS_OK && old.session != NULL
+        && eas_session_end(r, old.session, false, &err) != EAS_OK) {
         eas_log_error(r, &err);
     }
 }
 
-/* A refusal as a page, after it has been logged. */
 static int refuse_with_page(request_rec *r, const struct eas_err *err, const char *destination)
 {
     int status = eas_log_refuse(r, err);
@@ -282,7 +193,7 @@ static int refuse_with_page(request_rec *r, const struct eas_err *err, const cha
                      status == HTTP_SERVICE_UNAVAILABLE ? destination : NULL);
 }
 
-/* The user's way back after a refusal; the log has the reason, the page one text for all. */
+/* The page has one text for every wrong user name or password; the log has the cause. */
 static int log_on_failed(request_rec *r, const struct eas_err *err, const char *destination)
 {
     if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
@@ -321,8 +232,8 @@ static int log_on(request_rec *r)
     return redirect(r, form->destination != NULL ? form->destination : "/");
 }
 
-/* The address is held to the same rules as the form: nothing twice, no NUL, a path of this site. */
-static enum eas_rc read_address(request_rec *r, const char **destination, struct eas_err *err)
+/* The same rules hold for the query string as for the form: no duplicates, no NUL. */
+static enum eas_rc read_args(request_rec *r, const char **destination, struct eas_err *err)
 {
     struct eas_form *form = NULL;
     enum eas_rc rc = EAS_OK;
@@ -332,7 +243,7 @@ static enum eas_rc read_address(request_rec *r, const char **destination, struct
                             &form, err);
     }
     if (rc == EAS_DENIED) {
-        rc = EAS_OK; /* who logs on does it by the form; here a name and password mean nothing */
+        rc = EAS_OK; /* a query string needs no user name and no password */
     }
     if (rc == EAS_OK && form != NULL && form->destination != NULL) {
         *destination = form->destination;
@@ -347,7 +258,7 @@ static int show_form(request_rec *r)
     struct eas_err err;
     apr_table_t *args;
 
-    if (read_address(r, &destination, &err) != EAS_OK) {
+    if (read_args(r, &destination, &err) != EAS_OK) {
         return refuse_with_page(r, &err, NULL);
     }
     ap_args_to_table(r, &args);
@@ -356,22 +267,20 @@ static int show_form(request_rec *r)
 
 static int sign_out(request_rec *r)
 {
-    const struct eas_identity *identity;
-    enum eas_session_state state;
-    struct eas_session *session;
+    struct eas_session_result found;
     struct eas_err err;
     enum eas_rc rc;
 
-    if (is_cross_site(r)) {
+    if (eas_csrf_is_cross_site(r)) {
         return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
     }
-    rc = eas_session_of(r, &state, &session, &identity, &err);
-    /* Also one that has ended here: elsewhere it may go on without its evidence. */
-    if (rc == EAS_OK && session != NULL) {
-        rc = eas_session_end(r, session, wants_everywhere(r), &err);
+    rc = eas_session_of(r, &found, &err);
+    /* An expired session, too: where delegation needs no evidence it may still be valid. */
+    if (rc == EAS_OK && found.session != NULL) {
+        rc = eas_session_end(r, found.session, wants_everywhere(r), &err);
         if (rc == EAS_OK) {
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
-                          session->principal);
+                          found.session->principal);
         }
     }
     if (rc != EAS_OK) {
@@ -387,14 +296,16 @@ static int check_tls(request_rec *r)
 
     if (eas_auth_requires_tls(eas_auth_dir_of(r->per_dir_config))
         && !ap_ssl_conn_is_ssl(r->connection)) {
-        eas_fail(&err, EAS_FORBIDDEN, 1096,
-                 "plain HTTP: no log-on (EasKcdRequireTLS Off where TLS ends before httpd)");
+        eas_fail(
+            &err, EAS_FORBIDDEN, 1096,
+            "the log-on came over plain HTTP; use https, or EasKcdRequireTLS Off where TLS ends "
+            "before httpd");
         return eas_log_refuse(r, &err);
     }
     return OK;
 }
 
-static int handler(request_rec *r)
+static int hook_handler(request_rec *r)
 {
     const char *rest;
     int status;
@@ -402,7 +313,7 @@ static int handler(request_rec *r)
     if (!eas_login_handles(r)) {
         return DECLINED;
     }
-    set_headers(r);
+    set_security_headers(r);
     status = check_tls(r);
     if (status != OK) {
         return status;
@@ -422,8 +333,8 @@ static int handler(request_rec *r)
     return HTTP_NOT_FOUND;
 }
 
-/* Before mod_proxy, below `ProxyPass /`, translates or matches an encoded path. */
-static int claim(request_rec *r)
+/* Before mod_proxy translates the path, or matches an encoded path, below `ProxyPass /`. */
+static int hook_translate_name(request_rec *r)
 {
     if (!eas_login_handles(r)) {
         return DECLINED;
@@ -432,16 +343,16 @@ static int claim(request_rec *r)
     return OK;
 }
 
-static int no_storage(request_rec *r)
+/* The filename is no path of a file. */
+static int hook_map_to_storage(request_rec *r)
 {
     return eas_login_handles(r) ? OK : DECLINED;
 }
 
 void eas_login_register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
-    ap_hook_pre_translate_name(claim, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_translate_name(claim, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_map_to_storage(no_storage, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_handler(handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_translate_name(hook_translate_name, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_translate_name(hook_translate_name, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_map_to_storage(hook_map_to_storage, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }

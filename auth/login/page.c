@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/page.c - the page that a person logs on with: a template, filled in */
+/* auth/login/page.c - login page: HTML template */
 
 #include "auth/login/page.h"
-#include "auth/identity.h"
+#include "auth/base/utf8.h"
 #include "auth/login/page_builtin.h"
 
 #include <apr_strings.h>
@@ -20,7 +20,7 @@ enum placeholder {
     CHECKED_PUBLIC,
     CHECKED_PRIVATE,
     STYLE,
-    PLACEHOLDERS /* their number; also stands for none */
+    PLACEHOLDERS /* their number; also means none */
 };
 
 static const struct {
@@ -55,7 +55,7 @@ static const struct {
                                               "sign in again; cookies must be allowed." },
 };
 
-/* A piece of a template: some text, then a placeholder, or none at the end. */
+/* Text, and the placeholder behind it (the last part has none). */
 struct part {
     const char *text;
     apr_size_t len;
@@ -90,7 +90,7 @@ static int line_of(const char *html, const char *at)
     return line;
 }
 
-/* html is a string of the pool's. */
+/* The parts refer to html. */
 static enum eas_rc parse(apr_pool_t *pool, const char *html, apr_array_header_t **parts_out,
                          struct eas_err *err)
 {
@@ -102,7 +102,7 @@ static enum eas_rc parse(apr_pool_t *pool, const char *html, apr_array_header_t 
         const char *name = open + 2, *close = strstr(name, "}}");
         apr_size_t len = close != NULL ? (apr_size_t)(close - name) : 0;
 
-        /* The next line's "}}" may well belong to a style sheet. */
+        /* A "}}" on another line may belong to a style sheet. */
         if (close == NULL || memchr(name, '\n', len) != NULL) {
             return eas_fail(err, EAS_MISCONFIGURED, 1131,
                             "line %d of the login page: {{%.*s is not closed by }}",
@@ -151,9 +151,9 @@ enum eas_rc eas_page_compile(apr_pool_t *pool, const char *html, apr_size_t len,
         html = eas_page_builtin_log_on;
         len = strlen(html);
     }
-    if (memchr(html, '\0', len) != NULL || !eas_identity_is_utf8(html, len)) {
+    if (memchr(html, '\0', len) != NULL || !eas_utf8_is_valid(html, len)) {
         return eas_fail(err, EAS_MISCONFIGURED, 1133,
-                        "the login page is no text in UTF-8; save it in that encoding");
+                        "the login page is not UTF-8 text; save it in that encoding");
     }
     rc = parse(pool, apr_pstrmemdup(pool, html, len), &log_on, err);
     if (rc == EAS_OK) {
@@ -170,7 +170,7 @@ enum eas_rc eas_page_compile(apr_pool_t *pool, const char *html, apr_size_t len,
     return rc;
 }
 
-/* NULL for what stands for itself.  '=' and '`' would matter where an attribute is not quoted. */
+/* NULL: no escape is needed.  '=' and '`' matter only in an attribute without quotes. */
 static const char *entity_of(char c)
 {
     switch (c) {
@@ -247,10 +247,15 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
     return apr_pstrcatv(pool, (struct iovec *)pieces->elts, (apr_size_t)pieces->nelts, NULL);
 }
 
+const char *eas_page_reason_name(enum eas_page_reason reason)
+{
+    return reasons[reason].name;
+}
+
 const char *eas_page_csp(void)
 {
-    /* https: because browsers apply form-action to the redirects after the log-on too, and a backend
-     * may send its user on to another host. */
+    /* form-action has https:, because it applies to the redirects after the log-on, too, and a
+     * backend may redirect to another host. */
     return "default-src 'none'; style-src 'self' '" EAS_PAGE_STYLE_HASH "'; img-src 'self'; "
            "form-action 'self' https:; frame-ancestors 'none'; base-uri 'none'";
 }

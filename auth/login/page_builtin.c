@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/page_builtin.c - the HTML of the built-in pages */
+/* auth/login/page_builtin.c - HTML of the built-in pages */
 
 #include "auth/login/page_builtin.h"
 
 /*
- * No script and nothing from elsewhere.  Contrasts are those of WCAG 2.1 AA: 4.5 for text, 3 for the
- * edges of what can be used.
+ * No script, and no resource of another site.  Contrasts follow WCAG 2.1 AA: 4.5 for text, 3 for
+ * the edges of controls.
  */
 const char eas_page_builtin_style[] =
     "\n"

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/page_builtin.h - the HTML of the built-in pages, for auth/login/page.c alone */
+/* auth/login/page_builtin.h - HTML of the built-in pages, for auth/login/page.c only */
 
 #ifndef EAS_AUTH_LOGIN_PAGE_BUILTIN_H
 #define EAS_AUTH_LOGIN_PAGE_BUILTIN_H
 
-/* Templates as in auth/login/page.h. */
+/* Templates; auth/login/page.h has the syntax. */
 extern const char eas_page_builtin_log_on[];
 extern const char eas_page_builtin_sign_out[];
 
 extern const char eas_page_builtin_style[];
 
-/* Of the style sheet, for the Content-Security-Policy; t/unit/test_page.c says what it must be. */
+/* The style sheet's hash for the Content-Security-Policy; t/unit/test_page.c computes it. */
 #define EAS_PAGE_STYLE_HASH "sha256-jkXt80RW8VAX/BzmaodVunIbYnkugIyVw7mUgwZ2wDI="
 
 #endif

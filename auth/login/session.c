@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/session.c - who has logged on by the form, as the browser's cookie tells it */
+/* auth/login/session.c - browser session in a sealed cookie */
 
 #include "auth/login/session.h"
 
@@ -16,25 +16,18 @@
 #define EVIDENCE 2u
 #define FIXED_SIZE (1 + 1 + EAS_SESSION_ID_SIZE + 3 * 8 + 2)
 
-/* As much as Kerberos lets clocks differ. */
+/* The clock skew that Kerberos allows. */
 #define SKEW apr_time_from_sec(300)
 
-enum eas_rc eas_session_begin(apr_pool_t *pool, const char *principal, bool is_private,
-                              bool has_evidence, const struct eas_session_limits limits[2],
-                              apr_time_t now, struct eas_session **out, struct eas_err *err)
+enum eas_rc eas_session_begin(const struct eas_session_params *params, struct eas_session *session,
+                              apr_time_t now, struct eas_err *err)
 {
-    struct eas_session *session = apr_pcalloc(pool, sizeof(*session));
-
     if (RAND_bytes(session->id, sizeof(session->id)) != 1) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1150, "OpenSSL has no random session id to give");
+        return eas_fail(err, EAS_UNAVAILABLE, 1150, "OpenSSL has no random bytes for a session id");
     }
-    session->principal = apr_pstrdup(pool, principal);
-    session->is_private = is_private;
-    session->has_evidence = has_evidence;
     session->started = now;
     session->seen = now;
-    session->end = now + limits[is_private].max;
-    *out = session;
+    session->end = now + params->limits[session->is_private].max;
     return EAS_OK;
 }
 
@@ -59,9 +52,9 @@ static apr_uint64_t get(const unsigned char **p, int size)
     return number;
 }
 
-enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
-                             const struct eas_session *session, const char *vhost,
-                             const char **value_out, struct eas_err *err)
+enum eas_rc eas_session_seal(const struct eas_session_params *params, apr_pool_t *pool,
+                             const struct eas_session *session, const char **value_out,
+                             struct eas_err *err)
 {
     unsigned char record[FIXED_SIZE + EAS_SESSION_PRINCIPAL_MAX], *p = record;
     apr_size_t len = strlen(session->principal);
@@ -70,7 +63,8 @@ enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
 
     if (len == 0 || len > EAS_SESSION_PRINCIPAL_MAX) {
         return eas_fail(err, EAS_FORBIDDEN, 1151,
-                        "a user's name of %" APR_SIZE_T_FMT " bytes does not fit a session", len);
+                        "the principal has %" APR_SIZE_T_FMT " bytes; a session takes 1 to %d", len,
+                        EAS_SESSION_PRINCIPAL_MAX);
     }
     *p++ = VERSION;
     *p++ = (unsigned char)((session->is_private ? PRIVATE : 0)
@@ -81,15 +75,15 @@ enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
     p = put(p, (apr_uint64_t)session->end, 8);
     p = put(p, len, 2);
     memcpy(p, session->principal, len);
-    rc = eas_seal(ring, pool, EAS_SEAL_SESSION, vhost, eas_bytes_make(record, FIXED_SIZE + len),
-                  &sealed, err);
+    rc = eas_seal(params->keyring, pool, EAS_SEAL_SESSION, params->vhost,
+                  eas_bytes_make(record, FIXED_SIZE + len), &sealed, err);
     if (rc == EAS_OK) {
         *value_out = eas_seal_to_text(pool, sealed.at, sealed.len);
     }
     return rc;
 }
 
-/* NULL for a record that this version would not have written. */
+/* NULL for a record that eas_session_seal() does not write. */
 static struct eas_session *read_record(apr_pool_t *pool, const struct eas_secret *record)
 {
     struct eas_session *session = apr_pcalloc(pool, sizeof(*session));
@@ -118,15 +112,16 @@ static struct eas_session *read_record(apr_pool_t *pool, const struct eas_secret
     return session;
 }
 
-/* Differences, since no time is negative, cannot overflow; sums could. */
+/* No time is negative: their differences cannot overflow, their sums could. */
 static enum eas_rc check_times(struct eas_session *session, const struct eas_session_limits *limits,
                                apr_time_t now, struct eas_err *err)
 {
     if (session->started - now > SKEW || session->seen - now > SKEW) {
         return eas_fail(err, EAS_DENIED, 1154,
-                        "a session of the future: a clock was set back, or the gateways' differ");
+                        "the session is from the future: a clock was set back, or the gateways' "
+                        "clocks differ; synchronize them");
     }
-    /* The limits may have been lowered since. */
+    /* The administrator may have lowered the limits since the log-on. */
     if (session->end - session->started > limits->max) {
         session->end = session->started + limits->max;
     }
@@ -141,9 +136,9 @@ static enum eas_rc check_times(struct eas_session *session, const struct eas_ses
     return EAS_OK;
 }
 
-enum eas_rc eas_session_unseal(const struct eas_keyring *ring, apr_pool_t *pool, const char *value,
-                               const char *vhost, const struct eas_session_limits limits[2],
-                               apr_time_t now, struct eas_session **out, struct eas_err *err)
+enum eas_rc eas_session_unseal(const struct eas_session_params *params, apr_pool_t *pool,
+                               const char *value, apr_time_t now, struct eas_session **out,
+                               struct eas_err *err)
 {
     struct eas_bytes sealed;
     struct eas_secret *record;
@@ -151,24 +146,25 @@ enum eas_rc eas_session_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
     enum eas_rc rc;
 
     if (!eas_seal_from_text(pool, value, &sealed)) {
-        return eas_fail(err, EAS_DENIED, 1152, "the session cookie is not base64url of ours");
+        return eas_fail(err, EAS_DENIED, 1152,
+                        "the session cookie is not the base64url text of this module");
     }
-    rc = eas_unseal(ring, pool, EAS_SEAL_SESSION, vhost, sealed, &record, err);
+    rc = eas_unseal(params->keyring, pool, EAS_SEAL_SESSION, params->vhost, sealed, &record, err);
     if (rc != EAS_OK) {
         return rc;
     }
     session = read_record(pool, record);
     if (session == NULL) {
-        return eas_fail(err, EAS_DENIED, 1153, "the session cookie is of another version");
+        return eas_fail(err, EAS_DENIED, 1153, "the session cookie has another version");
     }
     *out = session;
-    return check_times(session, &limits[session->is_private], now, err);
+    return check_times(session, &params->limits[session->is_private], now, err);
 }
 
-bool eas_session_wants_renewal(const struct eas_session *session,
-                               const struct eas_session_limits limits[2], apr_time_t now)
+bool eas_session_wants_renewal(const struct eas_session_params *params,
+                               const struct eas_session *session, apr_time_t now)
 {
-    apr_interval_time_t step = limits[session->is_private].idle / 10;
+    apr_interval_time_t step = params->limits[session->is_private].idle / 10;
 
     if (step > apr_time_from_sec(60)) {
         step = apr_time_from_sec(60);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/session.h - who has logged on by the form, as the browser's cookie tells it */
+/* auth/login/session.h - browser session in a sealed cookie */
 
 #ifndef EAS_AUTH_LOGIN_SESSION_H
 #define EAS_AUTH_LOGIN_SESSION_H
@@ -10,66 +10,70 @@
 
 #define EAS_SESSION_ID_SIZE 16
 
-/* A longer principal gets no session, so that name and cookie stay far below a browser's 4096. */
+/* A longer principal gets no session: a browser's limit for a cookie is 4096 bytes. */
 #define EAS_SESSION_PRINCIPAL_MAX 1024
 
 /*
- * The whole session is in its cookie, sealed for its virtual host: nothing to look up, nothing to
- * lose.  No password and no ticket is in it.
+ * A session.  All of it is in its cookie, sealed for its virtual host; the gateway stores nothing.
+ * It contains neither a password nor a ticket.
  */
 struct eas_session {
-    unsigned char id[EAS_SESSION_ID_SIZE]; /* random; finds the session's evidence */
+    unsigned char id[EAS_SESSION_ID_SIZE]; /* random; the key of the session's evidence */
     const char *principal;                 /* user@REALM */
-    bool is_private;                       /* the user's own computer: the longer limits */
-    bool has_evidence;                     /* a ticket of the user's is kept somewhere */
-    apr_time_t started;                    /* when the user logged on */
-    apr_time_t seen; /* when the cookie was last made: set it to now before making it anew */
-    apr_time_t end;  /* when it is over, whatever the user does */
+    bool is_private;                       /* a private computer: the longer limits */
+    bool has_evidence;                     /* an evidence ticket is stored under the id */
+    apr_time_t started;                    /* time of the log-on */
+    apr_time_t seen; /* time of the last seal; the caller sets it before a renewal */
+    apr_time_t end;  /* the latest end, which no request moves */
 };
 
-/* Positive, at most some years. */
+/* Positive durations of at most some years. */
 struct eas_session_limits {
-    apr_interval_time_t idle; /* from one request to the next */
-    apr_interval_time_t max;  /* from log-on to the end */
+    apr_interval_time_t idle; /* between two requests */
+    apr_interval_time_t max;  /* from log-on to end */
+};
+
+/* The parameters that all sessions of a virtual host share.  They outlive the calls. */
+struct eas_session_params {
+    const struct eas_keyring *keyring;
+    const char *vhost;                       /* a cookie is valid for this virtual host only */
+    const struct eas_session_limits *limits; /* two, by is_private */
 };
 
 /*
- * A new session with a new id, for a user who has just been proved.  It ends after limits' max at the
- * latest; that it ends with its evidence is for whoever looks for that evidence to say.  Session and
- * principal's copy in pool.  EAS_OK, or EAS_UNAVAILABLE if OpenSSL has no randomness to give.
+ * Starts a session after a log-on.  The caller has set principal, is_private and has_evidence; the
+ * function sets the rest.  It ends after max; only the store of evidence knows of an earlier end.
+ * EAS_OK, or EAS_UNAVAILABLE if OpenSSL has no random bytes.
  */
-enum eas_rc eas_session_begin(apr_pool_t *pool, const char *principal, bool is_private,
-                              bool has_evidence,
-                              const struct eas_session_limits limits[2] /* [is_private] */,
-                              apr_time_t now, struct eas_session **out, struct eas_err *err);
+enum eas_rc eas_session_begin(const struct eas_session_params *params, struct eas_session *session,
+                              apr_time_t now, struct eas_err *err);
 
 /*
- * The cookie's value, good at this virtual host only.  In pool.  EAS_OK; EAS_FORBIDDEN if the
- * principal is empty or too long; EAS_UNAVAILABLE.
+ * The cookie's value, in pool.  EAS_OK; EAS_FORBIDDEN if the principal is empty or too long;
+ * EAS_UNAVAILABLE.
  */
-enum eas_rc eas_session_seal(const struct eas_keyring *ring, apr_pool_t *pool,
-                             const struct eas_session *session, const char *vhost,
-                             const char **value_out, struct eas_err *err);
+enum eas_rc eas_session_seal(const struct eas_session_params *params, apr_pool_t *pool,
+                             const struct eas_session *session, const char **value_out,
+                             struct eas_err *err);
 
 /*
- * The session in a cookie's value, in pool; set too, so that it can be signed out, where it opened but
- * its times were refused.  EAS_OK; EAS_EXPIRED if it was ours, but more than idle ago (to the
- * microsecond), or if its end or today's max is reached; EAS_DENIED for all else, also for what was
- * made more than five minutes in the future: the clock was set back, and the limits would mean
- * nothing; EAS_UNAVAILABLE.
+ * The session in a cookie's value, in pool.
+ *
+ * EAS_OK.  EAS_EXPIRED if more than idle has passed since `seen`, or if its end or the current max
+ * is reached.  EAS_DENIED for everything else, also for a session from more than five minutes in
+ * the future: after a step of the clock its limits would mean nothing.  EAS_UNAVAILABLE.
+ *
+ * *out is set whenever the record could be read, so that an expired session can be signed out.
  */
-enum eas_rc eas_session_unseal(const struct eas_keyring *ring, apr_pool_t *pool, const char *value,
-                               const char *vhost,
-                               const struct eas_session_limits limits[2] /* [is_private] */,
-                               apr_time_t now, struct eas_session **out, struct eas_err *err);
+enum eas_rc eas_session_unseal(const struct eas_session_params *params, apr_pool_t *pool,
+                               const char *value, apr_time_t now, struct eas_session **out,
+                               struct eas_err *err);
 
 /*
- * Should a running session's cookie be made anew?  Not for each request: only once it is older than
- * a minute, or than a tenth of idle if that is less, by which a session may become idle too early.
- * Its end stays the same.
+ * Whether a valid session's cookie is due for renewal: if it is older than a minute, or than a
+ * tenth of idle if that is less.  A session may thus become idle early by this time.
  */
-bool eas_session_wants_renewal(const struct eas_session *session,
-                               const struct eas_session_limits limits[2] /* [is_private] */,
-                               apr_time_t now);
+bool eas_session_wants_renewal(const struct eas_session_params *params,
+                               const struct eas_session *session, apr_time_t now);
 
 #endif

@@ -1,29 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/session_httpd.c - the session that a request's cookie carries, and its beginning and end */
+/* auth/login/session_httpd.c - session of a request: validation, start, renewal, end */
 
 #include "auth/login/session_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/kerberos/ticket.h"
 #include "auth/login/cookie.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/shared/shared_httpd.h"
-#include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
+#include <string.h>
 
-/* How long the KDC's word that an account is good is believed.  README names it. */
+/* Time until the KDC is asked about a user again.  README states it. */
 #define ALIVE_FOR apr_time_from_sec(10 * 60)
 
-/* How soon to ask again a KDC that could not say. */
-#define ASK_AGAIN_AFTER apr_time_from_sec(60)
+/* The same after a KDC gave no answer. */
+#define RETRY_CHECK_AFTER apr_time_from_sec(60)
 
-/* Cookies are bound to the virtual host by the name that other gateways give it too. */
-static const char *binding_of(const request_rec *r)
+static const struct eas_session_callbacks *callbacks;
+
+void eas_session_set_callbacks(const struct eas_session_callbacks *new_callbacks)
 {
-    return r->server->server_hostname;
+    callbacks = new_callbacks;
 }
 
-/* Signed out, here or everywhere? */
+/* The vhost is the ServerName, because other gateways share it. */
+static struct eas_session_params params_of(const request_rec *r)
+{
+    struct eas_session_params params = {
+        .keyring = eas_shared_keyring(),
+        .vhost = r->server->server_hostname,
+        .limits = eas_auth_session_limits(eas_auth_server_of(r->server)),
+    };
+
+    return params;
+}
+
+/* Revoked: signed out, or begun before its user signed out everywhere. */
 static enum eas_rc check_revoked(request_rec *r, const struct eas_session *session, bool *revoked,
                                  struct eas_err *err)
 {
@@ -38,8 +52,10 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
                                : EAS_SHARED_NONE;
 
     if (one == EAS_SHARED_FAILED || all == EAS_SHARED_FAILED) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1071,
-                        "the provider of EasKcdCache cannot say whether a session was signed out");
+        return eas_fail(
+            err, EAS_UNAVAILABLE, 1071,
+            "the provider of EasKcdCache does not answer: it is unknown whether the session "
+            "was signed out; check the provider");
     }
     *revoked = one == EAS_SHARED_FOUND;
     if (all == EAS_SHARED_FOUND && len == sizeof(not_before)) {
@@ -95,11 +111,10 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     return EAS_OK;
 }
 
-/* An account that AD has disabled loses its sessions: the KDC is asked every ten minutes. */
-static enum eas_rc check_account(request_rec *r, const struct eas_session *session,
-                                 struct eas_err *err)
+/* Every ten minutes, so that the sessions of a user end after AD has disabled the user. */
+static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
+                              struct eas_err *err)
 {
-    const struct eas_auth_callbacks *back = eas_auth_callbacks();
     const unsigned char *value;
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
@@ -112,14 +127,14 @@ static enum eas_rc check_account(request_rec *r, const struct eas_session *sessi
                != EAS_SHARED_NONE) {
         return EAS_OK;
     }
-    rc = back->check_account(r->server, r->pool, session->principal, &waited, err);
+    rc = callbacks->check_user(r->server, r->pool, session->principal, &waited, err);
     eas_request_waited(r, waited - before);
     if (rc == EAS_FORBIDDEN) {
         return rc;
     }
-    /* A KDC that cannot say ends nobody's session; it is asked again before long. */
+    /* Without an answer of the KDC the session continues; the next check comes sooner. */
     eas_shared_put(r->pool, EAS_SHARED_ALIVE, session->principal, strlen(session->principal), "", 0,
-                   apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : ASK_AGAIN_AFTER), &ignored);
+                   apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : RETRY_CHECK_AFTER), &ignored);
     return EAS_OK;
 }
 
@@ -130,9 +145,9 @@ static const struct eas_identity *identity_of(request_rec *r, const struct eas_s
     const char *at = strrchr(session->principal, '@');
 
     identity->principal = session->principal;
-    identity->proof = EAS_BY_OTHER;
+    identity->authenticated_by = EAS_BY_OTHER;
     if (session->has_evidence && at != NULL) {
-        identity->proof = EAS_BY_SESSION;
+        identity->authenticated_by = EAS_BY_SESSION;
         identity->evidence = evidence;
         identity->login.user =
             apr_pstrmemdup(r->pool, session->principal, (apr_size_t)(at - session->principal));
@@ -141,11 +156,11 @@ static const struct eas_identity *identity_of(request_rec *r, const struct eas_s
     return identity;
 }
 
-/* A session whose cookie opened: is it still one? */
-static enum eas_rc judge(request_rec *r, struct eas_session *session,
-                         enum eas_session_state *state_out,
-                         const struct eas_identity **identity_out, struct eas_err *err)
+/* For a session whose cookie is good. */
+static enum eas_rc validate_session(request_rec *r, struct eas_session_result *result,
+                                    struct eas_err *err)
 {
+    struct eas_session *session = result->session;
     struct eas_ticket *evidence = NULL;
     bool revoked = false;
     enum eas_rc rc = check_revoked(r, session, &revoked, err);
@@ -153,11 +168,11 @@ static enum eas_rc judge(request_rec *r, struct eas_session *session,
     if (rc != EAS_OK) {
         return rc;
     }
-    *state_out = EAS_SESSION_DEAD;
+    result->state = EAS_SESSION_INVALID;
     if (revoked) {
         return EAS_OK;
     }
-    if (check_account(r, session, err) != EAS_OK) {
+    if (check_user(r, session, err) != EAS_OK) {
         eas_log_error(r, err);
         return EAS_OK;
     }
@@ -166,48 +181,46 @@ static enum eas_rc judge(request_rec *r, struct eas_session *session,
         if (rc != EAS_OK) {
             return rc;
         }
-        if (evidence == NULL && !eas_auth_callbacks()->acts_without_evidence(r)) {
-            *state_out = EAS_SESSION_OVER;
+        if (evidence == NULL && !callbacks->acts_without_evidence(r)) {
+            result->state = EAS_SESSION_EXPIRED;
             return EAS_OK;
         }
     }
-    *state_out = EAS_SESSION_LIVE;
-    *identity_out = identity_of(r, session, evidence);
+    result->state = EAS_SESSION_VALID;
+    result->identity = identity_of(r, session, evidence);
     return EAS_OK;
 }
 
-enum eas_rc eas_session_of(request_rec *r, enum eas_session_state *state_out,
-                           struct eas_session **session_out,
-                           const struct eas_identity **identity_out, struct eas_err *err)
+enum eas_rc eas_session_of(request_rec *r, struct eas_session_result *result_out,
+                           struct eas_err *err)
 {
-    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+    struct eas_session_params params = params_of(r);
     const char *value = NULL;
     enum eas_cookie_count count = eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"),
                                                   eas_cookie_name(r), &value);
     enum eas_rc rc;
 
-    *session_out = NULL;
-    *state_out = count == EAS_COOKIE_NONE ? EAS_SESSION_NONE : EAS_SESSION_DEAD;
+    *result_out = (struct eas_session_result){
+        .state = count == EAS_COOKIE_NONE ? EAS_SESSION_NONE : EAS_SESSION_INVALID,
+    };
     if (count != EAS_COOKIE_ONE) {
         return EAS_OK;
     }
-    rc = eas_session_unseal(eas_shared_keyring(), r->pool, value, binding_of(r),
-                            eas_auth_session_limits(conf), apr_time_now(), session_out, err);
+    rc = eas_session_unseal(&params, r->pool, value, apr_time_now(), &result_out->session, err);
     if (rc == EAS_OK) {
-        return judge(r, *session_out, state_out, identity_out, err);
+        return validate_session(r, result_out, err);
     }
     if (rc == EAS_EXPIRED) {
-        *state_out = EAS_SESSION_OVER;
+        result_out->state = EAS_SESSION_EXPIRED;
     }
     return rc == EAS_UNAVAILABLE ? rc : EAS_OK;
 }
 
-static enum eas_rc set_session_cookie(request_rec *r, const struct eas_session *session,
-                                      struct eas_err *err)
+static enum eas_rc set_session_cookie(request_rec *r, const struct eas_session_params *params,
+                                      const struct eas_session *session, struct eas_err *err)
 {
     const char *value;
-    enum eas_rc rc =
-        eas_session_seal(eas_shared_keyring(), r->pool, session, binding_of(r), &value, err);
+    enum eas_rc rc = eas_session_seal(params, r->pool, session, &value, err);
 
     if (rc == EAS_OK) {
         eas_cookie_add(r, eas_cookie_name(r), value);
@@ -217,52 +230,59 @@ static enum eas_rc set_session_cookie(request_rec *r, const struct eas_session *
 
 void eas_session_renew(request_rec *r, struct eas_session *session)
 {
-    const struct eas_session_limits *limits =
-        eas_auth_session_limits(eas_auth_server_of(r->server));
-    struct eas_err err;
+    struct eas_session_params params = params_of(r);
     apr_time_t now = apr_time_now();
+    struct eas_err err;
 
     if (apr_table_get(r->subprocess_env, "eas-kcd-no-renew") == NULL
-        && eas_session_wants_renewal(session, limits, now)) {
+        && eas_session_wants_renewal(&params, session, now)) {
         session->seen = now;
-        if (set_session_cookie(r, session, &err) != EAS_OK) {
-            eas_log_refuse(r, &err); /* logged; the old cookie is good for a while yet */
+        if (set_session_cookie(r, &params, session, &err) != EAS_OK) {
+            eas_log_refuse(r, &err); /* not refused: the old cookie is still valid */
         }
     }
+}
+
+static enum eas_rc store_evidence(request_rec *r, const struct eas_session *session,
+                                  struct eas_ticket *evidence, struct eas_err *err)
+{
+    const unsigned char *ticket;
+    apr_size_t len;
+    enum eas_rc rc = eas_ticket_marshal(evidence, r->pool, &ticket, &len, err);
+
+    return rc == EAS_OK
+               ? eas_shared_put(r->pool, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id),
+                                ticket, len, eas_ticket_end(evidence), err)
+               : rc;
 }
 
 enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identity, bool is_private,
                               struct eas_err *err)
 {
-    const struct eas_session_limits *limits =
-        eas_auth_session_limits(eas_auth_server_of(r->server));
-    struct eas_session *session;
-    const unsigned char *ticket;
-    apr_size_t len;
-    enum eas_rc rc;
+    struct eas_session_params params = params_of(r);
+    struct eas_session session = {
+        .principal = identity->principal,
+        .is_private = is_private,
+        .has_evidence = identity->evidence != NULL,
+    };
+    enum eas_rc rc = eas_session_begin(&params, &session, apr_time_now(), err);
 
-    rc = eas_session_begin(r->pool, identity->principal, is_private, identity->evidence != NULL,
-                           limits, apr_time_now(), &session, err);
-    if (rc == EAS_OK && identity->evidence != NULL) {
-        rc = eas_ticket_marshal(identity->evidence, r->pool, &ticket, &len, err);
-        if (rc == EAS_OK) {
-            rc = eas_shared_put(r->pool, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id),
-                                ticket, len, eas_ticket_end(identity->evidence), err);
-        }
+    if (rc == EAS_OK && session.has_evidence) {
+        rc = store_evidence(r, &session, identity->evidence, err);
     }
-    return rc == EAS_OK ? set_session_cookie(r, session, err) : rc;
+    return rc == EAS_OK ? set_session_cookie(r, &params, &session, err) : rc;
 }
 
 enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, bool everywhere,
                             struct eas_err *err)
 {
+    apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
     apr_time_t now = apr_time_now();
 
     if (everywhere) {
         return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, session->principal,
-                              strlen(session->principal), &now, sizeof(now),
-                              now + eas_auth_server_of(r->server)->longest_session, err);
+                              strlen(session->principal), &now, sizeof(now), now + longest, err);
     }
     return eas_shared_put(r->pool, EAS_SHARED_REVOKED, session->id, sizeof(session->id), "", 0,
-                          session->started + eas_auth_server_of(r->server)->longest_session, err);
+                          session->started + longest, err);
 }

@@ -1,38 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/session_httpd.h - the session that a request's cookie carries, and its beginning and end */
+/* auth/login/session_httpd.h - session of a request: validation, start, renewal, end */
 
 #ifndef EAS_AUTH_LOGIN_SESSION_HTTPD_H
 #define EAS_AUTH_LOGIN_SESSION_HTTPD_H
 
-#include "auth/request_httpd.h"
 #include "auth/login/session.h"
+#include "auth/request_httpd.h"
 
-/* What the cookie of a request is worth. */
-enum eas_session_state {
-    EAS_SESSION_NONE, /* no cookie of ours */
-    EAS_SESSION_DEAD, /* tampered with, revoked, or another host's */
-    EAS_SESSION_OVER, /* idle for too long, at its end, or its evidence is */
-    EAS_SESSION_LIVE
-};
+#include <httpd.h>
 
 /*
- * Reads and judges the cookie.  *session_out is NULL, or the session whose cookie it is, live or not;
- * LIVE: *identity_out is set too.  Both in the request's pool.
- * On anything but EAS_OK the session's state could not be found out (no session, and 503).
+ * Questions of a session's validation that delegation/ answers.  mod_eas_kcd.c sets them, so that
+ * auth/ does not depend on delegation/.
  */
-enum eas_rc eas_session_of(request_rec *r, enum eas_session_state *state_out,
-                           struct eas_session **session_out,
-                           const struct eas_identity **identity_out, struct eas_err *err);
+struct eas_session_callbacks {
+    /* Whether a session may continue for this request after its evidence has expired. */
+    bool (*acts_without_evidence)(const request_rec *r);
 
-/* Renews the cookie of a live session if it is time, unless `eas-kcd-no-renew` is in the
- * environment. */
+    /*
+     * Whether the KDC still issues tickets for the user.  EAS_OK; EAS_FORBIDDEN if not; otherwise
+     * the KDC gave no answer.  *waited is the request's time of waiting for KDCs so far, and grows.
+     */
+    enum eas_rc (*check_user)(const server_rec *s, apr_pool_t *pool, const char *principal,
+                              apr_interval_time_t *waited, struct eas_err *err);
+};
+
+/* Before any request; the callbacks live as long as the process. */
+void eas_session_set_callbacks(const struct eas_session_callbacks *callbacks);
+
+enum eas_session_state {
+    EAS_SESSION_NONE,    /* the request has no session cookie */
+    EAS_SESSION_INVALID, /* modified, signed out, of another virtual host, or of a disabled user */
+    EAS_SESSION_EXPIRED, /* idle for too long, at its end, or without its evidence */
+    EAS_SESSION_VALID
+};
+
+/* The session cookie of a request, validated.  In the request's pool. */
+struct eas_session_result {
+    enum eas_session_state state;
+    struct eas_session *session;         /* also set for an expired session; NULL: unreadable */
+    const struct eas_identity *identity; /* set for a valid session, else NULL */
+};
+
+/* Validates the session of a request.  EAS_OK, or EAS_UNAVAILABLE if its state is unknown. */
+enum eas_rc eas_session_of(request_rec *r, struct eas_session_result *result_out,
+                           struct eas_err *err);
+
+/* Renews the cookie of a valid session that is due, unless `eas-kcd-no-renew` is set. */
 void eas_session_renew(request_rec *r, struct eas_session *session);
 
-/* Begins a session for a user just proved, keeps the evidence, and sets the cookie. */
+/* Starts a session after a log-on: stores the evidence and sets the cookie. */
 enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identity, bool is_private,
                               struct eas_err *err);
 
-/* Ends a session for every child, generation and gateway; everywhere: all of the user's. */
+/*
+ * Ends a session in each child process, after each restart, and on each gateway.  `everywhere` ends
+ * all sessions of the user.
+ */
 enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, bool everywhere,
                             struct eas_err *err);
 

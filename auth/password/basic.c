@@ -2,7 +2,7 @@
 /* auth/password/basic.c - reads an Authorization header of the Basic scheme (RFC 7617) */
 
 #include "auth/password/basic.h"
-#include "auth/identity.h"
+#include "auth/base/utf8.h"
 
 #include <apr_encode.h>
 #include <apr_lib.h>
@@ -91,7 +91,7 @@ enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_cre
         eas_secret_wipe(plain);
         return eas_fail(err, EAS_DENIED, 1010, "Basic credentials are not valid base64");
     }
-    if (eas_identity_is_utf8(plain->bytes, len)) {
+    if (eas_utf8_is_valid(plain->bytes, len)) {
         rc = split(pool, plain->bytes, len, out, err);
     }
     else {

@@ -77,7 +77,7 @@ static struct eas_identity *take_record(const struct eas_verifier *verifier, apr
     }
     identity = apr_pcalloc(pool, sizeof(*identity));
     identity->principal = apr_pstrdup(pool, (const char *)name);
-    identity->proof = EAS_BY_CACHE;
+    identity->authenticated_by = EAS_BY_CACHE;
     identity->evidence = eas_ticket_to_pool(evidence, pool);
     eas_password_cache_put(verifier->memory, key, identity, stamp, expires);
     return identity;

@@ -155,7 +155,7 @@ static enum eas_rc prove(apr_pool_t *pool, struct eas_kdc *kdc,
     }
     if (rc == EAS_OK) {
         eas_ticket_to_pool(identity->evidence, pool);
-        identity->proof = EAS_BY_PASSWORD;
+        identity->authenticated_by = EAS_BY_PASSWORD;
         *out = identity;
     }
     krb5_free_cred_contents(kdc->ctx, &tgt);

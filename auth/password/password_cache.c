@@ -126,7 +126,7 @@ struct eas_identity *eas_password_cache_get(struct eas_password_cache *memory,
     }
     identity = apr_pcalloc(pool, sizeof(*identity));
     identity->principal = apr_pstrdup(pool, proved->principal);
-    identity->proof = EAS_BY_CACHE;
+    identity->authenticated_by = EAS_BY_CACHE;
     identity->evidence = eas_ticket_to_pool(eas_ticket_ref(proved->evidence), pool);
     proved_release(proved);
     return identity;

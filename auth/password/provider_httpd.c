@@ -17,8 +17,8 @@ static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *cr
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     const struct eas_throttle_rules rules = eas_auth_throttle_rules(conf);
-    struct eas_credentials_request request = { conf->authority, conf->scope, credentials, &rules,
-                                               r->useragent_ip };
+    struct eas_credentials_request request = { conf->authority, conf->vhost_key, credentials,
+                                               &rules, r->useragent_ip };
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     struct eas_throttle_attempt attempt;
     struct eas_identity *identity = NULL;
@@ -48,7 +48,7 @@ static enum eas_rc prove_by_provider(request_rec *r, const authn_provider *provi
     case AUTH_GRANTED:
         identity = apr_pcalloc(r->pool, sizeof(*identity));
         identity->principal = r->user != NULL ? r->user : credentials->name;
-        identity->proof = EAS_BY_OTHER;
+        identity->authenticated_by = EAS_BY_OTHER;
         *identity_out = identity;
         return EAS_OK;
     case AUTH_DENIED:
@@ -110,7 +110,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
         r->user = apr_pstrdup(r->pool, identity->principal);
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
         apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH",
-                       identity->proof == EAS_BY_CACHE ? "cached" : "basic");
+                       identity->authenticated_by == EAS_BY_CACHE ? "cached" : "basic");
         return AUTH_GRANTED;
     }
     eas_log_error(r, &err);

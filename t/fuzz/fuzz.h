@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/fuzz/fuzz.h - what a fuzz target gives: to libFuzzer (make fuzz), and to replay.c (make check) */
+/* t/fuzz/fuzz.h - fuzz target, for libFuzzer (make fuzz) and for replay.c (make check) */
 
 #ifndef EAS_T_FUZZ_FUZZ_H
 #define EAS_T_FUZZ_FUZZ_H
@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The directory below t/fuzz/corpus with the target's input. */
+/* The target's directory below t/fuzz/corpus. */
 extern const char fuzz_corpus[];
 
-/* Feeds a target; aborts where the answer is one that must not be. */
+/* Runs the target with one input; aborts if a result is wrong. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

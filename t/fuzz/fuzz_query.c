@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/fuzz/fuzz_query.c - any bytes as the query of an ActiveSync request */
+/* t/fuzz/fuzz_query.c - fuzz target of auth/activesync/query */
 
 #include "t/fuzz/fuzz.h"
 
@@ -12,14 +12,14 @@
 
 const char fuzz_corpus[] = "query";
 
-static void check(int as_it_must_be)
+static void check(int condition)
 {
-    if (!as_it_must_be) {
+    if (!condition) {
         abort();
     }
 }
 
-/* What goes into logs and comparisons: there or not, never empty, nothing hidden in it. */
+/* A text for logs and comparisons: not empty, without control characters; or NULL. */
 static void check_text(const char *text)
 {
     check(text == NULL || *text != '\0');
@@ -42,7 +42,7 @@ static void check_query(const struct eas_query *query)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static apr_pool_t *pool;
-    char *exact = malloc(size > 0 ? size : 1); /* so that reading past it is noticed */
+    char *exact = malloc(size > 0 ? size : 1); /* so that a sanitizer finds a read behind its end */
     struct eas_query *query = NULL;
     struct eas_err err = { EAS_OK, 0, "" };
     enum eas_rc rc;
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memcpy(exact, data, size);
     rc = eas_query_parse(pool, exact, size, &query, &err);
-    free(exact); /* the results are not in it */
+    free(exact); /* results must not refer to it */
     if (rc == EAS_OK) {
         check(query != NULL);
         check_query(query);

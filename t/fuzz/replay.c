@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/fuzz/replay.c - feeds a fuzz target its corpus, for compilers without libFuzzer */
+/* t/fuzz/replay.c - runs a fuzz target with its corpus, for compilers without libFuzzer */
 
 #include "t/fuzz/fuzz.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/sessions.h - keyrings, sessions and their cookies for tests of auth/session */
+/* t/unit/sessions.h - keyrings, sessions and cookies for test_session, test_session_limits, test_cookie */
 
 #ifndef EAS_T_UNIT_SESSIONS_H
 #define EAS_T_UNIT_SESSIONS_H
@@ -19,7 +19,7 @@
 #define HOUR SECONDS(3600)
 #define NOW (SECONDS(1800000000) + 123456)
 
-/* Where things are in a record. */
+/* Offsets in a record. */
 #define FLAGS_AT 1
 #define STARTED_AT 18
 #define SEEN_AT 26
@@ -27,11 +27,20 @@
 #define LENGTH_AT 42
 #define PRINCIPAL_AT 44
 
-/* Public: a quarter of an hour, at most an hour; private: eight hours, at most a day. */
-static const struct eas_session_limits limits[2] = { { SECONDS(900), HOUR },
-                                                     { 8 * HOUR, 24 * HOUR } };
+/* Public: idle 15 minutes, at most an hour.  Private: idle eight hours, at most a day. */
+static const struct eas_session_limits limits[2] = {
+    { .idle = SECONDS(900), .max = HOUR },
+    { .idle = 8 * HOUR, .max = 24 * HOUR },
+};
 
-/* A ring of the secrets that repeat the letters of names. */
+static inline struct eas_session_params params_of(const struct eas_keyring *ring)
+{
+    struct eas_session_params params = { .keyring = ring, .vhost = VHOST, .limits = limits };
+
+    return params;
+}
+
+/* A ring with one secret for each letter, which it repeats. */
 static inline struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
 {
     const struct eas_secret *secrets[4];
@@ -50,32 +59,38 @@ static inline struct eas_keyring *ring_of(apr_pool_t *pool, const char *names)
 
 static inline struct eas_session *begin(apr_pool_t *pool, bool is_private, apr_time_t now)
 {
-    struct eas_session *session = NULL;
+    struct eas_session *session = apr_pcalloc(pool, sizeof(*session));
+    struct eas_session_params params = params_of(NULL);
     struct eas_err err;
 
-    assert_int_equal(eas_session_begin(pool, ALICE, is_private, false, limits, now, &session, &err),
-                     EAS_OK);
+    session->principal = ALICE;
+    session->is_private = is_private;
+    assert_int_equal(eas_session_begin(&params, session, now, &err), EAS_OK);
     return session;
 }
 
 static inline const char *cookie_of(const struct eas_keyring *ring, apr_pool_t *pool,
                                     const struct eas_session *session)
 {
+    struct eas_session_params params = params_of(ring);
     const char *value = NULL;
     struct eas_err err;
 
-    assert_int_equal(eas_session_seal(ring, pool, session, VHOST, &value, &err), EAS_OK);
+    assert_int_equal(eas_session_seal(&params, pool, session, &value, &err), EAS_OK);
     return value;
 }
 
-/* 0 if the cookie is good, else the error's tag; its class must be the one that goes with it. */
+/* The error's tag, or 0; checks that the error's class is that of the tag. */
 static inline int tag_at(const struct eas_keyring *ring, apr_pool_t *pool, const char *value,
                          const char *vhost, apr_time_t now, struct eas_session **out)
 {
+    struct eas_session_params params = params_of(ring);
     struct eas_session *session = NULL;
     struct eas_err err;
-    enum eas_rc rc = eas_session_unseal(ring, pool, value, vhost, limits, now, &session, &err);
+    enum eas_rc rc;
 
+    params.vhost = vhost;
+    rc = eas_session_unseal(&params, pool, value, now, &session, &err);
     if (rc == EAS_OK) {
         assert_non_null(session);
         if (out != NULL) {
@@ -83,7 +98,7 @@ static inline int tag_at(const struct eas_keyring *ring, apr_pool_t *pool, const
         }
         return 0;
     }
-    /* What was ours, but is over, can still be signed out. */
+    /* An expired session can be signed out. */
     assert_int_equal(session != NULL, rc == EAS_EXPIRED || err.tag == 1154);
     assert_int_equal(rc, err.rc);
     assert_int_equal(rc, err.tag == 1155 || err.tag == 1156 ? EAS_EXPIRED : EAS_DENIED);

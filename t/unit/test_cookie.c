@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_cookie.c - the cookie headers of auth/session */
+/* t/unit/test_cookie.c - Cookie and Set-Cookie header values */
+
+#include "t/unit/sessions.h"
 
 #include "auth/login/cookie.h"
-#include "t/unit/sessions.h"
 
 static void test_set_cookie(void **state)
 {
@@ -46,7 +47,7 @@ static void test_set_cookie_stays_below_4096(void **state)
 #define O NAME "=v"
 #define MANY "(many)"
 
-/* A Cookie header, what is found in it (NULL: nothing) and what is left of it (NULL: nothing). */
+/* A Cookie header, the value found in it, and the header after eas_cookie_strip(); NULL is none. */
 static const struct {
     const char *header, *found, *left;
 } headers[] = {
@@ -109,7 +110,7 @@ static const struct {
     { "a=\"x\\\"; " O "; y\"", "v", "a=\"x\\\"; y\"" },
     { NAME "=\"a; b=2\"", "\"a", "b=2\"" },
 
-    /* names that are not ours */
+    /* other names */
     { NAME "2=v", NULL, NAME "2=v" },
     { "x" O, NULL, "x" O },
     { "__Host-ea=v", NULL, "__Host-ea=v" },
@@ -123,7 +124,7 @@ static const struct {
     { "\"" NAME "\"=v", NULL, "\"" NAME "\"=v" },
     { NAME "2=v; " O "; x" O, "v", NAME "2=v; x" O },
 
-    /* what browsers do not send and nobody takes for ours, but a backend might */
+    /* no browser sends these; a backend might accept them as the cookie */
     { NAME " =v", NULL, NULL },
     { NAME " = v; a=1", NULL, "a=1" },
     { NAME "\t=v; a=1", NULL, "a=1" },
@@ -135,7 +136,7 @@ static const struct {
     { NAME "\x7f=v", NULL, NULL },
     { NAME " ; a=1", NULL, "a=1" },
 
-    /* httpd joins several headers by commas; a value that holds one may pretend to be such */
+    /* httpd joins several headers by commas; a value with a comma may imitate that */
     { "a=1, " O, NULL, "a=1" },
     { "a=1," O, NULL, "a=1" },
     { O ", " NAME "=w", "v, " NAME "=w", NULL },
@@ -190,7 +191,7 @@ static void test_strip_cookie(void **state)
     }
 }
 
-/* The parts of a header that are not cookie "o", without blanks at their ends, each followed by '|'. */
+/* The parts of a header except cookie "o", trimmed, each with a '|' behind it. */
 static const char *other_parts(apr_pool_t *pool, const char *header)
 {
     const char *result = "";
@@ -213,7 +214,7 @@ static const char *other_parts(apr_pool_t *pool, const char *header)
     }
 }
 
-/* Of all headers of up to six such pieces: nothing of ours is left, and all else is. */
+/* For each header of up to six pieces: cookie "o" is removed, and nothing else. */
 static void test_strip_every_header(void **state)
 {
     static const char pieces[] = { 'o', '=', ';', ',', ' ', 'a' };
@@ -247,7 +248,7 @@ static void test_strip_every_header(void **state)
     }
 }
 
-/* Ten thousand pairs with ours at each end and in the middle; in time that grows with the length. */
+/* Up to ten thousand pairs, with the cookie at both ends and in the middle. */
 static void test_many_cookies(void **state)
 {
     static const int counts[] = { 200, 10000 };
@@ -275,8 +276,8 @@ static void test_many_cookies(void **state)
     }
 }
 
-/* From log-on to request, as the browser has it. */
-static void test_there_and_back(void **state)
+/* From the Set-Cookie header of a log-on to the Cookie header of a request. */
+static void test_round_trip(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
     struct eas_session *session = begin(*state, true, NOW), *back = NULL;
@@ -298,7 +299,7 @@ int main(void)
         POOL_TEST(test_set_cookie),         POOL_TEST(test_set_cookie_stays_below_4096),
         POOL_TEST(test_find_cookie),        POOL_TEST(test_strip_cookie),
         POOL_TEST(test_strip_every_header), POOL_TEST(test_many_cookies),
-        POOL_TEST(test_there_and_back),
+        POOL_TEST(test_round_trip),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -160,7 +160,7 @@ static void test_shelf_then_memory(void **state)
     leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
     assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
-    assert_int_equal(identity->proof, EAS_BY_CACHE);
+    assert_int_equal(identity->authenticated_by, EAS_BY_CACHE);
     assert_non_null(identity->evidence);
     assert_int_equal(place.looks, 1);
     assert_int_equal(place.reach, EAS_SHARED_CACHE_LOCAL); /* the asker waits for no network */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_form.c - what the login form posts */
+/* t/unit/test_form.c - parser of the login form */
 
 #include "t/unit/unit.h"
 
@@ -34,7 +34,7 @@ static void assert_refused(apr_pool_t *pool, const char *type, const char *body,
     struct eas_err err = { EAS_OK, 0, "" };
     enum eas_rc rc = eas_form_parse(pool, type, body, len, &form, &err);
 
-    /* A form that only lacks a name or password is handed out for the rest of it. */
+    /* The form is set without a name or password, too. */
     if (rc != expected || err.rc != expected || err.tag != tag
         || (form != NULL) != (expected == EAS_DENIED)) {
         fail_msg("\"%.80s\": rc %d, EAS%d %s", body, rc, err.tag, err.text);
@@ -61,7 +61,7 @@ static void test_all_fields(void **state)
     assert_string_equal(form->token, "t0-_k");
 }
 
-static void test_what_may_be_missing(void **state)
+static void test_optional_fields(void **state)
 {
     struct eas_form *form = parse(*state, BYTES(LOGIN));
 
@@ -112,7 +112,7 @@ static void test_content_types(void **state)
     }
 }
 
-static void test_what_is_ignored(void **state)
+static void test_ignored_fields(void **state)
 {
     static const char *const rows[] = {
         "&&&" LOGIN,
@@ -122,7 +122,7 @@ static void test_what_is_ignored(void **state)
         "UserName=eve&" LOGIN "&Password=eve&user=eve&passwd=eve",
         "usernam=eve&" LOGIN "&username2=eve&username%20=eve&+username=eve",
         "x=1&x=2&" LOGIN "&x=%ff",
-        LOGIN ";username=eve", /* a semicolon separates nothing */
+        LOGIN ";username=eve", /* a semicolon is no separator */
     };
     size_t i;
 
@@ -136,7 +136,7 @@ static void test_what_is_ignored(void **state)
                         "secret;username=eve");
 }
 
-/* Whose would it be, and what would the next one to read the form make of it? */
+/* Parsers differ in the one that they take. */
 static void test_duplicates(void **state)
 {
     static const char *const rows[] = {
@@ -160,32 +160,13 @@ static void test_duplicates(void **state)
     }
 }
 
+/* t/unit/test_percent.c has all bad escapes. */
 static void test_bad_encodings(void **state)
 {
     static const char *const rows[] = {
-        LOGIN "%",
-        LOGIN "%0",
-        LOGIN "%4",
-        LOGIN "%zz",
-        LOGIN "%4g",
-        LOGIN "%g4",
-        LOGIN "%%41",
-        LOGIN "%4%31",
-        LOGIN "% 41",
-        LOGIN "%+1",
-        LOGIN "%-1",
-        LOGIN "%0x",
-        LOGIN "%u0041",
-        LOGIN "%4&x=",
-        LOGIN "%=41",
-        LOGIN "%00",
-        LOGIN "%00&x",
-        "x=%00&" LOGIN,
-        "x=%&" LOGIN,
-        "%=x&" LOGIN,
-        "%",
-        "%0",
-        "username%00=eve&" LOGIN,
+        LOGIN "%",    LOGIN "%4",   LOGIN "%zz",   LOGIN "%4&x=",
+        LOGIN "%=41", LOGIN "%00",  LOGIN "%00&x", "x=%00&" LOGIN,
+        "x=%&" LOGIN, "%=x&" LOGIN, "%",           "username%00=eve&" LOGIN,
     };
     size_t i;
 
@@ -197,7 +178,7 @@ static void test_bad_encodings(void **state)
     assert_malformed(*state, BYTES("\0"), 1102);
 }
 
-/* Wherever a body breaks off, nothing behind its end is read (valgrind) and nothing crashes. */
+/* The block has exactly the size of the body, so that valgrind finds a read behind its end. */
 static void test_truncation(void **state)
 {
     static const char body[] = "username=a%C3%B6b&trusted=4&destination=%2F&password=%70w";
@@ -217,7 +198,7 @@ static void test_truncation(void **state)
     }
 }
 
-static void test_who_or_what_is_missing(void **state)
+static void test_without_user_name_or_password(void **state)
 {
     static const char *const rows[] = {
         "",
@@ -271,31 +252,31 @@ static void test_text_is_utf8(void **state)
     }
 }
 
-/* Byte by byte: nobody trims, folds or normalises a password. */
-static void test_odd_passwords(void **state)
+/* A password is not trimmed, folded or normalised. */
+static void test_passwords_are_unchanged(void **state)
 {
     static const struct {
         const char *encoded;
         const char *password;
     } rows[] = {
-        { "a%3Ab%40c%25d%2Be%26f%3Dg", "a:b@c%d+e&f=g" },
-        { "a:b@c", "a:b@c" },
-        { "a=b==", "a=b==" },
-        { "=", "=" },
-        { "a+b", "a b" },
-        { "++a++", "  a  " },
-        { "%20a%20", " a " },
-        { "+", " " },
-        { "%2B%2b", "++" },
-        { "%2541", "%41" },
-        { "%25", "%" },
-        { "%09%0D%0A", "\t\r\n" },
-        { "gr%C3%BC%c3%9fe", "gr\xc3\xbc\xc3\x9f\x65" },
-        { "u%CC%88", "u\xcc\x88" },
-        { "\xc3\xbc", "\xc3\xbc" },
-        { "%FC%ff%80", "\xfc\xff\x80" },
-        { "%01%7F", "\x01\x7f" },
-        { "\"'<>;/\\?#", "\"'<>;/\\?#" },
+        { .encoded = "a%3Ab%40c%25d%2Be%26f%3Dg", .password = "a:b@c%d+e&f=g" },
+        { .encoded = "a:b@c", .password = "a:b@c" },
+        { .encoded = "a=b==", .password = "a=b==" },
+        { .encoded = "=", .password = "=" },
+        { .encoded = "a+b", .password = "a b" },
+        { .encoded = "++a++", .password = "  a  " },
+        { .encoded = "%20a%20", .password = " a " },
+        { .encoded = "+", .password = " " },
+        { .encoded = "%2B%2b", .password = "++" },
+        { .encoded = "%2541", .password = "%41" },
+        { .encoded = "%25", .password = "%" },
+        { .encoded = "%09%0D%0A", .password = "\t\r\n" },
+        { .encoded = "gr%C3%BC%c3%9fe", .password = "gr\xc3\xbc\xc3\x9f\x65" },
+        { .encoded = "u%CC%88", .password = "u\xcc\x88" },
+        { .encoded = "\xc3\xbc", .password = "\xc3\xbc" },
+        { .encoded = "%FC%ff%80", .password = "\xfc\xff\x80" },
+        { .encoded = "%01%7F", .password = "\x01\x7f" },
+        { .encoded = "\"'<>;/\\?#", .password = "\"'<>;/\\?#" },
     };
     size_t i;
 
@@ -307,22 +288,6 @@ static void test_odd_passwords(void **state)
         assert_int_equal(form->password->len, strlen(rows[i].password));
         assert_string_equal(form->password->bytes, rows[i].password);
         assert_string_equal(form->token, "t");
-    }
-}
-
-static void test_every_octet_of_a_password(void **state)
-{
-    static const char hex[][17] = { "0123456789abcdef", "0123456789ABCDEF" };
-    int c;
-
-    for (c = 1; c <= 0xff; c++) {
-        const char *digits = hex[c % 2];
-        const char *body =
-            apr_psprintf(*state, "username=a&password=%%%c%c", digits[c >> 4], digits[c & 15]);
-        struct eas_form *form = parse(*state, body, strlen(body));
-
-        assert_int_equal(form->password->len, 1);
-        assert_int_equal((unsigned char)form->password->bytes[0], c);
     }
 }
 
@@ -348,7 +313,7 @@ static void test_long_passwords_are_whole(void **state)
     }
 }
 
-/* What the header promises of a password that is escaped throughout. */
+/* auth/login/form.h states the length. */
 static void test_long_escaped_password(void **state)
 {
     static const char prefix[] = "username=alice&password=";
@@ -367,7 +332,7 @@ static void test_long_escaped_password(void **state)
     }
 }
 
-static void test_size_of_the_body(void **state)
+static void test_body_size(void **state)
 {
     char *body = apr_palloc(*state, EAS_FORM_MAX + 1);
 
@@ -378,7 +343,7 @@ static void test_size_of_the_body(void **state)
     assert_malformed(*state, body, EAS_FORM_MAX + 1, 1101);
 }
 
-static void test_number_of_fields(void **state)
+static void test_field_limit(void **state)
 {
     const char *body = LOGIN;
     char *many = apr_palloc(*state, 4 * 100000 + sizeof(LOGIN));
@@ -413,8 +378,8 @@ static void test_results_outlive_the_body(void **state)
     assert_string_equal(form->token, "t");
 }
 
-/* Decoding makes a password shorter: its encoded end must not stay behind, in no secret's care. */
-static void test_nothing_of_the_password_stays_behind(void **state)
+/* The decoded password is shorter; no part of the encoded one remains behind it. */
+static void test_no_password_behind_the_secret(void **state)
 {
     struct eas_form *form = parse(*state, BYTES("username=a&password=%70%61%73%73word"));
     apr_size_t i;
@@ -429,23 +394,22 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_all_fields),
-        POOL_TEST(test_what_may_be_missing),
+        POOL_TEST(test_optional_fields),
         POOL_TEST(test_content_types),
-        POOL_TEST(test_what_is_ignored),
+        POOL_TEST(test_ignored_fields),
         POOL_TEST(test_duplicates),
         POOL_TEST(test_bad_encodings),
         POOL_TEST(test_truncation),
-        POOL_TEST(test_who_or_what_is_missing),
+        POOL_TEST(test_without_user_name_or_password),
         POOL_TEST(test_trusted_is_0_or_4),
         POOL_TEST(test_text_is_utf8),
-        POOL_TEST(test_odd_passwords),
-        POOL_TEST(test_every_octet_of_a_password),
+        POOL_TEST(test_passwords_are_unchanged),
         POOL_TEST(test_long_passwords_are_whole),
         POOL_TEST(test_long_escaped_password),
-        POOL_TEST(test_size_of_the_body),
-        POOL_TEST(test_number_of_fields),
+        POOL_TEST(test_body_size),
+        POOL_TEST(test_field_limit),
         POOL_TEST(test_results_outlive_the_body),
-        POOL_TEST(test_nothing_of_the_password_stays_behind),
+        POOL_TEST(test_no_password_behind_the_secret),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

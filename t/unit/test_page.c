@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_page.c - the page that a person logs on with */
+/* t/unit/test_page.c - login page */
 
 #include "t/unit/unit.h"
 
@@ -12,8 +12,28 @@
 
 #define REQUIRED "{{action}}{{token}}{{destination}}"
 
-static const struct eas_page plain = { "/eas-kcd/login", "/eas-kcd/logout", "Mail", "alice",
-                                       "/owa/",          "t0ken",           false,  EAS_PAGE_NONE };
+static const struct eas_page plain = {
+    .action = "/eas-kcd/login",
+    .logout_action = "/eas-kcd/logout",
+    .title = "Mail",
+    .username = "alice",
+    .destination = "/owa/",
+    .token = "t0ken",
+};
+
+static struct eas_page page_of(const char *value)
+{
+    struct eas_page page = {
+        .action = value,
+        .logout_action = value,
+        .title = value,
+        .username = value,
+        .destination = value,
+        .token = value,
+    };
+
+    return page;
+}
 
 static const struct eas_template *compile(apr_pool_t *pool, const char *html)
 {
@@ -31,32 +51,32 @@ static const char *render(apr_pool_t *pool, const char *html, const struct eas_p
     return eas_page_render(pool, compile(pool, html), page);
 }
 
-static int count(const char *text, const char *what)
+static int count(const char *text, const char *part)
 {
     int n = 0;
 
-    while ((text = strstr(text, what)) != NULL) {
-        text += strlen(what);
+    while ((text = strstr(text, part)) != NULL) {
+        text += strlen(part);
         n++;
     }
     return n;
 }
 
-static void assert_has(const char *html, const char *what)
+static void assert_has(const char *html, const char *part)
 {
-    if (strstr(html, what) == NULL) {
-        fail_msg("%s is not in the page:\n%s", what, html);
+    if (strstr(html, part) == NULL) {
+        fail_msg("%s is not in the page:\n%s", part, html);
     }
 }
 
 static void assert_refused(apr_pool_t *pool, const char *html, apr_size_t len, int tag,
-                           const char *said)
+                           const char *text)
 {
     const struct eas_template *template = NULL;
     struct eas_err err = { EAS_OK, 0, "" };
 
     if (eas_page_compile(pool, html, len, &template, &err) != EAS_MISCONFIGURED || err.tag != tag
-        || strstr(err.text, said) == NULL || template != NULL) {
+        || strstr(err.text, text) == NULL || template != NULL) {
         fail_msg("%s: EAS%d %s", html, err.tag, err.text);
     }
 }
@@ -76,21 +96,22 @@ static void test_placeholders(void **state)
         "</eas-kcd/login|Mail|alice|/owa/|t0ken|You have signed out.|signed-out||checked>");
 }
 
-static void test_where_placeholders_may_be(void **state)
+static void test_text_around_placeholders(void **state)
 {
     static const struct {
         const char *html;
         const char *rendered;
     } rows[] = {
-        { REQUIRED, "/eas-kcd/logint0ken/owa/" },
-        { REQUIRED "{{title}}{{title}}", "/eas-kcd/logint0ken/owa/MailMail" },
-        { "a" REQUIRED "\nb\n", "a/eas-kcd/logint0ken/owa/\nb\n" },
-        { "{ }} { { }} { " REQUIRED "} }}", "{ }} { { }} { /eas-kcd/logint0ken/owa/} }}" },
-        { "@media print{p{margin:0}}" REQUIRED,
-          "@media print{p{margin:0}}/eas-kcd/logint0ken/owa/" },
-        { "%s %n %d" REQUIRED "%%", "%s %n %d/eas-kcd/logint0ken/owa/%%" },
-        { "\xc3\xa9" REQUIRED, "\xc3\xa9/eas-kcd/logint0ken/owa/" },
-        { "\xef\xbb\xbf" REQUIRED, "\xef\xbb\xbf/eas-kcd/logint0ken/owa/" },
+        { .html = REQUIRED, .rendered = "/eas-kcd/logint0ken/owa/" },
+        { .html = REQUIRED "{{title}}{{title}}", .rendered = "/eas-kcd/logint0ken/owa/MailMail" },
+        { .html = "a" REQUIRED "\nb\n", .rendered = "a/eas-kcd/logint0ken/owa/\nb\n" },
+        { .html = "{ }} { { }} { " REQUIRED "} }}",
+          .rendered = "{ }} { { }} { /eas-kcd/logint0ken/owa/} }}" },
+        { .html = "@media print{p{margin:0}}" REQUIRED,
+          .rendered = "@media print{p{margin:0}}/eas-kcd/logint0ken/owa/" },
+        { .html = "%s %n %d" REQUIRED "%%", .rendered = "%s %n %d/eas-kcd/logint0ken/owa/%%" },
+        { .html = "\xc3\xa9" REQUIRED, .rendered = "\xc3\xa9/eas-kcd/logint0ken/owa/" },
+        { .html = "\xef\xbb\xbf" REQUIRED, .rendered = "\xef\xbb\xbf/eas-kcd/logint0ken/owa/" },
     };
     size_t i;
 
@@ -103,23 +124,24 @@ static void test_unknown_placeholders(void **state)
 {
     static const struct {
         const char *html;
-        const char *said;
+        const char *text;
     } rows[] = {
-        { REQUIRED "{{password}}",
-          "line 1 of the login page: there is no placeholder {{password}}" },
-        { REQUIRED "\n\n{{Title}}", "line 3 of the login page: there is no placeholder {{Title}}" },
-        { REQUIRED "{{ title }}", "{{ title }}" },
-        { REQUIRED "{{}}", "{{}}" },
-        { REQUIRED "{{titles}}", "{{titles}}" },
-        { REQUIRED "{{titl}}", "{{titl}}" },
-        { REQUIRED "{{{title}}}", "{{{title}}" },
-        { REQUIRED "{{logout_action}}", "{{logout_action}}" },
-        { REQUIRED "{{%n}}", "{{%n}}" },
+        { .html = REQUIRED "{{password}}",
+          .text = "line 1 of the login page: there is no placeholder {{password}}" },
+        { .html = REQUIRED "\n\n{{Title}}",
+          .text = "line 3 of the login page: there is no placeholder {{Title}}" },
+        { .html = REQUIRED "{{ title }}", .text = "{{ title }}" },
+        { .html = REQUIRED "{{}}", .text = "{{}}" },
+        { .html = REQUIRED "{{titles}}", .text = "{{titles}}" },
+        { .html = REQUIRED "{{titl}}", .text = "{{titl}}" },
+        { .html = REQUIRED "{{{title}}}", .text = "{{{title}}" },
+        { .html = REQUIRED "{{logout_action}}", .text = "{{logout_action}}" },
+        { .html = REQUIRED "{{%n}}", .text = "{{%n}}" },
     };
     size_t i;
 
     for (i = 0; i < COUNT_OF(rows); i++) {
-        assert_refused(*state, rows[i].html, strlen(rows[i].html), 1130, rows[i].said);
+        assert_refused(*state, rows[i].html, strlen(rows[i].html), 1130, rows[i].text);
     }
 }
 
@@ -127,43 +149,46 @@ static void test_unclosed_placeholders(void **state)
 {
     static const struct {
         const char *html;
-        const char *said;
+        const char *text;
     } rows[] = {
-        { REQUIRED "{{", "{{ is not closed by }}" },
-        { REQUIRED "{{title", "line 1 of the login page: {{title is not closed by }}" },
-        { REQUIRED "\n{{title}", "line 2 of the login page: {{title is not closed by }}" },
-        { REQUIRED "<b>{{title</b>\n<style>a{b{c:d}}</style>", "{{title is not closed" },
-        { REQUIRED "{{title\n}}", "{{title is not closed" },
-        { "{{action " REQUIRED "\n", "{{action {{action}}" },
+        { .html = REQUIRED "{{", .text = "{{ is not closed by }}" },
+        { .html = REQUIRED "{{title",
+          .text = "line 1 of the login page: {{title is not closed by }}" },
+        { .html = REQUIRED "\n{{title}",
+          .text = "line 2 of the login page: {{title is not closed by }}" },
+        { .html = REQUIRED "<b>{{title</b>\n<style>a{b{c:d}}</style>",
+          .text = "{{title is not closed" },
+        { .html = REQUIRED "{{title\n}}", .text = "{{title is not closed" },
+        { .html = "{{action " REQUIRED "\n", .text = "{{action {{action}}" },
     };
     size_t i;
 
     for (i = 0; i + 1 < COUNT_OF(rows); i++) {
-        assert_refused(*state, rows[i].html, strlen(rows[i].html), 1131, rows[i].said);
+        assert_refused(*state, rows[i].html, strlen(rows[i].html), 1131, rows[i].text);
     }
-    assert_refused(*state, rows[i].html, strlen(rows[i].html), 1130, rows[i].said);
+    assert_refused(*state, rows[i].html, strlen(rows[i].html), 1130, rows[i].text);
 }
 
 static void test_missing_placeholders(void **state)
 {
     static const struct {
         const char *html;
-        const char *said;
+        const char *text;
     } rows[] = {
-        { "", "{{action}}" },
-        { "<html></html>", "{{action}}" },
-        { "{{token}}{{destination}}", "{{action}}" },
-        { "{{action}}{{destination}}", "{{token}}" },
-        { "{{action}}{{token}}{{username}}", "{{destination}}" },
+        { .html = "", .text = "{{action}}" },
+        { .html = "<html></html>", .text = "{{action}}" },
+        { .html = "{{token}}{{destination}}", .text = "{{action}}" },
+        { .html = "{{action}}{{destination}}", .text = "{{token}}" },
+        { .html = "{{action}}{{token}}{{username}}", .text = "{{destination}}" },
     };
     size_t i;
 
     for (i = 0; i < COUNT_OF(rows); i++) {
-        assert_refused(*state, rows[i].html, strlen(rows[i].html), 1132, rows[i].said);
+        assert_refused(*state, rows[i].html, strlen(rows[i].html), 1132, rows[i].text);
     }
 }
 
-static void test_what_is_not_utf8(void **state)
+static void test_other_encodings(void **state)
 {
     assert_refused(*state, REQUIRED "\xe9", sizeof(REQUIRED "\xe9") - 1, 1133, "UTF-8");
     assert_refused(*state, REQUIRED "\0", sizeof(REQUIRED "\0") - 1, 1133, "UTF-8");
@@ -183,7 +208,7 @@ static void test_template_outlives_its_text(void **state)
 #define NASTY "\"'><svg/onload=alert(1)>`&amp;{{token}}%s%n"
 #define ESCAPED "&#34;&#39;&gt;&lt;svg/onload&#61;alert(1)&gt;&#96;&amp;amp;{{token}}%s%n"
 
-/* Each value alone, so that none hides behind another. */
+/* Each value alone, so that none hides another. */
 static void test_values_are_escaped_once_and_not_expanded(void **state)
 {
     static const char html[] = REQUIRED "{{title}}{{username}}";
@@ -200,16 +225,14 @@ static void test_values_are_escaped_once_and_not_expanded(void **state)
 
 static void test_values_in_the_builtin_page(void **state)
 {
-    const struct eas_page clean = { "a", "a", "a", "a", "a", "a", false, EAS_PAGE_WRONG };
-    struct eas_page nasty = { NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, false, EAS_PAGE_WRONG };
+    struct eas_page clean = page_of("a"), nasty = page_of(NASTY);
     enum eas_page_reason reason;
 
     for (reason = EAS_PAGE_NONE; reason <= EAS_PAGE_BAD_REQUEST; reason++) {
-        struct eas_page page = clean;
         const char *expected, *html;
 
-        page.reason = nasty.reason = reason;
-        expected = render(*state, NULL, &page);
+        clean.reason = nasty.reason = reason;
+        expected = render(*state, NULL, &clean);
         html = render(*state, NULL, &nasty);
         assert_int_equal(count(html, "<"), count(expected, "<"));
         assert_int_equal(count(html, ">"), count(expected, ">"));
@@ -260,20 +283,26 @@ static void test_long_values(void **state)
                      sizeof(value) - 1);
 }
 
-/* The message is never a hint at which of the two was wrong, or whether the account exists. */
+/* No message shows whether the user exists, or which of name and password was wrong. */
 static void test_reasons(void **state)
 {
     static const struct {
         enum eas_page_reason reason;
         const char *shown;
     } rows[] = {
-        { EAS_PAGE_NONE, "class=\"message \" role=\"alert\"></p>" },
-        { EAS_PAGE_WRONG, "class=\"message wrong\" role=\"alert\">That user name and password " },
-        { EAS_PAGE_EXPIRED_PASSWORD, "class=\"message expired\" role=\"alert\">Your password has" },
-        { EAS_PAGE_TIMED_OUT, "class=\"message timed-out\" role=\"alert\">Your session has ended" },
-        { EAS_PAGE_SIGNED_OUT, "class=\"message signed-out\" role=\"alert\">You have signed out" },
-        { EAS_PAGE_TRY_LATER, "class=\"message try-later\" role=\"alert\">Signing in is not" },
-        { EAS_PAGE_BAD_REQUEST, "class=\"message bad-request\" role=\"alert\">This form was" },
+        { .reason = EAS_PAGE_NONE, .shown = "class=\"message \" role=\"alert\"></p>" },
+        { .reason = EAS_PAGE_WRONG,
+          .shown = "class=\"message wrong\" role=\"alert\">That user name and password " },
+        { .reason = EAS_PAGE_EXPIRED_PASSWORD,
+          .shown = "class=\"message expired\" role=\"alert\">Your password has" },
+        { .reason = EAS_PAGE_TIMED_OUT,
+          .shown = "class=\"message timed-out\" role=\"alert\">Your session has ended" },
+        { .reason = EAS_PAGE_SIGNED_OUT,
+          .shown = "class=\"message signed-out\" role=\"alert\">You have signed out" },
+        { .reason = EAS_PAGE_TRY_LATER,
+          .shown = "class=\"message try-later\" role=\"alert\">Signing in is not" },
+        { .reason = EAS_PAGE_BAD_REQUEST,
+          .shown = "class=\"message bad-request\" role=\"alert\">This form was" },
     };
     size_t i;
 
@@ -300,7 +329,7 @@ static void test_builtin_page(void **state)
     assert_has(html, "autocomplete=\"current-password\"");
     assert_int_equal(count(html, "<main>"), 1);
     assert_int_equal(count(html, "{{"), 0);
-    assert_int_equal(count(html, "http"), 0); /* nothing from elsewhere */
+    assert_int_equal(count(html, "http"), 0); /* no resource of another site */
     assert_int_equal(count(html, "script"), 0);
     assert_int_equal(count(html, "style="), 0);
     page.trusted = true;
@@ -309,7 +338,7 @@ static void test_builtin_page(void **state)
     assert_has(html, "name=\"trusted\" value=\"4\" checked>");
 }
 
-/* Also for a login page of the administrator's: it has no form that signs out. */
+/* The same page for an administrator's own login page, which has no form to sign out. */
 static void test_sign_out_page(void **state)
 {
     struct eas_page page = plain;
@@ -325,7 +354,7 @@ static void test_sign_out_page(void **state)
     assert_string_equal(render(*state, REQUIRED, &page), html);
 }
 
-static void test_csp_allows_the_style_that_is_sent(void **state)
+static void test_csp_has_the_hash_of_the_style(void **state)
 {
     const char *html = render(*state, NULL, &plain);
     const char *style = strstr(html, "<style>") + strlen("<style>");
@@ -342,8 +371,7 @@ static void test_csp_allows_the_style_that_is_sent(void **state)
                         "base-uri 'none'");
 }
 
-/* So that a page of the administrator's may look like ours. */
-static void test_style_for_other_pages(void **state)
+static void test_style_placeholder(void **state)
 {
     const char *html = render(*state, "<style>{{style}}</style>" REQUIRED, &plain);
 
@@ -355,11 +383,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_placeholders),
-        POOL_TEST(test_where_placeholders_may_be),
+        POOL_TEST(test_text_around_placeholders),
         POOL_TEST(test_unknown_placeholders),
         POOL_TEST(test_unclosed_placeholders),
         POOL_TEST(test_missing_placeholders),
-        POOL_TEST(test_what_is_not_utf8),
+        POOL_TEST(test_other_encodings),
         POOL_TEST(test_template_outlives_its_text),
         POOL_TEST(test_values_are_escaped_once_and_not_expanded),
         POOL_TEST(test_values_in_the_builtin_page),
@@ -369,8 +397,8 @@ int main(void)
         POOL_TEST(test_reasons),
         POOL_TEST(test_builtin_page),
         POOL_TEST(test_sign_out_page),
-        POOL_TEST(test_csp_allows_the_style_that_is_sent),
-        POOL_TEST(test_style_for_other_pages),
+        POOL_TEST(test_csp_has_the_hash_of_the_style),
+        POOL_TEST(test_style_placeholder),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -54,7 +54,7 @@ static struct key key_of(struct eas_password_cache *memory, apr_pool_t *pool, co
 static void remember(struct eas_password_cache *memory, const struct key *key,
                      const char *principal, apr_time_t expires)
 {
-    struct eas_identity identity = { .principal = principal, .proof = EAS_BY_PASSWORD };
+    struct eas_identity identity = { .principal = principal, .authenticated_by = EAS_BY_PASSWORD };
 
     identity.evidence = tickets_make(START, END);
     eas_password_cache_put(memory, key->bytes, &identity, unstamped, expires);
@@ -72,7 +72,7 @@ static void test_recall_of_what_was_remembered(void **state)
     struct eas_password_cache *memory = make_memory(*state);
     struct key key = key_of(memory, *state, SCOPE, "alice", "secret"), again;
     struct eas_identity remembered = { .principal = apr_pstrdup(*state, ALICE),
-                                       .proof = EAS_BY_PASSWORD };
+                                       .authenticated_by = EAS_BY_PASSWORD };
     struct eas_identity *recalled;
 
     remembered.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
@@ -82,7 +82,7 @@ static void test_recall_of_what_was_remembered(void **state)
     recalled = eas_password_cache_get(memory, again.bytes, 0, *state);
     assert_non_null(recalled);
     assert_string_equal(recalled->principal, ALICE);
-    assert_int_equal(recalled->proof, EAS_BY_CACHE);
+    assert_int_equal(recalled->authenticated_by, EAS_BY_CACHE);
     assert_ptr_equal(recalled->evidence, remembered.evidence);
 }
 
@@ -139,7 +139,7 @@ static void test_a_stamp_that_is_over(void **state)
     struct key bob = key_of(memory, *state, SCOPE, "bob", "secret");
     volatile apr_uint32_t generations[2] = { 7, 7 };
     struct eas_password_version stamps[2] = { { &generations[0], 7 }, { &generations[1], 7 } };
-    struct eas_identity identity = { .principal = ALICE, .proof = EAS_BY_PASSWORD };
+    struct eas_identity identity = { .principal = ALICE, .authenticated_by = EAS_BY_PASSWORD };
 
     identity.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
     eas_password_cache_put(memory, alice.bytes, &identity, stamps[0], LATER);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_wbxml.c - answers that hold nothing but a status */
+/* t/unit/test_wbxml.c - WBXML encoder for a response with a status */
 
 #include "t/unit/unit.h"
 
@@ -48,7 +48,7 @@ static void test_other_pages(void **state)
                      "\x00\x01\x01"));
 }
 
-static void test_commands_without_such_an_answer(void **state)
+static void test_commands_without_a_status(void **state)
 {
     static const char *const names[] = { "GetAttachment", "GetHierarchy", "OPTIONS", "24", "sync" };
     apr_size_t len;
@@ -64,7 +64,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_worked_examples),
         POOL_TEST(test_other_pages),
-        POOL_TEST(test_commands_without_such_an_answer),
+        POOL_TEST(test_commands_without_a_status),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_utf8.c - UTF-8 check */
+
+#include "t/unit/unit.h"
+
+#include "auth/base/utf8.h"
+
+struct row {
+    const char *bytes;
+    size_t len;
+};
+
+static void test_valid(void **state)
+{
+    static const struct row rows[] = {
+        { "", 0 },
+        { "\0", 1 },
+        { "abc\x7f", 4 },
+        { "\xc2\x80", 2 },
+        { "\xdf\xbf", 2 },
+        { "\xe0\xa0\x80", 3 },
+        { "\xed\x9f\xbf", 3 },
+        { "\xee\x80\x80", 3 },
+        { "\xef\xbf\xbf", 3 },
+        { "\xf0\x90\x80\x80", 4 },
+        { "\xf4\x8f\xbf\xbf", 4 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        if (!eas_utf8_is_valid(rows[i].bytes, rows[i].len)) {
+            fail_msg("row %d is invalid", (int)i);
+        }
+    }
+}
+
+static void test_invalid(void **state)
+{
+    static const struct row rows[] = {
+        { "\x80", 1 },
+        { "\xbf", 1 },
+        { "\xc0\x80", 2 }, /* overlong */
+        { "\xc1\xbf", 2 },
+        { "\xe0\x80\xaf", 3 },
+        { "\xe0\x9f\xbf", 3 },
+        { "\xf0\x80\x80\xaf", 4 },
+        { "\xf0\x8f\xbf\xbf", 4 },
+        { "\xed\xa0\x80", 3 }, /* surrogates */
+        { "\xed\xbf\xbf", 3 },
+        { "\xed\xa0\xbd\xed\xb8\x80", 6 },
+        { "\xf4\x90\x80\x80", 4 }, /* beyond U+10FFFF */
+        { "\xf5\x80\x80\x80", 4 },
+        { "\xf8\x88\x80\x80\x80", 5 },
+        { "\xfe", 1 },
+        { "\xff", 1 },
+        { "\xc3", 1 }, /* cut short */
+        { "\xe2\x82", 2 },
+        { "\xf0\x9f\x98", 3 },
+        { "\xc3\x28", 2 },
+        { "\xe2\x28\xa1", 3 },
+        { "\xe2\x82\x28", 3 },
+        { "\xf0\x9f\x98\x28", 4 },
+        { "ok\xc3\xb6\xc3", 5 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        if (eas_utf8_is_valid(rows[i].bytes, rows[i].len)) {
+            fail_msg("row %d is valid", (int)i);
+        }
+    }
+}
+
+/* The octets behind the length would complete the sequence. */
+static void test_sequence_cut_by_the_length(void **state)
+{
+    (void)state;
+    assert_false(eas_utf8_is_valid("a\xc3\xb6", 2));
+    assert_false(eas_utf8_is_valid("\xf0\x9f\x98\x80", 3));
+    assert_true(eas_utf8_is_valid("a\xff", 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_invalid),
+        cmocka_unit_test(test_sequence_cut_by_the_length),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
