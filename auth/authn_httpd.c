@@ -118,7 +118,7 @@ static int check_authn(request_rec *r)
     if (authenticate(r, &proof, &err) == EAS_OK) {
         accept_identity(r, proof.identity,
                         proof.session_state == EAS_SESSION_LIVE ? "session"
-                        : proof.identity->proof == EAS_BY_CACHE ? "cached"
+                        : proof.identity->authenticated_by == EAS_BY_CACHE ? "cached"
                                                                 : "basic");
         return OK;
     }

@@ -204,7 +204,7 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
     identity->principal = identity->login.enterprise ? identity->login.user
                                                      : apr_pstrcat(pool, identity->login.user, "@",
                                                                    identity->login.realm, NULL);
-    identity->proof = EAS_BY_OTHER;
+    identity->authenticated_by = EAS_BY_OTHER;
     *identity_out = identity;
     return EAS_OK;
 }

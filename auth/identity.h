@@ -45,7 +45,7 @@ enum eas_authenticated_by {
 /* What auth/ hands to delegation/: who it is, how that is known, and what proves it to the KDC. */
 struct eas_identity {
     const char *principal; /* user@REALM; canonical where the KDC has proved it */
-    enum eas_authenticated_by proof;
+    enum eas_authenticated_by authenticated_by;
     struct eas_ticket *evidence; /* the user's ticket for the gateway; NULL if there is none */
     struct eas_login login;      /* without evidence: the name to put to the KDC */
 };

@@ -126,7 +126,9 @@ static bool was_typed(request_rec *r, const char *name)
     struct eas_err err;
     bool typed;
 
-    if (identity == NULL || (identity->proof != EAS_BY_PASSWORD && identity->proof != EAS_BY_CACHE)
+    if (identity == NULL
+        || (identity->authenticated_by != EAS_BY_PASSWORD
+            && identity->authenticated_by != EAS_BY_CACHE)
         || eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials,
                            &err)
                != EAS_OK

@@ -118,7 +118,7 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegatio
     }
     else {
         *out = eas_request_identity(r);
-        if (name == NULL || (*out != NULL && (*out)->proof != EAS_BY_OTHER)) {
+        if (name == NULL || (*out != NULL && (*out)->authenticated_by != EAS_BY_OTHER)) {
             return EAS_OK;
         }
     }
@@ -244,7 +244,7 @@ static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, 
     rc = delegated_identity(r, attempt->conf, &identity, err);
     if (rc == EAS_OK && identity != NULL) {
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
-        if (identity->proof == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
+        if (identity->authenticated_by == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
             apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
         }
         eas_private_mark(r);

@@ -359,7 +359,7 @@ static void test_foreign_names_of_ours(void **state)
 
         assert_non_null(identity);
         assert_string_equal(identity->principal, rows[i].principal);
-        assert_int_equal(identity->proof, EAS_BY_OTHER);
+        assert_int_equal(identity->authenticated_by, EAS_BY_OTHER);
         assert_null(identity->evidence);
         assert_string_equal(identity->login.user, rows[i].login.user);
         assert_string_equal(identity->login.realm, rows[i].login.realm);
