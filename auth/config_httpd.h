@@ -49,7 +49,7 @@ struct eas_auth_server {
     /* Filled in after the configuration was read; NULL without a keytab. */
     struct eas_authority *authority;
     const struct eas_template *page;
-    const char *scope;                   /* tells this server's remembered passwords from others' */
+    const char *vhost_key;               /* of this server in the keys of the password cache */
     struct eas_verifier *verifier;       /* of the child */
     apr_interval_time_t longest_session; /* over all servers: users are the same everywhere */
 };

@@ -47,8 +47,8 @@ static struct eas_keytab *shared_keytab(server_rec *main_server, const server_re
  * The same in all children, generations and gateways; another for another virtual host, and where the
  * same name and password would come to something else.
  */
-static const char *scope_of(apr_pool_t *pconf, const server_rec *s,
-                            const struct eas_authority *authority)
+static const char *vhost_key_of(apr_pool_t *pconf, const server_rec *s,
+                                const struct eas_authority *authority)
 {
     return apr_psprintf(pconf, "%s:%u\n%s\n%s",
                         s->server_hostname != NULL ? s->server_hostname : "", s->port,
@@ -79,7 +79,7 @@ static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server,
     }
     if (rc == EAS_OK) {
         conf->authority = authority;
-        conf->scope = scope_of(pconf, s, authority);
+        conf->vhost_key = vhost_key_of(pconf, s, authority);
     }
     return rc;
 }

@@ -31,9 +31,9 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
 }
 
 /*
- * The NTSTATUS in the e-data of an error; 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a type
- * [1] INTEGER and a value [2] OCTET STRING.  The type is KERB_ERR_TYPE_EXTENDED (3); the value is three
- * little-endian words, and the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
+ * The NTSTATUS in the e-data of an error; 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a
+ * type [1] INTEGER and a value [2] OCTET STRING.  The type is KERB_ERR_TYPE_EXTENDED (3); the value
+ * is three little-endian words, and the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
  */
 static unsigned ntstatus_of(const krb5_data *e_data)
 {

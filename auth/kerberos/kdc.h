@@ -13,12 +13,12 @@
 #include <krb5/krb5.h>
 
 /*
- * The context serves one caller on one thread for a few exchanges.  libkrb5 writes into a krb5_context
- * what it learns from a KDC, above all its clock.
+ * The context serves one caller on one thread for a few exchanges.  libkrb5 writes into a
+ * krb5_context what it learns from a KDC, above all its clock.
  *
  * The hooks on the krb5_context add three guarantees to those of libkrb5 1.20:
- *  - A wrong password is one failure at the KDC.  The first KDC_ERR_PREAUTH_FAILED ends the exchange;
- *    the library alone would try the next pre-authentication mechanism (get_in_tkt.c).
+ *  - A wrong password is one failure at the KDC.  The first KDC_ERR_PREAUTH_FAILED ends the
+ *    exchange; the library alone would try the next pre-authentication mechanism (get_in_tkt.c).
  *  - No message is sent after the deadline.  A message under way may take longer.  A job sends no
  *    message to a realm whose circuit breaker is open.
  *  - The NTSTATUS in an error of AD is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
@@ -58,7 +58,7 @@ struct eas_kdc_failure {
     const char *text;
 };
 
-/* Initialises a row.  A tag is an argument of a call whose name contains "fail". */
+/* Initialises a row.  The tag is an argument of a call whose name contains "fail". */
 #define eas_kdc_failure(causes, rc, tag, text) \
     {                                          \
         (causes), (rc), (tag), (text)          \
@@ -74,34 +74,34 @@ void eas_kdc_close(struct eas_kdc *kdc);
 
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code);
 
-/* The principal of a login name, of the enterprise type where the login is one.  The caller frees it. */
+/* The principal of a login name, of the enterprise type where it is one.  The caller frees it. */
 krb5_error_code eas_kdc_principal(struct eas_kdc *kdc, const struct eas_login *login,
                                   krb5_principal *out);
 
 /*
- * The canonical name that the KDC returned, as text in pool.  eas_identity_check() decides whether it
- * names a user of the realms.  EAS_OK, EAS_DENIED or EAS_UNAVAILABLE.
+ * The canonical name that the KDC returned, as text in pool.  eas_identity_check() decides whether
+ * it names a user of the realms.  EAS_OK, EAS_DENIED or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_principal name,
                               const struct eas_realms *realms, const char **text_out,
                               struct eas_err *err);
 
 /*
- * The AS exchange (RFC 4120 3.1), with a password or, if that is NULL, with a keytab.  Always requests
- * the canonical name and a forwardable ticket.  The caller frees *tgt after success.
+ * The AS exchange (RFC 4120 3.1), with a password or, if that is NULL, with a keytab.  Always
+ * requests the canonical name and a forwardable ticket.  The caller frees *tgt after success.
  *
- * krb5_get_init_creds_password() would repeat a refused exchange at the primary KDC and offer to change
- * an expired password (gic_pwd.c).  This function does neither.
+ * krb5_get_init_creds_password() would repeat a refused exchange at the primary KDC and offer to
+ * change an expired password (gic_pwd.c).  This function does neither.
  */
 krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const char *password,
                                krb5_keytab keytab, krb5_creds *tgt);
 
 /*
- * The salt of the client's keys.  All login names of an AD user have it in common, and the KDC returns
- * it without a password.  libkrb5 allocates it; krb5_free_data_contents() frees it.
+ * The salt of the client's keys.  All login names of an AD user have it in common, and the KDC
+ * returns it without a password.  libkrb5 allocates it; krb5_free_data_contents() frees it.
  *
- * Sends one message, the first of an AS exchange (RFC 4120 5.2.7.5), and fails as that does.  Where the
- * KDC names no salt (RC4 keys), the result is the default salt of the client's name.
+ * Sends one message, the first of an AS exchange (RFC 4120 5.2.7.5), and fails as that does.  Where
+ * the KDC names no salt (RC4 keys), the result is the default salt of the client's name.
  */
 krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out);
 
@@ -112,8 +112,8 @@ enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, stru
 krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache *out);
 
 /*
- * As eas_fail().  The text is that of the argument, a colon and libkrb5's message, with AD's NTSTATUS
- * if the error had one.
+ * As eas_fail().  The text is that of the argument, a colon and libkrb5's message, with AD's
+ * NTSTATUS if the error had one.
  */
 enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc rc, int tag,
                          krb5_error_code code, const char *text);
@@ -123,8 +123,9 @@ enum eas_rc eas_kdc_fail_by_cause(struct eas_kdc *kdc, struct eas_err *err, krb5
                                   const struct eas_kdc_failure *table);
 
 /*
- * Compares the local clock with the KDC's time in a fresh ticket; more than five minutes are an error.
- * libkrb5 corrects the difference in its own exchanges; the backend would refuse the tokens.
+ * Compares the local clock with the KDC's time in a fresh ticket; more than five minutes are an
+ * error.  libkrb5 corrects the difference in its own exchanges; the backend would refuse the
+ * tokens.
  */
 enum eas_rc eas_kdc_check_clock(krb5_timestamp kdc_time, apr_time_t now, struct eas_err *err);
 

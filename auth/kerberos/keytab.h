@@ -10,10 +10,10 @@
 #include <krb5/krb5.h>
 
 /*
- * The server reads the file at start, as root, so that it can be 0600 root; children inherit the memory.
- * A child that may read the file also reads a changed one (eas_keytab_refresh), so a key is rotated
- * without a restart.  A file that has become unreadable or unusable is ignored; the last valid keys
- * stay.
+ * The server reads the file at start, as root, so that it can be 0600 root; children inherit the
+ * memory. A child that may read the file also reads a changed one (eas_keytab_refresh), so a key is
+ * rotated without a restart.  A file that has become unreadable or unusable is ignored; the last
+ * valid keys stay.
  *
  * Thread-safe.  Lives as long as its pool.
  */
@@ -21,8 +21,8 @@ struct eas_keytab;
 
 /*
  * Reads path.  The principal (`user@REALM`) is that of the gateway's AD user.  NULL means the first
- * entry that is no service principal, because AD does not accept `HTTP/...` as a client, else the first
- * entry.  EAS_OK or EAS_MISCONFIGURED.
+ * entry that is no service principal, because AD does not accept `HTTP/...` as a client, else the
+ * first entry.  EAS_OK or EAS_MISCONFIGURED.
  */
 enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *principal,
                             struct eas_keytab **out, struct eas_err *err);

@@ -13,13 +13,13 @@
 #include <stdbool.h>
 
 /*
- * Immutable except for the prepared keys.  Threads, caches and requests hold the same ticket without
- * locks or copies.  A ticket lies outside pools and needs no krb5_context, because libkrb5's data types
- * do not depend on one.  The last reference wipes its keys.
+ * Immutable except for the prepared keys.  Threads, caches and requests hold the same ticket
+ * without locks or copies.  A ticket lies outside pools and needs no krb5_context, because
+ * libkrb5's data types do not depend on one.  The last reference wipes its keys.
  */
 struct eas_ticket;
 
-/* Takes ownership of the contents of *creds, which libkrb5 allocated, and clears it.  One reference. */
+/* Takes the contents of *creds, which libkrb5 allocated, and clears it.  One reference. */
 struct eas_ticket *eas_ticket_take(krb5_creds *creds);
 
 struct eas_ticket *eas_ticket_ref(struct eas_ticket *ticket);
@@ -46,8 +46,8 @@ bool eas_ticket_forwardable(const struct eas_ticket *ticket);
 apr_time_t eas_ticket_end(const struct eas_ticket *ticket);
 
 /*
- * From this time, no new use begins: five minutes, the clock skew, before the end, but at most a quarter
- * of the ticket's life.
+ * From this time, no new use begins: five minutes, the clock skew, before the end, but at most a
+ * quarter of the ticket's life.
  */
 apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket);
 

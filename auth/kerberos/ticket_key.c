@@ -48,7 +48,7 @@ struct eas_ticket_key {
 
 static const unsigned char no_iv[BLOCK];
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making ----------------------------------------------------------------------------------- */
 
 /* OpenSSL's names for an enctype. */
 struct names {
@@ -182,7 +182,7 @@ krb5_enctype eas_ticket_key_enctype(const struct eas_ticket_key *key)
     return key->enctype;
 }
 
-/* --- use --------------------------------------------------------------------------------------- */
+/* --- use -------------------------------------------------------------------------------------- */
 
 krb5_error_code eas_ticket_key_random(krb5_context ctx, struct eas_ticket_key *key, void *out,
                                       size_t len)

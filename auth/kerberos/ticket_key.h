@@ -8,14 +8,14 @@
 #include <stddef.h>
 
 /*
- * A session key and the keys derived from it, as a client needs them: it encrypts authenticators and
- * decrypts replies (RFC 4120 section 7.5.1, usages 11 and 12).  Deriving costs more than using.  For one
- * thread at a time.
+ * A session key and the keys derived from it, as a client needs them: it encrypts authenticators
+ * and decrypts replies (RFC 4120 section 7.5.1, usages 11 and 12).  Deriving costs more than
+ * using.  For one thread at a time.
  *
- * OpenSSL does aes128- and aes256-cts-hmac-sha1-96, which Active Directory issues; its KRB5KDF and its
- * CBC-CTS of mode CS3 are made for Kerberos (RFC 3962).  It takes half the time of a libk5crypto that is
- * built without AES instructions, as Debian's is (t/bench, case token).  libk5crypto does all other
- * enctypes, and these where OpenSSL fails.
+ * OpenSSL does aes128- and aes256-cts-hmac-sha1-96, which Active Directory issues; its KRB5KDF and
+ * its CBC-CTS of mode CS3 are made for Kerberos (RFC 3962).  It takes half the time of a
+ * libk5crypto that is built without AES instructions, as Debian's is (t/bench, case token).
+ * libk5crypto does all other enctypes, and these where OpenSSL fails.
  *
  * The functions return libkrb5's error codes.
  */
@@ -43,8 +43,8 @@ krb5_error_code eas_ticket_key_encrypt(krb5_context ctx, struct eas_ticket_key *
                                        const krb5_data *plain, krb5_data *cipher);
 
 /*
- * Decrypts the encrypted part of an AP-REP into room, which is as long as the ciphertext.  *plain_out
- * lies in room.  KRB5KRB_AP_ERR_BAD_INTEGRITY or KRB5_BAD_MSIZE for other bytes.
+ * Decrypts the encrypted part of an AP-REP into room, which is as long as the ciphertext.
+ * *plain_out lies in room.  KRB5KRB_AP_ERR_BAD_INTEGRITY or KRB5_BAD_MSIZE for other bytes.
  */
 krb5_error_code eas_ticket_key_decrypt(krb5_context ctx, struct eas_ticket_key *key,
                                        const krb5_enc_data *cipher, unsigned char *room,

@@ -11,14 +11,15 @@
 #include <stdbool.h>
 
 /*
- * Limits guesses at many names from one address.  The lockout (auth/password/lockout.h) counts by AD
- * user, and has no record for a name that is no user's.
+ * Limits guesses at many names from one address.  The lockout (auth/password/lockout.h) counts by
+ * AD user, and has no record for a name that is no user's.
  *
- * A log-on that the KDC was asked about and that failed takes one token.  A bucket refills steadily, so
- * the next try is possible after one interval, and a clock step has little effect.
+ * A log-on that the KDC was asked about and that failed takes one token.  A bucket refills
+ * steadily, so the next try is possible after one interval, and a clock step has little effect.
  *
- * An IPv4 address or an IPv6 /64, the usual prefix of one subscriber, has one record.  The table may
- * lose records under a flood of addresses; those addresses then have full buckets.  Thread-safe.
+ * An IPv4 address or an IPv6 /64, the usual prefix of one subscriber, has one record.  The table
+ * may lose records under a flood of addresses; those addresses then have full buckets.
+ * Thread-safe.
  */
 
 /* Capacity of a bucket, and the interval after which it gets another token: 600 an hour. */
@@ -31,9 +32,9 @@ struct eas_address_limit_key {
 };
 
 /*
- * Makes the key of an address in text, as in r->useragent_ip, which mod_remoteip may have set: IPv4,
- * IPv6 with or without a zone, or IPv4-mapped IPv6.  All other texts have one key in common.  EAS_OK or
- * EAS_UNAVAILABLE.
+ * Makes the key of an address in text, as in r->useragent_ip, which mod_remoteip may have set:
+ * IPv4, IPv6 with or without a zone, or IPv4-mapped IPv6.  All other texts have one key in common.
+ * EAS_OK or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char *address,
                                   struct eas_address_limit_key *key_out, struct eas_err *err);

@@ -9,7 +9,7 @@
 
 #include <apr_pools.h>
 
-/* Credentials of a request: the login name as typed, in UTF-8 and not yet parsed, and the password. */
+/* Credentials of a request: the login name as typed, in UTF-8, and the password. */
 struct eas_credentials {
     const char *name;
     apr_size_t name_len;
@@ -17,16 +17,16 @@ struct eas_credentials {
 };
 
 /*
- * Parses the value of an Authorization header.  NULL stands for no header.  Results are in pool; the
- * password is in a secret of its own.
+ * Parses the value of an Authorization header.  NULL stands for no header.  Results are in pool;
+ * the password is in a secret of its own.
  *
  * EAS_OK with *out NULL: no credentials.  There is no header, another scheme (also Outlook's empty
  * `Bearer`), or a bare `Basic`.  EAS_OK with *out set: credentials.  EAS_DENIED: Basic with invalid
- * base64, without a colon, or with a password that is empty or holds a NUL; also several headers, which
- * httpd joins by commas.
+ * base64, without a colon, or with a password that is empty or holds a NUL; also several headers,
+ * which httpd joins by commas.
  *
- * The charset is UTF-8, as in the challenge.  Octets that are not UTF-8 are read as ISO-8859-1, which
- * Outlook sends.
+ * The charset is UTF-8, as in the challenge.  Octets that are not UTF-8 are read as ISO-8859-1,
+ * which Outlook sends.
  */
 enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_credentials **out,
                             struct eas_err *err);

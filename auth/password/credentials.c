@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Delay before the next try while other log-ons of the user are under way: at first, and at most. */
+/* Delay of the next try while other log-ons of the user are under way: at first, and at most. */
 #define RETRY_DELAY apr_time_from_msec(5)
 #define RETRY_DELAY_MAX apr_time_from_msec(40)
 
@@ -25,7 +25,7 @@ struct log_on {
     atomic_bool logged; /* a caller has taken what is to be logged once */
 };
 
-/* --- shared cache: password version, principal, NUL, evidence ticket --------------------------- */
+/* --- shared cache: password version, principal, NUL, evidence ticket -------------------------- */
 
 static void put_shared(const struct log_on *log_on, apr_time_t expires)
 {
@@ -51,7 +51,7 @@ static void put_shared(const struct log_on *log_on, apr_time_t expires)
     }
 }
 
-/* Reads a record, and keeps it in the password cache.  NULL if it is invalid or of an old password. */
+/* Keeps the record in the password cache.  NULL if it is invalid or of an old password. */
 static struct eas_identity *read_record(const struct eas_verifier *verifier, apr_pool_t *pool,
                                         const struct eas_password_cache_key *key,
                                         struct eas_bytes record, apr_time_t expires)
@@ -102,7 +102,7 @@ static struct eas_identity *find_cached(const struct eas_verifier *verifier, apr
     return identity;
 }
 
-/* --- the job ----------------------------------------------------------------------------------- */
+/* --- the job ---------------------------------------------------------------------------------- */
 
 static void *prepare(apr_pool_t *pool, const void *arguments)
 {
@@ -158,7 +158,7 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
     return rc;
 }
 
-/* --- the caller -------------------------------------------------------------------------------- */
+/* --- the caller ------------------------------------------------------------------------------- */
 
 static void copy_attempt(apr_pool_t *pool, struct log_on *done,
                          struct eas_throttle_attempt *attempt)
@@ -232,7 +232,7 @@ enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_
         return eas_fail(err, EAS_UNAVAILABLE, 1256,
                         "this httpd process has no password cache and cannot verify passwords");
     }
-    rc = eas_password_cache_credentials_key(verifier->cache, request->scope, credentials,
+    rc = eas_password_cache_credentials_key(verifier->cache, request->vhost_key, credentials,
                                             &arguments.key, err);
     if (rc != EAS_OK) {
         return rc;

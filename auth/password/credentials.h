@@ -20,7 +20,7 @@ struct eas_verifier {
 
 struct eas_credentials_request {
     const struct eas_authority *authority; /* lives as long as the process */
-    const char *scope;                     /* the same for servers with the same results */
+    const char *vhost_key;                 /* the same for virtual hosts with the same results */
     const struct eas_credentials *credentials;
     const struct eas_throttle_rules *rules;
     const char *address; /* of the client, for the token bucket */
@@ -37,12 +37,12 @@ struct eas_credentials_result {
 };
 
 /*
- * Looks into the password cache, then into the local shared cache, then lets a worker ask the KDC if the
- * throttle admits it.  Concurrent calls with the same credentials share one job.  Its result is cached
- * even if no caller waits any longer.
+ * Looks into the password cache, then into the local shared cache, then lets a worker ask the KDC
+ * if the throttle admits it.  Concurrent calls with the same credentials share one job.  Its result
+ * is cached even if no caller waits any longer.
  *
- * Errors are those of eas_password_verify().  The identity is authenticated by EAS_BY_CACHE where the
- * KDC was not asked.  result->waited counts against the authority's timeout.
+ * Errors are those of eas_password_verify().  The identity is authenticated by EAS_BY_CACHE where
+ * the KDC was not asked.  result->waited counts against the authority's timeout.
  */
 enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_t *pool,
                                   const struct eas_credentials_request *request,

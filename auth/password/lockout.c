@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/lockout.c - Lockout: limits wrong passwords of an AD user before the KDC is asked */
+/* auth/password/lockout.c - Lockout of AD users after wrong passwords, ahead of that of AD */
 
 #include "auth/password/lockout.h"
 
@@ -35,8 +35,8 @@ struct refused {
 };
 
 /*
- * Lockout record of a user.  In the table, it is the header, then the used elements of the arrays: plain
- * integers and bytes.
+ * Lockout record of a user.  In the table, it is the header, then the used elements of the arrays:
+ * plain integers and bytes.
  */
 struct record {
     struct header {
@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct record) <= EAS_SHM_TABLE_UPDATE_MAX, "a record fits
 
 /* --- the record as bytes --- */
 
-/* Empty input gives an empty record.  Its ids start at now, and never repeat those of an older record. */
+/* Empty input gives an empty record; its ids start at now and never repeat old ones. */
 static void unpack(const struct eas_shm_table_value *value, apr_time_t now, struct record *record)
 {
     const unsigned char *p = value->bytes;
@@ -206,7 +206,7 @@ static void remember_refused(struct record *record, const unsigned char *digest,
     memcpy(record->refused[oldest].digest, digest, EAS_SEAL_MAC_SIZE);
 }
 
-/* Whether an attempt with the same password, or with the known one during a lockout, is under way. */
+/* Another attempt must finish first: with this password, the known one, or up to the limit. */
 static bool must_wait(const struct record *record, const struct eas_lockout_rules *rules,
                       const struct eas_lockout_attempt *attempt)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/lockout.h - Lockout: limits wrong passwords of an AD user before the KDC is asked */
+/* auth/password/lockout.h - Lockout of AD users after wrong passwords, ahead of that of AD */
 
 #ifndef EAS_AUTH_PASSWORD_LOCKOUT_H
 #define EAS_AUTH_PASSWORD_LOCKOUT_H
@@ -13,27 +13,30 @@
 /*
  * AD counts wrong passwords by user.  It resets the count after a right password, or when its
  * observation window has passed since the last wrong one, and locks the user at its threshold
- * ([MS-SAMR] 3.1.5.14.5, [MS-ADTS] 3.1.1.4.5.37).  This lockout does the same with a lower threshold,
- * before the KDC is asked, in shared memory that outlives graceful restarts:
+ * ([MS-SAMR] 3.1.5.14.5, [MS-ADTS] 3.1.1.4.5.37).  This lockout does the same with a lower
+ * threshold, before the KDC is asked, in shared memory that outlives graceful restarts:
  *
  *  - An attempt is reserved before the KDC is asked.  The reservation ends without effect if the
- *    password is right, or if the KDC gives no answer.  AD never counts more than the wrong passwords
- *    and the reservations here together, so concurrent attempts gain nothing over sequential ones.
+ *    password is right, or if the KDC gives no answer.  AD never counts more than the wrong
+ *    passwords and the reservations here together, so concurrent attempts gain nothing over
+ *    sequential ones.
  *  - At the limit, the KDC is not asked until the window has passed since the last wrong password.
  *    Refusals meanwhile count nothing, so they do not prolong the lockout.
- *  - A right password forgives the wrong ones counted before its reservation, because AD may have seen
- *    others after it.  During a lockout it forgives nothing; otherwise each log-on of the victim's
- *    phone would admit new guesses.
- *  - A refused password is remembered, and refused again without the KDC, until its time is over or a
- *    password was right.  While the KDC is asked about a password, further attempts with it wait.
- *  - The known password (auth/password/known_password.h) is admitted during a lockout, one attempt at a
- *    time and until it was wrong once.  That adds at most one wrong password.
+ *  - A right password forgives the wrong ones counted before its reservation, because AD may have
+ *    seen others after it.  During a lockout it forgives nothing; otherwise each log-on of the
+ *    victim's phone would admit new guesses.
+ *  - A refused password is remembered, and refused again without the KDC, until its time is over or
+ *    a password was right.  While the KDC is asked about a password, further attempts with it wait.
+ *  - The known password (auth/password/known_password.h) is admitted during a lockout, one attempt
+ *    at a time and until it was wrong once.  That adds at most one wrong password.
  *
  * After a clock step back, nothing lasts longer from then on than it would from the start.  A step
- * forward ends times early.  The reservations of a process that died count as wrong after two minutes.
+ * forward ends times early.  The reservations of a process that died count as wrong after two
+ * minutes.
  *
- * Thread-safe, without memory of its own.  The table holds these records and the known passwords only.
- * There is a record for each user whom the KDC was lately asked about, and none for unknown names.
+ * Thread-safe, without memory of its own.  The table holds these records and the known passwords
+ * only.  There is a record for each user whom the KDC was lately asked about, and none for unknown
+ * names.
  */
 struct eas_lockout_rules {
     unsigned failures;                /* limit of wrong passwords; 0: no lockout */

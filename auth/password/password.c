@@ -43,7 +43,7 @@ static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code, struct
     return err->rc;
 }
 
-/* Does not request a forwardable ticket: the KDC would refuse that for a TGT that is not forwardable. */
+/* Does not request a forwardable ticket: the KDC refuses that where the TGT is not forwardable. */
 static krb5_error_code get_evidence(struct eas_kdc *kdc, krb5_creds *tgt,
                                     krb5_const_principal gateway, krb5_creds **evidence)
 {
@@ -62,8 +62,8 @@ static krb5_error_code get_evidence(struct eas_kdc *kdc, krb5_creds *tgt,
 }
 
 /*
- * Decrypts the ticket with the keytab, as krb5_verify_init_creds() does (vfy_increds.c).  That function
- * cannot return the ticket and skips the check where a keytab is missing.
+ * Decrypts the ticket with the keytab, as krb5_verify_init_creds() does (vfy_increds.c).  That
+ * function cannot return the ticket and skips the check where a keytab is missing.
  */
 static krb5_error_code verify_evidence(krb5_context ctx, krb5_creds *evidence,
                                        struct eas_keytab *keytab)

@@ -28,11 +28,11 @@ struct eas_password_request {
 
 /*
  * Verifies a password in four steps.  Each step can only refuse.
- *  1. An AS exchange with the password (RFC 4120 3.1) requests a canonical name and a forwardable
+ *  1.  An AS exchange with the password (RFC 4120 3.1) requests a canonical name and a forwardable
  *     ticket.  A wrong password is one failure at the KDC, whatever krb5.conf names as primary KDC.
- *  2. The canonical name is that of a user of the realms.
- *  3. The TGT buys a ticket for the gateway's own principal, which needs an SPN in AD.
- *  4. That ticket decrypts with the gateway's keytab, so that a spoofed KDC logs nobody in.
+ *  2.  The canonical name is that of a user of the realms.
+ *  3.  The TGT buys a ticket for the gateway's own principal, which needs an SPN in AD.
+ *  4.  That ticket decrypts with the gateway's keytab, so that a spoofed KDC logs nobody in.
  * The ticket of step 3 is the evidence ticket for constrained delegation.
  *
  * EAS_OK with the identity in pool, which also holds its evidence.  EAS_DENIED, EAS_UNKNOWN,
@@ -49,9 +49,9 @@ enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
 bool eas_password_was_wrong(const struct eas_err *err);
 
 /*
- * The salt of the user's keys, in pool.  All login names of an AD user have it in common.  Sends one
- * message, without a password, on the thread of the job.  Errors are those of step 1 before a password
- * was sent.
+ * The salt of the user's keys, in pool.  All login names of an AD user have it in common.  Sends
+ * one message, without a password, on the thread of the job.  Errors are those of step 1 before a
+ * password was sent.
  */
 enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
                               const struct eas_password_request *request, const char **salt_out,

@@ -63,14 +63,15 @@ static bool add_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
            && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
 }
 
-enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache, const char *scope,
+enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
+                                               const char *vhost_key,
                                                const struct eas_credentials *credentials,
                                                struct eas_password_cache_key *key_out,
                                                struct eas_err *err)
 {
     EVP_MAC_CTX *ctx = eas_hmac_checkout(cache->hmac);
     size_t len;
-    bool ok = ctx != NULL && add_field(ctx, scope, strlen(scope))
+    bool ok = ctx != NULL && add_field(ctx, vhost_key, strlen(vhost_key))
               && add_field(ctx, credentials->name, credentials->name_len)
               && add_field(ctx, credentials->password->bytes, credentials->password->len)
               && EVP_MAC_final(ctx, key_out->id, &len, sizeof(key_out->id)) == 1;

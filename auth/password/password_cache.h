@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 
 /*
- * One per child process, thread-safe.  An entry holds the canonical name and the evidence ticket of a
- * user whom the KDC has authenticated.  The cache keeps no password.
+ * One per child process, thread-safe.  An entry holds the canonical name and the evidence ticket of
+ * a user whom the KDC has authenticated.  The cache keeps no password.
  */
 struct eas_password_cache;
 
@@ -41,10 +41,11 @@ enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
                                       struct eas_err *err);
 
 /*
- * The key of these credentials: HMAC-SHA256 over scope, login name as typed and password, each after
- * its length.  The scope names the virtual host.  EAS_OK or EAS_UNAVAILABLE.
+ * The key of these credentials: HMAC-SHA256 over vhost key, login name as typed and password, each
+ * after its length.  EAS_OK or EAS_UNAVAILABLE.
  */
-enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache, const char *scope,
+enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
+                                               const char *vhost_key,
                                                const struct eas_credentials *credentials,
                                                struct eas_password_cache_key *key_out,
                                                struct eas_err *err);
@@ -65,8 +66,8 @@ void eas_password_cache_put(struct eas_password_cache *cache,
                             struct eas_password_version version, apr_time_t expires);
 
 /*
- * The identity under the key, authenticated by EAS_BY_CACHE, or NULL.  It is in pool, which also holds
- * a reference to its evidence.
+ * The identity under the key, authenticated by EAS_BY_CACHE, or NULL.  It is in pool, which also
+ * holds a reference to its evidence.
  */
 struct eas_identity *eas_password_cache_get(struct eas_password_cache *cache,
                                             const struct eas_password_cache_key *key,

@@ -18,7 +18,7 @@ static enum eas_rc verify_at_kdc(request_rec *r, const struct eas_credentials *c
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     const struct eas_throttle_rules rules = eas_auth_throttle_rules(conf);
     const struct eas_credentials_request request = { .authority = conf->authority,
-                                                     .scope = conf->scope,
+                                                     .vhost_key = conf->vhost_key,
                                                      .credentials = credentials,
                                                      .rules = &rules,
                                                      .address = r->useragent_ip };
@@ -72,7 +72,10 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
     if (names == NULL) {
         rc = verify_at_kdc(r, credentials, identity_out, err);
     }
-    /* As in mod_auth_basic, a provider is asked only about users that are unknown to those before it. */
+    /*
+     * As in mod_auth_basic, a provider is asked only about users that are unknown to those before
+     * it.
+     */
     for (i = 0; names != NULL && i < names->nelts; i++) {
         const char *name = APR_ARRAY_IDX(names, i, const char *);
 

@@ -9,8 +9,8 @@
 
 /*
  * Verifies credentials with the providers of EasKcdPasswordProvider, and wipes the password.  The
- * identity is in the request's pool; it has evidence only from the KDC, which the password cache may
- * stand for.  May block on the network.
+ * identity is in the request's pool; it has evidence only from the KDC, which the password cache
+ * may stand for.  May block on the network.
  */
 enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *credentials,
                                 const struct eas_identity **identity_out, struct eas_err *err);

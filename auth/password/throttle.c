@@ -63,7 +63,7 @@ static enum eas_rc digest_password(const struct eas_throttle *throttle,
     return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_PASSWORD, parts, 3, attempt->digest, err);
 }
 
-/* --- AD user of a login name ------------------------------------------------------------------- */
+/* --- AD user of a login name ------------------------------------------------------------------ */
 
 /* The salt of AES keys in AD is the realm and the user's name.  Other salts are the label whole. */
 static const char *label_of(apr_pool_t *pool, const char *salt, const struct eas_login *login)
@@ -159,7 +159,7 @@ static enum eas_rc find_user(const struct context *ctx, bool bucket_empty, struc
     return rc;
 }
 
-/* --- password versions ------------------------------------------------------------------------- */
+/* --- password versions ------------------------------------------------------------------------ */
 
 static _Atomic(apr_uint32_t) *version_of(const struct eas_throttle *throttle,
                                          const unsigned char *user)
@@ -184,8 +184,8 @@ static bool make_gateway_id(const struct eas_throttle *throttle, unsigned char i
 }
 
 /*
- * gateway id (8) | index of the counter (4) | value (4).  Integers have the byte order of this machine,
- * because only the gateway with this id reads them.
+ * gateway id (8) | index of the counter (4) | value (4).  Integers have the byte order of this
+ * machine, because only the gateway with this id reads them.
  */
 void eas_throttle_write_version(const struct eas_throttle *throttle,
                                 const struct eas_password_version *version,
@@ -221,7 +221,7 @@ bool eas_throttle_read_version(const struct eas_throttle *throttle,
     return version.current == NULL || atomic_load(version.current) == version.value;
 }
 
-/* --- one attempt ------------------------------------------------------------------------------- */
+/* --- one attempt ------------------------------------------------------------------------------ */
 
 static enum eas_rc admit(const struct eas_throttle *throttle,
                          const struct eas_throttle_rules *rules,

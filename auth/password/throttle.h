@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 
 /*
- * Shared memory of all processes of the gateway, and the keyring of its digests.  Both outlive graceful
- * restarts.  The configuration does not change the keyring, because a new secret would make all counted
- * failures unreachable.  Read-only; valid in every thread and process.
+ * Shared memory of all processes of the gateway, and the keyring of its digests.  Both outlive
+ * graceful restarts.  The configuration does not change the keyring, because a new secret would
+ * make all counted failures unreachable.  Read-only; valid in every thread and process.
  */
 struct eas_throttle {
     const struct eas_keyring *keyring;
@@ -26,9 +26,9 @@ struct eas_throttle {
     struct eas_shm_table *name_cache;
 
     /*
-     * EAS_THROTTLE_PASSWORD_VERSIONS counters.  A counter changes with each change of a password that a
-     * log-on shows, which invalidates older entries of the password cache.  AD users whose records have
-     * the same hash have one counter in common.
+     * EAS_THROTTLE_PASSWORD_VERSIONS counters.  A counter changes with each change of a password
+     * that a log-on shows, which invalidates older entries of the password cache.  AD users whose
+     * records have the same hash have one counter in common.
      */
     _Atomic(apr_uint32_t) *password_versions;
 };
@@ -77,13 +77,13 @@ struct eas_throttle_attempt {
 
 /*
  * Decides whether the KDC is asked about a password.  The caller has found no entry in the password
- * cache.  For a login name that is not in the name cache, this sends one message to the KDC, for the
- * salt; the name cache keeps it for a day.  Runs on the thread of the job.
+ * cache.  For a login name that is not in the name cache, this sends one message to the KDC, for
+ * the salt; the name cache keeps it for a day.  Runs on the thread of the job.
  *
  * EAS_OK: the caller asks, and then calls eas_throttle_end() whatever the result is.  EAS_DENIED or
  * EAS_UNKNOWN: refused; the client sees no difference.  EAS_UNAVAILABLE with attempt->busy: other
- * log-ons of the user are under way, and the caller tries again while it can wait.  Other errors are
- * those of eas_password_salt().  *attempt is always set; its user is in pool.
+ * log-ons of the user are under way, and the caller tries again while it can wait.  Other errors
+ * are those of eas_password_salt().  *attempt is always set; its user is in pool.
  */
 enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *pool,
                                struct eas_job *job, const struct eas_throttle_request *request,
@@ -95,8 +95,8 @@ void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
                       enum eas_rc rc, const struct eas_err *err);
 
 /*
- * A password version as bytes, for records of the shared cache.  Counters belong to one gateway: the
- * version of another gateway's record stays current until the record expires.
+ * A password version as bytes, for records of the shared cache.  Counters belong to one gateway:
+ * the version of another gateway's record stays current until the record expires.
  */
 #define EAS_THROTTLE_VERSION_SIZE 16
 

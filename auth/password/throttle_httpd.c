@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/throttle_httpd.c - Log-on throttle in httpd: shared memory, logs and response time */
+/* auth/password/throttle_httpd.c - Log-on throttle in httpd: memory, logs and response time */
 
 #include "auth/password/throttle_httpd.h"
 #include "auth/base/log_httpd.h"
@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 #include <http_core.h>
 
-/* Some 100 000 users with wrong or known passwords; some 60 000 login names and client addresses. */
+/* For 100 000 users with wrong or known passwords, and 60 000 login names and addresses. */
 #define RECORDS_BYTES (32 * 1024 * 1024)
 #define NAME_CACHE_BYTES (16 * 1024 * 1024)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))

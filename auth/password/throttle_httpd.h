@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/throttle_httpd.h - Log-on throttle in httpd: shared memory, logs and response time */
+/* auth/password/throttle_httpd.h - Log-on throttle in httpd: memory, logs and response time */
 
 #ifndef EAS_AUTH_PASSWORD_THROTTLE_HTTPD_H
 #define EAS_AUTH_PASSWORD_THROTTLE_HTTPD_H
@@ -9,8 +9,8 @@
 #include <httpd.h>
 
 /*
- * In post_config: attaches the shared memory, and logs how EasKcdLockout relates to the lockout policy
- * of Active Directory.  OK, or 500 after logging.
+ * In post_config: attaches the shared memory, and logs how EasKcdLockout relates to the lockout
+ * policy of Active Directory.  OK, or 500 after logging.
  */
 int eas_throttle_post_config(apr_pool_t *pconf, server_rec *main_server);
 
@@ -18,15 +18,15 @@ int eas_throttle_post_config(apr_pool_t *pconf, server_rec *main_server);
 const struct eas_throttle *eas_throttle(void);
 
 /*
- * Sets EAS_KCD_LOCKOUT and EAS_KCD_FAILURES, and logs changes of the user's lockout and of the token
- * bucket.  The caller logs the reason of a refusal.
+ * Sets EAS_KCD_LOCKOUT and EAS_KCD_FAILURES, and logs changes of the user's lockout and of the
+ * token bucket.  The caller logs the reason of a refusal.
  */
 void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
                       const struct eas_throttle_attempt *attempt);
 
 /*
- * Delays the refusal of credentials to the next multiple of 100 ms since the request began, so that the
- * response time does not show the reason.  Returns at once for all other results.
+ * Delays the refusal of credentials to the next multiple of 100 ms since the request began, so that
+ * the response time does not show the reason.  Returns at once for all other results.
  */
 void eas_throttle_delay(request_rec *r, enum eas_rc rc);
 

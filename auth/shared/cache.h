@@ -16,8 +16,8 @@ enum eas_shared_cache_reach {
 };
 
 /*
- * Sealed records of one kind.  A record may be lost at any time.  The caller chooses the bytes of an id.
- * Thread-safe.
+ * Sealed records of one kind.  A record may be lost at any time.  The caller chooses the bytes of
+ * an id.  Thread-safe.
  */
 struct eas_shared_cache {
     /* Sets a copy of the value, in pool, and the time at which the record expires. */

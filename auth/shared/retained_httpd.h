@@ -12,15 +12,15 @@
 #define EAS_RETAINED_SECRET_SIZE 32
 #define EAS_RETAINED_SEGMENTS 3
 
-/* A segment of anonymous shared memory in the process pool.  The system commits pages on first use. */
+/* A segment of anonymous shared memory.  The system commits its pages on first use. */
 struct eas_retained_layout {
     apr_size_t size;
     bool is_table; /* formatted for auth/base/shm_table.h; otherwise all zero */
 };
 
 /*
- * A random secret and its segments, as ap_retained_data_create() keeps them.  httpd reloads the module
- * and clears pconf meanwhile, so the segments hold no pointers into either.
+ * A random secret and its segments, as ap_retained_data_create() keeps them.  httpd reloads the
+ * module and clears pconf meanwhile, so the segments hold no pointers into either.
  */
 struct eas_retained {
     unsigned char secret[EAS_RETAINED_SECRET_SIZE];
@@ -28,8 +28,8 @@ struct eas_retained {
 };
 
 /*
- * Attaches the retained data of that name; the first call creates it.  A name stands for one layout.
- * NULL if OpenSSL provides no random bytes.
+ * Attaches the retained data of that name; the first call creates it.  A name stands for one
+ * layout.  NULL if OpenSSL provides no random bytes.
  */
 const struct eas_retained *eas_retained_attach(
     server_rec *s, const char *name,

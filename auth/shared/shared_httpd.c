@@ -301,7 +301,7 @@ enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kin
     return answer;
 }
 
-/* --- struct eas_shared_cache ------------------------------------------------------------------- */
+/* --- struct eas_shared_cache ------------------------------------------------------------------ */
 
 static bool find_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool,
                           struct eas_bytes id, enum eas_shared_cache_reach reach,

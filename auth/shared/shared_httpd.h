@@ -13,12 +13,12 @@
 #include <httpd.h>
 
 /*
- * A record has two places: shared memory of all child processes, which outlives graceful restarts, and
- * the provider of EasKcdCache, which gateways may share.  The segments of mod_socache_shmcb do not
- * outlive a graceful restart.
+ * A record has two places: shared memory of all child processes, which outlives graceful restarts,
+ * and the provider of EasKcdCache, which gateways may share.  The segments of mod_socache_shmcb do
+ * not outlive a graceful restart.
  *
- * A record is sealed under a keyed digest as its name; kind, name and expiry are inside the seal.  A
- * host that can write to the provider can neither read, exchange nor prolong a record.
+ * A record is sealed under a keyed digest as its name; kind, name and expiry are inside the seal.
+ * A host that can write to the provider can neither read, exchange nor prolong a record.
  */
 enum eas_shared_kind {
     EAS_SHARED_REVOKED,    /* a session that was signed out */
@@ -50,8 +50,8 @@ const struct eas_keyring *eas_shared_keyring(void);
 const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind);
 
 /*
- * Keeps a record until expires, in shared memory and at the provider.  EAS_OK, or EAS_UNAVAILABLE if one
- * of the two could not take it.  May wait for the provider's network.  Scratch is in pool.
+ * Keeps a record until expires, in shared memory and at the provider.  EAS_OK, or EAS_UNAVAILABLE
+ * if one of the two could not take it.  May wait for the provider's network.  Scratch is in pool.
  */
 enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
                            struct eas_bytes value, apr_time_t expires, struct eas_err *err);

@@ -15,10 +15,10 @@
 #define LIVENESS_FOR apr_time_from_sec(24 * 3600)
 
 /*
- * Workers of a child for cache requests, their queue, the callers that wait while none finishes, and the
- * time that a caller waits.  mod_socache_redis passes RedisTimeout in microseconds to apr_redis, which
- * takes it for seconds: a redis that accepts connections and does not answer would block a worker thread
- * of httpd for days.
+ * Workers of a child for cache requests, their queue, the callers that wait while none finishes,
+ * and the time that a caller waits.  mod_socache_redis passes RedisTimeout in microseconds to
+ * apr_redis, which takes it for seconds: a redis that accepts connections and does not answer would
+ * block a worker thread of httpd for days.
  */
 #define PROVIDER_THREADS 8
 #define PROVIDER_QUEUE 1024
@@ -173,9 +173,9 @@ static bool provider_is_up(apr_pool_t *pool)
 }
 
 /*
- * For five seconds after a failure, mod_socache_redis and mod_socache_memcache leave the server alone and
- * answer "not found" to all requests (apr_redis_getp, apr_memcache_getp).  So an absence counts only
- * between two answers of the liveness record, which are less than five seconds apart.
+ * For five seconds after a failure, mod_socache_redis and mod_socache_memcache leave the server
+ * alone and answer "not found" to all requests (apr_redis_getp, apr_memcache_getp).  So an absence
+ * counts only between two answers of the liveness record, which are less than five seconds apart.
  */
 static enum eas_shared_answer provider_get(apr_pool_t *pool, const unsigned char *name,
                                            struct eas_bytes *sealed)
@@ -189,7 +189,7 @@ static enum eas_shared_answer provider_get(apr_pool_t *pool, const unsigned char
     return answer == EAS_SHARED_NONE && !provider_is_up(pool) ? EAS_SHARED_FAILED : answer;
 }
 
-/* --- cache requests, which workers run --------------------------------------------------------- */
+/* --- cache requests, which workers run -------------------------------------------------------- */
 
 struct request {
     apr_pool_t *pool;

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 /*
- * One provider, or none.  Providers have no reliable time-outs, so workers call them: a caller waits a
- * second at most, and not at all while the circuit breaker is open (auth/workers/workers.h).  Names are
- * EAS_SHM_TABLE_KEY_SIZE bytes; values are sealed.
+ * One provider, or none.  Providers have no reliable time-outs, so workers call them: a caller
+ * waits a second at most, and not at all while the circuit breaker is open
+ * (auth/workers/workers.h).  Names are EAS_SHM_TABLE_KEY_SIZE bytes; values are sealed.
  */
 
 enum eas_shared_answer { EAS_SHARED_FOUND, EAS_SHARED_NONE, EAS_SHARED_FAILED };
@@ -22,7 +22,7 @@ enum eas_shared_answer { EAS_SHARED_FOUND, EAS_SHARED_NONE, EAS_SHARED_FAILED };
 enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const char *args,
                                      struct eas_err *err);
 
-/* In post_config.  The liveness record shows whether the provider works.  EAS_OK or EAS_UNAVAILABLE. */
+/* In post_config, with the name of the liveness record.  EAS_OK or EAS_UNAVAILABLE. */
 enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s,
                                     const unsigned char *liveness_name, struct eas_err *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_credentials.c - Credentials check: caches that are searched before the KDC is asked */
+/* t/unit/test_credentials.c - Credentials check: caches that come before the KDC */
 
 #include "t/unit/throttles.h"
 #include "t/unit/tickets.h"
@@ -13,7 +13,7 @@
 
 #define NO_ANSWER 1253 /* no worker was free: the check came as far as the KDC */
 
-/* --- a shared cache of one record -------------------------------------------------------------- */
+/* --- a shared cache of one record ------------------------------------------------------------- */
 
 static struct {
     unsigned char id[EAS_PASSWORD_CACHE_ID_SIZE];
@@ -57,7 +57,7 @@ static void set_shared(const struct eas_password_cache_key *key, const void *val
     shared.expires = apr_time_now() + CACHE_FOR;
 }
 
-/* --- a verifier without a KDC ------------------------------------------------------------------ */
+/* --- a verifier without a KDC ----------------------------------------------------------------- */
 
 static const struct eas_authority authority = { .realms = { .default_realm = "TEST" },
                                                 .kdc_timeout = 1 };
@@ -105,7 +105,7 @@ static int check(const struct eas_verifier *verifier, apr_pool_t *pool, const ch
     struct eas_credentials credentials = credentials_of(pool, name, password);
     struct eas_throttle_rules rules = { .cache_for = cache_for };
     struct eas_credentials_request request = { .authority = &authority,
-                                               .scope = "scope",
+                                               .vhost_key = "vhost",
                                                .credentials = &credentials,
                                                .rules = &rules,
                                                .address = "127.0.0.1" };
@@ -126,7 +126,7 @@ static struct eas_password_cache_key key_of(const struct eas_verifier *verifier,
     struct eas_err err;
 
     assert_int_equal(
-        eas_password_cache_credentials_key(verifier->cache, "scope", &credentials, &key, &err),
+        eas_password_cache_credentials_key(verifier->cache, "vhost", &credentials, &key, &err),
         EAS_OK);
     return key;
 }
@@ -159,7 +159,7 @@ static void share_alice(const struct eas_verifier *verifier, apr_pool_t *pool,
 
 static const struct eas_password_version no_version = { .current = NULL };
 
-/* --- tests ------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void test_shared_record_is_kept_in_password_cache(void **state)
 {

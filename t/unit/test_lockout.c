@@ -320,7 +320,9 @@ static void test_log_only_counts_and_refuses_nothing(void **state)
         assert_int_equal(attempt.locked_now, i == 2);
         assert_int_equal(attempt.counted, i < 3 ? i + 1 : 3);
     }
-    /* The third was in minute 2.  Without log_only, the later ones are refused and prolong nothing. */
+    /*
+     * The third was in minute 2.  Without log_only, the later ones are refused and prolong nothing.
+     */
     attempt = make_attempt(0, 10);
     assert_int_equal(eas_lockout_admit(records, &only_log, &attempt, START + WINDOW + 2 * MINUTE),
                      EAS_LOCKOUT_ASK);

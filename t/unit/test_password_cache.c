@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#define SCOPE "mail.example.com:443"
+#define VHOST "mail.example.com:443"
 #define ALICE "alice@CORP.EXAMPLE.COM"
 #define ROOM ((apr_size_t)1 << 20)
 
@@ -34,7 +34,7 @@ static struct eas_password_cache *make_cache(apr_pool_t *pool)
 }
 
 static struct eas_password_cache_key key_of(struct eas_password_cache *cache, apr_pool_t *pool,
-                                            const char *scope, const char *name,
+                                            const char *vhost, const char *name,
                                             const char *password)
 {
     struct eas_credentials credentials = { name, strlen(name),
@@ -43,7 +43,7 @@ static struct eas_password_cache_key key_of(struct eas_password_cache *cache, ap
     struct eas_password_cache_key key;
 
     memset(&key, 0, sizeof(key));
-    assert_int_equal(eas_password_cache_credentials_key(cache, scope, &credentials, &key, &err),
+    assert_int_equal(eas_password_cache_credentials_key(cache, vhost, &credentials, &key, &err),
                      EAS_OK);
     return key;
 }
@@ -68,7 +68,7 @@ static int reset(void **state)
 static void test_entry_is_found_by_its_credentials(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret"), again;
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret"), again;
     struct eas_identity identity = { .principal = apr_pstrdup(*state, ALICE),
                                      .authenticated_by = EAS_BY_PASSWORD };
     struct eas_identity *found_identity;
@@ -76,7 +76,7 @@ static void test_entry_is_found_by_its_credentials(void **state)
     identity.evidence = eas_ticket_to_pool(tickets_make(START, END), *state);
     eas_password_cache_put(cache, &key, &identity, no_version, LATER);
     memset((char *)identity.principal, 'x', strlen(ALICE));
-    again = key_of(cache, *state, SCOPE, "alice", "secret");
+    again = key_of(cache, *state, VHOST, "alice", "secret");
     found_identity = eas_password_cache_get(cache, &again, 0, *state);
     assert_non_null(found_identity);
     assert_string_equal(found_identity->principal, ALICE);
@@ -87,29 +87,29 @@ static void test_entry_is_found_by_its_credentials(void **state)
 static void test_other_credentials_find_no_entry(void **state)
 {
     static const struct {
-        const char *what, *scope, *name, *password;
+        const char *what, *vhost, *name, *password;
     } rows[] = {
-        { "another password", SCOPE, "alice", "Secret" },
-        { "a longer password", SCOPE, "alice", "secret " },
-        { "a shorter password", SCOPE, "alice", "secre" },
-        { "no password", SCOPE, "alice", "" },
-        { "another name", SCOPE, "bob", "secret" },
-        { "another letter case", SCOPE, "Alice", "secret" },
+        { "another password", VHOST, "alice", "Secret" },
+        { "a longer password", VHOST, "alice", "secret " },
+        { "a shorter password", VHOST, "alice", "secre" },
+        { "no password", VHOST, "alice", "" },
+        { "another name", VHOST, "bob", "secret" },
+        { "another letter case", VHOST, "Alice", "secret" },
         { "another virtual host", "mail.example.com:444", "alice", "secret" },
         { "no virtual host", "", "alice", "secret" },
-        { "name and password exchanged", SCOPE, "secret", "alice" },
-        { "a letter moved from name to password", SCOPE, "alic", "esecret" },
-        { "a letter moved from password to name", SCOPE, "alices", "ecret" },
-        { "a letter moved from scope to name", "mail.example.com:44", "3alice", "secret" },
+        { "name and password exchanged", VHOST, "secret", "alice" },
+        { "a letter moved from name to password", VHOST, "alic", "esecret" },
+        { "a letter moved from password to name", VHOST, "alices", "ecret" },
+        { "a letter moved from virtual host to name", "mail.example.com:44", "3alice", "secret" },
     };
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
     size_t i;
 
     put(cache, &key, ALICE, LATER);
     for (i = 0; i < COUNT_OF(rows); i++) {
         struct eas_password_cache_key other =
-            key_of(cache, *state, rows[i].scope, rows[i].name, rows[i].password);
+            key_of(cache, *state, rows[i].vhost, rows[i].name, rows[i].password);
 
         if (eas_password_cache_get(cache, &other, 0, *state) != NULL) {
             fail_msg("%s finds it", rows[i].what);
@@ -121,9 +121,9 @@ static void test_other_credentials_find_no_entry(void **state)
 static void test_fields_of_a_key_are_separate(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key ab_c = key_of(cache, *state, SCOPE, "ab", "c");
-    struct eas_password_cache_key a_bc = key_of(cache, *state, SCOPE, "a", "bc");
-    struct eas_password_cache_key abc = key_of(cache, *state, SCOPE, "abc", "");
+    struct eas_password_cache_key ab_c = key_of(cache, *state, VHOST, "ab", "c");
+    struct eas_password_cache_key a_bc = key_of(cache, *state, VHOST, "a", "bc");
+    struct eas_password_cache_key abc = key_of(cache, *state, VHOST, "abc", "");
 
     assert_memory_not_equal(ab_c.id, a_bc.id, EAS_PASSWORD_CACHE_ID_SIZE);
     assert_memory_not_equal(ab_c.id, abc.id, EAS_PASSWORD_CACHE_ID_SIZE);
@@ -134,7 +134,7 @@ static void test_fields_of_a_key_are_separate(void **state)
 static void test_keys_of_different_kinds_differ(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
     struct eas_password_cache_key session =
         eas_password_cache_session_key(eas_bytes_make(key.id, sizeof(key.id)));
 
@@ -162,8 +162,8 @@ static void test_short_session_ids_are_padded(void **state)
 static void test_new_password_version_invalidates_entry(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key alice = key_of(cache, *state, SCOPE, "alice", "secret");
-    struct eas_password_cache_key bob = key_of(cache, *state, SCOPE, "bob", "secret");
+    struct eas_password_cache_key alice = key_of(cache, *state, VHOST, "alice", "secret");
+    struct eas_password_cache_key bob = key_of(cache, *state, VHOST, "bob", "secret");
     _Atomic(apr_uint32_t) current[2] = { 7, 7 };
     struct eas_password_version versions[2] = { { &current[0], 7 }, { &current[1], 7 } };
     struct eas_identity identity = { .principal = ALICE, .authenticated_by = EAS_BY_PASSWORD };
@@ -194,8 +194,8 @@ static void test_long_passwords_differ_to_their_last_octet(void **state)
         one[lengths[i]] = '\0';
         strcpy(two, one);
         two[lengths[i] - 1] = 'q';
-        k1 = key_of(cache, *state, SCOPE, "alice", one);
-        k2 = key_of(cache, *state, SCOPE, "alice", two);
+        k1 = key_of(cache, *state, VHOST, "alice", one);
+        k2 = key_of(cache, *state, VHOST, "alice", two);
         assert_memory_not_equal(k1.id, k2.id, EAS_PASSWORD_CACHE_ID_SIZE);
     }
 }
@@ -208,8 +208,8 @@ static void test_names_may_hold_nul(void **state)
     struct eas_err err;
     struct eas_password_cache_key ka, kb;
 
-    assert_int_equal(eas_password_cache_credentials_key(cache, SCOPE, &a, &ka, &err), EAS_OK);
-    assert_int_equal(eas_password_cache_credentials_key(cache, SCOPE, &b, &kb, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_credentials_key(cache, VHOST, &a, &ka, &err), EAS_OK);
+    assert_int_equal(eas_password_cache_credentials_key(cache, VHOST, &b, &kb, &err), EAS_OK);
     assert_memory_not_equal(ka.id, kb.id, EAS_PASSWORD_CACHE_ID_SIZE);
 }
 
@@ -218,21 +218,21 @@ static void test_keys_depend_on_the_secret(void **state)
     static const unsigned char other[EAS_PASSWORD_CACHE_SECRET_SIZE] = "another secret";
     struct eas_password_cache *cache = NULL;
     struct eas_password_cache_key one =
-                                      key_of(make_cache(*state), *state, SCOPE, "alice", "secret"),
+                                      key_of(make_cache(*state), *state, VHOST, "alice", "secret"),
                                   two;
     struct eas_err err;
 
-    two = key_of(make_cache(*state), *state, SCOPE, "alice", "secret");
+    two = key_of(make_cache(*state), *state, VHOST, "alice", "secret");
     assert_memory_equal(one.id, two.id, sizeof(one.id));
     assert_int_equal(eas_password_cache_create(*state, ROOM, other, &cache, &err), EAS_OK);
-    two = key_of(cache, *state, SCOPE, "alice", "secret");
+    two = key_of(cache, *state, VHOST, "alice", "secret");
     assert_memory_not_equal(one.id, two.id, sizeof(one.id));
 }
 
 static void test_expiry(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
 
     put(cache, &key, ALICE, 5000);
     assert_non_null(eas_password_cache_get(cache, &key, 4999, *state));
@@ -242,7 +242,7 @@ static void test_expiry(void **state)
 static void test_entry_expires_with_its_evidence(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
 
     put(cache, &key, ALICE, LATER);
     assert_non_null(eas_password_cache_get(cache, &key, STALE - 1, *state));
@@ -252,7 +252,7 @@ static void test_entry_expires_with_its_evidence(void **state)
 static void test_put_replaces_an_entry(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
     struct eas_identity *found_identity;
 
     put(cache, &key, "old@CORP.EXAMPLE.COM", 5000);
@@ -266,7 +266,7 @@ static void test_put_replaces_an_entry(void **state)
 static void test_cache_has_a_reference_to_the_evidence(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
 
     put(cache, &key, ALICE, 5000);
     assert_int_equal(tickets_freed, 0);
@@ -283,7 +283,7 @@ static void test_found_evidence_outlives_the_cache(void **state)
 
     assert_int_equal(apr_pool_create(&child, NULL), APR_SUCCESS);
     cache = make_cache(child);
-    key = key_of(cache, child, SCOPE, "alice", "secret");
+    key = key_of(cache, child, VHOST, "alice", "secret");
     put(cache, &key, ALICE, LATER);
     found_identity = eas_password_cache_get(cache, &key, 0, *state);
     apr_pool_destroy(child);
@@ -297,7 +297,7 @@ static void test_found_evidence_outlives_the_cache(void **state)
 static void test_request_pools_drop_their_references(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
     apr_pool_t *request;
     int i;
 
@@ -355,7 +355,7 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
     for (i = 0; i < 300; i++) {
         apr_pool_create(&pool, NULL);
         worker->wrong |=
-            eas_password_cache_credentials_key(worker->cache, SCOPE, &credentials, &key, &err) != 0
+            eas_password_cache_credentials_key(worker->cache, VHOST, &credentials, &key, &err) != 0
             || memcmp(&key, worker->expected, sizeof(key)) != 0;
         identity = eas_password_cache_get(worker->cache, &key, 0, pool);
         worker->wrong |= identity == NULL || strcmp(identity->principal, ALICE) != 0;
@@ -370,7 +370,7 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
 static void test_concurrent_threads(void **state)
 {
     struct eas_password_cache *cache = make_cache(*state);
-    struct eas_password_cache_key key = key_of(cache, *state, SCOPE, "alice", "secret");
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "alice", "secret");
     struct worker workers[UNIT_THREADS];
     size_t i;
 
