@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 /*
- * A session key and the keys derived from it, as a client needs them: it encrypts authenticators
- * and decrypts replies (RFC 4120 section 7.5.1, usages 11 and 12).  Deriving costs more than
- * using.  For one thread at a time.
+ * A session key and the keys that a client derives from it, to encrypt authenticators and decrypt
+ * replies (RFC 4120 section 7.5.1, usages 11 and 12).  The derivation costs more than the use.  For
+ * one thread at a time.
  *
  * OpenSSL does aes128- and aes256-cts-hmac-sha1-96, which Active Directory issues; its KRB5KDF and
  * its CBC-CTS of mode CS3 are made for Kerberos (RFC 3962).  It takes half the time of a

@@ -32,9 +32,8 @@ struct eas_address_limit_key {
 };
 
 /*
- * Makes the key of an address in text, as in r->useragent_ip, which mod_remoteip may have set:
- * IPv4, IPv6 with or without a zone, or IPv4-mapped IPv6.  All other texts have one key in common.
- * EAS_OK or EAS_UNAVAILABLE.
+ * Makes the key of r->useragent_ip, which mod_remoteip may have set: IPv4, IPv6 with or without a
+ * zone, or IPv4-mapped IPv6.  All other texts have one key in common.  EAS_OK or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char *address,
                                   struct eas_address_limit_key *key_out, struct eas_err *err);

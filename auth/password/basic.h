@@ -22,8 +22,8 @@ struct eas_credentials {
  *
  * EAS_OK with *out NULL: no credentials.  There is no header, another scheme (also Outlook's empty
  * `Bearer`), or a bare `Basic`.  EAS_OK with *out set: credentials.  EAS_DENIED: Basic with invalid
- * base64, without a colon, or with a password that is empty or holds a NUL; also several headers,
- * which httpd joins by commas.
+ * base64, without a colon, or with a password that is empty or holds a NUL.  EAS_DENIED also for
+ * several headers, which httpd joins by commas.
  *
  * The charset is UTF-8, as in the challenge.  Octets that are not UTF-8 are read as ISO-8859-1,
  * which Outlook sends.

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 /*
- * AD counts wrong passwords by user.  It resets the count after a right password, or when its
- * observation window has passed since the last wrong one, and locks the user at its threshold
+ * AD counts wrong passwords by user, and locks the user at its threshold.  It resets the count
+ * after a right password, or when its observation window has passed since the last wrong one
  * ([MS-SAMR] 3.1.5.14.5, [MS-ADTS] 3.1.1.4.5.37).  This lockout does the same with a lower
  * threshold, before the KDC is asked, in shared memory that outlives graceful restarts:
  *

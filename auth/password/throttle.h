@@ -77,8 +77,8 @@ struct eas_throttle_attempt {
 
 /*
  * Decides whether the KDC is asked about a password.  The caller has found no entry in the password
- * cache.  For a login name that is not in the name cache, this sends one message to the KDC, for
- * the salt; the name cache keeps it for a day.  Runs on the thread of the job.
+ * cache.  For a login name that is not in the name cache, one message to the KDC gets the salt.
+ * The name cache keeps the result for a day.  Runs on the thread of the job.
  *
  * EAS_OK: the caller asks, and then calls eas_throttle_end() whatever the result is.  EAS_DENIED or
  * EAS_UNKNOWN: refused; the client sees no difference.  EAS_UNAVAILABLE with attempt->busy: other

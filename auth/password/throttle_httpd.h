@@ -25,8 +25,8 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
                       const struct eas_throttle_attempt *attempt);
 
 /*
- * Delays the refusal of credentials to the next multiple of 100 ms since the request began, so that
- * the response time does not show the reason.  Returns at once for all other results.
+ * Delays the refusal of credentials to the next multiple of 100 ms since the request began.  The
+ * response time then does not show the reason.  Returns at once for all other results.
  */
 void eas_throttle_delay(request_rec *r, enum eas_rc rc);
 

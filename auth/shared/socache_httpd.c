@@ -15,10 +15,10 @@
 #define LIVENESS_FOR apr_time_from_sec(24 * 3600)
 
 /*
- * Workers of a child for cache requests, their queue, the callers that wait while none finishes,
+ * For the cache requests of a child: threads, queue, callers that wait while no request finishes,
  * and the time that a caller waits.  mod_socache_redis passes RedisTimeout in microseconds to
- * apr_redis, which takes it for seconds: a redis that accepts connections and does not answer would
- * block a worker thread of httpd for days.
+ * apr_redis, which takes it for seconds.  A redis that accepts connections and does not answer
+ * would block a thread of httpd for days.
  */
 #define PROVIDER_THREADS 8
 #define PROVIDER_QUEUE 1024

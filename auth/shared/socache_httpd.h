@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /*
- * One provider, or none.  Providers have no reliable time-outs, so workers call them: a caller
+ * One provider, or none.  Providers have no reliable time-outs, so workers call them.  A caller
  * waits a second at most, and not at all while the circuit breaker is open
  * (auth/workers/workers.h).  Names are EAS_SHM_TABLE_KEY_SIZE bytes; values are sealed.
  */
