@@ -8,7 +8,6 @@
 #include "auth/shared/socache_httpd.h"
 
 #include <apr_escape.h>
-#include <apr_strings.h>
 #include <openssl/crypto.h>
 
 /* Some 90 000 sign-outs, and some 14 000 evidence tickets of 4 KB. */
