@@ -209,7 +209,7 @@ def test_user_match(ruled, typed, named, expected):
 
 
 def test_user_match_where_there_is_one(ruled):
-    """The README's way to leave alone those that name nobody."""
+    """The reference's example that accepts queries without a user."""
     gw, _ = ruled(all_of(any_of('Require expr "-z reqenv(\'EAS_USER\')"',
                                 "Require eas-user-match")))
     gw.expect("EAS1210", "AH01631")

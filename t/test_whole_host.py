@@ -10,7 +10,7 @@ from lab.fake_backend import response
 from lab.frontdoor import BROWSER, PHONE
 from lab.kerberos import Acceptor
 from lab.wait import free_port
-from test_readme import block_with, example     # noqa: F401 (a fixture)
+from test_examples import block_with, example     # noqa: F401 (a fixture)
 
 AUTODISCOVER = """<?xml version="1.0"?><Autodiscover><Response><Action><Settings><Server>
 <Type>MobileSync</Type><Url>{url}/Microsoft-Server-ActiveSync</Url>

@@ -18,7 +18,7 @@ from .results import milliseconds
 from .warm import Bench
 
 TIMEOUT = 2             # EasKcdKdcTimeout, seconds
-KNOWN_AFTER = 1.2       # seconds in which the gateway sees that nothing is answered; README has one
+KNOWN_AFTER = 1.2       # seconds until the gateway notices a silent KDC; EasKcdKdcTimeout's page says one
 LASTS = TIMEOUT + 1     # seconds
 WORKERS = (2, 64)       # processes, threads of each
 RATE = 50               # log-ons a second: more than may wait, and fewer than all threads
