@@ -10,7 +10,7 @@
 #include "auth/shared/cache.h"
 #include "auth/workers/workers.h"
 
-/* What a child process verifies passwords with.  Lives in the pool of its workers. */
+/* Means of a child process to verify passwords.  Lives in the pool of its workers. */
 struct eas_verifier {
     struct eas_workers *workers;
     struct eas_password_cache *cache; /* NULL: creation failed, no password is verified */

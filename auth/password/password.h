@@ -12,7 +12,7 @@
 #include <apr_time.h>
 #include <stdbool.h>
 
-/* What a virtual host verifies passwords with.  Lives as long as its configuration. */
+/* Keytab, realms and timeout of a virtual host.  Lives as long as its configuration. */
 struct eas_authority {
     struct eas_keytab *keytab;
     struct eas_realms realms;

@@ -10,8 +10,8 @@
 #include <http_core.h>
 
 /* For 100 000 users with wrong or known passwords, and 60 000 login names and addresses. */
-#define RECORDS_BYTES (32 * 1024 * 1024)
-#define NAME_CACHE_BYTES (16 * 1024 * 1024)
+#define RECORDS_BYTES ((apr_size_t)32 << 20)
+#define NAME_CACHE_BYTES ((apr_size_t)16 << 20)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
 
 #define RETAINED_NAME "mod_eas_kcd:guard:1"
@@ -53,7 +53,7 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
     }
     if (the_throttle.lockout_records == NULL || the_throttle.name_cache == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
-                        (RECORDS_BYTES + NAME_CACHE_BYTES) >> 20);
+                        (int)((RECORDS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
     the_throttle.keyring = keyring;

@@ -11,11 +11,11 @@
 #include <openssl/crypto.h>
 
 /* Some 90 000 sign-outs, and some 14 000 evidence tickets of 4 KB. */
-#define SIGN_OUTS_BYTES (16 * 1024 * 1024)
-#define EVIDENCE_BYTES (64 * 1024 * 1024)
+#define SIGN_OUTS_BYTES ((apr_size_t)16 << 20)
+#define EVIDENCE_BYTES ((apr_size_t)64 << 20)
 
 /* Some 14 000 tickets of 4 KB.  The KDC can issue them again, so they evict no other records. */
-#define REPRODUCIBLE_BYTES (64 * 1024 * 1024)
+#define REPRODUCIBLE_BYTES ((apr_size_t)64 << 20)
 
 #define RETAINED_NAME "mod_eas_kcd:shared:2"
 
@@ -61,7 +61,7 @@ static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *fil
                                 struct eas_err *err)
 {
     const struct eas_secret **secrets =
-        apr_pcalloc(pconf, (apr_size_t)files->nelts * sizeof(*secrets));
+        apr_pcalloc(pconf, (apr_size_t)files->nelts * sizeof(struct eas_secret *));
     enum eas_rc rc = EAS_OK;
     int i;
 
@@ -116,7 +116,7 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
     }
     if (!eas_retained_is_complete(retained)) {
         return eas_fail(err, EAS_UNAVAILABLE, 3026, "the system has no shared memory of %d MB",
-                        (SIGN_OUTS_BYTES + EVIDENCE_BYTES + REPRODUCIBLE_BYTES) >> 20);
+                        (int)((SIGN_OUTS_BYTES + EVIDENCE_BYTES + REPRODUCIBLE_BYTES) >> 20));
     }
     shared.sign_outs = eas_shm_table_attach(retained->segments[SIGN_OUTS], SIGN_OUTS_BYTES);
     shared.evidence = eas_shm_table_attach(retained->segments[EVIDENCE], EVIDENCE_BYTES);
@@ -247,7 +247,7 @@ enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct e
 static bool find_local(apr_pool_t *pool, enum eas_shared_kind kind, const unsigned char *name,
                        struct record *record)
 {
-    struct eas_bytes sealed;
+    struct eas_bytes sealed = { NULL, 0 };
 
     return eas_shm_table_get(table_of(kind), pool, name, apr_time_now(), &sealed.at, &sealed.len)
            && unseal_record(pool, name, sealed, record);
