@@ -380,8 +380,15 @@ static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_er
 
 static struct eas_workers_task task_of(const struct ticket_job *ask)
 {
-    struct eas_workers_task task = { ask->account->realm, ask->account->timeout,
-                                     ask->request.waited > 0, prepare_ticket, run_ticket };
+    struct eas_workers_task task = {
+        .peer = ask->account->realm,
+        .timeout = ask->account->timeout,
+        .continued = ask->request.waited > 0,
+        .prepare = prepare_ticket,
+        .run = run_ticket,
+        .key = eas_bytes_make(ask->key, ask->key_len),
+        .input = ask,
+    };
 
     return task;
 }
@@ -391,11 +398,11 @@ static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket)
     struct eas_workers_task task = task_of(ask);
     struct ticket_job renewal = *ask;
 
-    task.begun = false;
+    task.continued = false;
     renewal.renews = eas_ticket_end(ticket);
     renewal.request.refused = NULL;
-    eas_workers_run_in_background(ask->account->kcd->workers, &task, ask->key, ask->key_len,
-                                  &renewal);
+    task.input = &renewal;
+    eas_workers_run_in_background(ask->account->kcd->workers, &task);
 }
 
 static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *result,
@@ -404,20 +411,20 @@ static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *result
     struct eas_kcd_principal *account = ask->account;
     struct eas_workers_task task = task_of(ask);
     struct eas_job *job;
-    /* Who cannot use what is there shares no flight with those who know nothing of that. */
-    apr_size_t key_len = ask->key_len + (ask->request.refused != NULL);
-    enum eas_rc rc =
-        eas_workers_run(account->kcd->workers, &task, ask->key, key_len, ask,
-                        account->timeout - ask->request.waited, &job, &result->waited, err);
+    enum eas_rc rc;
 
+    /* Who cannot use what is there shares no flight with those who know nothing of that. */
+    task.key.len += ask->request.refused != NULL;
+    rc = eas_workers_run(account->kcd->workers, &task, account->timeout - ask->request.waited, &job,
+                         &result->waited, err);
     if (rc == EAS_OK) {
-        const struct ticket_job *done = eas_workers_job_copy(job);
+        const struct ticket_job *done = eas_job_copy(job);
 
         result->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
         result->source = done->source;
     }
     if (job != NULL) {
-        eas_workers_job_release(job);
+        eas_job_release(job);
     }
     return rc;
 }
@@ -493,16 +500,23 @@ enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *po
                                struct eas_err *err)
 {
     struct check_job ask = { pool, account, *login };
-    struct eas_workers_task task = { account->realm, account->timeout, *waited > 0, prepare_check,
-                                     run_check };
     const char *key =
         apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", account->name, NULL);
+    struct eas_workers_task task = {
+        .peer = account->realm,
+        .timeout = account->timeout,
+        .continued = *waited > 0,
+        .prepare = prepare_check,
+        .run = run_check,
+        .key = eas_bytes_of_text(key),
+        .input = &ask,
+    };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(account->kcd->workers, &task, key, strlen(key), &ask,
-                                     account->timeout - *waited, &job, waited, err);
+    enum eas_rc rc = eas_workers_run(account->kcd->workers, &task, account->timeout - *waited, &job,
+                                     waited, err);
 
     if (job != NULL) {
-        eas_workers_job_release(job);
+        eas_job_release(job);
     }
     return rc;
 }

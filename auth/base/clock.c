@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/clock.c - a clock that never jumps, and waiting by it */
+/* auth/base/clock.c - monotonic clock, and timed waits on it */
 
 #include "auth/base/clock.h"
 

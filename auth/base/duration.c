@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/duration.c - reads a duration as an administrator writes it */
+/* auth/base/duration.c - parser for durations in directives */
 
 #include "auth/base/duration.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/duration.h - reads a duration as an administrator writes it */
+/* auth/base/duration.h - parser for durations in directives */
 
 #ifndef EAS_AUTH_BASE_DURATION_H
 #define EAS_AUTH_BASE_DURATION_H
@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 /*
- * `30` (seconds), `500ms`, `30s`, `15m` or `15min`, `8h`, `30d`: httpd's units, and m for minutes and
- * d for days.  Decimal digits and one unit, in any letter case, and nothing else; false if it is no
- * duration or longer than ten years.
+ * Reads `30` (seconds), `500ms`, `30s`, `15m` or `15min`, `8h`, `30d`: httpd's units, and m for
+ * minutes and d for days.  A duration is decimal digits and one unit, in any letter case, and
+ * nothing else.  False if it is malformed or longer than ten years.
  */
 bool eas_duration_parse(const char *text, apr_interval_time_t *out);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/error.c - the error that every part of the module speaks in */
+/* auth/base/error.c - error record */
 
 #include "auth/base/error.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/hmac.c - OpenSSL's HMAC, keyed once and used many times */
+/* auth/base/hmac.c - reusable HMAC contexts of OpenSSL */
 
 #include "auth/base/hmac.h"
 
@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 
 struct eas_hmac {
-    EVP_MAC_CTX *keyed;          /* only ever duplicated, hence thread-safe */
-    _Atomic(EVP_MAC_CTX *) idle; /* a duplicate that nobody is using, or NULL */
+    EVP_MAC_CTX *keyed;        /* only duplicated, hence thread-safe */
+    EVP_MAC_CTX *_Atomic idle; /* an unused duplicate, or NULL */
 };
 
 EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len)
@@ -54,7 +54,7 @@ struct eas_hmac *eas_hmac_create(apr_pool_t *pool, const char *digest, const uns
     return mac;
 }
 
-/* Duplicating costs as much as a digest; so who finds none leaves one. */
+/* EVP_MAC_CTX_dup() costs as much as a digest, so checkin keeps one duplicate. */
 EVP_MAC_CTX *eas_hmac_checkout(struct eas_hmac *mac)
 {
     EVP_MAC_CTX *idle = atomic_exchange(&mac->idle, NULL);

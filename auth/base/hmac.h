@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/hmac.h - OpenSSL's HMAC, keyed once and used many times */
+/* auth/base/hmac.h - reusable HMAC contexts of OpenSSL */
 
 #ifndef EAS_AUTH_BASE_HMAC_H
 #define EAS_AUTH_BASE_HMAC_H
@@ -9,21 +9,23 @@
 
 /*
  * A context with this key and digest ("SHA256"), for EVP_MAC_update(), EVP_MAC_final() and
- * EVP_MAC_CTX_dup(); EVP_MAC_init() without a key begins anew.  NULL if OpenSSL has none to give.  The
- * caller frees it.
+ * EVP_MAC_CTX_dup(); EVP_MAC_init() without a key starts the next message.  NULL if OpenSSL fails.
+ * The caller frees it.
  */
 EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len);
 
-/* A key that any number of threads use at once; in OpenSSL's hands, which cleanses it with the pool. */
+/*
+ * A key for any number of threads.  OpenSSL holds it, and cleanses it when the pool is destroyed.
+ */
 struct eas_hmac;
 
-/* NULL if OpenSSL has none to give. */
+/* NULL if OpenSSL fails. */
 struct eas_hmac *eas_hmac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
                                  size_t len);
 
 /*
- * A context that has read nothing yet, or NULL if OpenSSL has none to give; for one message, of which
- * nothing stays when it is returned.  Takes NULL back, too.
+ * Checks out a context for one message, or NULL if OpenSSL fails.  Checkin resets it for the next;
+ * it takes NULL, too.
  */
 EVP_MAC_CTX *eas_hmac_checkout(struct eas_hmac *mac);
 void eas_hmac_checkin(struct eas_hmac *mac, EVP_MAC_CTX *ctx);

@@ -5,7 +5,7 @@
 
 #include <apr_strings.h>
 
-/* No default: a new class must be given its level and status here. */
+/* Without a default, the compiler asks for the level and the status of a new class. */
 static int level_of(enum eas_rc rc)
 {
     switch (rc) {
@@ -41,7 +41,7 @@ static int status_of(enum eas_rc rc)
         return HTTP_BAD_GATEWAY;
     case EAS_UNAVAILABLE:
     case EAS_MISCONFIGURED:
-    case EAS_OK: /* a refusal without a reason is our trouble */
+    case EAS_OK: /* a refusal without a reason is the gateway's failure */
         break;
     }
     return HTTP_SERVICE_UNAVAILABLE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/lru.c - a bounded cache of counted objects, least recently used first out */
+/* auth/base/lru.c - LRU cache of reference-counted objects */
 
 #include "auth/base/lru.h"
 
@@ -34,7 +34,7 @@ struct eas_lru {
     apr_size_t max_bytes;
 };
 
-/* FNV-1a.  Keys that an attacker could choose are keyed digests, so that it need not be secret. */
+/* FNV-1a needs no secret here: keys that a client could choose are keyed digests. */
 static apr_uint64_t hash_of(const unsigned char *key, apr_size_t len)
 {
     apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
@@ -97,7 +97,7 @@ static void grow(struct eas_lru *lru)
         return;
     }
     lru->n_buckets *= 2;
-    lru->buckets = xcalloc(lru->n_buckets, sizeof(*lru->buckets));
+    lru->buckets = xcalloc(lru->n_buckets, sizeof(struct entry *));
     free(old);
     APR_RING_FOREACH(entry, &lru->ages, entry, age)
     {
@@ -126,7 +126,7 @@ struct eas_lru *eas_lru_create(apr_pool_t *pool, apr_size_t max_bytes, struct ea
     lru->ops = ops;
     lru->max_bytes = max_bytes;
     lru->n_buckets = BUCKETS_MIN;
-    lru->buckets = xcalloc(lru->n_buckets, sizeof(*lru->buckets));
+    lru->buckets = xcalloc(lru->n_buckets, sizeof(struct entry *));
     APR_RING_INIT(&lru->ages, entry, age);
     apr_pool_cleanup_register(pool, lru, lru_cleanup, apr_pool_cleanup_null);
     return lru;

@@ -17,9 +17,8 @@ struct eas_delegation_dir;
 struct eas_delegation_server;
 
 /*
- * The records that httpd keeps for the module, one for each section and each server.  mod_eas_kcd.c
- * creates and merges them; each half reads its own member (auth/config_httpd.h,
- * delegation/config_httpd.h).
+ * The module's configuration records in httpd, one for each section and each server.  mod_eas_kcd.c
+ * creates and merges them; auth/config_httpd.h and delegation/config_httpd.h read one member each.
  */
 struct eas_module_dir {
     struct eas_auth_dir *auth;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/seal.c - what leaves this process and must come back unread and unchanged */
+/* auth/base/seal.c - authenticated encryption and MACs with key rotation */
 
 #include "auth/base/seal.h"
 #include "auth/base/hmac.h"
@@ -23,7 +23,7 @@
 
 #define LABEL(what) "mod_eas_kcd 1 " what
 
-/* Part of the format: a label that changes makes all that was sealed under it useless. */
+/* Part of the format: with another label, no older message unseals. */
 static const char *const purpose_labels[] = {
     [EAS_SEAL_SESSION] = LABEL("session"),   [EAS_SEAL_EVIDENCE] = LABEL("evidence"),
     [EAS_SEAL_RECORD_NAME] = LABEL("name"),  [EAS_SEAL_CSRF] = LABEL("csrf"),
@@ -32,7 +32,7 @@ static const char *const purpose_labels[] = {
 
 #define PURPOSES (sizeof(purpose_labels) / sizeof(purpose_labels[0]))
 
-/* What is derived from one secret. */
+/* The keys that are derived from one secret. */
 struct key {
     unsigned char id[ID_SIZE];
     struct eas_hmac *purposes[PURPOSES];
@@ -50,7 +50,7 @@ static apr_status_t keyring_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-/* HKDF-SHA256 (RFC 5869), of a secret and without salt. */
+/* HKDF-SHA256 (RFC 5869) without salt. */
 static bool derive(const struct eas_secret *secret, const char *label, unsigned char *out,
                    apr_size_t out_len)
 {
@@ -100,8 +100,10 @@ static const struct key *key_by_id(const struct eas_keyring *ring, const unsigne
 
 static enum eas_rc fail_for_openssl(struct eas_err *err)
 {
-    return eas_fail(err, EAS_UNAVAILABLE, 1141,
-                    "OpenSSL has no HKDF-SHA256, AES-256-GCM or HMAC to give");
+    return eas_fail(
+        err, EAS_UNAVAILABLE, 1141,
+        "OpenSSL does not provide HKDF-SHA256, AES-256-GCM or HMAC; check its providers "
+        "in openssl.cnf");
 }
 
 enum eas_rc eas_seal_keyring_create(apr_pool_t *pool, const struct eas_secret *const *secrets,
@@ -111,7 +113,7 @@ enum eas_rc eas_seal_keyring_create(apr_pool_t *pool, const struct eas_secret *c
     int i;
 
     if (n_secrets < 1) {
-        return eas_fail(err, EAS_MISCONFIGURED, 1140, "there is no secret to seal with");
+        return eas_fail(err, EAS_MISCONFIGURED, 1140, "there is no secret for sealing");
     }
     ring->keys = apr_pcalloc(pool, (apr_size_t)n_secrets * sizeof(*ring->keys));
     apr_pool_cleanup_register(pool, ring, keyring_cleanup, apr_pool_cleanup_null);
@@ -134,7 +136,7 @@ enum eas_rc eas_seal_keyring_create(apr_pool_t *pool, const struct eas_secret *c
         }
         if (key_by_id(ring, key->id) != key) {
             return eas_fail(err, EAS_MISCONFIGURED, 1144,
-                            "secret number %d is there twice; leave one out", i + 1);
+                            "secret number %d is there twice; remove one", i + 1);
         }
     }
     *out = ring;
@@ -161,12 +163,12 @@ static bool message_key(const struct key *key, enum eas_seal_purpose purpose,
     return ok;
 }
 
-/* AES-256-GCM under the message's own key, with the additional data read; NULL if OpenSSL fails. */
+/* AES-256-GCM with the message's own key, after the additional data; NULL if OpenSSL fails. */
 static EVP_CIPHER_CTX *start_message(const struct eas_keyring *ring, const struct key *key,
                                      enum eas_seal_purpose purpose, const char *binding,
                                      const unsigned char *header, int encrypt)
 {
-    static const unsigned char nonce[NONCE_SIZE]; /* of the only message under this key */
+    static const unsigned char nonce[NONCE_SIZE]; /* once for each key */
     unsigned char derived[KEY_SIZE];
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n;
@@ -195,7 +197,7 @@ enum eas_rc eas_seal(const struct eas_keyring *ring, apr_pool_t *pool,
 
     if (plain.len > EAS_SEAL_MAX) {
         return eas_fail(err, EAS_UNAVAILABLE, 1145,
-                        "%" APR_SIZE_T_FMT " bytes are too many to seal", plain.len);
+                        "%" APR_SIZE_T_FMT " bytes are too long for a sealed message", plain.len);
     }
     sealed = apr_palloc(pool, HEADER_SIZE + plain.len + TAG_SIZE);
     text = sealed + HEADER_SIZE;
@@ -215,10 +217,12 @@ enum eas_rc eas_seal(const struct eas_keyring *ring, apr_pool_t *pool,
     return EAS_OK;
 }
 
-static enum eas_rc fail_to_open(struct eas_err *err)
+static enum eas_rc fail_to_unseal(struct eas_err *err)
 {
-    return eas_fail(err, EAS_DENIED, 1147,
-                    "a sealed message does not open: not ours, damaged, or for something else");
+    return eas_fail(
+        err, EAS_DENIED, 1147,
+        "a sealed message cannot be decrypted: damaged, sealed with an unknown secret, or for "
+        "another purpose");
 }
 
 enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
@@ -235,13 +239,13 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
 
     if (sealed.len < HEADER_SIZE + TAG_SIZE || sealed.len > HEADER_SIZE + EAS_SEAL_MAX + TAG_SIZE
         || header[0] != VERSION) {
-        return fail_to_open(err);
+        return fail_to_unseal(err);
     }
     key = key_by_id(ring, header + 1);
     if (key == NULL) {
-        return fail_to_open(err);
+        return fail_to_unseal(err);
     }
-    /* The ciphertext, to be decrypted in its place. */
+    /* The ciphertext is decrypted in place. */
     plain = eas_secret_make(pool, (const char *)header + HEADER_SIZE,
                             sealed.len - HEADER_SIZE - TAG_SIZE);
     text = (unsigned char *)plain->bytes;
@@ -252,18 +256,18 @@ enum eas_rc eas_unseal(const struct eas_keyring *ring, apr_pool_t *pool,
         rc = eas_fail(err, EAS_UNAVAILABLE, 1148, "OpenSSL could not decrypt");
     }
     else if (EVP_DecryptFinal_ex(ctx, text + plain->len, &n) != 1) {
-        rc = fail_to_open(err);
+        rc = fail_to_unseal(err);
     }
     EVP_CIPHER_CTX_free(ctx);
     if (rc != EAS_OK) {
-        eas_secret_wipe(plain); /* decrypted, but by nobody vouched for */
+        eas_secret_wipe(plain); /* decrypted, but not authenticated */
         return rc;
     }
     *plain_out = plain;
     return EAS_OK;
 }
 
-/* Big-endian, because other gateways compute the same. */
+/* Big-endian: gateways of all architectures share the MACs. */
 static bool mac_length(EVP_MAC_CTX *ctx, apr_uint64_t len)
 {
     unsigned char bytes[8];
@@ -311,13 +315,13 @@ enum eas_rc eas_seal_mac_check(const struct eas_keyring *ring, enum eas_seal_pur
             return EAS_OK;
         }
     }
-    return eas_fail(err, EAS_DENIED, 1143, "a token or its MAC is not ours or was changed");
+    return eas_fail(err, EAS_DENIED, 1143,
+                    "a MAC does not match: the token was changed, or made with an unknown secret");
 }
 
 const char *eas_seal_to_text(apr_pool_t *pool, const void *bytes, apr_size_t len)
 {
-    return apr_pencode_base64_binary(pool, bytes, (apr_ssize_t)len,
-                                     APR_ENCODE_BASE64URL | APR_ENCODE_NOPADDING, NULL);
+    return apr_pencode_base64_binary(pool, bytes, (apr_ssize_t)len, APR_ENCODE_BASE64URL, NULL);
 }
 
 bool eas_seal_from_text(apr_pool_t *pool, const char *text, struct eas_bytes *out)
@@ -326,7 +330,7 @@ bool eas_seal_from_text(apr_pool_t *pool, const char *text, struct eas_bytes *ou
     const unsigned char *bytes =
         apr_pdecode_base64_binary(pool, text, APR_ENCODE_STRING, APR_ENCODE_NONE, &len);
 
-    /* APR takes both alphabets, padding or none, and any last bits; we take what we give. */
+    /* APR decodes both alphabets, with or without padding, and ignores stray bits. */
     if (bytes == NULL || strcmp(eas_seal_to_text(pool, bytes, len), text) != 0) {
         return false;
     }

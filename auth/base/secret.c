@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/secret.c - a password in memory: a type of its own and a short life */
+/* auth/base/secret.c - passwords and keys in memory */
 
 #include "auth/base/secret.h"
 
@@ -19,7 +19,7 @@ struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len)
     secret->bytes = apr_palloc(pool, len + 1);
     secret->bytes[len] = '\0';
     secret->len = len;
-    /* A pre-cleanup: the pool's memory must still be ours when it runs. */
+    /* A pre-cleanup runs before the pool's subpools and cleanups. */
     apr_pool_pre_cleanup_register(pool, secret, wipe_cleanup);
     return secret;
 }

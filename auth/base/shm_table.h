@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/shm_table.h - records in memory that all processes of the gateway share */
+/* auth/base/shm_table.h - hash table of records in shared memory */
 
 #ifndef EAS_AUTH_BASE_SHM_TABLE_H
 #define EAS_AUTH_BASE_SHM_TABLE_H
@@ -9,67 +9,68 @@
 #include <stdbool.h>
 
 /*
- * A table of plain, versioned bytes without pointers, so that it can outlive a graceful restart, in
- * which httpd unloads and reloads the code around it.  Records are kept in a ring, newest last; what
- * is read while it grows old moves to the front, and the oldest is overwritten when there is no room.
- * Whoever needs that nothing is lost gives the records a store of their own that is large enough.
+ * The layout has a version and no pointers: the table outlives a graceful restart, in which httpd
+ * unloads and reloads the module.  A ring holds the records, newest last.  A record that is read
+ * while it grows old moves to the new end, and the oldest is overwritten when there is no room.
+ * Records that must not be lost need a table of their own that is large enough.
  *
- * Keys are keyed digests (uniform, and nothing that an attacker could choose or read).  Values are
- * sealed by the caller where they are secret; a reader must not trust their content more than that.
+ * Keys are keyed digests: uniform, and neither chosen nor read by an attacker.  The caller seals
+ * secret values; a reader must trust a value no more than its seal.
  *
- * Safe for threads and processes; a process that dies inside harms nobody.  All calls are short.
+ * Safe for threads and processes: one that dies inside a call leaves a usable table.  All calls are
+ * short.
  */
 struct eas_shm_table;
 
 #define EAS_SHM_TABLE_KEY_SIZE 32
 
 /*
- * Makes an empty store of the memory, which is shared and aligned as malloc's, by one process before
- * others attach.  A record takes 56 bytes and its value; there is a place in the index for each 32 to
- * 64 bytes, so that it is the ring that runs full first.
+ * Makes an empty table of shared memory, aligned as malloc()'s; by one process, before others
+ * attach.  A record takes 56 bytes and its value.  The index has a slot for each 32 to 64 bytes, so
+ * that the ring runs full first.
  */
 void eas_shm_table_format(void *memory, apr_size_t size);
 
-/* The store in the memory, or NULL if it holds none of this version and size. */
+/* The table in the memory, or NULL if there is none of this version and size. */
 struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size);
 
-/* Keeps a copy until expires; replaces what the key had.  False if it is too large. */
-bool eas_shm_table_put(struct eas_shm_table *store, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
+/* Copies the value until expires; replaces the key's former one.  False if it is too large. */
+bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires);
 
-/* A copy in pool of what the key has at time now; false if nothing. */
-bool eas_shm_table_get(struct eas_shm_table *store, apr_pool_t *pool,
+/* A copy, in pool, of the key's value at time now; false if there is none. */
+bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
                        const unsigned char **value_out, apr_size_t *len_out);
 
-void eas_shm_table_drop(struct eas_shm_table *store,
+void eas_shm_table_drop(struct eas_shm_table *table,
                         const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
 
 /* Longer values cannot be updated. */
 #define EAS_SHM_TABLE_UPDATE_MAX 2048
 
-/* What a change is shown: a copy of the record's value, which it may rewrite. */
+/* A copy of a record's value, for a change to rewrite. */
 struct eas_shm_table_value {
     apr_time_t expires;
-    apr_size_t len; /* 0 if the key has nothing at time now */
+    apr_size_t len; /* 0 if the key has no value at time now */
     unsigned char bytes[EAS_SHM_TABLE_UPDATE_MAX];
 };
 
-/* True if the record shall become what *value holds now; false leaves it as it was. */
+/* True to write *value back; false leaves the record as it was. */
 typedef bool eas_shm_table_change(void *data, struct eas_shm_table_value *value);
 
 /*
- * Reads, changes and writes back as one step among all threads and processes.  The change runs under
- * the store's mutex: it computes, and does nothing else.  A process that dies meanwhile leaves the
- * old value or the new one.
+ * Reads, changes and writes back atomically among all threads and processes.  The change runs with
+ * the table's mutex locked, so it must only compute.  A process that dies meanwhile leaves the old
+ * value or the new one.
  *
- * A record is rewritten where it is, so that many updates of one key push out no other's record; it
- * gets room for EAS_SHM_TABLE_UPDATE_ROOM bytes at first and moves, with room for twice as much, when it
- * outgrows that.  False if the store is unusable; then nothing was changed.
+ * A record is rewritten in place, so that many updates of one key evict no other record.  It has
+ * room for EAS_SHM_TABLE_UPDATE_ROOM bytes at first; a longer value moves it, with twice the room.
+ * False, without a change, if the table is unusable.
  */
 #define EAS_SHM_TABLE_UPDATE_ROOM 192
 
-bool eas_shm_table_update(struct eas_shm_table *store,
+bool eas_shm_table_update(struct eas_shm_table *table,
                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
                           eas_shm_table_change *change, void *data);
 

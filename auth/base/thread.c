@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/thread.c - threads that nobody waits for */
+/* auth/base/thread.c - detached threads */
 
 #include "auth/base/thread.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/thread.h - threads that nobody waits for */
+/* auth/base/thread.h - detached threads */
 
 #ifndef EAS_AUTH_BASE_THREAD_H
 #define EAS_AUTH_BASE_THREAD_H
@@ -7,8 +7,9 @@
 #include <stdbool.h>
 
 /*
- * Runs it on a thread of its own; false if there is none to be had.  Detached, because nobody can wait
- * for one that hangs in libkrb5; and deaf to signals, which the MPMs want to have in threads of theirs.
+ * Runs a function on a new thread; false if the system has none.  The thread is detached, because
+ * one stuck in libkrb5 cannot be joined.  It blocks all signals, which the MPMs handle on their own
+ * threads.
  */
 bool eas_thread_start(void *(*run)(void *data), void *data);
 

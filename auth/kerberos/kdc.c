@@ -20,7 +20,7 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     struct eas_kdc *kdc = data;
 
     (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
-    if (kdc->job != NULL && !eas_workers_job_send(kdc->job, realm->data, realm->length)) {
+    if (kdc->job != NULL && !eas_job_send(kdc->job, eas_bytes_make(realm->data, realm->length))) {
         return KRB5_KDC_UNREACH;
     }
     if (apr_time_now() >= kdc->deadline) {
@@ -57,7 +57,7 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
 
     (void)realm, (void)message, (void)new_reply_out;
     if (kdc->job != NULL) {
-        eas_workers_job_receive(kdc->job, code == 0);
+        eas_job_receive(kdc->job, code == 0);
     }
     if (code != 0 || reply->length == 0 || (unsigned char)reply->data[0] != KRB_ERROR_OCTET
         || krb5_rd_error(ctx, reply, &error) != 0) {
@@ -79,7 +79,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
     memset(kdc, 0, sizeof(*kdc));
     kdc->job = job;
     if (job != NULL) {
-        eas_workers_job_open(job);
+        eas_job_open(job);
     }
     code = krb5_init_context(&kdc->ctx);
     if (code != 0) {
@@ -97,7 +97,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
 void eas_kdc_close(struct eas_kdc *kdc)
 {
     if (kdc->job != NULL) {
-        eas_workers_job_close(kdc->job);
+        eas_job_close(kdc->job);
         kdc->job = NULL;
     }
     if (kdc->ctx != NULL) {

@@ -6,7 +6,7 @@
 
 #include "auth/base/error.h"
 #include "auth/identity.h"
-#include "auth/workers/workers.h"
+#include "auth/workers/job.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>

@@ -174,14 +174,20 @@ static enum eas_rc run_job(apr_pool_t *pool, const struct log_on *arguments,
                            struct eas_credentials_result *result, struct eas_err *err)
 {
     apr_interval_time_t timeout = arguments->request.authority->kdc_timeout;
-    struct eas_workers_task task = { arguments->request.login.realm, timeout, false, prepare, run };
+    struct eas_workers_task task = {
+        .peer = arguments->request.login.realm,
+        .timeout = timeout,
+        .prepare = prepare,
+        .run = run,
+        .key = eas_bytes_make(arguments->key.id, sizeof(arguments->key.id)),
+        .input = arguments,
+    };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(arguments->verifier->workers, &task, arguments->key.id,
-                                     sizeof(arguments->key.id), arguments, timeout - result->waited,
+    enum eas_rc rc = eas_workers_run(arguments->verifier->workers, &task, timeout - result->waited,
                                      &job, &result->waited, err);
 
     if (job != NULL) {
-        struct log_on *done = eas_workers_job_copy(job);
+        struct log_on *done = eas_job_copy(job);
 
         copy_attempt(pool, done, &result->attempt);
         if (rc == EAS_OK) {
@@ -189,7 +195,7 @@ static enum eas_rc run_job(apr_pool_t *pool, const struct log_on *arguments,
             result->identity->principal = apr_pstrdup(pool, done->identity->principal);
             eas_ticket_to_pool(eas_ticket_ref(done->identity->evidence), pool);
         }
-        eas_workers_job_release(job);
+        eas_job_release(job);
     }
     return rc;
 }

@@ -25,8 +25,8 @@
 #define PROVIDER_STALLED 8
 #define PROVIDER_TIMEOUT apr_time_from_sec(1)
 
-/* The workers have one circuit breaker for each realm; the provider takes one name. */
-#define PROVIDER_REALM ""
+/* The provider is one peer of the workers, with one circuit breaker. */
+#define PROVIDER ""
 
 #define MUTEX_TYPE "eas-kcd-cache"
 
@@ -217,8 +217,8 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
     apr_time_t began = apr_time_now();
 
     (void)err;
-    eas_workers_job_open(job);
-    if (!eas_workers_job_send(job, PROVIDER_REALM, strlen(PROVIDER_REALM))) {
+    eas_job_open(job);
+    if (!eas_job_send(job, eas_bytes_of_text(PROVIDER))) {
         return EAS_OK; /* the answer is EAS_SHARED_FAILED */
     }
     if (request->puts) {
@@ -231,20 +231,26 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
         request->answer = provider_get(request->pool, request->name, &request->sealed);
     }
     /* A late answer is no answer for the circuit breaker. */
-    eas_workers_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
+    eas_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
     return EAS_OK;
 }
 
 /* Concurrent requests to get the same name share one job.  Each request to put has its own. */
 static enum eas_shared_answer dispatch(apr_pool_t *pool, struct request *request)
 {
-    static const struct eas_workers_task task = { PROVIDER_REALM, PROVIDER_TIMEOUT, false, prepare,
-                                                  run };
     static _Atomic(apr_uint32_t) puts;
     struct {
         apr_uint32_t kind, number;
         unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     } key = { request->puts, request->puts ? atomic_fetch_add(&puts, 1) : 0, { 0 } };
+    struct eas_workers_task task = {
+        .peer = PROVIDER,
+        .timeout = PROVIDER_TIMEOUT,
+        .prepare = prepare,
+        .run = run,
+        .key = eas_bytes_make(&key, sizeof(key)),
+        .input = request,
+    };
     apr_interval_time_t waited = 0;
     struct eas_job *job;
     struct eas_err ignored;
@@ -253,16 +259,15 @@ static enum eas_shared_answer dispatch(apr_pool_t *pool, struct request *request
         return EAS_SHARED_NONE;
     }
     memcpy(key.name, request->name, sizeof(key.name));
-    eas_workers_run(cache.workers, &task, &key, sizeof(key), request, PROVIDER_TIMEOUT, &job,
-                    &waited, &ignored);
+    eas_workers_run(cache.workers, &task, PROVIDER_TIMEOUT, &job, &waited, &ignored);
     if (job == NULL) {
         return EAS_SHARED_FAILED;
     }
-    *request = *(const struct request *)eas_workers_job_copy(job);
+    *request = *(const struct request *)eas_job_copy(job);
     if (request->answer == EAS_SHARED_FOUND && !request->puts) {
         request->sealed.at = apr_pmemdup(pool, request->sealed.at, request->sealed.len);
     }
-    eas_workers_job_release(job);
+    eas_job_release(job);
     return request->answer;
 }
 

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/workers/breaker.c - leaves a KDC alone that does not answer, and looks now and then */
+/* auth/workers/breaker.c - circuit breaker */
 
 #include "auth/workers/breaker.h"
 
 #define FAILURES 3
 #define OPEN_FOR apr_time_from_sec(5)
-#define TRIAL_LOST_AFTER apr_time_from_sec(10)
+#define PROBE_TIMEOUT apr_time_from_sec(10)
 
-/* A silent KDC holds a thread for some 27 seconds (sendto_kdc.c): as many as come in that time. */
-#define TRIALS 3
+/*
+ * A silent KDC holds a thread for some 27 seconds (sendto_kdc.c), in which three probes time out.
+ */
+#define PROBES_MAX 3
 
 enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now)
 {
     if (breaker->failures < FAILURES) {
         return EAS_BREAKER_CLOSED;
     }
-    if (now < breaker->trial_at || breaker->trials >= TRIALS) {
+    if (now < breaker->probe_at || breaker->probes >= PROBES_MAX) {
         return EAS_BREAKER_OPEN;
     }
-    breaker->trials++;
-    breaker->trial_at = now + TRIAL_LOST_AFTER;
+    breaker->probes++;
+    breaker->probe_at = now + PROBE_TIMEOUT;
     breaker->changed_at = now;
     return EAS_BREAKER_PROBE;
 }
@@ -30,21 +32,21 @@ void eas_breaker_succeeded(struct eas_breaker *breaker, apr_time_t now)
     breaker->changed_at = now;
 }
 
-void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t asked_at, apr_time_t now)
+void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t sent_at, apr_time_t now)
 {
-    if (asked_at < breaker->changed_at) {
+    if (sent_at < breaker->changed_at) {
         return;
     }
     if (breaker->failures < FAILURES) {
         breaker->failures++;
     }
-    breaker->trial_at = now + OPEN_FOR;
+    breaker->probe_at = now + OPEN_FOR;
 }
 
-void eas_breaker_probe_end(struct eas_breaker *breaker, bool told, apr_time_t now)
+void eas_breaker_probe_end(struct eas_breaker *breaker, bool reported, apr_time_t now)
 {
-    breaker->trials--;
-    if (!told) {
-        breaker->trial_at = now;
+    breaker->probes--;
+    if (!reported) {
+        breaker->probe_at = now;
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/workers/breaker.h - leaves a KDC alone that does not answer, and looks now and then */
+/* auth/workers/breaker.h - circuit breaker */
 
 #ifndef EAS_AUTH_WORKERS_BREAKER_H
 #define EAS_AUTH_WORKERS_BREAKER_H
@@ -8,33 +8,33 @@
 #include <stdbool.h>
 
 /*
- * A circuit breaker.  It opens after three failures in a row.  Five seconds later one asker may try: if
- * that succeeds the circuit closes, else it is open for as long again.  Of a trial of which nothing is
- * heard for ten seconds nothing more is expected; but no more than three are ever on their way.
+ * Stops messages to a peer that does not answer.  Three failures in a row open the circuit.  Five
+ * seconds later it is half-open: one job may send, as a probe.  A success closes the circuit; a
+ * failure opens it for five more seconds.  After ten seconds without a result the next probe may
+ * start, but no more than three are ever pending.
  *
- * All zero is a closed circuit.  Its owner locks.  Times are microseconds of any clock that does not
- * jump.
+ * All zero is a closed circuit.  The owner locks.  Times are microseconds of a monotonic clock.
  */
 struct eas_breaker {
     unsigned failures;     /* in a row */
-    unsigned trials;       /* that have not come back */
-    apr_time_t trial_at;   /* from when on one may try */
-    apr_time_t changed_at; /* by a success or a trial: what was asked before says nothing more */
+    unsigned probes;       /* pending */
+    apr_time_t probe_at;   /* the next probe may start */
+    apr_time_t changed_at; /* last success or start of a probe; older messages no longer count */
 };
 
 enum eas_breaker_state {
-    EAS_BREAKER_CLOSED, /* go on */
-    EAS_BREAKER_PROBE,  /* go on, and come back: others wait for that */
-    EAS_BREAKER_OPEN    /* do not */
+    EAS_BREAKER_CLOSED, /* send */
+    EAS_BREAKER_PROBE,  /* half-open: send, and end the probe */
+    EAS_BREAKER_OPEN    /* do not send */
 };
 
-/* May the KDC be asked now?  Each answer of EAS_BREAKER_PROBE is for one asker alone. */
+/* Each result EAS_BREAKER_PROBE starts a probe, which eas_breaker_probe_end() must end. */
 enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now);
 
 void eas_breaker_succeeded(struct eas_breaker *breaker, apr_time_t now);
-void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t asked_at, apr_time_t now);
+void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t sent_at, apr_time_t now);
 
-/* Who had the trial is back.  If he has told nothing, since he asked no KDC, the next may try at once. */
-void eas_breaker_probe_end(struct eas_breaker *breaker, bool told, apr_time_t now);
+/* Ends a probe.  If it reported no result, because it sent nothing, the next may start at once. */
+void eas_breaker_probe_end(struct eas_breaker *breaker, bool reported, apr_time_t now);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/workers/peer.c - what a job has going with KDCs, and what that tells about them */
+/* auth/workers/peer.c - peers of the worker pool, and calls to them */
 
 #include "auth/workers/peer.h"
 
@@ -10,130 +10,135 @@ struct eas_peer_call eas_peer_call_make(struct eas_peer *own)
     struct eas_peer_call call;
 
     memset(&call, 0, sizeof(call));
-    call.own = call.asked = own;
+    call.own = call.contacted = own;
     return call;
 }
 
-static void end_trial(struct eas_peer_call *call, apr_time_t now)
+static void end_probe(struct eas_peer_call *call, apr_time_t now)
 {
-    if (call->tries != NULL) {
-        eas_breaker_probe_end(&call->tries->breaker, call->told, now);
-        call->tries = NULL;
+    if (call->probed != NULL) {
+        eas_breaker_probe_end(&call->probed->breaker, call->reported, now);
+        call->probed = NULL;
     }
 }
 
-static enum eas_breaker_state may_ask(struct eas_peer_call *call, struct eas_peer *realm,
-                                      apr_time_t now)
+static enum eas_breaker_state admit(struct eas_peer_call *call, struct eas_peer *peer,
+                                    apr_time_t now)
 {
     enum eas_breaker_state state;
 
-    if (call->tries == realm && !call->told) {
+    if (call->probed == peer && !call->reported) {
         return EAS_BREAKER_PROBE;
     }
-    state = eas_breaker_admit(&realm->breaker, now);
+    state = eas_breaker_admit(&peer->breaker, now);
     if (state == EAS_BREAKER_PROBE) {
-        end_trial(call, now);
-        call->tries = realm;
-        call->told = false;
+        end_probe(call, now);
+        call->probed = peer;
+        call->reported = false;
     }
     return state;
 }
 
 enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, apr_time_t now)
 {
-    return may_ask(call, call->own, now);
+    return admit(call, call->own, now);
 }
 
-/* Where nobody has stirred for a while, what was asked before is lost, and silence begins anew. */
-static void stir(struct eas_peer *realm, apr_time_t now)
+/* After a pause, older messages count as lost, and silence starts again. */
+static void note_activity(struct eas_peer *peer, apr_time_t now)
 {
-    if (now - realm->stirred_at >= EAS_PEER_STALLED_AFTER
-        && now - realm->quiet_since >= EAS_PEER_STALLED_AFTER) {
-        realm->quiet_since = now;
+    if (now - peer->last_activity >= EAS_PEER_SILENT_AFTER
+        && now - peer->silent_since >= EAS_PEER_SILENT_AFTER) {
+        peer->silent_since = now;
     }
-    realm->stirred_at = now;
+    peer->last_activity = now;
 }
 
 void eas_peer_call_begin(struct eas_peer_call *call, apr_time_t now)
 {
-    stir(call->own, now);
-    call->moved_at = now;
+    note_activity(call->own, now);
+    call->last_progress = now;
 }
 
 void eas_peer_call_open(struct eas_peer_call *call, apr_time_t now)
 {
-    stir(call->own, now);
-    if (call->own->speaking++ == 0) {
-        call->own->quiet_since = now; /* before, there was nobody who could have been answered */
+    note_activity(call->own, now);
+    if (call->own->active_calls++ == 0) {
+        call->own->silent_since = now; /* before, no call was open that could be answered */
     }
-    call->asked = call->own;
-    call->moved_at = now;
-    call->open = call->unanswered = true;
-    call->noted = false;
+    call->contacted = call->own;
+    call->last_progress = now;
+    call->open = call->awaits_answer = true;
+    call->failure_counted = false;
 }
 
-bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *realm, apr_time_t now)
+bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_time_t now)
 {
-    bool may = may_ask(call, realm, now) != EAS_BREAKER_OPEN;
+    bool may_send = admit(call, peer, now) != EAS_BREAKER_OPEN;
 
-    if (may) {
-        stir(call->own, now);
-        call->asked = realm;
-        call->moved_at = now;
-        call->noted = false;
+    if (may_send) {
+        note_activity(call->own, now);
+        call->contacted = peer;
+        call->last_progress = now;
+        call->failure_counted = false;
     }
-    call->unanswered = may;
-    return may;
+    call->awaits_answer = may_send;
+    return may_send;
 }
 
-/* Of each message once. */
-static void note_failure(struct eas_peer_call *call, apr_time_t now)
+static void note_report(struct eas_peer_call *call)
 {
-    if (!call->noted) {
-        call->noted = true;
-        call->told = call->told || call->asked == call->tries;
-        eas_breaker_failed(&call->asked->breaker, call->moved_at, now);
+    call->reported = call->reported || call->contacted == call->probed;
+}
+
+/* Once for each message. */
+static void count_failure(struct eas_peer_call *call, apr_time_t now)
+{
+    if (!call->failure_counted) {
+        call->failure_counted = true;
+        note_report(call);
+        eas_breaker_failed(&call->contacted->breaker, call->last_progress, now);
     }
 }
 
 void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t now)
 {
     if (answered) {
-        eas_breaker_succeeded(&call->asked->breaker, now);
-        call->told = call->told || call->asked == call->tries;
-        call->own->quiet_since = now;
+        eas_breaker_succeeded(&call->contacted->breaker, now);
+        note_report(call);
+        call->own->silent_since = now;
     }
     else {
-        note_failure(call, now);
+        count_failure(call, now);
     }
-    call->moved_at = now;
-    call->unanswered = false;
+    call->last_progress = now;
+    call->awaits_answer = false;
 }
 
-static void stop_speaking(struct eas_peer_call *call)
+static void leave_active(struct eas_peer_call *call)
 {
     if (call->open) {
-        call->own->speaking--;
+        call->own->active_calls--;
         call->open = false;
     }
 }
 
 void eas_peer_call_close(struct eas_peer_call *call)
 {
-    stop_speaking(call);
-    call->unanswered = false;
+    leave_active(call);
+    call->awaits_answer = false;
 }
 
 void eas_peer_call_abandon(struct eas_peer_call *call, apr_time_t now)
 {
-    if (call->unanswered) {
-        note_failure(call, now);
+    if (call->awaits_answer) {
+        count_failure(call, now);
     }
-    stop_speaking(call);
+    leave_active(call);
 }
 
 void eas_peer_call_end(struct eas_peer_call *call, apr_time_t now)
 {
     eas_peer_call_close(call);
-    end_trial(call, now);
+    end_probe(call, now);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/workers/peer.h - what a job has going with KDCs, and what that tells about them */
+/* auth/workers/peer.h - peers of the worker pool, and calls to them */
 
 #ifndef EAS_AUTH_WORKERS_PEER_H
 #define EAS_AUTH_WORKERS_PEER_H
@@ -10,66 +10,69 @@
 #include <stdbool.h>
 
 /*
- * For auth/workers/workers.c, which locks, and gives the time: microseconds of a clock that does not jump.
+ * A peer is a server that jobs wait for: the KDCs of one realm, or the cache provider's server.
+ * The caller (auth/workers/workers.c, auth/workers/job.c) locks and passes the time, in
+ * microseconds of a monotonic clock.
  *
- * Each message tells about the realm whose KDC it was sent to, and about no other; what is found without
- * one tells nothing.  So a job that a referral leads into a realm whose KDC is silent does not count
- * against the one that sent it there.  Only at the beginning of a conversation, when there is no message
- * yet, a job that gets nowhere tells about its own realm, whose KDC it cannot find.
+ * The outcome of a message counts for the peer that it was sent to, and for no other.  So a
+ * referral to a realm whose KDC is silent does not count against the realm that made it.  A call
+ * without messages counts for none, with one exception: a call that is stuck before its first
+ * message counts as a failure of the job's own peer, whose address cannot be found.
  */
 
-/* Nothing was answered for so long: the KDC is slow, or silent.  A TCP SYN that is lost costs as much. */
-#define EAS_PEER_STALLED_AFTER apr_time_from_sec(1)
+/* A peer without an answer for so long is slow or silent.  A lost TCP SYN takes as long. */
+#define EAS_PEER_SILENT_AFTER apr_time_from_sec(1)
 
-/* Never forgotten: there must be few, and not of a stranger's choice.  Owned by the pool. */
+/* Lives as long as the worker pool; so peers must be few, and no client may choose their names. */
 struct eas_peer {
     const char *name;
     struct eas_breaker breaker;
 
-    /* Of the jobs that ask there first; the first three are auth/workers/job_queue.c's. */
+    /* Of the jobs that contact this peer first; auth/workers/job_queue.c keeps the first three. */
     unsigned queued;
-    unsigned running; /* without trials and lost ones */
-    unsigned lost;
-    unsigned speaking; /* conversations under way */
-    apr_time_t stirred_at;
-    apr_time_t quiet_since; /* none of them was answered, by whomever, though one asked then */
+    unsigned running; /* without probes and abandoned jobs */
+    unsigned abandoned;
+    unsigned active_calls;
+    apr_time_t last_activity;
+    apr_time_t silent_since; /* no job got an answer, of any peer, though a call was open */
 };
 
+/* The messages of one job to peers. */
 struct eas_peer_call {
-    struct eas_peer *own;   /* where the job asks first */
-    struct eas_peer *asked; /* by the last message */
-    struct eas_peer *tries; /* whose trial it is, or NULL */
-    apr_time_t moved_at;    /* when it began, opened, last asked, or was last answered */
-    bool open;              /* in a conversation */
-    bool unanswered;        /* something was asked at moved_at; at first, for the KDC's address */
-    bool noted;             /* as a failure */
-    bool told;              /* what has come of the trial */
+    struct eas_peer *own;       /* the peer that the job contacts first */
+    struct eas_peer *contacted; /* by the last message */
+    struct eas_peer *probed;    /* the peer whose probe the job is, or NULL */
+    apr_time_t last_progress;   /* begin, open, last message or last answer */
+    bool open;                  /* counted in own->active_calls */
+    bool awaits_answer;   /* since last_progress; before the first message, of a name server */
+    bool failure_counted; /* of the last message */
+    bool reported;        /* the outcome of the probe */
 };
 
 /* A call that has not begun. */
 struct eas_peer_call eas_peer_call_make(struct eas_peer *own);
 
-/* May it begin?  If it is to be the trial it has to end. */
+/* Asks the breaker of the job's own peer; the job that becomes a probe must end its call. */
 enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, apr_time_t now);
 
-/* The job has a thread. */
+/* The job has got a thread. */
 void eas_peer_call_begin(struct eas_peer_call *call, apr_time_t now);
 
-/* A conversation begins: the next thing is to find a KDC, which may take long. */
+/* The job starts to use the network; finding the peer's address comes first, and may take long. */
 void eas_peer_call_open(struct eas_peer_call *call, apr_time_t now);
 
-/* May this realm's KDC be sent a message?  If so, it is. */
-bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *realm, apr_time_t now);
+/* True if a message may be sent to the peer, which then counts as sent. */
+bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_time_t now);
 
-/* The message was answered, or will not be. */
+/* The last message has been answered, or will not be. */
 void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t now);
 
 void eas_peer_call_close(struct eas_peer_call *call);
 
-/* It has not moved for as long as anybody waits; nothing more is expected of the conversation. */
+/* The job is stuck: its last message counts as a failure, and the call as closed. */
 void eas_peer_call_abandon(struct eas_peer_call *call, apr_time_t now);
 
-/* The job is over, or will never begin. */
+/* The job has ended, or will never begin. */
 void eas_peer_call_end(struct eas_peer_call *call, apr_time_t now);
 
 #endif

@@ -1,446 +1,339 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/workers/workers.c - a few threads that wait for the KDC, so that requests need not */
+/* auth/workers/workers.c - thread pool for blocking calls */
 
 #include "auth/workers/workers.h"
-#include "auth/workers/peer.h"
-#include "auth/workers/job_queue.h"
 #include "auth/base/clock.h"
 #include "auth/base/thread.h"
+#include "auth/workers/job_internal.h"
 
-#include <apr_hash.h>
-#include <apr_strings.h>
-#include <pthread.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define STOP_GRACE (APR_USEC_PER_SEC / 2)
 #define STOP_LOCK (APR_USEC_PER_SEC / 10)
 
-enum job_state { QUEUED, RUNNING, DONE };
-
-/* Guarded by the pool's mutex, but for what is only the running thread's and, when DONE, read-only. */
-struct eas_job {
-    struct eas_job_queue_entry place; /* first, so that the queue's places are jobs */
-    struct eas_peer_call call;
-    struct eas_workers *owner;
-    apr_pool_t *pool;
-    pthread_cond_t done;
-    enum job_state state;
-    unsigned refs;   /* its thread, now or later, and each asker */
-    unsigned askers; /* who wait */
-    bool hint;       /* to be done though nobody waits */
-    bool hangs;      /* nobody expects anything of it */
-
-    const void *key;
-    apr_size_t key_len;
-    enum eas_rc (*run)(struct eas_job *job, void *copy, struct eas_err *err);
-    void *copy;
-    apr_interval_time_t timeout;
-    enum eas_rc rc;
-    struct eas_err err;
-};
-
+/* The mutex of the job table protects all fields. */
 struct eas_workers {
-    apr_pool_t *pool;      /* its own */
-    apr_pool_t *memory;    /* for what the jobs share */
-    pthread_mutex_t mutex; /* guards what follows; held for pointer work only */
-    pthread_cond_t work;   /* for threads: a job has come, or the end */
-    pthread_cond_t ended;  /* for stop(): a thread or a guest has gone */
+    struct eas_job_table jobs; /* its pool holds this, too */
+    apr_pool_t *shared;        /* for objects that jobs share */
+    pthread_cond_t work;       /* for threads: a job was queued, or the pool stops */
     struct eas_job_queue queue;
-    unsigned stalled;    /* waiters allowed while nothing moves */
-    apr_hash_t *flights; /* jobs that are not DONE and do not hang, by key */
-    apr_hash_t *realms;  /* by name */
+    unsigned stalled; /* callers that may wait while a peer is silent */
     unsigned threads;
-    unsigned idle;
-    unsigned waiting; /* askers */
-    unsigned guests;  /* who are in here, or have gone with a job */
-    bool stopping;
-    bool abandoned; /* stop() has left without the last threads */
+    unsigned idle;    /* threads without a job */
+    unsigned waiting; /* callers */
 };
 
-/* --- jobs; under the mutex where nothing else is said ------------------------------------- */
-
-/* A pool with an allocator of its own, which no other thread and no exit handler knows. */
-static apr_pool_t *private_pool(void)
+static void lock(struct eas_workers *workers)
 {
-    apr_pool_t *pool;
-
-    apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    return pool;
+    pthread_mutex_lock(&workers->jobs.mutex);
 }
 
-static struct eas_peer *find_realm(struct eas_workers *pool, const char *name, apr_size_t len)
+static void unlock(struct eas_workers *workers)
 {
-    struct eas_peer *realm = apr_hash_get(pool->realms, name, (apr_ssize_t)len);
+    pthread_mutex_unlock(&workers->jobs.mutex);
+}
 
-    if (realm == NULL) {
-        realm = apr_pcalloc(pool->pool, sizeof(*realm));
-        realm->name = apr_pstrmemdup(pool->pool, name, len);
-        apr_hash_set(pool->realms, realm->name, (apr_ssize_t)len, realm);
-    }
-    return realm;
+/* --- threads; with the mutex, where nothing else is said -------------------------------------- */
+
+static void run_job(struct eas_workers *workers, struct eas_job *job)
+{
+    enum eas_rc rc;
+
+    job->state = EAS_JOB_RUNNING;
+    eas_peer_call_begin(&job->call, eas_clock_now());
+    unlock(workers);
+    rc = job->run(job, job->copy, &job->err);
+    lock(workers);
+    eas_job_queue_done(&workers->queue, &job->entry);
+    eas_job_finish(job, rc);
 }
 
 /* Without the mutex. */
-static struct eas_job *make_job(struct eas_workers *owner, const struct eas_workers_task *task,
-                                struct eas_peer *realm, const void *key, apr_size_t key_len,
-                                const void *ask)
-{
-    apr_pool_t *pool = private_pool();
-    struct eas_job *job = apr_pcalloc(pool, sizeof(*job));
-
-    job->owner = owner;
-    job->pool = pool;
-    eas_clock_init_cond(&job->done);
-    job->key = apr_pmemdup(pool, key, key_len);
-    job->key_len = key_len;
-    job->run = task->run;
-    job->timeout = task->timeout;
-    job->place.rank = task->begun ? EAS_JOB_QUEUE_CONTINUED : EAS_JOB_QUEUE_NEW;
-    job->place.realm = realm;
-    job->call = eas_peer_call_make(realm);
-    job->copy = task->prepare(pool, ask);
-    return job;
-}
-
-/* Without the mutex; nobody else has it. */
-static void free_job(struct eas_job *job)
-{
-    pthread_cond_destroy(&job->done);
-    apr_pool_destroy(job->pool);
-}
-
-/* Lets go of the mutex, and takes it again, where the job's pool has to go. */
-static void unref_job(struct eas_job *job)
-{
-    struct eas_workers *pool = job->owner;
-
-    if (--job->refs == 0) {
-        pthread_mutex_unlock(&pool->mutex);
-        free_job(job);
-        pthread_mutex_lock(&pool->mutex);
-    }
-}
-
-/* Who wants the same from now on has it done anew (if what hangs is no password: auth/password/lockout.h). */
-static void take_off(struct eas_job *job)
-{
-    apr_hash_t *flights = job->owner->flights;
-
-    if (apr_hash_get(flights, job->key, (apr_ssize_t)job->key_len) == job) {
-        apr_hash_set(flights, job->key, (apr_ssize_t)job->key_len, NULL);
-    }
-}
-
-/* It has run, or never will. */
-static void finish(struct eas_job *job, enum eas_rc rc)
-{
-    eas_peer_call_end(&job->call, eas_clock_now());
-    job->rc = rc;
-    job->state = DONE;
-    take_off(job);
-    pthread_cond_broadcast(&job->done);
-    unref_job(job);
-}
-
-static void run_job(struct eas_job *job)
-{
-    struct eas_workers *pool = job->owner;
-    enum eas_rc rc;
-
-    job->state = RUNNING;
-    eas_peer_call_begin(&job->call, eas_clock_now());
-    pthread_mutex_unlock(&pool->mutex);
-    rc = job->run(job, job->copy, &job->err);
-    pthread_mutex_lock(&pool->mutex);
-    eas_job_queue_done(&pool->queue, &job->place);
-    finish(job, rc);
-}
-
-/* --- threads -------------------------------------------------------------------------------- */
-
 static void *work(void *data)
 {
-    struct eas_workers *pool = data;
+    struct eas_workers *workers = data;
     struct eas_job_queue_entry *next;
 
-    pthread_mutex_lock(&pool->mutex);
-    while (!pool->stopping) {
-        next = eas_job_queue_take(&pool->queue, eas_clock_now());
+    lock(workers);
+    while (!workers->jobs.stopping) {
+        next = eas_job_queue_take(&workers->queue, eas_clock_now());
         if (next == NULL) {
-            pool->idle++;
-            pthread_cond_wait(&pool->work, &pool->mutex);
-            pool->idle--;
+            workers->idle++;
+            pthread_cond_wait(&workers->work, &workers->jobs.mutex);
+            workers->idle--;
         }
         else {
-            run_job((struct eas_job *)next);
+            run_job(workers, (struct eas_job *)next);
         }
     }
-    pool->threads--;
-    pthread_cond_signal(&pool->ended);
-    pthread_mutex_unlock(&pool->mutex);
+    workers->threads--;
+    pthread_cond_signal(&workers->jobs.left);
+    unlock(workers);
     return NULL;
 }
 
-static void call_thread(struct eas_workers *pool)
+static void wake_thread(struct eas_workers *workers)
 {
-    if (eas_job_queue_wants_thread(&pool->queue, pool->threads, pool->idle)
-        && eas_thread_start(work, pool)) {
-        pool->threads++;
+    if (eas_job_queue_wants_thread(&workers->queue, workers->threads, workers->idle)
+        && eas_thread_start(work, workers)) {
+        workers->threads++;
     }
-    pthread_cond_signal(&pool->work);
+    pthread_cond_signal(&workers->work);
 }
 
-static void enqueue(struct eas_workers *pool, struct eas_job *job)
+static void enqueue(struct eas_workers *workers, struct eas_job *job)
 {
-    job->refs = 1;
-    apr_hash_set(pool->flights, job->key, (apr_ssize_t)job->key_len, job);
-    eas_job_queue_put(&pool->queue, &job->place);
-    call_thread(pool);
+    eas_job_table_add(&workers->jobs, job);
+    eas_job_queue_put(&workers->queue, &job->entry);
+    wake_thread(workers);
 }
 
 /*
- * Whoever waits looks after all: those who have left noticed nothing, and hints have nobody.  Returns
- * when to look again, at the latest.
+ * Every waiter checks all jobs: the callers of a stuck job may have left, and a background job has
+ * none.  Returns the time of the next check.
  */
-static apr_time_t give_up_hanging(struct eas_workers *pool, apr_time_t now)
+static apr_time_t abandon_stuck_jobs(struct eas_workers *workers, apr_time_t now)
 {
-    apr_time_t next = now + EAS_PEER_STALLED_AFTER;
-    struct eas_job_queue_entry *place;
+    apr_time_t next = now + EAS_PEER_SILENT_AFTER;
+    struct eas_job_queue_entry *entry;
 
-    APR_RING_FOREACH(place, &pool->queue.taken, eas_job_queue_entry, link)
+    APR_RING_FOREACH(entry, &workers->queue.taken, eas_job_queue_entry, link)
     {
-        struct eas_job *job = (struct eas_job *)place;
-        apr_time_t hangs_at = job->call.moved_at + job->timeout;
+        struct eas_job *job = (struct eas_job *)entry;
+        apr_time_t stuck_at = job->call.last_progress + job->timeout;
 
-        if (now >= hangs_at) {
-            job->hangs = true;
-            take_off(job);
+        if (now >= stuck_at) {
+            job->stuck = true;
+            eas_job_table_remove(job);
             eas_peer_call_abandon(&job->call, now);
-            if (eas_job_queue_abandon(&pool->queue, place)) {
-                call_thread(pool);
+            if (eas_job_queue_abandon(&workers->queue, entry)) {
+                wake_thread(workers);
             }
         }
-        else if (hangs_at < next) {
-            next = hangs_at;
+        else if (stuck_at < next) {
+            next = stuck_at;
         }
     }
     return next;
 }
 
-/* --- the end -------------------------------------------------------------------------------- */
+/* --- start and stop ------------------------------------------------------------------------- */
 
-static enum eas_rc say_ending(struct eas_err *err)
+static enum eas_rc fail_stopping(struct eas_err *err)
 {
     return eas_fail(err, EAS_UNAVAILABLE, 1255, "this httpd process is ending");
 }
 
-static void drop_queue(struct eas_workers *pool)
+static void drop_queue(struct eas_workers *workers)
 {
-    while (!APR_RING_EMPTY(&pool->queue.places, eas_job_queue_entry, link)) {
-        struct eas_job *job = (struct eas_job *)APR_RING_FIRST(&pool->queue.places);
+    while (!APR_RING_EMPTY(&workers->queue.entries, eas_job_queue_entry, link)) {
+        struct eas_job *job = (struct eas_job *)APR_RING_FIRST(&workers->queue.entries);
 
-        eas_job_queue_remove(&pool->queue, &job->place);
-        finish(job, say_ending(&job->err));
+        eas_job_queue_remove(&workers->queue, &job->entry);
+        eas_job_finish(job, fail_stopping(&job->err));
     }
 }
 
-static bool is_empty(const struct eas_workers *pool)
+static bool is_empty(const struct eas_workers *workers)
 {
-    return pool->threads + pool->guests == 0;
+    return workers->threads + workers->jobs.callers == 0;
 }
 
-static void leave(struct eas_workers *pool)
+static void destroy(struct eas_workers *workers)
 {
-    pool->guests--;
-    if (pool->stopping) {
-        pthread_cond_signal(&pool->ended);
-    }
+    pthread_cond_destroy(&workers->work);
+    eas_job_table_destroy(&workers->jobs);
+    apr_pool_destroy(workers->shared);
+    apr_pool_destroy(workers->jobs.pool);
 }
 
 /*
- * prefork runs this in a signal handler, which may have interrupted an asker: hence no waiting for the
- * mutex, and nothing is taken away from an asker that will not go on.
+ * prefork runs this in a signal handler, which may have interrupted a caller.  So it waits for the
+ * mutex only briefly, and frees nothing that an interrupted caller uses.
  */
 static apr_status_t stop(void *data)
 {
-    struct eas_workers *pool = data;
+    struct eas_workers *workers = data;
     apr_time_t until = eas_clock_now() + STOP_GRACE;
     apr_time_t by = apr_time_now() + STOP_LOCK;
     struct timespec lock_until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
-    bool all_gone;
+    bool all_left;
 
-    if (pthread_mutex_timedlock(&pool->mutex, &lock_until) != 0) {
+    if (pthread_mutex_timedlock(&workers->jobs.mutex, &lock_until) != 0) {
         return APR_SUCCESS;
     }
-    pool->stopping = true;
-    drop_queue(pool);
-    pthread_cond_broadcast(&pool->work);
-    while (!is_empty(pool) && eas_clock_now() < until) {
-        eas_clock_wait(&pool->ended, &pool->mutex, until);
+    workers->jobs.stopping = true;
+    drop_queue(workers);
+    pthread_cond_broadcast(&workers->work);
+    while (!is_empty(workers) && eas_clock_now() < until) {
+        eas_clock_wait(&workers->jobs.left, &workers->jobs.mutex, until);
     }
-    all_gone = is_empty(pool);
-    pool->abandoned = !all_gone;
-    pthread_mutex_unlock(&pool->mutex);
-    if (all_gone) {
-        pthread_cond_destroy(&pool->work);
-        pthread_cond_destroy(&pool->ended);
-        pthread_mutex_destroy(&pool->mutex);
-        apr_pool_destroy(pool->memory);
-        apr_pool_destroy(pool->pool);
+    all_left = is_empty(workers);
+    workers->jobs.detached = !all_left;
+    unlock(workers);
+    if (all_left) {
+        destroy(workers);
     }
     return APR_SUCCESS;
 }
 
 struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits)
 {
-    apr_pool_t *own = private_pool();
-    struct eas_workers *pool = apr_pcalloc(own, sizeof(*pool));
+    apr_pool_t *own = eas_job_private_pool();
+    struct eas_workers *workers = apr_pcalloc(own, sizeof(*workers));
 
-    pool->pool = own;
-    pool->memory = private_pool();
-    pthread_mutex_init(&pool->mutex, NULL);
-    eas_clock_init_cond(&pool->work);
-    eas_clock_init_cond(&pool->ended);
-    eas_job_queue_init(&pool->queue, limits.threads, limits.share, limits.queued);
-    pool->stalled = limits.stalled;
-    pool->flights = apr_hash_make(own);
-    pool->realms = apr_hash_make(own);
-    apr_pool_pre_cleanup_register(child, pool, stop);
-    return pool;
+    workers->shared = eas_job_private_pool();
+    eas_job_table_init(&workers->jobs, own);
+    eas_clock_init_cond(&workers->work);
+    eas_job_queue_init(&workers->queue, limits.threads, limits.share, limits.queued);
+    workers->stalled = limits.stalled;
+    apr_pool_pre_cleanup_register(child, workers, stop);
+    return workers;
 }
 
-apr_pool_t *eas_workers_pool(struct eas_workers *pool)
+apr_pool_t *eas_workers_pool(struct eas_workers *workers)
 {
-    return pool->memory;
+    return workers->shared;
 }
 
-/* --- askers --------------------------------------------------------------------------------- */
+/* --- callers -------------------------------------------------------------------------------- */
 
-/* May another job be begun? */
-static enum eas_rc admit(struct eas_workers *pool, struct eas_job *job, struct eas_err *err)
+/* Without the mutex. */
+static struct eas_job *make_job(struct eas_workers *workers, const struct eas_workers_task *task,
+                                struct eas_peer *peer)
+{
+    struct eas_job *job = eas_job_create(&workers->jobs, task->key, peer);
+
+    job->run = task->run;
+    job->timeout = task->timeout;
+    job->entry.rank = task->continued ? EAS_JOB_QUEUE_CONTINUED : EAS_JOB_QUEUE_NEW;
+    job->copy = task->prepare(job->pool, task->input);
+    return job;
+}
+
+static enum eas_rc admit(struct eas_workers *workers, struct eas_job *job, struct eas_err *err)
 {
     enum eas_breaker_state state;
 
-    if (pool->stopping) {
-        return say_ending(err);
+    if (workers->jobs.stopping) {
+        return fail_stopping(err);
     }
     state = eas_peer_call_admit(&job->call, eas_clock_now());
     if (state == EAS_BREAKER_OPEN) {
         return eas_fail(err, EAS_UNAVAILABLE, 1254,
-                        "the KDCs of %s have not answered lately and are left alone for some "
-                        "seconds; check the domain controllers and krb5.conf",
-                        job->place.realm->name);
+                        "the KDCs of %s have not answered lately, so no request is sent to them "
+                        "for some seconds; check the domain controllers and krb5.conf",
+                        job->entry.peer->name);
     }
     if (state == EAS_BREAKER_PROBE) {
-        job->place.rank = EAS_JOB_QUEUE_PROBE;
+        job->entry.rank = EAS_JOB_QUEUE_PROBE;
     }
-    else if (eas_job_queue_is_full(&pool->queue, job->place.realm)) {
+    else if (eas_job_queue_is_full(&workers->queue, job->entry.peer)) {
         return eas_fail(err, EAS_UNAVAILABLE, 1251,
-                        "too many users are waiting for the KDC already; is it slow?");
+                        "too many users are waiting for the KDC already; check whether the domain "
+                        "controllers are slow");
     }
     return EAS_OK;
 }
 
 /*
- * The flight of that key, begun if there is none; with a reference for the caller, who is an asker if
- * he has patience.  Takes the mutex, and keeps it; the caller is a guest from then on.
+ * Joins the job of the task's key, or queues a new one; *out gets a reference.  Locks the mutex and
+ * keeps it; the caller counts as one until eas_job_table_leave(), also after an error.
  */
-static enum eas_rc board(struct eas_workers *pool, const struct eas_workers_task *task,
-                         const void *key, apr_size_t key_len, const void *ask,
-                         apr_interval_time_t patience, struct eas_job **out, struct eas_err *err)
+static enum eas_rc join(struct eas_workers *workers, const struct eas_workers_task *task,
+                        bool waits, struct eas_job **out, struct eas_err *err)
 {
-    struct eas_job *job, *mine = NULL;
-    struct eas_peer *realm;
-    bool waits = patience > 0;
+    struct eas_job *job, *new_job = NULL;
+    struct eas_peer *peer;
     enum eas_rc rc = EAS_OK;
 
-    pthread_mutex_lock(&pool->mutex);
-    pool->guests++;
-    give_up_hanging(pool, eas_clock_now());
-    job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
+    lock(workers);
+    workers->jobs.callers++;
+    abandon_stuck_jobs(workers, eas_clock_now());
+    job = eas_job_table_find(&workers->jobs, task->key);
     if (job == NULL) {
-        realm = find_realm(pool, task->realm, strlen(task->realm));
-        pthread_mutex_unlock(&pool->mutex);
-        mine = make_job(pool, task, realm, key, key_len, ask);
-        pthread_mutex_lock(&pool->mutex);
-        /* Another may have been faster. */
-        job = apr_hash_get(pool->flights, key, (apr_ssize_t)key_len);
+        peer = eas_job_table_peer(&workers->jobs, eas_bytes_of_text(task->peer));
+        unlock(workers);
+        new_job = make_job(workers, task, peer);
+        lock(workers);
+        /* Another thread may have added a job meanwhile. */
+        job = eas_job_table_find(&workers->jobs, task->key);
     }
     if (job == NULL) {
-        rc = admit(pool, mine, err);
+        rc = admit(workers, new_job, err);
     }
     if (job == NULL && rc == EAS_OK) {
-        job = mine;
-        mine = NULL;
-        enqueue(pool, job);
+        job = new_job;
+        new_job = NULL;
+        enqueue(workers, job);
     }
-    else if (job != NULL && job->state == QUEUED && task->begun) {
-        eas_job_queue_raise(&pool->queue, &job->place);
+    else if (job != NULL && job->state == EAS_JOB_QUEUED && task->continued) {
+        eas_job_queue_raise(&workers->queue, &job->entry);
     }
     if (rc == EAS_OK) {
         job->refs++;
-        job->askers += waits;
-        job->hint = job->hint || !waits;
+        job->waiters += waits;
+        job->background = job->background || !waits;
         *out = job;
     }
-    if (mine != NULL) {
-        pthread_mutex_unlock(&pool->mutex);
-        free_job(mine);
-        pthread_mutex_lock(&pool->mutex);
+    if (new_job != NULL) {
+        unlock(workers);
+        eas_job_destroy(new_job);
+        lock(workers);
     }
     return rc;
 }
 
-/* Why an asker goes before the job is done. */
-static enum eas_rc give_up(struct eas_job *job, struct eas_err *err)
+static enum eas_rc fail_late(const struct eas_job *job, struct eas_err *err)
 {
-    if (job->state == QUEUED) {
+    if (job->state == EAS_JOB_QUEUED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
-                        "all threads that speak with the KDC are busy; is it slow?");
+                        "all threads for requests to the KDC are busy; check whether the domain "
+                        "controllers are slow");
     }
     return eas_fail(err, EAS_UNAVAILABLE, 1250,
                     "the KDC has not answered within EasKcdKdcTimeout; check the domain "
                     "controllers and krb5.conf");
 }
 
-/* Since when the job's askers have been waiting for a KDC that is silent, or now if it is not. */
-static apr_time_t quiet_since(const struct eas_job *job, apr_time_t now)
+/* The time since when the job's waiters have waited for a silent peer; now if it is not silent. */
+static apr_time_t silent_since(const struct eas_workers *workers, const struct eas_job *job,
+                               apr_time_t now)
 {
-    const struct eas_job_queue *queue = &job->owner->queue;
-    const struct eas_peer *realm = job->place.realm;
+    const struct eas_job_queue *queue = &workers->queue;
+    const struct eas_peer *peer = job->entry.peer;
 
-    if (job->state == RUNNING) {
-        return job->call.open ? realm->quiet_since : now;
+    if (job->state == EAS_JOB_RUNNING) {
+        return job->call.open ? peer->silent_since : now;
     }
-    if (eas_job_queue_has_room(queue, &job->place)) {
+    if (eas_job_queue_has_room(queue, &job->entry)) {
         return now;
     }
-    return realm->running >= queue->share && realm->speaking > 0 ? realm->quiet_since
-                                                                 : queue->taken_at;
+    return peer->running >= queue->share && peer->active_calls > 0 ? peer->silent_since
+                                                                   : queue->taken_at;
 }
 
-/* Waits for the job, letting go of the mutex. */
-static enum eas_rc await(struct eas_job *job, apr_time_t until, struct eas_err *err)
+/* Releases the mutex while it waits. */
+static enum eas_rc await(struct eas_workers *workers, struct eas_job *job, apr_time_t until,
+                         struct eas_err *err)
 {
-    struct eas_workers *pool = job->owner;
+    while (job->state != EAS_JOB_DONE) {
+        apr_time_t now = eas_clock_now(), check_at = abandon_stuck_jobs(workers, now);
+        apr_time_t stalls_at = silent_since(workers, job, now) + EAS_PEER_SILENT_AFTER;
 
-    while (job->state != DONE) {
-        apr_time_t now = eas_clock_now(), look_at = give_up_hanging(pool, now);
-        apr_time_t stalls_at = quiet_since(job, now) + EAS_PEER_STALLED_AFTER;
-
-        if (now >= until || job->hangs) {
-            return give_up(job, err);
+        if (now >= until || job->stuck) {
+            return fail_late(job, err);
         }
-        if (now >= stalls_at && pool->waiting > pool->stalled) {
+        if (now >= stalls_at && workers->waiting > workers->stalled) {
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
-                            "the KDC is silent or slow, and enough users are waiting for it");
+                            "the KDC is silent or slow, and enough users are waiting for it; check "
+                            "the domain controllers");
         }
-        if (now < stalls_at && stalls_at < look_at) {
-            look_at = stalls_at;
+        if (now < stalls_at && stalls_at < check_at) {
+            check_at = stalls_at;
         }
-        eas_clock_wait(&job->done, &pool->mutex, look_at < until ? look_at : until);
+        eas_clock_wait(&job->done, &workers->jobs.mutex, check_at < until ? check_at : until);
     }
     if (job->rc != EAS_OK) {
         *err = job->err;
@@ -448,9 +341,18 @@ static enum eas_rc await(struct eas_job *job, apr_time_t until, struct eas_err *
     return job->rc;
 }
 
-enum eas_rc eas_workers_run(struct eas_workers *pool, const struct eas_workers_task *task,
-                            const void *key, apr_size_t key_len, const void *ask,
-                            apr_interval_time_t patience, struct eas_job **job_out,
+/* Ends the wait for a job that is not done, and the job if it is queued for this waiter alone. */
+static void give_up(struct eas_workers *workers, struct eas_job *job, enum eas_rc rc)
+{
+    if (job->state == EAS_JOB_QUEUED && job->waiters == 0 && !job->background) {
+        eas_job_queue_remove(&workers->queue, &job->entry);
+        eas_job_finish(job, rc);
+    }
+    eas_job_unref(job);
+}
+
+enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_workers_task *task,
+                            apr_interval_time_t max_wait, struct eas_job **job_out,
                             apr_interval_time_t *waited, struct eas_err *err)
 {
     apr_time_t began = eas_clock_now();
@@ -458,123 +360,57 @@ enum eas_rc eas_workers_run(struct eas_workers *pool, const struct eas_workers_t
     enum eas_rc rc;
 
     *job_out = NULL;
-    if (patience <= 0) {
+    if (max_wait <= 0) {
         return eas_fail(err, EAS_UNAVAILABLE, 1257,
-                        "the request has waited for KDCs for all of EasKcdKdcTimeout");
+                        "the request has used all of EasKcdKdcTimeout to wait for KDCs; check the "
+                        "domain controllers");
     }
-    rc = board(pool, task, key, key_len, ask, patience, &job, err);
+    rc = join(workers, task, true, &job, err);
     if (rc == EAS_OK) {
-        pool->waiting++;
-        rc = await(job, began + patience, err);
-        pool->waiting--;
-        job->askers--;
-        if (job->state == DONE) {
+        workers->waiting++;
+        rc = await(workers, job, began + max_wait, err);
+        workers->waiting--;
+        job->waiters--;
+        if (job->state == EAS_JOB_DONE) {
             *job_out = job;
         }
         else {
-            if (job->state == QUEUED && job->askers == 0 && !job->hint) {
-                eas_job_queue_remove(&pool->queue, &job->place);
-                finish(job, rc); /* they have all gone, and nobody hears of it */
-            }
-            unref_job(job);
+            give_up(workers, job, rc);
         }
     }
     if (*job_out == NULL) {
-        leave(pool);
+        eas_job_table_leave(&workers->jobs);
     }
-    pthread_mutex_unlock(&pool->mutex);
+    unlock(workers);
     *waited += eas_clock_now() - began;
     return rc;
 }
 
-void eas_workers_run_in_background(struct eas_workers *pool, const struct eas_workers_task *task,
-                                   const void *key, apr_size_t key_len, const void *ask)
+void eas_workers_run_in_background(struct eas_workers *workers, const struct eas_workers_task *task)
 {
     struct eas_job *job;
     struct eas_err ignored;
 
-    if (board(pool, task, key, key_len, ask, 0, &job, &ignored) == EAS_OK) {
-        unref_job(job);
+    if (join(workers, task, false, &job, &ignored) == EAS_OK) {
+        eas_job_unref(job);
     }
-    leave(pool);
-    pthread_mutex_unlock(&pool->mutex);
+    eas_job_table_leave(&workers->jobs);
+    unlock(workers);
 }
 
-struct eas_workers_load eas_workers_load(struct eas_workers *pool)
+struct eas_workers_load eas_workers_load(struct eas_workers *workers)
 {
     struct eas_workers_load load;
 
-    pthread_mutex_lock(&pool->mutex);
-    load = (struct eas_workers_load){ pool->threads,    pool->queue.running, pool->queue.trials,
-                                      pool->queue.lost, pool->queue.queued,  pool->waiting };
-    pthread_mutex_unlock(&pool->mutex);
+    lock(workers);
+    load = (struct eas_workers_load){
+        .threads = workers->threads,
+        .running = workers->queue.running,
+        .probes = workers->queue.probes,
+        .abandoned = workers->queue.abandoned,
+        .queued = workers->queue.queued,
+        .waiting = workers->waiting,
+    };
+    unlock(workers);
     return load;
-}
-
-void *eas_workers_job_copy(struct eas_job *job)
-{
-    return job->copy;
-}
-
-void eas_workers_job_release(struct eas_job *job)
-{
-    struct eas_workers *pool = job->owner;
-
-    pthread_mutex_lock(&pool->mutex);
-    unref_job(job);
-    leave(pool);
-    pthread_mutex_unlock(&pool->mutex);
-}
-
-/* --- what a job's thread tells ---------------------------------------------------------------- */
-
-/*
- * A thread that comes back from libkrb5 after stop() has left stays here until the process ends, in
- * which exit handlers take away what it would use next.
- */
-static struct eas_peer_call *lock_call(struct eas_job *job)
-{
-    bool abandoned;
-
-    pthread_mutex_lock(&job->owner->mutex);
-    abandoned = job->owner->abandoned;
-    if (abandoned) {
-        pthread_mutex_unlock(&job->owner->mutex);
-    }
-    while (abandoned) {
-        pause();
-    }
-    return &job->call;
-}
-
-static void unlock_call(struct eas_job *job)
-{
-    pthread_mutex_unlock(&job->owner->mutex);
-}
-
-void eas_workers_job_open(struct eas_job *job)
-{
-    eas_peer_call_open(lock_call(job), eas_clock_now());
-    unlock_call(job);
-}
-
-bool eas_workers_job_send(struct eas_job *job, const char *realm, apr_size_t len)
-{
-    struct eas_peer_call *call = lock_call(job);
-    bool may = eas_peer_call_send(call, find_realm(job->owner, realm, len), eas_clock_now());
-
-    unlock_call(job);
-    return may;
-}
-
-void eas_workers_job_receive(struct eas_job *job, bool answered)
-{
-    eas_peer_call_receive(lock_call(job), answered, eas_clock_now());
-    unlock_call(job);
-}
-
-void eas_workers_job_close(struct eas_job *job)
-{
-    eas_peer_call_close(lock_call(job));
-    unlock_call(job);
 }

@@ -1,107 +1,97 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/workers/workers.h - a few threads that wait for the KDC, so that requests need not */
+/* auth/workers/workers.h - thread pool for blocking calls */
 
 #ifndef EAS_AUTH_WORKERS_WORKERS_H
 #define EAS_AUTH_WORKERS_WORKERS_H
 
+#include "auth/base/bytes.h"
 #include "auth/base/error.h"
+#include "auth/workers/job.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <stdbool.h>
 
 /*
- * libkrb5 cannot be told when to give up: a KDC that accepts a connection and is silent holds a
- * thread for half a minute (sendto_kdc.c).  So whoever wants something of a KDC has it done by one of
- * these threads and goes when the time is up.  The job belongs to nobody's request: it goes on, and
- * leaves its result wherever its run() puts it.
+ * libkrb5 takes no time-out: a KDC that accepts a connection and stays silent holds a thread for
+ * half a minute (sendto_kdc.c).  So a thread of this pool makes the call, as a job, and the caller
+ * stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
+ * run() stores the result.
  *
- *  - Single flight: simultaneous askers of the same key share one job and its outcome.
- *  - Bulkhead: jobs wait in a queue of limited length, and those that ask the same realm first get no
- *    more than their share of the threads.  Where such a realm's jobs have had no answer for a second,
- *    only so many askers may wait: those who are too many are told at once.  A job that hangs for longer
- *    than anybody waits is lost: another gets its place, and a thread.
- *  - What a request has begun goes before what another begins.
- *  - Circuit breaker (auth/workers/breaker.h) for each realm, asked before a job begins and before each message.
- *    A trial has a thread more, since those for all may be held by what made the circuit open.
+ *  - Single flight: concurrent callers with the same key share one job and its result.
+ *  - Bulkhead: the queue is bounded, and jobs that contact the same peer first get no more than
+ *    their share of the threads.  Where the jobs of a peer have had no answer for a second, only so
+ *    many callers may wait; the others fail at once.  A job that runs for longer than its timeout
+ *    is stuck: it is abandoned, and another job gets its share and a new thread.
+ *  - Priority: jobs of a request that has already had one go before the jobs of newcomers.
+ *  - Circuit breaker (auth/workers/breaker.h) for each peer, checked before a job is queued and
+ *    before each message.  A probe gets an extra thread, since stuck jobs may hold all others.
  *
- * One per child, made after the fork; threads are started as they are needed.  Thread-safe.  No lock
- * is held while anything runs.
+ * One per child process, created after the fork; threads start on demand.  Thread-safe.  No lock is
+ * held while a job runs.
  */
 struct eas_workers;
 
 struct eas_workers_limits {
-    unsigned threads; /* for all jobs but trials and lost ones */
-    unsigned share;   /* of them, for jobs of the same realm */
-    unsigned queued;  /* jobs of a realm that may wait for a thread */
-    unsigned stalled; /* askers that may wait while nothing moves */
+    unsigned threads; /* for all jobs but probes and abandoned ones */
+    unsigned share;   /* of the threads, for jobs of one peer */
+    unsigned queued;  /* queued jobs of one peer */
+    unsigned stalled; /* callers that may wait while a peer is silent */
 };
 
 /*
- * When child goes, jobs that wait are dropped, and those that run are given half a second.  A thread
- * that hangs in libkrb5 longer than that is left to the end of the process, with all that it uses.
+ * When the pool child is destroyed, queued jobs end with EAS_UNAVAILABLE, and running ones get half
+ * a second.  A thread stuck in libkrb5 for longer lives to the end of the process, with all that it
+ * uses.
  */
 struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits);
 
-/* A pool for what jobs share, such as caches: it goes with the last thread, if it ever goes. */
-apr_pool_t *eas_workers_pool(struct eas_workers *pool);
+/* A pool for objects that jobs share, such as caches; destroyed after the last thread, if ever. */
+apr_pool_t *eas_workers_pool(struct eas_workers *workers);
 
-/* What an asker shares with others, and with the thread that does it. */
-struct eas_job;
-
+/* A blocking call, as a caller describes it.  The pool copies the key and the name of the peer. */
 struct eas_workers_task {
-    const char *realm; /* whose KDC is asked first; one of ours */
+    const char *peer; /* contacted first: one of our realms, or a name of the caller's choice */
     apr_interval_time_t timeout;
-    bool begun; /* the request has had something of a KDC before */
+    bool continued; /* the request has had a job before */
 
-    /* Copies what run() needs of ask into pool, which lives as long as the job. */
-    void *(*prepare)(apr_pool_t *pool, const void *ask);
+    /* Copies what run() needs of input into pool, which lives as long as the job. */
+    void *(*prepare)(apr_pool_t *pool, const void *input);
 
     /*
-     * Does it, once, on a thread of the pool.  What it leaves in the copy is read-only afterwards,
-     * and for every asker to see.  Secrets it wipes before it returns.
+     * Makes the call, once, on a thread of the pool.  Its results in the copy are read-only
+     * afterwards, and visible to every caller.  It wipes secrets before it returns.
      */
     enum eas_rc (*run)(struct eas_job *job, void *copy, struct eas_err *err);
+
+    struct eas_bytes key; /* equal keys mean the same call with the same input */
+    const void *input;
 };
 
 /*
- * Has the task done and waits for it, for at most patience; adds what was waited to *waited.  Returns
- * what run() did, with a reference to the job; or EAS_UNAVAILABLE and NULL if that was not to be
- * waited for.  Jobs that the child's end has dropped are given too, as prepare() left them.  Equal
- * keys must mean the same task with the same ask.
+ * Runs the task as a job, or joins the job of its key, and waits for at most max_wait; adds the
+ * time waited to *waited.  Returns the result of run() and, in *job_out, a reference to the job; or
+ * EAS_UNAVAILABLE and NULL if the job did not end in time.  Jobs dropped at the end of the child
+ * are returned too, as prepare() left them.
  */
-enum eas_rc eas_workers_run(struct eas_workers *pool, const struct eas_workers_task *task,
-                            const void *key, apr_size_t key_len, const void *ask,
-                            apr_interval_time_t patience, struct eas_job **job_out,
+enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_workers_task *task,
+                            apr_interval_time_t max_wait, struct eas_job **job_out,
                             apr_interval_time_t *waited, struct eas_err *err);
 
-/* Has the task done some time, if there is room; nobody waits. */
-void eas_workers_run_in_background(struct eas_workers *pool, const struct eas_workers_task *task,
-                                   const void *key, apr_size_t key_len, const void *ask);
+/* Queues the task as a background job, if there is room; no caller waits for it. */
+void eas_workers_run_in_background(struct eas_workers *workers,
+                                   const struct eas_workers_task *task);
 
-/* What is going on just now. */
+/* Current counts. */
 struct eas_workers_load {
-    unsigned threads; /* started */
-    unsigned running; /* jobs, without trials and lost ones */
-    unsigned trials;  /* queued or running */
-    unsigned lost;    /* jobs that hang, in whose place others may run */
+    unsigned threads;   /* started */
+    unsigned running;   /* jobs, without probes and abandoned ones */
+    unsigned probes;    /* queued or running */
+    unsigned abandoned; /* stuck jobs in whose place others may run */
     unsigned queued;
-    unsigned waiting; /* askers */
+    unsigned waiting; /* callers */
 };
 
-struct eas_workers_load eas_workers_load(struct eas_workers *pool);
-
-/* The copy that prepare() made; for an asker after eas_workers_run(). */
-void *eas_workers_job_copy(struct eas_job *job);
-void eas_workers_job_release(struct eas_job *job);
-
-/*
- * For auth/kerberos/kdc.c, on the job's thread.  A conversation opens, in which messages are to go to that realm's
- * KDC (if they may: its circuit may be open), and are answered, or will not be; and it closes.
- */
-void eas_workers_job_open(struct eas_job *job);
-bool eas_workers_job_send(struct eas_job *job, const char *realm, apr_size_t len);
-void eas_workers_job_receive(struct eas_job *job, bool answered);
-void eas_workers_job_close(struct eas_job *job);
+struct eas_workers_load eas_workers_load(struct eas_workers *workers);
 
 #endif

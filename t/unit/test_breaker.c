@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_breaker.c - the circuit breaker, by a clock of our own */
+/* t/unit/test_breaker.c - circuit breaker */
 
 #include "t/unit/unit.h"
 
@@ -7,7 +7,7 @@
 
 #define SECONDS(n) apr_time_from_sec(n)
 
-/* Asked and failed in the same moment. */
+/* Messages that fail in the moment of sending. */
 static void fail_times(struct eas_breaker *breaker, int times, apr_time_t now)
 {
     while (times-- > 0) {
@@ -15,7 +15,7 @@ static void fail_times(struct eas_breaker *breaker, int times, apr_time_t now)
     }
 }
 
-static void test_opens_after_three_in_a_row(void **state)
+static void test_opens_after_three_failures_in_a_row(void **state)
 {
     struct eas_breaker breaker = { 0 };
 
@@ -30,7 +30,7 @@ static void test_opens_after_three_in_a_row(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(3)), EAS_BREAKER_OPEN);
 }
 
-static void test_what_was_asked_before_the_last_success_says_nothing(void **state)
+static void test_failure_sent_before_the_last_success_is_ignored(void **state)
 {
     struct eas_breaker breaker = { 0 };
     int i;
@@ -47,7 +47,7 @@ static void test_what_was_asked_before_the_last_success_says_nothing(void **stat
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(3)), EAS_BREAKER_OPEN);
 }
 
-static void test_one_trial_at_a_time(void **state)
+static void test_one_probe_at_a_time(void **state)
 {
     struct eas_breaker breaker = { 0 };
 
@@ -60,7 +60,7 @@ static void test_one_trial_at_a_time(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(15)), EAS_BREAKER_PROBE);
 }
 
-static void test_three_trials_at_most_are_away(void **state)
+static void test_three_probes_are_pending_at_most(void **state)
 {
     struct eas_breaker breaker = { 0 };
     int i;
@@ -75,7 +75,7 @@ static void test_three_trials_at_most_are_away(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(1000)), EAS_BREAKER_PROBE);
 }
 
-static void test_failed_trial_opens_again(void **state)
+static void test_failed_probe_opens_again(void **state)
 {
     struct eas_breaker breaker = { 0 };
 
@@ -88,8 +88,8 @@ static void test_failed_trial_opens_again(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(13)), EAS_BREAKER_PROBE);
 }
 
-/* One that was asked before it must not make room for another. */
-static void test_others_failures_are_not_the_trials(void **state)
+/* A message sent before the probe must not let the next probe start. */
+static void test_older_failure_does_not_end_the_probe(void **state)
 {
     struct eas_breaker breaker = { 0 };
 
@@ -101,7 +101,7 @@ static void test_others_failures_are_not_the_trials(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(16)), EAS_BREAKER_PROBE);
 }
 
-static void test_good_trial_closes(void **state)
+static void test_successful_probe_closes(void **state)
 {
     struct eas_breaker breaker = { 0 };
 
@@ -115,7 +115,7 @@ static void test_good_trial_closes(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(6)), EAS_BREAKER_CLOSED);
 }
 
-static void test_trial_that_tells_nothing_is_the_next_ones(void **state)
+static void test_probe_without_result_is_repeated_at_once(void **state)
 {
     struct eas_breaker breaker = { 0 };
 
@@ -130,14 +130,14 @@ static void test_trial_that_tells_nothing_is_the_next_ones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_opens_after_three_in_a_row),
-        cmocka_unit_test(test_what_was_asked_before_the_last_success_says_nothing),
-        cmocka_unit_test(test_one_trial_at_a_time),
-        cmocka_unit_test(test_three_trials_at_most_are_away),
-        cmocka_unit_test(test_failed_trial_opens_again),
-        cmocka_unit_test(test_others_failures_are_not_the_trials),
-        cmocka_unit_test(test_good_trial_closes),
-        cmocka_unit_test(test_trial_that_tells_nothing_is_the_next_ones),
+        cmocka_unit_test(test_opens_after_three_failures_in_a_row),
+        cmocka_unit_test(test_failure_sent_before_the_last_success_is_ignored),
+        cmocka_unit_test(test_one_probe_at_a_time),
+        cmocka_unit_test(test_three_probes_are_pending_at_most),
+        cmocka_unit_test(test_failed_probe_opens_again),
+        cmocka_unit_test(test_older_failure_does_not_end_the_probe),
+        cmocka_unit_test(test_successful_probe_closes),
+        cmocka_unit_test(test_probe_without_result_is_repeated_at_once),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

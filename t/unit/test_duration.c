@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_duration.c - durations as an administrator writes them */
+/* t/unit/test_duration.c - parser for durations in directives */
 
 #include "t/unit/unit.h"
 
@@ -11,12 +11,12 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-struct reading {
+struct row {
     const char *text;
     apr_interval_time_t expected;
 };
 
-static void assert_readings(const struct reading *rows, size_t n)
+static void assert_parsed(const struct row *rows, size_t n)
 {
     apr_interval_time_t got;
 
@@ -42,7 +42,7 @@ static void assert_refused(const char *const *rows, size_t n)
 
 static void test_every_unit(void **state)
 {
-    static const struct reading rows[] = {
+    static const struct row rows[] = {
         { "30", 30 * SECOND },
         { "500ms", 500 * MS },
         { "30s", 30 * SECOND },
@@ -61,24 +61,24 @@ static void test_every_unit(void **state)
     };
 
     (void)state;
-    assert_readings(rows, COUNT_OF(rows));
+    assert_parsed(rows, COUNT_OF(rows));
 }
 
 static void test_units_in_any_letter_case(void **state)
 {
-    static const struct reading rows[] = {
+    static const struct row rows[] = {
         { "500MS", 500 * MS },  { "500Ms", 500 * MS },    { "30S", 30 * SECOND },
         { "15M", 15 * MINUTE }, { "15MIN", 15 * MINUTE }, { "15mIn", 15 * MINUTE },
         { "8H", 8 * HOUR },     { "30D", 30 * DAY },
     };
 
     (void)state;
-    assert_readings(rows, COUNT_OF(rows));
+    assert_parsed(rows, COUNT_OF(rows));
 }
 
 static void test_ten_years_and_no_more(void **state)
 {
-    static const struct reading longest[] = {
+    static const struct row longest[] = {
         { "3650d", 3650 * DAY },          { "87600h", 3650 * DAY },    { "5256000m", 3650 * DAY },
         { "5256000min", 3650 * DAY },     { "315360000", 3650 * DAY }, { "315360000s", 3650 * DAY },
         { "315360000000ms", 3650 * DAY },
@@ -88,11 +88,11 @@ static void test_ten_years_and_no_more(void **state)
     };
 
     (void)state;
-    assert_readings(longest, COUNT_OF(longest));
+    assert_parsed(longest, COUNT_OF(longest));
     assert_refused(longer, COUNT_OF(longer));
 }
 
-/* Those around 2^31, 2^32, 2^63 and 2^64, and those that a product with the unit would wrap. */
+/* Numbers around 2^31, 2^32, 2^63 and 2^64, and those whose product with the unit wraps. */
 static void test_overflow_is_refused(void **state)
 {
     static const char *const rows[] = {
@@ -103,7 +103,7 @@ static void test_overflow_is_refused(void **state)
         "9223372036854775808",
         "18446744073709551616",
         "18446744073709551646ms",
-        "213503982334601d", /* 2^64 / DAY and a little more */
+        "213503982334601d", /* more than 2^64 / DAY */
         "99999999999999999999999999999999999999999",
     };
 

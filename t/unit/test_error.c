@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_error.c - the error that every part of the module speaks in */
+/* t/unit/test_error.c - error record */
 
 #include "t/unit/unit.h"
 
@@ -9,10 +9,10 @@
 
 #define TEXT_MAX (sizeof(((struct eas_err *)NULL)->text) - 1)
 
-/* An error with something behind it that must not be written to. */
-struct guarded {
+/* An error and bytes behind it that must not change. */
+struct bounded {
     struct eas_err err;
-    char guard[64];
+    char margin[64];
 };
 
 static void fill(char *text, size_t len)
@@ -46,19 +46,19 @@ static void test_text_that_just_fits_is_whole(void **state)
 
 static void test_long_text_is_cut_within_the_error(void **state)
 {
-    char text[3 * TEXT_MAX], guard[64];
-    struct guarded g;
+    char text[3 * TEXT_MAX], margin[64];
+    struct bounded g;
 
     (void)state;
     fill(text, sizeof(text) - 1);
-    memset(guard, 0x55, sizeof(guard));
-    memcpy(g.guard, guard, sizeof(guard));
+    memset(margin, 0x55, sizeof(margin));
+    memcpy(g.margin, margin, sizeof(margin));
     assert_int_equal(eas_fail(&g.err, EAS_BACKEND, 2999, "%s", text), EAS_BACKEND);
     assert_int_equal(strlen(g.err.text), TEXT_MAX);
     assert_memory_equal(g.err.text, text, TEXT_MAX);
     assert_int_equal(g.err.rc, EAS_BACKEND);
     assert_int_equal(g.err.tag, 2999);
-    assert_memory_equal(g.guard, guard, sizeof(guard));
+    assert_memory_equal(g.margin, margin, sizeof(margin));
 }
 
 static void test_percent_signs_in_arguments_are_text(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_job_queue.c - the order of jobs, and who has room */
+/* t/unit/test_job_queue.c - priority queue of jobs, with a bulkhead for each peer */
 
 #include "t/unit/unit.h"
 
@@ -20,51 +20,51 @@ static int set_up(void **state)
     return 0;
 }
 
-static void put(struct eas_job_queue_entry *place, enum eas_job_queue_rank rank,
-                struct eas_peer *realm)
+static void put(struct eas_job_queue_entry *entry, enum eas_job_queue_rank rank,
+                struct eas_peer *peer)
 {
-    place->rank = rank;
-    place->lost = false;
-    place->realm = realm;
-    eas_job_queue_put(&queue, place);
+    entry->rank = rank;
+    entry->abandoned = false;
+    entry->peer = peer;
+    eas_job_queue_put(&queue, entry);
 }
 
 static void test_by_rank_then_by_age(void **state)
 {
-    struct eas_job_queue_entry places[6];
+    struct eas_job_queue_entry entries[6];
 
     (void)state;
-    put(&places[0], EAS_JOB_QUEUE_NEW, &a);
-    put(&places[1], EAS_JOB_QUEUE_CONTINUED, &a);
-    put(&places[2], EAS_JOB_QUEUE_NEW, &a);
-    put(&places[3], EAS_JOB_QUEUE_PROBE, &a);
-    put(&places[4], EAS_JOB_QUEUE_CONTINUED, &a);
-    eas_job_queue_raise(&queue, &places[2]);
-    eas_job_queue_raise(&queue, &places[3]); /* no demotion */
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[3]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[1]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[4]);
-    eas_job_queue_done(&queue, &places[1]);
-    eas_job_queue_done(&queue, &places[4]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[2]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[0]);
+    put(&entries[0], EAS_JOB_QUEUE_NEW, &a);
+    put(&entries[1], EAS_JOB_QUEUE_CONTINUED, &a);
+    put(&entries[2], EAS_JOB_QUEUE_NEW, &a);
+    put(&entries[3], EAS_JOB_QUEUE_PROBE, &a);
+    put(&entries[4], EAS_JOB_QUEUE_CONTINUED, &a);
+    eas_job_queue_raise(&queue, &entries[2]);
+    eas_job_queue_raise(&queue, &entries[3]); /* no demotion */
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[3]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[1]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[4]);
+    eas_job_queue_done(&queue, &entries[1]);
+    eas_job_queue_done(&queue, &entries[4]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[2]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[0]);
     assert_null(eas_job_queue_take(&queue, 0));
 }
 
-static void test_realm_gets_no_more_than_its_share(void **state)
+static void test_peer_gets_no_more_than_its_share(void **state)
 {
-    struct eas_job_queue_entry places[3], others[2];
+    struct eas_job_queue_entry entries[3], others[2];
     size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(places); i++) {
-        put(&places[i], EAS_JOB_QUEUE_CONTINUED, &a);
+    for (i = 0; i < COUNT_OF(entries); i++) {
+        put(&entries[i], EAS_JOB_QUEUE_CONTINUED, &a);
     }
     put(&others[0], EAS_JOB_QUEUE_NEW, &b);
     put(&others[1], EAS_JOB_QUEUE_NEW, &b);
-    assert_ptr_equal(eas_job_queue_take(&queue, 1), &places[0]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 2), &places[1]);
-    assert_false(eas_job_queue_has_room(&queue, &places[2]));
+    assert_ptr_equal(eas_job_queue_take(&queue, 1), &entries[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 2), &entries[1]);
+    assert_false(eas_job_queue_has_room(&queue, &entries[2]));
     assert_true(eas_job_queue_has_room(&queue, &others[0]));
     assert_ptr_equal(eas_job_queue_take(&queue, 3), &others[0]);
     assert_false(eas_job_queue_has_room(&queue, &others[1])); /* three threads in all */
@@ -72,103 +72,103 @@ static void test_realm_gets_no_more_than_its_share(void **state)
     assert_int_equal(queue.taken_at, 3);
     eas_job_queue_done(&queue, &others[0]);
     assert_ptr_equal(eas_job_queue_take(&queue, 5), &others[1]);
-    eas_job_queue_done(&queue, &places[0]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 6), &places[2]);
+    eas_job_queue_done(&queue, &entries[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 6), &entries[2]);
     assert_int_equal(queue.running, 3);
     assert_int_equal(a.running, 2);
 }
 
-static void test_what_hangs_is_replaced_once(void **state)
+static void test_abandoned_jobs_are_replaced_once(void **state)
 {
-    struct eas_job_queue_entry places[5], trial;
+    struct eas_job_queue_entry entries[5], probe;
     size_t i;
 
     (void)state;
     for (i = 0; i < 4; i++) {
-        put(&places[i], EAS_JOB_QUEUE_NEW, &a);
+        put(&entries[i], EAS_JOB_QUEUE_NEW, &a);
     }
     assert_true(eas_job_queue_wants_thread(&queue, 2, 3));
     assert_false(eas_job_queue_wants_thread(&queue, 2, 4)); /* enough are idle */
     assert_false(eas_job_queue_wants_thread(&queue, 3, 0)); /* there are enough */
     for (i = 0; i < 2; i++) {
-        assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[i]);
     }
     assert_null(eas_job_queue_take(&queue, 0));
     for (i = 0; i < 2; i++) {
-        assert_true(eas_job_queue_abandon(&queue, &places[i]));
-        assert_false(eas_job_queue_abandon(&queue, &places[i]));
+        assert_true(eas_job_queue_abandon(&queue, &entries[i]));
+        assert_false(eas_job_queue_abandon(&queue, &entries[i]));
     }
-    assert_int_equal(queue.lost, 2);
+    assert_int_equal(queue.abandoned, 2);
     assert_int_equal(queue.running, 0);
     assert_true(eas_job_queue_wants_thread(&queue, 4, 0));
     assert_false(eas_job_queue_wants_thread(&queue, 5, 0));
     for (i = 2; i < 4; i++) {
-        assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[i]);
     }
-    assert_false(eas_job_queue_abandon(&queue, &places[2])); /* a share is lost already */
-    put(&places[4], EAS_JOB_QUEUE_NEW, &a);
+    assert_false(eas_job_queue_abandon(&queue, &entries[2])); /* a share is abandoned already */
+    put(&entries[4], EAS_JOB_QUEUE_NEW, &a);
     assert_null(eas_job_queue_take(&queue, 0));
-    eas_job_queue_done(&queue, &places[0]);
-    assert_int_equal(queue.lost, 1);
-    assert_true(eas_job_queue_abandon(&queue, &places[2]));
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[4]);
-    put(&trial, EAS_JOB_QUEUE_PROBE, &a);
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &trial);
-    eas_job_queue_done(&queue, &places[1]);
-    assert_false(eas_job_queue_abandon(&queue, &trial)); /* it took nobody's room */
-    assert_int_equal(queue.lost, 1);
-    eas_job_queue_done(&queue, &trial);
+    eas_job_queue_done(&queue, &entries[0]);
+    assert_int_equal(queue.abandoned, 1);
+    assert_true(eas_job_queue_abandon(&queue, &entries[2]));
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[4]);
+    put(&probe, EAS_JOB_QUEUE_PROBE, &a);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &probe);
+    eas_job_queue_done(&queue, &entries[1]);
+    assert_false(eas_job_queue_abandon(&queue, &probe)); /* it used no share */
+    assert_int_equal(queue.abandoned, 1);
+    eas_job_queue_done(&queue, &probe);
     for (i = 2; i < 5; i++) {
-        eas_job_queue_done(&queue, &places[i]);
+        eas_job_queue_done(&queue, &entries[i]);
     }
-    assert_int_equal(queue.running + queue.lost + queue.trials, 0);
-    assert_int_equal(a.running + a.lost, 0);
+    assert_int_equal(queue.running + queue.abandoned + queue.probes, 0);
+    assert_int_equal(a.running + a.abandoned, 0);
     assert_true(APR_RING_EMPTY(&queue.taken, eas_job_queue_entry, link));
 }
 
-static void test_trials_take_nobodys_room(void **state)
+static void test_probes_use_no_share(void **state)
 {
-    struct eas_job_queue_entry places[3], trials[2];
+    struct eas_job_queue_entry entries[3], probes[2];
     size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(trials); i++) {
-        put(&trials[i], EAS_JOB_QUEUE_PROBE, &a);
+    for (i = 0; i < COUNT_OF(probes); i++) {
+        put(&probes[i], EAS_JOB_QUEUE_PROBE, &a);
         assert_true(eas_job_queue_wants_thread(&queue, 3 + (unsigned)i, 0));
         assert_false(eas_job_queue_wants_thread(&queue, 4 + (unsigned)i, 0));
-        assert_ptr_equal(eas_job_queue_take(&queue, 0), &trials[i]);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &probes[i]);
     }
-    assert_int_equal(queue.trials, 2);
-    for (i = 0; i < COUNT_OF(places); i++) {
-        put(&places[i], EAS_JOB_QUEUE_NEW, i < 2 ? &a : &b);
-        assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[i]);
+    assert_int_equal(queue.probes, 2);
+    for (i = 0; i < COUNT_OF(entries); i++) {
+        put(&entries[i], EAS_JOB_QUEUE_NEW, i < 2 ? &a : &b);
+        assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[i]);
     }
-    eas_job_queue_done(&queue, &trials[0]);
-    assert_int_equal(queue.trials, 1);
-    put(&trials[0], EAS_JOB_QUEUE_PROBE, &b);
-    assert_int_equal(queue.trials, 2);
-    eas_job_queue_remove(&queue, &trials[0]);
-    assert_int_equal(queue.trials, 1);
+    eas_job_queue_done(&queue, &probes[0]);
+    assert_int_equal(queue.probes, 1);
+    put(&probes[0], EAS_JOB_QUEUE_PROBE, &b);
+    assert_int_equal(queue.probes, 2);
+    eas_job_queue_remove(&queue, &probes[0]);
+    assert_int_equal(queue.probes, 1);
 }
 
-static void test_one_realm_fills_its_own_queue(void **state)
+static void test_queue_is_full_for_one_peer(void **state)
 {
-    struct eas_job_queue_entry places[5];
+    struct eas_job_queue_entry entries[5];
     size_t i;
 
     (void)state;
     for (i = 0; i < 4; i++) {
         assert_false(eas_job_queue_is_full(&queue, &a));
-        put(&places[i], EAS_JOB_QUEUE_NEW, &a);
+        put(&entries[i], EAS_JOB_QUEUE_NEW, &a);
     }
     assert_true(eas_job_queue_is_full(&queue, &a));
     assert_false(eas_job_queue_is_full(&queue, &b));
-    put(&places[4], EAS_JOB_QUEUE_NEW, &b);
+    put(&entries[4], EAS_JOB_QUEUE_NEW, &b);
     assert_int_equal(queue.queued, 5);
-    eas_job_queue_remove(&queue, &places[1]);
+    eas_job_queue_remove(&queue, &entries[1]);
     assert_false(eas_job_queue_is_full(&queue, &a));
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[0]);
-    assert_ptr_equal(eas_job_queue_take(&queue, 0), &places[2]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[0]);
+    assert_ptr_equal(eas_job_queue_take(&queue, 0), &entries[2]);
     assert_int_equal(a.queued, 1);
     assert_int_equal(queue.queued, 2);
 }
@@ -179,10 +179,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         QUEUE_TEST(test_by_rank_then_by_age),
-        QUEUE_TEST(test_realm_gets_no_more_than_its_share),
-        QUEUE_TEST(test_what_hangs_is_replaced_once),
-        QUEUE_TEST(test_trials_take_nobodys_room),
-        QUEUE_TEST(test_one_realm_fills_its_own_queue),
+        QUEUE_TEST(test_peer_gets_no_more_than_its_share),
+        QUEUE_TEST(test_abandoned_jobs_are_replaced_once),
+        QUEUE_TEST(test_probes_use_no_share),
+        QUEUE_TEST(test_queue_is_full_for_one_peer),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_lru.c - a bounded cache of counted objects, least recently used first out */
+/* t/unit/test_lru.c - LRU cache of reference-counted objects */
 
 #include "t/unit/unit.h"
 
 #include "auth/base/lru.h"
 
-#include <apr_atomic.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +14,21 @@
 #define NEVER APR_INT64_MAX
 
 struct value {
-    volatile apr_uint32_t refs;
+    atomic_uint refs;
     unsigned id;
 };
 
-static volatile apr_uint32_t alive;
+static atomic_uint alive;
 
 static void retain(void *value)
 {
-    apr_atomic_inc32(&((struct value *)value)->refs);
+    atomic_fetch_add(&((struct value *)value)->refs, 1);
 }
 
 static void release(void *value)
 {
-    if (apr_atomic_dec32(&((struct value *)value)->refs) == 0) {
-        apr_atomic_dec32(&alive);
+    if (atomic_fetch_sub(&((struct value *)value)->refs, 1) == 1) {
+        atomic_fetch_sub(&alive, 1);
         free(value);
     }
 }
@@ -42,7 +42,7 @@ static struct value *make(unsigned id)
     assert_non_null(value);
     value->refs = 1;
     value->id = id;
-    apr_atomic_inc32(&alive);
+    atomic_fetch_add(&alive, 1);
     return value;
 }
 
@@ -67,7 +67,7 @@ static unsigned get(struct eas_lru *lru, const char *key)
     return id;
 }
 
-/* What an entry with a key of one octet and a value of no bytes takes up. */
+/* The size of an entry with a key of one octet and a value of no bytes. */
 static apr_size_t entry_overhead(apr_pool_t *pool)
 {
     struct eas_lru *lru = eas_lru_create(pool, PLENTY, ops);
@@ -91,14 +91,14 @@ static int start_test(void **state)
     return unit_make_pool(state);
 }
 
-/* Whatever a test did: with its cache, every value is gone. */
+/* After each test, the cache must have released every value. */
 static int end_test(void **state)
 {
     unit_destroy_pool(state);
     return alive == 0 ? 0 : -1;
 }
 
-static void test_finder_gets_a_reference(void **state)
+static void test_get_adds_a_reference(void **state)
 {
     struct eas_lru *lru = eas_lru_create(*state, PLENTY, ops);
     struct value *value = make(7);
@@ -165,7 +165,7 @@ static void test_key_is_copied(void **state)
     assert_int_equal(get(lru, "xxx"), 0);
 }
 
-/* Found until the moment before it expires; whoever comes later also clears it away. */
+/* A get at the expiry time or later removes the entry. */
 static void test_expiry(void **state)
 {
     struct eas_lru *lru = eas_lru_create(*state, PLENTY, ops);
@@ -181,7 +181,7 @@ static void test_expiry(void **state)
     release(value);
 }
 
-static void test_replacing_gives_the_old_value_back(void **state)
+static void test_replacing_releases_the_old_value(void **state)
 {
     struct eas_lru *lru = eas_lru_create(*state, PLENTY, ops);
     struct value *old = make(1);
@@ -271,7 +271,7 @@ static void test_oldest_goes_first(void **state)
     assert_int_equal(get(lru, "e"), 5);
 }
 
-static void test_finding_and_replacing_are_use(void **state)
+static void test_get_and_put_count_as_use(void **state)
 {
     struct eas_lru *lru = make_cache_of(*state, 3);
 
@@ -289,7 +289,7 @@ static void test_finding_and_replacing_are_use(void **state)
     assert_int_equal(get(lru, "a"), 0);
 }
 
-static void test_looking_in_vain_is_no_use(void **state)
+static void test_get_of_another_key_is_no_use(void **state)
 {
     struct eas_lru *lru = make_cache_of(*state, 2);
 
@@ -314,7 +314,7 @@ static void test_value_larger_than_the_cache_is_not_kept(void **state)
     release(value);
 }
 
-/* What the key had must not be found any more, also if the new value cannot be kept. */
+/* The old value must not be found, even if the new one cannot be kept. */
 static void test_value_larger_than_the_cache_still_replaces(void **state)
 {
     struct eas_lru *lru = make_cache_of(*state, 2);
@@ -325,7 +325,7 @@ static void test_value_larger_than_the_cache_still_replaces(void **state)
     assert_int_equal(eas_lru_bytes(lru), 0);
 }
 
-static void test_finders_keep_what_is_evicted(void **state)
+static void test_evicted_value_stays_with_its_holders(void **state)
 {
     struct eas_lru *lru = make_cache_of(*state, 1);
     struct value *found;
@@ -340,7 +340,7 @@ static void test_finders_keep_what_is_evicted(void **state)
     assert_int_equal(alive, 1);
 }
 
-static void test_entries_go_with_the_pool(void **state)
+static void test_entries_are_released_with_the_pool(void **state)
 {
     struct eas_lru *lru = eas_lru_create(*state, PLENTY, ops);
     struct value *found;
@@ -417,7 +417,7 @@ static void test_order_survives_growth(void **state)
     }
 }
 
-/* What the threads of the next test share. */
+/* The data of one thread of the next test. */
 struct hammer {
     struct eas_lru *lru;
     unsigned seed;
@@ -482,23 +482,23 @@ static void test_eight_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LRU_TEST(test_finder_gets_a_reference),
+        LRU_TEST(test_get_adds_a_reference),
         LRU_TEST(test_unknown_keys_find_nothing),
         LRU_TEST(test_keys_are_bytes),
         LRU_TEST(test_key_is_copied),
         LRU_TEST(test_expiry),
-        LRU_TEST(test_replacing_gives_the_old_value_back),
+        LRU_TEST(test_replacing_releases_the_old_value),
         LRU_TEST(test_replacing_with_the_same_value),
         LRU_TEST(test_drop),
         LRU_TEST(test_bytes_count_value_key_and_entry),
         LRU_TEST(test_bound_in_bytes),
         LRU_TEST(test_oldest_goes_first),
-        LRU_TEST(test_finding_and_replacing_are_use),
-        LRU_TEST(test_looking_in_vain_is_no_use),
+        LRU_TEST(test_get_and_put_count_as_use),
+        LRU_TEST(test_get_of_another_key_is_no_use),
         LRU_TEST(test_value_larger_than_the_cache_is_not_kept),
         LRU_TEST(test_value_larger_than_the_cache_still_replaces),
-        LRU_TEST(test_finders_keep_what_is_evicted),
-        LRU_TEST(test_entries_go_with_the_pool),
+        LRU_TEST(test_evicted_value_stays_with_its_holders),
+        LRU_TEST(test_entries_are_released_with_the_pool),
         LRU_TEST(test_growth),
         LRU_TEST(test_order_survives_growth),
         LRU_TEST(test_eight_threads),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_seal.c - what leaves this process and must come back unread and unchanged */
+/* t/unit/test_seal.c - authenticated encryption with key rotation */
 
 #include "t/unit/seals.h"
 
-static void test_secrets_are_judged(void **state)
+static void test_bad_secrets_are_refused(void **state)
 {
     const struct eas_secret *ab[] = { secret_from(*state, 'a'), secret_from(*state, 'b') };
     const struct eas_secret *aba[] = { ab[0], ab[1], secret_from(*state, 'a') };
@@ -45,7 +45,7 @@ static void test_round_trips_of_every_length(void **state)
     for (i = 0; i <= sizeof(plain); i++) {
         struct eas_bytes bytes = eas_bytes_make(plain, i);
 
-        assert_opens(ring, *state, seal(ring, *state, EAS_SEAL_SESSION, VHOST, bytes), bytes);
+        assert_unseals(ring, *state, seal(ring, *state, EAS_SEAL_SESSION, VHOST, bytes), bytes);
     }
 }
 
@@ -57,7 +57,7 @@ static void test_longest_message(void **state)
         seal(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(plain, EAS_SEAL_MAX));
     struct eas_err err;
 
-    assert_opens(ring, *state, sealed, eas_bytes_make(plain, EAS_SEAL_MAX));
+    assert_unseals(ring, *state, sealed, eas_bytes_make(plain, EAS_SEAL_MAX));
     assert_int_equal(eas_seal(ring, *state, EAS_SEAL_SESSION, VHOST,
                               eas_bytes_make(plain, EAS_SEAL_MAX + 1), &sealed, &err),
                      EAS_UNAVAILABLE);
@@ -67,41 +67,41 @@ static void test_longest_message(void **state)
                    eas_bytes_make(plain, EAS_SEAL_MAX + OVERHEAD + 1), "a longer message");
 }
 
-/* The plaintext, its cleansing in place included, is seen after the secret's own cleanup. */
-struct witness {
+/* Copies the plaintext after the secret's cleanup has run. */
+struct observer {
     const char *bytes;
     char seen[PLAIN_LEN];
 };
 
-static apr_status_t look(void *data)
+static apr_status_t copy_bytes(void *data)
 {
-    struct witness *witness = data;
+    struct observer *observer = data;
 
-    memcpy(witness->seen, witness->bytes, sizeof(witness->seen));
+    memcpy(observer->seen, observer->bytes, sizeof(observer->seen));
     return APR_SUCCESS;
 }
 
-static void test_opened_is_cleansed_with_its_pool(void **state)
+static void test_plaintext_is_cleansed_with_its_pool(void **state)
 {
     static const char zeros[PLAIN_LEN];
     struct eas_keyring *ring = ring_of(*state, "a");
     struct eas_bytes sealed = seal(ring, *state, EAS_SEAL_PASSWORD, VHOST, PLAIN_BYTES);
-    struct eas_secret *opened;
-    struct witness witness;
+    struct eas_secret *plain;
+    struct observer observer;
     struct eas_err err;
     apr_pool_t *request;
 
     assert_int_equal(apr_pool_create(&request, NULL), APR_SUCCESS);
-    apr_pool_cleanup_register(request, &witness, look, apr_pool_cleanup_null);
-    assert_int_equal(eas_unseal(ring, request, EAS_SEAL_PASSWORD, VHOST, sealed, &opened, &err),
+    apr_pool_cleanup_register(request, &observer, copy_bytes, apr_pool_cleanup_null);
+    assert_int_equal(eas_unseal(ring, request, EAS_SEAL_PASSWORD, VHOST, sealed, &plain, &err),
                      EAS_OK);
-    assert_memory_equal(opened->bytes, PLAIN, PLAIN_LEN);
-    witness.bytes = opened->bytes;
+    assert_memory_equal(plain->bytes, PLAIN, PLAIN_LEN);
+    observer.bytes = plain->bytes;
     apr_pool_destroy(request);
-    assert_memory_equal(witness.seen, zeros, sizeof(zeros));
+    assert_memory_equal(observer.seen, zeros, sizeof(zeros));
 }
 
-/* HKDF(00 01 … 1f, "mod_eas_kcd 1 session"), computed elsewhere. */
+/* HKDF(00 01 … 1f, "mod_eas_kcd 1 session"), from another implementation. */
 static const unsigned char session_key[] = {
     0x7e, 0x69, 0x35, 0x55, 0x1b, 0x77, 0xce, 0x26, 0xdc, 0xdd, 0x80, 0xbb, 0x68, 0x04, 0x3d, 0xe1,
     0x9a, 0x94, 0x9d, 0x5f, 0xca, 0xb6, 0xde, 0x1c, 0x45, 0x42, 0xeb, 0xe7, 0x5a, 0x5c, 0x01, 0xc1,
@@ -115,15 +115,14 @@ static void test_keys_are_not_left_in_memory(void **state)
     struct eas_err err;
 
     assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
-    end = apr_palloc(*state, 8); /* all from the ring to here is the pool's */
+    end = apr_palloc(*state, 8); /* the ring's memory ends here */
     assert_in_range(end - (unsigned char *)ring, 64, 4096);
     assert_null(memmem(ring, (size_t)(end - (unsigned char *)ring), session_key, 4));
 }
 
 /*
- * The format is what gateways of different versions share.  These were computed by another
- * implementation (Python's hmac, and the AESGCM of its cryptography package): secret 00 01 … 1f,
- * random 64 65 … 7b.
+ * Gateways of different versions share the format.  Another implementation made these messages
+ * (Python's hmac, and AESGCM of its cryptography package): secret 00 01 … 1f, random 64 65 … 7b.
  */
 static void test_format_does_not_change(void **state)
 {
@@ -150,20 +149,19 @@ static void test_format_does_not_change(void **state)
     assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     for (i = 0; i < COUNT_OF(sealed); i++) {
         struct eas_bytes bytes;
-        struct eas_secret *opened;
+        struct eas_secret *plain;
 
         assert_true(eas_seal_from_text(*state, sealed[i], &bytes));
         assert_int_equal(
-            eas_unseal(ring, *state, (enum eas_seal_purpose)i, VHOST, bytes, &opened, &err),
-            EAS_OK);
-        assert_string_equal(opened->bytes, PLAIN);
+            eas_unseal(ring, *state, (enum eas_seal_purpose)i, VHOST, bytes, &plain, &err), EAS_OK);
+        assert_string_equal(plain->bytes, PLAIN);
     }
     assert_int_equal(eas_seal_mac(ring, 0, EAS_SEAL_CSRF, parts, 3, mac, &err), EAS_OK);
     assert_string_equal(eas_seal_to_text(*state, mac, sizeof(mac)),
                         "p5PqRzJp3I9F4BaLkjwB0GNdsFvdaNRT07BOFDiluLI");
 }
 
-/* As before, but with another version, and authentic: no other format is misread. */
+/* Authentic messages like those above, of other versions: no other format is misread. */
 static void test_other_versions_are_refused(void **state)
 {
     static const char *const others[] = {
@@ -199,10 +197,10 @@ static void test_every_flip_is_refused(void **state)
                        apr_psprintf(*state, "with bit %d flipped, it", (int)i));
         copy[i / 8] ^= (unsigned char)(1 << i % 8);
     }
-    assert_opens(ring, *state, (struct eas_bytes){ copy, sealed.len }, PLAIN_BYTES);
+    assert_unseals(ring, *state, (struct eas_bytes){ copy, sealed.len }, PLAIN_BYTES);
 }
 
-/* Each in memory of its own, so that valgrind sees who reads beyond it. */
+/* Each in a block of its own, so that valgrind sees a read beyond it. */
 static void test_every_other_length_is_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
@@ -229,7 +227,7 @@ static void test_every_other_length_is_refused(void **state)
     }
 }
 
-static void test_pieces_of_two_are_refused(void **state)
+static void test_pieces_of_two_messages_are_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
     struct eas_bytes one = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
@@ -237,7 +235,7 @@ static void test_pieces_of_two_are_refused(void **state)
     unsigned char *mixed = apr_palloc(*state, one.len);
     apr_size_t at;
 
-    /* Up to the random part, both are the same. */
+    /* The headers before the random part are equal. */
     for (at = RANDOM_AT + 1; at < one.len; at++) {
         memcpy(mixed, one.at, at);
         memcpy(mixed + at, two.at + at, one.len - at);
@@ -275,7 +273,7 @@ static void test_other_purposes_and_bindings_are_refused(void **state)
     }
 }
 
-/* What ends the binding cannot begin the ciphertext, and the other way round. */
+/* The end of the binding is no beginning of the ciphertext, and vice versa. */
 static void test_binding_and_message_do_not_run_together(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
@@ -289,23 +287,23 @@ static void test_unknown_keys_and_versions_are_refused(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "ab"), *other = ring_of(*state, "c");
     struct eas_bytes sealed = seal(other, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
-    struct eas_bytes ours = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
+    struct eas_bytes own = seal(ring, *state, EAS_SEAL_SESSION, VHOST, PLAIN_BYTES);
     unsigned char *copy = apr_pmemdup(*state, sealed.at, sealed.len);
 
     assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, sealed, "unknown key");
-    memcpy(copy + ID_AT, ours.at + ID_AT, 4);
+    memcpy(copy + ID_AT, own.at + ID_AT, 4);
     assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, sealed.len),
                    "our key's id");
-    copy = apr_pmemdup(*state, ours.at, ours.len);
+    copy = apr_pmemdup(*state, own.at, own.len);
     copy[0] = 1;
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, ours.len),
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, own.len),
                    "version 1");
     copy[0] = 0;
-    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, ours.len),
+    assert_refused(ring, *state, EAS_SEAL_SESSION, VHOST, eas_bytes_make(copy, own.len),
                    "version 0");
 }
 
-/* {old} -> {new, old} -> {new}, gateway by gateway. */
+/* {old} -> {new, old} -> {new}, one gateway after the other. */
 static void test_rotation(void **state)
 {
     const struct eas_bytes part = eas_bytes_of_text("x");
@@ -316,10 +314,10 @@ static void test_rotation(void **state)
     unsigned char mac[EAS_SEAL_MAC_SIZE], again[EAS_SEAL_MAC_SIZE];
     struct eas_err err;
 
-    assert_opens(both, *state, by_old, PLAIN_BYTES);
-    assert_opens(both, *state, by_both, PLAIN_BYTES);
-    assert_opens(both_old_first, *state, by_both, PLAIN_BYTES);
-    assert_opens(new, *state, by_both, PLAIN_BYTES);
+    assert_unseals(both, *state, by_old, PLAIN_BYTES);
+    assert_unseals(both, *state, by_both, PLAIN_BYTES);
+    assert_unseals(both_old_first, *state, by_both, PLAIN_BYTES);
+    assert_unseals(new, *state, by_both, PLAIN_BYTES);
     assert_refused(old, *state, EAS_SEAL_SESSION, VHOST, by_both, "the new key");
     assert_refused(new, *state, EAS_SEAL_SESSION, VHOST, by_old, "the old key");
 
@@ -363,7 +361,7 @@ static int compare_randoms(const void *a, const void *b)
     return memcmp(a, b, RANDOM_SIZE);
 }
 
-/* The keyring and OpenSSL's generator are as httpd's children get them: used, then forked. */
+/* Keyring and random generator are used, then forked, as in httpd's children. */
 static void test_random_parts_never_repeat(void **state)
 {
     const apr_size_t each = SEALS_EACH * RANDOM_SIZE;
@@ -401,16 +399,16 @@ static void test_random_parts_never_repeat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_secrets_are_judged),
+        POOL_TEST(test_bad_secrets_are_refused),
         POOL_TEST(test_round_trips_of_every_length),
         POOL_TEST(test_longest_message),
-        POOL_TEST(test_opened_is_cleansed_with_its_pool),
+        POOL_TEST(test_plaintext_is_cleansed_with_its_pool),
         POOL_TEST(test_keys_are_not_left_in_memory),
         POOL_TEST(test_format_does_not_change),
         POOL_TEST(test_other_versions_are_refused),
         POOL_TEST(test_every_flip_is_refused),
         POOL_TEST(test_every_other_length_is_refused),
-        POOL_TEST(test_pieces_of_two_are_refused),
+        POOL_TEST(test_pieces_of_two_messages_are_refused),
         POOL_TEST(test_other_purposes_and_bindings_are_refused),
         POOL_TEST(test_binding_and_message_do_not_run_together),
         POOL_TEST(test_unknown_keys_and_versions_are_refused),

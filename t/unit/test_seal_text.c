@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_seal_text.c - digests, text and threads of auth/seal */
+/* t/unit/test_seal_text.c - MACs, text and threads of auth/base/seal */
 
 #include "t/unit/seals.h"
 
@@ -101,7 +101,7 @@ static void test_text_round_trips(void **state)
     }
 }
 
-static void test_text_has_one_spelling(void **state)
+static void test_text_of_other_forms_is_refused(void **state)
 {
     static const char *const rows[] = {
         "-_8=",   "-_8==",        "-w==",     "-w=",     "-_-_====", "=",
@@ -122,13 +122,13 @@ static void test_text_has_one_spelling(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         bytes.at = NULL;
         if (eas_seal_from_text(*state, rows[i], &bytes) || bytes.at != NULL) {
-            fail_msg("\"%s\" is taken", rows[i]);
+            fail_msg("\"%s\" is decoded", rows[i]);
         }
     }
 }
 
-/* Of all texts of up to three characters, each that is taken stands for other bytes. */
-static void test_text_of_every_short_spelling(void **state)
+/* No two short texts decode to the same bytes. */
+static void test_every_short_text(void **state)
 {
     unsigned int counts[3] = { 0 }, a, b, c;
 
@@ -154,7 +154,7 @@ static void test_text_of_every_short_spelling(void **state)
     assert_int_equal(counts[2], 16);
 }
 
-/* What a thread of the next test works with. */
+/* The data of one thread of the next test. */
 struct worker {
     const struct eas_keyring *ring;
     int failures;
@@ -172,16 +172,16 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
     (void)thread;
     apr_pool_create(&pool, NULL);
     for (i = 0; i < 500; i++) {
-        struct eas_secret *opened;
+        struct eas_secret *plain;
         struct eas_bytes sealed;
 
         worker->failures +=
             eas_seal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, eas_bytes_make(&i, sizeof(i)),
                      &sealed, &err)
                 != EAS_OK
-            || eas_unseal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, sealed, &opened, &err)
+            || eas_unseal(worker->ring, pool, EAS_SEAL_SESSION, VHOST, sealed, &plain, &err)
                    != EAS_OK
-            || memcmp(opened->bytes, &i, sizeof(i)) != 0
+            || memcmp(plain->bytes, &i, sizeof(i)) != 0
             || eas_seal_mac(worker->ring, 0, EAS_SEAL_CSRF, &part, 1, mac, &err) != EAS_OK
             || eas_seal_mac_check(worker->ring, EAS_SEAL_CSRF, &part, 1,
                                   eas_bytes_make(mac, sizeof(mac)), &err)
@@ -213,8 +213,8 @@ int main(void)
         POOL_TEST(test_macs_differ_in_every_respect),
         POOL_TEST(test_mac_check),
         POOL_TEST(test_text_round_trips),
-        POOL_TEST(test_text_has_one_spelling),
-        POOL_TEST(test_text_of_every_short_spelling),
+        POOL_TEST(test_text_of_other_forms_is_refused),
+        POOL_TEST(test_every_short_text),
         POOL_TEST(test_eight_threads),
     };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_secret.c - a password in memory: copied, kept apart, cleansed */
+/* t/unit/test_secret.c - passwords and keys in memory */
 
 #include "t/unit/unit.h"
 
@@ -12,52 +12,52 @@
 #define PASSWORD_LEN (sizeof(PASSWORD) - 1)
 
 /*
- * Sees a secret's bytes while its pool goes.  A cleanup runs while the pool's memory is still there,
- * and later than those that were registered after it: what it sees is what the secret left behind.
+ * Copies a secret's bytes while its pool is destroyed.  A cleanup runs while the pool's memory is
+ * valid, after those that were registered later: after the secret's.
  */
-struct witness {
+struct observer {
     const struct eas_secret *secret;
     const char *bytes;
-    bool looked;
+    bool done;
     char seen[PASSWORD_LEN];
     apr_size_t len;
 };
 
-static apr_status_t look(void *data)
+static apr_status_t copy_bytes(void *data)
 {
-    struct witness *witness = data;
+    struct observer *observer = data;
 
-    memcpy(witness->seen, witness->bytes, PASSWORD_LEN);
-    witness->len = witness->secret->len;
-    witness->looked = true;
+    memcpy(observer->seen, observer->bytes, PASSWORD_LEN);
+    observer->len = observer->secret->len;
+    observer->done = true;
     return APR_SUCCESS;
 }
 
-static void make_witnessed(apr_pool_t *pool, struct witness *witness)
+static void make_observed(apr_pool_t *pool, struct observer *observer)
 {
-    memset(witness, 0, sizeof(*witness));
-    memset(witness->seen, 'x', sizeof(witness->seen));
-    apr_pool_cleanup_register(pool, witness, look, apr_pool_cleanup_null);
-    witness->secret = eas_secret_make(pool, PASSWORD, PASSWORD_LEN);
-    witness->bytes = witness->secret->bytes;
-    assert_memory_equal(witness->bytes, PASSWORD, PASSWORD_LEN);
+    memset(observer, 0, sizeof(*observer));
+    memset(observer->seen, 'x', sizeof(observer->seen));
+    apr_pool_cleanup_register(pool, observer, copy_bytes, apr_pool_cleanup_null);
+    observer->secret = eas_secret_make(pool, PASSWORD, PASSWORD_LEN);
+    observer->bytes = observer->secret->bytes;
+    assert_memory_equal(observer->bytes, PASSWORD, PASSWORD_LEN);
 }
 
-static void assert_cleansed(const struct witness *witness)
+static void assert_cleansed(const struct observer *observer)
 {
     static const char zeros[PASSWORD_LEN];
 
-    assert_true(witness->looked);
-    assert_memory_equal(witness->seen, zeros, sizeof(zeros));
-    assert_int_equal(witness->len, 0);
+    assert_true(observer->done);
+    assert_memory_equal(observer->seen, zeros, sizeof(zeros));
+    assert_int_equal(observer->len, 0);
 }
 
 static void test_make_copies_and_terminates(void **state)
 {
-    char source[] = "s\0cret-and-more";
-    struct eas_secret *secret = eas_secret_make(*state, source, 6);
+    char text[] = "s\0cret-and-more";
+    struct eas_secret *secret = eas_secret_make(*state, text, 6);
 
-    memset(source, 'x', sizeof(source));
+    memset(text, 'x', sizeof(text));
     assert_int_equal(secret->len, 6);
     assert_memory_equal(secret->bytes, "s\0cret\0", 7);
 }
@@ -94,33 +94,33 @@ static void test_wipe_leaves_other_secrets(void **state)
 
 static void test_cleansed_when_the_pool_is_destroyed(void **state)
 {
-    struct witness witness;
+    struct observer observer;
 
-    make_witnessed(*state, &witness);
+    make_observed(*state, &observer);
     apr_pool_destroy(*state);
     *state = NULL;
-    assert_cleansed(&witness);
+    assert_cleansed(&observer);
 }
 
 static void test_cleansed_when_the_pool_is_cleared(void **state)
 {
-    struct witness witness;
+    struct observer observer;
 
-    make_witnessed(*state, &witness);
+    make_observed(*state, &observer);
     apr_pool_clear(*state);
-    assert_cleansed(&witness);
+    assert_cleansed(&observer);
 }
 
-static void test_cleansed_when_the_parent_pool_goes(void **state)
+static void test_cleansed_when_the_parent_pool_is_destroyed(void **state)
 {
-    struct witness witness;
+    struct observer observer;
     apr_pool_t *child;
 
     assert_int_equal(apr_pool_create(&child, *state), APR_SUCCESS);
-    make_witnessed(child, &witness);
+    make_observed(child, &observer);
     apr_pool_destroy(*state);
     *state = NULL;
-    assert_cleansed(&witness);
+    assert_cleansed(&observer);
 }
 
 int main(void)
@@ -132,7 +132,7 @@ int main(void)
         POOL_TEST(test_wipe_leaves_other_secrets),
         POOL_TEST(test_cleansed_when_the_pool_is_destroyed),
         POOL_TEST(test_cleansed_when_the_pool_is_cleared),
-        POOL_TEST(test_cleansed_when_the_parent_pool_goes),
+        POOL_TEST(test_cleansed_when_the_parent_pool_is_destroyed),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_shm_table.c - records in memory that all processes of the gateway share */
+/* t/unit/test_shm_table.c - hash table of records in shared memory */
 
-#include "t/unit/stores.h"
+#include "t/unit/shm_tables.h"
 
-/* --- one at a time --- */
+/* --- single operations --- */
 
 static void test_put_get_replace_drop(void **state)
 {
-    struct eas_shm_table *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *table = make_table(*state, 64 * KB);
 
-    assert_int_equal(see(store, *state, 1, 1, 100, 1), NOTHING);
-    drop(store, 1);
-    assert_true(put(store, 1, 1, 100, NEVER));
-    assert_true(put(store, 2, 1, 200, NEVER));
-    assert_int_equal(see(store, *state, 1, 1, 100, 1), WHOLE);
-    assert_int_equal(see(store, *state, 1, 1, 100, 1), WHOLE);
-    assert_true(put(store, 1, 2, 100, NEVER));
-    assert_int_equal(see(store, *state, 1, 2, 100, 1), WHOLE);
-    assert_true(put(store, 1, 3, 7, NEVER));
-    assert_int_equal(see(store, *state, 1, 3, 7, 1), WHOLE);
-    assert_true(put(store, 1, 4, 3000, NEVER));
-    assert_int_equal(see(store, *state, 1, 4, 3000, 1), WHOLE);
-    drop(store, 1);
-    assert_int_equal(see(store, *state, 1, 4, 3000, 1), NOTHING);
-    assert_int_equal(see(store, *state, 2, 1, 200, 1), WHOLE);
-    drop(store, 1);
-    assert_true(put(store, 1, 5, 100, NEVER));
-    assert_int_equal(see(store, *state, 1, 5, 100, 1), WHOLE);
+    assert_int_equal(see(table, *state, 1, 1, 100, 1), NOTHING);
+    drop(table, 1);
+    assert_true(put(table, 1, 1, 100, NEVER));
+    assert_true(put(table, 2, 1, 200, NEVER));
+    assert_int_equal(see(table, *state, 1, 1, 100, 1), WHOLE);
+    assert_int_equal(see(table, *state, 1, 1, 100, 1), WHOLE);
+    assert_true(put(table, 1, 2, 100, NEVER));
+    assert_int_equal(see(table, *state, 1, 2, 100, 1), WHOLE);
+    assert_true(put(table, 1, 3, 7, NEVER));
+    assert_int_equal(see(table, *state, 1, 3, 7, 1), WHOLE);
+    assert_true(put(table, 1, 4, 3000, NEVER));
+    assert_int_equal(see(table, *state, 1, 4, 3000, 1), WHOLE);
+    drop(table, 1);
+    assert_int_equal(see(table, *state, 1, 4, 3000, 1), NOTHING);
+    assert_int_equal(see(table, *state, 2, 1, 200, 1), WHOLE);
+    drop(table, 1);
+    assert_true(put(table, 1, 5, 100, NEVER));
+    assert_int_equal(see(table, *state, 1, 5, 100, 1), WHOLE);
 }
 
-static void test_what_was_got_is_a_copy(void **state)
+static void test_get_makes_a_copy(void **state)
 {
-    struct eas_shm_table *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *table = make_table(*state, 64 * KB);
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     const unsigned char *value;
     apr_size_t len;
     int i;
 
     make_key(key, 1);
-    assert_true(put(store, 1, 1, 100, NEVER));
-    assert_true(eas_shm_table_get(store, *state, key, 1, &value, &len));
-    assert_true(put(store, 1, 2, 100, NEVER));
-    drop(store, 1);
+    assert_true(put(table, 1, 1, 100, NEVER));
+    assert_true(eas_shm_table_get(table, *state, key, 1, &value, &len));
+    assert_true(put(table, 1, 2, 100, NEVER));
+    drop(table, 1);
     for (i = 0; i < 1000; i++) {
-        assert_true(put(store, 2, 1, 1000, NEVER));
+        assert_true(put(table, 2, 1, 1000, NEVER));
     }
     assert_int_equal(len, 100);
     assert_true(is_value(value, 100, 1, 1));
@@ -51,48 +51,81 @@ static void test_what_was_got_is_a_copy(void **state)
 
 static void test_expiry(void **state)
 {
-    struct eas_shm_table *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *table = make_table(*state, 64 * KB);
 
-    assert_true(put(store, 1, 1, 100, 1000));
-    assert_true(put(store, 2, 1, 100, 1001));
-    assert_int_equal(see(store, *state, 1, 1, 100, 0), WHOLE);
-    assert_int_equal(see(store, *state, 1, 1, 100, 999), WHOLE);
-    assert_int_equal(see(store, *state, 1, 1, 100, 1000), NOTHING);
-    assert_int_equal(see(store, *state, 2, 1, 100, 1000), WHOLE);
-    assert_int_equal(see(store, *state, 2, 1, 100, 1001), NOTHING);
-    /* A replacement's end counts, be it later or earlier. */
-    assert_true(put(store, 1, 2, 100, 1000));
-    assert_true(put(store, 1, 3, 100, 3000));
-    assert_int_equal(see(store, *state, 1, 3, 100, 2999), WHOLE);
-    assert_true(put(store, 1, 4, 100, 2000));
-    assert_int_equal(see(store, *state, 1, 4, 100, 1999), WHOLE);
-    assert_int_equal(see(store, *state, 1, 4, 100, 2000), NOTHING);
-    /* Put when it is over. */
-    assert_true(put(store, 1, 5, 100, 0));
-    assert_int_equal(see(store, *state, 1, 5, 100, 1), NOTHING);
-    assert_true(put(store, 1, 6, 100, NEVER));
-    assert_int_equal(see(store, *state, 1, 6, 100, NEVER - 1), WHOLE);
+    assert_true(put(table, 1, 1, 100, 1000));
+    assert_true(put(table, 2, 1, 100, 1001));
+    assert_int_equal(see(table, *state, 1, 1, 100, 0), WHOLE);
+    assert_int_equal(see(table, *state, 1, 1, 100, 999), WHOLE);
+    assert_int_equal(see(table, *state, 1, 1, 100, 1000), NOTHING);
+    assert_int_equal(see(table, *state, 2, 1, 100, 1000), WHOLE);
+    assert_int_equal(see(table, *state, 2, 1, 100, 1001), NOTHING);
+    /* A replacement expires at its own time, later or earlier. */
+    assert_true(put(table, 1, 2, 100, 1000));
+    assert_true(put(table, 1, 3, 100, 3000));
+    assert_int_equal(see(table, *state, 1, 3, 100, 2999), WHOLE);
+    assert_true(put(table, 1, 4, 100, 2000));
+    assert_int_equal(see(table, *state, 1, 4, 100, 1999), WHOLE);
+    assert_int_equal(see(table, *state, 1, 4, 100, 2000), NOTHING);
+    /* Put after its end. */
+    assert_true(put(table, 1, 5, 100, 0));
+    assert_int_equal(see(table, *state, 1, 5, 100, 1), NOTHING);
+    assert_true(put(table, 1, 6, 100, NEVER));
+    assert_int_equal(see(table, *state, 1, 6, 100, NEVER - 1), WHOLE);
 }
 
 static void test_values_of_each_size(void **state)
 {
     static const apr_size_t sizes[] = { 0, 1, 7, 8, 9, 15, 16, 17, 255, 256, 4095, 4096, 4097 };
-    struct eas_shm_table *store = make_store(*state, 64 * KB);
+    struct eas_shm_table *table = make_table(*state, 64 * KB);
     size_t i;
 
     for (i = 0; i < COUNT_OF(sizes); i++) {
-        assert_true(put(store, i, 1, sizes[i], NEVER));
+        assert_true(put(table, i, 1, sizes[i], NEVER));
     }
     for (i = 0; i < COUNT_OF(sizes); i++) {
-        assert_int_equal(see(store, *state, i, 1, sizes[i], 1), WHOLE);
+        assert_int_equal(see(table, *state, i, 1, sizes[i], 1), WHOLE);
     }
     for (i = 0; i < COUNT_OF(sizes); i++) {
-        assert_true(put(store, 1, i, sizes[i], NEVER));
-        assert_int_equal(see(store, *state, 1, i, sizes[i], 1), WHOLE);
+        assert_true(put(table, 1, i, sizes[i], NEVER));
+        assert_int_equal(see(table, *state, 1, i, sizes[i], 1), WHOLE);
     }
 }
 
-/* The ring is what the index leaves of the memory; so its quarter is found by trying. */
+/* The ring is the memory without the index; bisection finds its quarter. */
+static apr_size_t largest_value(struct eas_shm_table *table, apr_size_t size)
+{
+    apr_size_t fits = 0, over = size;
+
+    while (over - fits > 1) {
+        apr_size_t len = (fits + over) / 2;
+
+        if (put(table, 1, 1, len, NEVER)) {
+            fits = len;
+        }
+        else {
+            over = len;
+        }
+    }
+    return fits;
+}
+
+static void assert_fits_everywhere(struct eas_shm_table *table, apr_pool_t *pool, apr_size_t len)
+{
+    uint64_t n;
+
+    for (n = 1; n < 200; n++) {
+        apr_pool_t *round = make_subpool(pool);
+
+        assert_true(put(table, n, 4, len, NEVER));
+        assert_int_equal(see(table, round, n, 4, len, 1), WHOLE);
+        assert_int_not_equal(see(table, round, n - 1, 4, len, 1), OTHER);
+        assert_true(put(table, 1000, n, n * 8, NEVER));
+        assert_int_equal(see(table, round, 1000, n, n * 8, 1), WHOLE);
+        apr_pool_destroy(round);
+    }
+}
+
 static void test_the_largest_value(void **state)
 {
     static const apr_size_t sizes[] = { 16 * KB, 64 * KB, 100003, 1 * KB * KB };
@@ -101,46 +134,24 @@ static void test_the_largest_value(void **state)
     for (i = 0; i < COUNT_OF(sizes); i++) {
         apr_pool_t *pool = make_subpool(*state);
         void *memory = make_memory(pool, sizes[i]);
-        apr_size_t fits = 0, over = sizes[i];
-        struct eas_shm_table *store;
-        uint64_t n;
+        struct eas_shm_table *table;
+        apr_size_t fits;
 
         eas_shm_table_format(memory, sizes[i]);
-        store = eas_shm_table_attach(memory, sizes[i]);
-        assert_non_null(store);
-        while (over - fits > 1) {
-            apr_size_t len = (fits + over) / 2;
-
-            if (put(store, 1, 1, len, NEVER)) {
-                fits = len;
-            }
-            else {
-                over = len;
-            }
-        }
+        table = eas_shm_table_attach(memory, sizes[i]);
+        assert_non_null(table);
+        fits = largest_value(table, sizes[i]);
         assert_in_range(fits, sizes[i] / 6, sizes[i] / 4);
-        /* What is refused changes nothing. */
-        assert_true(put(store, 1, 2, fits, NEVER));
-        assert_false(put(store, 1, 3, over, NEVER));
-        assert_false(put(store, 2, 3, 4 * fits, NEVER));
-        assert_false(
-            eas_shm_table_put(store, (const unsigned char *)memory, memory, (apr_size_t)-1, NEVER));
-        assert_false(eas_shm_table_put(store, (const unsigned char *)memory, memory,
-                                       (apr_size_t)-RECORD_SIZE, NEVER));
-        assert_int_equal(see(store, pool, 1, 2, fits, 1), WHOLE);
-        assert_int_equal(see(store, pool, 2, 3, 4 * fits, 1), NOTHING);
-        /* It fits wherever the head is. */
-        for (n = 1; n < 200; n++) {
-            apr_pool_t *round = make_subpool(pool);
-
-            assert_true(put(store, n, 4, fits, NEVER));
-            assert_int_equal(see(store, round, n, 4, fits, 1), WHOLE);
-            assert_int_not_equal(see(store, round, n - 1, 4, fits, 1), OTHER);
-            assert_true(put(store, 1000, n, n * 8, NEVER));
-            assert_int_equal(see(store, round, 1000, n, n * 8, 1), WHOLE);
-            apr_pool_destroy(round);
-        }
-        assert_guard(memory, sizes[i]);
+        /* A refused value changes nothing. */
+        assert_true(put(table, 1, 2, fits, NEVER));
+        assert_false(put(table, 1, 3, fits + 1, NEVER));
+        assert_false(put(table, 2, 3, 4 * fits, NEVER));
+        assert_false(eas_shm_table_put(table, memory, memory, (apr_size_t)-1, NEVER));
+        assert_false(eas_shm_table_put(table, memory, memory, (apr_size_t)-RECORD_SIZE, NEVER));
+        assert_int_equal(see(table, pool, 1, 2, fits, 1), WHOLE);
+        assert_int_equal(see(table, pool, 2, 3, 4 * fits, 1), NOTHING);
+        assert_fits_everywhere(table, pool, fits);
+        assert_margin(memory, sizes[i]);
         apr_pool_destroy(pool);
     }
 }
@@ -153,9 +164,9 @@ static void make_colliding(unsigned char key[EAS_SHM_TABLE_KEY_SIZE], unsigned n
     key[EAS_SHM_TABLE_KEY_SIZE - 1] = (unsigned char)n;
 }
 
-static void test_keys_that_begin_alike(void **state)
+static void test_keys_with_the_same_hash(void **state)
 {
-    struct eas_shm_table *store = make_store(*state, 256 * KB);
+    struct eas_shm_table *table = make_table(*state, 256 * KB);
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE], bytes[40];
     const unsigned char *value;
     apr_size_t len;
@@ -164,11 +175,11 @@ static void test_keys_that_begin_alike(void **state)
     for (n = 0; n < COLLIDING; n++) {
         make_colliding(key, n);
         fill(bytes, sizeof(bytes), n, 1);
-        assert_true(eas_shm_table_put(store, key, bytes, sizeof(bytes), NEVER));
-        /* The newest are there, and none has another's value. */
+        assert_true(eas_shm_table_put(table, key, bytes, sizeof(bytes), NEVER));
+        /* The newest are found, and none has the value of another. */
         for (i = 0; i <= n; i++) {
             make_colliding(key, i);
-            if (eas_shm_table_get(store, *state, key, 1, &value, &len)) {
+            if (eas_shm_table_get(table, *state, key, 1, &value, &len)) {
                 assert_int_equal(len, sizeof(bytes));
                 assert_true(is_value(value, len, i, 1));
             }
@@ -177,23 +188,23 @@ static void test_keys_that_begin_alike(void **state)
             }
         }
     }
-    /* One that is replaced needs no other place; one that is dropped takes no other along. */
+    /* A replacement needs no other slot; a drop removes one record. */
     make_colliding(key, COLLIDING - 1);
     for (i = 2; i < 50; i++) {
         fill(bytes, sizeof(bytes), COLLIDING - 1, i);
-        assert_true(eas_shm_table_put(store, key, bytes, sizeof(bytes), NEVER));
+        assert_true(eas_shm_table_put(table, key, bytes, sizeof(bytes), NEVER));
     }
     make_colliding(key, COLLIDING - 16);
-    eas_shm_table_drop(store, key);
-    assert_false(eas_shm_table_get(store, *state, key, 1, &value, &len));
+    eas_shm_table_drop(table, key);
+    assert_false(eas_shm_table_get(table, *state, key, 1, &value, &len));
     for (n = 0; n < COLLIDING; n++) {
         make_colliding(key, n);
-        found += eas_shm_table_get(store, *state, key, 1, &value, &len);
+        found += eas_shm_table_get(table, *state, key, 1, &value, &len);
     }
     assert_int_equal(found, 15);
 }
 
-/* --- when it is full --- */
+/* --- a full table --- */
 
 #define MIXED_KEYS 300
 #define MIXED_PUTS 30000
@@ -204,30 +215,30 @@ static void run_full(apr_pool_t *pool, apr_size_t size)
     uint64_t versions[MIXED_KEYS] = { 0 }, seed = size, i, hits = 0;
     apr_size_t lens[MIXED_KEYS] = { 0 };
     apr_pool_t *round = make_subpool(pool);
-    struct eas_shm_table *store;
+    struct eas_shm_table *table;
 
     eas_shm_table_format(memory, size);
-    store = eas_shm_table_attach(memory, size);
-    assert_non_null(store);
+    table = eas_shm_table_attach(memory, size);
+    assert_non_null(table);
     for (i = 1; i <= MIXED_PUTS; i++) {
         uint64_t id = below(&seed, MIXED_KEYS), other = below(&seed, MIXED_KEYS);
         enum seen seen;
 
-        /* Mostly small ones, and some that take a good part of the ring. */
+        /* Most values are small; some take a large part of the ring. */
         lens[id] = below(&seed, below(&seed, 20) == 0 ? size / 6 : 400);
         versions[id] = i;
-        assert_true(put(store, id, i, lens[id], NEVER));
-        assert_int_equal(see(store, round, id, i, lens[id], 1), WHOLE);
-        seen = see(store, round, other, versions[other], lens[other], 1);
+        assert_true(put(table, id, i, lens[id], NEVER));
+        assert_int_equal(see(table, round, id, i, lens[id], 1), WHOLE);
+        seen = see(table, round, other, versions[other], lens[other], 1);
         assert_int_not_equal(seen, OTHER);
         hits += versions[other] != 0 && seen == WHOLE;
         apr_pool_clear(round);
     }
     assert_true(hits > MIXED_PUTS / 20);
-    assert_guard(memory, size);
+    assert_margin(memory, size);
 }
 
-static void test_the_ring_runs_full_many_times(void **state)
+static void test_ring_wraps_many_times(void **state)
 {
     static const apr_size_t sizes[] = { 16 * KB, 65536, 65536 + 40, 100003, 256 * KB };
     size_t i;
@@ -240,7 +251,7 @@ static void test_the_ring_runs_full_many_times(void **state)
     }
 }
 
-/* The oldest goes when there is no room, and not before. */
+/* The oldest record is evicted when there is no room, and not before. */
 static void test_nothing_is_lost_while_there_is_room(void **state)
 {
     static const apr_size_t lens[] = { 100, 200, 456, 1000, 4096 };
@@ -249,14 +260,14 @@ static void test_nothing_is_lost_while_there_is_room(void **state)
 
     for (i = 0; i < COUNT_OF(lens); i++) {
         apr_pool_t *pool = make_subpool(*state);
-        struct eas_shm_table *store = make_store(pool, size);
+        struct eas_shm_table *table = make_table(pool, size);
         uint64_t n = size / 4 * 3 / (RECORD_SIZE + lens[i] + 7), id, lost = 0;
 
         for (id = 0; id < n; id++) {
-            assert_true(put(store, id, 1, lens[i], NEVER));
+            assert_true(put(table, id, 1, lens[i], NEVER));
         }
         for (id = 0; id < n; id++) {
-            lost += see(store, pool, id, 1, lens[i], 1) != WHOLE;
+            lost += see(table, pool, id, 1, lens[i], 1) != WHOLE;
         }
         if (lost != 0) {
             fail_msg("of %d records of %d bytes, in %d bytes of memory, %d are lost", (int)n,
@@ -268,36 +279,36 @@ static void test_nothing_is_lost_while_there_is_room(void **state)
 
 #define HOT 10
 
-/* Ten are read, each well before half a ring of others is put, and ten of the same age are not. */
-static void flood(apr_pool_t *pool, apr_size_t len)
+/* Ten records are read before half a ring of others is put, and ten of the same age are not. */
+static void fill_with_others(apr_pool_t *pool, apr_size_t len)
 {
     const apr_size_t size = 256 * KB;
-    struct eas_shm_table *store = make_store(pool, size);
+    struct eas_shm_table *table = make_table(pool, size);
     uint64_t n = 20 * size / (RECORD_SIZE + len), i, id;
 
     for (id = 0; id < 2 * HOT; id++) {
-        assert_true(put(store, id, 1, len, 1000));
+        assert_true(put(table, id, 1, len, 1000));
     }
     for (i = 0; i < n; i++) {
-        assert_true(put(store, 100 + i, 1, len, NEVER));
+        assert_true(put(table, 100 + i, 1, len, NEVER));
         if (i % 5 == 0) {
             id = i / 5 % HOT;
-            if (see(store, pool, id, 1, len, 999) != WHOLE) {
+            if (see(table, pool, id, 1, len, 999) != WHOLE) {
                 fail_msg("lost after %d other records of %d bytes", (int)i, (int)len);
             }
         }
     }
     for (id = 0; id < HOT; id++) {
-        assert_int_equal(see(store, pool, id, 1, len, 999), WHOLE);
-        assert_int_equal(see(store, pool, HOT + id, 1, len, 999), NOTHING);
+        assert_int_equal(see(table, pool, id, 1, len, 999), WHOLE);
+        assert_int_equal(see(table, pool, HOT + id, 1, len, 999), NOTHING);
     }
-    /* A second chance is no longer life. */
+    /* A record that was moved expires at the same time. */
     for (id = 0; id < HOT; id++) {
-        assert_int_equal(see(store, pool, id, 1, len, 1000), NOTHING);
+        assert_int_equal(see(table, pool, id, 1, len, 1000), NOTHING);
     }
 }
 
-static void test_what_is_read_survives_a_flood(void **state)
+static void test_records_in_use_are_not_evicted(void **state)
 {
     static const apr_size_t lens[] = { 100, 200, 400, 1000 };
     size_t i;
@@ -305,46 +316,46 @@ static void test_what_is_read_survives_a_flood(void **state)
     for (i = 0; i < COUNT_OF(lens); i++) {
         apr_pool_t *pool = make_subpool(*state);
 
-        flood(pool, lens[i]);
+        fill_with_others(pool, lens[i]);
         apr_pool_destroy(pool);
     }
 }
 
-/* --- what is attached to --- */
+/* --- attach --- */
 
-static void test_attach_refuses_what_is_no_store(void **state)
+static void test_attach_refuses_other_memory(void **state)
 {
     static const apr_size_t wrong[] = { 32 * KB, 64 * KB - 8, 64 * KB - 1, 64 * KB + 1, 128 * KB };
     unsigned char *memory = make_memory(*state, 128 * KB);
-    struct eas_shm_table *store;
+    struct eas_shm_table *table;
     size_t i;
 
     assert_null(eas_shm_table_attach(memory, 64 * KB));
     memset(memory, 0, 64 * KB);
     assert_null(eas_shm_table_attach(memory, 64 * KB));
     eas_shm_table_format(memory, 64 * KB);
-    store = eas_shm_table_attach(memory, 64 * KB);
-    assert_non_null(store);
-    assert_true(put(store, 1, 1, 100, NEVER));
+    table = eas_shm_table_attach(memory, 64 * KB);
+    assert_non_null(table);
+    assert_true(put(table, 1, 1, 100, NEVER));
     for (i = 0; i < COUNT_OF(wrong); i++) {
         assert_null(eas_shm_table_attach(memory, wrong[i]));
     }
-    /* What it is, and of which version, is in the first eight bytes. */
+    /* The first eight bytes are the magic number. */
     for (i = 0; i < 64; i++) {
         memory[i / 8] ^= (unsigned char)(1u << i % 8);
         assert_null(eas_shm_table_attach(memory, 64 * KB));
         memory[i / 8] ^= (unsigned char)(1u << i % 8);
     }
-    /* What is attached to again is as it was; what is formatted again is empty. */
-    store = eas_shm_table_attach(memory, 64 * KB);
-    assert_non_null(store);
-    assert_int_equal(see(store, *state, 1, 1, 100, 1), WHOLE);
+    /* Attach keeps the records, format drops them. */
+    table = eas_shm_table_attach(memory, 64 * KB);
+    assert_non_null(table);
+    assert_int_equal(see(table, *state, 1, 1, 100, 1), WHOLE);
     eas_shm_table_format(memory, 64 * KB);
-    store = eas_shm_table_attach(memory, 64 * KB);
-    assert_non_null(store);
-    assert_int_equal(see(store, *state, 1, 1, 100, 1), NOTHING);
-    assert_true(put(store, 1, 2, 100, NEVER));
-    assert_int_equal(see(store, *state, 1, 2, 100, 1), WHOLE);
+    table = eas_shm_table_attach(memory, 64 * KB);
+    assert_non_null(table);
+    assert_int_equal(see(table, *state, 1, 1, 100, 1), NOTHING);
+    assert_true(put(table, 1, 2, 100, NEVER));
+    assert_int_equal(see(table, *state, 1, 2, 100, 1), WHOLE);
 }
 
 /* --- against a model --- */
@@ -354,8 +365,10 @@ static void test_attach_refuses_what_is_no_store(void **state)
 #define MODEL_SIZE (64 * KB)
 #define MODEL_LEN 2000
 
-/* The ring at least: the index takes no more than an eighth of memory of that size, and the header has
- * a journal. */
+/*
+ * The ring's least size: the index takes an eighth of that memory at most, and the header has a
+ * journal.
+ */
 #define MODEL_RING (MODEL_SIZE - MODEL_SIZE / 8 - EAS_SHM_TABLE_UPDATE_MAX - 256)
 
 struct model {
@@ -363,7 +376,18 @@ struct model {
     uint64_t version;
     apr_size_t len;
     apr_time_t expires;
-    uint64_t end; /* of its record: how much had at most been written then */
+    uint64_t end; /* the bytes written up to its record, at most */
+};
+
+/* The table beside its model. */
+struct run {
+    struct eas_shm_table *table;
+    apr_pool_t *pool; /* cleared after each operation */
+    uint64_t seed;
+    apr_time_t now;
+    uint64_t written; /* bytes, at most */
+    uint64_t hits, evicted;
+    bool strict;
 };
 
 static uint64_t record_bytes(const struct model *m)
@@ -371,65 +395,76 @@ static uint64_t record_bytes(const struct model *m)
     return (RECORD_SIZE + m->len + 7) & ~(uint64_t)7;
 }
 
+static void put_both(struct run *run, uint64_t id, struct model *m, uint64_t version)
+{
+    m->there = true;
+    m->version = version;
+    m->len = below(&run->seed, below(&run->seed, 4) == 0 ? MODEL_LEN : 200);
+    m->expires = run->now + (apr_time_t)below(&run->seed, below(&run->seed, 4) == 0 ? 100 : 20000);
+    run->written += record_bytes(m);
+    m->end = run->written;
+    assert_true(put(run->table, id, version, m->len, m->expires));
+}
+
 /*
- * Sixteen keys always find a place in the index; so one of so few can be missing only when more than
- * the ring, less what is left unused at its end, has been written since.
+ * Sixteen keys always find slots.  So one of them can be missing only after as many bytes as the
+ * ring has, without its unused end, have been written.
  */
+static void compare(struct run *run, uint64_t id, struct model *m)
+{
+    enum seen seen = see(run->table, run->pool, id, m->version, m->len, run->now);
+    uint64_t since = run->written - m->end;
+
+    assert_int_not_equal(seen, OTHER);
+    if (!m->there || m->expires <= run->now) {
+        assert_int_equal(seen, NOTHING);
+    }
+    else if (seen == WHOLE) {
+        run->hits++;
+        if (since + record_bytes(m) > MODEL_RING / 2 - MODEL_LEN) {
+            run->written += record_bytes(m); /* it may have been moved */
+        }
+    }
+    else {
+        run->evicted++;
+        assert_true(!run->strict
+                    || since + 2 * record_bytes(m) + MODEL_LEN + RECORD_SIZE >= MODEL_RING);
+        m->there = false;
+    }
+}
+
 static void run_model(apr_pool_t *pool, unsigned n_keys, bool strict)
 {
-    struct eas_shm_table *store = make_store(pool, MODEL_SIZE);
     struct model *models = apr_pcalloc(pool, n_keys * sizeof(*models));
-    apr_pool_t *round = make_subpool(pool);
-    uint64_t seed = n_keys, written = 0, hits = 0, evicted = 0, i;
-    apr_time_t now = 1;
+    struct run run = {
+        .table = make_table(pool, MODEL_SIZE),
+        .pool = make_subpool(pool),
+        .seed = n_keys,
+        .now = 1,
+        .strict = strict,
+    };
+    uint64_t i;
 
     for (i = 1; i <= MODEL_OPS; i++) {
-        /* Some keys are used far more than others. */
-        uint64_t id = below(&seed, 1 + below(&seed, 1 + below(&seed, n_keys)));
-        uint64_t what = below(&seed, 100);
-        struct model *m = &models[id];
+        /* Some keys are used much more than others. */
+        uint64_t id = below(&run.seed, 1 + below(&run.seed, 1 + below(&run.seed, n_keys)));
+        uint64_t what = below(&run.seed, 100);
 
-        now += (apr_time_t)below(&seed, 3);
+        run.now += (apr_time_t)below(&run.seed, 3);
         if (what < 40) {
-            m->there = true;
-            m->version = i;
-            m->len = below(&seed, below(&seed, 4) == 0 ? MODEL_LEN : 200);
-            m->expires = now + (apr_time_t)below(&seed, below(&seed, 4) == 0 ? 100 : 20000);
-            written += record_bytes(m);
-            m->end = written;
-            assert_true(put(store, id, i, m->len, m->expires));
+            put_both(&run, id, &models[id], i);
         }
         else if (what < 95) {
-            enum seen seen = see(store, round, id, m->version, m->len, now);
-
-            assert_int_not_equal(seen, OTHER);
-            if (!m->there || m->expires <= now) {
-                assert_int_equal(seen, NOTHING);
-            }
-            else if (seen == WHOLE) {
-                hits++;
-                if (written - m->end + record_bytes(m) > MODEL_RING / 2 - MODEL_LEN) {
-                    written += record_bytes(m); /* it may have been written again */
-                }
-            }
-            else {
-                evicted++;
-                if (strict
-                    && written - m->end + 2 * record_bytes(m) + MODEL_LEN + RECORD_SIZE
-                           < MODEL_RING) {
-                    fail_msg("operation %d: lost without need", (int)i);
-                }
-                m->there = false;
-            }
+            compare(&run, id, &models[id]);
         }
         else {
-            m->there = false;
-            drop(store, id);
+            models[id].there = false;
+            drop(run.table, id);
         }
-        apr_pool_clear(round);
+        apr_pool_clear(run.pool);
     }
-    assert_true(hits > MODEL_OPS / 10);
-    assert_true(evicted > 0);
+    assert_true(run.hits > MODEL_OPS / 10);
+    assert_true(run.evicted > 0);
 }
 
 static void test_random_operations_on_few_keys(void **state)
@@ -446,15 +481,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_put_get_replace_drop),
-        POOL_TEST(test_what_was_got_is_a_copy),
+        POOL_TEST(test_get_makes_a_copy),
         POOL_TEST(test_expiry),
         POOL_TEST(test_values_of_each_size),
         POOL_TEST(test_the_largest_value),
-        POOL_TEST(test_keys_that_begin_alike),
-        POOL_TEST(test_the_ring_runs_full_many_times),
+        POOL_TEST(test_keys_with_the_same_hash),
+        POOL_TEST(test_ring_wraps_many_times),
         POOL_TEST(test_nothing_is_lost_while_there_is_room),
-        POOL_TEST(test_what_is_read_survives_a_flood),
-        POOL_TEST(test_attach_refuses_what_is_no_store),
+        POOL_TEST(test_records_in_use_are_not_evicted),
+        POOL_TEST(test_attach_refuses_other_memory),
         POOL_TEST(test_random_operations_on_few_keys),
         POOL_TEST(test_random_operations_on_many_keys),
     };

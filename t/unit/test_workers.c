@@ -1,46 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_workers.c - the pool while KDCs answer: flights, threads, queue, and its end */
+/* t/unit/test_workers.c - worker pool while peers answer: single flight, threads, queue, end */
 
-#include "t/unit/kdc_gate.h"
+#include "t/unit/fake_peer.h"
 
 #include <apr_lib.h>
 
-static void test_outcome_reaches_the_asker(void **state)
+static void test_caller_gets_the_result(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
 
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
-    assert_int_equal(ask_for(pool, "b", IS_NOT_THERE, LONG_TIME), 4711);
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
-    assert_int_equal(gate.begun, 3); /* nothing is remembered here */
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(run_task(workers, "b", IS_DOWN, LONG_TIME), 4711);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(gate.begun, 3); /* results are not cached */
 }
 
 static void test_same_key_is_one_job(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 4, 10, 100);
-    struct asker askers[20];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 4, .share = 4, .queued = 10, .stalled = 100);
+    struct caller callers[20];
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, i % 2 ? "one" : "two", WAITS, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, i % 2 ? "one" : "two", ANSWERS_AT_GATE, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
+    await_waiting(workers, COUNT_OF(callers));
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
+    assert_all(callers, COUNT_OF(callers), 0);
     assert_int_equal(gate.begun, 2);
 }
 
 static void test_threads_are_bounded(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 3, 100, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 3, .queued = 100, .stalled = 10);
     struct eas_workers_load load;
     int i;
 
     for (i = 0; i < 50; i++) {
-        hint(pool, apr_itoa(*state, i), WAITS);
+        run_in_background(workers, apr_itoa(*state, i), ANSWERS_AT_GATE);
     }
     await_begun(3);
-    load = eas_workers_load(pool);
+    load = eas_workers_load(workers);
     assert_int_equal(load.threads, 3);
     assert_int_equal(load.running, 3);
     assert_int_equal(load.queued, 47);
@@ -49,131 +52,143 @@ static void test_threads_are_bounded(void **state)
     assert_int_equal(gate.most_at_once, 3);
 }
 
-static void test_full_queue_is_said_at_once(void **state)
+static void test_full_queue_refuses_at_once(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 2, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 2, .stalled = 10);
 
-    hint(pool, "running", WAITS);
+    run_in_background(workers, "running", ANSWERS_AT_GATE);
     await_begun(1);
-    hint(pool, "queued 1", WAITS);
-    hint(pool, "queued 2", WAITS);
-    assert_int_equal(ask_for(pool, "too much", WAITS, LONG_TIME), 1251);
-    hint(pool, "too much as well", WAITS);
-    assert_int_equal(eas_workers_load(pool).queued, 2);
+    run_in_background(workers, "queued 1", ANSWERS_AT_GATE);
+    run_in_background(workers, "queued 2", ANSWERS_AT_GATE);
+    assert_int_equal(run_task(workers, "too much", ANSWERS_AT_GATE, LONG_TIME), 1251);
+    run_in_background(workers, "too much as well", ANSWERS_AT_GATE);
+    assert_int_equal(eas_workers_load(workers).queued, 2);
     open_gate(true);
-    await_idle(pool);
+    await_idle(workers);
     assert_int_equal(gate.begun, 3);
 }
 
-static void test_what_was_begun_goes_first(void **state)
+static void test_continued_jobs_go_first(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 100);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 100);
     const char *names[] = { "1", "2", "b", "3", "c", "4" };
-    struct asker askers[COUNT_OF(names)];
+    struct caller callers[COUNT_OF(names)];
     size_t i;
 
-    hint(pool, "0", WAITS);
+    run_in_background(workers, "0", ANSWERS_AT_GATE);
     await_begun(1);
-    hint(pool, "h", ANSWERS);
-    hint(pool, "c", ANSWERS); /* until a late one wants it too */
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        bool late = apr_isalpha(names[i][0]);
+    run_in_background(workers, "h", ANSWERS);
+    run_in_background(workers, "c", ANSWERS); /* until a continued caller joins it */
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        bool continued = apr_isalpha(names[i][0]);
 
-        askers[i] = (struct asker){ pool, names[i], ANSWERS, LONG_TIME, -1, 0 };
-        start_as(&askers[i], late ? be_late_asker : be_asker);
-        await_waiting(pool, (unsigned)i + 1);
+        callers[i] = (struct caller){ .workers = workers,
+                                      .name = names[i],
+                                      .behaviour = ANSWERS,
+                                      .max_wait = LONG_TIME,
+                                      .tag = -1 };
+        start_as(&callers[i], continued ? call_continued : call);
+        await_waiting(workers, (unsigned)i + 1);
     }
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
-    await_idle(pool);
+    assert_all(callers, COUNT_OF(callers), 0);
+    await_idle(workers);
     assert_string_equal(gate.order, "0bch1234");
 }
 
-static void test_impatient_asker_leaves_the_job_behind(void **state)
+static void test_job_outlives_its_caller(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
     struct eas_workers_load load;
 
-    assert_int_equal(ask_for(pool, "late", WAITS, SHORT_TIME), 1250);
-    load = eas_workers_load(pool);
-    assert_int_equal(load.running + load.lost, 1);
+    assert_int_equal(run_task(workers, "continued", ANSWERS_AT_GATE, SHORT_TIME), 1250);
+    load = eas_workers_load(workers);
+    assert_int_equal(load.running + load.abandoned, 1);
     assert_int_equal(load.waiting, 0);
     open_gate(true);
-    await_idle(pool);
-    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 0);
+    await_idle(workers);
+    assert_int_equal(run_task(workers, "next", ANSWERS, LONG_TIME), 0);
 }
 
-static void test_nobody_waits_for_what_hangs(void **state)
+static void test_caller_leaves_a_stuck_job(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
     apr_time_t began = apr_time_now();
 
-    assert_int_equal(ask_for(pool, "hangs", WAITS, SHORT_TIME), 1250);
-    assert_int_equal(ask_late(pool, "hangs", WAITS, SHORT_TIME, LONG_TIME), 1250);
+    assert_int_equal(run_task(workers, "stuck", ANSWERS_AT_GATE, SHORT_TIME), 1250);
+    assert_int_equal(run_task_with(workers, "stuck", ANSWERS_AT_GATE, SHORT_TIME, LONG_TIME), 1250);
     assert_true(apr_time_now() - began < LONG_TIME / 2);
 }
 
-static void test_nobody_waits_for_what_hangs_though_he_came_early(void **state)
+static void test_waiter_leaves_a_job_that_becomes_stuck(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
     apr_time_t began = apr_time_now();
-    struct asker first, second;
+    struct caller first, second;
 
-    start(&first, pool, "hangs", WAITS, apr_time_from_msec(1200));
+    start(&first, workers, "stuck", ANSWERS_AT_GATE, apr_time_from_msec(1200));
     await_begun(1);
-    start(&second, pool, "hangs", WAITS, LONG_TIME);
+    start(&second, workers, "stuck", ANSWERS_AT_GATE, LONG_TIME);
     assert_int_equal(tag_of(&first), 1250);
     assert_int_equal(tag_of(&second), 1250);
     assert_true(apr_time_now() - began < LONG_TIME / 2);
 }
 
-static void test_job_that_nobody_wants_any_more(void **state)
+static void test_queued_job_without_waiters_is_removed(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
 
-    hint(pool, "running", WAITS);
+    run_in_background(workers, "running", ANSWERS_AT_GATE);
     await_begun(1);
-    assert_int_equal(ask_for(pool, "queued", ANSWERS, SHORT_TIME), 1253);
-    hint(pool, "hint", ANSWERS);
+    assert_int_equal(run_task(workers, "queued", ANSWERS, SHORT_TIME), 1253);
+    run_in_background(workers, "background", ANSWERS);
     open_gate(true);
-    await_idle(pool);
-    assert_int_equal(gate.begun, 2); /* "running" and "hint" */
+    await_idle(workers);
+    assert_int_equal(gate.begun, 2); /* "running" and "background" */
 }
 
-static void test_hint_for_what_another_asks(void **state)
+static void test_background_job_joins_a_queued_one(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
-    struct asker asker;
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
+    struct caller caller;
 
-    hint(pool, "running", WAITS);
+    run_in_background(workers, "running", ANSWERS_AT_GATE);
     await_begun(1);
-    start(&asker, pool, "wanted", ANSWERS, SHORT_TIME);
-    await_waiting(pool, 1);
-    hint(pool, "wanted", ANSWERS);
-    assert_int_equal(tag_of(&asker), 1253);
+    start(&caller, workers, "wanted", ANSWERS, SHORT_TIME);
+    await_waiting(workers, 1);
+    run_in_background(workers, "wanted", ANSWERS);
+    assert_int_equal(tag_of(&caller), 1253);
     open_gate(true);
-    await_idle(pool);
+    await_idle(workers);
     assert_int_equal(gate.begun, 2);
 }
 
-/* Who comes later has it done anew, and others share that, though the first one ends meanwhile. */
-static void test_flight_after_one_that_hangs(void **state)
+/* A later caller starts a new job, which others join even after the stuck one has ended. */
+static void test_new_job_after_a_stuck_one(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 10);
-    struct asker askers[2];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
+    struct caller callers[2];
 
-    hint(pool, "a", IS_SILENT);
+    run_in_background(workers, "a", IS_SILENT);
     await_begun(1);
-    put_forward(LONG_TIME);
-    start(&askers[0], pool, "a", WAITS_LONGER, LONG_TIME);
+    advance_clock(LONG_TIME);
+    start(&callers[0], workers, "a", ANSWERS_AT_SECOND, LONG_TIME);
     await_begun(2);
-    assert_int_equal(eas_workers_load(pool).lost, 1);
+    assert_int_equal(eas_workers_load(workers).abandoned, 1);
     open_gate(true);
-    AWAIT(eas_workers_load(pool).lost == 0);
-    start(&askers[1], pool, "a", ANSWERS, LONG_TIME);
-    await_waiting(pool, 2);
+    AWAIT(eas_workers_load(workers).abandoned == 0);
+    start(&callers[1], workers, "a", ANSWERS, LONG_TIME);
+    await_waiting(workers, 2);
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
+    assert_all(callers, COUNT_OF(callers), 0);
     assert_int_equal(gate.begun, 2);
 }
 
@@ -183,9 +198,9 @@ static apr_status_t note_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-static apr_pool_t *watched_memory(struct eas_workers *pool, bool *cleaned)
+static apr_pool_t *watched_memory(struct eas_workers *workers, bool *cleaned)
 {
-    apr_pool_t *memory = eas_workers_pool(pool);
+    apr_pool_t *memory = eas_workers_pool(workers);
 
     *cleaned = false;
     apr_pool_cleanup_register(memory, cleaned, note_cleanup, apr_pool_cleanup_null);
@@ -194,67 +209,70 @@ static apr_pool_t *watched_memory(struct eas_workers *pool, bool *cleaned)
 
 static void test_end_of_an_idle_pool(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
     bool cleaned;
 
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
-    watched_memory(pool, &cleaned);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+    watched_memory(workers, &cleaned);
     apr_pool_destroy(*state);
     *state = NULL;
     assert_true(cleaned);
 }
 
-/* Someone who has come in and is not waiting yet still uses it. */
-static void test_end_while_an_asker_comes_in(void **state)
+/* A caller that does not wait yet still uses the pool. */
+static void test_end_while_a_caller_enters(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 10);
-    struct asker asker;
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
+    struct caller caller;
     apr_pool_t *memory;
     bool cleaned;
 
-    memory = watched_memory(pool, &cleaned);
-    start(&asker, pool, COPIED_SLOWLY, ANSWERS, LONG_TIME);
+    memory = watched_memory(workers, &cleaned);
+    start(&caller, workers, COPIED_SLOWLY, ANSWERS, LONG_TIME);
     await_begun(1);
     apr_pool_destroy(*state);
     *state = NULL;
     assert_false(cleaned);
     open_gate(true);
-    assert_int_equal(tag_of(&asker), 1255);
+    assert_int_equal(tag_of(&caller), 1255);
     apr_pool_destroy(memory);
 }
 
-static void test_end_drops_what_waits(void **state)
+static void test_end_drops_queued_jobs(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
-    struct asker asker;
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
+    struct caller caller;
 
-    hint(pool, "running", WAITS);
+    run_in_background(workers, "running", ANSWERS_AT_GATE);
     await_begun(1);
-    start(&asker, pool, "queued", ANSWERS, LONG_TIME);
-    await_waiting(pool, 1);
-    apr_pool_destroy(*state); /* though one job hangs */
+    start(&caller, workers, "queued", ANSWERS, LONG_TIME);
+    await_waiting(workers, 1);
+    apr_pool_destroy(*state); /* while one job is stuck */
     *state = NULL;
-    assert_int_equal(tag_of(&asker), 1255);
+    assert_int_equal(tag_of(&caller), 1255);
     assert_int_equal(gate.begun, 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        GATE_TEST(test_outcome_reaches_the_asker),
+        GATE_TEST(test_caller_gets_the_result),
         GATE_TEST(test_same_key_is_one_job),
         GATE_TEST(test_threads_are_bounded),
-        GATE_TEST(test_full_queue_is_said_at_once),
-        GATE_TEST(test_what_was_begun_goes_first),
-        GATE_TEST(test_impatient_asker_leaves_the_job_behind),
-        GATE_TEST(test_nobody_waits_for_what_hangs),
-        GATE_TEST(test_nobody_waits_for_what_hangs_though_he_came_early),
-        GATE_TEST(test_job_that_nobody_wants_any_more),
-        GATE_TEST(test_hint_for_what_another_asks),
-        GATE_TEST(test_flight_after_one_that_hangs),
+        GATE_TEST(test_full_queue_refuses_at_once),
+        GATE_TEST(test_continued_jobs_go_first),
+        GATE_TEST(test_job_outlives_its_caller),
+        GATE_TEST(test_caller_leaves_a_stuck_job),
+        GATE_TEST(test_waiter_leaves_a_job_that_becomes_stuck),
+        GATE_TEST(test_queued_job_without_waiters_is_removed),
+        GATE_TEST(test_background_job_joins_a_queued_one),
+        GATE_TEST(test_new_job_after_a_stuck_one),
         GATE_TEST(test_end_of_an_idle_pool),
-        GATE_TEST(test_end_while_an_asker_comes_in),
-        GATE_TEST(test_end_drops_what_waits),
+        GATE_TEST(test_end_while_a_caller_enters),
+        GATE_TEST(test_end_drops_queued_jobs),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

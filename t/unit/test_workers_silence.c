@@ -1,516 +1,544 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_workers_silence.c - the pool while KDCs are silent: who waits, who is told, and who tries */
+/* t/unit/test_workers_silence.c - worker pool while peers are silent */
 
-#include "t/unit/kdc_gate.h"
+#include "t/unit/fake_peer.h"
 
-/* Who may wait no longer makes no job, takes no trial, and says nothing of the KDC. */
-static void test_asker_without_patience(void **state)
+/* A caller without time starts no job and no probe, and counts neither way for the peer. */
+static void test_caller_without_time(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
 
-    assert_int_equal(ask_for(pool, "late", ANSWERS, 0), 1257);
-    assert_int_equal(ask_for(pool, "later", ANSWERS, -1), 1257);
-    assert_int_equal(eas_workers_load(pool).threads, 0);
-    assert_int_equal(eas_workers_load(pool).queued, 0);
-    assert_int_equal(ask_for(pool, "latest", ANSWERS, 0), 1257);
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
-    open_circuit(pool);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "late", ANSWERS, 0), 1257);
-    assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(run_task(workers, "late", ANSWERS, 0), 1257);
+    assert_int_equal(run_task(workers, "later", ANSWERS, -1), 1257);
+    assert_int_equal(eas_workers_load(workers).threads, 0);
+    assert_int_equal(eas_workers_load(workers).queued, 0);
+    assert_int_equal(run_task(workers, "latest", ANSWERS, 0), 1257);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+    open_circuit(workers);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "late", ANSWERS, 0), 1257);
+    assert_int_equal(run_task(workers, "probe", ANSWERS, LONG_TIME), 0);
 }
 
 static void test_breaker_opens_and_closes(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
 
-    open_circuit(pool);
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
-    assert_int_equal(ask_for(pool, OTHER "a", ANSWERS, LONG_TIME), 0);
-    hint(pool, "a", ANSWERS);
+    open_circuit(workers);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 1254);
+    assert_int_equal(run_task(workers, OTHER "a", ANSWERS, LONG_TIME), 0);
+    run_in_background(workers, "a", ANSWERS);
     assert_int_equal(gate.begun, 4);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711);
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
-    assert_int_equal(ask_for(pool, "b", IS_NOT_THERE, LONG_TIME), 4711);
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", IS_DOWN, LONG_TIME), 4711);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 1254);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(run_task(workers, "b", IS_DOWN, LONG_TIME), 4711);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
 }
 
-static void test_trial_that_asks_nobody_proves_nothing(void **state)
+static void test_probe_without_a_message_is_repeated(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
 
-    open_circuit(pool);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "a", IS_NOT_ASKED, LONG_TIME), 0);
-    assert_int_equal(ask_for(pool, "a", IS_NOT_THERE, LONG_TIME), 4711); /* is the trial instead */
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 1254);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "a", IS_NOT_ASKED, LONG_TIME), 0);
-    assert_int_equal(ask_for(pool, "a", ANSWERS, LONG_TIME), 0);
+    open_circuit(workers);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", IS_UNUSED, LONG_TIME), 0);
+    assert_int_equal(run_task(workers, "a", IS_DOWN, LONG_TIME), 4711); /* is the probe instead */
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 1254);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", IS_UNUSED, LONG_TIME), 0);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
 }
 
-/* What has been given up hangs for longer than its timeout, by the clock of whoever comes next. */
-static void assert_circuit_is_open(struct eas_workers *pool)
+/* The next caller counts the messages of stuck jobs as failures. */
+static void assert_circuit_is_open(struct eas_workers *workers)
 {
-    put_forward(apr_time_from_sec(1));
-    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
+    advance_clock(apr_time_from_sec(1));
+    assert_int_equal(run_task(workers, "next", ANSWERS, LONG_TIME), 1254);
 }
 
-static void fall_silent(void **state, struct eas_workers *pool, enum behaviour how)
+static void open_circuit_by_silence(void **state, struct eas_workers *workers, enum behaviour how)
 {
-    struct asker askers[3];
+    struct caller callers[3];
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), how, SHORT_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, apr_itoa(*state, (int)i), how, SHORT_TIME);
     }
-    assert_all(askers, COUNT_OF(askers), 1250);
-    assert_circuit_is_open(pool);
+    assert_all(callers, COUNT_OF(callers), 1250);
+    assert_circuit_is_open(workers);
 }
 
-static void test_silence_opens_the_breaker_and_trials_find_a_thread(void **state)
+static void test_silence_opens_the_breaker_and_probes_get_threads(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 3, .queued = 10, .stalled = 10);
     int i;
 
-    fall_silent(state, pool, IS_SILENT);
+    open_circuit_by_silence(state, workers, IS_SILENT);
     for (i = 10; i < 12; i++) {
-        put_forward(apr_time_from_sec(5));
-        assert_int_equal(ask_for(pool, apr_itoa(*state, i), IS_SILENT, SHORT_TIME), 1250);
-        assert_circuit_is_open(pool);
+        advance_clock(apr_time_from_sec(5));
+        assert_int_equal(run_task(workers, apr_itoa(*state, i), IS_SILENT, SHORT_TIME), 1250);
+        assert_circuit_is_open(workers);
     }
-    assert_int_equal(eas_workers_load(pool).trials, 2);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
-    assert_in_range(eas_workers_load(pool).threads, 3 + 3, 3 + 3 + 3);
+    assert_int_equal(eas_workers_load(workers).probes, 2);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "probe", ANSWERS, LONG_TIME), 0);
+    assert_in_range(eas_workers_load(workers).threads, 3 + 3, 3 + 3 + 3);
 }
 
-/* The same, where already the search for a KDC is what hangs. */
-static void test_search_without_end_opens_the_breaker(void **state)
+/* The same, with a name server that does not answer. */
+static void test_silent_name_server_opens_the_breaker(void **state)
 {
-    fall_silent(state, make_pool(state, 3, 10, 10), IS_NOT_FOUND);
+    open_circuit_by_silence(
+        state, MAKE_WORKERS(state, .threads = 3, .share = 3, .queued = 10, .stalled = 10),
+        HAS_NO_ADDRESS);
 }
 
-/* What hangs from before does not stand in the way of those who come when the KDC is back. */
-static void test_hanging_jobs_are_replaced(void **state)
+/* Stuck jobs do not block callers after the KDC's return. */
+static void test_stuck_jobs_are_replaced(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 3, 10, 10);
-    struct asker askers[3];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 3, .queued = 10, .stalled = 10);
+    struct caller callers[3];
     size_t i;
 
-    fall_silent(state, pool, IS_SILENT);
-    put_forward(apr_time_from_sec(5));
-    assert_int_equal(ask_for(pool, "trial", ANSWERS, LONG_TIME), 0);
-    for (i = 0; i < COUNT_OF(askers); i++) { /* the same users again */
-        start(&askers[i], pool, apr_itoa(*state, (int)i), ANSWERS, LONG_TIME);
+    open_circuit_by_silence(state, workers, IS_SILENT);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "probe", ANSWERS, LONG_TIME), 0);
+    for (i = 0; i < COUNT_OF(callers); i++) { /* the same users again */
+        start(&callers[i], workers, apr_itoa(*state, (int)i), ANSWERS, LONG_TIME);
     }
-    assert_all(askers, COUNT_OF(askers), 0);
-    assert_int_equal(eas_workers_load(pool).lost, 3);
+    assert_all(callers, COUNT_OF(callers), 0);
+    assert_int_equal(eas_workers_load(workers).abandoned, 3);
     open_gate(true);
-    await_idle(pool);
-    assert_int_equal(eas_workers_load(pool).lost, 0);
+    await_idle(workers);
+    assert_int_equal(eas_workers_load(workers).abandoned, 0);
 }
 
-/* Nobody waits for hints, nor for what has only been refused: whoever comes next looks after them. */
-static void test_failures_that_nobody_waited_for(void **state)
+/* Background jobs have no waiters, so the next caller counts their failures. */
+static void test_failures_of_background_jobs(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 3, .queued = 10, .stalled = 10);
     int i;
 
     for (i = 0; i < 3; i++) {
-        hint(pool, apr_itoa(*state, i), IS_SILENT);
+        run_in_background(workers, apr_itoa(*state, i), IS_SILENT);
     }
     await_begun(3);
-    put_forward(LONG_TIME);
-    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
+    advance_clock(LONG_TIME);
+    assert_int_equal(run_task(workers, "next", ANSWERS, LONG_TIME), 1254);
 }
 
-static void test_share_that_hints_have_lost(void **state)
+static void test_share_of_stuck_background_jobs(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 10);
 
-    hint(pool, "1", IS_SILENT);
-    hint(pool, "2", IS_SILENT);
+    run_in_background(workers, "1", IS_SILENT);
+    run_in_background(workers, "2", IS_SILENT);
     await_begun(2);
-    put_forward(LONG_TIME);
-    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 0);
+    advance_clock(LONG_TIME);
+    assert_int_equal(run_task(workers, "next", ANSWERS, LONG_TIME), 0);
 }
 
-/* He would not be there any more if he looked once a second. */
-static void test_who_is_queued_behind_what_hangs_gets_its_place(void **state)
+/* The caller leaves before the periodic check, which is once a second. */
+static void test_queued_job_runs_when_others_become_stuck(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 10);
 
-    hint(pool, "1", IS_SILENT);
-    hint(pool, "2", IS_SILENT);
+    run_in_background(workers, "1", IS_SILENT);
+    run_in_background(workers, "2", IS_SILENT);
     await_begun(2);
-    put_forward(LONG_TIME - apr_time_from_msec(400));
-    assert_int_equal(ask_for(pool, "queued", ANSWERS, apr_time_from_msec(950)), 0);
+    advance_clock(LONG_TIME - apr_time_from_msec(400));
+    assert_int_equal(run_task(workers, "queued", ANSWERS, apr_time_from_msec(950)), 0);
 }
 
-/* Threads are bounded: of what hangs only so much is replaced, and the rest when some is back. */
-static void test_what_hangs_is_replaced_later(void **state)
+/* Threads are bounded: only a share of stuck jobs is replaced, the others when some have ended. */
+static void test_stuck_jobs_beyond_the_share_are_replaced_later(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 10);
     apr_time_t began = apr_time_now();
-    struct asker asker;
+    struct caller caller;
     int i;
 
     for (i = 1; i <= 4; i++) {
-        hint(pool, apr_itoa(*state, i), i <= 2 ? IS_ELSEWHERE : IS_FAR_AWAY);
+        run_in_background(workers, apr_itoa(*state, i),
+                          i <= 2 ? IS_UNUSED_AT_GATE : IS_UNUSED_AT_SECOND);
         if (i % 2 == 0) {
             await_begun(i);
-            put_forward(LONG_TIME);
+            advance_clock(LONG_TIME);
         }
     }
-    start(&asker, pool, "next", ANSWERS, LONG_TIME);
-    await_waiting(pool, 1);
-    assert_int_equal(eas_workers_load(pool).lost, 2);
-    assert_int_equal(eas_workers_load(pool).running, 2);
+    start(&caller, workers, "next", ANSWERS, LONG_TIME);
+    await_waiting(workers, 1);
+    assert_int_equal(eas_workers_load(workers).abandoned, 2);
+    assert_int_equal(eas_workers_load(workers).running, 2);
     open_gate(true);
-    assert_int_equal(tag_of(&asker), 0);
+    assert_int_equal(tag_of(&caller), 0);
     assert_true(apr_time_now() - began < LONG_TIME / 2);
 }
 
-/* It hangs where another realm's KDC sent it, and must not cost that one its threads. */
-static void test_silence_behind_a_referral(void **state)
+/* Jobs stuck at the peer AWAY must not use up the threads of the peer that referred to it. */
+static void test_silence_after_a_referral(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 10);
-    struct asker askers[2];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 10);
+    struct caller callers[2];
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_REFERRED, SHORT_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, apr_itoa(*state, (int)i), REFERS, SHORT_TIME);
     }
-    assert_all(askers, COUNT_OF(askers), 1250);
-    put_forward(apr_time_from_sec(1));
-    assert_int_equal(ask_for(pool, "3", IS_REFERRED, SHORT_TIME), 1250);
-    put_forward(apr_time_from_sec(1));
-    assert_int_equal(ask_for(pool, "4", IS_REFERRED, LONG_TIME), 4711); /* that one's circuit */
-    assert_int_equal(ask_for(pool, "own", ANSWERS, LONG_TIME), 0);
+    assert_all(callers, COUNT_OF(callers), 1250);
+    advance_clock(apr_time_from_sec(1));
+    assert_int_equal(run_task(workers, "3", REFERS, SHORT_TIME), 1250);
+    advance_clock(apr_time_from_sec(1));
+    assert_int_equal(run_task(workers, "4", REFERS, LONG_TIME), 4711); /* AWAY's circuit is open */
+    assert_int_equal(run_task(workers, "own", ANSWERS, LONG_TIME), 0);
 }
 
-/* Jobs that were let in before the circuit opened do not hang in their turn. */
-static void test_what_is_queued_is_not_sent_where_nobody_answers(void **state)
+/* Jobs queued before the circuit opened send no message. */
+static void test_queued_jobs_send_nothing_to_an_open_circuit(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 3, 10, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 3, .queued = 10, .stalled = 10);
     int i;
 
     for (i = 0; i < 5; i++) {
-        hint(pool, apr_itoa(*state, i), IS_SILENT);
+        run_in_background(workers, apr_itoa(*state, i), IS_SILENT);
     }
     await_begun(3);
-    assert_int_equal(eas_workers_load(pool).queued, 2);
-    put_forward(LONG_TIME);
-    assert_int_equal(ask_for(pool, "next", ANSWERS, LONG_TIME), 1254);
-    AWAIT(eas_workers_load(pool).queued + eas_workers_load(pool).running == 0);
+    assert_int_equal(eas_workers_load(workers).queued, 2);
+    advance_clock(LONG_TIME);
+    assert_int_equal(run_task(workers, "next", ANSWERS, LONG_TIME), 1254);
+    AWAIT(eas_workers_load(workers).queued + eas_workers_load(workers).running == 0);
     assert_int_equal(gate.begun, 3);
 }
 
-static void test_silent_realm_leaves_threads_to_others(void **state)
+static void test_silent_peer_leaves_threads_to_others(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 10);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 10);
     struct eas_workers_load load;
     int i;
 
     for (i = 0; i < 4; i++) {
-        hint(pool, apr_itoa(*state, i), IS_SILENT);
+        run_in_background(workers, apr_itoa(*state, i), IS_SILENT);
     }
     await_begun(2);
-    assert_int_equal(ask_for(pool, OTHER "a", ANSWERS, LONG_TIME), 0);
-    load = eas_workers_load(pool);
+    assert_int_equal(run_task(workers, OTHER "a", ANSWERS, LONG_TIME), 0);
+    load = eas_workers_load(workers);
     assert_int_equal(load.running, 2);
     assert_int_equal(load.queued, 2);
     assert_int_equal(gate.begun, 3);
 }
 
-static void test_silence_of_one_realm_refuses_nobody_of_another(void **state)
+static void test_silence_refuses_no_caller_of_another_peer(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 1);
-    struct asker askers[3], others[3];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 1);
+    struct caller callers[3], others[3];
     int refused;
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, "a", IS_SILENT, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, "a", IS_SILENT, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
-    await_waiting(pool, 1);
+    await_waiting(workers, COUNT_OF(callers));
+    await_waiting(workers, 1);
     for (i = 0; i < COUNT_OF(others); i++) {
-        start(&others[i], pool, OTHER "a", WAITS, LONG_TIME);
+        start(&others[i], workers, OTHER "a", ANSWERS_AT_GATE, LONG_TIME);
     }
-    AWAIT(eas_workers_load(pool).waiting >= COUNT_OF(others)); /* some of the first may go */
+    /* Some of the first callers may have been refused. */
+    AWAIT(eas_workers_load(workers).waiting >= COUNT_OF(others));
     open_gate(true);
     assert_all(others, COUNT_OF(others), 0);
-    refused = count_refused(askers, COUNT_OF(askers), 4711);
-    assert_true(refused >= 2); /* the third, if he looks when the others are there */
+    refused = count_refused(callers, COUNT_OF(callers), 4711);
+    assert_true(refused >= 2); /* three, if the third checks while the others wait */
 }
 
-/* One message may be lost: those who come later are not yet in its trouble. */
-static void meet_crowd_after_lost_message(void **state, enum behaviour crowds)
+/* One lost message refuses no callers that come later. */
+static void call_after_lost_message(void **state, enum behaviour behaviour)
 {
-    struct eas_workers *pool = make_pool(state, 2, 20, 1);
-    struct asker hangs, askers[6];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 20, .stalled = 1);
+    struct caller stuck, callers[6];
     size_t i;
 
-    start(&hangs, pool, "hangs", IS_SILENT, LONG_TIME);
+    start(&stuck, workers, "stuck", IS_SILENT, LONG_TIME);
     await_begun(1);
-    put_forward(apr_time_from_sec(3));
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), crowds, LONG_TIME);
+    advance_clock(apr_time_from_sec(3));
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, apr_itoa(*state, (int)i), behaviour, LONG_TIME);
     }
-    await_waiting(pool, 1 + COUNT_OF(askers));
+    await_waiting(workers, 1 + COUNT_OF(callers));
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
-    assert_int_equal(tag_of(&hangs), 4711);
+    assert_all(callers, COUNT_OF(callers), 0);
+    assert_int_equal(tag_of(&stuck), 4711);
 }
 
-static void test_lost_message_refuses_no_crowd_that_comes_later(void **state)
+static void test_lost_message_refuses_no_later_callers(void **state)
 {
-    meet_crowd_after_lost_message(state, WAITS);
+    call_after_lost_message(state, ANSWERS_AT_GATE);
 }
 
-static void test_lost_message_refuses_no_crowd_that_waits_elsewhere(void **state)
+static void test_lost_message_refuses_no_jobs_without_messages(void **state)
 {
-    meet_crowd_after_lost_message(state, IS_ELSEWHERE);
+    call_after_lost_message(state, IS_UNUSED_AT_GATE);
 }
 
-/* Others' crowd holds the threads, and a message of one's own realm was lost long ago. */
-static void test_lost_message_refuses_nobody_who_waits_for_others(void **state)
+/* Jobs of another peer hold the threads, and a message of the own peer was lost long ago. */
+static void test_lost_message_refuses_no_caller_queued_behind_another_peer(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 1);
-    struct asker crowd[4], newcomer;
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 1);
+    struct caller others[4], caller;
     size_t i;
 
-    hint(pool, "hangs", IS_SILENT);
+    run_in_background(workers, "stuck", IS_SILENT);
     await_begun(1);
-    put_forward(apr_time_from_sec(3));
-    for (i = 0; i < COUNT_OF(crowd); i++) {
-        start(&crowd[i], pool, apr_pstrcat(*state, OTHER, apr_itoa(*state, (int)i), NULL), WAITS,
-              LONG_TIME);
+    advance_clock(apr_time_from_sec(3));
+    for (i = 0; i < COUNT_OF(others); i++) {
+        start(&others[i], workers, apr_pstrcat(*state, OTHER, apr_itoa(*state, (int)i), NULL),
+              ANSWERS_AT_GATE, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(crowd));
+    await_waiting(workers, COUNT_OF(others));
     await_begun(3);
-    start(&newcomer, pool, "newcomer", ANSWERS, LONG_TIME);
-    await_waiting(pool, COUNT_OF(crowd) + 1);
+    start(&caller, workers, "caller", ANSWERS, LONG_TIME);
+    await_waiting(workers, COUNT_OF(others) + 1);
     open_gate(true);
-    assert_int_equal(tag_of(&newcomer), 0);
-    assert_all(crowd, COUNT_OF(crowd), 0);
+    assert_int_equal(tag_of(&caller), 0);
+    assert_all(others, COUNT_OF(others), 0);
 }
 
-/* The realm's threads are all held: who waits for them is in the same trouble. */
-static void test_who_is_queued_where_nobody_answers(void **state)
+/* Callers queued behind the silent peer's jobs are refused like their waiters. */
+static void test_callers_queued_behind_a_silent_peer(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 1);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 1);
     apr_time_t began = apr_time_now();
-    struct asker askers[3];
+    struct caller callers[3];
     int refused;
     size_t i;
 
-    hint(pool, "1", IS_SILENT);
-    hint(pool, "2", IS_SILENT);
+    run_in_background(workers, "1", IS_SILENT);
+    run_in_background(workers, "2", IS_SILENT);
     await_begun(2);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, "queued", ANSWERS, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, "queued", ANSWERS, LONG_TIME);
     }
-    AWAIT(eas_workers_load(pool).waiting >= COUNT_OF(askers));
-    while (eas_workers_load(pool).waiting
-           > 1) { /* another realm may count as the one who may wait */
-        ask_for(pool, OTHER "a", ANSWERS, LONG_TIME);
+    AWAIT(eas_workers_load(workers).waiting >= COUNT_OF(callers));
+    /* The caller for the other peer may count as the one allowed waiter. */
+    while (eas_workers_load(workers).waiting > 1) {
+        run_task(workers, OTHER "a", ANSWERS, LONG_TIME);
         assert_true(apr_time_now() - began < LONG_TIME / 2);
     }
     open_gate(true);
-    refused = count_refused(askers, COUNT_OF(askers), 0);
+    refused = count_refused(callers, COUNT_OF(callers), 0);
     assert_true(refused >= 2);
 }
 
-/* All threads are held, by others, who do not even speak with a KDC. */
-static void test_few_wait_where_no_thread_comes_free(void **state)
+/* Jobs without messages hold all threads. */
+static void test_few_wait_while_no_thread_is_free(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 1, 10, 1);
-    struct asker askers[3];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 1);
+    struct caller callers[3];
     int refused;
     size_t i;
 
-    hint(pool, "holds", IS_ELSEWHERE);
+    run_in_background(workers, "holds", IS_UNUSED_AT_GATE);
     await_begun(1);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, OTHER "a", ANSWERS, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, OTHER "a", ANSWERS, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
-    await_waiting(pool, 1);
+    await_waiting(workers, COUNT_OF(callers));
+    await_waiting(workers, 1);
     open_gate(true);
-    refused = count_refused(askers, COUNT_OF(askers), 0);
+    refused = count_refused(callers, COUNT_OF(callers), 0);
     assert_int_equal(refused, 2);
 }
 
-static void test_few_wait_for_a_KDC_that_is_silent(void **state)
+static void test_few_wait_for_a_silent_peer(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 2);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 2);
     apr_time_t began = apr_time_now();
-    struct asker askers[6];
+    struct caller callers[6];
     int refused;
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        /* Two flights of two, and two that stay in the queue. */
-        start(&askers[i], pool, i < 4 ? (i < 2 ? "a" : "b") : apr_itoa(*state, (int)i), WAITS,
-              LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        /* Two jobs with two callers each, and two queued jobs. */
+        start(&callers[i], workers, i < 4 ? (i < 2 ? "a" : "b") : apr_itoa(*state, (int)i),
+              ANSWERS_AT_GATE, LONG_TIME);
     }
-    await_waiting(pool, 6);
-    await_waiting(pool, 2);
+    await_waiting(workers, 6);
+    await_waiting(workers, 2);
     assert_true(apr_time_now() - began < apr_time_from_sec(2));
-    assert_int_equal(ask_for(pool, "c", ANSWERS, LONG_TIME), 1252);
+    assert_int_equal(run_task(workers, "c", ANSWERS, LONG_TIME), 1252);
     open_gate(true);
-    refused = count_refused(askers, COUNT_OF(askers), 0);
+    refused = count_refused(callers, COUNT_OF(callers), 0);
     assert_int_equal(refused, 4);
 }
 
-/* The second counts from the silence on, not from when somebody comes. */
-static void test_who_comes_into_a_silence_is_told_soon(void **state)
+/* The second counts from the start of the silence, not from the caller's arrival. */
+static void test_late_caller_is_refused_soon(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 1);
-    struct asker first;
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 1);
+    struct caller first;
     apr_time_t began;
 
-    start(&first, pool, "a", IS_SILENT, LONG_TIME);
+    start(&first, workers, "a", IS_SILENT, LONG_TIME);
     await_begun(1);
-    put_forward(apr_time_from_msec(900));
+    advance_clock(apr_time_from_msec(900));
     began = apr_time_now();
-    assert_int_equal(ask_for(pool, "a", IS_SILENT, LONG_TIME), 1252);
+    assert_int_equal(run_task(workers, "a", IS_SILENT, LONG_TIME), 1252);
     assert_true(apr_time_now() - began < apr_time_from_msec(900));
     open_gate(true);
     assert_int_equal(tag_of(&first), 4711);
 }
 
-/* What is found elsewhere says nothing of the KDC. */
-static void test_silence_is_seen_though_other_jobs_end(void **state)
+/* Jobs without messages do not end a silence. */
+static void test_silence_lasts_while_other_jobs_end(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 1);
     apr_time_t began = apr_time_now();
-    struct asker askers[3];
+    struct caller callers[3];
     int refused;
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, "a", IS_SILENT, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, "a", IS_SILENT, LONG_TIME);
     }
-    await_waiting(pool, 3);
-    while (eas_workers_load(pool).waiting > 1) { /* "b" may count as the one who may wait */
-        ask_for(pool, "b", IS_NOT_ASKED, LONG_TIME);
+    await_waiting(workers, 3);
+    while (eas_workers_load(workers).waiting > 1) { /* "b" may count as the one allowed waiter */
+        run_task(workers, "b", IS_UNUSED, LONG_TIME);
         assert_true(apr_time_now() - began < LONG_TIME / 2);
     }
     open_gate(true);
-    refused = count_refused(askers, COUNT_OF(askers), 4711);
+    refused = count_refused(callers, COUNT_OF(callers), 4711);
     assert_true(refused >= 2);
 }
 
-/* Of a KDC that nobody asks, nothing is to be expected. */
-static void test_who_waits_for_another_is_not_counted(void **state)
+/* A peer without an open call is not silent. */
+static void test_jobs_without_messages_are_no_silence(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 1);
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 1);
     apr_time_t began = apr_time_now();
-    struct asker askers[4];
+    struct caller callers[4];
     size_t i;
 
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, i % 2 ? "a" : "b", IS_ELSEWHERE, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, i % 2 ? "a" : "b", IS_UNUSED_AT_GATE, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
+    await_waiting(workers, COUNT_OF(callers));
     while (apr_time_now() - began < apr_time_from_msec(1300)) {
-        assert_int_equal(eas_workers_load(pool).waiting, COUNT_OF(askers));
+        assert_int_equal(eas_workers_load(workers).waiting, COUNT_OF(callers));
         apr_thread_yield();
     }
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
+    assert_all(callers, COUNT_OF(callers), 0);
 }
 
-/* A message that was given up long ago says nothing of those that come now. */
-static void test_old_silence_is_not_held_against_new_askers(void **state)
+/* A message abandoned long ago refuses no new caller. */
+static void test_old_silence_refuses_no_new_callers(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 1);
-    struct asker askers[3];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 1);
+    struct caller callers[3];
     size_t i;
 
-    assert_int_equal(ask_for(pool, "hangs", IS_SILENT, SHORT_TIME), 1250);
-    put_forward(apr_time_from_sec(3));
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, "a", WAITS, LONG_TIME);
+    assert_int_equal(run_task(workers, "stuck", IS_SILENT, SHORT_TIME), 1250);
+    advance_clock(apr_time_from_sec(3));
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, "a", ANSWERS_AT_GATE, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
+    await_waiting(workers, COUNT_OF(callers));
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
+    assert_all(callers, COUNT_OF(callers), 0);
 }
 
-/* Nor against a crowd, though others were there all the time, who asked no KDC. */
-static void test_given_up_silence_is_not_held_against_a_crowd(void **state)
+/* The same, after a time of jobs without messages. */
+static void test_old_silence_refuses_no_callers_after_other_jobs(void **state)
 {
-    struct eas_workers *pool = make_pool(state, 2, 10, 1);
-    struct asker askers[6];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 1);
+    struct caller callers[6];
     size_t i;
 
-    assert_int_equal(ask_for(pool, "hangs", IS_SILENT, SHORT_TIME), 1250);
-    put_forward(SHORT_TIME);
-    trickle(pool);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), WAITS, LONG_TIME);
+    assert_int_equal(run_task(workers, "stuck", IS_SILENT, SHORT_TIME), 1250);
+    advance_clock(SHORT_TIME);
+    run_without_messages(workers);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, apr_itoa(*state, (int)i), ANSWERS_AT_GATE, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
+    await_waiting(workers, COUNT_OF(callers));
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
+    assert_all(callers, COUNT_OF(callers), 0);
 }
 
-/* Where nobody speaks with a KDC, none is silent. */
-static void test_crowd_that_asks_no_KDC(void **state)
+/* Without open calls, no peer is silent. */
+static void test_callers_without_messages(void **state)
 {
-    struct eas_workers *pool = make_shared_pool(state, 1);
-    struct asker askers[3];
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 3, .share = 2, .queued = 10, .stalled = 1);
+    struct caller callers[3];
     size_t i;
 
-    trickle(pool);
-    hint(pool, "1", IS_ELSEWHERE);
-    hint(pool, "2", IS_ELSEWHERE);
+    run_without_messages(workers);
+    run_in_background(workers, "1", IS_UNUSED_AT_GATE);
+    run_in_background(workers, "2", IS_UNUSED_AT_GATE);
     await_begun(2);
-    for (i = 0; i < COUNT_OF(askers); i++) {
-        start(&askers[i], pool, apr_itoa(*state, (int)i), IS_NOT_ASKED, LONG_TIME);
+    for (i = 0; i < COUNT_OF(callers); i++) {
+        start(&callers[i], workers, apr_itoa(*state, (int)i), IS_UNUSED, LONG_TIME);
     }
-    await_waiting(pool, COUNT_OF(askers));
+    await_waiting(workers, COUNT_OF(callers));
     open_gate(true);
-    assert_all(askers, COUNT_OF(askers), 0);
+    assert_all(callers, COUNT_OF(callers), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        GATE_TEST(test_asker_without_patience),
+        GATE_TEST(test_caller_without_time),
         GATE_TEST(test_breaker_opens_and_closes),
-        GATE_TEST(test_trial_that_asks_nobody_proves_nothing),
-        GATE_TEST(test_silence_opens_the_breaker_and_trials_find_a_thread),
-        GATE_TEST(test_hanging_jobs_are_replaced),
-        GATE_TEST(test_failures_that_nobody_waited_for),
-        GATE_TEST(test_share_that_hints_have_lost),
-        GATE_TEST(test_who_is_queued_behind_what_hangs_gets_its_place),
-        GATE_TEST(test_what_hangs_is_replaced_later),
-        GATE_TEST(test_silence_behind_a_referral),
-        GATE_TEST(test_search_without_end_opens_the_breaker),
-        GATE_TEST(test_what_is_queued_is_not_sent_where_nobody_answers),
-        GATE_TEST(test_silent_realm_leaves_threads_to_others),
-        GATE_TEST(test_silence_of_one_realm_refuses_nobody_of_another),
-        GATE_TEST(test_lost_message_refuses_no_crowd_that_comes_later),
-        GATE_TEST(test_lost_message_refuses_no_crowd_that_waits_elsewhere),
-        GATE_TEST(test_lost_message_refuses_nobody_who_waits_for_others),
-        GATE_TEST(test_who_is_queued_where_nobody_answers),
-        GATE_TEST(test_few_wait_where_no_thread_comes_free),
-        GATE_TEST(test_few_wait_for_a_KDC_that_is_silent),
-        GATE_TEST(test_who_comes_into_a_silence_is_told_soon),
-        GATE_TEST(test_silence_is_seen_though_other_jobs_end),
-        GATE_TEST(test_who_waits_for_another_is_not_counted),
-        GATE_TEST(test_old_silence_is_not_held_against_new_askers),
-        GATE_TEST(test_given_up_silence_is_not_held_against_a_crowd),
-        GATE_TEST(test_crowd_that_asks_no_KDC),
+        GATE_TEST(test_probe_without_a_message_is_repeated),
+        GATE_TEST(test_silence_opens_the_breaker_and_probes_get_threads),
+        GATE_TEST(test_stuck_jobs_are_replaced),
+        GATE_TEST(test_failures_of_background_jobs),
+        GATE_TEST(test_share_of_stuck_background_jobs),
+        GATE_TEST(test_queued_job_runs_when_others_become_stuck),
+        GATE_TEST(test_stuck_jobs_beyond_the_share_are_replaced_later),
+        GATE_TEST(test_silence_after_a_referral),
+        GATE_TEST(test_silent_name_server_opens_the_breaker),
+        GATE_TEST(test_queued_jobs_send_nothing_to_an_open_circuit),
+        GATE_TEST(test_silent_peer_leaves_threads_to_others),
+        GATE_TEST(test_silence_refuses_no_caller_of_another_peer),
+        GATE_TEST(test_lost_message_refuses_no_later_callers),
+        GATE_TEST(test_lost_message_refuses_no_jobs_without_messages),
+        GATE_TEST(test_lost_message_refuses_no_caller_queued_behind_another_peer),
+        GATE_TEST(test_callers_queued_behind_a_silent_peer),
+        GATE_TEST(test_few_wait_while_no_thread_is_free),
+        GATE_TEST(test_few_wait_for_a_silent_peer),
+        GATE_TEST(test_late_caller_is_refused_soon),
+        GATE_TEST(test_silence_lasts_while_other_jobs_end),
+        GATE_TEST(test_jobs_without_messages_are_no_silence),
+        GATE_TEST(test_old_silence_refuses_no_new_callers),
+        GATE_TEST(test_old_silence_refuses_no_callers_after_other_jobs),
+        GATE_TEST(test_callers_without_messages),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/unit.h - what every unit test needs: cmocka, APR and a pool for each test */
+/* t/unit/unit.h - common part of the unit tests: cmocka, APR and a pool for each test */
 
 #ifndef EAS_T_UNIT_UNIT_H
 #define EAS_T_UNIT_UNIT_H
 
-/* cmocka.h wants these four before it. */
+/* cmocka.h needs these four before it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

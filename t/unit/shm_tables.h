@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/stores.h - keys, values and memory for tests of auth/store */
+/* t/unit/shm_tables.h - keys, values and memory for tests of auth/base/shm_table */
 
-#ifndef EAS_T_UNIT_STORES_H
-#define EAS_T_UNIT_STORES_H
+#ifndef EAS_T_UNIT_SHM_TABLES_H
+#define EAS_T_UNIT_SHM_TABLES_H
 
 #include "t/unit/unit.h"
 
@@ -22,18 +22,18 @@
 
 #define NEVER APR_INT64_MAX
 #define KB 1024
-#define GUARD 256
+#define MARGIN 256
 
-/* What a record takes besides its value, as the header says. */
+/* The overhead of a record, from the header. */
 #define RECORD_SIZE 56
 
-/* The values of look() begin with their version and id. */
+/* The values that look() reads begin with their version and id. */
 #define VALUE_MIN 16
 #define VALUE_MAX 4096
 
 /*
- * What others may at most wait for a process that was killed: a second, were the machine ours alone.
- * Who waits for more has been forgotten.
+ * The limit for a lock after its owner was killed: a second on an idle machine.  A process that
+ * waits longer has lost its wake-up.
  */
 #define PATIENCE_MS 5000
 
@@ -64,7 +64,7 @@ static inline void make_key(unsigned char key[EAS_SHM_TABLE_KEY_SIZE], uint64_t 
     }
 }
 
-/* A value that no other id, version or length has, and no part of which fits into another. */
+/* A value that differs in each part from those of other ids, versions and lengths. */
 static inline void fill(unsigned char *value, apr_size_t len, uint64_t id, uint64_t version)
 {
     uint64_t words[2] = { version, id }, seed = mix(mix(mix(id) + version) + len);
@@ -77,7 +77,7 @@ static inline void fill(unsigned char *value, apr_size_t len, uint64_t id, uint6
     }
 }
 
-static inline bool put(struct eas_shm_table *store, uint64_t id, uint64_t version, apr_size_t len,
+static inline bool put(struct eas_shm_table *table, uint64_t id, uint64_t version, apr_size_t len,
                        apr_time_t expires)
 {
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE], *value = malloc(len + 1);
@@ -85,18 +85,18 @@ static inline bool put(struct eas_shm_table *store, uint64_t id, uint64_t versio
 
     make_key(key, id);
     fill(value, len, id, version);
-    kept = eas_shm_table_put(store, key, value, len, expires);
+    kept = eas_shm_table_put(table, key, value, len, expires);
     memset(value, 0xee, len);
     free(value);
     return kept;
 }
 
-static inline void drop(struct eas_shm_table *store, uint64_t id)
+static inline void drop(struct eas_shm_table *table, uint64_t id)
 {
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
 
     make_key(key, id);
-    eas_shm_table_drop(store, key);
+    eas_shm_table_drop(table, key);
 }
 
 static inline bool is_value(const unsigned char *value, apr_size_t len, uint64_t id,
@@ -113,8 +113,8 @@ static inline bool is_value(const unsigned char *value, apr_size_t len, uint64_t
 
 enum seen { NOTHING, WHOLE, OTHER };
 
-/* Whether the id has exactly the value of this version and length. */
-static inline enum seen see(struct eas_shm_table *store, apr_pool_t *pool, uint64_t id,
+/* WHOLE if the id has the value of this version and length. */
+static inline enum seen see(struct eas_shm_table *table, apr_pool_t *pool, uint64_t id,
                             uint64_t version, apr_size_t len, apr_time_t now)
 {
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
@@ -122,14 +122,14 @@ static inline enum seen see(struct eas_shm_table *store, apr_pool_t *pool, uint6
     apr_size_t found;
 
     make_key(key, id);
-    if (!eas_shm_table_get(store, pool, key, now, &value, &found)) {
+    if (!eas_shm_table_get(table, pool, key, now, &value, &found)) {
         return NOTHING;
     }
     return found == len && is_value(value, len, id, version) ? WHOLE : OTHER;
 }
 
-/* Whether the id has a value that was once put under it, as a whole. */
-static inline enum seen look(struct eas_shm_table *store, apr_pool_t *pool, uint64_t id,
+/* WHOLE if the id has the value of any version. */
+static inline enum seen look(struct eas_shm_table *table, apr_pool_t *pool, uint64_t id,
                              uint64_t *version)
 {
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
@@ -137,7 +137,7 @@ static inline enum seen look(struct eas_shm_table *store, apr_pool_t *pool, uint
     apr_size_t found;
 
     make_key(key, id);
-    if (!eas_shm_table_get(store, pool, key, 1, &value, &found)) {
+    if (!eas_shm_table_get(table, pool, key, 1, &value, &found)) {
         return NOTHING;
     }
     if (found < VALUE_MIN) {
@@ -147,35 +147,35 @@ static inline enum seen look(struct eas_shm_table *store, apr_pool_t *pool, uint
     return is_value(value, found, id, *version) ? WHOLE : OTHER;
 }
 
-/* Shared memory, full of rubbish, and a guard behind it. */
+/* Shared memory with arbitrary content, and a margin behind it that must not change. */
 static inline void *make_memory(apr_pool_t *pool, apr_size_t size)
 {
     apr_shm_t *shm;
     void *memory;
 
-    assert_int_equal(apr_shm_create(&shm, size + GUARD, NULL, pool), APR_SUCCESS);
+    assert_int_equal(apr_shm_create(&shm, size + MARGIN, NULL, pool), APR_SUCCESS);
     memory = apr_shm_baseaddr_get(shm);
-    memset(memory, 0xa5, size + GUARD);
+    memset(memory, 0xa5, size + MARGIN);
     return memory;
 }
 
-static inline void assert_guard(const void *memory, apr_size_t size)
+static inline void assert_margin(const void *memory, apr_size_t size)
 {
-    unsigned char guard[GUARD];
+    unsigned char margin[MARGIN];
 
-    memset(guard, 0xa5, sizeof(guard));
-    assert_memory_equal((const unsigned char *)memory + size, guard, sizeof(guard));
+    memset(margin, 0xa5, sizeof(margin));
+    assert_memory_equal((const unsigned char *)memory + size, margin, sizeof(margin));
 }
 
-static inline struct eas_shm_table *make_store(apr_pool_t *pool, apr_size_t size)
+static inline struct eas_shm_table *make_table(apr_pool_t *pool, apr_size_t size)
 {
     void *memory = make_memory(pool, size);
-    struct eas_shm_table *store;
+    struct eas_shm_table *table;
 
     eas_shm_table_format(memory, size);
-    store = eas_shm_table_attach(memory, size);
-    assert_non_null(store);
-    return store;
+    table = eas_shm_table_attach(memory, size);
+    assert_non_null(table);
+    return table;
 }
 
 static inline apr_pool_t *make_subpool(apr_pool_t *pool)

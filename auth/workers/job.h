@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/workers/job.h - jobs of the worker pool */
+
+#ifndef EAS_AUTH_WORKERS_JOB_H
+#define EAS_AUTH_WORKERS_JOB_H
+
+#include "auth/base/bytes.h"
+
+#include <stdbool.h>
+
+/* A blocking call that one thread runs, and whose result all callers with the same key share. */
+struct eas_job;
+
+/* The copy that prepare() made; for a caller after eas_workers_run(). */
+void *eas_job_copy(struct eas_job *job);
+void eas_job_release(struct eas_job *job);
+
+/*
+ * For run(), on the job's thread.  Between open and close, each message to a peer is announced by
+ * send, which is false if the peer's circuit is open; receive reports the answer, or that none
+ * came.
+ */
+void eas_job_open(struct eas_job *job);
+bool eas_job_send(struct eas_job *job, struct eas_bytes peer);
+void eas_job_receive(struct eas_job *job, bool answered);
+void eas_job_close(struct eas_job *job);
+
+#endif
