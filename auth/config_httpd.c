@@ -136,7 +136,7 @@ apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf)
 
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf)
 {
-    struct eas_throttle_rules rules = { .charge_unknown = true };
+    struct eas_throttle_rules rules = { .count_unknown_users = true };
     bool is_set = conf->lockout_failures >= 0;
     int last = conf->providers != NULL ? conf->providers->nelts - 1 : -1;
 
@@ -146,9 +146,9 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
     rules.lockout.remember_for =
         conf->bad_password_memory >= 0 ? conf->bad_password_memory : DEFAULT_BAD_PASSWORD_MEMORY;
     rules.known_for = conf->known_passwords >= 0 ? conf->known_passwords : DEFAULT_KNOWN_PASSWORDS;
-    rules.proved_for = eas_auth_password_cache(conf);
+    rules.cache_for = eas_auth_password_cache(conf);
     if (last >= 0) {
-        rules.charge_unknown =
+        rules.count_unknown_users =
             strcmp(APR_ARRAY_IDX(conf->providers, last, const char *), "kdc") == 0;
     }
     return rules;

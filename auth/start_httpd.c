@@ -187,7 +187,7 @@ static struct eas_workers *make_workers(apr_pool_t *pchild)
 static enum eas_rc make_password_cache(apr_pool_t *pool, struct eas_password_cache **out,
                                        struct eas_err *err)
 {
-    unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE];
+    unsigned char secret[EAS_PASSWORD_CACHE_SECRET_SIZE];
     struct eas_bytes label = eas_bytes_of_text("memory");
     enum eas_rc rc =
         eas_seal_mac(eas_shared_keyring(), 0, EAS_SEAL_PASSWORD, &label, 1, secret, err);
@@ -213,8 +213,8 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     verifier = apr_pcalloc(eas_workers_pool(child.workers), sizeof(*verifier));
     verifier->workers = child.workers;
     verifier->shared_cache = eas_shared_cache(EAS_SHARED_PASSWORD);
-    verifier->guard = eas_throttle();
-    if (make_password_cache(eas_workers_pool(child.workers), &verifier->memory, &err) != EAS_OK) {
+    verifier->throttle = eas_throttle();
+    if (make_password_cache(eas_workers_pool(child.workers), &verifier->cache, &err) != EAS_OK) {
         eas_log_startup(main_server, &err); /* the verifier then verifies no password */
     }
     for (s = main_server; s != NULL; s = s->next) {

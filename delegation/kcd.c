@@ -219,8 +219,8 @@ static void put_shared(const struct ticket_job *job, struct eas_ticket *ticket,
         record = eas_secret_room(job->pool, sizeof(replaced_at) + len);
         memcpy(record->bytes, &replaced_at, sizeof(replaced_at));
         memcpy(record->bytes + sizeof(replaced_at), bytes, len);
-        shared_cache->put(shared_cache, job->pool, job->key, job->key_len, record->bytes,
-                          record->len, eas_ticket_stale_at(ticket));
+        shared_cache->put(shared_cache, job->pool, eas_bytes_make(job->key, job->key_len),
+                          eas_bytes_make(record->bytes, record->len), eas_ticket_stale_at(ticket));
     }
 }
 
@@ -247,13 +247,12 @@ static bool take_record(const struct ticket_job *job, const unsigned char *value
 static bool look_up_shared(const struct ticket_job *job, enum eas_shared_cache_reach reach)
 {
     const struct eas_shared_cache *shared_cache = job->account->kcd->shared_cache;
-    const unsigned char *value;
+    struct eas_bytes value;
     apr_time_t expires;
-    apr_size_t len;
 
-    return shared_cache->find(shared_cache, job->pool, job->key, job->key_len, reach, &value, &len,
-                              &expires)
-           && take_record(job, value, len);
+    return shared_cache->find(shared_cache, job->pool, eas_bytes_make(job->key, job->key_len),
+                              reach, &value, &expires)
+           && take_record(job, value.at, value.len);
 }
 
 static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/kerberos/kdc.c - one conversation with a KDC: its context, its deadline, its errors in plain words */
+/* auth/kerberos/kdc.c - KDC context: a krb5_context with a deadline, and errors by cause */
 
 #include "auth/kerberos/kdc.h"
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The skew that Kerberos allows everywhere by default, also AD. */
+/* The default clock skew of MIT Kerberos, Heimdal and AD. */
 #define CLOCK_SKEW_SECONDS 300
 
 /* The application tag of a KRB-ERROR (RFC 4120 section 5.9.1) as its first octet. */
@@ -31,9 +31,9 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
 }
 
 /*
- * The NTSTATUS in an error's e-data, 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a type
- * [1] INTEGER and a value [2] OCTET STRING, here KERB_ERR_TYPE_EXTENDED (3) and three
- * little-endian words of which the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
+ * The NTSTATUS in the e-data of an error; 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a
+ * type [1] INTEGER and a value [2] OCTET STRING.  The type is KERB_ERR_TYPE_EXTENDED (3); the value
+ * is three little-endian words, and the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
  */
 static unsigned ntstatus_of(const krb5_data *e_data)
 {
@@ -85,7 +85,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
     if (code != 0) {
         kdc->ctx = NULL;
         return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1020, code,
-                            "libkrb5 cannot start; is krb5.conf readable and valid?");
+                            "libkrb5 cannot start; check that krb5.conf is readable and valid");
     }
     kdc->timeout = timeout;
     kdc->deadline = apr_time_now() + timeout;
@@ -110,7 +110,7 @@ enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
 {
     switch (code) {
     case KRB5KDC_ERR_PREAUTH_FAILED:
-    case KRB5KRB_AP_ERR_BAD_INTEGRITY: /* an account without pre-authentication */
+    case KRB5KRB_AP_ERR_BAD_INTEGRITY: /* a user without pre-authentication */
     case KRB5_PREAUTH_FAILED:
         return EAS_KDC_WRONG_PASSWORD;
     case KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN:
@@ -168,7 +168,8 @@ enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_
     char *text;
 
     if (name->length != 1 || strlen(realm) != name->realm.length) {
-        return eas_fail(err, EAS_DENIED, 1022, "the KDC's canonical name is no user's");
+        return eas_fail(err, EAS_DENIED, 1022,
+                        "the canonical name that the KDC returned is not that of a user");
     }
     rc = eas_identity_check(name->data[0].data, name->data[0].length, realm, realms, err);
     if (rc != EAS_OK) {
@@ -177,7 +178,7 @@ enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_
     code = krb5_unparse_name(kdc->ctx, name, &text);
     if (code != 0) {
         return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1023, code,
-                            "the canonical name is unusable");
+                            "libkrb5 cannot print the canonical name");
     }
     *text_out = apr_pstrdup(pool, text);
     krb5_free_unparsed_name(kdc->ctx, text);
@@ -251,7 +252,7 @@ enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, stru
     }
     return code == 0 ? EAS_OK
                      : eas_fail(err, EAS_MISCONFIGURED, 3005,
-                                "krb5.conf names no default realm; name it by EasKcdRealm");
+                                "krb5.conf names no default realm; set EasKcdRealm");
 }
 
 krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache *out)
@@ -274,23 +275,37 @@ krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache
 }
 
 enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc rc, int tag,
-                         krb5_error_code code, const char *what)
+                         krb5_error_code code, const char *text)
 {
-    const char *words = krb5_get_error_message(kdc->ctx, code);
+    const char *message = krb5_get_error_message(kdc->ctx, code);
 
     if (kdc->ntstatus != 0) {
-        eas_fail(err, rc, tag, "%s: %s (NTSTATUS 0x%08x)", what, words, kdc->ntstatus);
+        eas_fail(err, rc, tag, "%s: %s (NTSTATUS 0x%08x)", text, message, kdc->ntstatus);
     }
     else {
-        eas_fail(err, rc, tag, "%s: %s", what, words);
+        eas_fail(err, rc, tag, "%s: %s", text, message);
     }
-    krb5_free_error_message(kdc->ctx, words);
+    krb5_free_error_message(kdc->ctx, message);
     return rc;
+}
+
+enum eas_rc eas_kdc_fail_by_cause(struct eas_kdc *kdc, struct eas_err *err, krb5_error_code code,
+                                  const struct eas_kdc_failure *table)
+{
+    const struct eas_kdc_failure *row = table;
+    unsigned wanted = (unsigned)eas_kdc_cause(code) | EAS_KDC_OTHER;
+    int tag;
+
+    while ((row->causes & wanted) == 0) {
+        row++;
+    }
+    tag = row->tag;
+    return eas_kdc_fail(kdc, err, row->rc, tag, code, row->text);
 }
 
 enum eas_rc eas_kdc_check_clock(krb5_timestamp kdc_time, apr_time_t now, struct eas_err *err)
 {
-    /* krb5_timestamp is unsigned in effect, so that it lasts until 2106 (krb5 1.16). */
+    /* krb5_timestamp is read as unsigned and lasts until 2106 (krb5 1.16). */
     apr_int64_t ahead = apr_time_sec(now) - (apr_int64_t)(uint32_t)kdc_time;
 
     if (ahead > CLOCK_SKEW_SECONDS || ahead < -CLOCK_SKEW_SECONDS) {

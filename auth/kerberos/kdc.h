@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/kerberos/kdc.h - one conversation with a KDC: its context, its deadline, its errors in plain words */
+/* auth/kerberos/kdc.h - KDC context: a krb5_context with a deadline, and errors by cause */
 
 #ifndef EAS_AUTH_KERBEROS_KDC_H
 #define EAS_AUTH_KERBEROS_KDC_H
@@ -13,43 +13,60 @@
 #include <krb5/krb5.h>
 
 /*
- * A conversation has a krb5_context of its own, because libkrb5 writes what it learns from a KDC
- * (its clock above all) into the context, and because a context is for one thread at a time.
+ * The context serves one caller on one thread for a few exchanges.  libkrb5 writes into a
+ * krb5_context what it learns from a KDC, above all its clock.
  *
- * The hooks on the context make three promises that libkrb5 1.20 alone does not:
- *  - one guess is one failure: the first KDC_ERR_PREAUTH_FAILED ends the conversation, where the
- *    library would go on to the next pre-authentication mechanism (get_in_tkt.c);
- *  - no message is sent after the deadline (a message under way may still take longer), nor, in a
- *    job, to a realm whose circuit is open;
- *  - the NTSTATUS that AD puts into an error is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
+ * The hooks on the krb5_context add three guarantees to those of libkrb5 1.20:
+ *  - A wrong password is one failure at the KDC.  The first KDC_ERR_PREAUTH_FAILED ends the
+ *    exchange; the library alone would try the next pre-authentication mechanism (get_in_tkt.c).
+ *  - No message is sent after the deadline.  A message under way may take longer.  A job sends no
+ *    message to a realm whose circuit breaker is open.
+ *  - The NTSTATUS in an error of AD is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
  */
 struct eas_kdc {
     krb5_context ctx;
-    struct eas_job *job; /* that it is part of, or NULL */
+    struct eas_job *job; /* the job that runs the exchanges, or NULL */
     apr_interval_time_t timeout;
     apr_time_t deadline;
     unsigned messages; /* sent so far */
-    unsigned ntstatus; /* of the last error, 0 if it had none */
+    unsigned ntstatus; /* of the last error; 0: none */
 };
 
-/* What a failed exchange means, whatever code said so. */
+/* Causes of a failed exchange, one bit each.  Several error codes have the same cause. */
 enum eas_kdc_cause {
-    EAS_KDC_WRONG_PASSWORD,
-    EAS_KDC_UNKNOWN_CLIENT,
-    EAS_KDC_REVOKED,     /* disabled, locked, expired, outside log-on hours */
-    EAS_KDC_KEY_EXPIRED, /* the password has expired or must be changed */
-    EAS_KDC_POLICY,
-    EAS_KDC_BADOPTION, /* how a KDC refuses delegation */
-    EAS_KDC_UNKNOWN_SERVER,
-    EAS_KDC_SKEW,
-    EAS_KDC_STALE, /* a ticket of ours is no longer good: expired, or its key has changed */
-    EAS_KDC_UNREACHABLE,
-    EAS_KDC_OTHER
+    EAS_KDC_WRONG_PASSWORD = 1 << 0,
+    EAS_KDC_UNKNOWN_CLIENT = 1 << 1,
+    EAS_KDC_REVOKED = 1 << 2,     /* disabled, locked, expired, outside log-on hours */
+    EAS_KDC_KEY_EXPIRED = 1 << 3, /* the password has expired or must be changed */
+    EAS_KDC_POLICY = 1 << 4,
+    EAS_KDC_BADOPTION = 1 << 5, /* the KDC refuses to delegate */
+    EAS_KDC_UNKNOWN_SERVER = 1 << 6,
+    EAS_KDC_SKEW = 1 << 7,
+    EAS_KDC_STALE = 1 << 8, /* a ticket of the caller has expired, or its key has changed */
+    EAS_KDC_UNREACHABLE = 1 << 9,
+    EAS_KDC_OTHER = 1 << 10
 };
 
 /*
- * Begins a conversation, of that job if it is not NULL, that may last for timeout.  EAS_OK or
- * EAS_UNAVAILABLE; close always.
+ * Row of a table of errors: the class, tag and text for some causes.  The row with EAS_KDC_OTHER is
+ * the last; it also stands for all causes that no row names.
+ */
+struct eas_kdc_failure {
+    unsigned causes; /* of enum eas_kdc_cause, joined by | */
+    enum eas_rc rc;
+    int tag;
+    const char *text;
+};
+
+/* Initialises a row.  The tag is an argument of a call whose name contains "fail". */
+#define eas_kdc_failure(causes, rc, tag, text) \
+    {                                          \
+        (causes), (rc), (tag), (text)          \
+    }
+
+/*
+ * Opens a context, for a job unless that is NULL.  Its deadline is timeout from now.  EAS_OK or
+ * EAS_UNAVAILABLE; the caller closes it in both cases.
  */
 enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_time_t timeout,
                          struct eas_err *err);
@@ -57,48 +74,58 @@ void eas_kdc_close(struct eas_kdc *kdc);
 
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code);
 
-/* A login name as a principal, of the enterprise type where it is one; the caller frees it. */
+/* The principal of a login name, of the enterprise type where it is one.  The caller frees it. */
 krb5_error_code eas_kdc_principal(struct eas_kdc *kdc, const struct eas_login *login,
                                   krb5_principal *out);
 
 /*
- * A name that the KDC returned, as text in pool, if it may be a user here: eas_identity_check().
- * EAS_OK, EAS_DENIED or EAS_UNAVAILABLE.
+ * The canonical name that the KDC returned, as text in pool.  eas_identity_check() decides whether
+ * it names a user of the realms.  EAS_OK, EAS_DENIED or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_principal name,
                               const struct eas_realms *realms, const char **text_out,
                               struct eas_err *err);
 
 /*
- * The AS exchange (RFC 4120 3.1) that proves client by a password or, if that is NULL, by a keytab.
- * Asks for the canonical name and for a forwardable ticket, always.  On success *tgt is the
- * caller's to free.  krb5_get_init_creds_password() would ask the primary KDC again after a refusal
- * and offer to change an expired password (gic_pwd.c); this does neither.
+ * The AS exchange (RFC 4120 3.1), with a password or, if that is NULL, with a keytab.  Always
+ * requests the canonical name and a forwardable ticket.  The caller frees *tgt after success.
+ *
+ * krb5_get_init_creds_password() would repeat a refused exchange at the primary KDC and offer to
+ * change an expired password (gic_pwd.c).  This function does neither.
  */
 krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const char *password,
                                krb5_keytab keytab, krb5_creds *tgt);
 
 /*
- * The salt of client's keys, allocated by libkrb5 (krb5_free_data_contents): what all spellings of an
- * account have in common, and what the KDC tells before it has seen a password.  Costs one message,
- * the first of an AS exchange (RFC 4120 5.2.7.5); fails as that would.  Where the KDC names no salt
- * (RC4 keys) it is that of the name as given.
+ * The salt of the client's keys.  All login names of an AD user have it in common, and the KDC
+ * returns it without a password.  libkrb5 allocates it; krb5_free_data_contents() frees it.
+ *
+ * Sends one message, the first of an AS exchange (RFC 4120 5.2.7.5), and fails as that does.  Where
+ * the KDC names no salt (RC4 keys), the result is the default salt of the client's name.
  */
 krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out);
 
-/* The realm that krb5.conf names as the default, in pool.  EAS_OK or EAS_MISCONFIGURED. */
+/* The default realm of krb5.conf, in pool.  EAS_OK or EAS_MISCONFIGURED. */
 enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, struct eas_err *err);
 
-/* A ccache that holds tgt and that nobody else knows; the caller destroys it. */
+/* A private ccache that holds tgt.  The caller destroys it. */
 krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache *out);
 
-/* As eas_fail(); the text is `what: <the library's words>`, with AD's NTSTATUS if there was one. */
+/*
+ * As eas_fail().  The text is that of the argument, a colon and libkrb5's message, with AD's
+ * NTSTATUS if the error had one.
+ */
 enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc rc, int tag,
-                         krb5_error_code code, const char *what);
+                         krb5_error_code code, const char *text);
+
+/* As eas_kdc_fail(), with the row of the table that has the cause of code. */
+enum eas_rc eas_kdc_fail_by_cause(struct eas_kdc *kdc, struct eas_err *err, krb5_error_code code,
+                                  const struct eas_kdc_failure *table);
 
 /*
- * Is our clock more than five minutes from the KDC's, whose time stands in a ticket fresh from it?
- * libkrb5 quietly works around that for its own exchanges; our tokens at a backend would fail.
+ * Compares the local clock with the KDC's time in a fresh ticket; more than five minutes are an
+ * error.  libkrb5 corrects the difference in its own exchanges; the backend would refuse the
+ * tokens.
  */
 enum eas_rc eas_kdc_check_clock(krb5_timestamp kdc_time, apr_time_t now, struct eas_err *err);
 

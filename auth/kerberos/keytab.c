@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/kerberos/keytab.c - the gateway's keytab, in memory */
+/* auth/kerberos/keytab.c - Keytab of the gateway, in memory */
 
 #include "auth/kerberos/keytab.h"
 
@@ -12,13 +12,12 @@
 
 #define REFRESH_INTERVAL apr_time_from_sec(10)
 
-/* A memory keytab that refresh has replaced, and that other threads may still be using. */
+/* A memory keytab that a refresh has replaced.  Other threads may use it. */
 struct replaced {
     krb5_keytab handle;
     struct replaced *older;
 };
 
-/* By what a changed file is known. */
 struct file_state {
     apr_time_t mtime;
     apr_ino_t inode;
@@ -26,15 +25,14 @@ struct file_state {
 
 struct eas_keytab {
     const char *path;
-    const char *resolve_name; /* the path as libkrb5 wants it */
-    krb5_context
-        ctx; /* for configuration and, under the mutex, refresh; never for I/O with a KDC */
+    const char *resolve_name; /* the path with libkrb5's prefix */
+    krb5_context ctx;         /* for load and, under the mutex, refresh; not for exchanges */
     krb5_principal principal;
     const char *principal_name;
-    apr_thread_mutex_t *mutex; /* guards what follows, and ctx */
+    apr_thread_mutex_t *mutex; /* protects ctx and the members below */
     krb5_keytab handle;
     struct replaced *replaced;
-    apr_time_t looked_at;
+    apr_time_t checked_at;
     struct file_state in_memory;
 };
 
@@ -56,7 +54,7 @@ static apr_status_t keytab_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-/* Is the file in another state than what is in memory?  Not if it cannot be looked at. */
+/* Whether the file differs from the keys in memory.  False if it is not accessible. */
 static bool has_changed(const struct eas_keytab *keytab, struct file_state *state)
 {
     apr_pool_t *scratch;
@@ -78,7 +76,7 @@ static bool is_service(krb5_const_principal principal)
     return principal->length > 1;
 }
 
-/* Copies every entry of file into memory and finds the first client-like and the first entry. */
+/* Copies all entries.  *preferred is the first that is no service principal, else the first. */
 static krb5_error_code copy_entries(krb5_context ctx, krb5_keytab file, krb5_keytab memory,
                                     krb5_principal *preferred)
 {
@@ -106,8 +104,8 @@ static krb5_error_code copy_entries(krb5_context ctx, krb5_keytab file, krb5_key
 }
 
 /*
- * Reads the file into a memory keytab of its own.  libkrb5 finds memory keytabs by name in a table
- * of the process, so the name must be ours alone: the object's address and the time.
+ * Reads the file into a new memory keytab.  libkrb5 keeps memory keytabs by name in a table of the
+ * process; the object's address and the time make the name unique.
  */
 static krb5_error_code read_file(struct eas_keytab *keytab, krb5_keytab *memory_out,
                                  krb5_principal *preferred)
@@ -151,10 +149,10 @@ static krb5_error_code has_key(krb5_context ctx, krb5_keytab handle, krb5_const_
 static enum eas_rc fail(struct eas_keytab *keytab, krb5_error_code code, int tag, const char *cure,
                         struct eas_err *err)
 {
-    const char *words = krb5_get_error_message(keytab->ctx, code);
+    const char *message = krb5_get_error_message(keytab->ctx, code);
 
-    eas_fail(err, EAS_MISCONFIGURED, tag, "keytab %s: %s; %s", keytab->path, words, cure);
-    krb5_free_error_message(keytab->ctx, words);
+    eas_fail(err, EAS_MISCONFIGURED, tag, "keytab %s: %s; %s", keytab->path, message, cure);
+    krb5_free_error_message(keytab->ctx, message);
     return EAS_MISCONFIGURED;
 }
 
@@ -184,7 +182,7 @@ static enum eas_rc choose_principal(apr_pool_t *pool, struct eas_keytab *keytab,
     }
     code = krb5_unparse_name(ctx, keytab->principal, &name);
     if (code != 0) {
-        return fail(keytab, code, 3004, "the principal's name cannot be used", err);
+        return fail(keytab, code, 3004, "libkrb5 cannot print the principal", err);
     }
     keytab->principal_name = apr_pstrdup(pool, name);
     krb5_free_unparsed_name(ctx, name);
@@ -203,8 +201,8 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
     keytab->resolve_name = apr_pstrcat(pool, "FILE:", path, NULL);
     code = krb5_init_context(&keytab->ctx);
     if (code != 0) {
-        return fail(keytab, code, 3000, "libkrb5 cannot start; is krb5.conf readable and valid?",
-                    err);
+        return fail(keytab, code, 3000,
+                    "libkrb5 cannot start; check that krb5.conf is readable and valid", err);
     }
     apr_pool_cleanup_register(pool, keytab, keytab_cleanup, apr_pool_cleanup_null);
     apr_thread_mutex_create(&keytab->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
@@ -229,23 +227,23 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
     return rc;
 }
 
-/* Under the mutex.  The old handle goes with the pool: other threads may be using it. */
+/* Under the mutex.  The old handle is closed with the pool, because other threads may use it. */
 static bool reread(struct eas_keytab *keytab)
 {
     struct replaced *replaced = malloc(sizeof(*replaced));
     krb5_principal unused = NULL;
-    krb5_keytab fresh = NULL;
-    krb5_error_code code = replaced != NULL ? read_file(keytab, &fresh, &unused) : ENOMEM;
+    krb5_keytab current = NULL;
+    krb5_error_code code = replaced != NULL ? read_file(keytab, &current, &unused) : ENOMEM;
 
     krb5_free_principal(keytab->ctx, unused);
-    if (code == 0 && has_key(keytab->ctx, fresh, keytab->principal) == 0) {
+    if (code == 0 && has_key(keytab->ctx, current, keytab->principal) == 0) {
         *replaced = (struct replaced){ keytab->handle, keytab->replaced };
         keytab->replaced = replaced;
-        keytab->handle = fresh;
+        keytab->handle = current;
         return true;
     }
-    if (fresh != NULL) {
-        krb5_kt_close(keytab->ctx, fresh);
+    if (current != NULL) {
+        krb5_kt_close(keytab->ctx, current);
     }
     free(replaced);
     return false;
@@ -257,9 +255,9 @@ void eas_keytab_refresh(struct eas_keytab *keytab)
     struct file_state state;
 
     apr_thread_mutex_lock(keytab->mutex);
-    if (now - keytab->looked_at >= REFRESH_INTERVAL || now < keytab->looked_at) {
-        keytab->looked_at = now;
-        /* What could not be used is tried again: it may yet be given to our group. */
+    if (now - keytab->checked_at >= REFRESH_INTERVAL || now < keytab->checked_at) {
+        keytab->checked_at = now;
+        /* An unusable file is read again: its permissions may change. */
         if (has_changed(keytab, &state) && reread(keytab)) {
             keytab->in_memory = state;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/kerberos/keytab.h - the gateway's keytab, in memory */
+/* auth/kerberos/keytab.h - Keytab of the gateway, in memory */
 
 #ifndef EAS_AUTH_KERBEROS_KEYTAB_H
 #define EAS_AUTH_KERBEROS_KEYTAB_H
@@ -10,33 +10,30 @@
 #include <krb5/krb5.h>
 
 /*
- * The file is read at start, as root, so that it can be 0600 root; children inherit the memory.
- * Where children may read the file too, they take up a changed one (eas_keytab_refresh), which is
- * how a key is rotated without a restart.  A file that has become unreadable or unusable is
- * ignored: the last good keys stay.
+ * The server reads the file at start, as root, so that it can be 0600 root; children inherit the
+ * memory. A child that may read the file also reads a changed one (eas_keytab_refresh), so a key is
+ * rotated without a restart.  A file that has become unreadable or unusable is ignored; the last
+ * valid keys stay.
  *
  * Thread-safe.  Lives as long as its pool.
  */
 struct eas_keytab;
 
 /*
- * Reads path; principal names the gateway's account (`user@REALM`), NULL means the keytab's first
- * entry that is no service name (AD does not let `HTTP/…` be a client), else its first.
- * EAS_OK or EAS_MISCONFIGURED, with a text that names the cure.
+ * Reads path.  The principal (`user@REALM`) is that of the gateway's AD user.  NULL means the first
+ * entry that is no service principal, because AD does not accept `HTTP/...` as a client, else the
+ * first entry.  EAS_OK or EAS_MISCONFIGURED.
  */
 enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *principal,
                             struct eas_keytab **out, struct eas_err *err);
 
-/* Looks, at most every ten seconds, whether the file has changed, and reads it if so. */
+/* Checks at most every ten seconds whether the file has changed, and reads it if so. */
 void eas_keytab_refresh(struct eas_keytab *keytab);
 
-/*
- * The keys.  The handle stays open (and the keys known by it usable) for the pool's life, whatever
- * refresh does.
- */
+/* The keys.  The handle and its keys stay valid for the life of the pool, also after a refresh. */
 krb5_keytab eas_keytab_handle(struct eas_keytab *keytab);
 
-/* The gateway's own account, and the same as text. */
+/* The gateway's principal, and the same as text. */
 krb5_const_principal eas_keytab_principal(const struct eas_keytab *keytab);
 const char *eas_keytab_principal_name(const struct eas_keytab *keytab);
 

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/kerberos/ticket.c - a Kerberos ticket with its session key, shared by whoever needs it */
+/* auth/kerberos/ticket.c - Kerberos ticket with its session key, counted by references */
 
 #include "auth/kerberos/ticket.h"
 #include "auth/base/secret.h"
 
-#include <apr_atomic.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* As much as clocks may differ. */
+/* Clock skew that Kerberos allows. */
 #define MARGIN apr_time_from_sec(300)
 
 struct eas_ticket {
-    volatile apr_uint32_t refs;
+    atomic_uint refs;
     krb5_creds creds;
-    _Atomic(struct eas_ticket_key *) keys[EAS_TICKET_KEYS]; /* NULL: not made yet, or lent */
+    _Atomic(struct eas_ticket_key *) keys[EAS_TICKET_KEYS]; /* NULL: not made yet, or checked out */
 };
 
 struct eas_ticket *eas_ticket_take(krb5_creds *creds)
@@ -28,7 +27,7 @@ struct eas_ticket *eas_ticket_take(krb5_creds *creds)
     if (ticket == NULL) {
         abort(); /* as APR's pools do */
     }
-    ticket->refs = 1;
+    atomic_init(&ticket->refs, 1);
     ticket->creds = *creds;
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
         atomic_init(&ticket->keys[i], NULL);
@@ -39,19 +38,19 @@ struct eas_ticket *eas_ticket_take(krb5_creds *creds)
 
 struct eas_ticket *eas_ticket_ref(struct eas_ticket *ticket)
 {
-    apr_atomic_inc32(&ticket->refs);
+    atomic_fetch_add(&ticket->refs, 1);
     return ticket;
 }
 
 void eas_ticket_unref(struct eas_ticket *ticket)
 {
-    if (ticket != NULL && apr_atomic_dec32(&ticket->refs) == 0) {
+    if (ticket != NULL && atomic_fetch_sub(&ticket->refs, 1) == 1) {
         int i;
 
         for (i = 0; i < EAS_TICKET_KEYS; i++) {
             eas_ticket_key_free(atomic_load(&ticket->keys[i]));
         }
-        /* Needs no context and cleanses the session key. */
+        /* Needs no context, and wipes the session key. */
         krb5_free_cred_contents(NULL, &ticket->creds);
         free(ticket);
     }
@@ -74,15 +73,15 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket)
     return (krb5_creds *)&ticket->creds;
 }
 
-/* Who finds all of them lent makes one more. */
+/* Makes another key if all are checked out. */
 krb5_error_code eas_ticket_checkout_key(const struct eas_ticket *ticket, krb5_context ctx,
                                         struct eas_ticket_key **key_out)
 {
-    struct eas_ticket *lender = (struct eas_ticket *)ticket;
+    struct eas_ticket *writable = (struct eas_ticket *)ticket;
     int i;
 
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
-        *key_out = atomic_exchange(&lender->keys[i], NULL);
+        *key_out = atomic_exchange(&writable->keys[i], NULL);
         if (*key_out != NULL) {
             return 0;
         }
@@ -92,13 +91,13 @@ krb5_error_code eas_ticket_checkout_key(const struct eas_ticket *ticket, krb5_co
 
 void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_key *key)
 {
-    struct eas_ticket *lender = (struct eas_ticket *)ticket;
+    struct eas_ticket *writable = (struct eas_ticket *)ticket;
     int i;
 
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
         struct eas_ticket_key *none = NULL;
 
-        if (atomic_compare_exchange_strong(&lender->keys[i], &none, key)) {
+        if (atomic_compare_exchange_strong(&writable->keys[i], &none, key)) {
             return;
         }
     }
@@ -175,7 +174,8 @@ enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool
     if (ctx != NULL) {
         krb5_free_context(ctx);
     }
-    return code == 0 ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1024, "a ticket cannot be kept");
+    return code == 0 ? EAS_OK
+                     : eas_fail(err, EAS_UNAVAILABLE, 1024, "libkrb5 cannot encode a ticket");
 }
 
 struct eas_ticket *eas_ticket_unmarshal(const unsigned char *bytes, apr_size_t len)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/kerberos/ticket_key.c - a ticket's session key, ready for the AP exchange */
+/* auth/kerberos/ticket_key.c - Session key with derived keys, for the AP exchange */
 
 #include "auth/kerberos/ticket_key.h"
 #include "auth/base/hmac.h"
@@ -17,21 +17,21 @@
 #define USAGE_AUTHENTICATOR 11
 #define USAGE_AP_REP 12
 
-/* The last octet of the constant that a usage's key is derived by, RFC 3961 section 5.3. */
+/* RFC 3961 section 5.3: the last octet of the constant in the derivation of a usage's key. */
 #define FOR_ENCRYPTION 0xaa
 #define FOR_INTEGRITY 0x55
 
-/* RFC 3962: the confounder is a block, and the checksum is cut. */
+/* RFC 3962: the confounder is one block, and the checksum is truncated. */
 #define BLOCK 16
 #define DIGEST_SIZE 20
 #define CHECKSUM_SIZE 12
 
 #define AES_KEY_MAX 32
 
-/* A fetch is a system call, which costs as much as encrypting. */
+/* A fetch is a system call, which costs as much as an encryption. */
 #define RANDOM_SIZE 256
 
-/* One usage's keys, in OpenSSL's hands. */
+/* Keys of one usage, in OpenSSL contexts. */
 struct usage {
     EVP_CIPHER_CTX *cipher;
     EVP_MAC_CTX *mac;
@@ -39,18 +39,18 @@ struct usage {
 
 struct eas_ticket_key {
     krb5_enctype enctype;
-    krb5_key key; /* libk5crypto's, where OpenSSL is not used; else NULL */
+    krb5_key key; /* of libk5crypto; NULL where OpenSSL is used */
     struct usage authenticator;
     struct usage ap_rep;
-    size_t random_left; /* of random, at its end */
+    size_t random_left; /* unused octets at the end of random */
     unsigned char random[RANDOM_SIZE];
 };
 
 static const unsigned char no_iv[BLOCK];
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making ----------------------------------------------------------------------------------- */
 
-/* What OpenSSL calls a cipher of Kerberos'. */
+/* OpenSSL's names for an enctype. */
 struct names {
     unsigned key_len;
     const char *cbc;
@@ -128,7 +128,7 @@ static void free_usage(struct usage *usage)
     *usage = (struct usage){ NULL, NULL };
 }
 
-/* Is it one of OpenSSL's?  A length that is not its cipher's is left to libk5crypto to refuse. */
+/* False for an enctype or key length that OpenSSL does not support; libk5crypto handles those. */
 static bool make_by_openssl(const krb5_keyblock *session, struct eas_ticket_key *key)
 {
     const struct names *names = names_of(session->enctype);
@@ -182,7 +182,7 @@ krb5_enctype eas_ticket_key_enctype(const struct eas_ticket_key *key)
     return key->enctype;
 }
 
-/* --- use --------------------------------------------------------------------------------------- */
+/* --- use -------------------------------------------------------------------------------------- */
 
 krb5_error_code eas_ticket_key_random(krb5_context ctx, struct eas_ticket_key *key, void *out,
                                       size_t len)
@@ -201,7 +201,7 @@ krb5_error_code eas_ticket_key_random(krb5_context ctx, struct eas_ticket_key *k
     }
     next = key->random + RANDOM_SIZE - key->random_left;
     memcpy(out, next, len);
-    OPENSSL_cleanse(next, len); /* nothing is given twice */
+    OPENSSL_cleanse(next, len); /* no octet is used twice */
     key->random_left -= len;
     return 0;
 }
@@ -212,7 +212,7 @@ krb5_error_code eas_ticket_key_cipher_length(krb5_context ctx, const struct eas_
     return krb5_c_encrypt_length(ctx, key->enctype, plain_len, len_out);
 }
 
-/* Of confounder and plaintext. */
+/* Over confounder and plaintext. */
 static bool make_checksum(EVP_MAC_CTX *mac, const unsigned char *bytes, size_t len,
                           unsigned char checksum[DIGEST_SIZE])
 {
@@ -222,7 +222,7 @@ static bool make_checksum(EVP_MAC_CTX *mac, const unsigned char *bytes, size_t l
            && EVP_MAC_final(mac, checksum, &n, DIGEST_SIZE) == 1;
 }
 
-/* Of more than a block, as a confounder and one octet are; in place, too. */
+/* CBC-CTS needs more than one block; a confounder and one octet are.  out may equal in. */
 static bool run_cipher(EVP_CIPHER_CTX *cipher, unsigned char *out, const unsigned char *in,
                        size_t len)
 {

@@ -41,15 +41,14 @@ static struct eas_session_params params_of(const request_rec *r)
 static enum eas_rc check_revoked(request_rec *r, const struct eas_session *session, bool *revoked,
                                  struct eas_err *err)
 {
-    const unsigned char *value;
+    struct eas_bytes value;
     apr_time_t not_before;
-    apr_size_t len;
-    enum eas_shared_answer one =
-        eas_shared_get(r->pool, EAS_SHARED_REVOKED, session->id, sizeof(session->id), &value, &len);
-    enum eas_shared_answer all =
-        one == EAS_SHARED_NONE ? eas_shared_get(r->pool, EAS_SHARED_NOT_BEFORE, session->principal,
-                                                strlen(session->principal), &value, &len)
-                               : EAS_SHARED_NONE;
+    enum eas_shared_answer one = eas_shared_get(
+        r->pool, EAS_SHARED_REVOKED, eas_bytes_make(session->id, sizeof(session->id)), &value);
+    enum eas_shared_answer all = one == EAS_SHARED_NONE
+                                     ? eas_shared_get(r->pool, EAS_SHARED_NOT_BEFORE,
+                                                      eas_bytes_of_text(session->principal), &value)
+                                     : EAS_SHARED_NONE;
 
     if (one == EAS_SHARED_FAILED || all == EAS_SHARED_FAILED) {
         return eas_fail(
@@ -58,36 +57,34 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
             "was signed out; check the provider");
     }
     *revoked = one == EAS_SHARED_FOUND;
-    if (all == EAS_SHARED_FOUND && len == sizeof(not_before)) {
-        memcpy(&not_before, value, sizeof(not_before));
+    if (all == EAS_SHARED_FOUND && value.len == sizeof(not_before)) {
+        memcpy(&not_before, value.at, sizeof(not_before));
         *revoked = session->started <= not_before;
     }
     return EAS_OK;
 }
 
-/* The evidence of a session, or NULL: from this child's memory, else from where all keep it. */
+/* The evidence ticket of a session, or NULL: in the password cache, then in the shared cache. */
 static enum eas_rc find_evidence(request_rec *r, const struct eas_session *session,
                                  struct eas_ticket **out, struct eas_err *err)
 {
     const struct eas_verifier *verifier = eas_auth_server_of(r->server)->verifier;
-    struct eas_password_cache *memory = verifier->memory;
-    unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE] = { 0 };
-    struct eas_identity *known;
-    const unsigned char *value;
+    const struct eas_bytes id = eas_bytes_make(session->id, sizeof(session->id));
+    const struct eas_password_cache_key key = eas_password_cache_session_key(id);
+    struct eas_identity *cached;
+    struct eas_bytes value;
     enum eas_shared_answer answer;
     struct eas_ticket *ticket;
-    apr_size_t len;
 
     *out = NULL;
-    /* A random id under half the key's width; a digest of a password does not end in zeroes. */
-    memcpy(key, session->id, sizeof(session->id));
-    known = memory != NULL ? eas_password_cache_get(memory, key, apr_time_now(), r->pool) : NULL;
-    if (known != NULL) {
-        *out = known->evidence;
+    cached = verifier->cache != NULL
+                 ? eas_password_cache_get(verifier->cache, &key, apr_time_now(), r->pool)
+                 : NULL;
+    if (cached != NULL) {
+        *out = cached->evidence;
         return EAS_OK;
     }
-    answer = eas_shared_get(r->pool, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id), &value,
-                            &len);
+    answer = eas_shared_get(r->pool, EAS_SHARED_EVIDENCE, id, &value);
     if (answer == EAS_SHARED_FAILED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1072,
                         "the provider of EasKcdCache cannot give a session's evidence");
@@ -95,17 +92,17 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     if (answer == EAS_SHARED_NONE) {
         return EAS_OK;
     }
-    ticket = eas_ticket_unmarshal(value, len);
+    ticket = eas_ticket_unmarshal(value.at, value.len);
     if (ticket == NULL || eas_ticket_stale_at(ticket) <= apr_time_now()) {
         eas_ticket_unref(ticket);
         return EAS_OK;
     }
     eas_ticket_to_pool(ticket, r->pool);
-    if (memory != NULL) {
+    if (verifier->cache != NULL) {
         struct eas_identity identity = { session->principal, EAS_BY_SESSION, ticket, { 0 } };
-        struct eas_password_version unstamped = { NULL, 0 }; /* a new password ends no session */
+        struct eas_password_version any = { NULL, 0 }; /* a new password ends no session */
 
-        eas_password_cache_put(memory, key, &identity, unstamped, session->end);
+        eas_password_cache_put(verifier->cache, &key, &identity, any, session->end);
     }
     *out = ticket;
     return EAS_OK;
@@ -115,16 +112,14 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
 static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
                               struct eas_err *err)
 {
-    const unsigned char *value;
+    const struct eas_bytes principal = eas_bytes_of_text(session->principal);
+    struct eas_bytes value;
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
-    apr_size_t len;
     enum eas_rc rc;
 
     if (!session->has_evidence
-        || eas_shared_get(r->pool, EAS_SHARED_ALIVE, session->principal, strlen(session->principal),
-                          &value, &len)
-               != EAS_SHARED_NONE) {
+        || eas_shared_get(r->pool, EAS_SHARED_ALIVE, principal, &value) != EAS_SHARED_NONE) {
         return EAS_OK;
     }
     rc = callbacks->check_user(r->server, r->pool, session->principal, &waited, err);
@@ -133,7 +128,7 @@ static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
         return rc;
     }
     /* Without an answer of the KDC the session continues; the next check comes sooner. */
-    eas_shared_put(r->pool, EAS_SHARED_ALIVE, session->principal, strlen(session->principal), "", 0,
+    eas_shared_put(r->pool, EAS_SHARED_ALIVE, principal, eas_bytes_of_text(""),
                    apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : RETRY_CHECK_AFTER), &ignored);
     return EAS_OK;
 }
@@ -250,10 +245,10 @@ static enum eas_rc store_evidence(request_rec *r, const struct eas_session *sess
     apr_size_t len;
     enum eas_rc rc = eas_ticket_marshal(evidence, r->pool, &ticket, &len, err);
 
-    return rc == EAS_OK
-               ? eas_shared_put(r->pool, EAS_SHARED_EVIDENCE, session->id, sizeof(session->id),
-                                ticket, len, eas_ticket_end(evidence), err)
-               : rc;
+    return rc == EAS_OK ? eas_shared_put(r->pool, EAS_SHARED_EVIDENCE,
+                                         eas_bytes_make(session->id, sizeof(session->id)),
+                                         eas_bytes_make(ticket, len), eas_ticket_end(evidence), err)
+                        : rc;
 }
 
 enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identity, bool is_private,
@@ -280,9 +275,10 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, b
     apr_time_t now = apr_time_now();
 
     if (everywhere) {
-        return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, session->principal,
-                              strlen(session->principal), &now, sizeof(now), now + longest, err);
+        return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, eas_bytes_of_text(session->principal),
+                              eas_bytes_make(&now, sizeof(now)), now + longest, err);
     }
-    return eas_shared_put(r->pool, EAS_SHARED_REVOKED, session->id, sizeof(session->id), "", 0,
+    return eas_shared_put(r->pool, EAS_SHARED_REVOKED,
+                          eas_bytes_make(session->id, sizeof(session->id)), eas_bytes_of_text(""),
                           session->started + longest, err);
 }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/address_limit.c - a budget of failures for each address that log-ons come from */
+/* auth/password/address_limit.c - Token bucket of failed log-ons for each client address */
 
 #include "auth/password/address_limit.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
-#define SUBSCRIBER 8 /* octets of an IPv6 address: /64 */
+/* Octets of an IPv6 /64. */
+#define IPV6_PREFIX 8
 
-/* Until when a budget is not full: so the record is all there is, and it ends by itself. */
-struct budget {
+/* The time that an empty bucket takes to fill. */
+#define FILL_TIME (EAS_ADDRESS_LIMIT_BURST * EAS_ADDRESS_LIMIT_REFILL)
+
+/* The whole record: a full bucket needs none, so it expires at this time. */
+struct bucket {
     apr_time_t full_at;
 };
 
-#define EMPTY_FOR (EAS_ADDRESS_LIMIT_BURST * EAS_ADDRESS_LIMIT_REFILL)
-
-/* The octets that tell sources apart; 0 if it is no address. */
+/* The octets that tell client addresses apart; 0 if the text is no address. */
 static apr_size_t prefix_of(const char *address, unsigned char octets[16])
 {
     static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -37,78 +39,79 @@ static apr_size_t prefix_of(const char *address, unsigned char octets[16])
         memmove(octets, octets + sizeof(mapped), 4);
         return 4;
     }
-    return SUBSCRIBER;
+    return IPV6_PREFIX;
 }
 
-enum eas_rc eas_address_limit_key(const struct eas_keyring *ring, const char *address,
-                                  struct eas_address_limit_key *source_out, struct eas_err *err)
+enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char *address,
+                                  struct eas_address_limit_key *key_out, struct eas_err *err)
 {
     unsigned char octets[16];
     struct eas_bytes parts[] = { eas_bytes_of_text("source"),
                                  { octets, prefix_of(address, octets) } };
 
-    return eas_seal_mac(ring, 0, EAS_SEAL_RECORD_NAME, parts, 2, source_out->name, err);
+    return eas_seal_mac(keyring, 0, EAS_SEAL_RECORD_NAME, parts, 2, key_out->bytes, err);
 }
 
-/* How far a budget is from full; one noted before the clock stepped back is empty at most. */
-static apr_interval_time_t missing(const struct eas_shm_table_value *value, apr_time_t now)
+/* The time until the bucket is full.  A record from before a clock step is at most empty. */
+static apr_interval_time_t time_to_full(const struct eas_shm_table_value *value, apr_time_t now)
 {
-    struct budget budget;
+    struct bucket bucket;
 
-    if (value->len != sizeof(budget)) {
+    if (value->len != sizeof(bucket)) {
         return 0;
     }
-    memcpy(&budget, value->bytes, sizeof(budget));
-    return budget.full_at <= now              ? 0
-           : budget.full_at - now > EMPTY_FOR ? EMPTY_FOR
-                                              : budget.full_at - now;
+    memcpy(&bucket, value->bytes, sizeof(bucket));
+    return bucket.full_at <= now              ? 0
+           : bucket.full_at - now > FILL_TIME ? FILL_TIME
+                                              : bucket.full_at - now;
 }
 
-static bool left(apr_interval_time_t lacking)
+static bool holds_token(apr_interval_time_t until_full)
 {
-    return lacking + EAS_ADDRESS_LIMIT_REFILL <= EMPTY_FOR;
+    return until_full + EAS_ADDRESS_LIMIT_REFILL <= FILL_TIME;
 }
 
-struct look {
+struct query {
     apr_time_t now;
-    bool answer;
+    bool result;
 };
 
-static bool look(void *data, struct eas_shm_table_value *value)
+static bool has_token(void *data, struct eas_shm_table_value *value)
 {
-    struct look *l = data;
+    struct query *query = data;
 
-    l->answer = left(missing(value, l->now));
+    query->result = holds_token(time_to_full(value, query->now));
     return false;
 }
 
-static bool charge(void *data, struct eas_shm_table_value *value)
+static bool take_token(void *data, struct eas_shm_table_value *value)
 {
-    struct look *l = data;
-    apr_interval_time_t before = missing(value, l->now), after = before + EAS_ADDRESS_LIMIT_REFILL;
-    struct budget budget = { l->now + (after < EMPTY_FOR ? after : EMPTY_FOR) };
+    struct query *query = data;
+    apr_interval_time_t before = time_to_full(value, query->now);
+    apr_interval_time_t after = before + EAS_ADDRESS_LIMIT_REFILL;
+    struct bucket bucket = { query->now + (after < FILL_TIME ? after : FILL_TIME) };
 
-    l->answer = left(before) && !left(after);
-    memcpy(value->bytes, &budget, sizeof(budget));
-    value->len = sizeof(budget);
-    value->expires = budget.full_at;
+    query->result = holds_token(before) && !holds_token(after);
+    memcpy(value->bytes, &bucket, sizeof(bucket));
+    value->len = sizeof(bucket);
+    value->expires = bucket.full_at;
     return true;
 }
 
-bool eas_address_limit_has_tokens(struct eas_shm_table *sources,
-                                  const struct eas_address_limit_key *source, apr_time_t now)
+bool eas_address_limit_has_tokens(struct eas_shm_table *buckets,
+                                  const struct eas_address_limit_key *key, apr_time_t now)
 {
-    struct look l = { now, true };
+    struct query query = { now, true };
 
-    eas_shm_table_update(sources, source->name, now, look, &l);
-    return l.answer;
+    eas_shm_table_update(buckets, key->bytes, now, has_token, &query);
+    return query.result;
 }
 
-bool eas_address_limit_take(struct eas_shm_table *sources,
-                            const struct eas_address_limit_key *source, apr_time_t now)
+bool eas_address_limit_take(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
+                            apr_time_t now)
 {
-    struct look l = { now, false };
+    struct query query = { now, false };
 
-    eas_shm_table_update(sources, source->name, now, charge, &l);
-    return l.answer;
+    eas_shm_table_update(buckets, key->bytes, now, take_token, &query);
+    return query.result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/address_limit.h - a budget of failures for each address that log-ons come from */
+/* auth/password/address_limit.h - Token bucket of failed log-ons for each client address */
 
 #ifndef EAS_AUTH_PASSWORD_ADDRESS_LIMIT_H
 #define EAS_AUTH_PASSWORD_ADDRESS_LIMIT_H
@@ -11,37 +11,39 @@
 #include <stdbool.h>
 
 /*
- * Slows down whoever tries many names from one address: the lockout (auth/password/lockout.h) sees each account
- * alone, and names that nobody has not at all.  Only what has reached the KDC and failed costs
- * anything.  A budget refills steadily, so nobody is shut out for longer than it takes for one more
- * try, and a clock that steps does not matter for long.
+ * Limits guesses at many names from one address.  The lockout (auth/password/lockout.h) counts by
+ * AD user, and has no record for a name that is no user's.
  *
- * The record is one for each IPv4 address or IPv6 /64 (what one subscriber has), in a store from which
- * floods may push others: that only gives them a new budget.  Thread-safe.
+ * A log-on that the KDC was asked about and that failed takes one token.  A bucket refills
+ * steadily, so the next try is possible after one interval, and a clock step has little effect.
+ *
+ * An IPv4 address or an IPv6 /64, the usual prefix of one subscriber, has one record.  The table
+ * may lose records under a flood of addresses; those addresses then have full buckets.
+ * Thread-safe.
  */
 
-/* So many may fail at once, and one more after each interval: 600 an hour. */
+/* Capacity of a bucket, and the interval after which it gets another token: 600 an hour. */
 #define EAS_ADDRESS_LIMIT_BURST 100
 #define EAS_ADDRESS_LIMIT_REFILL apr_time_from_sec(6)
 
+/* The key of the address's record. */
 struct eas_address_limit_key {
-    unsigned char name[EAS_SHM_TABLE_KEY_SIZE]; /* of the record */
+    unsigned char bytes[EAS_SHM_TABLE_KEY_SIZE];
 };
 
 /*
- * The source that an address in text is, as httpd gives it (mod_remoteip has been at work): IPv4, IPv6
- * with or without a zone, or IPv4 in IPv6.  Anything else is one source of its own.  EAS_OK or
- * EAS_UNAVAILABLE.
+ * Makes the key of r->useragent_ip, which mod_remoteip may have set: IPv4, IPv6 with or without a
+ * zone, or IPv4-mapped IPv6.  All other texts have one key in common.  EAS_OK or EAS_UNAVAILABLE.
  */
-enum eas_rc eas_address_limit_key(const struct eas_keyring *ring, const char *address,
-                                  struct eas_address_limit_key *source_out, struct eas_err *err);
+enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char *address,
+                                  struct eas_address_limit_key *key_out, struct eas_err *err);
 
-/* Has it anything left?  Also if the store is unusable: the lockout does not depend on it. */
-bool eas_address_limit_has_tokens(struct eas_shm_table *sources,
-                                  const struct eas_address_limit_key *source, apr_time_t now);
+/* Whether the bucket has a token.  True if the table is unusable: the lockout works without it. */
+bool eas_address_limit_has_tokens(struct eas_shm_table *buckets,
+                                  const struct eas_address_limit_key *key, apr_time_t now);
 
-/* Takes one; true if it was the last. */
-bool eas_address_limit_take(struct eas_shm_table *sources,
-                            const struct eas_address_limit_key *source, apr_time_t now);
+/* Takes a token; true if the bucket is empty by it. */
+bool eas_address_limit_take(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
+                            apr_time_t now);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/basic.c - reads an Authorization header of the Basic scheme (RFC 7617) */
+/* auth/password/basic.c - Parser of Basic credentials (RFC 7617) */
 
 #include "auth/password/basic.h"
 #include "auth/base/utf8.h"
@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* The base64 part of a Basic header, or NULL if the scheme is another or nothing follows. */
+/* The base64 part of a Basic header; NULL for another scheme, and if nothing follows. */
 static const char *basic_value(const char *header)
 {
     static const char scheme[] = "Basic";
@@ -28,7 +28,7 @@ static const char *basic_value(const char *header)
     return *header ? header : NULL;
 }
 
-/* Latin-1 octets as UTF-8; dst holds twice len. */
+/* dst has room for twice len. */
 static apr_size_t latin1_to_utf8(const char *src, apr_size_t len, char *dst)
 {
     apr_size_t i, n = 0;
@@ -54,7 +54,7 @@ static enum eas_rc split(apr_pool_t *pool, const char *plain, apr_size_t len,
     struct eas_credentials *cred;
 
     if (colon == NULL) {
-        return eas_fail(err, EAS_DENIED, 1011, "Basic credentials without a colon");
+        return eas_fail(err, EAS_DENIED, 1011, "the Basic credentials have no colon");
     }
     cred = apr_palloc(pool, sizeof(*cred));
     cred->name_len = (apr_size_t)(colon - plain);
@@ -83,13 +83,13 @@ enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_cre
     while (value_len > 0 && apr_isspace(value[value_len - 1])) {
         value_len--;
     }
-    /* apr_decode_base64_binary() writes at most three bytes for each four. */
+    /* apr_decode_base64_binary() writes at most three bytes for four. */
     plain = eas_secret_make(pool, value, value_len);
     if (apr_decode_base64_binary((unsigned char *)plain->bytes, value, (apr_ssize_t)value_len,
                                  APR_ENCODE_NONE, &len)
         != APR_SUCCESS) {
         eas_secret_wipe(plain);
-        return eas_fail(err, EAS_DENIED, 1010, "Basic credentials are not valid base64");
+        return eas_fail(err, EAS_DENIED, 1010, "the Basic credentials are not valid base64");
     }
     if (eas_utf8_is_valid(plain->bytes, len)) {
         rc = split(pool, plain->bytes, len, out, err);

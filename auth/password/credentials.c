@@ -1,39 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/credentials.c - the façade of password proof: from what was typed to an identity */
+/* auth/password/credentials.c - Credentials check: from login name and password to an identity */
 
 #include "auth/password/credentials.h"
 #include "auth/kerberos/ticket.h"
 
-#include <apr_atomic.h>
 #include <apr_strings.h>
+#include <stdatomic.h>
 #include <string.h>
 
-/* How long to wait before looking again at an account that others are asking about: at first, and at
- * most. */
-#define BUSY_NAP apr_time_from_msec(5)
-#define BUSY_NAP_MAX apr_time_from_msec(40)
+/* Delay of the next try while other log-ons of the user are under way: at first, and at most. */
+#define RETRY_DELAY apr_time_from_msec(5)
+#define RETRY_DELAY_MAX apr_time_from_msec(40)
 
-/* What the job takes along, and what it leaves. */
-struct proof_job {
+/* Arguments and result of the job. */
+struct log_on {
     apr_pool_t *pool;
     const struct eas_verifier *verifier;
-    const struct eas_authority *authority;
-    struct eas_login login;
-    struct eas_secret *password;
-    unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE];
+    struct eas_password_request request;
+    struct eas_password_cache_key key;
     struct eas_throttle_rules rules;
     const char *address;
     struct eas_identity *identity; /* result */
     struct eas_throttle_attempt attempt;
-    volatile apr_uint32_t told; /* somebody logs what is to be logged once */
+    atomic_bool logged; /* a caller has taken what is to be logged once */
 };
 
-/* --- the shelf: the guard's stamp, the principal, a NUL, and the evidence -------------------- */
+/* --- shared cache: password version, principal, NUL, evidence ticket -------------------------- */
 
-static void put_shared(const struct proof_job *job, apr_time_t expires)
+static void put_shared(const struct log_on *log_on, apr_time_t expires)
 {
-    const struct eas_shared_cache *shared_cache = job->verifier->shared_cache;
-    const struct eas_identity *identity = job->identity;
+    const struct eas_shared_cache *shared_cache = log_on->verifier->shared_cache;
+    const struct eas_identity *identity = log_on->identity;
     apr_time_t stale_at = eas_ticket_stale_at(identity->evidence);
     apr_size_t name_len = strlen(identity->principal) + 1, len;
     const unsigned char *ticket;
@@ -41,37 +38,40 @@ static void put_shared(const struct proof_job *job, apr_time_t expires)
     struct eas_err ignored;
     char *p;
 
-    if (eas_ticket_marshal(identity->evidence, job->pool, &ticket, &len, &ignored) == EAS_OK) {
-        record = eas_secret_room(job->pool, EAS_THROTTLE_VERSION_SIZE + name_len + len);
+    if (eas_ticket_marshal(identity->evidence, log_on->pool, &ticket, &len, &ignored) == EAS_OK) {
+        record = eas_secret_room(log_on->pool, EAS_THROTTLE_VERSION_SIZE + name_len + len);
         p = record->bytes;
-        eas_throttle_write_version(job->verifier->guard, &job->attempt.stamp, (unsigned char *)p);
+        eas_throttle_write_version(log_on->verifier->throttle, &log_on->attempt.version,
+                                   (unsigned char *)p);
         memcpy(p + EAS_THROTTLE_VERSION_SIZE, identity->principal, name_len);
         memcpy(p + EAS_THROTTLE_VERSION_SIZE + name_len, ticket, len);
-        shared_cache->put(shared_cache, job->pool, job->key, sizeof(job->key), record->bytes,
-                          record->len, expires < stale_at ? expires : stale_at);
+        shared_cache->put(
+            shared_cache, log_on->pool, eas_bytes_make(log_on->key.id, sizeof(log_on->key.id)),
+            eas_bytes_make(record->bytes, record->len), expires < stale_at ? expires : stale_at);
     }
 }
 
-/* From a record, which is remembered here too; NULL if it is none of ours, or of an old password. */
-static struct eas_identity *take_record(const struct eas_verifier *verifier, apr_pool_t *pool,
-                                        const unsigned char *key, const unsigned char *value,
-                                        apr_size_t len, apr_time_t expires)
+/* Keeps the record in the password cache.  NULL if it is invalid or of an old password. */
+static struct eas_identity *read_record(const struct eas_verifier *verifier, apr_pool_t *pool,
+                                        const struct eas_password_cache_key *key,
+                                        struct eas_bytes record, apr_time_t expires)
 {
-    const unsigned char *name = value + EAS_THROTTLE_VERSION_SIZE, *nul;
+    const unsigned char *name = record.at + EAS_THROTTLE_VERSION_SIZE, *nul;
     struct eas_identity *identity;
     struct eas_ticket *evidence;
-    struct eas_password_version stamp;
+    struct eas_password_version version;
+    size_t len;
 
-    if (len < EAS_THROTTLE_VERSION_SIZE
-        || !eas_throttle_read_version(verifier->guard, value, &stamp)) {
+    if (record.len < EAS_THROTTLE_VERSION_SIZE
+        || !eas_throttle_read_version(verifier->throttle, record.at, &version)) {
         return NULL;
     }
-    len -= EAS_THROTTLE_VERSION_SIZE;
+    len = record.len - EAS_THROTTLE_VERSION_SIZE;
     nul = memchr(name, '\0', len);
     if (nul == NULL) {
         return NULL;
     }
-    evidence = eas_ticket_unmarshal(nul + 1, len - (apr_size_t)(nul + 1 - name));
+    evidence = eas_ticket_unmarshal(nul + 1, len - (size_t)(nul + 1 - name));
     if (evidence == NULL) {
         return NULL;
     }
@@ -79,124 +79,120 @@ static struct eas_identity *take_record(const struct eas_verifier *verifier, apr
     identity->principal = apr_pstrdup(pool, (const char *)name);
     identity->authenticated_by = EAS_BY_CACHE;
     identity->evidence = eas_ticket_to_pool(evidence, pool);
-    eas_password_cache_put(verifier->memory, key, identity, stamp, expires);
+    eas_password_cache_put(verifier->cache, key, identity, version, expires);
     return identity;
 }
 
-static struct eas_identity *find_on_shelf(const struct eas_verifier *verifier, apr_pool_t *pool,
-                                          const unsigned char *key,
-                                          enum eas_shared_cache_reach reach)
+/* In the password cache, then in the shared cache. */
+static struct eas_identity *find_cached(const struct eas_verifier *verifier, apr_pool_t *pool,
+                                        const struct eas_password_cache_key *key,
+                                        enum eas_shared_cache_reach reach)
 {
     const struct eas_shared_cache *shared_cache = verifier->shared_cache;
-    const unsigned char *value;
+    struct eas_identity *identity =
+        eas_password_cache_get(verifier->cache, key, apr_time_now(), pool);
+    struct eas_bytes record;
     apr_time_t expires;
-    apr_size_t len;
 
-    return shared_cache->find(shared_cache, pool, key, EAS_PASSWORD_CACHE_KEY_SIZE, reach, &value,
-                              &len, &expires)
-               ? take_record(verifier, pool, key, value, len, expires)
-               : NULL;
-}
-
-/* --- the job ----------------------------------------------------------------------------------- */
-
-static void *prepare(apr_pool_t *pool, const void *ask)
-{
-    struct proof_job *job = apr_pmemdup(pool, ask, sizeof(*job));
-
-    job->pool = pool;
-    job->login.user = apr_pstrdup(pool, job->login.user);
-    job->login.realm = apr_pstrdup(pool, job->login.realm);
-    job->address = apr_pstrdup(pool, job->address);
-    job->password = eas_secret_make(pool, job->password->bytes, job->password->len);
-    return job;
-}
-
-/* Another flight may have landed since the asker looked, here or at another gateway. */
-static struct eas_identity *find_meanwhile(const struct proof_job *job)
-{
-    struct eas_identity *identity;
-
-    if (job->rules.proved_for <= 0) {
-        return NULL;
+    if (identity == NULL
+        && shared_cache->find(shared_cache, pool, eas_bytes_make(key->id, sizeof(key->id)), reach,
+                              &record, &expires)) {
+        identity = read_record(verifier, pool, key, record, expires);
     }
-    identity = eas_password_cache_get(job->verifier->memory, job->key, apr_time_now(), job->pool);
-    return identity != NULL
-               ? identity
-               : find_on_shelf(job->verifier, job->pool, job->key, EAS_SHARED_CACHE_REMOTE);
+    return identity;
 }
 
-/* The guard counts what is asked before it is asked, and hears of the answer always. */
-static enum eas_rc ask_guarded(struct eas_job *kdc_job, struct proof_job *job, struct eas_err *err)
+/* --- the job ---------------------------------------------------------------------------------- */
+
+static void *prepare(apr_pool_t *pool, const void *arguments)
 {
-    const struct eas_throttle *guard = job->verifier->guard;
+    struct log_on *log_on = apr_pmemdup(pool, arguments, sizeof(*log_on));
+    struct eas_password_request *request = &log_on->request;
+
+    log_on->pool = pool;
+    log_on->address = apr_pstrdup(pool, log_on->address);
+    request->login.user = apr_pstrdup(pool, request->login.user);
+    request->login.realm = apr_pstrdup(pool, request->login.realm);
+    request->password = eas_secret_make(pool, request->password->bytes, request->password->len);
+    return log_on;
+}
+
+/* The throttle counts an attempt before the KDC is asked, and always gets the result. */
+static enum eas_rc verify(struct eas_job *job, struct log_on *log_on, struct eas_err *err)
+{
+    const struct eas_throttle_request request = { &log_on->request, &log_on->rules,
+                                                  log_on->address };
+    const struct eas_verifier *verifier = log_on->verifier;
     enum eas_rc rc =
-        eas_throttle_begin(job->pool, kdc_job, guard, &job->rules, job->authority, &job->login,
-                           job->password, job->address, &job->attempt, err);
+        eas_throttle_begin(verifier->throttle, log_on->pool, job, &request, &log_on->attempt, err);
 
     if (rc == EAS_OK) {
-        rc = eas_password_verify(job->pool, kdc_job, job->authority, &job->login, job->password,
-                                 &job->identity, err);
-        eas_throttle_end(job->pool, guard, &job->rules, &job->attempt, rc, err);
+        rc = eas_password_verify(log_on->pool, job, &log_on->request, &log_on->identity, err);
+        eas_throttle_end(verifier->throttle, log_on->pool, &log_on->rules, &log_on->attempt, rc,
+                         err);
     }
-    if (rc == EAS_OK && job->rules.proved_for > 0) {
-        apr_time_t expires = apr_time_now() + job->rules.proved_for;
+    if (rc == EAS_OK && log_on->rules.cache_for > 0) {
+        apr_time_t expires = apr_time_now() + log_on->rules.cache_for;
 
-        eas_password_cache_put(job->verifier->memory, job->key, job->identity, job->attempt.stamp,
-                               expires);
-        put_shared(job, expires);
+        eas_password_cache_put(verifier->cache, &log_on->key, log_on->identity,
+                               log_on->attempt.version, expires);
+        put_shared(log_on, expires);
     }
     return rc;
 }
 
-static enum eas_rc run(struct eas_job *kdc_job, void *data, struct eas_err *err)
+static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
 {
-    struct proof_job *job = data;
+    struct log_on *log_on = data;
     enum eas_rc rc = EAS_OK;
 
-    job->identity = find_meanwhile(job);
-    if (job->identity == NULL) {
-        rc = ask_guarded(kdc_job, job, err);
+    /* Another job, or another gateway, may have finished since the caller looked. */
+    if (log_on->rules.cache_for > 0) {
+        log_on->identity =
+            find_cached(log_on->verifier, log_on->pool, &log_on->key, EAS_SHARED_CACHE_REMOTE);
     }
-    eas_secret_wipe(job->password);
+    if (log_on->identity == NULL) {
+        rc = verify(job, log_on, err);
+    }
+    eas_secret_wipe(log_on->request.password);
     return rc;
 }
 
-/* What the guard did, for this asker. */
-static void tell(apr_pool_t *pool, struct proof_job *done, struct eas_throttle_attempt *attempt)
+/* --- the caller ------------------------------------------------------------------------------- */
+
+static void copy_attempt(apr_pool_t *pool, struct log_on *done,
+                         struct eas_throttle_attempt *attempt)
 {
     *attempt = done->attempt;
-    attempt->account = apr_pstrdup(pool, done->attempt.account);
-    if (apr_atomic_xchg32(&done->told, 1) != 0) {
-        attempt->locked_now = attempt->source_spent_now = false;
+    attempt->user = apr_pstrdup(pool, done->attempt.user);
+    if (atomic_exchange(&done->logged, true)) {
+        attempt->locked_now = attempt->bucket_emptied_now = false;
     }
 }
 
-static enum eas_rc ask_kdc(const struct eas_verifier *verifier, apr_pool_t *pool,
-                           const struct eas_credentials_request *request,
-                           const struct proof_job *ask, struct eas_identity **out,
-                           struct eas_throttle_attempt *attempt, apr_interval_time_t *waited,
-                           struct eas_err *err)
+static enum eas_rc run_job(apr_pool_t *pool, const struct log_on *arguments,
+                           struct eas_credentials_result *result, struct eas_err *err)
 {
+    apr_interval_time_t timeout = arguments->request.authority->kdc_timeout;
     struct eas_workers_task task = {
-        .peer = ask->login.realm,
-        .timeout = request->authority->kdc_timeout,
+        .peer = arguments->request.login.realm,
+        .timeout = timeout,
         .prepare = prepare,
         .run = run,
-        .key = eas_bytes_make(ask->key, sizeof(ask->key)),
-        .input = ask,
+        .key = eas_bytes_make(arguments->key.id, sizeof(arguments->key.id)),
+        .input = arguments,
     };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(verifier->workers, &task,
-                                     request->authority->kdc_timeout - *waited, &job, waited, err);
+    enum eas_rc rc = eas_workers_run(arguments->verifier->workers, &task, timeout - result->waited,
+                                     &job, &result->waited, err);
 
     if (job != NULL) {
-        struct proof_job *done = eas_job_copy(job);
+        struct log_on *done = eas_job_copy(job);
 
-        tell(pool, done, attempt);
+        copy_attempt(pool, done, &result->attempt);
         if (rc == EAS_OK) {
-            *out = apr_pmemdup(pool, done->identity, sizeof(**out));
-            (*out)->principal = apr_pstrdup(pool, done->identity->principal);
+            result->identity = apr_pmemdup(pool, done->identity, sizeof(*done->identity));
+            result->identity->principal = apr_pstrdup(pool, done->identity->principal);
             eas_ticket_to_pool(eas_ticket_ref(done->identity->evidence), pool);
         }
         eas_job_release(job);
@@ -204,61 +200,56 @@ static enum eas_rc ask_kdc(const struct eas_verifier *verifier, apr_pool_t *pool
     return rc;
 }
 
-/* While others ask about this account, as many as may: waits for what they hear, on no KDC's thread. */
-static enum eas_rc ask_in_turn(const struct eas_verifier *verifier, apr_pool_t *pool,
-                               const struct eas_credentials_request *request,
-                               const struct proof_job *ask, struct eas_identity **out,
-                               struct eas_throttle_attempt *attempt, apr_interval_time_t *waited,
-                               struct eas_err *err)
+/* While other log-ons of the user are under way, waits on the caller's thread, not on a worker. */
+static enum eas_rc run_job_when_admitted(apr_pool_t *pool, const struct log_on *arguments,
+                                         struct eas_credentials_result *result, struct eas_err *err)
 {
-    apr_interval_time_t nap = BUSY_NAP;
+    apr_interval_time_t delay = RETRY_DELAY;
     enum eas_rc rc;
 
     for (;;) {
-        memset(attempt, 0, sizeof(*attempt));
-        rc = ask_kdc(verifier, pool, request, ask, out, attempt, waited, err);
-        if (!attempt->busy || *waited + nap >= request->authority->kdc_timeout) {
+        memset(&result->attempt, 0, sizeof(result->attempt));
+        rc = run_job(pool, arguments, result, err);
+        if (!result->attempt.busy
+            || result->waited + delay >= arguments->request.authority->kdc_timeout) {
             return rc;
         }
-        apr_sleep(nap);
-        *waited += nap;
-        nap = nap < BUSY_NAP_MAX ? 2 * nap : nap;
+        apr_sleep(delay);
+        result->waited += delay;
+        delay = delay < RETRY_DELAY_MAX ? 2 * delay : delay;
     }
 }
 
 enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_t *pool,
                                   const struct eas_credentials_request *request,
-                                  struct eas_identity **out, struct eas_throttle_attempt *attempt,
-                                  apr_interval_time_t *waited, struct eas_err *err)
+                                  struct eas_credentials_result *result, struct eas_err *err)
 {
-    struct proof_job ask = { .verifier = verifier,
-                             .authority = request->authority,
-                             .password = request->credentials->password,
-                             .rules = *request->rules,
-                             .address = request->address };
+    const struct eas_credentials *credentials = request->credentials;
+    struct log_on arguments = { .verifier = verifier,
+                                .request = { .authority = request->authority,
+                                             .password = credentials->password },
+                                .rules = *request->rules,
+                                .address = request->address };
     enum eas_rc rc;
 
-    memset(attempt, 0, sizeof(*attempt));
-    if (verifier->memory == NULL) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1256, "this httpd process cannot prove passwords");
+    result->identity = NULL;
+    memset(&result->attempt, 0, sizeof(result->attempt));
+    if (verifier->cache == NULL) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1256,
+                        "this httpd process has no password cache and cannot verify passwords");
     }
-    rc = eas_password_cache_key(verifier->memory, request->scope, request->credentials, ask.key,
-                                err);
+    rc = eas_password_cache_credentials_key(verifier->cache, request->vhost_key, credentials,
+                                            &arguments.key, err);
     if (rc != EAS_OK) {
         return rc;
     }
-    *out = NULL;
-    if (request->rules->proved_for > 0) {
-        *out = eas_password_cache_get(verifier->memory, ask.key, apr_time_now(), pool);
-        if (*out == NULL) {
-            *out = find_on_shelf(verifier, pool, ask.key, EAS_SHARED_CACHE_LOCAL);
+    if (request->rules->cache_for > 0) {
+        result->identity = find_cached(verifier, pool, &arguments.key, EAS_SHARED_CACHE_LOCAL);
+        if (result->identity != NULL) {
+            return EAS_OK;
         }
     }
-    if (*out != NULL) {
-        return EAS_OK;
-    }
-    rc = eas_identity_parse(pool, request->credentials->name, request->credentials->name_len,
-                            &request->authority->realms, &ask.login, err);
-    return rc == EAS_OK ? ask_in_turn(verifier, pool, request, &ask, out, attempt, waited, err)
-                        : rc;
+    rc = eas_identity_parse(pool, credentials->name, credentials->name_len,
+                            &request->authority->realms, &arguments.request.login, err);
+    return rc == EAS_OK ? run_job_when_admitted(pool, &arguments, result, err) : rc;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/known_password.c - the last proved password of an account, as a keyed digest: it authenticates nobody */
+/* auth/password/known_password.c - Last verified password of an AD user, as a keyed digest */
 
 #include "auth/password/known_password.h"
 
@@ -7,116 +7,109 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-/* A record that says the same is renewed when so much of its time is over. */
+/* An unchanged record is written again after this part of its time. */
 #define RENEW_AFTER(keep_for) ((keep_for) / 16)
 
-/* Longer than any exchange with a KDC lasts; what is newer by more was noted before a clock stepped back. */
-#define UNDER_WAY apr_time_from_sec(120)
+/* Longer than any exchange with a KDC.  A record newer by more dates from before a clock step. */
+#define EXCHANGE_MAX apr_time_from_sec(120)
 
-/* What is sealed, bound to the name of the record. */
-struct known {
+/* The plain text of a record.  The seal binds it to the user. */
+struct record {
     apr_time_t asked_at;
     unsigned char digest[EAS_SEAL_MAC_SIZE];
 };
 
-/* The store's name of the record; the account's own is that of auth/password/lockout.c's. */
-static void name_of(const unsigned char *account, unsigned char name[EAS_SHM_TABLE_KEY_SIZE])
+/* Differs from the key of the user's lockout record, which is in the same table. */
+static void make_key(const unsigned char *user, unsigned char key[EAS_SHM_TABLE_KEY_SIZE])
 {
     apr_size_t i;
 
     for (i = 0; i < EAS_SHM_TABLE_KEY_SIZE; i++) {
-        name[i] = (unsigned char)~account[i];
+        key[i] = (unsigned char)~user[i];
     }
 }
 
-static const char *binding_of(apr_pool_t *pool, const unsigned char *account)
+static const char *binding_of(apr_pool_t *pool, const unsigned char *user)
 {
-    return apr_pescape_hex(pool, account, EAS_SHM_TABLE_KEY_SIZE, 0);
+    return apr_pescape_hex(pool, user, EAS_SHM_TABLE_KEY_SIZE, 0);
 }
 
-static bool read_known(struct eas_shm_table *accounts, const struct eas_keyring *ring,
-                       apr_pool_t *pool, const unsigned char *account, apr_time_t now,
-                       struct known *known)
+static bool read_record(const struct eas_known_password *presented, apr_pool_t *pool,
+                        apr_time_t now, struct record *record)
 {
-    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_bytes sealed;
     struct eas_secret *plain;
     struct eas_err err;
 
-    name_of(account, name);
-    if (!eas_shm_table_get(accounts, pool, name, now, &sealed.at, &sealed.len)
-        || eas_unseal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account), sealed, &plain,
-                      &err)
+    make_key(presented->user, key);
+    if (!eas_shm_table_get(presented->records, pool, key, now, &sealed.at, &sealed.len)
+        || eas_unseal(presented->keyring, pool, EAS_SEAL_PASSWORD,
+                      binding_of(pool, presented->user), sealed, &plain, &err)
                != EAS_OK
-        || plain->len != sizeof(*known)) {
+        || plain->len != sizeof(*record)) {
         return false;
     }
-    memcpy(known, plain->bytes, sizeof(*known));
+    memcpy(record, plain->bytes, sizeof(*record));
     return true;
 }
 
-bool eas_known_password_is(struct eas_shm_table *accounts, const struct eas_keyring *ring,
-                           apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
-                           const unsigned char digest[EAS_SEAL_MAC_SIZE],
+bool eas_known_password_is(const struct eas_known_password *presented, apr_pool_t *pool,
                            apr_interval_time_t known_for, apr_time_t now)
 {
-    struct known known;
+    struct record record;
 
-    return known_for > 0 && read_known(accounts, ring, pool, account, now, &known)
-           && now - known.asked_at < known_for
-           && CRYPTO_memcmp(known.digest, digest, EAS_SEAL_MAC_SIZE) == 0;
+    return known_for > 0 && read_record(presented, pool, now, &record)
+           && now - record.asked_at < known_for
+           && CRYPTO_memcmp(record.digest, presented->digest, EAS_SEAL_MAC_SIZE) == 0;
 }
 
-/* What one question learns, and the sealed form of it. */
-struct lesson {
-    struct eas_bytes sealed;
+struct sealed_record {
+    struct eas_bytes bytes;
     apr_time_t expires;
 };
 
-static bool write_lesson(void *data, struct eas_shm_table_value *value)
+static bool replace_value(void *data, struct eas_shm_table_value *value)
 {
-    const struct lesson *lesson = data;
+    const struct sealed_record *sealed = data;
 
-    memcpy(value->bytes, lesson->sealed.at, lesson->sealed.len);
-    value->len = lesson->sealed.len;
-    value->expires = lesson->expires;
+    memcpy(value->bytes, sealed->bytes.at, sealed->bytes.len);
+    value->len = sealed->bytes.len;
+    value->expires = sealed->expires;
     return true;
 }
 
-static void write_known(struct eas_shm_table *accounts, const struct eas_keyring *ring,
-                        apr_pool_t *pool, const unsigned char *account, const struct known *known,
-                        apr_interval_time_t keep_for)
+static void write_record(const struct eas_known_password *presented, apr_pool_t *pool,
+                         const struct record *record, apr_interval_time_t keep_for)
 {
-    struct lesson lesson = { .expires = known->asked_at + keep_for };
-    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    struct sealed_record sealed = { .expires = record->asked_at + keep_for };
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
 
-    name_of(account, name);
-    if (eas_seal(ring, pool, EAS_SEAL_PASSWORD, binding_of(pool, account),
-                 eas_bytes_make(known, sizeof(*known)), &lesson.sealed, &err)
+    make_key(presented->user, key);
+    if (eas_seal(presented->keyring, pool, EAS_SEAL_PASSWORD, binding_of(pool, presented->user),
+                 eas_bytes_make(record, sizeof(*record)), &sealed.bytes, &err)
         == EAS_OK) {
-        eas_shm_table_update(accounts, name, known->asked_at, write_lesson, &lesson);
+        eas_shm_table_update(presented->records, key, record->asked_at, replace_value, &sealed);
     }
 }
 
-bool eas_known_password_learn(struct eas_shm_table *accounts, const struct eas_keyring *ring,
-                              apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
-                              const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_time_t asked_at,
-                              apr_interval_time_t keep_for)
+bool eas_known_password_learn(const struct eas_known_password *presented, apr_pool_t *pool,
+                              apr_time_t asked_at, apr_interval_time_t keep_for)
 {
-    struct known known = { 0 }, learnt = { .asked_at = asked_at };
-    bool there = read_known(accounts, ring, pool, account, asked_at, &known);
-    bool same = there && CRYPTO_memcmp(known.digest, digest, EAS_SEAL_MAC_SIZE) == 0;
+    struct record last = { 0 }, verified = { .asked_at = asked_at };
+    bool found = read_record(presented, pool, asked_at, &last);
+    bool same = found && CRYPTO_memcmp(last.digest, presented->digest, EAS_SEAL_MAC_SIZE) == 0;
 
-    /* An answer that was long under way must not replace a newer one. */
-    if (there && known.asked_at > asked_at && known.asked_at - asked_at < UNDER_WAY) {
+    /* A late answer must not replace a newer record. */
+    if (found && last.asked_at > asked_at && last.asked_at - asked_at < EXCHANGE_MAX) {
         return false;
     }
-    if (!same || asked_at - known.asked_at >= RENEW_AFTER(keep_for)) {
-        memcpy(learnt.digest, digest, EAS_SEAL_MAC_SIZE);
-        write_known(accounts, ring, pool, account, &learnt, keep_for);
+    if (!same || asked_at - last.asked_at >= RENEW_AFTER(keep_for)) {
+        memcpy(verified.digest, presented->digest, EAS_SEAL_MAC_SIZE);
+        write_record(presented, pool, &verified, keep_for);
     }
-    OPENSSL_cleanse(&learnt, sizeof(learnt));
-    OPENSSL_cleanse(&known, sizeof(known));
+    OPENSSL_cleanse(&verified, sizeof(verified));
+    OPENSSL_cleanse(&last, sizeof(last));
     return !same;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/known_password.h - the last proved password of an account, as a keyed digest: it authenticates nobody */
+/* auth/password/known_password.h - Last verified password of an AD user, as a keyed digest */
 
 #ifndef EAS_AUTH_PASSWORD_KNOWN_PASSWORD_H
 #define EAS_AUTH_PASSWORD_KNOWN_PASSWORD_H
@@ -11,28 +11,33 @@
 #include <stdbool.h>
 
 /*
- * Whoever presents it may have it put to the KDC when others may not: while guesses of others have
- * locked the account here, or their failures have used up the budget of an address.  It is also what
- * tells that a password has changed: then what was remembered as proved before is worth nothing.
+ * A known password authenticates nobody.  It has two uses:
+ *  - The KDC is asked about it although wrong guesses have locked the user here, or failures have
+ *    emptied the token bucket of the client address.
+ *  - Another password in its place shows that the password has changed.  Entries of the password
+ *    cache with an older password version are then invalid.
  *
- * A sealed record for each account, beside those of auth/password/lockout.h and in the same store.
- * Thread-safe.
+ * Each user has one sealed record, in the same table as the lockout records.  Thread-safe.
  */
+struct eas_known_password {
+    struct eas_shm_table *records;
+    const struct eas_keyring *keyring;
+    const unsigned char *user;   /* EAS_SHM_TABLE_KEY_SIZE bytes: the key of the lockout record */
+    const unsigned char *digest; /* EAS_SEAL_MAC_SIZE bytes: of the password presented */
+};
 
-/* Was this digest the last one proved, and within known_for?  No, where anything fails. */
-bool eas_known_password_is(struct eas_shm_table *accounts, const struct eas_keyring *ring,
-                           apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
-                           const unsigned char digest[EAS_SEAL_MAC_SIZE],
+/*
+ * Whether the digest is that of the last verified password, verified less than known_for before
+ * now.  False on any failure.  Scratch is in pool.
+ */
+bool eas_known_password_is(const struct eas_known_password *presented, apr_pool_t *pool,
                            apr_interval_time_t known_for, apr_time_t now);
 
 /*
- * The digest was proved by a question that was asked at that time; keep_for is how long to remember
- * it.  True if it is another one than the last, or there was none: the password has changed, for all
- * that is known.
+ * Records a verified password for keep_for.  The KDC was asked about it at asked_at.  True if it
+ * differs from the last one or there was none: the password may have changed.  Scratch is in pool.
  */
-bool eas_known_password_learn(struct eas_shm_table *accounts, const struct eas_keyring *ring,
-                              apr_pool_t *pool, const unsigned char account[EAS_SHM_TABLE_KEY_SIZE],
-                              const unsigned char digest[EAS_SEAL_MAC_SIZE], apr_time_t asked_at,
-                              apr_interval_time_t keep_for);
+bool eas_known_password_learn(const struct eas_known_password *presented, apr_pool_t *pool,
+                              apr_time_t asked_at, apr_interval_time_t keep_for);
 
 #endif

@@ -1,42 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/password_cache.c - proved passwords, remembered as keyed digests, so that a warm user costs no KDC */
+/* auth/password/password_cache.c - Per-process cache of verified users */
 
 #include "auth/password/password_cache.h"
-#include "auth/base/lru.h"
 #include "auth/base/hmac.h"
+#include "auth/base/lru.h"
 #include "auth/kerberos/ticket.h"
 
-#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct eas_password_cache {
-    struct eas_hmac *mac;
+    struct eas_hmac *hmac;
     struct eas_lru *entries;
 };
 
-/* What an entry keeps. */
-struct proved {
-    volatile apr_uint32_t refs;
+struct entry {
+    atomic_uint refs;
     struct eas_ticket *evidence;
-    struct eas_password_version stamp;
+    struct eas_password_version version;
     char principal[];
 };
 
-static void proved_retain(void *value)
+static void retain_entry(void *value)
 {
-    apr_atomic_inc32(&((struct proved *)value)->refs);
+    atomic_fetch_add(&((struct entry *)value)->refs, 1);
 }
 
-static void proved_release(void *value)
+static void release_entry(void *value)
 {
-    struct proved *proved = value;
+    struct entry *entry = value;
 
-    if (apr_atomic_dec32(&proved->refs) == 0) {
-        eas_ticket_unref(proved->evidence);
-        free(proved);
+    if (atomic_fetch_sub(&entry->refs, 1) == 1) {
+        eas_ticket_unref(entry->evidence);
+        free(entry);
     }
 }
 
@@ -44,20 +42,20 @@ enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
                                       const unsigned char *secret, struct eas_password_cache **out,
                                       struct eas_err *err)
 {
-    static const struct eas_lru_ops ops = { proved_retain, proved_release };
-    struct eas_password_cache *memory = apr_pcalloc(pool, sizeof(*memory));
+    static const struct eas_lru_ops ops = { retain_entry, release_entry };
+    struct eas_password_cache *cache = apr_pcalloc(pool, sizeof(*cache));
 
-    memory->mac = eas_hmac_create(pool, "SHA256", secret, EAS_PASSWORD_CACHE_KEY_SIZE);
-    if (memory->mac == NULL) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL has no HMAC to give");
+    cache->hmac = eas_hmac_create(pool, "SHA256", secret, EAS_PASSWORD_CACHE_SECRET_SIZE);
+    if (cache->hmac == NULL) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL provides no HMAC-SHA256");
     }
-    memory->entries = eas_lru_create(pool, max_bytes, ops);
-    *out = memory;
+    cache->entries = eas_lru_create(pool, max_bytes, ops);
+    *out = cache;
     return EAS_OK;
 }
 
-/* Length first, so that "ab"+"c" differs from "a"+"bc". */
-static int mac_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
+/* The length comes first, so that "ab" and "c" differ from "a" and "bc". */
+static bool add_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
 {
     apr_uint64_t prefix = len;
 
@@ -65,69 +63,80 @@ static int mac_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
            && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
 }
 
-enum eas_rc eas_password_cache_key(struct eas_password_cache *memory, const char *scope,
-                                   const struct eas_credentials *credentials,
-                                   unsigned char key_out[EAS_PASSWORD_CACHE_KEY_SIZE],
-                                   struct eas_err *err)
+enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
+                                               const char *vhost_key,
+                                               const struct eas_credentials *credentials,
+                                               struct eas_password_cache_key *key_out,
+                                               struct eas_err *err)
 {
-    EVP_MAC_CTX *ctx = eas_hmac_checkout(memory->mac);
+    EVP_MAC_CTX *ctx = eas_hmac_checkout(cache->hmac);
     size_t len;
-    int ok = ctx != NULL && mac_field(ctx, scope, strlen(scope))
-             && mac_field(ctx, credentials->name, credentials->name_len)
-             && mac_field(ctx, credentials->password->bytes, credentials->password->len)
-             && EVP_MAC_final(ctx, key_out, &len, EAS_PASSWORD_CACHE_KEY_SIZE) == 1;
+    bool ok = ctx != NULL && add_field(ctx, vhost_key, strlen(vhost_key))
+              && add_field(ctx, credentials->name, credentials->name_len)
+              && add_field(ctx, credentials->password->bytes, credentials->password->len)
+              && EVP_MAC_final(ctx, key_out->id, &len, sizeof(key_out->id)) == 1;
 
-    eas_hmac_checkin(memory->mac, ctx);
+    eas_hmac_checkin(cache->hmac, ctx);
+    key_out->kind = EAS_PASSWORD_CACHE_CREDENTIALS;
     return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
 }
 
-void eas_password_cache_put(struct eas_password_cache *memory,
-                            const unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE],
-                            const struct eas_identity *identity, struct eas_password_version stamp,
-                            apr_time_t expires)
+struct eas_password_cache_key eas_password_cache_session_key(struct eas_bytes session_id)
+{
+    struct eas_password_cache_key key = { EAS_PASSWORD_CACHE_SESSION, { 0 } };
+
+    memcpy(key.id, session_id.at,
+           session_id.len < sizeof(key.id) ? session_id.len : sizeof(key.id));
+    return key;
+}
+
+void eas_password_cache_put(struct eas_password_cache *cache,
+                            const struct eas_password_cache_key *key,
+                            const struct eas_identity *identity,
+                            struct eas_password_version version, apr_time_t expires)
 {
     apr_size_t len = strlen(identity->principal) + 1;
-    struct proved *proved = malloc(sizeof(*proved) + len);
+    struct entry *entry = malloc(sizeof(*entry) + len);
     apr_time_t stale_at = eas_ticket_stale_at(identity->evidence);
 
-    if (proved == NULL) {
-        return; /* not remembered is only slower */
+    if (entry == NULL) {
+        return; /* the next request asks the KDC again */
     }
-    proved->refs = 1;
-    proved->evidence = eas_ticket_ref(identity->evidence);
-    proved->stamp = stamp;
-    memcpy(proved->principal, identity->principal, len);
-    eas_lru_put(memory->entries, key, EAS_PASSWORD_CACHE_KEY_SIZE, proved,
-                sizeof(*proved) + len + eas_ticket_size(proved->evidence),
+    atomic_init(&entry->refs, 1);
+    entry->evidence = eas_ticket_ref(identity->evidence);
+    entry->version = version;
+    memcpy(entry->principal, identity->principal, len);
+    eas_lru_put(cache->entries, key, sizeof(*key), entry,
+                sizeof(*entry) + len + eas_ticket_size(entry->evidence),
                 expires < stale_at ? expires : stale_at);
-    proved_release(proved);
+    release_entry(entry);
 }
 
-static bool is_good(const struct proved *proved)
+static bool is_current(const struct entry *entry)
 {
-    return proved->stamp.current == NULL
-           || apr_atomic_read32(proved->stamp.current) == proved->stamp.value;
+    return entry->version.current == NULL
+           || atomic_load(entry->version.current) == entry->version.value;
 }
 
-struct eas_identity *eas_password_cache_get(struct eas_password_cache *memory,
-                                            const unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE],
+struct eas_identity *eas_password_cache_get(struct eas_password_cache *cache,
+                                            const struct eas_password_cache_key *key,
                                             apr_time_t now, apr_pool_t *pool)
 {
-    struct proved *proved = eas_lru_get(memory->entries, key, EAS_PASSWORD_CACHE_KEY_SIZE, now);
+    struct entry *entry = eas_lru_get(cache->entries, key, sizeof(*key), now);
     struct eas_identity *identity;
 
-    if (proved == NULL) {
+    if (entry == NULL) {
         return NULL;
     }
-    if (!is_good(proved)) {
-        eas_lru_drop(memory->entries, key, EAS_PASSWORD_CACHE_KEY_SIZE);
-        proved_release(proved);
+    if (!is_current(entry)) {
+        eas_lru_drop(cache->entries, key, sizeof(*key));
+        release_entry(entry);
         return NULL;
     }
     identity = apr_pcalloc(pool, sizeof(*identity));
-    identity->principal = apr_pstrdup(pool, proved->principal);
+    identity->principal = apr_pstrdup(pool, entry->principal);
     identity->authenticated_by = EAS_BY_CACHE;
-    identity->evidence = eas_ticket_to_pool(eas_ticket_ref(proved->evidence), pool);
-    proved_release(proved);
+    identity->evidence = eas_ticket_to_pool(eas_ticket_ref(entry->evidence), pool);
+    release_entry(entry);
     return identity;
 }

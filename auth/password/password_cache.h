@@ -1,53 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/password_cache.h - proved passwords, remembered as keyed digests, so that a warm user costs no KDC */
+/* auth/password/password_cache.h - Per-process cache of verified users */
 
 #ifndef EAS_AUTH_PASSWORD_PASSWORD_CACHE_H
 #define EAS_AUTH_PASSWORD_PASSWORD_CACHE_H
 
-#include "auth/password/basic.h"
+#include "auth/base/bytes.h"
 #include "auth/identity.h"
+#include "auth/password/basic.h"
 
 #include <apr_time.h>
+#include <stdatomic.h>
 
 /*
- * One per child process, thread-safe.  The password itself is not kept: an entry is found by
- * HMAC-SHA256, under a key that the processes of a gateway share, over the length-prefixed scope, name
- * as typed and password, so that nothing collides and nothing is truncated.  An entry holds the identity and its
- * evidence ticket.
+ * One per child process, thread-safe.  An entry holds the canonical name and the evidence ticket of
+ * a user whom the KDC has authenticated.  The cache keeps no password.
  */
 struct eas_password_cache;
 
-#define EAS_PASSWORD_CACHE_KEY_SIZE 32
+#define EAS_PASSWORD_CACHE_SECRET_SIZE 32
+#define EAS_PASSWORD_CACHE_ID_SIZE 32
 
-/* The secret is EAS_PASSWORD_CACHE_KEY_SIZE random bytes.  EAS_OK, or EAS_UNAVAILABLE if OpenSSL fails. */
+/* Keys of different kinds differ, whatever their ids are. */
+enum eas_password_cache_kind {
+    EAS_PASSWORD_CACHE_CREDENTIALS, /* id: keyed digest of virtual host, login name and password */
+    EAS_PASSWORD_CACHE_SESSION      /* id: session id, padded with zeroes */
+};
+
+/* Bytes only, because the LRU cache compares keys as bytes. */
+struct eas_password_cache_key {
+    unsigned char kind;
+    unsigned char id[EAS_PASSWORD_CACHE_ID_SIZE];
+};
+
+/*
+ * The secret is EAS_PASSWORD_CACHE_SECRET_SIZE random bytes, the same in all processes that compare
+ * digests.  EAS_OK, or EAS_UNAVAILABLE if OpenSSL fails.
+ */
 enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
                                       const unsigned char *secret, struct eas_password_cache **out,
                                       struct eas_err *err);
 
-/* The digest under which these credentials are remembered; scope names the virtual host. */
-enum eas_rc eas_password_cache_key(struct eas_password_cache *memory, const char *scope,
-                                   const struct eas_credentials *credentials,
-                                   unsigned char key_out[EAS_PASSWORD_CACHE_KEY_SIZE],
-                                   struct eas_err *err);
+/*
+ * The key of these credentials: HMAC-SHA256 over vhost key, login name as typed and password, each
+ * after its length.  EAS_OK or EAS_UNAVAILABLE.
+ */
+enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
+                                               const char *vhost_key,
+                                               const struct eas_credentials *credentials,
+                                               struct eas_password_cache_key *key_out,
+                                               struct eas_err *err);
 
-/* An entry is good only while *current is value: somewhere a password may be seen to have changed. */
+/* The key of a session id of at most EAS_PASSWORD_CACHE_ID_SIZE bytes. */
+struct eas_password_cache_key eas_password_cache_session_key(struct eas_bytes session_id);
+
+/* Password version of a user.  An entry is valid only while *current equals value. */
 struct eas_password_version {
-    volatile apr_uint32_t *current; /* outlives the memory; NULL: as long as time allows */
+    _Atomic(apr_uint32_t) *current; /* outlives the cache; NULL: valid until the entry expires */
     apr_uint32_t value;
 };
 
-/* Remembers until expires, or until the evidence goes stale if that is earlier. */
-void eas_password_cache_put(struct eas_password_cache *memory,
-                            const unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE],
-                            const struct eas_identity *identity, struct eas_password_version stamp,
-                            apr_time_t expires);
+/* Keeps an entry until expires, or until its evidence is stale if that is earlier. */
+void eas_password_cache_put(struct eas_password_cache *cache,
+                            const struct eas_password_cache_key *key,
+                            const struct eas_identity *identity,
+                            struct eas_password_version version, apr_time_t expires);
 
 /*
- * The identity remembered under key, as EAS_BY_CACHE, or NULL.  It is in pool, which also holds
- * a reference to its evidence.
+ * The identity under the key, authenticated by EAS_BY_CACHE, or NULL.  It is in pool, which also
+ * holds a reference to its evidence.
  */
-struct eas_identity *eas_password_cache_get(struct eas_password_cache *memory,
-                                            const unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE],
+struct eas_identity *eas_password_cache_get(struct eas_password_cache *cache,
+                                            const struct eas_password_cache_key *key,
                                             apr_time_t now, apr_pool_t *pool);
 
 #endif

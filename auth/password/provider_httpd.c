@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/provider_httpd.c - who proves passwords: the KDC, or httpd's own authn providers */
+/* auth/password/provider_httpd.c - Password providers: the KDC, and authn providers of httpd */
 
 #include "auth/password/provider_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/password/throttle_httpd.h"
 #include "auth/password/credentials.h"
+#include "auth/password/throttle_httpd.h"
 
-#include <apr_strings.h>
 #include <ap_provider.h>
+#include <apr_strings.h>
 #include <http_request.h>
 #include <mod_auth.h>
 
-/* By the KDC, or from the memory of what it has proved. */
-static enum eas_rc prove_by_kdc(request_rec *r, const struct eas_credentials *credentials,
-                                const struct eas_identity **identity_out, struct eas_err *err)
+static enum eas_rc verify_at_kdc(request_rec *r, const struct eas_credentials *credentials,
+                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     const struct eas_throttle_rules rules = eas_auth_throttle_rules(conf);
-    struct eas_credentials_request request = { conf->authority, conf->vhost_key, credentials,
-                                               &rules, r->useragent_ip };
-    apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
-    struct eas_throttle_attempt attempt;
-    struct eas_identity *identity = NULL;
+    const struct eas_credentials_request request = { .authority = conf->authority,
+                                                     .vhost_key = conf->vhost_key,
+                                                     .credentials = credentials,
+                                                     .rules = &rules,
+                                                     .address = r->useragent_ip };
+    const apr_interval_time_t before = eas_request_of(r)->kdc_waited;
+    struct eas_credentials_result result = { .waited = before };
     enum eas_rc rc;
 
     if (conf->authority == NULL) {
         return eas_fail(err, EAS_MISCONFIGURED, 1061,
-                        "the KDC's proof of passwords needs EasKcdKeytab in this virtual host or "
-                        "outside");
+                        "this virtual host has no keytab; the KDC verifies passwords only with "
+                        "EasKcdKeytab in the virtual host or in the server config");
     }
-    rc =
-        eas_credentials_check(conf->verifier, r->pool, &request, &identity, &attempt, &waited, err);
-    eas_request_waited(r, waited - before);
-    eas_throttle_log(r, &rules, &attempt);
-    *identity_out = identity;
+    rc = eas_credentials_check(conf->verifier, r->pool, &request, &result, err);
+    eas_request_waited(r, result.waited - before);
+    eas_throttle_log(r, &rules, &result.attempt);
+    *identity_out = result.identity;
     return rc;
 }
 
-/* By one of httpd's providers; the name stays as it was typed, and is no name of AD's. */
-static enum eas_rc prove_by_provider(request_rec *r, const authn_provider *provider,
-                                     const char *name, const struct eas_credentials *credentials,
-                                     const struct eas_identity **identity_out, struct eas_err *err)
+/* The name stays as typed, and need not be the name of an AD user. */
+static enum eas_rc verify_at_provider(request_rec *r, const authn_provider *provider,
+                                      const char *name, const struct eas_credentials *credentials,
+                                      const struct eas_identity **identity_out, struct eas_err *err)
 {
     struct eas_identity *identity;
 
@@ -69,17 +70,20 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
     int i;
 
     if (names == NULL) {
-        rc = prove_by_kdc(r, credentials, identity_out, err);
+        rc = verify_at_kdc(r, credentials, identity_out, err);
     }
-    /* As mod_auth_basic: the next one is asked only about users whom this one does not know. */
+    /*
+     * As in mod_auth_basic, a provider is asked only about users that are unknown to those before
+     * it.
+     */
     for (i = 0; names != NULL && i < names->nelts; i++) {
         const char *name = APR_ARRAY_IDX(names, i, const char *);
 
         if (strcmp(name, "kdc") == 0) {
-            rc = prove_by_kdc(r, credentials, identity_out, err);
+            rc = verify_at_kdc(r, credentials, identity_out, err);
         }
         else {
-            rc = prove_by_provider(
+            rc = verify_at_provider(
                 r, ap_lookup_provider(AUTHN_PROVIDER_GROUP, name, AUTHN_PROVIDER_VERSION), name,
                 credentials, identity_out, err);
         }
@@ -92,7 +96,10 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
     return rc;
 }
 
-/* AuthBasicProvider kdc.  mod_auth_basic makes a 500 of our trouble; 503 needs AuthType EasKcd. */
+/*
+ * AuthBasicProvider kdc.  mod_auth_basic answers 500 where the KDC is unavailable; AuthType EasKcd
+ * answers 503.
+ */
 static authn_status check_password(request_rec *r, const char *user, const char *password)
 {
     struct eas_credentials credentials = { user, strlen(user),
@@ -102,7 +109,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     enum eas_rc rc;
 
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
-                                        : prove_by_kdc(r, &credentials, &identity, &err);
+                                        : verify_at_kdc(r, &credentials, &identity, &err);
     eas_secret_wipe(credentials.password);
     eas_throttle_delay(r, rc);
     if (rc == EAS_OK) {

@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/throttle.c - what stands between a password and the KDC: lockout, budgets, what is known */
+/* auth/password/throttle.c - Log-on throttle: lockout, token buckets and known passwords */
 
 #include "auth/password/throttle.h"
 #include "auth/password/known_password.h"
 
-#include <apr_atomic.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
-/* How long a spelling is believed to mean an account. */
-#define SPELLING_FOR apr_time_from_sec(24 * 3600)
+/* How long the name cache keeps the AD user of a login name. */
+#define NAME_FOR apr_time_from_sec(24 * 3600)
 
-/* A spelling's record: the account's name in the store, and what to call it in a log. */
-struct spelling {
-    unsigned char account[EAS_SHM_TABLE_KEY_SIZE];
+/* Size of the gateway's id in a password version as bytes. */
+#define GATEWAY_ID_SIZE 8
+
+/* Record of the name cache: the key of the AD user's lockout record, and a name for logs. */
+struct name_record {
+    unsigned char user[EAS_SHM_TABLE_KEY_SIZE];
     char label[EAS_NAME_MAX + 1];
 };
 
-/* AD does not tell letter case apart; what else it takes for the same has records of its own. */
-static char *folded(apr_pool_t *pool, const char *text)
+/* The arguments of eas_throttle_begin(). */
+struct context {
+    const struct eas_throttle *throttle;
+    apr_pool_t *pool;
+    struct eas_job *job;
+    const struct eas_throttle_request *request;
+    struct eas_throttle_attempt *attempt;
+};
+
+/* AD ignores letter case.  Other names that AD takes for the same have records of their own. */
+static char *fold_case(apr_pool_t *pool, const char *text)
 {
     char *copy = apr_pstrdup(pool, text), *p;
 
@@ -30,17 +41,31 @@ static char *folded(apr_pool_t *pool, const char *text)
     return copy;
 }
 
-static enum eas_rc digest(const struct eas_throttle *guard, enum eas_seal_purpose purpose,
-                          const char *label, const void *a, apr_size_t a_len, const void *b,
-                          apr_size_t b_len, unsigned char out[EAS_SEAL_MAC_SIZE],
-                          struct eas_err *err)
+/* The key of a record for two texts. */
+static enum eas_rc make_key(const struct eas_throttle *throttle, const char *label, const char *a,
+                            const char *b, unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
+                            struct eas_err *err)
 {
-    struct eas_bytes parts[] = { eas_bytes_of_text(label), { a, a_len }, { b, b_len } };
+    const struct eas_bytes parts[] = { eas_bytes_of_text(label), eas_bytes_of_text(a),
+                                       eas_bytes_of_text(b) };
 
-    return eas_seal_mac(guard->keyring, 0, purpose, parts, 3, out, err);
+    return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_RECORD_NAME, parts, 3, key, err);
 }
 
-/* The name that the salt of AES keys in AD spells, REALM and name, else all of the salt. */
+static enum eas_rc digest_password(const struct eas_throttle *throttle,
+                                   const struct eas_secret *password,
+                                   struct eas_lockout_attempt *attempt, struct eas_err *err)
+{
+    const struct eas_bytes parts[] = { eas_bytes_of_text("password"),
+                                       eas_bytes_make(attempt->user, sizeof(attempt->user)),
+                                       eas_bytes_make(password->bytes, password->len) };
+
+    return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_PASSWORD, parts, 3, attempt->digest, err);
+}
+
+/* --- AD user of a login name ------------------------------------------------------------------ */
+
+/* The salt of AES keys in AD is the realm and the user's name.  Other salts are the label whole. */
 static const char *label_of(apr_pool_t *pool, const char *salt, const struct eas_login *login)
 {
     apr_size_t len = strlen(login->realm);
@@ -50,156 +75,160 @@ static const char *label_of(apr_pool_t *pool, const char *salt, const struct eas
                : salt;
 }
 
-/* Asks the KDC whom the name means, and keeps the answer if it means somebody. */
-static enum eas_rc learn_spelling(apr_pool_t *pool, struct eas_job *job,
-                                  const struct eas_throttle *guard,
-                                  const struct eas_authority *authority,
-                                  const struct eas_login *login, const unsigned char *name,
-                                  apr_time_t now, struct spelling *spelling, struct eas_err *err)
+/* Asks the KDC for the salt.  A user without a salt is identified by the login name. */
+static enum eas_rc learn_name(const struct context *ctx, const unsigned char *key,
+                              struct name_record *record, struct eas_err *err)
 {
-    const char *salt, *user = folded(pool, login->user);
-    enum eas_rc rc = eas_password_salt(pool, job, authority, login, &salt, err);
+    const struct eas_login *login = &ctx->request->log_on->login;
+    const char *salt, *user = fold_case(ctx->pool, login->user);
+    enum eas_rc rc = eas_password_salt(ctx->pool, ctx->job, ctx->request->log_on, &salt, err);
 
     if (rc == EAS_OK) {
-        const char *shared = *salt != '\0' ? folded(pool, salt) : user;
+        bool has_salt = *salt != '\0';
 
-        rc = digest(guard, EAS_SEAL_RECORD_NAME, *salt != '\0' ? "salt" : "name", shared,
-                    strlen(shared), "", 0, spelling->account, err);
-        apr_cpystrn(spelling->label, label_of(pool, *salt != '\0' ? salt : user, login),
-                    sizeof(spelling->label));
+        rc = make_key(ctx->throttle, has_salt ? "salt" : "name",
+                      has_salt ? fold_case(ctx->pool, salt) : user, "", record->user, err);
+        apr_cpystrn(record->label, label_of(ctx->pool, has_salt ? salt : user, login),
+                    sizeof(record->label));
     }
     if (rc == EAS_OK) {
-        eas_shm_table_put(guard->hints, name, spelling,
-                          sizeof(spelling->account) + strlen(spelling->label), now + SPELLING_FOR);
+        eas_shm_table_put(ctx->throttle->name_cache, key, record,
+                          sizeof(record->user) + strlen(record->label),
+                          ctx->attempt->asked_at + NAME_FOR);
     }
     return rc;
 }
 
-static bool find_spelling(apr_pool_t *pool, const struct eas_throttle *guard,
-                          const unsigned char *name, apr_time_t now, struct spelling *spelling)
+static bool find_name(const struct context *ctx, const unsigned char *key,
+                      struct name_record *record)
 {
     const unsigned char *value;
     apr_size_t len;
 
-    if (!eas_shm_table_get(guard->hints, pool, name, now, &value, &len)
-        || len < sizeof(spelling->account) || len >= sizeof(*spelling)) {
+    if (!eas_shm_table_get(ctx->throttle->name_cache, ctx->pool, key, ctx->attempt->asked_at,
+                           &value, &len)
+        || len < sizeof(record->user) || len >= sizeof(*record)) {
         return false;
     }
-    memset(spelling, 0, sizeof(*spelling));
-    memcpy(spelling, value, len);
+    memset(record, 0, sizeof(*record));
+    memcpy(record, value, len);
     return true;
 }
 
-static enum eas_rc refuse_source(struct eas_throttle_attempt *attempt, struct eas_err *err)
+static enum eas_rc refuse_address(struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
     attempt->state = EAS_THROTTLE_ADDRESS;
     return eas_fail(err, EAS_DENIED, 1303,
-                    "the KDC was not asked: too many log-ons from this address have failed lately");
+                    "too many log-ons from this address have failed lately; the KDC was not asked");
 }
 
-static void charge(const struct eas_throttle *guard, const struct eas_throttle_rules *rules,
-                   struct eas_throttle_attempt *attempt)
+static void take_token(const struct eas_throttle *throttle, const struct eas_throttle_rules *rules,
+                       struct eas_throttle_attempt *attempt)
 {
     if (rules->lockout.failures > 0) {
-        attempt->source_spent_now =
-            eas_address_limit_take(guard->hints, &attempt->source, apr_time_now());
+        attempt->bucket_emptied_now =
+            eas_address_limit_take(throttle->name_cache, &attempt->address_key, apr_time_now());
     }
 }
 
-/* Whose account is it?  A stranger's names are not looked up for an address that has spent its budget. */
-static enum eas_rc find_account(apr_pool_t *pool, struct eas_job *job,
-                                const struct eas_throttle *guard,
-                                const struct eas_throttle_rules *rules,
-                                const struct eas_authority *authority,
-                                const struct eas_login *login, bool spent,
-                                struct eas_throttle_attempt *attempt, struct eas_err *err)
+/* An address without tokens makes the KDC look up no further login names. */
+static enum eas_rc find_user(const struct context *ctx, bool bucket_empty, struct eas_err *err)
 {
-    const char *user = folded(pool, login->user), *realm = folded(pool, login->realm);
-    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
-    struct spelling spelling;
+    const struct eas_login *login = &ctx->request->log_on->login;
+    const struct eas_throttle_rules *rules = ctx->request->rules;
+    struct eas_throttle_attempt *attempt = ctx->attempt;
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
+    struct name_record record;
     enum eas_rc rc =
-        digest(guard, EAS_SEAL_RECORD_NAME, login->enterprise ? "enterprise" : "principal", user,
-               strlen(user), realm, strlen(realm), name, err);
+        make_key(ctx->throttle, login->enterprise ? "enterprise" : "principal",
+                 fold_case(ctx->pool, login->user), fold_case(ctx->pool, login->realm), key, err);
 
-    if (rc == EAS_OK && !find_spelling(pool, guard, name, attempt->asked_at, &spelling)) {
-        if (spent && !rules->lockout.log_only) {
-            return refuse_source(attempt, err);
+    if (rc == EAS_OK && !find_name(ctx, key, &record)) {
+        if (bucket_empty && !rules->lockout.log_only) {
+            return refuse_address(attempt, err);
         }
-        rc = learn_spelling(pool, job, guard, authority, login, name, attempt->asked_at, &spelling,
-                            err);
-        if (rc == EAS_UNKNOWN && rules->charge_unknown) {
-            charge(guard, rules, attempt);
+        rc = learn_name(ctx, key, &record, err);
+        if (rc == EAS_UNKNOWN && rules->count_unknown_users) {
+            take_token(ctx->throttle, rules, attempt);
         }
     }
     if (rc == EAS_OK) {
-        memcpy(attempt->lockout.account, spelling.account, sizeof(spelling.account));
-        attempt->account = apr_pstrdup(pool, spelling.label);
+        memcpy(attempt->lockout.user, record.user, sizeof(record.user));
+        attempt->user = apr_pstrdup(ctx->pool, record.label);
     }
     return rc;
 }
 
-static volatile apr_uint32_t *generation_of(const struct eas_throttle *guard,
-                                            const unsigned char *account)
+/* --- password versions ------------------------------------------------------------------------ */
+
+static _Atomic(apr_uint32_t) *version_of(const struct eas_throttle *throttle,
+                                         const unsigned char *user)
 {
     apr_uint32_t word;
 
-    memcpy(&word, account + sizeof(apr_uint64_t), sizeof(word)); /* the store goes by the first */
-    return &guard->generations[word % EAS_THROTTLE_PASSWORD_VERSIONS];
+    /* The hash of eas_shm_table takes the first eight bytes. */
+    memcpy(&word, user + sizeof(apr_uint64_t), sizeof(word));
+    return &throttle->password_versions[word % EAS_THROTTLE_PASSWORD_VERSIONS];
 }
 
-/* Which gateway's generations a stamp speaks of. */
-static bool gateway_id(const struct eas_throttle *guard, unsigned char id[8])
+static bool make_gateway_id(const struct eas_throttle *throttle, unsigned char id[GATEWAY_ID_SIZE])
 {
     unsigned char mac[EAS_SEAL_MAC_SIZE];
     struct eas_err ignored;
 
-    if (digest(guard, EAS_SEAL_RECORD_NAME, "generations", "", 0, "", 0, mac, &ignored) != EAS_OK) {
+    if (make_key(throttle, "generations", "", "", mac, &ignored) != EAS_OK) {
         return false;
     }
-    memcpy(id, mac, 8);
+    memcpy(id, mac, GATEWAY_ID_SIZE);
     return true;
 }
 
-/* gateway (8) | place (4) | value (4), in this machine's order: who reads the rest has the first. */
-void eas_throttle_write_version(const struct eas_throttle *guard,
-                                const struct eas_password_version *stamp,
+/*
+ * gateway id (8) | index of the counter (4) | value (4).  Integers have the byte order of this
+ * machine, because only the gateway with this id reads them.
+ */
+void eas_throttle_write_version(const struct eas_throttle *throttle,
+                                const struct eas_password_version *version,
                                 unsigned char bytes_out[EAS_THROTTLE_VERSION_SIZE])
 {
-    apr_uint32_t place = 0;
+    apr_uint32_t index = 0;
 
     memset(bytes_out, 0, EAS_THROTTLE_VERSION_SIZE);
-    if (stamp->current != NULL && gateway_id(guard, bytes_out)) {
-        place = (apr_uint32_t)(stamp->current - guard->generations);
-        memcpy(bytes_out + 8, &place, sizeof(place));
-        memcpy(bytes_out + 12, &stamp->value, sizeof(stamp->value));
+    if (version->current != NULL && make_gateway_id(throttle, bytes_out)) {
+        index = (apr_uint32_t)(version->current - throttle->password_versions);
+        memcpy(bytes_out + 8, &index, sizeof(index));
+        memcpy(bytes_out + 12, &version->value, sizeof(version->value));
     }
 }
 
-bool eas_throttle_read_version(const struct eas_throttle *guard,
+bool eas_throttle_read_version(const struct eas_throttle *throttle,
                                const unsigned char bytes[EAS_THROTTLE_VERSION_SIZE],
-                               struct eas_password_version *stamp_out)
+                               struct eas_password_version *version_out)
 {
-    struct eas_password_version stamp = { NULL, 0 };
-    unsigned char id[8];
-    apr_uint32_t place;
+    struct eas_password_version version = { NULL, 0 };
+    unsigned char id[GATEWAY_ID_SIZE];
+    apr_uint32_t index;
 
-    if (!gateway_id(guard, id)) {
+    if (!make_gateway_id(throttle, id)) {
         return false;
     }
     if (memcmp(id, bytes, sizeof(id)) == 0) {
-        memcpy(&place, bytes + 8, sizeof(place));
-        memcpy(&stamp.value, bytes + 12, sizeof(stamp.value));
-        stamp.current = &guard->generations[place % EAS_THROTTLE_PASSWORD_VERSIONS];
+        memcpy(&index, bytes + 8, sizeof(index));
+        memcpy(&version.value, bytes + 12, sizeof(version.value));
+        version.current = &throttle->password_versions[index % EAS_THROTTLE_PASSWORD_VERSIONS];
     }
-    *stamp_out = stamp;
-    return stamp.current == NULL || apr_atomic_read32(stamp.current) == stamp.value;
+    *version_out = version;
+    return version.current == NULL || atomic_load(version.current) == version.value;
 }
 
-static enum eas_rc admit(const struct eas_throttle *guard, const struct eas_throttle_rules *rules,
+/* --- one attempt ------------------------------------------------------------------------------ */
+
+static enum eas_rc admit(const struct eas_throttle *throttle,
+                         const struct eas_throttle_rules *rules,
                          struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
-    enum eas_lockout_answer answer =
-        eas_lockout_admit(guard->accounts, &rules->lockout, &attempt->lockout, attempt->asked_at);
+    enum eas_lockout_answer answer = eas_lockout_admit(throttle->lockout_records, &rules->lockout,
+                                                       &attempt->lockout, attempt->asked_at);
 
     attempt->counted = attempt->lockout.counted;
     switch (answer) {
@@ -211,11 +240,11 @@ static enum eas_rc admit(const struct eas_throttle *guard, const struct eas_thro
     case EAS_LOCKOUT_REMEMBERED:
         attempt->state = EAS_THROTTLE_REMEMBERED;
         return eas_fail(err, EAS_DENIED, 1300,
-                        "the KDC was not asked: it has refused this same password lately");
+                        "the KDC refused this password lately; it was not asked again");
     case EAS_LOCKOUT_LOCKED:
         attempt->state = EAS_THROTTLE_LOCKED;
         return eas_fail(err, EAS_DENIED, 1301,
-                        "the KDC was not asked: %u wrong passwords of this account lately",
+                        "%u passwords of this account were wrong lately; the KDC was not asked",
                         attempt->counted);
     case EAS_LOCKOUT_BUSY:
         attempt->busy = true;
@@ -224,76 +253,89 @@ static enum eas_rc admit(const struct eas_throttle *guard, const struct eas_thro
     case EAS_LOCKOUT_BROKEN:
         break;
     }
-    return eas_fail(err, EAS_UNAVAILABLE, 1304, "the memory of wrong passwords cannot be used");
+    return eas_fail(err, EAS_UNAVAILABLE, 1304, "the table of wrong passwords cannot be used");
 }
 
-enum eas_rc eas_throttle_begin(apr_pool_t *pool, struct eas_job *job,
-                               const struct eas_throttle *guard,
-                               const struct eas_throttle_rules *rules,
-                               const struct eas_authority *authority, const struct eas_login *login,
-                               const struct eas_secret *password, const char *address,
+static bool is_known(const struct eas_throttle *throttle, apr_pool_t *pool,
+                     const struct eas_throttle_rules *rules,
+                     const struct eas_throttle_attempt *attempt)
+{
+    struct eas_known_password presented = { throttle->lockout_records, throttle->keyring,
+                                            attempt->lockout.user, attempt->lockout.digest };
+
+    return eas_known_password_is(&presented, pool, rules->known_for, attempt->asked_at);
+}
+
+/* With a digest of the password, which the caller cleanses after a refusal. */
+static enum eas_rc check(const struct context *ctx, bool bucket_empty, struct eas_err *err)
+{
+    const struct eas_throttle_rules *rules = ctx->request->rules;
+    struct eas_throttle_attempt *attempt = ctx->attempt;
+
+    attempt->lockout.known = is_known(ctx->throttle, ctx->pool, rules, attempt);
+    if (bucket_empty && attempt->lockout.known) {
+        attempt->state = EAS_THROTTLE_KNOWN;
+    }
+    else if (bucket_empty && rules->lockout.log_only) {
+        attempt->state = EAS_THROTTLE_WOULD_ADDRESS;
+    }
+    else if (bucket_empty) {
+        return refuse_address(attempt, err);
+    }
+    attempt->version.current = version_of(ctx->throttle, attempt->lockout.user);
+    attempt->version.value = atomic_load(attempt->version.current);
+    return admit(ctx->throttle, rules, attempt, err);
+}
+
+enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *pool,
+                               struct eas_job *job, const struct eas_throttle_request *request,
                                struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
-    bool spent = false;
+    const struct context ctx = { throttle, pool, job, request, attempt };
+    bool bucket_empty = false;
     enum eas_rc rc;
 
     memset(attempt, 0, sizeof(*attempt));
     attempt->asked_at = apr_time_now();
-    rc = eas_address_limit_key(guard->keyring, address, &attempt->source, err);
+    rc = eas_address_limit_key(throttle->keyring, request->address, &attempt->address_key, err);
     if (rc == EAS_OK) {
-        spent = rules->lockout.failures > 0
-                && !eas_address_limit_has_tokens(guard->hints, &attempt->source, attempt->asked_at);
-        rc = find_account(pool, job, guard, rules, authority, login, spent, attempt, err);
+        bucket_empty = request->rules->lockout.failures > 0
+                       && !eas_address_limit_has_tokens(throttle->name_cache, &attempt->address_key,
+                                                        attempt->asked_at);
+        rc = find_user(&ctx, bucket_empty, err);
     }
     if (rc == EAS_OK) {
-        rc = digest(guard, EAS_SEAL_PASSWORD, "password", attempt->lockout.account,
-                    EAS_SHM_TABLE_KEY_SIZE, password->bytes, password->len, attempt->lockout.digest,
-                    err);
+        rc = digest_password(throttle, request->log_on->password, &attempt->lockout, err);
     }
     if (rc != EAS_OK) {
         return rc;
     }
-    attempt->lockout.known =
-        eas_known_password_is(guard->accounts, guard->keyring, pool, attempt->lockout.account,
-                              attempt->lockout.digest, rules->known_for, attempt->asked_at);
-    if (spent && !attempt->lockout.known) {
-        if (!rules->lockout.log_only) {
-            OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
-            return refuse_source(attempt, err);
-        }
-        attempt->state = EAS_THROTTLE_WOULD_ADDRESS;
-    }
-    else if (spent) {
-        attempt->state = EAS_THROTTLE_KNOWN;
-    }
-    attempt->stamp.current = generation_of(guard, attempt->lockout.account);
-    attempt->stamp.value = apr_atomic_read32(generation_of(guard, attempt->lockout.account));
-    rc = admit(guard, rules, attempt, err);
+    rc = check(&ctx, bucket_empty, err);
     if (rc != EAS_OK) {
         OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
     }
     return rc;
 }
 
-/* If it is a new one, whatever was proved before is over, in all processes. */
-static void learn_password(apr_pool_t *pool, const struct eas_throttle *guard,
+/* A changed password invalidates older entries of the password caches of all processes. */
+static void learn_password(const struct eas_throttle *throttle, apr_pool_t *pool,
                            const struct eas_throttle_rules *rules,
                            struct eas_throttle_attempt *attempt)
 {
     apr_interval_time_t keep_for =
-        rules->known_for > rules->proved_for ? rules->known_for : rules->proved_for;
-    volatile apr_uint32_t *generation = generation_of(guard, attempt->lockout.account);
-    apr_uint32_t before = attempt->stamp.value;
+        rules->known_for > rules->cache_for ? rules->known_for : rules->cache_for;
+    struct eas_known_password verified = { throttle->lockout_records, throttle->keyring,
+                                           attempt->lockout.user, attempt->lockout.digest };
+    apr_uint32_t before = attempt->version.value;
 
-    if (keep_for > 0
-        && eas_known_password_learn(guard->accounts, guard->keyring, pool, attempt->lockout.account,
-                                    attempt->lockout.digest, attempt->asked_at, keep_for)
-        && apr_atomic_cas32(generation, before + 1, before) == before) {
-        attempt->stamp.value = before + 1;
+    if (keep_for > 0 && eas_known_password_learn(&verified, pool, attempt->asked_at, keep_for)
+        && atomic_compare_exchange_strong(version_of(throttle, attempt->lockout.user), &before,
+                                          before + 1)) {
+        attempt->version.value = before + 1;
     }
 }
 
-void eas_throttle_end(apr_pool_t *pool, const struct eas_throttle *guard,
+void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
                       const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
                       enum eas_rc rc, const struct eas_err *err)
 {
@@ -302,12 +344,12 @@ void eas_throttle_end(apr_pool_t *pool, const struct eas_throttle *guard,
                                                                      : EAS_LOCKOUT_NO_ANSWER;
 
     if (outcome == EAS_LOCKOUT_RIGHT) {
-        learn_password(pool, guard, rules, attempt);
+        learn_password(throttle, pool, rules, attempt);
     }
-    else if (outcome == EAS_LOCKOUT_WRONG || (rc == EAS_UNKNOWN && rules->charge_unknown)) {
-        charge(guard, rules, attempt);
+    else if (outcome == EAS_LOCKOUT_WRONG || (rc == EAS_UNKNOWN && rules->count_unknown_users)) {
+        take_token(throttle, rules, attempt);
     }
-    eas_lockout_finish(guard->accounts, &rules->lockout, &attempt->lockout, outcome,
+    eas_lockout_finish(throttle->lockout_records, &rules->lockout, &attempt->lockout, outcome,
                        apr_time_now());
     if (attempt->lockout.id != 0) {
         attempt->counted = attempt->lockout.counted;

@@ -1,100 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/password/throttle.h - what stands between a password and the KDC: lockout, budgets, what is known */
+/* auth/password/throttle.h - Log-on throttle: lockout, token buckets and known passwords */
 
 #ifndef EAS_AUTH_PASSWORD_THROTTLE_H
 #define EAS_AUTH_PASSWORD_THROTTLE_H
 
-#include "auth/password/lockout.h"
-#include "auth/password/password_cache.h"
-#include "auth/password/password.h"
 #include "auth/password/address_limit.h"
+#include "auth/password/lockout.h"
+#include "auth/password/password.h"
+#include "auth/password/password_cache.h"
+
+#include <stdatomic.h>
 
 /*
- * The memory that all processes of the gateway share and that outlives graceful restarts, and the keys
- * of its digests, which do too and which no configuration changes: else to exchange a secret would be
- * to forget all guesses.  Read-only; good in every thread and process.
+ * Shared memory of all processes of the gateway, and the keyring of its digests.  Both outlive
+ * graceful restarts.  The configuration does not change the keyring, because a new secret would
+ * make all counted failures unreachable.  Read-only; valid in every thread and process.
  */
 struct eas_throttle {
     const struct eas_keyring *keyring;
-    struct eas_shm_table *
-        accounts; /* auth/password/lockout.h and auth/password/known_password.h; nothing else may push these out */
-    struct eas_shm_table
-        *hints; /* spellings of names, and auth/password/address_limit.h: may be lost */
+
+    /* Lockout records and known passwords.  No other record may evict these. */
+    struct eas_shm_table *lockout_records;
+
+    /* Login names and token buckets of client addresses.  Records may be lost. */
+    struct eas_shm_table *name_cache;
 
     /*
-     * Counts how often the password of an account was seen to have changed; accounts share the
-     * places by their digest.  What was remembered as proved before counts no more.
+     * EAS_THROTTLE_PASSWORD_VERSIONS counters.  A counter changes with each change of a password
+     * that a log-on shows, which invalidates older entries of the password cache.  AD users whose
+     * records have the same hash have one counter in common.
      */
-    volatile apr_uint32_t *generations; /* EAS_THROTTLE_PASSWORD_VERSIONS of them */
+    _Atomic(apr_uint32_t) *password_versions;
 };
 
 #define EAS_THROTTLE_PASSWORD_VERSIONS 65536
 
 struct eas_throttle_rules {
     struct eas_lockout_rules lockout;
-    apr_interval_time_t known_for;  /* EasKcdKnownPasswords; 0: off */
-    apr_interval_time_t proved_for; /* how long auth/password/password_cache.h remembers */
-    bool charge_unknown; /* false where somebody else may know those whom the KDC does not */
+    apr_interval_time_t known_for; /* EasKcdKnownPasswords; 0: off */
+    apr_interval_time_t cache_for; /* EasKcdPasswordCache; 0: off */
+    bool count_unknown_users;      /* false where another provider may know such a user */
 };
 
-/* What was done with an attempt besides asking, for logs. */
+/* Result of the throttle, for logs. */
 enum eas_throttle_state {
     EAS_THROTTLE_NONE,
-    EAS_THROTTLE_REMEMBERED,   /* refused: this very password was refused lately */
-    EAS_THROTTLE_LOCKED,       /* refused: too many were wrong */
-    EAS_THROTTLE_ADDRESS,      /* refused: too many failures from this address */
-    EAS_THROTTLE_KNOWN,        /* asked although one of the last two, as the last proved password */
-    EAS_THROTTLE_WOULD_LOCK,   /* log-only: asked, and would have been EAS_THROTTLE_LOCKED */
-    EAS_THROTTLE_WOULD_ADDRESS /* log-only: asked, and would have been EAS_THROTTLE_ADDRESS */
+    EAS_THROTTLE_REMEMBERED,   /* refused: the KDC refused this password lately */
+    EAS_THROTTLE_LOCKED,       /* refused: too many wrong passwords of the user */
+    EAS_THROTTLE_ADDRESS,      /* refused: too many failures of the client address */
+    EAS_THROTTLE_KNOWN,        /* asked despite one of the last two: the known password */
+    EAS_THROTTLE_WOULD_LOCK,   /* log-only: asked instead of EAS_THROTTLE_LOCKED */
+    EAS_THROTTLE_WOULD_ADDRESS /* log-only: asked instead of EAS_THROTTLE_ADDRESS */
+};
+
+struct eas_throttle_request {
+    const struct eas_password_request *log_on;
+    const struct eas_throttle_rules *rules;
+    const char *address; /* of the client */
 };
 
 struct eas_throttle_attempt {
     enum eas_throttle_state state;
-    const char *account; /* whose, as the KDC calls it, near enough for a log; NULL if not known */
-    unsigned counted;    /* wrong passwords of the account that count now */
-    bool locked_now;     /* this was one too many */
-    bool source_spent_now; /* this was the last that the address had */
-    bool busy;             /* not now; look again whether the password is proved, then try again */
-    struct eas_password_version stamp; /* for eas_password_cache_put(), after eas_throttle_end() */
+    const char *user;        /* name of the AD user for logs, from the salt; NULL: not known */
+    unsigned counted;        /* wrong passwords of the user that count now */
+    bool locked_now;         /* this wrong password reached the limit */
+    bool bucket_emptied_now; /* this failure took the last token of the client address */
+    bool busy;               /* try again later, after another look into the password cache */
+    struct eas_password_version
+        version; /* for eas_password_cache_put(), after eas_throttle_end() */
 
-    struct eas_address_limit_key source;
+    /* Of the throttle alone. */
+    struct eas_address_limit_key address_key;
     struct eas_lockout_attempt lockout;
     apr_time_t asked_at;
 };
 
 /*
- * May the KDC be asked about the password of that user, which comes from the address?  Asks it for one message
- * the salt of a name that is spelt so for the first time (in a day).  Whoever has just looked for a
- * proved password and found none calls this.
+ * Decides whether the KDC is asked about a password.  The caller has found no entry in the password
+ * cache.  For a login name that is not in the name cache, one message to the KDC gets the salt.
+ * The name cache keeps the result for a day.  Runs on the thread of the job.
  *
- * EAS_OK: ask, and then call eas_throttle_end(), always.  EAS_DENIED, EAS_UNKNOWN: refused, from outside
- * all alike.  EAS_UNAVAILABLE: the KDC or we cannot tell; with attempt->busy, others ask about this
- * account just now, and the caller tries again while it can wait.  All else as
- * eas_password_salt().  attempt is filled in always; its account is in pool.
+ * EAS_OK: the caller asks, and then calls eas_throttle_end() whatever the result is.  EAS_DENIED or
+ * EAS_UNKNOWN: refused; the client sees no difference.  EAS_UNAVAILABLE with attempt->busy: other
+ * log-ons of the user are under way, and the caller tries again while it can wait.  Other errors
+ * are those of eas_password_salt().  *attempt is always set; its user is in pool.
  */
-enum eas_rc eas_throttle_begin(apr_pool_t *pool, struct eas_job *job,
-                               const struct eas_throttle *guard,
-                               const struct eas_throttle_rules *rules,
-                               const struct eas_authority *authority, const struct eas_login *login,
-                               const struct eas_secret *password, const char *address,
+enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *pool,
+                               struct eas_job *job, const struct eas_throttle_request *request,
                                struct eas_throttle_attempt *attempt, struct eas_err *err);
 
+/* Takes the result of eas_password_verify(), and its error unless that is EAS_OK. */
+void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
+                      const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
+                      enum eas_rc rc, const struct eas_err *err);
+
 /*
- * A stamp as bytes, for records that other processes find; whether what it stamps is still good here.
- * A generation is a gateway's own: to what another one has stamped, only time sets an end.
+ * A password version as bytes, for records of the shared cache.  Counters belong to one gateway:
+ * the version of another gateway's record stays current until the record expires.
  */
 #define EAS_THROTTLE_VERSION_SIZE 16
 
-void eas_throttle_write_version(const struct eas_throttle *guard,
-                                const struct eas_password_version *stamp,
+void eas_throttle_write_version(const struct eas_throttle *throttle,
+                                const struct eas_password_version *version,
                                 unsigned char bytes_out[EAS_THROTTLE_VERSION_SIZE]);
-bool eas_throttle_read_version(const struct eas_throttle *guard,
-                               const unsigned char bytes[EAS_THROTTLE_VERSION_SIZE],
-                               struct eas_password_version *stamp_out);
 
-/* What eas_password_verify() returned, and its error unless that is EAS_OK. */
-void eas_throttle_end(apr_pool_t *pool, const struct eas_throttle *guard,
-                      const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
-                      enum eas_rc rc, const struct eas_err *err);
+/* False if the version is no longer current, or if it cannot be read. */
+bool eas_throttle_read_version(const struct eas_throttle *throttle,
+                               const unsigned char bytes[EAS_THROTTLE_VERSION_SIZE],
+                               struct eas_password_version *version_out);
 
 #endif

@@ -1,42 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/shared/shared_httpd.c - what children, generations and gateways know together */
+/* auth/shared/shared_httpd.c - Records that processes, server generations and gateways share */
 
 #include "auth/shared/shared_httpd.h"
 #include "auth/base/log_httpd.h"
-#include "auth/shared/socache_httpd.h"
 #include "auth/base/shm_table.h"
+#include "auth/shared/retained_httpd.h"
+#include "auth/shared/socache_httpd.h"
 
 #include <apr_escape.h>
-#include <apr_shm.h>
-#include <apr_strings.h>
-#include <openssl/rand.h>
+#include <openssl/crypto.h>
 
-/* Room for some 90 000 live sign-outs, and for some 14 000 evidence tickets of 4 KB; the system commits
- * the pages as they are used. */
-#define SIGN_OUTS_BYTES (16 * 1024 * 1024)
-#define EVIDENCE_BYTES (64 * 1024 * 1024)
+/* Some 90 000 sign-outs, and some 14 000 evidence tickets of 4 KB. */
+#define SIGN_OUTS_BYTES ((apr_size_t)16 << 20)
+#define EVIDENCE_BYTES ((apr_size_t)64 << 20)
 
-/* What can be had again from the KDC, some 14 000 tickets of 4 KB, pushes out nothing else. */
-#define SPARES_BYTES (64 * 1024 * 1024)
+/* Some 14 000 tickets of 4 KB.  The KDC can issue them again, so they evict no other records. */
+#define REPRODUCIBLE_BYTES ((apr_size_t)64 << 20)
 
-#define SECRET_SIZE 32
 #define RETAINED_NAME "mod_eas_kcd:shared:2"
 
-/* Outlives graceful restarts, and so may hold neither pointers into this module nor pconf's. */
-struct retained {
-    unsigned char secret[SECRET_SIZE];
-    void *sign_outs;
-    void *evidence;
-    void *spares;
-};
-
-/* Of this generation; written before the fork, read by all threads. */
+/* Written in check_config and post_config, before the fork; read by all threads. */
 static struct {
     struct eas_keyring *keyring;
     struct eas_shm_table *sign_outs;
     struct eas_shm_table *evidence;
-    struct eas_shm_table *spares;
-    server_rec *server; /* the main one, for the provider's log */
+    struct eas_shm_table *reproducible;
 } shared;
 
 static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
@@ -61,7 +49,8 @@ static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_se
     if (finfo.protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE | APR_FPROT_GWRITE)) {
         return eas_fail(
             err, EAS_MISCONFIGURED, 3021,
-            "EasKcdSecretFile %s can be read by everybody or written by others; chmod 600", path);
+            "EasKcdSecretFile %s is readable by all users or writable by other users; chmod 600",
+            path);
     }
     *out = eas_secret_make(pool, buffer, len);
     OPENSSL_cleanse(buffer, sizeof(buffer));
@@ -72,7 +61,7 @@ static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *fil
                                 struct eas_err *err)
 {
     const struct eas_secret **secrets =
-        apr_pcalloc(pconf, (apr_size_t)files->nelts * sizeof(*secrets));
+        apr_pcalloc(pconf, (apr_size_t)files->nelts * sizeof(struct eas_secret *));
     enum eas_rc rc = EAS_OK;
     int i;
 
@@ -95,8 +84,8 @@ int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *con
     memset(&shared, 0, sizeof(shared));
     if (conf->provider_name != NULL && conf->secret_files == NULL) {
         rc = eas_fail(&err, EAS_MISCONFIGURED, 3023,
-                      "EasKcdCache %s shares records with other gateways; they need a secret in "
-                      "common: EasKcdSecretFile",
+                      "EasKcdCache %s shares records with other gateways, which need a secret in "
+                      "common; set EasKcdSecretFile",
                       conf->provider_name);
     }
     if (rc == EAS_OK) {
@@ -112,76 +101,52 @@ int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *con
     return OK;
 }
 
-void *eas_shared_memory(server_rec *s, apr_size_t size)
+static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
-    apr_shm_t *shm;
-
-    return apr_shm_create(&shm, size, NULL, s->process->pool) == APR_SUCCESS
-               ? apr_shm_baseaddr_get(shm)
-               : NULL;
-}
-
-void *eas_shared_make_table(server_rec *s, apr_size_t size)
-{
-    void *memory = eas_shared_memory(s, size);
-
-    if (memory != NULL) {
-        eas_shm_table_format(memory, size);
-    }
-    return memory;
-}
-
-static enum eas_rc take_up_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
-{
-    struct retained *retained = ap_retained_data_get(RETAINED_NAME);
-    struct eas_secret *secret;
-    const struct eas_secret *secrets[1];
+    enum { SIGN_OUTS, EVIDENCE, REPRODUCIBLE };
+    static const struct eas_retained_layout layout[] = {
+        [SIGN_OUTS] = { SIGN_OUTS_BYTES, true },
+        [EVIDENCE] = { EVIDENCE_BYTES, true },
+        [REPRODUCIBLE] = { REPRODUCIBLE_BYTES, true },
+    };
+    const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
 
     if (retained == NULL) {
-        retained = ap_retained_data_create(RETAINED_NAME, sizeof(*retained));
-        retained->sign_outs = eas_shared_make_table(s, SIGN_OUTS_BYTES);
-        retained->evidence = eas_shared_make_table(s, EVIDENCE_BYTES);
-        retained->spares = eas_shared_make_table(s, SPARES_BYTES);
-        if (RAND_priv_bytes(retained->secret, SECRET_SIZE) != 1) {
-            return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL has no randomness to give");
-        }
+        return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL provides no random bytes");
     }
-    if (retained->sign_outs == NULL || retained->evidence == NULL || retained->spares == NULL) {
-        return eas_fail(err, EAS_UNAVAILABLE, 3026, "no shared memory of %d MB to be had",
-                        (SIGN_OUTS_BYTES + EVIDENCE_BYTES + SPARES_BYTES) >> 20);
+    if (!eas_retained_is_complete(retained)) {
+        return eas_fail(err, EAS_UNAVAILABLE, 3026, "the system has no shared memory of %d MB",
+                        (int)((SIGN_OUTS_BYTES + EVIDENCE_BYTES + REPRODUCIBLE_BYTES) >> 20));
     }
-    shared.sign_outs = eas_shm_table_attach(retained->sign_outs, SIGN_OUTS_BYTES);
-    shared.evidence = eas_shm_table_attach(retained->evidence, EVIDENCE_BYTES);
-    shared.spares = eas_shm_table_attach(retained->spares, SPARES_BYTES);
-    if (shared.keyring != NULL) {
-        return EAS_OK;
-    }
-    secret = eas_secret_make(pconf, (const char *)retained->secret, SECRET_SIZE);
-    secrets[0] = secret;
-    return eas_seal_keyring_create(pconf, secrets, 1, &shared.keyring, err);
+    shared.sign_outs = eas_shm_table_attach(retained->segments[SIGN_OUTS], SIGN_OUTS_BYTES);
+    shared.evidence = eas_shm_table_attach(retained->segments[EVIDENCE], EVIDENCE_BYTES);
+    shared.reproducible =
+        eas_shm_table_attach(retained->segments[REPRODUCIBLE], REPRODUCIBLE_BYTES);
+    return shared.keyring != NULL ? EAS_OK
+                                  : eas_retained_keyring(retained, pconf, &shared.keyring, err);
 }
 
-/* The name of a record under one of the secrets; the first is the one that records are put under. */
-static enum eas_rc name_of(int which, enum eas_shared_kind kind, const void *id, apr_size_t id_len,
+/* The name of a record under one of the secrets.  Records are kept under the first. */
+static enum eas_rc name_of(int secret, enum eas_shared_kind kind, struct eas_bytes id,
                            unsigned char name[EAS_SHM_TABLE_KEY_SIZE], struct eas_err *err)
 {
     unsigned char k = (unsigned char)kind;
-    struct eas_bytes parts[] = { { &k, 1 }, { id, id_len } };
+    const struct eas_bytes parts[] = { { &k, 1 }, id };
 
-    return eas_seal_mac(shared.keyring, which, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
+    return eas_seal_mac(shared.keyring, secret, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
 }
 
 int eas_shared_post_config(apr_pool_t *pconf, server_rec *s)
 {
-    unsigned char beacon[EAS_SHM_TABLE_KEY_SIZE];
+    unsigned char liveness_name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
-    enum eas_rc rc = take_up_memory(pconf, s, &err);
+    enum eas_rc rc = attach_memory(pconf, s, &err);
 
     if (rc == EAS_OK) {
-        rc = name_of(0, EAS_SHARED_LIVENESS, "", 0, beacon, &err);
+        rc = name_of(0, EAS_SHARED_LIVENESS, eas_bytes_of_text(""), liveness_name, &err);
     }
     if (rc == EAS_OK) {
-        rc = eas_socache_post_config(pconf, s, beacon, &err);
+        rc = eas_socache_post_config(pconf, s, liveness_name, &err);
     }
     if (rc != EAS_OK) {
         eas_log_startup(s, &err);
@@ -195,8 +160,8 @@ const struct eas_keyring *eas_shared_keyring(void)
     return shared.keyring;
 }
 
-/* Sign-outs have a memory of their own, from which nothing else can push them; so has evidence. */
-static struct eas_shm_table *memory_for(enum eas_shared_kind kind)
+/* Records of other tables evict neither sign-outs nor evidence. */
+static struct eas_shm_table *table_of(enum eas_shared_kind kind)
 {
     switch (kind) {
     case EAS_SHARED_REVOKED:
@@ -204,7 +169,7 @@ static struct eas_shm_table *memory_for(enum eas_shared_kind kind)
         return shared.sign_outs;
     case EAS_SHARED_PASSWORD:
     case EAS_SHARED_TICKET:
-        return shared.spares;
+        return shared.reproducible;
     case EAS_SHARED_ALIVE:
     case EAS_SHARED_EVIDENCE:
     case EAS_SHARED_LIVENESS:
@@ -213,175 +178,158 @@ static struct eas_shm_table *memory_for(enum eas_shared_kind kind)
     return shared.evidence;
 }
 
-/* What was found; in the pool that it was asked for. */
 struct record {
-    const unsigned char *value;
-    apr_size_t len;
+    struct eas_bytes value; /* in the caller's pool */
     apr_time_t expires;
 };
 
-/* Sealed, a record is its end, in microseconds, before its value. */
-static enum eas_rc seal_record(apr_pool_t *pool, const char *binding, const void *value,
-                               apr_size_t len, apr_time_t expires, const unsigned char **sealed,
-                               apr_size_t *sealed_len, struct eas_err *err)
+static const char *binding_of(apr_pool_t *pool, const unsigned char *name)
 {
-    apr_size_t plain_len = sizeof(expires) + len;
-    unsigned char *plain = apr_palloc(pool, plain_len);
-    struct eas_bytes out;
+    return apr_pescape_hex(pool, name, EAS_SHM_TABLE_KEY_SIZE, 0);
+}
+
+/* The plain text is the expiry, in microseconds, before the value. */
+static enum eas_rc seal_record(apr_pool_t *pool, const unsigned char *name,
+                               const struct record *record, struct eas_bytes *sealed,
+                               struct eas_err *err)
+{
+    apr_size_t len = sizeof(record->expires) + record->value.len;
+    unsigned char *plain = apr_palloc(pool, len);
     enum eas_rc rc;
 
-    memcpy(plain, &expires, sizeof(expires));
-    memcpy(plain + sizeof(expires), value, len);
-    rc = eas_seal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding,
-                  eas_bytes_make(plain, plain_len), &out, err);
-    OPENSSL_cleanse(plain, plain_len);
-    if (rc == EAS_OK) {
-        *sealed = out.at;
-        *sealed_len = out.len;
-    }
+    memcpy(plain, &record->expires, sizeof(record->expires));
+    memcpy(plain + sizeof(record->expires), record->value.at, record->value.len);
+    rc = eas_seal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding_of(pool, name),
+                  eas_bytes_make(plain, len), sealed, err);
+    OPENSSL_cleanse(plain, len);
     return rc;
 }
 
-static bool open_record(apr_pool_t *pool, const char *binding, const unsigned char *sealed,
-                        apr_size_t sealed_len, struct record *record)
+/* False for bytes that are no record of this name, and for an expired record. */
+static bool unseal_record(apr_pool_t *pool, const unsigned char *name, struct eas_bytes sealed,
+                          struct record *record)
 {
     struct eas_secret *plain;
     struct eas_err err;
 
-    if (eas_unseal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding,
-                   eas_bytes_make(sealed, sealed_len), &plain, &err)
+    if (eas_unseal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding_of(pool, name), sealed, &plain,
+                   &err)
             != EAS_OK
         || plain->len < sizeof(record->expires)) {
         return false;
     }
     memcpy(&record->expires, plain->bytes, sizeof(record->expires));
-    record->value = (const unsigned char *)plain->bytes + sizeof(record->expires);
-    record->len = plain->len - sizeof(record->expires);
+    record->value = eas_bytes_make(plain->bytes + sizeof(record->expires),
+                                   plain->len - sizeof(record->expires));
     return record->expires > apr_time_now();
 }
 
-enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
-                           apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires,
-                           struct eas_err *err)
+enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
+                           struct eas_bytes value, apr_time_t expires, struct eas_err *err)
 {
+    const struct record record = { value, expires };
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
-    const unsigned char *sealed;
-    apr_size_t sealed_len;
-    enum eas_rc rc = name_of(0, kind, id, id_len, name, err);
+    struct eas_bytes sealed;
+    enum eas_rc rc = name_of(0, kind, id, name, err);
 
     if (rc == EAS_OK) {
-        const char *binding = apr_pescape_hex(pool, name, sizeof(name), 0);
-
-        rc = seal_record(pool, binding, value, len, expires, &sealed, &sealed_len, err);
+        rc = seal_record(pool, name, &record, &sealed, err);
     }
     if (rc == EAS_OK
-        && (!eas_shm_table_put(memory_for(kind), name, sealed, sealed_len, expires)
-            | !eas_socache_put(pool, name, sealed, sealed_len, expires))) {
+        && (!eas_shm_table_put(table_of(kind), name, sealed.at, sealed.len, expires)
+            | !eas_socache_put(pool, name, sealed, expires))) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 1070,
-                      "a shared record could not be kept; is the provider of EasKcdCache up?");
+                      "a shared record could not be kept; check the provider of EasKcdCache");
     }
     return rc;
 }
 
-/* The record of that name, in memory. */
-static bool find_here(apr_pool_t *pool, enum eas_shared_kind kind, const unsigned char *name,
-                      struct record *record)
+static bool find_local(apr_pool_t *pool, enum eas_shared_kind kind, const unsigned char *name,
+                       struct record *record)
 {
-    const unsigned char *sealed;
-    apr_size_t len;
+    struct eas_bytes sealed = { NULL, 0 };
 
-    return eas_shm_table_get(memory_for(kind), pool, name, apr_time_now(), &sealed, &len)
-           && open_record(pool, apr_pescape_hex(pool, name, EAS_SHM_TABLE_KEY_SIZE, 0), sealed, len,
-                          record);
+    return eas_shm_table_get(table_of(kind), pool, name, apr_time_now(), &sealed.at, &sealed.len)
+           && unseal_record(pool, name, sealed, record);
 }
 
-/* The record of that name, at the provider. */
-static enum eas_shared_answer find_there(apr_pool_t *pool, const unsigned char *name,
-                                         struct record *record)
+static enum eas_shared_answer find_remote(apr_pool_t *pool, const unsigned char *name,
+                                          struct record *record)
 {
-    const unsigned char *sealed;
-    apr_size_t len;
-    enum eas_shared_answer answer = eas_socache_get(pool, name, &sealed, &len);
+    struct eas_bytes sealed;
+    enum eas_shared_answer answer = eas_socache_get(pool, name, &sealed);
 
-    if (answer == EAS_SHARED_FOUND
-        && !open_record(pool, apr_pescape_hex(pool, name, EAS_SHM_TABLE_KEY_SIZE, 0), sealed, len,
-                        record)) {
-        answer = EAS_SHARED_NONE; /* not ours: as if it were not there */
-    }
-    return answer;
+    /* Bytes that are no valid record count as absent. */
+    return answer == EAS_SHARED_FOUND && !unseal_record(pool, name, sealed, record)
+               ? EAS_SHARED_NONE
+               : answer;
 }
 
-static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
-                                   apr_size_t id_len, bool also_there, struct record *record)
+static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
+                                   enum eas_shared_cache_reach reach, struct record *record)
 {
     enum eas_shared_answer answer = EAS_SHARED_NONE;
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
     int i;
 
-    /* While a secret is being changed, older records still have the older secret's names. */
+    /* While a secret is replaced, older records have names of the older secret. */
     for (i = 0; answer == EAS_SHARED_NONE && i < eas_seal_keyring_size(shared.keyring); i++) {
-        if (name_of(i, kind, id, id_len, name, &err) != EAS_OK) {
+        if (name_of(i, kind, id, name, &err) != EAS_OK) {
             return EAS_SHARED_FAILED;
         }
-        if (find_here(pool, kind, name, record)) {
+        if (find_local(pool, kind, name, record)) {
             return EAS_SHARED_FOUND;
         }
-        if (also_there) {
-            answer = find_there(pool, name, record);
+        if (reach == EAS_SHARED_CACHE_REMOTE) {
+            answer = find_remote(pool, name, record);
         }
     }
     return answer;
 }
 
-enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind, const void *id,
-                                      apr_size_t id_len, const unsigned char **value,
-                                      apr_size_t *len)
+enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind,
+                                      struct eas_bytes id, struct eas_bytes *value)
 {
     struct record record;
-    enum eas_shared_answer answer = find(pool, kind, id, id_len, true, &record);
+    enum eas_shared_answer answer = find(pool, kind, id, EAS_SHARED_CACHE_REMOTE, &record);
 
     if (answer == EAS_SHARED_FOUND) {
         *value = record.value;
-        *len = record.len;
     }
     return answer;
 }
 
-/* --- shelves ----------------------------------------------------------------------------------- */
+/* --- struct eas_shared_cache ------------------------------------------------------------------ */
 
-static bool find_on_shelf(const struct eas_shared_cache *shared_cache, apr_pool_t *pool,
-                          const void *id, apr_size_t id_len, enum eas_shared_cache_reach reach,
-                          const unsigned char **value, apr_size_t *len, apr_time_t *expires)
+static bool find_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool,
+                          struct eas_bytes id, enum eas_shared_cache_reach reach,
+                          struct eas_bytes *value, apr_time_t *expires)
 {
-    bool also_there = reach == EAS_SHARED_CACHE_REMOTE;
     struct record record;
 
-    if (find(pool, (enum eas_shared_kind)shared_cache->kind, id, id_len, also_there, &record)
-        != EAS_SHARED_FOUND) {
+    if (find(pool, (enum eas_shared_kind)cache->kind, id, reach, &record) != EAS_SHARED_FOUND) {
         return false;
     }
     *value = record.value;
-    *len = record.len;
     *expires = record.expires;
     return true;
 }
 
-static void put_shared(const struct eas_shared_cache *shared_cache, apr_pool_t *pool,
-                       const void *id, apr_size_t id_len, const void *value, apr_size_t len,
-                       apr_time_t expires)
+static void put_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool,
+                         struct eas_bytes id, struct eas_bytes value, apr_time_t expires)
 {
     struct eas_err ignored;
 
-    eas_shared_put(pool, (enum eas_shared_kind)shared_cache->kind, id, id_len, value, len, expires,
-                   &ignored);
+    eas_shared_put(pool, (enum eas_shared_kind)cache->kind, id, value, expires, &ignored);
 }
 
 const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind)
 {
-    static const struct eas_shared_cache proofs = { find_on_shelf, put_shared,
-                                                    EAS_SHARED_PASSWORD };
-    static const struct eas_shared_cache tickets = { find_on_shelf, put_shared, EAS_SHARED_TICKET };
+    static const struct eas_shared_cache users = { find_in_cache, put_in_cache,
+                                                   EAS_SHARED_PASSWORD };
+    static const struct eas_shared_cache tickets = { find_in_cache, put_in_cache,
+                                                     EAS_SHARED_TICKET };
 
-    return kind == EAS_SHARED_PASSWORD ? &proofs : &tickets;
+    return kind == EAS_SHARED_PASSWORD ? &users : &tickets;
 }

@@ -1,43 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/shared/socache_httpd.c - the provider of EasKcdCache, which may be slow, away or silent */
+/* auth/shared/socache_httpd.c - Client of the socache provider of EasKcdCache */
 
 #include "auth/shared/socache_httpd.h"
 #include "auth/base/log_httpd.h"
-#include "auth/workers/workers.h"
 #include "auth/base/shm_table.h"
+#include "auth/workers/workers.h"
 
 #include <ap_provider.h>
 #include <ap_socache.h>
-#include <apr_atomic.h>
 #include <apr_strings.h>
+#include <stdatomic.h>
 #include <util_mutex.h>
 
-/* How long the provider keeps the record that tells that it is there. */
-#define BEACON_FOR apr_time_from_sec(24 * 3600)
+#define LIVENESS_FOR apr_time_from_sec(24 * 3600)
 
 /*
- * Threads of a child that speak with the provider, what may wait for them, and how long anybody does.
- * mod_socache_redis hands RedisTimeout in microseconds to apr_redis, which takes it for seconds: a
- * redis that accepts connections and says nothing would hold a worker for days.
+ * For the cache requests of a child: threads, queue, callers that wait while no request finishes,
+ * and the time that a caller waits.  mod_socache_redis passes RedisTimeout in microseconds to
+ * apr_redis, which takes it for seconds.  A redis that accepts connections and does not answer
+ * would block a thread of httpd for days.
  */
 #define PROVIDER_THREADS 8
 #define PROVIDER_QUEUE 1024
 #define PROVIDER_STALLED 8
 #define PROVIDER_TIMEOUT apr_time_from_sec(1)
 
-/* There is one provider: what fails says nothing of any realm. */
-#define PROVIDER_REALM ""
+/* The provider is one peer of the workers, with one circuit breaker. */
+#define PROVIDER ""
 
 #define MUTEX_TYPE "eas-kcd-cache"
 
-/* Of this generation; written before the fork and in child_init, read by all threads. */
+/* Longer values are no records of this module. */
+#define VALUE_MAX (128 * 1024)
+
+/* Written in post_config, before the fork, and in child_init; read by all threads. */
 static struct {
     const ap_socache_provider_t *provider; /* NULL: none */
     ap_socache_instance_t *instance;
-    server_rec *server;        /* the main one, for the provider's log */
+    server_rec *server;        /* the main server, for the provider's log */
     apr_global_mutex_t *mutex; /* NULL: the provider needs none */
-    unsigned char beacon[EAS_SHM_TABLE_KEY_SIZE];
-    struct eas_workers *runners; /* of this child */
+    unsigned char liveness_name[EAS_SHM_TABLE_KEY_SIZE];
+    struct eas_workers *workers; /* of this child */
 } cache;
 
 enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const char *args,
@@ -60,18 +63,18 @@ enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const 
     if (args != NULL && ap_strchr_c(args, ',') != NULL) {
         return eas_fail(
             err, EAS_MISCONFIGURED, 3029,
-            "EasKcdCache: name one server; with several, the records of one that is away "
-            "would be looked for at another, and who signed out would be let in");
+            "EasKcdCache names several servers; while one is down, its records would be "
+            "looked for at another, and signed-out sessions would be valid; name one server");
     }
     error = cache.provider->create(&cache.instance, args, pconf, pconf);
     return error == NULL ? EAS_OK
                          : eas_fail(err, EAS_MISCONFIGURED, 3024, "EasKcdCache: %s", error);
 }
 
-enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s, const unsigned char *beacon,
-                                    struct eas_err *err)
+enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s,
+                                    const unsigned char *liveness_name, struct eas_err *err)
 {
-    /* Names are digests of 32 bytes; sessions live for hours; evidence is the largest. */
+    /* Length of names (digests), size of the largest values (tickets), and life of a session. */
     static struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
     apr_status_t rv = APR_SUCCESS;
 
@@ -79,7 +82,7 @@ enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s, const unsi
         return EAS_OK;
     }
     cache.server = s;
-    memcpy(cache.beacon, beacon, sizeof(cache.beacon));
+    memcpy(cache.liveness_name, liveness_name, sizeof(cache.liveness_name));
     if (cache.provider->flags & AP_SOCACHE_FLAG_NOTMPSAFE) {
         rv = ap_global_mutex_create(&cache.mutex, NULL, MUTEX_TYPE, NULL, s, pconf, 0);
     }
@@ -100,12 +103,13 @@ void eas_socache_child_init(apr_pool_t *pchild, server_rec *s)
     if (cache.mutex != NULL
         && apr_global_mutex_child_init(&cache.mutex, apr_global_mutex_lockfile(cache.mutex), pchild)
                != APR_SUCCESS) {
-        eas_fail(&err, EAS_UNAVAILABLE, 3028, "EasKcdCache: no mutex in this child");
+        eas_fail(&err, EAS_UNAVAILABLE, 3028,
+                 "EasKcdCache: this child process cannot use the mutex");
         eas_log_startup(s, &err);
         cache.provider = NULL;
     }
     if (cache.provider != NULL) {
-        cache.runners = eas_workers_create(pchild, limits);
+        cache.workers = eas_workers_create(pchild, limits);
     }
 }
 
@@ -121,8 +125,8 @@ static void unlock_provider(void)
     }
 }
 
-static bool provider_put(apr_pool_t *pool, const unsigned char *name, const unsigned char *sealed,
-                         apr_size_t len, apr_time_t expires)
+static bool provider_put(apr_pool_t *pool, const unsigned char *name, struct eas_bytes sealed,
+                         apr_time_t expires)
 {
     apr_status_t rv;
 
@@ -130,127 +134,122 @@ static bool provider_put(apr_pool_t *pool, const unsigned char *name, const unsi
         return false;
     }
     rv = cache.provider->store(cache.instance, cache.server, name, EAS_SHM_TABLE_KEY_SIZE, expires,
-                               (unsigned char *)sealed, (unsigned)len, pool);
+                               (unsigned char *)sealed.at, (unsigned)sealed.len, pool);
     unlock_provider();
     return rv == APR_SUCCESS;
 }
 
-/* What the provider has, or says that it has not. */
-static enum eas_shared_answer provider_ask(apr_pool_t *pool, const unsigned char *name,
-                                           const unsigned char **sealed, apr_size_t *len)
+static enum eas_shared_answer provider_retrieve(apr_pool_t *pool, const unsigned char *name,
+                                                struct eas_bytes *sealed)
 {
-    unsigned room = 128 * 1024;
+    unsigned len = VALUE_MAX;
     unsigned char *buffer;
     apr_status_t rv;
 
     if (!lock_provider()) {
         return EAS_SHARED_FAILED;
     }
-    buffer = apr_palloc(pool, room);
+    buffer = apr_palloc(pool, len);
     rv = cache.provider->retrieve(cache.instance, cache.server, name, EAS_SHM_TABLE_KEY_SIZE,
-                                  buffer, &room, pool);
+                                  buffer, &len, pool);
     unlock_provider();
-    *sealed = buffer;
-    *len = room;
+    *sealed = eas_bytes_make(buffer, len);
     return rv == APR_SUCCESS            ? EAS_SHARED_FOUND
            : APR_STATUS_IS_NOTFOUND(rv) ? EAS_SHARED_NONE
-           : APR_STATUS_IS_ENOMEM(rv)   ? EAS_SHARED_NONE /* too large to be ours */
+           : APR_STATUS_IS_ENOMEM(rv)   ? EAS_SHARED_NONE /* longer than VALUE_MAX */
                                         : EAS_SHARED_FAILED;
 }
 
-/* Has the provider the one record that must be there?  If not, can it take it? */
+/* Whether the provider has the liveness record, or can store it. */
 static bool provider_is_up(apr_pool_t *pool)
 {
-    const unsigned char *value;
-    apr_size_t len;
-    enum eas_shared_answer answer = provider_ask(pool, cache.beacon, &value, &len);
+    struct eas_bytes ignored;
+    enum eas_shared_answer answer = provider_retrieve(pool, cache.liveness_name, &ignored);
 
     return answer == EAS_SHARED_FOUND
            || (answer == EAS_SHARED_NONE
-               && provider_put(pool, cache.beacon, (const unsigned char *)"1", 1,
-                               apr_time_now() + BEACON_FOR));
+               && provider_put(pool, cache.liveness_name, eas_bytes_of_text("1"),
+                               apr_time_now() + LIVENESS_FOR));
 }
 
 /*
- * The sealed bytes from the provider.  mod_socache_redis and mod_socache_memcache say "not found" of
- * everything during the five seconds after a failure in which they leave the server alone (in
- * apr_redis_getp and apr_memcache_getp).  So an absence counts only between two signs of life, which
- * are closer together than that.
+ * For five seconds after a failure, mod_socache_redis and mod_socache_memcache leave the server
+ * alone and answer "not found" to all requests (apr_redis_getp, apr_memcache_getp).  So an absence
+ * counts only between two answers of the liveness record, which are less than five seconds apart.
  */
 static enum eas_shared_answer provider_get(apr_pool_t *pool, const unsigned char *name,
-                                           const unsigned char **sealed, apr_size_t *len)
+                                           struct eas_bytes *sealed)
 {
     enum eas_shared_answer answer;
 
     if (!provider_is_up(pool)) {
         return EAS_SHARED_FAILED;
     }
-    answer = provider_ask(pool, name, sealed, len);
+    answer = provider_retrieve(pool, name, sealed);
     return answer == EAS_SHARED_NONE && !provider_is_up(pool) ? EAS_SHARED_FAILED : answer;
 }
 
-/* --- errands to the provider, which others run ------------------------------------------------- */
+/* --- cache requests, which workers run -------------------------------------------------------- */
 
-struct errand {
+struct request {
     apr_pool_t *pool;
     bool puts;
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
-    const unsigned char *sealed; /* to be put, or what was found */
-    apr_size_t len;
+    struct eas_bytes sealed; /* argument of put, result of get */
     apr_time_t expires;
     enum eas_shared_answer answer;
 };
 
-static void *prepare_errand(apr_pool_t *pool, const void *ask)
+static void *prepare(apr_pool_t *pool, const void *arguments)
 {
-    struct errand *errand = apr_pmemdup(pool, ask, sizeof(*errand));
+    struct request *request = apr_pmemdup(pool, arguments, sizeof(*request));
 
-    errand->pool = pool;
-    if (errand->puts) {
-        errand->sealed = apr_pmemdup(pool, errand->sealed, errand->len);
+    request->pool = pool;
+    if (request->puts) {
+        request->sealed.at = apr_pmemdup(pool, request->sealed.at, request->sealed.len);
     }
-    return errand;
+    return request;
 }
 
-static enum eas_rc run_errand(struct eas_job *job, void *data, struct eas_err *err)
+static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
 {
-    struct errand *errand = data;
+    struct request *request = data;
     apr_time_t began = apr_time_now();
 
     (void)err;
     eas_job_open(job);
-    if (!eas_job_send(job, eas_bytes_of_text(PROVIDER_REALM))) {
-        return EAS_OK; /* with the answer that it failed */
+    if (!eas_job_send(job, eas_bytes_of_text(PROVIDER))) {
+        return EAS_OK; /* the answer is EAS_SHARED_FAILED */
     }
-    if (errand->puts) {
-        errand->answer =
-            provider_put(errand->pool, errand->name, errand->sealed, errand->len, errand->expires)
+    if (request->puts) {
+        request->answer =
+            provider_put(request->pool, request->name, request->sealed, request->expires)
                 ? EAS_SHARED_FOUND
                 : EAS_SHARED_FAILED;
     }
     else {
-        errand->answer = provider_get(errand->pool, errand->name, &errand->sealed, &errand->len);
+        request->answer = provider_get(request->pool, request->name, &request->sealed);
     }
-    /* What it says too late tells nothing good about it. */
+    /* A late answer is no answer for the circuit breaker. */
     eas_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
     return EAS_OK;
 }
 
-/* Who looks for the same shares an errand; who puts has one of his own. */
-static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
+/* Concurrent requests to get the same name share one job.  Each request to put has its own. */
+static enum eas_shared_answer dispatch(apr_pool_t *pool, struct request *request)
 {
-    static volatile apr_uint32_t puts;
+    static _Atomic(apr_uint32_t) puts;
     struct {
         apr_uint32_t kind, number;
         unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
-    } key = { errand->puts, errand->puts ? apr_atomic_inc32(&puts) : 0, { 0 } };
+    } key = { request->puts, request->puts ? atomic_fetch_add(&puts, 1) : 0, { 0 } };
     struct eas_workers_task task = {
-        .peer = PROVIDER_REALM,
+        .peer = PROVIDER,
         .timeout = PROVIDER_TIMEOUT,
-        .prepare = prepare_errand,
-        .run = run_errand,
+        .prepare = prepare,
+        .run = run,
         .key = eas_bytes_make(&key, sizeof(key)),
-        .input = errand,
+        .input = request,
     };
     apr_interval_time_t waited = 0;
     struct eas_job *job;
@@ -259,37 +258,38 @@ static enum eas_shared_answer dispatch(apr_pool_t *pool, struct errand *errand)
     if (cache.provider == NULL) {
         return EAS_SHARED_NONE;
     }
-    memcpy(key.name, errand->name, sizeof(key.name));
-    eas_workers_run(cache.runners, &task, PROVIDER_TIMEOUT, &job, &waited, &ignored);
+    memcpy(key.name, request->name, sizeof(key.name));
+    eas_workers_run(cache.workers, &task, PROVIDER_TIMEOUT, &job, &waited, &ignored);
     if (job == NULL) {
         return EAS_SHARED_FAILED;
     }
-    *errand = *(const struct errand *)eas_job_copy(job);
-    if (errand->answer == EAS_SHARED_FOUND && !errand->puts) {
-        errand->sealed = apr_pmemdup(pool, errand->sealed, errand->len);
+    *request = *(const struct request *)eas_job_copy(job);
+    if (request->answer == EAS_SHARED_FOUND && !request->puts) {
+        request->sealed.at = apr_pmemdup(pool, request->sealed.at, request->sealed.len);
     }
     eas_job_release(job);
-    return errand->answer;
+    return request->answer;
 }
 
-bool eas_socache_put(apr_pool_t *pool, const unsigned char *name, const unsigned char *sealed,
-                     apr_size_t len, apr_time_t expires)
+bool eas_socache_put(apr_pool_t *pool, const unsigned char *name, struct eas_bytes sealed,
+                     apr_time_t expires)
 {
-    struct errand errand = { pool, true, { 0 }, sealed, len, expires, EAS_SHARED_FAILED };
+    struct request request = {
+        .puts = true, .sealed = sealed, .expires = expires, .answer = EAS_SHARED_FAILED
+    };
 
-    memcpy(errand.name, name, sizeof(errand.name));
-    return dispatch(pool, &errand) != EAS_SHARED_FAILED;
+    memcpy(request.name, name, sizeof(request.name));
+    return dispatch(pool, &request) != EAS_SHARED_FAILED;
 }
 
 enum eas_shared_answer eas_socache_get(apr_pool_t *pool, const unsigned char *name,
-                                       const unsigned char **sealed, apr_size_t *len)
+                                       struct eas_bytes *sealed)
 {
-    struct errand errand = { pool, false, { 0 }, NULL, 0, 0, EAS_SHARED_FAILED };
+    struct request request = { .puts = false, .answer = EAS_SHARED_FAILED };
     enum eas_shared_answer answer;
 
-    memcpy(errand.name, name, sizeof(errand.name));
-    answer = dispatch(pool, &errand);
-    *sealed = errand.sealed;
-    *len = errand.len;
+    memcpy(request.name, name, sizeof(request.name));
+    answer = dispatch(pool, &request);
+    *sealed = request.sealed;
     return answer;
 }

@@ -47,25 +47,16 @@ static void close_ccache(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
     eas_ticket_unref(tgt);
 }
 
-/* Failures that the two exchanges have in common. */
-static enum eas_rc fail_common(struct eas_kdc *kdc, krb5_error_code code, struct eas_err *err)
-{
-    switch (eas_kdc_cause(code)) {
-    case EAS_KDC_UNREACHABLE:
-        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2021, code,
-                            "no KDC answered; check the domain controllers and krb5.conf");
-    case EAS_KDC_SKEW:
-        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2022, code,
-                            "the clocks of this machine and the KDC differ; synchronise them");
-    case EAS_KDC_REVOKED:
-    case EAS_KDC_POLICY:
-    case EAS_KDC_UNKNOWN_CLIENT:
-        return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2023, code,
-                            "the KDC issues no tickets for this user");
-    default:
-        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2024, code, "the KDC refused to delegate");
-    }
-}
+/* Failures that both exchanges have in common. */
+static const struct eas_kdc_failure common_failures[] = {
+    eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 2021,
+                    "no KDC answered; check the domain controllers and krb5.conf"),
+    eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2022,
+                    "the clocks of this machine and the KDC differ; synchronise them"),
+    eas_kdc_failure(EAS_KDC_REVOKED | EAS_KDC_POLICY | EAS_KDC_UNKNOWN_CLIENT, EAS_FORBIDDEN, 2023,
+                    "the KDC issues no tickets for this user"),
+    eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 2024, "the KDC refused to delegate"),
+};
 
 enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
@@ -94,7 +85,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
         }
     }
     else {
-        rc = fail_common(kdc, code, err);
+        rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
     }
     krb5_free_creds(kdc->ctx, evidence);
     krb5_free_principal(kdc->ctx, wanted.client);
@@ -183,7 +174,7 @@ enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
                       spn, spn);
     }
     else {
-        rc = fail_common(kdc, code, err);
+        rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
     }
     krb5_free_creds(kdc->ctx, ticket);
     krb5_free_principal(kdc->ctx, wanted.server);

@@ -45,23 +45,16 @@ struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *gateway)
     return gateway->keytab;
 }
 
-static enum eas_rc refuse(struct eas_kdc *kdc, krb5_error_code code, struct eas_err *err)
-{
-    switch (eas_kdc_cause(code)) {
-    case EAS_KDC_UNREACHABLE:
-        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2010, code,
-                            "no KDC answered; check the domain controllers and krb5.conf");
-    case EAS_KDC_SKEW:
-        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 2011, code,
-                            "the clocks of this machine and the KDC differ; synchronise them");
-    default:
-        return eas_kdc_fail(
-            kdc, err, EAS_MISCONFIGURED, 2012, code,
-            "the KDC refuses the gateway's own log-on; the keytab is older than the "
-            "account's password (export it again), the account is disabled, or "
-            "EasKcdPrincipal is no user or computer account");
-    }
-}
+static const struct eas_kdc_failure log_on_failures[] = {
+    eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 2010,
+                    "no KDC answered; check the domain controllers and krb5.conf"),
+    eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2011,
+                    "the clocks of this machine and the KDC differ; synchronise them"),
+    eas_kdc_failure(EAS_KDC_OTHER, EAS_MISCONFIGURED, 2012,
+                    "the KDC refuses the gateway's own log-on; the keytab is older than the "
+                    "account's password (export it again), the account is disabled, or "
+                    "EasKcdPrincipal is no user or computer account"),
+};
 
 static enum eas_rc fetch(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
@@ -75,7 +68,7 @@ static enum eas_rc fetch(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
     code = eas_kdc_log_on(kdc, (krb5_principal)eas_keytab_principal(gateway->keytab), NULL,
                           eas_keytab_handle(gateway->keytab), &creds);
     if (code != 0) {
-        return refuse(kdc, code, err);
+        return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
     }
     rc = eas_kdc_check_clock(creds.times.authtime, apr_time_now(), err);
     if (rc == EAS_OK) {

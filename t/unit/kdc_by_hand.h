@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/kdc_by_hand.h - a KDC's work, by hand: a service ticket as DER (RFC 4120 section 5.3) */
+/* t/unit/kdc_by_hand.h - Service ticket as DER (RFC 4120 section 5.3), encoded without a KDC */
 
 #ifndef EAS_T_UNIT_KDC_BY_HAND_H
 #define EAS_T_UNIT_KDC_BY_HAND_H
@@ -12,12 +12,12 @@
 
 #define KVNO 5
 
-/* RFC 4120 section 7.5.1: what a ticket is encrypted for. */
+/* RFC 4120 section 7.5.1. */
 #define USAGE_TICKET 2
 #define USAGE_AUTHENTICATOR 11
 #define USAGE_AP_REP 12
 
-/* Whatever session key Active Directory may choose. */
+/* Enctypes of session keys that Active Directory issues. */
 static const krb5_enctype session_enctypes[] = {
     ENCTYPE_AES256_CTS_HMAC_SHA1_96,
     ENCTYPE_AES128_CTS_HMAC_SHA1_96,
@@ -26,7 +26,7 @@ static const krb5_enctype session_enctypes[] = {
     ENCTYPE_ARCFOUR_HMAC,
 };
 
-/* DER that is put together from the inside outwards. */
+/* DER, encoded from the inside outwards. */
 struct blob {
     unsigned char bytes[1024];
     size_t len;

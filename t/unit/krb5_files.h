@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/krb5_files.h - a directory with a krb5.conf of our own, so that the machine's has no say */
+/* t/unit/krb5_files.h - Directory with a krb5.conf, which replaces that of the machine */
 
 #ifndef EAS_T_UNIT_KRB5_FILES_H
 #define EAS_T_UNIT_KRB5_FILES_H
@@ -15,7 +15,7 @@
 
 static char krb5_dir[] = "/tmp/eas-kcd-unit-XXXXXX";
 
-/* The path of a file in the directory; a few are remembered at a time. */
+/* The path of a file in the directory.  Valid until four calls later. */
 static inline const char *krb5_path(const char *name)
 {
     static char paths[4][sizeof(krb5_dir) + 32];
@@ -34,7 +34,7 @@ static inline int krb5_write_file(const char *name, const void *bytes, size_t le
     return f != NULL && fclose(f) == 0 && written == len ? 0 : -1;
 }
 
-/* Group setup: the realm's one KDC is a port where nobody listens, and no default ccache exists. */
+/* Group setup.  The realm's only KDC is a closed port, and no default ccache exists. */
 static inline int krb5_files_start(void **state)
 {
     static const char conf[] = "[libdefaults]\n"

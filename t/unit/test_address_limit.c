@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_address_limit.c - a budget of failures for each address, by a fake clock */
+/* t/unit/test_address_limit.c - Token bucket of a client address, with a fake clock */
 
-#include "t/unit/guards.h"
+#include "t/unit/throttles.h"
 #include "t/unit/unit.h"
 
 #include "auth/password/address_limit.h"
@@ -10,16 +10,16 @@
 
 #define START apr_time_from_sec(1000000)
 
-static struct eas_address_limit_key source_of(const struct eas_keyring *ring, const char *address)
+static struct eas_address_limit_key key_of(const struct eas_keyring *keyring, const char *address)
 {
-    struct eas_address_limit_key source;
+    struct eas_address_limit_key key;
     struct eas_err err;
 
-    assert_int_equal(eas_address_limit_key(ring, address, &source, &err), EAS_OK);
-    return source;
+    assert_int_equal(eas_address_limit_key(keyring, address, &key, &err), EAS_OK);
+    return key;
 }
 
-static void test_who_is_the_same(void **state)
+static void test_addresses_with_one_bucket(void **state)
 {
     static const struct {
         const char *one, *other;
@@ -35,12 +35,12 @@ static void test_who_is_the_same(void **state)
         { "nonsense", "192.0.2.1", false },
         { "nonsense", "", true },
     };
-    const struct eas_keyring *ring = guards_keyring(*state);
+    const struct eas_keyring *keyring = throttles_keyring(*state);
     size_t i;
 
     for (i = 0; i < COUNT_OF(rows); i++) {
-        struct eas_address_limit_key one = source_of(ring, rows[i].one);
-        struct eas_address_limit_key other = source_of(ring, rows[i].other);
+        struct eas_address_limit_key one = key_of(keyring, rows[i].one);
+        struct eas_address_limit_key other = key_of(keyring, rows[i].other);
 
         if ((memcmp(&one, &other, sizeof(one)) == 0) != rows[i].same) {
             fail_msg("%s and %s", rows[i].one, rows[i].other);
@@ -48,69 +48,68 @@ static void test_who_is_the_same(void **state)
     }
 }
 
-/* Takes all there is at that time, and returns how many that were. */
-static unsigned spend(struct eas_shm_table *store, const struct eas_address_limit_key *source,
+/* Takes all tokens at that time, and returns their number. */
+static unsigned drain(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
                       apr_time_t now)
 {
     unsigned n = 0;
     bool last;
 
-    while (eas_address_limit_has_tokens(store, source, now)) {
-        last = eas_address_limit_take(store, source, now);
-        assert_int_equal(last, !eas_address_limit_has_tokens(store, source, now));
+    while (eas_address_limit_has_tokens(buckets, key, now)) {
+        last = eas_address_limit_take(buckets, key, now);
+        assert_int_equal(last, !eas_address_limit_has_tokens(buckets, key, now));
         n++;
     }
-    assert_false(eas_address_limit_take(store, source, now));
+    assert_false(eas_address_limit_take(buckets, key, now));
     return n;
 }
 
-static void test_a_budget_is_spent_and_refills(void **state)
+static void test_bucket_empties_and_refills(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
-    struct eas_address_limit_key here = source_of(guards_keyring(*state), "192.0.2.1");
-    struct eas_address_limit_key there = source_of(guards_keyring(*state), "192.0.2.2");
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
+    struct eas_address_limit_key other = key_of(throttles_keyring(*state), "192.0.2.2");
 
-    assert_int_equal(spend(store, &here, START), EAS_ADDRESS_LIMIT_BURST);
-    assert_true(eas_address_limit_has_tokens(store, &there, START));
-    assert_false(eas_address_limit_has_tokens(store, &here, START + EAS_ADDRESS_LIMIT_REFILL - 1));
-    assert_int_equal(spend(store, &here, START + EAS_ADDRESS_LIMIT_REFILL), 1);
-    assert_int_equal(spend(store, &here, START + 11 * EAS_ADDRESS_LIMIT_REFILL), 10);
-    assert_int_equal(spend(store, &here, START + 1000 * EAS_ADDRESS_LIMIT_REFILL),
+    assert_int_equal(drain(buckets, &key, START), EAS_ADDRESS_LIMIT_BURST);
+    assert_true(eas_address_limit_has_tokens(buckets, &other, START));
+    assert_false(eas_address_limit_has_tokens(buckets, &key, START + EAS_ADDRESS_LIMIT_REFILL - 1));
+    assert_int_equal(drain(buckets, &key, START + EAS_ADDRESS_LIMIT_REFILL), 1);
+    assert_int_equal(drain(buckets, &key, START + 11 * EAS_ADDRESS_LIMIT_REFILL), 10);
+    assert_int_equal(drain(buckets, &key, START + 1000 * EAS_ADDRESS_LIMIT_REFILL),
                      EAS_ADDRESS_LIMIT_BURST);
 }
 
-/* Nobody owes more than a whole budget, whatever he has tried. */
-static void test_a_debt_has_an_end(void **state)
+static void test_failures_beyond_the_last_token_delay_no_refill(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
-    struct eas_address_limit_key here = source_of(guards_keyring(*state), "192.0.2.1");
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
     unsigned i;
 
     for (i = 0; i < 1000; i++) {
-        eas_address_limit_take(store, &here, START);
+        eas_address_limit_take(buckets, &key, START);
     }
-    assert_int_equal(spend(store, &here, START + EAS_ADDRESS_LIMIT_REFILL), 1);
+    assert_int_equal(drain(buckets, &key, START + EAS_ADDRESS_LIMIT_REFILL), 1);
 }
 
-static void test_a_clock_that_steps(void **state)
+static void test_clock_steps(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
-    struct eas_address_limit_key here = source_of(guards_keyring(*state), "192.0.2.1");
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
     apr_time_t back = START - 100000 * EAS_ADDRESS_LIMIT_REFILL;
 
-    spend(store, &here, START);
-    eas_address_limit_take(store, &here, back);
-    assert_int_equal(spend(store, &here, back + 5 * EAS_ADDRESS_LIMIT_REFILL), 5);
-    assert_int_equal(spend(store, &here, START), EAS_ADDRESS_LIMIT_BURST);
+    drain(buckets, &key, START);
+    eas_address_limit_take(buckets, &key, back);
+    assert_int_equal(drain(buckets, &key, back + 5 * EAS_ADDRESS_LIMIT_REFILL), 5);
+    assert_int_equal(drain(buckets, &key, START), EAS_ADDRESS_LIMIT_BURST);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_who_is_the_same),
-        POOL_TEST(test_a_budget_is_spent_and_refills),
-        POOL_TEST(test_a_debt_has_an_end),
-        POOL_TEST(test_a_clock_that_steps),
+        POOL_TEST(test_addresses_with_one_bucket),
+        POOL_TEST(test_bucket_empties_and_refills),
+        POOL_TEST(test_failures_beyond_the_last_token_delay_no_refill),
+        POOL_TEST(test_clock_steps),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

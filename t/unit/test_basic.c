@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_basic.c - the Authorization header of the Basic scheme */
+/* t/unit/test_basic.c - Parser of Basic credentials */
 
 #include "t/unit/unit.h"
 
@@ -12,7 +12,7 @@
 /* alice:secret */
 #define ALICE "YWxpY2U6c2VjcmV0"
 
-/* A Basic header of these bytes, by another encoder than the one whose decoder is tested. */
+/* A Basic header.  The encoder is not that of APR, whose decoder is tested. */
 static const char *header_of(apr_pool_t *pool, const char *bytes, apr_size_t len)
 {
     char *base64 = apr_palloc(pool, len / 3 * 4 + 5);
@@ -52,8 +52,8 @@ static void assert_denied_bytes(apr_pool_t *pool, const char *bytes, apr_size_t 
     assert_denied(pool, header_of(pool, bytes, len), tag);
 }
 
-/* No header, another scheme, or a scheme alone: nobody has tried to log in. */
-static void test_what_is_no_credentials(void **state)
+/* No header, another scheme, and a scheme alone. */
+static void test_headers_without_credentials(void **state)
 {
     static const char *const rows[] = {
         NULL,
@@ -138,7 +138,7 @@ static void test_bad_base64_is_denied(void **state)
     }
 }
 
-/* Several headers, which httpd joins: whose credentials would they be? */
+/* httpd joins several headers by commas. */
 static void test_joined_headers_are_denied(void **state)
 {
     static const char *const rows[] = {
@@ -175,7 +175,7 @@ static void test_empty_passwords_and_nuls_are_denied(void **state)
     assert_denied_bytes(*state, "alice:\xf6\0ret", 11, 1012);
 }
 
-/* The first colon divides (RFC 7617 section 2): user names have none, passwords may. */
+/* The first colon separates (RFC 7617 section 2); only passwords hold colons. */
 static void test_passwords_with_colons(void **state)
 {
     assert_credentials(*state, header_of(*state, "alice:a:b::c:", 13), "alice", "a:b::c:");
@@ -187,8 +187,8 @@ static void test_passwords_are_not_trimmed(void **state)
     assert_credentials(*state, header_of(*state, "alice: b\t\n ", 11), "alice", " b\t\n ");
 }
 
-/* What to make of a name is for eas_identity_parse(), which gets all of it. */
-static void test_names_are_handed_on_as_typed(void **state)
+/* eas_identity_parse() gets the whole name. */
+static void test_names_stay_as_typed(void **state)
 {
     struct eas_credentials *out = NULL;
     struct eas_err err;
@@ -200,7 +200,7 @@ static void test_names_are_handed_on_as_typed(void **state)
     assert_memory_equal(out->name, "a\0b", 3);
 }
 
-static void test_utf8_is_taken_as_it_is(void **state)
+static void test_utf8_stays_as_it_is(void **state)
 {
     assert_credentials(*state, header_of(*state, "j\xc3\xb6rg:gr\xc3\xbc\xc3\x9f\x65", 13),
                        "j\xc3\xb6rg", "gr\xc3\xbc\xc3\x9f\x65");
@@ -208,7 +208,7 @@ static void test_utf8_is_taken_as_it_is(void **state)
                        "\xe2\x82\xac\xf0\x9f\x98\x80");
 }
 
-/* Octets that are not UTF-8 as a whole are ISO-8859-1 as a whole. */
+/* A header that is not UTF-8 as a whole is ISO-8859-1 as a whole. */
 static void test_other_octets_are_latin1(void **state)
 {
     assert_credentials(*state, header_of(*state, "j\xf6rg:gr\xfc\xdf\x65", 10), "j\xc3\xb6rg",
@@ -234,8 +234,8 @@ static void test_every_latin1_octet(void **state)
     assert_credentials(*state, header_of(*state, plain, sizeof(plain)), "a", expected);
 }
 
-/* Longer than any buffer or digest that might cut it. */
-static void test_long_passwords_are_whole(void **state)
+/* No buffer or digest truncates a password. */
+static void test_long_passwords_are_not_truncated(void **state)
 {
     static const apr_size_t lengths[] = { 72, 73, 255, 256, 1023, 8191, 8192, 8193 };
     char plain[8194 + 7], *password = plain + 6;
@@ -267,7 +267,7 @@ static void test_results_outlive_the_header(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_what_is_no_credentials),
+        POOL_TEST(test_headers_without_credentials),
         POOL_TEST(test_scheme_and_blanks),
         POOL_TEST(test_each_length_of_padding),
         POOL_TEST(test_bad_base64_is_denied),
@@ -276,11 +276,11 @@ int main(void)
         POOL_TEST(test_empty_passwords_and_nuls_are_denied),
         POOL_TEST(test_passwords_with_colons),
         POOL_TEST(test_passwords_are_not_trimmed),
-        POOL_TEST(test_names_are_handed_on_as_typed),
-        POOL_TEST(test_utf8_is_taken_as_it_is),
+        POOL_TEST(test_names_stay_as_typed),
+        POOL_TEST(test_utf8_stays_as_it_is),
         POOL_TEST(test_other_octets_are_latin1),
         POOL_TEST(test_every_latin1_octet),
-        POOL_TEST(test_long_passwords_are_whole),
+        POOL_TEST(test_long_passwords_are_not_truncated),
         POOL_TEST(test_results_outlive_the_header),
     };
 

@@ -1,87 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_credentials.c - where a proved password is looked for before a KDC is asked */
+/* t/unit/test_credentials.c - Credentials check: caches that come before the KDC */
 
-#include "t/unit/guards.h"
+#include "t/unit/throttles.h"
 #include "t/unit/tickets.h"
 
 #include "auth/password/credentials.h"
 
 #include <stdbool.h>
 
-#define END 4000000000u /* of tickets, in seconds */
-#define WINDOW apr_time_from_sec(300)
+#define TICKET_END 4000000000u /* in seconds */
+#define CACHE_FOR apr_time_from_sec(300)
 
-/* --- a shelf of one place --------------------------------------------------------------------- */
+#define NO_ANSWER 1253 /* no worker was free: the check came as far as the KDC */
+
+/* --- a shared cache of one record ------------------------------------------------------------- */
 
 static struct {
-    unsigned char id[EAS_PASSWORD_CACHE_KEY_SIZE];
+    unsigned char id[EAS_PASSWORD_CACHE_ID_SIZE];
     unsigned char value[4096];
-    apr_size_t len;
+    size_t len;
     apr_time_t expires;
-    int looks;
-    enum eas_shared_cache_reach reach; /* of the last look */
-} place;
+    int lookups;
+    enum eas_shared_cache_reach reach; /* of the last lookup */
+} shared;
 
-static bool find(const struct eas_shared_cache *shared_cache, apr_pool_t *pool, const void *id,
-                 apr_size_t id_len, enum eas_shared_cache_reach reach, const unsigned char **value,
-                 apr_size_t *len, apr_time_t *expires)
+static bool find(const struct eas_shared_cache *cache, apr_pool_t *pool, struct eas_bytes id,
+                 enum eas_shared_cache_reach reach, struct eas_bytes *value, apr_time_t *expires)
 {
-    (void)shared_cache, (void)pool;
-    assert_int_equal(id_len, sizeof(place.id));
-    place.looks++;
-    place.reach = reach;
-    if (place.len == 0 || memcmp(id, place.id, id_len) != 0) {
+    (void)cache, (void)pool;
+    assert_int_equal(id.len, sizeof(shared.id));
+    shared.lookups++;
+    shared.reach = reach;
+    if (shared.len == 0 || memcmp(id.at, shared.id, id.len) != 0) {
         return false;
     }
-    *value = place.value;
-    *len = place.len;
-    *expires = place.expires;
+    *value = eas_bytes_make(shared.value, shared.len);
+    *expires = shared.expires;
     return true;
 }
 
-static void put(const struct eas_shared_cache *shared_cache, apr_pool_t *pool, const void *id,
-                apr_size_t id_len, const void *value, apr_size_t len, apr_time_t expires)
+static void put(const struct eas_shared_cache *cache, apr_pool_t *pool, struct eas_bytes id,
+                struct eas_bytes value, apr_time_t expires)
 {
-    (void)shared_cache, (void)pool, (void)id, (void)id_len, (void)value, (void)len, (void)expires;
-    fail_msg("nothing was proved that could be put");
+    (void)cache, (void)pool, (void)id, (void)value, (void)expires;
+    fail_msg("no password was verified");
 }
 
-static const struct eas_shared_cache shared_cache = { find, put, 0 };
+static const struct eas_shared_cache shared_cache = { .find = find, .put = put };
 
-static void fill_place(const unsigned char *id, const void *value, apr_size_t len)
+static void set_shared(const struct eas_password_cache_key *key, const void *value, size_t len)
 {
-    assert_true(len <= sizeof(place.value));
-    memcpy(place.id, id, sizeof(place.id));
-    memcpy(place.value, value, len);
-    place.len = len;
-    place.expires = apr_time_now() + WINDOW;
+    assert_true(len <= sizeof(shared.value));
+    memcpy(shared.id, key->id, sizeof(shared.id));
+    memcpy(shared.value, value, len);
+    shared.len = len;
+    shared.expires = apr_time_now() + CACHE_FOR;
 }
 
-/* --- what asks ---------------------------------------------------------------------------------- */
+/* --- a verifier without a KDC ----------------------------------------------------------------- */
 
-static const struct eas_authority authority = { NULL, { "TEST", NULL }, 1 };
+static const struct eas_authority authority = { .realms = { .default_realm = "TEST" },
+                                                .kdc_timeout = 1 };
 
-static struct eas_verifier *make_prover(apr_pool_t *pool)
+static struct eas_verifier *make_verifier(apr_pool_t *pool)
 {
-    static const unsigned char secret[EAS_PASSWORD_CACHE_KEY_SIZE] =
+    static const unsigned char secret[EAS_PASSWORD_CACHE_SECRET_SIZE] =
         "any 32 bytes nobody else knows";
-    /* No threads: whoever comes that far has to wait for the KDC, and waits in vain. */
-    struct eas_workers_limits limits = { 0, 1, 1 };
+    /* Without threads, each job waits until its timeout. */
+    struct eas_workers_limits limits = { .threads = 0, .share = 1, .queued = 1 };
     struct eas_verifier *verifier = apr_pcalloc(pool, sizeof(*verifier));
-    struct eas_throttle *guard = apr_pcalloc(pool, sizeof(*guard));
+    struct eas_throttle *throttle = apr_pcalloc(pool, sizeof(*throttle));
     struct eas_err err;
 
-    guard->keyring = guards_keyring(pool);
-    guard->accounts = guards_store(pool);
-    guard->hints = guards_store(pool);
-    guard->generations =
-        apr_pcalloc(pool, EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(*guard->generations));
-    verifier->guard = guard;
-    memset(&place, 0, sizeof(place));
+    throttle->keyring = throttles_keyring(pool);
+    throttle->lockout_records = throttles_table(pool);
+    throttle->name_cache = throttles_table(pool);
+    throttle->password_versions =
+        apr_pcalloc(pool, EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t));
+    verifier->throttle = throttle;
+    memset(&shared, 0, sizeof(shared));
     verifier->workers = eas_workers_create(pool, limits);
     verifier->shared_cache = &shared_cache;
     assert_int_equal(eas_password_cache_create(eas_workers_pool(verifier->workers), 1 << 20, secret,
-                                               &verifier->memory, &err),
+                                               &verifier->cache, &err),
                      EAS_OK);
     return verifier;
 }
@@ -89,50 +90,57 @@ static struct eas_verifier *make_prover(apr_pool_t *pool)
 static struct eas_credentials credentials_of(apr_pool_t *pool, const char *name,
                                              const char *password)
 {
-    struct eas_credentials credentials = { name, strlen(name),
-                                           eas_secret_make(pool, password, strlen(password)) };
+    struct eas_credentials credentials = { .name = name,
+                                           .name_len = strlen(name),
+                                           .password =
+                                               eas_secret_make(pool, password, strlen(password)) };
 
     return credentials;
 }
 
-/* Asks for alice; returns the tag of the error, 0 if there was none. */
-static int ask(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
-               const char *password, apr_interval_time_t remember, struct eas_identity **out)
+/* Returns the tag of the error, 0 if there was none. */
+static int check(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
+                 const char *password, apr_interval_time_t cache_for, struct eas_identity **out)
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
-    struct eas_throttle_rules rules = { .proved_for = remember };
-    struct eas_credentials_request request = { &authority, "scope", &credentials, &rules,
-                                               "127.0.0.1" };
-    struct eas_throttle_attempt attempt;
-    apr_interval_time_t waited = 0;
+    struct eas_throttle_rules rules = { .cache_for = cache_for };
+    struct eas_credentials_request request = { .authority = &authority,
+                                               .vhost_key = "vhost",
+                                               .credentials = &credentials,
+                                               .rules = &rules,
+                                               .address = "127.0.0.1" };
+    struct eas_credentials_result result = { .waited = 0 };
     struct eas_err err;
-    enum eas_rc rc;
+    enum eas_rc rc = eas_credentials_check(verifier, pool, &request, &result, &err);
 
-    *out = NULL;
-    rc = eas_credentials_check(verifier, pool, &request, out, &attempt, &waited, &err);
-    assert_true((rc == EAS_OK) == (*out != NULL));
+    assert_true((rc == EAS_OK) == (result.identity != NULL));
+    *out = result.identity;
     return rc == EAS_OK ? 0 : err.tag;
 }
 
-static void key_of(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
-                   const char *password, unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE])
+static struct eas_password_cache_key key_of(const struct eas_verifier *verifier, apr_pool_t *pool,
+                                            const char *name, const char *password)
 {
     struct eas_credentials credentials = credentials_of(pool, name, password);
+    struct eas_password_cache_key key;
     struct eas_err err;
 
-    assert_int_equal(eas_password_cache_key(verifier->memory, "scope", &credentials, key, &err),
-                     EAS_OK);
+    assert_int_equal(
+        eas_password_cache_credentials_key(verifier->cache, "vhost", &credentials, &key, &err),
+        EAS_OK);
+    return key;
 }
 
-/* As another process would have left it, whose password was proved at that generation. */
-static void leave_record(const struct eas_verifier *verifier, apr_pool_t *pool, const char *name,
-                         const char *password, const char *principal,
-                         struct eas_password_version stamp)
+/* Puts alice's record into the shared cache, as another process does after a log-on. */
+static void share_alice(const struct eas_verifier *verifier, apr_pool_t *pool,
+                        struct eas_password_version version)
 {
-    krb5_creds creds = tickets_creds(1000, 1000, END);
+    static const char principal[] = "alice@TEST";
+    struct eas_password_cache_key key = key_of(verifier, pool, "alice", "secret");
+    krb5_creds creds = tickets_creds(1000, 1000, TICKET_END);
     struct eas_ticket *ticket;
-    apr_size_t name_len = strlen(principal) + 1, len;
-    unsigned char record[4096], key[EAS_PASSWORD_CACHE_KEY_SIZE];
+    apr_size_t len;
+    unsigned char record[4096], *p = record;
     const unsigned char *bytes;
     struct eas_err err;
 
@@ -140,136 +148,140 @@ static void leave_record(const struct eas_verifier *verifier, apr_pool_t *pool, 
                      0);
     ticket = eas_ticket_take(&creds);
     assert_int_equal(eas_ticket_marshal(ticket, pool, &bytes, &len, &err), EAS_OK);
-    eas_throttle_write_version(verifier->guard, &stamp, record);
-    memcpy(record + EAS_THROTTLE_VERSION_SIZE, principal, name_len);
-    memcpy(record + EAS_THROTTLE_VERSION_SIZE + name_len, bytes, len);
-    key_of(verifier, pool, name, password, key);
-    fill_place(key, record, EAS_THROTTLE_VERSION_SIZE + name_len + len);
+    eas_throttle_write_version(verifier->throttle, &version, p);
+    p += EAS_THROTTLE_VERSION_SIZE;
+    memcpy(p, principal, sizeof(principal));
+    p += sizeof(principal);
+    memcpy(p, bytes, len);
+    set_shared(&key, record, (size_t)(p - record) + len);
     eas_ticket_unref(ticket);
 }
 
-static const struct eas_password_version unstamped = { NULL, 0 };
+static const struct eas_password_version no_version = { .current = NULL };
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
-static void test_shelf_then_memory(void **state)
+static void test_shared_record_is_kept_in_password_cache(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
+    struct eas_verifier *verifier = make_verifier(*state);
     struct eas_identity *identity;
 
-    leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
-    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
+    share_alice(verifier, *state, no_version);
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
     assert_int_equal(identity->authenticated_by, EAS_BY_CACHE);
     assert_non_null(identity->evidence);
-    assert_int_equal(place.looks, 1);
-    assert_int_equal(place.reach, EAS_SHARED_CACHE_LOCAL); /* the asker waits for no network */
-    place.looks = 0;
-    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
+    assert_int_equal(shared.lookups, 1);
+    assert_int_equal(shared.reach, EAS_SHARED_CACHE_LOCAL); /* the caller waits for no network */
+    shared.lookups = 0;
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 0);
     assert_string_equal(identity->principal, "alice@TEST");
-    assert_int_equal(place.looks, 0);
+    assert_int_equal(shared.lookups, 0);
 }
 
-/* A new password was proved meanwhile, wherever: what was proved before counts no more. */
-static void test_password_that_was_changed(void **state)
+static void test_new_password_version_invalidates_caches(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
-    volatile apr_uint32_t *generation = &verifier->guard->generations[4711];
-    struct eas_password_version stamp = { generation, 7 };
+    struct eas_verifier *verifier = make_verifier(*state);
+    _Atomic(apr_uint32_t) *current = &verifier->throttle->password_versions[4711];
+    struct eas_password_version version = { .current = current, .value = 7 };
     struct eas_identity *identity;
 
-    *generation = 7;
-    leave_record(verifier, *state, "alice", "secret", "alice@TEST", stamp);
-    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
-    *generation = 8;
-    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1253);
+    atomic_store(current, 7);
+    share_alice(verifier, *state, version);
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 0);
+    atomic_store(current, 8);
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), NO_ANSWER);
 }
 
-/* Another gateway's generations say nothing here. */
-static void test_stamp_of_another_gateway(void **state)
+/* Password versions are counters of one gateway. */
+static void test_password_version_of_another_gateway_is_ignored(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
-    struct eas_password_version stamp = { &verifier->guard->generations[4711], 7 };
+    struct eas_verifier *verifier = make_verifier(*state);
+    struct eas_password_version version = { .current = &verifier->throttle->password_versions[4711],
+                                            .value = 7 };
     struct eas_identity *identity;
 
-    leave_record(verifier, *state, "alice", "secret", "alice@TEST", stamp);
-    place.value[0] ^= 1;
-    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 0);
+    share_alice(verifier, *state, version);
+    shared.value[0] ^= 1;
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 0);
 }
 
-static void test_other_credentials_find_nothing(void **state)
+static void test_other_credentials_find_no_record(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
+    struct eas_verifier *verifier = make_verifier(*state);
     struct eas_identity *identity;
 
-    leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
-    assert_int_equal(ask(verifier, *state, "alice", "Secret", WINDOW, &identity), 1253);
-    assert_int_equal(ask(verifier, *state, "bob", "secret", WINDOW, &identity), 1253);
-    assert_int_equal(ask(verifier, *state, "alices", "ecret", WINDOW, &identity), 1253);
+    share_alice(verifier, *state, no_version);
+    assert_int_equal(check(verifier, *state, "alice", "Secret", CACHE_FOR, &identity), NO_ANSWER);
+    assert_int_equal(check(verifier, *state, "bob", "secret", CACHE_FOR, &identity), NO_ANSWER);
+    assert_int_equal(check(verifier, *state, "alices", "ecret", CACHE_FOR, &identity), NO_ANSWER);
 }
 
-static void test_nothing_remembered_where_it_is_off(void **state)
+static void test_cache_that_is_off(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
+    struct eas_verifier *verifier = make_verifier(*state);
     struct eas_identity *identity;
 
-    leave_record(verifier, *state, "alice", "secret", "alice@TEST", unstamped);
-    assert_int_equal(ask(verifier, *state, "alice", "secret", 0, &identity), 1253);
-    assert_int_equal(place.looks, 0);
+    share_alice(verifier, *state, no_version);
+    assert_int_equal(check(verifier, *state, "alice", "secret", 0, &identity), NO_ANSWER);
+    assert_int_equal(shared.lookups, 0);
 }
 
-static void test_damaged_records_are_none(void **state)
+static void test_damaged_shared_records_are_ignored(void **state)
 {
-    static const char stamp[EAS_THROTTLE_VERSION_SIZE];
-    static const char *const records[] = { "", "alice@TEST", "\0", "alice@TEST\0junk" };
-    static const apr_size_t lens[] = { 1, 10, 1, 15 };
-    struct eas_verifier *verifier = make_prover(*state);
-    unsigned char key[EAS_PASSWORD_CACHE_KEY_SIZE];
+    static const char version[EAS_THROTTLE_VERSION_SIZE];
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } rows[] = { { "", 1 }, { "alice@TEST", 10 }, { "\0", 1 }, { "alice@TEST\0junk", 15 } };
+    struct eas_verifier *verifier = make_verifier(*state);
+    struct eas_password_cache_key key = key_of(verifier, *state, "alice", "secret");
     struct eas_identity *identity;
     size_t i;
 
-    key_of(verifier, *state, "alice", "secret", key);
-    for (i = 0; i < COUNT_OF(records); i++) {
+    for (i = 0; i < COUNT_OF(rows); i++) {
         char record[EAS_THROTTLE_VERSION_SIZE + 16];
 
-        memcpy(record, stamp, sizeof(stamp));
-        memcpy(record + sizeof(stamp), records[i], lens[i]);
-        fill_place(key, record, sizeof(stamp) + lens[i]);
-        assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1253);
-        fill_place(key, record, sizeof(stamp) - 1);
-        assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1253);
+        memcpy(record, version, sizeof(version));
+        memcpy(record + sizeof(version), rows[i].bytes, rows[i].len);
+        set_shared(&key, record, sizeof(version) + rows[i].len);
+        assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity),
+                         NO_ANSWER);
+        set_shared(&key, record, sizeof(version) - 1);
+        assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity),
+                         NO_ANSWER);
     }
 }
 
-static void test_names_that_cannot_be_users_ask_nobody(void **state)
+static void test_invalid_login_names_are_refused_without_kdc(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
+    struct eas_verifier *verifier = make_verifier(*state);
     struct eas_identity *identity;
 
-    assert_int_equal(ask(verifier, *state, "host$", "secret", WINDOW, &identity), 1002);
-    assert_int_equal(ask(verifier, *state, "", "secret", WINDOW, &identity), 1001);
+    assert_int_equal(check(verifier, *state, "host$", "secret", CACHE_FOR, &identity), 1002);
+    assert_int_equal(check(verifier, *state, "", "secret", CACHE_FOR, &identity), 1001);
 }
 
-static void test_no_memory_proves_nobody(void **state)
+static void test_verifier_without_password_cache(void **state)
 {
-    struct eas_verifier *verifier = make_prover(*state);
+    struct eas_verifier *verifier = make_verifier(*state);
     struct eas_identity *identity;
 
-    verifier->memory = NULL;
-    assert_int_equal(ask(verifier, *state, "alice", "secret", WINDOW, &identity), 1256);
+    verifier->cache = NULL;
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 1256);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_shelf_then_memory),
-        POOL_TEST(test_password_that_was_changed),
-        POOL_TEST(test_stamp_of_another_gateway),
-        POOL_TEST(test_other_credentials_find_nothing),
-        POOL_TEST(test_nothing_remembered_where_it_is_off),
-        POOL_TEST(test_damaged_records_are_none),
-        POOL_TEST(test_names_that_cannot_be_users_ask_nobody),
-        POOL_TEST(test_no_memory_proves_nobody),
+        POOL_TEST(test_shared_record_is_kept_in_password_cache),
+        POOL_TEST(test_new_password_version_invalidates_caches),
+        POOL_TEST(test_password_version_of_another_gateway_is_ignored),
+        POOL_TEST(test_other_credentials_find_no_record),
+        POOL_TEST(test_cache_that_is_off),
+        POOL_TEST(test_damaged_shared_records_are_ignored),
+        POOL_TEST(test_invalid_login_names_are_refused_without_kdc),
+        POOL_TEST(test_verifier_without_password_cache),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_kdc.c - a conversation with a KDC, as far as it goes without one */
+/* t/unit/test_kdc.c - KDC context, without a KDC */
 
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
@@ -11,11 +11,11 @@
 
 #define TIMEOUT apr_time_from_sec(5)
 
-/* What eas_kdc_open() has asked libkrb5 to call for each answer. */
+/* The hook that eas_kdc_open() has set. */
 static krb5_post_recv_fn recv_hook;
 static void *recv_data;
 
-/* Stands before libkrb5's own, which it calls, so that the tests can give answers of their own. */
+/* Interposes libkrb5's function, which it calls, so that tests can pass replies to the hook. */
 void KRB5_CALLCONV krb5_set_kdc_recv_hook(krb5_context ctx, krb5_post_recv_fn hook, void *data)
 {
     void(KRB5_CALLCONV * real)(krb5_context, krb5_post_recv_fn, void *);
@@ -34,7 +34,7 @@ static void open_kdc(struct eas_kdc *kdc)
     assert_int_equal(eas_kdc_open(kdc, NULL, TIMEOUT, &err), EAS_OK);
 }
 
-static void test_open_begins_afresh(void **state)
+static void test_open_sets_all_members(void **state)
 {
     apr_time_t before = apr_time_now();
     struct eas_kdc kdc;
@@ -52,7 +52,7 @@ static void test_open_begins_afresh(void **state)
     eas_kdc_close(&kdc);
 }
 
-static void test_cause_of_every_code(void **state)
+static void test_cause_of_each_error_code(void **state)
 {
     static const struct {
         const char *name;
@@ -82,7 +82,7 @@ static void test_cause_of_every_code(void **state)
         ROW(KRB5_REALM_CANT_RESOLVE, EAS_KDC_UNREACHABLE),
         ROW(KRB5_REALM_UNKNOWN, EAS_KDC_UNREACHABLE),
         ROW(KRB5KDC_ERR_SVC_UNAVAILABLE, EAS_KDC_UNREACHABLE),
-        /* What must never count as a wrong password, or as a refusal of anybody. */
+        /* These count neither as a wrong password nor as a refusal of the user. */
         ROW(0, EAS_KDC_OTHER),
         ROW(-1, EAS_KDC_OTHER),
         ROW(ENOMEM, EAS_KDC_OTHER),
@@ -104,13 +104,13 @@ static void test_cause_of_every_code(void **state)
     }
 }
 
-static void test_clock_within_five_minutes(void **state)
+static void test_clock_skew_of_five_minutes(void **state)
 {
     static const struct {
         const char *what;
         uint32_t kdc;
         apr_int64_t ours;
-        const char *complaint; /* NULL if none */
+        const char *text; /* in the error; NULL: no error */
     } rows[] = {
         { "the same second", 1700000000u, 1700000000, NULL },
         { "just fast enough", 1700000000u, 1700000300, NULL },
@@ -133,10 +133,9 @@ static void test_clock_within_five_minutes(void **state)
         struct eas_err err = { EAS_OK, 0, "" };
         enum eas_rc rc =
             eas_kdc_check_clock((krb5_timestamp)rows[i].kdc, apr_time_from_sec(rows[i].ours), &err);
-        bool right = rows[i].complaint == NULL
-                         ? rc == EAS_OK && err.tag == 0
-                         : rc == EAS_UNAVAILABLE && err.rc == rc && err.tag == 1021
-                               && strstr(err.text, rows[i].complaint) != NULL;
+        bool right = rows[i].text == NULL ? rc == EAS_OK && err.tag == 0
+                                          : rc == EAS_UNAVAILABLE && err.rc == rc && err.tag == 1021
+                                                && strstr(err.text, rows[i].text) != NULL;
 
         if (!right) {
             fail_msg("%s: rc %d, EAS%d %s", rows[i].what, rc, err.tag, err.text);
@@ -144,7 +143,7 @@ static void test_clock_within_five_minutes(void **state)
     }
 }
 
-static void test_fail_says_it_in_the_librarys_words(void **state)
+static void test_fail_has_the_message_of_libkrb5(void **state)
 {
     struct eas_kdc kdc;
     struct eas_err err;
@@ -160,7 +159,7 @@ static void test_fail_says_it_in_the_librarys_words(void **state)
     eas_kdc_close(&kdc);
 }
 
-static void test_fail_has_the_details_of_the_context(void **state)
+static void test_fail_has_the_message_of_the_context(void **state)
 {
     struct eas_kdc kdc;
     struct eas_err err;
@@ -174,7 +173,7 @@ static void test_fail_has_the_details_of_the_context(void **state)
     eas_kdc_close(&kdc);
 }
 
-static void test_fail_shows_the_ntstatus(void **state)
+static void test_fail_has_the_ntstatus(void **state)
 {
     struct eas_kdc kdc;
     struct eas_err err;
@@ -201,6 +200,38 @@ static void test_fail_without_a_context(void **state)
                         "libkrb5 cannot start: Improper format of Kerberos configuration file");
 }
 
+static void test_fail_by_cause(void **state)
+{
+    static const struct eas_kdc_failure table[] = {
+        eas_kdc_failure(EAS_KDC_REVOKED | EAS_KDC_POLICY, EAS_FORBIDDEN, 1, "refused"),
+        eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2, "clock"),
+        eas_kdc_failure(EAS_KDC_OTHER, EAS_MISCONFIGURED, 3, "other"),
+    };
+    static const struct {
+        krb5_error_code code;
+        enum eas_rc rc;
+        int tag;
+    } rows[] = {
+        { KRB5KDC_ERR_CLIENT_REVOKED, EAS_FORBIDDEN, 1 },
+        { KRB5KDC_ERR_POLICY, EAS_FORBIDDEN, 1 },
+        { KRB5KRB_AP_ERR_SKEW, EAS_UNAVAILABLE, 2 },
+        { KRB5KDC_ERR_PREAUTH_FAILED, EAS_MISCONFIGURED, 3 },
+        { KRB5KDC_ERR_ETYPE_NOSUPP, EAS_MISCONFIGURED, 3 },
+    };
+    struct eas_kdc kdc;
+    struct eas_err err;
+    size_t i;
+
+    (void)state;
+    open_kdc(&kdc);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(eas_kdc_fail_by_cause(&kdc, &err, rows[i].code, table), rows[i].rc);
+        assert_int_equal(err.rc, rows[i].rc);
+        assert_int_equal(err.tag, rows[i].tag);
+    }
+    eas_kdc_close(&kdc);
+}
+
 static void test_default_realm(void **state)
 {
     const char *realm = NULL;
@@ -210,8 +241,8 @@ static void test_default_realm(void **state)
     assert_string_equal(realm, REALM);
 }
 
-/* With a krb5.conf that is none, for as long as the call lasts. */
-static void test_broken_krb5_conf(void **state)
+/* With an invalid krb5.conf during the calls. */
+static void test_invalid_krb5_conf(void **state)
 {
     const char *realm = NULL;
     struct eas_kdc kdc;
@@ -263,7 +294,7 @@ static void test_principal_of_a_login(void **state)
     eas_kdc_close(&kdc);
 }
 
-/* A name as a KDC may return it, with NULs in its parts; none of the memory is libkrb5's. */
+/* A name as a KDC may return it, with NULs in its parts.  libkrb5 owns none of the memory. */
 struct kdc_name {
     const char *parts[2];
     unsigned lens[2];
@@ -353,8 +384,8 @@ static void test_other_names_from_the_kdc_are_denied(void **state)
     }
 }
 
-/* Else a realm of a rogue KDC's choice would pass for ours. */
-static void test_realm_with_a_nul_is_not_ours(void **state)
+/* As a C string, the realm of a rogue KDC would be equal to a configured one. */
+static void test_realm_with_a_nul_is_denied(void **state)
 {
     static const struct kdc_name name = { { "alice" }, { 5 }, 1, REALM "\0EVIL.ORG", 17 };
 
@@ -374,7 +405,7 @@ static krb5_error_code log_on(struct eas_kdc *kdc)
     return code;
 }
 
-/* Nothing leaves the machine in these two: their KDC is a port of it where nobody listens. */
+/* The KDC of the next two tests is a closed port of this machine. */
 static void test_no_message_after_the_deadline(void **state)
 {
     struct eas_kdc kdc;
@@ -389,7 +420,7 @@ static void test_no_message_after_the_deadline(void **state)
     eas_kdc_close(&kdc);
 }
 
-static void test_nobody_listening_is_unreachable(void **state)
+static void test_closed_port_is_unreachable(void **state)
 {
     struct eas_kdc kdc;
     krb5_error_code code;
@@ -403,7 +434,7 @@ static void test_nobody_listening_is_unreachable(void **state)
     eas_kdc_close(&kdc);
 }
 
-/* What the conversation makes of an answer. */
+/* Result of the hook for a reply. */
 static krb5_error_code receive(struct eas_kdc *kdc, krb5_error_code code, krb5_data answer)
 {
     static const krb5_data realm = { 0, 8, (char *)REALM }, message = { 0, 1, (char *)"?" };
@@ -415,7 +446,7 @@ static krb5_error_code receive(struct eas_kdc *kdc, krb5_error_code code, krb5_d
     return code;
 }
 
-/* A KRB-ERROR with such e-data. */
+/* Result of the hook for a KRB-ERROR with e-data. */
 static krb5_error_code receive_error(struct eas_kdc *kdc, krb5_error_code error, const char *e_data,
                                      size_t len)
 {
@@ -434,7 +465,7 @@ static krb5_error_code receive_error(struct eas_kdc *kdc, krb5_error_code error,
     return code;
 }
 
-static void test_only_a_wrong_password_ends_the_conversation(void **state)
+static void test_only_a_wrong_password_ends_the_exchange(void **state)
 {
     static const krb5_error_code others[] = {
         KRB5KDC_ERR_PREAUTH_REQUIRED, KRB5KDC_ERR_CLIENT_REVOKED,   KRB5KDC_ERR_KEY_EXP,
@@ -453,7 +484,7 @@ static void test_only_a_wrong_password_ends_the_conversation(void **state)
     eas_kdc_close(&kdc);
 }
 
-/* [MS-KILE] 2.2.1; whatever differs from it has no NTSTATUS, nor does what came before count. */
+/* [MS-KILE] 2.2.1.  Other e-data has no NTSTATUS, and replaces that of the error before. */
 #define E_DATA "\x30\x15\xa1\x03\x02\x01\x03\xa2\x0e\x04\x0c"
 
 static void test_ntstatus_of_an_error(void **state)
@@ -484,14 +515,14 @@ static void test_ntstatus_of_an_error(void **state)
     eas_kdc_close(&kdc);
 }
 
-static void test_other_answers_pass(void **state)
+static void test_other_replies_pass(void **state)
 {
     static const struct {
         krb5_error_code code;
         krb5_data answer;
     } rows[] = {
         { 0, { 0, 2, (char *)"\x6b\x00" } }, /* an AS-REP */
-        { 0, { 0, 2, (char *)"\x7e\x00" } }, /* no KRB-ERROR, though it says so */
+        { 0, { 0, 2, (char *)"\x7e\x00" } }, /* the tag of a KRB-ERROR, and no KRB-ERROR */
         { 0, { 0, 4, (char *)"\x7e\x84\xff\xff" } }, { 0, { 0, 0, NULL } },
         { KRB5_KDC_UNREACH, { 0, 0, NULL } },
     };
@@ -520,7 +551,7 @@ static krb5_creds make_tgt(struct eas_kdc *kdc)
     return tgt;
 }
 
-static void test_ccache_holds_the_tgt_alone(void **state)
+static void test_ccache_holds_only_the_tgt(void **state)
 {
     struct eas_kdc kdc;
     krb5_creds tgt, found;
@@ -550,25 +581,26 @@ static void test_ccache_holds_the_tgt_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_begins_afresh),
-        cmocka_unit_test(test_cause_of_every_code),
-        cmocka_unit_test(test_clock_within_five_minutes),
-        cmocka_unit_test(test_fail_says_it_in_the_librarys_words),
-        cmocka_unit_test(test_fail_has_the_details_of_the_context),
-        cmocka_unit_test(test_fail_shows_the_ntstatus),
+        cmocka_unit_test(test_open_sets_all_members),
+        cmocka_unit_test(test_cause_of_each_error_code),
+        cmocka_unit_test(test_clock_skew_of_five_minutes),
+        cmocka_unit_test(test_fail_has_the_message_of_libkrb5),
+        cmocka_unit_test(test_fail_has_the_message_of_the_context),
+        cmocka_unit_test(test_fail_has_the_ntstatus),
         cmocka_unit_test(test_fail_without_a_context),
+        cmocka_unit_test(test_fail_by_cause),
         POOL_TEST(test_default_realm),
-        POOL_TEST(test_broken_krb5_conf),
+        POOL_TEST(test_invalid_krb5_conf),
         cmocka_unit_test(test_principal_of_a_login),
         POOL_TEST(test_user_names_from_the_kdc),
         POOL_TEST(test_other_names_from_the_kdc_are_denied),
-        POOL_TEST(test_realm_with_a_nul_is_not_ours),
+        POOL_TEST(test_realm_with_a_nul_is_denied),
         cmocka_unit_test(test_no_message_after_the_deadline),
-        cmocka_unit_test(test_nobody_listening_is_unreachable),
-        cmocka_unit_test(test_only_a_wrong_password_ends_the_conversation),
+        cmocka_unit_test(test_closed_port_is_unreachable),
+        cmocka_unit_test(test_only_a_wrong_password_ends_the_exchange),
         cmocka_unit_test(test_ntstatus_of_an_error),
-        cmocka_unit_test(test_other_answers_pass),
-        cmocka_unit_test(test_ccache_holds_the_tgt_alone),
+        cmocka_unit_test(test_other_replies_pass),
+        cmocka_unit_test(test_ccache_holds_only_the_tgt),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);

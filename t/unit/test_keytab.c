@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_keytab.c - the gateway's keytab, in memory */
+/* t/unit/test_keytab.c - Keytab of the gateway, in memory */
 
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
@@ -13,11 +13,11 @@
 #define GATEWAY "gateway@" REALM
 #define SERVICE "HTTP/gateway.eas.test@" REALM
 
-#define INTERVAL apr_time_from_sec(10) /* in which refresh looks once */
+#define INTERVAL apr_time_from_sec(10) /* between two checks of the file */
 
 static apr_time_t now = apr_time_from_sec(1700000000);
 
-/* Stands before APR's own, so that the tests can let time pass.  It never stands still. */
+/* Interposes APR's function, so that tests can advance the time.  Each call returns a later one. */
 apr_time_t apr_time_now(void)
 {
     return now++;
@@ -25,7 +25,7 @@ apr_time_t apr_time_now(void)
 
 struct fixture {
     apr_pool_t *pool;
-    krb5_context ctx; /* the test's own */
+    krb5_context ctx; /* of the test */
     const char *file;
 };
 
@@ -51,7 +51,7 @@ static int end_test(void **state)
     return 0;
 }
 
-/* Adds an entry to the keytab file, which need not exist. */
+/* Adds an entry to the keytab file, and creates the file if needed. */
 static void add_entry(struct fixture *f, const char *principal, krb5_kvno kvno)
 {
     krb5_keytab_entry entry;
@@ -150,7 +150,7 @@ static void test_choice_of_the_principal(void **state)
     }
 }
 
-static void test_every_key_is_in_memory(void **state)
+static void test_all_keys_are_in_memory(void **state)
 {
     struct fixture *f = *state;
     krb5_keytab handle;
@@ -167,7 +167,7 @@ static void test_every_key_is_in_memory(void **state)
     assert_false(has_key(f, handle, "other@" REALM, 0));
 }
 
-static void test_two_keytabs_do_not_mix(void **state)
+static void test_two_keytabs_are_separate(void **state)
 {
     struct fixture *f = *state;
     krb5_keytab one, two;
@@ -201,7 +201,7 @@ static void test_missing_file(void **state)
     assert_load_fails(*state, GATEWAY, 3001, "not found");
 }
 
-static void test_directory_for_a_file(void **state)
+static void test_directory_as_keytab(void **state)
 {
     struct fixture f = *(struct fixture *)*state;
 
@@ -245,7 +245,7 @@ static void test_principal_without_a_key(void **state)
     assert_load_fails(f, SERVICE, 3003, "EasKcdPrincipal");
 }
 
-static void test_principal_that_is_none(void **state)
+static void test_invalid_principal(void **state)
 {
     struct fixture *f = *state;
 
@@ -253,7 +253,7 @@ static void test_principal_that_is_none(void **state)
     assert_load_fails(f, "a@b@c", 3002, "EasKcdPrincipal");
 }
 
-static void test_refresh_takes_up_a_replaced_file(void **state)
+static void test_refresh_reads_a_replaced_file(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -270,7 +270,7 @@ static void test_refresh_takes_up_a_replaced_file(void **state)
     assert_true(has_key(f, old, GATEWAY, 1));
 }
 
-static void test_refresh_takes_up_an_added_entry(void **state)
+static void test_refresh_reads_an_added_entry(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -283,7 +283,7 @@ static void test_refresh_takes_up_an_added_entry(void **state)
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-/* Another first entry must not make another account of us. */
+/* The principal stays when the file has another first entry. */
 static void test_refresh_keeps_the_principal(void **state)
 {
     struct fixture *f = *state;
@@ -299,7 +299,7 @@ static void test_refresh_keeps_the_principal(void **state)
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-static void assert_refresh_keeps_all(struct fixture *f, struct eas_keytab *keytab)
+static void assert_refresh_keeps_keys(struct fixture *f, struct eas_keytab *keytab)
 {
     krb5_keytab old = eas_keytab_handle(keytab);
 
@@ -313,7 +313,7 @@ static void test_refresh_of_an_unchanged_file(void **state)
     struct fixture *f = *state;
 
     add_entry(f, GATEWAY, 1);
-    assert_refresh_keeps_all(f, must_load(f, NULL));
+    assert_refresh_keeps_keys(f, must_load(f, NULL));
 }
 
 static void test_refresh_keeps_the_keys_when_the_file_is_unusable(void **state)
@@ -332,7 +332,7 @@ static void test_refresh_keeps_the_keys_when_the_file_is_unusable(void **state)
         keytab = must_load(f, NULL);
         remove_file(f);
         write_file(f, rows[i].bytes, rows[i].len);
-        assert_refresh_keeps_all(f, keytab);
+        assert_refresh_keeps_keys(f, keytab);
         remove_file(f);
     }
 }
@@ -345,10 +345,10 @@ static void test_refresh_keeps_the_keys_when_the_file_is_gone(void **state)
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
     remove_file(f);
-    assert_refresh_keeps_all(f, keytab);
+    assert_refresh_keeps_keys(f, keytab);
 }
 
-static void test_refresh_keeps_the_keys_when_ours_is_missing(void **state)
+static void test_refresh_keeps_the_keys_when_the_principal_is_missing(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -357,10 +357,10 @@ static void test_refresh_keeps_the_keys_when_ours_is_missing(void **state)
     keytab = must_load(f, NULL);
     remove_file(f);
     add_entry(f, "another@" REALM, 2);
-    assert_refresh_keeps_all(f, keytab);
+    assert_refresh_keeps_keys(f, keytab);
 }
 
-static void test_refresh_looks_at_most_every_ten_seconds(void **state)
+static void test_refresh_checks_at_most_every_ten_seconds(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -370,10 +370,10 @@ static void test_refresh_looks_at_most_every_ten_seconds(void **state)
     eas_keytab_refresh(keytab);
     remove_file(f);
     add_entry(f, GATEWAY, 2);
-    assert_refresh_keeps_all(f, keytab);
+    assert_refresh_keeps_keys(f, keytab);
 }
 
-static void test_refresh_looks_again_after_ten_seconds(void **state)
+static void test_refresh_checks_again_after_ten_seconds(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -390,7 +390,7 @@ static void test_refresh_looks_again_after_ten_seconds(void **state)
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-static void test_refresh_looks_when_the_clock_was_set_back(void **state)
+static void test_refresh_checks_after_a_clock_step_back(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -412,7 +412,7 @@ static void test_refresh_recovers_from_garbage(void **state)
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
     write_file(f, "garbage that is no keytab", 25);
-    assert_refresh_keeps_all(f, keytab);
+    assert_refresh_keeps_keys(f, keytab);
     remove_file(f);
     add_entry(f, GATEWAY, 2);
     now += INTERVAL;
@@ -420,7 +420,7 @@ static void test_refresh_recovers_from_garbage(void **state)
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-/* As a child does it that may not read the file, also where the test runs as root. */
+/* As in a child process without root privileges, also where the test runs as root. */
 static void refresh_unprivileged(struct eas_keytab *keytab)
 {
     bool is_root = geteuid() == 0;
@@ -432,8 +432,8 @@ static void refresh_unprivileged(struct eas_keytab *keytab)
     assert_true(!is_root || seteuid(0) == 0);
 }
 
-/* A new keytab is often made as root's alone, and given to the server's group afterwards. */
-static void test_refresh_takes_up_a_file_once_it_may_be_read(void **state)
+/* A new keytab is often made for root only, and readable for the server's group later. */
+static void test_refresh_reads_a_file_that_becomes_readable(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -452,7 +452,7 @@ static void test_refresh_takes_up_a_file_once_it_may_be_read(void **state)
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-/* libkrb5 finds memory keytabs by name in a table of the process: are there still keys? */
+/* Whether the table of memory keytabs in libkrb5 still has keys under the name. */
 static bool name_has_keys(struct fixture *f, const char *name)
 {
     krb5_keytab keytab;
@@ -470,7 +470,7 @@ static void get_name(struct fixture *f, struct eas_keytab *keytab, char name[128
     assert_true(name_has_keys(f, name));
 }
 
-static void test_keys_go_with_the_pool(void **state)
+static void test_keys_are_freed_with_the_pool(void **state)
 {
     struct fixture *f = *state;
     char name[128];
@@ -481,12 +481,12 @@ static void test_keys_go_with_the_pool(void **state)
     assert_false(name_has_keys(f, name));
 }
 
-/* Those that refresh has replaced, too: until then they may be in use. */
-static void test_replaced_keys_go_with_the_pool(void **state)
+/* Replaced keytabs may be in use until the pool is cleared. */
+static void test_replaced_keys_are_freed_with_the_pool(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
-    char old[128], fresh[128];
+    char old[128], current[128];
 
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
@@ -494,10 +494,10 @@ static void test_replaced_keys_go_with_the_pool(void **state)
     remove_file(f);
     add_entry(f, GATEWAY, 2);
     eas_keytab_refresh(keytab);
-    get_name(f, keytab, fresh);
-    assert_string_not_equal(old, fresh);
+    get_name(f, keytab, current);
+    assert_string_not_equal(old, current);
     apr_pool_clear(f->pool);
-    assert_false(name_has_keys(f, fresh));
+    assert_false(name_has_keys(f, current));
     assert_false(name_has_keys(f, old));
 }
 
@@ -507,27 +507,27 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KEYTAB_TEST(test_choice_of_the_principal),
-        KEYTAB_TEST(test_every_key_is_in_memory),
-        KEYTAB_TEST(test_two_keytabs_do_not_mix),
+        KEYTAB_TEST(test_all_keys_are_in_memory),
+        KEYTAB_TEST(test_two_keytabs_are_separate),
         KEYTAB_TEST(test_missing_file),
-        KEYTAB_TEST(test_directory_for_a_file),
+        KEYTAB_TEST(test_directory_as_keytab),
         KEYTAB_TEST(test_files_without_keys),
         KEYTAB_TEST(test_principal_without_a_key),
-        KEYTAB_TEST(test_principal_that_is_none),
-        KEYTAB_TEST(test_refresh_takes_up_a_replaced_file),
-        KEYTAB_TEST(test_refresh_takes_up_an_added_entry),
+        KEYTAB_TEST(test_invalid_principal),
+        KEYTAB_TEST(test_refresh_reads_a_replaced_file),
+        KEYTAB_TEST(test_refresh_reads_an_added_entry),
         KEYTAB_TEST(test_refresh_keeps_the_principal),
         KEYTAB_TEST(test_refresh_of_an_unchanged_file),
         KEYTAB_TEST(test_refresh_keeps_the_keys_when_the_file_is_unusable),
         KEYTAB_TEST(test_refresh_keeps_the_keys_when_the_file_is_gone),
-        KEYTAB_TEST(test_refresh_keeps_the_keys_when_ours_is_missing),
-        KEYTAB_TEST(test_refresh_looks_at_most_every_ten_seconds),
-        KEYTAB_TEST(test_refresh_looks_again_after_ten_seconds),
-        KEYTAB_TEST(test_refresh_looks_when_the_clock_was_set_back),
+        KEYTAB_TEST(test_refresh_keeps_the_keys_when_the_principal_is_missing),
+        KEYTAB_TEST(test_refresh_checks_at_most_every_ten_seconds),
+        KEYTAB_TEST(test_refresh_checks_again_after_ten_seconds),
+        KEYTAB_TEST(test_refresh_checks_after_a_clock_step_back),
         KEYTAB_TEST(test_refresh_recovers_from_garbage),
-        KEYTAB_TEST(test_refresh_takes_up_a_file_once_it_may_be_read),
-        KEYTAB_TEST(test_keys_go_with_the_pool),
-        KEYTAB_TEST(test_replaced_keys_go_with_the_pool),
+        KEYTAB_TEST(test_refresh_reads_a_file_that_becomes_readable),
+        KEYTAB_TEST(test_keys_are_freed_with_the_pool),
+        KEYTAB_TEST(test_replaced_keys_are_freed_with_the_pool),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);

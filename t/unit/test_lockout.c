@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_lockout.c - how many wrong passwords of an account may be asked about, by a fake clock */
+/* t/unit/test_lockout.c - Lockout of an AD user, with a fake clock */
 
-#include "t/unit/guards.h"
+#include "t/unit/throttles.h"
 #include "t/unit/unit.h"
 
 #include "auth/password/lockout.h"
@@ -13,179 +13,184 @@
 #define START (1000 * MINUTE)
 
 /* The default: three in thirty minutes, a refused password for fifteen. */
-static const struct eas_lockout_rules rules = { 3, WINDOW, false, 15 * MINUTE };
+static const struct eas_lockout_rules rules = { .failures = 3,
+                                                .window = WINDOW,
+                                                .remember_for = 15 * MINUTE };
 
-/* An attempt at an account with a password, by numbers. */
-static struct eas_lockout_attempt make_attempt(unsigned account, unsigned password)
+/* Users and passwords are numbers. */
+static struct eas_lockout_attempt make_attempt(unsigned user, unsigned password)
 {
     struct eas_lockout_attempt attempt;
 
     memset(&attempt, 0, sizeof(attempt));
-    memset(attempt.account, (int)account + 1, sizeof(attempt.account));
+    memset(attempt.user, (int)user + 1, sizeof(attempt.user));
     memset(attempt.digest, 0xd1, sizeof(attempt.digest));
     memcpy(attempt.digest, &password, sizeof(password));
-    memcpy(attempt.digest + 8, &account, sizeof(account));
+    memcpy(attempt.digest + 8, &user, sizeof(user));
     return attempt;
 }
 
-/* Admits, and settles what was admitted. */
-static enum eas_lockout_answer try_password(struct eas_shm_table *store,
+/* Admits an attempt, and finishes it with the outcome. */
+static enum eas_lockout_answer try_password(struct eas_shm_table *records,
                                             const struct eas_lockout_rules *r,
                                             struct eas_lockout_attempt *attempt,
                                             enum eas_lockout_outcome outcome, apr_time_t now)
 {
-    enum eas_lockout_answer answer = eas_lockout_admit(store, r, attempt, now);
+    enum eas_lockout_answer answer = eas_lockout_admit(records, r, attempt, now);
 
     if (answer == EAS_LOCKOUT_ASK) {
-        eas_lockout_finish(store, r, attempt, outcome, now);
+        eas_lockout_finish(records, r, attempt, outcome, now);
     }
     return answer;
 }
 
-static enum eas_lockout_answer guess(struct eas_shm_table *store, unsigned password, apr_time_t now)
+static enum eas_lockout_answer guess(struct eas_shm_table *records, unsigned password,
+                                     apr_time_t now)
 {
     struct eas_lockout_attempt attempt = make_attempt(0, password);
 
-    return try_password(store, &rules, &attempt, EAS_LOCKOUT_WRONG, now);
+    return try_password(records, &rules, &attempt, EAS_LOCKOUT_WRONG, now);
 }
 
-static enum eas_lockout_answer enter(struct eas_shm_table *store, unsigned password, apr_time_t now)
+static enum eas_lockout_answer log_on(struct eas_shm_table *records, unsigned password,
+                                      apr_time_t now)
 {
     struct eas_lockout_attempt attempt = make_attempt(0, password);
 
-    return try_password(store, &rules, &attempt, EAS_LOCKOUT_RIGHT, now);
+    return try_password(records, &rules, &attempt, EAS_LOCKOUT_RIGHT, now);
 }
 
-/* Locks account 0 by the passwords 1, 2, 3. */
-static void lock_out(struct eas_shm_table *store, apr_time_t now)
+/* Locks user 0 with the passwords 1, 2, 3. */
+static void lock_out(struct eas_shm_table *records, apr_time_t now)
 {
     unsigned i;
 
     for (i = 1; i <= 3; i++) {
-        assert_int_equal(guess(store, i, now), EAS_LOCKOUT_ASK);
+        assert_int_equal(guess(records, i, now), EAS_LOCKOUT_ASK);
     }
 }
 
-static void test_three_and_no_more(void **state)
+static void test_limit_of_wrong_passwords(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 1; i <= 3; i++) {
         attempt = make_attempt(0, i);
-        assert_int_equal(try_password(store, &rules, &attempt, EAS_LOCKOUT_WRONG, START),
+        assert_int_equal(try_password(records, &rules, &attempt, EAS_LOCKOUT_WRONG, START),
                          EAS_LOCKOUT_ASK);
         assert_int_equal(attempt.counted, i);
         assert_int_equal(attempt.locked_now, i == 3);
     }
     attempt = make_attempt(0, 4);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START), EAS_LOCKOUT_LOCKED);
     assert_int_equal(attempt.counted, 3);
     attempt = make_attempt(1, 4);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START), EAS_LOCKOUT_ASK);
 }
 
-static void test_ends_when_the_window_has_passed_since_the_last(void **state)
+static void test_lockout_ends_a_window_after_the_last_wrong_password(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
 
-    assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 2, START + 20 * MINUTE), EAS_LOCKOUT_ASK);
-    /* AD would count this as the third, too, although the first is half an hour old. */
-    assert_int_equal(guess(store, 3, START + 40 * MINUTE), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 4, START + 40 * MINUTE), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 4, START + 70 * MINUTE - 1), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 4, START + 70 * MINUTE), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 5, START + 70 * MINUTE), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 6, START + 70 * MINUTE), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 7, START + 70 * MINUTE), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 2, START + 20 * MINUTE), EAS_LOCKOUT_ASK);
+    /* As in AD, the third wrong password counts although the first is older than the window. */
+    assert_int_equal(guess(records, 3, START + 40 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 4, START + 40 * MINUTE), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 4, START + 70 * MINUTE - 1), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 4, START + 70 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 5, START + 70 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 6, START + 70 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 7, START + 70 * MINUTE), EAS_LOCKOUT_LOCKED);
 }
 
-static void test_what_is_refused_prolongs_nothing(void **state)
+static void test_refusals_do_not_prolong_a_lockout(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     apr_time_t now;
 
-    lock_out(store, START);
+    lock_out(records, START);
     for (now = START; now < START + WINDOW; now += MINUTE / 4) {
-        assert_int_equal(guess(store, 100, now), EAS_LOCKOUT_LOCKED);
+        assert_int_equal(guess(records, 100, now), EAS_LOCKOUT_LOCKED);
     }
-    assert_int_equal(guess(store, 100, START + WINDOW), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 100, START + WINDOW), EAS_LOCKOUT_ASK);
 }
 
-static void test_the_same_password_is_asked_about_once(void **state)
+static void test_refused_password_is_remembered(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     apr_time_t now;
 
-    assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_ASK);
     for (now = START; now < START + 15 * MINUTE; now += MINUTE / 4) {
-        assert_int_equal(guess(store, 1, now), EAS_LOCKOUT_REMEMBERED);
+        assert_int_equal(guess(records, 1, now), EAS_LOCKOUT_REMEMBERED);
     }
-    assert_int_equal(guess(store, 1, START + 15 * MINUTE - 1), EAS_LOCKOUT_REMEMBERED);
-    assert_int_equal(guess(store, 2, START + 15 * MINUTE - 1), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 1, START + 15 * MINUTE), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 2, START + 15 * MINUTE), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(guess(records, 1, START + 15 * MINUTE - 1), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(guess(records, 2, START + 15 * MINUTE - 1), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 1, START + 15 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 2, START + 15 * MINUTE), EAS_LOCKOUT_REMEMBERED);
 }
 
-/* 16 are remembered; the oldest is forgotten first. */
-static void test_many_refused_passwords(void **state)
+/* A record remembers 16; a new one replaces the oldest. */
+static void test_oldest_refused_password_is_replaced(void **state)
 {
-    static const struct eas_lockout_rules no_lockout = { 0, 0, false, 15 * MINUTE };
-    struct eas_shm_table *store = guards_store(*state);
+    static const struct eas_lockout_rules no_lockout = { .remember_for = 15 * MINUTE };
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 40; i++) {
         attempt = make_attempt(0, i);
-        assert_int_equal(try_password(store, &no_lockout, &attempt, EAS_LOCKOUT_WRONG, START + i),
+        assert_int_equal(try_password(records, &no_lockout, &attempt, EAS_LOCKOUT_WRONG, START + i),
                          EAS_LOCKOUT_ASK);
     }
     for (i = 24; i < 40; i++) {
         attempt = make_attempt(0, i);
-        assert_int_equal(eas_lockout_admit(store, &no_lockout, &attempt, START + 50),
+        assert_int_equal(eas_lockout_admit(records, &no_lockout, &attempt, START + 50),
                          EAS_LOCKOUT_REMEMBERED);
     }
     attempt = make_attempt(0, 23);
-    assert_int_equal(eas_lockout_admit(store, &no_lockout, &attempt, START + 50), EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &no_lockout, &attempt, START + 50),
+                     EAS_LOCKOUT_ASK);
 }
 
-static void test_a_right_password_forgives(void **state)
+static void test_right_password_forgives(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     unsigned round;
 
     for (round = 0; round < 5; round++) {
-        assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
-        assert_int_equal(guess(store, 2, START), EAS_LOCKOUT_ASK);
-        assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_REMEMBERED);
-        assert_int_equal(enter(store, 9, START), EAS_LOCKOUT_ASK);
+        assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_ASK);
+        assert_int_equal(guess(records, 2, START), EAS_LOCKOUT_ASK);
+        assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_REMEMBERED);
+        assert_int_equal(log_on(records, 9, START), EAS_LOCKOUT_ASK);
     }
-    lock_out(store, START);
+    lock_out(records, START);
 }
 
-/* AD may have seen the wrong ones after the right one, whatever the order of its answers. */
-static void test_a_right_password_forgives_no_later_ones(void **state)
+/* AD may have counted the wrong ones after the right one, whatever the order of its answers. */
+static void test_right_password_forgives_no_later_ones(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt right = make_attempt(0, 9),
                                wrong[] = { make_attempt(0, 1), make_attempt(0, 2) };
 
-    assert_int_equal(eas_lockout_admit(store, &rules, &right, START), EAS_LOCKOUT_ASK);
-    assert_int_equal(eas_lockout_admit(store, &rules, &wrong[0], START), EAS_LOCKOUT_ASK);
-    assert_int_equal(eas_lockout_admit(store, &rules, &wrong[1], START), EAS_LOCKOUT_ASK);
-    eas_lockout_finish(store, &rules, &wrong[0], EAS_LOCKOUT_WRONG, START);
-    eas_lockout_finish(store, &rules, &wrong[1], EAS_LOCKOUT_WRONG, START);
-    eas_lockout_finish(store, &rules, &right, EAS_LOCKOUT_RIGHT, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &right, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &rules, &wrong[0], START), EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &rules, &wrong[1], START), EAS_LOCKOUT_ASK);
+    eas_lockout_finish(records, &rules, &wrong[0], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(records, &rules, &wrong[1], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(records, &rules, &right, EAS_LOCKOUT_RIGHT, START);
     assert_int_equal(right.counted, 2);
-    assert_int_equal(guess(store, 3, START), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(store, 4, START), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 3, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 4, START), EAS_LOCKOUT_LOCKED);
 }
 
-static void test_at_once_no_more_than_one_after_the_other(void **state)
+static void test_concurrent_attempts_have_the_same_limit(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempts[200];
     unsigned i, asked = 0;
 
@@ -193,259 +198,263 @@ static void test_at_once_no_more_than_one_after_the_other(void **state)
         enum eas_lockout_answer answer;
 
         attempts[i] = make_attempt(0, i);
-        answer = eas_lockout_admit(store, &rules, &attempts[i], START);
+        answer = eas_lockout_admit(records, &rules, &attempts[i], START);
         assert_true(answer == EAS_LOCKOUT_ASK || answer == EAS_LOCKOUT_BUSY);
         asked += answer == EAS_LOCKOUT_ASK;
     }
     assert_int_equal(asked, 3);
-    eas_lockout_finish(store, &rules, &attempts[0], EAS_LOCKOUT_WRONG, START);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempts[3], START), EAS_LOCKOUT_BUSY);
-    eas_lockout_finish(store, &rules, &attempts[1], EAS_LOCKOUT_NO_ANSWER, START);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempts[3], START), EAS_LOCKOUT_ASK);
-    eas_lockout_finish(store, &rules, &attempts[2], EAS_LOCKOUT_WRONG, START);
-    eas_lockout_finish(store, &rules, &attempts[3], EAS_LOCKOUT_WRONG, START);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempts[4], START), EAS_LOCKOUT_LOCKED);
+    eas_lockout_finish(records, &rules, &attempts[0], EAS_LOCKOUT_WRONG, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempts[3], START), EAS_LOCKOUT_BUSY);
+    eas_lockout_finish(records, &rules, &attempts[1], EAS_LOCKOUT_NO_ANSWER, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempts[3], START), EAS_LOCKOUT_ASK);
+    eas_lockout_finish(records, &rules, &attempts[2], EAS_LOCKOUT_WRONG, START);
+    eas_lockout_finish(records, &rules, &attempts[3], EAS_LOCKOUT_WRONG, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempts[4], START), EAS_LOCKOUT_LOCKED);
 }
 
-static void test_the_same_at_once_waits_for_the_first(void **state)
+static void test_same_password_waits_for_the_first_attempt(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt first = make_attempt(0, 1), second = make_attempt(0, 1);
 
-    assert_int_equal(eas_lockout_admit(store, &rules, &first, START), EAS_LOCKOUT_ASK);
-    assert_int_equal(eas_lockout_admit(store, &rules, &second, START), EAS_LOCKOUT_BUSY);
-    eas_lockout_finish(store, &rules, &first, EAS_LOCKOUT_WRONG, START);
-    assert_int_equal(eas_lockout_admit(store, &rules, &second, START), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(eas_lockout_admit(records, &rules, &first, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &rules, &second, START), EAS_LOCKOUT_BUSY);
+    eas_lockout_finish(records, &rules, &first, EAS_LOCKOUT_WRONG, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &second, START), EAS_LOCKOUT_REMEMBERED);
 }
 
-static void test_what_nobody_could_say_counts_nothing(void **state)
+static void test_attempt_without_answer_counts_nothing(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 20; i++) {
         attempt = make_attempt(0, 1);
-        assert_int_equal(try_password(store, &rules, &attempt, EAS_LOCKOUT_NO_ANSWER, START),
+        assert_int_equal(try_password(records, &rules, &attempt, EAS_LOCKOUT_NO_ANSWER, START),
                          EAS_LOCKOUT_ASK);
         assert_int_equal(attempt.counted, 0);
     }
 }
 
-/* A process that died with a reservation: as if the password had been wrong. */
-static void test_what_is_never_settled_counts_in_the_end(void **state)
+/* The reservations of a process that died count as wrong passwords. */
+static void test_unfinished_attempt_counts_after_two_minutes(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 3; i++) {
         attempt = make_attempt(0, i);
-        assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START), EAS_LOCKOUT_ASK);
+        assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START), EAS_LOCKOUT_ASK);
     }
     attempt = make_attempt(0, 9);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START + 2 * MINUTE - 1),
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START + 2 * MINUTE - 1),
                      EAS_LOCKOUT_BUSY);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START + 2 * MINUTE),
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START + 2 * MINUTE),
                      EAS_LOCKOUT_LOCKED);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START + 2 * MINUTE + WINDOW - 1),
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START + 2 * MINUTE + WINDOW - 1),
                      EAS_LOCKOUT_LOCKED);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, START + 2 * MINUTE + WINDOW),
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START + 2 * MINUTE + WINDOW),
                      EAS_LOCKOUT_ASK);
 }
 
-static enum eas_lockout_answer try_known(struct eas_shm_table *store, unsigned password,
+static enum eas_lockout_answer try_known(struct eas_shm_table *records, unsigned password,
                                          enum eas_lockout_outcome outcome, apr_time_t now)
 {
     struct eas_lockout_attempt attempt = make_attempt(0, password);
 
     attempt.known = true;
-    return try_password(store, &rules, &attempt, outcome, now);
+    return try_password(records, &rules, &attempt, outcome, now);
 }
 
-static void test_the_known_password_passes_a_lockout(void **state)
+static void test_known_password_is_admitted_during_a_lockout(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     unsigned i;
 
-    lock_out(store, START);
+    lock_out(records, START);
     for (i = 0; i < 10; i++) {
-        assert_int_equal(try_known(store, 9, EAS_LOCKOUT_RIGHT, START + i), EAS_LOCKOUT_ASK);
-        /* It gives whoever guesses no new tries, and does not end the lockout for others. */
-        assert_int_equal(guess(store, 10, START + i), EAS_LOCKOUT_LOCKED);
+        assert_int_equal(try_known(records, 9, EAS_LOCKOUT_RIGHT, START + i), EAS_LOCKOUT_ASK);
+        /* A right known password ends no lockout and admits no guesses. */
+        assert_int_equal(guess(records, 10, START + i), EAS_LOCKOUT_LOCKED);
     }
-    assert_int_equal(guess(store, 10, START + WINDOW), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 10, START + WINDOW), EAS_LOCKOUT_ASK);
 }
 
-static void test_the_known_password_passes_one_by_one_until_it_is_wrong(void **state)
+static void test_known_password_is_admitted_until_it_is_wrong(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt one = make_attempt(0, 9), two = make_attempt(0, 9);
 
     one.known = two.known = true;
-    lock_out(store, START);
-    assert_int_equal(eas_lockout_admit(store, &rules, &one, START), EAS_LOCKOUT_ASK);
+    lock_out(records, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &one, START), EAS_LOCKOUT_ASK);
     assert_true(one.during_lockout);
-    assert_int_equal(eas_lockout_admit(store, &rules, &two, START), EAS_LOCKOUT_BUSY);
-    eas_lockout_finish(store, &rules, &one, EAS_LOCKOUT_WRONG, START);
+    assert_int_equal(eas_lockout_admit(records, &rules, &two, START), EAS_LOCKOUT_BUSY);
+    eas_lockout_finish(records, &rules, &one, EAS_LOCKOUT_WRONG, START);
     assert_int_equal(one.counted, 4);
-    assert_int_equal(eas_lockout_admit(store, &rules, &two, START), EAS_LOCKOUT_REMEMBERED);
-    /* Another that is said to be known does not pass either, nor this one when it is forgotten. */
-    assert_int_equal(try_known(store, 8, EAS_LOCKOUT_WRONG, START), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(try_known(store, 9, EAS_LOCKOUT_WRONG, START + 16 * MINUTE),
+    assert_int_equal(eas_lockout_admit(records, &rules, &two, START), EAS_LOCKOUT_REMEMBERED);
+    /* Another known password is refused too, and so is this one when it is no longer remembered. */
+    assert_int_equal(try_known(records, 8, EAS_LOCKOUT_WRONG, START), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(try_known(records, 9, EAS_LOCKOUT_WRONG, START + 16 * MINUTE),
                      EAS_LOCKOUT_LOCKED);
-    assert_int_equal(try_known(store, 8, EAS_LOCKOUT_RIGHT, START + WINDOW), EAS_LOCKOUT_ASK);
+    assert_int_equal(try_known(records, 8, EAS_LOCKOUT_RIGHT, START + WINDOW), EAS_LOCKOUT_ASK);
 }
 
-static void test_log_only_refuses_nothing_and_counts_as_if(void **state)
+static void test_log_only_counts_and_refuses_nothing(void **state)
 {
-    static const struct eas_lockout_rules only_log = { 3, WINDOW, true, 15 * MINUTE };
-    struct eas_shm_table *store = guards_store(*state);
+    static const struct eas_lockout_rules only_log = {
+        .failures = 3, .window = WINDOW, .log_only = true, .remember_for = 15 * MINUTE
+    };
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 10; i++) {
         attempt = make_attempt(0, i);
         assert_int_equal(
-            try_password(store, &only_log, &attempt, EAS_LOCKOUT_WRONG, START + i * MINUTE),
+            try_password(records, &only_log, &attempt, EAS_LOCKOUT_WRONG, START + i * MINUTE),
             EAS_LOCKOUT_ASK);
         assert_int_equal(attempt.during_lockout, i >= 3);
         assert_int_equal(attempt.locked_now, i == 2);
         assert_int_equal(attempt.counted, i < 3 ? i + 1 : 3);
     }
-    /* The third was in minute 2: the later ones would have been refused, and prolong nothing. */
+    /*
+     * The third was in minute 2.  Without log_only, the later ones are refused and prolong nothing.
+     */
     attempt = make_attempt(0, 10);
-    assert_int_equal(eas_lockout_admit(store, &only_log, &attempt, START + WINDOW + 2 * MINUTE),
+    assert_int_equal(eas_lockout_admit(records, &only_log, &attempt, START + WINDOW + 2 * MINUTE),
                      EAS_LOCKOUT_ASK);
     assert_false(attempt.during_lockout);
 }
 
-static void test_off(void **state)
+static void test_lockout_and_memory_off(void **state)
 {
-    static const struct eas_lockout_rules nothing = { 0, 0, false, 0 };
-    struct eas_shm_table *store = guards_store(*state);
+    static const struct eas_lockout_rules off = { .failures = 0 };
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 50; i++) {
         attempt = make_attempt(0, 1);
-        assert_int_equal(try_password(store, &nothing, &attempt, EAS_LOCKOUT_WRONG, START),
+        assert_int_equal(try_password(records, &off, &attempt, EAS_LOCKOUT_WRONG, START),
                          EAS_LOCKOUT_ASK);
     }
-    assert_int_equal(guess(store, 1, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_ASK);
 }
 
-static void test_no_memory_of_bad_passwords(void **state)
+static void test_lockout_without_memory_of_refused_passwords(void **state)
 {
-    static const struct eas_lockout_rules forgetful = { 3, WINDOW, false, 0 };
-    struct eas_shm_table *store = guards_store(*state);
+    static const struct eas_lockout_rules no_memory = { .failures = 3, .window = WINDOW };
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt = make_attempt(0, 1);
     unsigned i;
 
     for (i = 0; i < 3; i++) {
-        assert_int_equal(try_password(store, &forgetful, &attempt, EAS_LOCKOUT_WRONG, START),
+        assert_int_equal(try_password(records, &no_memory, &attempt, EAS_LOCKOUT_WRONG, START),
                          EAS_LOCKOUT_ASK);
     }
-    assert_int_equal(eas_lockout_admit(store, &forgetful, &attempt, START), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(eas_lockout_admit(records, &no_memory, &attempt, START), EAS_LOCKOUT_LOCKED);
 }
 
 /* --- the clock --- */
 
-static void test_a_step_back_makes_nothing_last_longer_from_then_on(void **state)
+static void test_clock_step_back_prolongs_nothing(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     apr_time_t back = START - 500 * MINUTE;
 
-    lock_out(store, START);
-    assert_int_equal(guess(store, 9, back), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 1, back + 15 * MINUTE - 1), EAS_LOCKOUT_REMEMBERED);
-    assert_int_equal(guess(store, 1, back + 15 * MINUTE), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 9, back + WINDOW - 1), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 9, back + WINDOW), EAS_LOCKOUT_ASK);
+    lock_out(records, START);
+    assert_int_equal(guess(records, 9, back), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, back + 15 * MINUTE - 1), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(guess(records, 1, back + 15 * MINUTE), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 9, back + WINDOW - 1), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 9, back + WINDOW), EAS_LOCKOUT_ASK);
 }
 
-static void test_a_step_back_with_reservations(void **state)
+static void test_clock_step_back_with_reservations(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     apr_time_t back = START - 500 * MINUTE;
     struct eas_lockout_attempt attempt, attempts[3];
     unsigned i;
 
     for (i = 0; i < 3; i++) {
         attempts[i] = make_attempt(0, i);
-        assert_int_equal(eas_lockout_admit(store, &rules, &attempts[i], START), EAS_LOCKOUT_ASK);
+        assert_int_equal(eas_lockout_admit(records, &rules, &attempts[i], START), EAS_LOCKOUT_ASK);
     }
     attempt = make_attempt(0, 9);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, back), EAS_LOCKOUT_BUSY);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, back + 2 * MINUTE),
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, back), EAS_LOCKOUT_BUSY);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, back + 2 * MINUTE),
                      EAS_LOCKOUT_LOCKED);
-    assert_int_equal(eas_lockout_admit(store, &rules, &attempt, back + 2 * MINUTE + WINDOW),
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, back + 2 * MINUTE + WINDOW),
                      EAS_LOCKOUT_ASK);
 }
 
-static void test_a_step_forward_ends_it_early_and_does_no_harm(void **state)
+static void test_clock_step_forward_ends_a_lockout(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
     apr_time_t forward = START + 100000 * MINUTE;
 
-    lock_out(store, START);
-    lock_out(store, forward);
-    assert_int_equal(guess(store, 9, forward), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 9, START), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 9, START + WINDOW), EAS_LOCKOUT_ASK);
+    lock_out(records, START);
+    lock_out(records, forward);
+    assert_int_equal(guess(records, 9, forward), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 9, START), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 9, START + WINDOW), EAS_LOCKOUT_ASK);
 }
 
-/* Threads that read the clock a little earlier, and get there a little later. */
-static void test_jitter_shortens_nothing(void **state)
+/* A thread may read the clock before another thread, and have the record after it. */
+static void test_clock_jitter_shortens_nothing(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
+    struct eas_shm_table *records = throttles_table(*state);
 
-    lock_out(store, START + 900000);
-    assert_int_equal(guess(store, 9, START), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 9, START + WINDOW), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(store, 9, START + WINDOW + 900000), EAS_LOCKOUT_ASK);
+    lock_out(records, START + 900000);
+    assert_int_equal(guess(records, 9, START), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 9, START + WINDOW), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 9, START + WINDOW + 900000), EAS_LOCKOUT_ASK);
 }
 
-/* --- virtual hosts with rules of their own --- */
+/* --- virtual hosts with different rules --- */
 
-static void test_a_shorter_window_elsewhere_forgives_nothing_here(void **state)
+static void test_shorter_window_of_another_vhost_forgives_nothing(void **state)
 {
-    static const struct eas_lockout_rules hasty = { 5, MINUTE, false, 0 };
-    struct eas_shm_table *store = guards_store(*state);
+    static const struct eas_lockout_rules other = { .failures = 5, .window = MINUTE };
+    struct eas_shm_table *records = throttles_table(*state);
     struct eas_lockout_attempt attempt = make_attempt(0, 9);
 
-    lock_out(store, START);
-    assert_int_equal(try_password(store, &hasty, &attempt, EAS_LOCKOUT_WRONG, START + 2 * MINUTE),
+    lock_out(records, START);
+    assert_int_equal(try_password(records, &other, &attempt, EAS_LOCKOUT_WRONG, START + 2 * MINUTE),
                      EAS_LOCKOUT_ASK);
     assert_int_equal(attempt.counted, 4);
-    assert_int_equal(guess(store, 1, START + 3 * MINUTE), EAS_LOCKOUT_REMEMBERED);
-    assert_int_equal(guess(store, 8, START + 3 * MINUTE), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, START + 3 * MINUTE), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(guess(records, 8, START + 3 * MINUTE), EAS_LOCKOUT_LOCKED);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_three_and_no_more),
-        POOL_TEST(test_ends_when_the_window_has_passed_since_the_last),
-        POOL_TEST(test_what_is_refused_prolongs_nothing),
-        POOL_TEST(test_the_same_password_is_asked_about_once),
-        POOL_TEST(test_many_refused_passwords),
-        POOL_TEST(test_a_right_password_forgives),
-        POOL_TEST(test_a_right_password_forgives_no_later_ones),
-        POOL_TEST(test_at_once_no_more_than_one_after_the_other),
-        POOL_TEST(test_the_same_at_once_waits_for_the_first),
-        POOL_TEST(test_what_nobody_could_say_counts_nothing),
-        POOL_TEST(test_what_is_never_settled_counts_in_the_end),
-        POOL_TEST(test_the_known_password_passes_a_lockout),
-        POOL_TEST(test_the_known_password_passes_one_by_one_until_it_is_wrong),
-        POOL_TEST(test_log_only_refuses_nothing_and_counts_as_if),
-        POOL_TEST(test_off),
-        POOL_TEST(test_no_memory_of_bad_passwords),
-        POOL_TEST(test_a_step_back_makes_nothing_last_longer_from_then_on),
-        POOL_TEST(test_a_step_back_with_reservations),
-        POOL_TEST(test_a_step_forward_ends_it_early_and_does_no_harm),
-        POOL_TEST(test_jitter_shortens_nothing),
-        POOL_TEST(test_a_shorter_window_elsewhere_forgives_nothing_here),
+        POOL_TEST(test_limit_of_wrong_passwords),
+        POOL_TEST(test_lockout_ends_a_window_after_the_last_wrong_password),
+        POOL_TEST(test_refusals_do_not_prolong_a_lockout),
+        POOL_TEST(test_refused_password_is_remembered),
+        POOL_TEST(test_oldest_refused_password_is_replaced),
+        POOL_TEST(test_right_password_forgives),
+        POOL_TEST(test_right_password_forgives_no_later_ones),
+        POOL_TEST(test_concurrent_attempts_have_the_same_limit),
+        POOL_TEST(test_same_password_waits_for_the_first_attempt),
+        POOL_TEST(test_attempt_without_answer_counts_nothing),
+        POOL_TEST(test_unfinished_attempt_counts_after_two_minutes),
+        POOL_TEST(test_known_password_is_admitted_during_a_lockout),
+        POOL_TEST(test_known_password_is_admitted_until_it_is_wrong),
+        POOL_TEST(test_log_only_counts_and_refuses_nothing),
+        POOL_TEST(test_lockout_and_memory_off),
+        POOL_TEST(test_lockout_without_memory_of_refused_passwords),
+        POOL_TEST(test_clock_step_back_prolongs_nothing),
+        POOL_TEST(test_clock_step_back_with_reservations),
+        POOL_TEST(test_clock_step_forward_ends_a_lockout),
+        POOL_TEST(test_clock_jitter_shortens_nothing),
+        POOL_TEST(test_shorter_window_of_another_vhost_forgives_nothing),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_lockout_many.c - whatever happens at once, AD never counts more than it may */
+/* t/unit/test_lockout_many.c - Lockout under concurrency: the count of AD has a bound */
 
-#include "t/unit/guards.h"
+#include "t/unit/throttles.h"
 #include "t/unit/unit.h"
 
 #include "auth/password/lockout.h"
@@ -21,7 +21,7 @@ static struct eas_lockout_attempt make_attempt(unsigned password)
     struct eas_lockout_attempt attempt;
 
     memset(&attempt, 0, sizeof(attempt));
-    memset(attempt.account, 7, sizeof(attempt.account));
+    memset(attempt.user, 7, sizeof(attempt.user));
     memset(attempt.digest, 0xd1, sizeof(attempt.digest));
     memcpy(attempt.digest, &password, sizeof(password));
     return attempt;
@@ -29,19 +29,19 @@ static struct eas_lockout_attempt make_attempt(unsigned password)
 
 /* --- random interleavings against a model of AD --- */
 
-#define FLIGHTS 40
+#define EXCHANGES 40
 #define STEPS 4000
 #define RUNS 1000
 
-/* How AD counts, with its observation window as long as ours. */
+/* AD's count of wrong passwords.  Its observation window is as long as the lockout's. */
 struct ad {
     unsigned password;
     unsigned count;
     apr_time_t last;
 };
 
-/* An attempt between the gateway's yes and its last word. */
-struct flight {
+/* An admitted attempt that has not finished. */
+struct exchange {
     struct eas_lockout_attempt attempt;
     unsigned password;
     bool processed;
@@ -49,11 +49,11 @@ struct flight {
 };
 
 struct world {
-    struct eas_shm_table *store;
+    struct eas_shm_table *records;
     struct eas_lockout_rules rules;
     struct ad ad;
-    struct flight flights[FLIGHTS];
-    unsigned n, last_proved, asked, highest;
+    struct exchange exchanges[EXCHANGES];
+    unsigned n, last_verified, asked, highest;
     apr_time_t now, oldest; /* no attempt under way began earlier */
     uint64_t seed;
 };
@@ -67,75 +67,75 @@ static uint64_t below(struct world *w, uint64_t limit)
     return (x ^ (x >> 31)) % limit;
 }
 
-static void process(struct world *w, struct flight *flight)
+static void process(struct world *w, struct exchange *exchange)
 {
-    if (flight->processed) {
+    if (exchange->processed) {
         return;
     }
-    flight->processed = true;
-    if (flight->password == w->ad.password) {
-        flight->outcome = EAS_LOCKOUT_RIGHT;
+    exchange->processed = true;
+    if (exchange->password == w->ad.password) {
+        exchange->outcome = EAS_LOCKOUT_RIGHT;
         w->ad.count = 0;
         return;
     }
-    flight->outcome = EAS_LOCKOUT_WRONG;
+    exchange->outcome = EAS_LOCKOUT_WRONG;
     w->ad.count = w->now - w->ad.last >= WINDOW ? 1 : w->ad.count + 1;
     w->ad.last = w->now;
     w->highest = w->ad.count > w->highest ? w->ad.count : w->highest;
 }
 
-static void settle(struct world *w, unsigned i, bool answer_lost)
+static void finish(struct world *w, unsigned i, bool answer_lost)
 {
-    struct flight *flight = &w->flights[i];
+    struct exchange *exchange = &w->exchanges[i];
 
-    if (!flight->processed && !answer_lost) {
-        process(w, flight);
+    if (!exchange->processed && !answer_lost) {
+        process(w, exchange);
     }
-    eas_lockout_finish(w->store, &w->rules, &flight->attempt,
-                       flight->processed ? flight->outcome : EAS_LOCKOUT_NO_ANSWER, w->now);
-    if (flight->processed && flight->outcome == EAS_LOCKOUT_RIGHT) {
-        w->last_proved = flight->password;
+    eas_lockout_finish(w->records, &w->rules, &exchange->attempt,
+                       exchange->processed ? exchange->outcome : EAS_LOCKOUT_NO_ANSWER, w->now);
+    if (exchange->processed && exchange->outcome == EAS_LOCKOUT_RIGHT) {
+        w->last_verified = exchange->password;
     }
-    *flight = w->flights[--w->n];
+    *exchange = w->exchanges[--w->n];
 }
 
-/* Its process dies; the KDC may have heard of it or not. */
-static void lose(struct world *w, unsigned i)
+/* The process of the exchange dies, before or after the KDC has processed it. */
+static void kill_process(struct world *w, unsigned i)
 {
     if (below(w, 2)) {
-        process(w, &w->flights[i]);
+        process(w, &w->exchanges[i]);
     }
-    w->flights[i] = w->flights[--w->n];
+    w->exchanges[i] = w->exchanges[--w->n];
 }
 
 static void begin(struct world *w)
 {
-    struct flight *flight = &w->flights[w->n];
-    uint64_t what = below(w, 10);
+    struct exchange *exchange = &w->exchanges[w->n];
+    uint64_t choice = below(w, 10);
 
-    if (w->n == FLIGHTS) {
+    if (w->n == EXCHANGES) {
         return;
     }
-    flight->password = what < 6   ? 1000 + (unsigned)below(w, 1000)
-                       : what < 8 ? w->last_proved
-                                  : w->ad.password;
-    flight->processed = false;
-    flight->attempt = make_attempt(flight->password);
-    flight->attempt.known = flight->password == w->last_proved;
-    if (eas_lockout_admit(w->store, &w->rules, &flight->attempt, w->now) == EAS_LOCKOUT_ASK) {
+    exchange->password = choice < 6   ? 1000 + (unsigned)below(w, 1000)
+                         : choice < 8 ? w->last_verified
+                                      : w->ad.password;
+    exchange->processed = false;
+    exchange->attempt = make_attempt(exchange->password);
+    exchange->attempt.known = exchange->password == w->last_verified;
+    if (eas_lockout_admit(w->records, &w->rules, &exchange->attempt, w->now) == EAS_LOCKOUT_ASK) {
         w->asked++;
         w->n++;
     }
 }
 
-/* Exchanges last for a minute at most. */
-static void let_time_pass(struct world *w)
+/* An exchange lasts a minute at most. */
+static void advance_time(struct world *w)
 {
     apr_interval_time_t by = below(w, 20) == 0 ? (apr_interval_time_t)below(w, 2 * WINDOW)
                                                : (apr_interval_time_t)below(w, 20 * SECOND);
 
     while (w->n > 0 && w->now + by - w->oldest > 60 * SECOND) {
-        settle(w, (unsigned)below(w, w->n), below(w, 4) == 0);
+        finish(w, (unsigned)below(w, w->n), below(w, 4) == 0);
     }
     w->now += by;
     w->oldest = w->n == 0 ? w->now : w->oldest;
@@ -143,42 +143,44 @@ static void let_time_pass(struct world *w)
 
 static void step(struct world *w)
 {
-    uint64_t what = below(w, 100);
+    uint64_t choice = below(w, 100);
 
-    if (what < 60) {
+    if (choice < 60) {
         begin(w);
     }
-    else if (what < 75 && w->n > 0) {
-        process(w, &w->flights[below(w, w->n)]);
+    else if (choice < 75 && w->n > 0) {
+        process(w, &w->exchanges[below(w, w->n)]);
     }
-    else if (what < 90 && w->n > 0) {
-        settle(w, (unsigned)below(w, w->n), below(w, 10) == 0);
+    else if (choice < 90 && w->n > 0) {
+        finish(w, (unsigned)below(w, w->n), below(w, 10) == 0);
     }
-    else if (what < 91 && w->n > 0) {
-        lose(w, (unsigned)below(w, w->n));
+    else if (choice < 91 && w->n > 0) {
+        kill_process(w, (unsigned)below(w, w->n));
     }
-    else if (what == 99 && below(w, 10) == 0) {
+    else if (choice == 99 && below(w, 10) == 0) {
         w->ad.password++;
     }
-    else if (what >= 97) {
-        let_time_pass(w);
+    else if (choice >= 97) {
+        advance_time(w);
     }
 }
 
-static void test_no_interleaving_exceeds_the_bound(void **state)
+static void test_random_interleavings_keep_the_bound(void **state)
 {
     unsigned run, i, reached = 0, asked = 0;
 
     for (run = 0; run < RUNS; run++) {
         apr_pool_t *pool;
-        struct world w = { .rules = { 1 + run % 6, WINDOW, false, run % 3 * 600 * SECOND },
+        struct world w = { .rules = { .failures = 1 + run % 6,
+                                      .window = WINDOW,
+                                      .remember_for = run % 3 * 600 * SECOND },
                            .ad = { .password = 1 },
                            .now = 10 * WINDOW,
                            .oldest = 10 * WINDOW,
                            .seed = run };
 
         assert_int_equal(apr_pool_create(&pool, *state), APR_SUCCESS);
-        w.store = guards_store(pool);
+        w.records = throttles_table(pool);
         for (i = 0; i < STEPS; i++) {
             step(&w);
             if (w.highest > w.rules.failures + 1) {
@@ -189,7 +191,7 @@ static void test_no_interleaving_exceeds_the_bound(void **state)
         asked += w.asked;
         apr_pool_destroy(pool);
     }
-    /* The bound is not kept by asking nothing. */
+    /* A lockout that admits nothing keeps the bound, too. */
     assert_true(reached > RUNS * 9 / 10);
     assert_true(asked > RUNS * 50);
 }
@@ -199,7 +201,9 @@ static void test_no_interleaving_exceeds_the_bound(void **state)
 #define PROCESSES 8
 #define GUESSES 3000
 
-static const struct eas_lockout_rules rules = { 3, WINDOW, false, 900 * SECOND };
+static const struct eas_lockout_rules rules = { .failures = 3,
+                                                .window = WINDOW,
+                                                .remember_for = 900 * SECOND };
 
 static atomic_uint *share(void)
 {
@@ -209,28 +213,28 @@ static atomic_uint *share(void)
     return memory;
 }
 
-/* Different passwords, all wrong; asked[0] is what AD has counted. */
-static void guess_on(struct eas_shm_table *store, unsigned process, atomic_uint *asked)
+/* Guesses different wrong passwords.  *counted is the count of AD. */
+static void guess_many(struct eas_shm_table *records, unsigned process, atomic_uint *counted)
 {
     unsigned i;
 
     for (i = 0; i < GUESSES; i++) {
         struct eas_lockout_attempt attempt = make_attempt(process * GUESSES + i);
 
-        if (eas_lockout_admit(store, &rules, &attempt, WINDOW) == EAS_LOCKOUT_ASK) {
-            bool heard = i % 3 != 0;
+        if (eas_lockout_admit(records, &rules, &attempt, WINDOW) == EAS_LOCKOUT_ASK) {
+            bool answered = i % 3 != 0;
 
-            atomic_fetch_add(asked, heard);
-            eas_lockout_finish(store, &rules, &attempt,
-                               heard ? EAS_LOCKOUT_WRONG : EAS_LOCKOUT_NO_ANSWER, WINDOW);
+            atomic_fetch_add(counted, answered);
+            eas_lockout_finish(records, &rules, &attempt,
+                               answered ? EAS_LOCKOUT_WRONG : EAS_LOCKOUT_NO_ANSWER, WINDOW);
         }
     }
 }
 
-static void test_processes_ask_three_times_together(void **state)
+static void test_processes_share_the_limit(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
-    atomic_uint *asked = share();
+    struct eas_shm_table *records = throttles_table(*state);
+    atomic_uint *counted = share();
     pid_t pids[PROCESSES];
     unsigned i;
     int status;
@@ -238,7 +242,7 @@ static void test_processes_ask_three_times_together(void **state)
     for (i = 0; i < PROCESSES; i++) {
         pids[i] = fork();
         if (pids[i] == 0) {
-            guess_on(store, i, asked);
+            guess_many(records, i, counted);
             _exit(0);
         }
         assert_true(pids[i] > 0);
@@ -247,14 +251,14 @@ static void test_processes_ask_three_times_together(void **state)
         assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
         assert_int_equal(status, 0);
     }
-    assert_int_equal(atomic_load(asked), 3);
+    assert_int_equal(atomic_load(counted), 3);
 }
 
-/* Those that are killed give nobody a further try. */
-static void test_the_killed_leave_no_room(void **state)
+/* The reservations of killed processes count. */
+static void test_killed_processes_admit_no_further_attempts(void **state)
 {
-    struct eas_shm_table *store = guards_store(*state);
-    atomic_uint *asked = share();
+    struct eas_shm_table *records = throttles_table(*state);
+    atomic_uint *counted = share();
     unsigned round;
     int status;
 
@@ -262,24 +266,24 @@ static void test_the_killed_leave_no_room(void **state)
         pid_t pid = fork();
 
         if (pid == 0) {
-            guess_on(store, round, asked);
+            guess_many(records, round, counted);
             _exit(0);
         }
         usleep(round * 13 % 700);
         kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, &status, 0), pid);
     }
-    assert_true(atomic_load(asked) <= 3);
-    guess_on(store, round, asked);
-    assert_true(atomic_load(asked) <= 3);
+    assert_true(atomic_load(counted) <= 3);
+    guess_many(records, round, counted);
+    assert_true(atomic_load(counted) <= 3);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_no_interleaving_exceeds_the_bound),
-        POOL_TEST(test_processes_ask_three_times_together),
-        POOL_TEST(test_the_killed_leave_no_room),
+        POOL_TEST(test_random_interleavings_keep_the_bound),
+        POOL_TEST(test_processes_share_the_limit),
+        POOL_TEST(test_killed_processes_admit_no_further_attempts),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

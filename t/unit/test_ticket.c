@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_ticket.c - a Kerberos ticket with its session key, shared by whoever needs it */
+/* t/unit/test_ticket.c - Kerberos ticket with its session key, counted by references */
 
 #include "t/unit/tickets.h"
 #include "t/unit/unit.h"
@@ -14,7 +14,7 @@ static int reset(void **state)
     return unit_make_pool(state);
 }
 
-static void test_take_empties_the_source(void **state)
+static void test_take_clears_the_credentials(void **state)
 {
     krb5_creds creds = tickets_creds(1, 2, 3), empty, before = creds;
     struct eas_ticket *ticket = eas_ticket_take(&creds);
@@ -41,14 +41,14 @@ static void test_last_reference_frees_once(void **state)
     assert_int_equal(tickets_freed, 1);
 }
 
-static void test_unref_of_nothing(void **state)
+static void test_unref_of_null(void **state)
 {
     (void)state;
     eas_ticket_unref(NULL);
     assert_int_equal(tickets_freed, 0);
 }
 
-static void test_pool_drops_its_reference_only(void **state)
+static void test_pool_drops_one_reference(void **state)
 {
     struct eas_ticket *ticket = tickets_make(0, HOUR);
 
@@ -60,7 +60,7 @@ static void test_pool_drops_its_reference_only(void **state)
     assert_int_equal(tickets_freed, 1);
 }
 
-static void test_forwardable_is_its_flag_alone(void **state)
+static void test_forwardable_depends_on_its_flag(void **state)
 {
     static const struct {
         krb5_flags flags;
@@ -87,8 +87,8 @@ static void test_forwardable_is_its_flag_alone(void **state)
     }
 }
 
-/* Five minutes before the end, but at most a quarter of its life, which begins at starttime. */
-static void test_end_and_staleness(void **state)
+/* Five minutes before the end, but at most a quarter of the life, which begins at starttime. */
+static void test_end_and_stale_time(void **state)
 {
     static const struct {
         const char *what;
@@ -126,7 +126,7 @@ static void test_end_and_staleness(void **state)
     }
 }
 
-/* It bounds a cache: whatever can be large must count, octet by octet. */
+/* The size bounds a cache, so it includes all members of variable length. */
 static void test_size_grows_with_the_ticket(void **state)
 {
     struct eas_ticket *small = tickets_make(0, HOUR), *large;
@@ -145,8 +145,8 @@ static void test_size_grows_with_the_ticket(void **state)
     eas_ticket_unref(large);
 }
 
-/* What it costs to derive is paid once; and no two threads have the same one. */
-static void test_key_is_lent_to_one_at_a_time(void **state)
+/* A key is derived once, and no two threads have the same one. */
+static void test_key_is_checked_out_once(void **state)
 {
     struct eas_ticket *ticket = tickets_make(0, HOUR);
     struct eas_ticket_key *keys[EAS_TICKET_KEYS + 1], *again;
@@ -161,7 +161,7 @@ static void test_key_is_lent_to_one_at_a_time(void **state)
         }
     }
     for (i = 0; i < COUNT_OF(keys); i++) {
-        eas_ticket_checkin_key(ticket, keys[i]); /* the last one does not stay */
+        eas_ticket_checkin_key(ticket, keys[i]); /* the ticket does not keep the last one */
     }
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
         assert_int_equal(eas_ticket_checkout_key(ticket, NULL, &again), 0);
@@ -173,9 +173,9 @@ static void test_key_is_lent_to_one_at_a_time(void **state)
     eas_ticket_unref(ticket);
 }
 
-#define LENT 20000
+#define CHECKOUTS 20000
 
-static void *APR_THREAD_FUNC lend_and_return(apr_thread_t *thread, void *data)
+static void *APR_THREAD_FUNC checkout_and_checkin(apr_thread_t *thread, void *data)
 {
     struct eas_ticket *ticket = *(struct eas_ticket **)data;
     unsigned char random[16], cipher[128];
@@ -186,17 +186,17 @@ static void *APR_THREAD_FUNC lend_and_return(apr_thread_t *thread, void *data)
 
     (void)thread;
     memset(random, 'r', sizeof(random));
-    for (i = 0; i < LENT && eas_ticket_checkout_key(ticket, NULL, &key) == 0; i++) {
+    for (i = 0; i < CHECKOUTS && eas_ticket_checkout_key(ticket, NULL, &key) == 0; i++) {
         if (eas_ticket_key_encrypt(NULL, key, &in, &out) != 0) {
             break;
         }
         eas_ticket_checkin_key(ticket, key);
     }
-    *(struct eas_ticket **)data = i == LENT ? ticket : NULL;
+    *(struct eas_ticket **)data = i == CHECKOUTS ? ticket : NULL;
     return NULL;
 }
 
-static void test_key_of_eight_threads(void **state)
+static void test_concurrent_checkouts(void **state)
 {
     struct eas_ticket *ticket = tickets_make(0, HOUR), *theirs[UNIT_THREADS];
     size_t i;
@@ -204,7 +204,7 @@ static void test_key_of_eight_threads(void **state)
     for (i = 0; i < UNIT_THREADS; i++) {
         theirs[i] = ticket;
     }
-    unit_run_threads(*state, lend_and_return, theirs, sizeof(theirs[0]));
+    unit_run_threads(*state, checkout_and_checkin, theirs, sizeof(theirs[0]));
     for (i = 0; i < UNIT_THREADS; i++) {
         assert_ptr_equal(theirs[i], ticket);
     }
@@ -224,7 +224,7 @@ static void *APR_THREAD_FUNC ref_and_unref(apr_thread_t *thread, void *data)
     return NULL;
 }
 
-static void test_references_of_eight_threads(void **state)
+static void test_concurrent_references(void **state)
 {
     struct eas_ticket *ticket = tickets_make(0, HOUR), *theirs[UNIT_THREADS];
     size_t i;
@@ -243,16 +243,16 @@ static void test_references_of_eight_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TICKET_TEST(test_take_empties_the_source),
+        TICKET_TEST(test_take_clears_the_credentials),
         TICKET_TEST(test_last_reference_frees_once),
-        TICKET_TEST(test_unref_of_nothing),
-        TICKET_TEST(test_pool_drops_its_reference_only),
-        TICKET_TEST(test_forwardable_is_its_flag_alone),
-        TICKET_TEST(test_end_and_staleness),
+        TICKET_TEST(test_unref_of_null),
+        TICKET_TEST(test_pool_drops_one_reference),
+        TICKET_TEST(test_forwardable_depends_on_its_flag),
+        TICKET_TEST(test_end_and_stale_time),
         TICKET_TEST(test_size_grows_with_the_ticket),
-        TICKET_TEST(test_key_is_lent_to_one_at_a_time),
-        TICKET_TEST(test_key_of_eight_threads),
-        TICKET_TEST(test_references_of_eight_threads),
+        TICKET_TEST(test_key_is_checked_out_once),
+        TICKET_TEST(test_concurrent_checkouts),
+        TICKET_TEST(test_concurrent_references),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_ticket_key.c - a session key at work, with libk5crypto on the other side */
+/* t/unit/test_ticket_key.c - Session key for the AP exchange, against libk5crypto */
 
 #include "t/unit/kdc_by_hand.h"
 #include "t/unit/unit.h"
@@ -47,8 +47,8 @@ static krb5_data octets(char *room, unsigned len)
     return data;
 }
 
-/* All lengths around a few blocks, since it is the last two that ciphertext stealing swaps. */
-static void test_authenticator_is_read_by_libk5crypto(void **state)
+/* Lengths around several blocks, because ciphertext stealing swaps the last two. */
+static void test_libk5crypto_decrypts_authenticators(void **state)
 {
     char plain[LONGEST], cipher[ROOM], read[ROOM];
     size_t i, len;
@@ -73,8 +73,8 @@ static void test_authenticator_is_read_by_libk5crypto(void **state)
     }
 }
 
-/* Not a byte of the stock is given twice, whatever the pieces. */
-static void test_random_octets(void **state)
+/* No octet of the buffer is used twice, whatever the lengths are. */
+static void test_random_octets_differ(void **state)
 {
     static const size_t pieces[] = { 36, 16, 128, 1, 128, 100 };
     unsigned char seen[200][4];
@@ -96,7 +96,7 @@ static void test_random_octets(void **state)
     end(&f);
 }
 
-static void test_no_ciphertext_comes_twice(void **state)
+static void test_ciphertexts_differ(void **state)
 {
     char plain[48], one[ROOM], two[ROOM];
     krb5_data in = octets(plain, sizeof(plain)), out;
@@ -111,7 +111,7 @@ static void test_no_ciphertext_comes_twice(void **state)
     end(&f);
 }
 
-/* What libk5crypto makes of so many octets, for this usage. */
+/* Octets encrypted by libk5crypto for this usage. */
 static krb5_enc_data encrypted_for(struct fixture *f, krb5_keyusage usage, unsigned len,
                                    char *cipher)
 {
@@ -130,7 +130,7 @@ static krb5_error_code decrypt(struct fixture *f, const krb5_enc_data *cipher, k
     return eas_ticket_key_decrypt(f->ctx, f->key, cipher, room, plain);
 }
 
-static void test_reply_of_libk5crypto_is_read(void **state)
+static void test_replies_of_libk5crypto_are_decrypted(void **state)
 {
     char cipher[ROOM], expected[LONGEST];
     size_t i;
@@ -153,7 +153,7 @@ static void test_reply_of_libk5crypto_is_read(void **state)
     }
 }
 
-static void test_reply_that_is_none(void **state)
+static void test_damaged_replies_are_refused(void **state)
 {
     char cipher[ROOM];
     krb5_data plain;
@@ -177,17 +177,16 @@ static void test_reply_that_is_none(void **state)
         assert_int_not_equal(decrypt(&other, &in, &plain), 0);
         in.enctype = session_enctypes[(i + 1) % COUNT_OF(session_enctypes)];
         assert_int_not_equal(decrypt(&f, &in, &plain), 0);
-        in = encrypted_for(&f, USAGE_AUTHENTICATOR, 40,
-                           cipher); /* the right key, for something else */
+        in = encrypted_for(&f, USAGE_AUTHENTICATOR, 40, cipher); /* the right key, another usage */
         assert_int_not_equal(decrypt(&f, &in, &plain), 0);
         in = encrypted_for(&f, USAGE_AP_REP, 40, cipher);
-        assert_int_equal(decrypt(&f, &in, &plain), 0); /* after all that */
+        assert_int_equal(decrypt(&f, &in, &plain), 0); /* the failures have no effect */
         end(&other);
         end(&f);
     }
 }
 
-static void test_keys_that_are_none(void **state)
+static void test_key_of_wrong_length(void **state)
 {
     unsigned char contents[32] = { 0 };
     krb5_keyblock half = { 0, ENCTYPE_AES256_CTS_HMAC_SHA1_96, 16, contents };
@@ -196,7 +195,7 @@ static void test_keys_that_are_none(void **state)
     struct eas_ticket_key *key;
 
     (void)state;
-    /* libk5crypto looks at the length when the key is used. */
+    /* libk5crypto checks the length when the key is used. */
     if (eas_ticket_key_make(NULL, &half, &key) == 0) {
         assert_int_not_equal(eas_ticket_key_encrypt(NULL, key, &plain, &cipher), 0);
         eas_ticket_key_free(key);
@@ -207,12 +206,12 @@ static void test_keys_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_authenticator_is_read_by_libk5crypto),
-        cmocka_unit_test(test_random_octets),
-        cmocka_unit_test(test_no_ciphertext_comes_twice),
-        cmocka_unit_test(test_reply_of_libk5crypto_is_read),
-        cmocka_unit_test(test_reply_that_is_none),
-        cmocka_unit_test(test_keys_that_are_none),
+        cmocka_unit_test(test_libk5crypto_decrypts_authenticators),
+        cmocka_unit_test(test_random_octets_differ),
+        cmocka_unit_test(test_ciphertexts_differ),
+        cmocka_unit_test(test_replies_of_libk5crypto_are_decrypted),
+        cmocka_unit_test(test_damaged_replies_are_refused),
+        cmocka_unit_test(test_key_of_wrong_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

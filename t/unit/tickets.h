@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/tickets.h - credentials that no KDC issued, and a count of those that were freed */
+/* t/unit/tickets.h - Tickets without a KDC, and a count of those that were freed */
 
 #ifndef EAS_T_UNIT_TICKETS_H
 #define EAS_T_UNIT_TICKETS_H
@@ -15,7 +15,7 @@
 
 static volatile apr_uint32_t tickets_freed;
 
-/* Stands before libkrb5's own, which it calls: a ticket calls it when its last reference goes. */
+/* Interposes libkrb5's function, which it calls.  A ticket calls it with its last reference. */
 void KRB5_CALLCONV krb5_free_cred_contents(krb5_context ctx, krb5_creds *creds)
 {
     void(KRB5_CALLCONV * real)(krb5_context, krb5_creds *);
@@ -35,7 +35,7 @@ static inline void *tickets_bytes(size_t len)
     return bytes;
 }
 
-/* Credentials as libkrb5 would have allocated them. */
+/* Credentials as libkrb5 allocates them. */
 static inline krb5_creds tickets_creds(uint32_t auth, uint32_t start, uint32_t end)
 {
     krb5_creds creds;
