@@ -3,6 +3,7 @@
 
 import pytest
 
+import test_readme
 from lab.activesync import FOLDER_SYNC, PATH, TYPE, blob
 from lab.ad import CAS1, PASSWORDS, REALM
 from lab.client import Client
@@ -10,7 +11,9 @@ from lab.fake_backend import response
 from lab.frontdoor import BROWSER, PHONE
 from lab.kerberos import Acceptor
 from lab.wait import free_port
-from test_readme import block_with, example     # noqa: F401 (a fixture)
+from test_readme import block_with
+
+example = test_readme.example       # a fixture
 
 AUTODISCOVER = """<?xml version="1.0"?><Autodiscover><Response><Action><Settings><Server>
 <Type>MobileSync</Type><Url>{url}/Microsoft-Server-ActiveSync</Url>
@@ -26,7 +29,7 @@ SERVERS = ["/EWS/mrsproxy.svc", "/ews/MRSProxy.svc", "/ews/exchange.asmx/wssecur
 
 
 @pytest.fixture
-def host(example, domain, authority, fake_backends, lab_dir):     # noqa: F811
+def host(example, domain, authority, fake_backends, lab_dir):
     """(the gateway, a client's maker, what the backend got)."""
     acceptor = Acceptor(domain.export_keytab(lab_dir / "cas1-host.keytab", [CAS1]))
     users = []
