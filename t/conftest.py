@@ -6,7 +6,6 @@ EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """
 
-import itertools
 import os
 import shutil
 import tempfile
@@ -18,17 +17,18 @@ import pytest
 
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
-from lab.fake_backend import FakeBackend, Script
+from lab.exchange import location
+from lab.fake_backend import FakeBackend, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY, ensure_names
 from lab.relay import Relay
 from lab.simulated import Keeper
 from lab.tls import Authority, Certificate
+from lab.unique import unique_number
 
 BY_HAND = pytest.StashKey[list[str]]()
 FAILED = pytest.StashKey[bool]()
-NUMBERS = itertools.count(1)
 SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
 
 
@@ -142,27 +142,36 @@ def keeper(domain: Domain, lab_dir: Path) -> Keeper:
 @pytest.fixture
 def relay(lab_dir: Path, domain: Domain) -> Iterator[Relay]:
     """A relay in front of the domain's KDC; give its krb5_conf to whom it is meant for."""
-    made = Relay(lab_dir / f"relay-{next(NUMBERS)}.conf", domain.port).start()
+    made = Relay(lab_dir / f"relay-{unique_number()}.conf", domain.port).start()
     yield made
     made.stop()
 
 
 @pytest.fixture
-def fake_backends(authority: Authority, keeper: Keeper) -> Iterator[Callable[..., FakeBackend]]:
+def fake_backends(authority: Authority, keeper: Keeper, kept: "Kept",
+                  ) -> Iterator[Callable[..., FakeBackend]]:
     """fake_backends(script, "cas1", tls=False): a backend that does what the script says.
 
     It proves itself to whoever sends a token, unless proves=False, or the answer is not in one
-    piece; all else goes to FakeBackend."""
+    piece. With reuse=True the module has one for all its tests, and each gives it its script. All
+    else goes to FakeBackend."""
     made: list[FakeBackend] = []
     ensure_names()
 
     def start(script: Script, short: str = "cas1", tls: bool | Certificate = False,
-              proves: bool = True, **options: Any) -> FakeBackend:
+              proves: bool = True, reuse: bool = False, **options: Any) -> FakeBackend:
+        key = repr((short, tls, proves, options))
+        if reuse and key in kept.backends:
+            return kept.backends[key].begin(script)
         name = f"{short}.corp.example.test"
         certificate = authority.certificate(name) if tls is True else tls or None
         backend = FakeBackend(script, name, certificate, keeper.proof if proves else None,
                               **options)
-        made.append(backend.start())
+        backend.start()
+        if reuse:
+            kept.backends[key] = backend
+        else:
+            made.append(backend)
         return backend
 
     yield start
@@ -172,39 +181,106 @@ def fake_backends(authority: Authority, keeper: Keeper) -> Iterator[Callable[...
 
 @pytest.fixture
 def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, authority: Authority,
-            by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
+            kept: "Kept", by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
     """gateway(conf, …): a started httpd with the module, on TLS unless tls=False.
 
     account= is whose keytab it gets ("gateway", "gateway2", None for none), krb5_conf= which
     KDC it sees (a relay's, say), start=False leaves starting to the test; all else goes to
     Httpd. In the end it is stopped, and its error log may hold nothing that the test did not
-    expect().
+    expect(). With reuse=True the module's tests share it where they ask for the same one.
     """
     made: list[Gateway] = []
+    reused: list[Gateway] = []
     ensure_names()
 
     def start(conf: str = "", *, account: str | None = "gateway", tls: bool = True,
-              krb5_conf: Path | None = None, start: bool = True, **options: Any) -> Gateway:
+              krb5_conf: Path | None = None, start: bool = True, reuse: bool = False,
+              **options: Any) -> Gateway:
         if not module_under_test().exists():
             pytest.skip(f"{module_under_test()} is not built")
-        root = lab_dir / f"gateway-{next(NUMBERS)}"
+        key = repr((conf, account, tls, krb5_conf, options))
+        if reuse and key in kept.gateways:
+            reused.append(kept.gateways[key].begin())
+            return reused[-1]
+        root = lab_dir / f"gateway-{unique_number()}"
         keytab = _gateway_keytab(domain, account, root.with_suffix(".keytab"))
         made.append(Gateway(root, conf, keytab=keytab, krb5_conf=krb5_conf or domain.krb5_conf,
                             ca_file=authority.ca_file,
                             tls=authority.certificate(GATEWAY) if tls else None, **options))
-        by_hand(made[-1].daemon.by_hand())
+        gw = made[-1]
+        by_hand(gw.daemon.by_hand())
         if start:
-            made[-1].start()
-        return made[-1]
+            gw.start()
+        if reuse:
+            kept.gateways[key] = gw
+            reused.append(made.pop())
+        return gw
 
     yield start
     for gw in made:
         gw.stop()
     if request.node.stash.get(FAILED, False):
-        print(*(gw.tail() for gw in made), sep="\n")
+        print(*(gw.tail() for gw in made + reused), sep="\n")
+        kept.drop(reused)       # the next test gets another one
     else:
-        for gw in made:
+        for gw in made + reused:
             gw.check_log()
+
+
+class Kept:
+    """The gateways and backends that tests of one module share."""
+
+    def __init__(self) -> None:
+        self.gateways: dict[str, Gateway] = {}
+        self.backends: dict[str, FakeBackend] = {}
+
+    def drop(self, unwanted: list[Gateway]) -> None:
+        for gw in unwanted:
+            gw.stop()
+        self.gateways = {key: gw for key, gw in self.gateways.items() if gw not in unwanted}
+
+    def close(self) -> None:
+        for gw in self.gateways.values():
+            gw.begin().stop()
+        for backend in self.backends.values():
+            backend.stop()
+        for gw in self.gateways.values():
+            gw.check_log()      # how it has ended
+
+
+@pytest.fixture(scope="module")
+def kept(domain: Domain) -> Iterator[Kept]:
+    made = Kept()
+    yield made
+    made.close()
+
+
+# --- gateways that many tests want ------------------------------------------------------------
+
+@pytest.fixture
+def ok_backend(fake_backends: Callable[..., FakeBackend]) -> FakeBackend:
+    return fake_backends(lambda _: response("200 OK", body=b"protected"), reuse=True)
+
+
+@pytest.fixture
+def protected(gateway: Callable[..., Gateway], ok_backend: FakeBackend) -> Iterator[Gateway]:
+    """A gateway with everything below one protected `/`, whose backend must not be reached."""
+    yield gateway(location(ok_backend.url + "/", path="/"), reuse=True)
+    assert ok_backend.requests == []
+
+
+@pytest.fixture
+def plain_protected(gateway: Callable[..., Gateway], ok_backend: FakeBackend) -> Iterator[Gateway]:
+    """The same over plain HTTP, for bytes that no HTTP client would send."""
+    yield gateway("EasKcdRequireTLS Off\nTimeout 2\n" + location(ok_backend.url + "/", path="/"),
+                  tls=False, reuse=True)
+    assert ok_backend.requests == []
+
+
+@pytest.fixture
+def webmail(gateway: Callable[..., Gateway], backends: Callable[..., GssBackend]) -> Gateway:
+    """A gateway whose backend at /owa returns the user's name and the request."""
+    return gateway(location(backends("cas1").url, path="/owa"), reuse=True)
 
 
 def _gateway_keytab(domain: Domain, account: str | None, path: Path) -> Path | None:

@@ -106,7 +106,6 @@ def test_backend_401_without_a_user_is_our_challenge(gateway, fake_backends, err
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, f"ProxyErrorOverride {error_override}",
                           require="Require all granted"))
-    gw.expect("EAS2064")
     answer = gw.get("/eas")
     assert answer.status == 401
     assert answer.all("WWW-Authenticate") == ['Basic realm="Mail", charset="UTF-8"']
@@ -137,7 +136,6 @@ def test_backend_401_blames_no_member(gateway, fake_backends, backends):
 
 def test_two_users_on_one_client_connection(gateway, backends):
     gw = gateway(location(backends("cas1").url))
-    gw.expect("EAS1030", "EAS1062")
     with gw.client() as client:
         for user, password, status in (("alice", PASSWORDS["alice"], 200),
                                        ("bob", "nonsense", 401), (None, None, 401),
@@ -159,7 +157,6 @@ def test_caches_keep_nothing_of_a_known_user(gateway, fake_backends):
                  "CacheStoreNoStore On\nCacheStorePrivate On\nCacheIgnoreCacheControl On\n"
                  + location(backend.url) + OPEN.format(url=backend.url),
                  modules=(*MODULES, "cache", "cache_socache"))
-    gw.expect("EAS1062")
     assert gw.get("/open").body == gw.get("/open").body, "the cache is not working"
     first = gw.get("/eas", "alice", PASSWORDS["alice"])
     assert first.header("Cache-Control") == "private, max-age=600"

@@ -99,7 +99,6 @@ def test_different_guesses_at_once(guarded, strict, victim, relay):
     assert at_once(gw, [(victim, f"guess-{n}") for n in range(100)]) == [401] * 100
     assert strict.bad_pwd_count(victim) <= N + 1 and asked(relay) == N
     assert not strict.is_locked(victim)
-    gw.expect("EAS1301")
     assert gw.error_log.tags().count("EAS1310") == 1
     assert f"EAS1310: 3 wrong passwords of {victim}@{REALM}, the last from 127.0.0.1" \
         in gw.error_log.text()
@@ -227,7 +226,6 @@ def test_names_that_nobody_has_push_nobody_out(guarded, victim, relay):
 
 def test_long_names(guarded, relay):
     gw = guarded()
-    gw.expect("EAS1005", "EAS1031")
     for n in (1, 20, 64, 256, 320, 321, 4000):
         for _ in range(2):
             assert gw.get("/eas", "x" * n, "guess").status == 401

@@ -71,7 +71,6 @@ def sharing(gateway, mailbox, secret, redis):
         made = gateway(f'EasKcdSecretFile "{path}"\nEasKcdCache redis:127.0.0.1:{redis.port}\n'
                        + conf + location(mailbox.url, path=OWA), processes=1,
                        modules=(*MODULES, "socache_redis"), **options)
-        made.expect("EAS1062")
         return made
     return start
 
@@ -220,7 +219,6 @@ def rotating(gateway, mailbox, lab_dir):
             made[0].graceful()
         else:
             made.append(gateway(f'Include "{include}"\n' + location(mailbox.url, path=OWA)))
-            made[0].expect("EAS1062")
         return made[0]
     return use
 
@@ -261,8 +259,6 @@ def test_gateways_are_rotated_one_by_one(gateway, mailbox, secret, redis):
     gws = [gateway(f"EasKcdSecretFile {paths}\n{rest}", processes=1,
                    modules=(*MODULES, "socache_redis"))
            for paths in (f"{old}", f"{old} {new}", f"{new} {old}")]
-    for gw in gws:
-        gw.expect("EAS1062")
     alice = log_on(gws[0])
     for gw in gws[1:]:
         served(at(gw, alice))
@@ -309,7 +305,6 @@ def test_a_password_proved_here_is_good_there(sharing, relay):
     entry = two.logged()
     assert (entry["EAS_KCD_AUTH"], entry["EAS_KCD_TICKET"]) == ("cached", "shared")
     assert relay.counts.total() == 0
-    two.expect("EAS1030")
     assert two.get(OWA, "alice", "nonsense", headers=PHONE).status == 401
     assert two.get(OWA, "bob", PASSWORDS["alice"], headers=PHONE).status == 401
     assert relay.counts["KRB-ERROR/24"] == 2
@@ -331,7 +326,6 @@ def test_another_secret_opens_nothing(sharing, gateway, mailbox, secret, redis):
     alice = log_on(one)
     stranger = gateway(f'EasKcdSecretFile "{secret()}"\nEasKcdCache redis:127.0.0.1:{redis.port}\n'
                        + location(mailbox.url, path=OWA), modules=(*MODULES, "socache_redis"))
-    stranger.expect("EAS1062")
     refused(mailbox, at(stranger, alice))
     served(alice)
 
@@ -356,8 +350,6 @@ def test_memcached_will_do(gateway, mailbox, secret, lab_dir):
                             + location(mailbox.url, path=OWA),
                             modules=(*MODULES, "socache_memcache"), processes=1)
                     for _ in range(2))
-        one.expect("EAS1062")
-        two.expect("EAS1062")
         alice = log_on(one)
         served(at(two, alice))
         bob = log_on(one, "bob")

@@ -90,6 +90,12 @@ class FakeBackend:
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
+    def begin(self, script: Script) -> "FakeBackend":
+        """Another script, and nothing seen so far; connections stay as they are."""
+        self.script = script
+        self.requests = []
+        return self
+
     def start(self) -> "FakeBackend":
         self._thread.start()
         return self

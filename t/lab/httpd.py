@@ -66,8 +66,8 @@ class Httpd:
     """Writes its configuration when made, and can be started more than once.
 
     *modules* are loaded in that order, the MPM first; *own_modules* says where those are that
-    are not Debian's; *defines* are names for -D. With *clock* the server runs under libfaketime, and set_clock() moves its
-    time while it runs.
+    are not Debian's; *defines* are names for -D. With *clock* the server runs under libfaketime, and
+    set_clock() moves its time while it runs.
     """
 
     def __init__(self, root: Path, conf: str, *, modules: Iterable[str] = BASIC_MODULES,
@@ -89,7 +89,8 @@ class Httpd:
             root=root, port=self.port, user=USER, log_level=log_level, conf=conf,
             modules=_module_lines(mpm, modules, own_modules or {}, tls is not None),
             tls=TLS.format(cert=tls.cert, key=tls.key) if tls else "",
-            access_format=r"\t".join(self._access_fields.values()), **_sizes(mpm, processes, threads)))
+            access_format=r"\t".join(self._access_fields.values()),
+            **_sizes(mpm, processes, threads)))
         self._clock_file = root / "clock"
         self.set_clock("+0")
         # Whatever libraries want to leave behind (replay caches, for one) stays inside.
@@ -112,9 +113,13 @@ class Httpd:
     def stop(self) -> int | None:
         """Not in the middle of a connection: on SIGTERM the event MPM closes the sockets of threads
         that are still using them, and now and then crashes over that (in apr_os_sock_get)."""
+        self.await_clients()
+        return self.daemon.stop()
+
+    def await_clients(self) -> None:
+        """Give the clients a second to leave; their requests are in the access log by then."""
         with contextlib.suppress(TimeoutError):
             until(lambda: connections(self.port) == 0, 1, "the clients to leave")
-        return self.daemon.stop()
 
     def graceful(self) -> None:
         """Restart gracefully; return when the new generation is there."""
