@@ -18,10 +18,11 @@ import pytest
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
 from lab.exchange import location
-from lab.fake_backend import FakeBackend, Script, response
+from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY, ensure_names
+from lab.redis import Redis
 from lab.relay import Relay
 from lab.simulated import Keeper
 from lab.tls import Authority, Certificate
@@ -180,6 +181,24 @@ def fake_backends(authority: Authority, keeper: Keeper, kept: "Kept",
 
 
 @pytest.fixture
+def redis(lab_dir: Path) -> Iterator[Redis]:
+    server = Redis(lab_dir / f"redis-{unique_number()}").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def secret(lab_dir: Path) -> Callable[..., Path]:
+    """secret("old"): a file with 48 random bytes, for root alone."""
+    def make(name: str = "secret", content: bytes | None = None, mode: int = 0o600) -> Path:
+        path = lab_dir / f"{name}-{unique_number()}"
+        path.write_bytes(os.urandom(48) if content is None else content)
+        path.chmod(mode)
+        return path
+    return make
+
+
+@pytest.fixture
 def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, authority: Authority,
             kept: "Kept", by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
     """gateway(conf, …): a started httpd with the module, on TLS unless tls=False.
@@ -275,6 +294,24 @@ def plain_protected(gateway: Callable[..., Gateway], ok_backend: FakeBackend) ->
     yield gateway("EasKcdRequireTLS Off\nTimeout 2\n" + location(ok_backend.url + "/", path="/"),
                   tls=False, reuse=True)
     assert ok_backend.requests == []
+
+
+@pytest.fixture(scope="session")
+def acceptor(domain: Domain, lab_dir: Path) -> Acceptor:
+    """Holds the key of cas1."""
+    return Acceptor(domain.export_keytab(lab_dir / "acceptor.keytab", [CAS1]))
+
+
+@pytest.fixture
+def mailbox(fake_backends: Callable[..., FakeBackend], acceptor: Acceptor) -> FakeBackend:
+    """A backend that answers with the name of the user whose token came."""
+    def answer(request: Request) -> bytes:
+        if request.authorization is None:
+            return response("200 OK", body=b"nobody")
+        accepted = acceptor.accept(request.authorization)
+        return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)],
+                        accepted.user.encode())
+    return fake_backends(answer, reuse=True)
 
 
 @pytest.fixture

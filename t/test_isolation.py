@@ -3,12 +3,11 @@
 
 import pytest
 
-from lab.ad import CAS1, PASSWORDS, REALM
+from lab.ad import PASSWORDS, REALM
 from lab.client import basic
 from lab.exchange import location
 from lab.fake_backend import always_401, response
 from lab.gateway import MODULES
-from lab.kerberos import Acceptor
 
 ALICE = f"alice@{REALM}"
 OPEN = """
@@ -20,11 +19,6 @@ OPEN = """
 
 def ok(_):
     return response("200 OK", body=b"fine")
-
-
-@pytest.fixture
-def acceptor(domain, lab_dir):
-    return Acceptor(domain.export_keytab(lab_dir / "acceptor.keytab", [CAS1]))
 
 
 @pytest.mark.parametrize("headers", [
