@@ -18,9 +18,10 @@ FAILOVERS = 1000
 USERS = [f"user{n:02}" for n in range(1, 9)]
 
 
-# A dead member is tried again every time that it is its turn; and when many go by at once, more
-# than once for a request.
-PERSISTENT = {"parameters": "retry=0", "settings": "    ProxySet maxattempts=20"}
+# byrequests gives the members their turns over all requests of the process. A request that has met
+# the dead member meets it again if an odd number of others came between, and others can come in step
+# with it for long: the number of attempts must end no request.
+PERSISTENT = {"parameters": "retry=0", "settings": "    ProxySet maxattempts=1000"}
 
 
 def balancer(*members, parameters="retry=600", settings=""):
@@ -43,7 +44,7 @@ def test_one_member_is_down(gateway, fake_backends, acceptors, reuse):
     dead.stop()
     gw = gateway(f"EasKcdRequireTLS Off\nEasKcdBackendReuse {reuse}\n"
                  + balancer(dead, alive, **PERSISTENT), tls=False, processes=1)
-    gw.expect("AH00957", "AH00959", "AH01114", "AH00940")
+    gw.expect("AH00957", "AH00959", "AH01114")
     done = iter(range(20 * FAILOVERS))
 
     def work(number):
@@ -70,8 +71,9 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
                         for script, short in zip(acceptors, ("cas1", "cas2")))
     gw = gateway("EasKcdRequireTLS Off\n" + balancer(flapping, steady, **PERSISTENT),
                  tls=False)
-    gw.expect("AH00940", "AH00957", "AH00959", "AH01114", "AH01102", "AH00898", "AH10154",
-              "AH01097", "AH01084", "AH01104", "EAS2057")
+    gw.expect("AH00957", "AH00959", "AH01114")
+    gw.allow("AH01102", "AH00898", "AH10154", "AH01097", "AH01084", "AH01104", "EAS2057",
+             because="it depends on the moment where a member leaves a request")
     stop = threading.Event()
 
     def flap():
@@ -93,7 +95,7 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
         running = [pool.submit(work, user) for user in USERS]
         statuses = [status for result in running for status in result.result()]
         flapper.result()
-    # Whose request was at the member when it went: with half an answer, or with none.
+    # 502 and 503: the request was at the member when it left, with half an answer or with none.
     assert set(statuses) <= {200, 502, 503}
     assert statuses.count(200) > len(statuses) * 3 // 4
     for script in acceptors:
@@ -132,13 +134,13 @@ def test_nobody_is_blamed_for_a_user(gateway, fake_backends, acceptors, status):
 def test_both_members_down(gateway, fake_backends, acceptors):
     members = [fake_backends(script, short, proves=False)
                for script, short in zip(acceptors, ("cas1", "cas2"))]
-    gw = gateway(balancer(*members, **PERSISTENT), processes=1)
-    gw.expect("AH00957", "AH00959", "AH01114", "AH01170")
+    gw = gateway(balancer(*members, parameters="retry=0"), processes=1)
+    gw.expect("AH00957", "AH00959", "AH01114")
     assert ask(gw, "/eas", "alice").status == 200
     for member in members:
         member.stop()
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status in (502, 503)
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    for _ in range(3):
+        assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
     members[1].resume()
     until(lambda: gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200, 10, "a member")
     assert ask(gw, "/eas", "alice").status == 200

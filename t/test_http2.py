@@ -137,7 +137,6 @@ def test_first_requests_all_at_once(h2):
 def test_streams_that_are_reset(h2):
     """A stream ends while its request is at the backend: the others are served as themselves."""
     gw, _, curl = h2()
-    gw.expect("AH01086", "AH01102", "AH03472")
     slow = [(f"/owa/?sleep=1&n={n}", by_basic("alice"), "max-time = 0.3") for n in range(8)]
     others = [(f"/owa/?sleep=0.6&n={n}", by_basic("bob")) for n in range(8)]
     answers = curl.run([request for pair in zip(slow, others) for request in pair])
@@ -258,7 +257,8 @@ def test_backend_asks_by_http2(h2):
 def test_load(h2):
     """Some thousand requests of one user, and none of them is anybody else's trouble."""
     gw, _, curl = h2()
-    gw.expect("AH01102", "AH00898")     # the backend has fewer threads, and closes kept connections
+    gw.allow("AH01102", "AH00898",
+             because="the backend has fewer threads than clients, and closes kept connections")
     done = subprocess.run(["h2load", "-n", "1000", "-c", "4", "-m", "25", "-t", "1",
                            "-H", f"Authorization: {basic('alice', PASSWORDS['alice'])}",
                            f"https://{GATEWAY}:{gw.port}/owa/"], check=True, text=True, timeout=60,

@@ -19,6 +19,10 @@ NUMBERS = itertools.count(1)
 PLAIN = "EasKcdRequireTLS Off\n"
 USERS = [f"user{n:02}" for n in range(1, 21)]
 
+# Why a tag is allowed and not expected.
+SPARE = "prefork wants spare servers beyond one for each connection"
+WHICH_WAIT = "which wait the time-out ends depends on the threads that are free"
+
 OTHER_REALM = "OTHER.EXAMPLE.TEST"
 
 # Whose account a name means is asked once, when it is first spelt so.
@@ -106,7 +110,7 @@ def test_cold_session(gateway, backends, relay):
 def test_children_take_it_from_each_other(start, relay):
     """Whoever serves the first request, no other child asks the KDC about that user again."""
     gw = start(mpm="prefork", processes=8)
-    gw.expect("AH00161")
+    gw.allow("AH00161", because=SPARE)
     served(gw)
     relay.reset()
     with ThreadPoolExecutor(8) as pool:
@@ -142,7 +146,7 @@ def test_other_virtual_hosts_passwords_are_not_ours(gateway, backends, relay):
     gw = gateway(PLAIN + block.format(name="one.test", realm=REALM)
                  + block.format(name="two.test", realm=OTHER_REALM), tls=False,
                  krb5_conf=relay.krb5_conf)
-    gw.expect("EAS1036", "EAS1037")
+    gw.expect("EAS1036")
     one, two = ([("Host", name)] for name in ("one.test", "two.test"))
     assert gw.get("/eas", "alice", PASSWORDS["alice"], headers=one).status == 200
     assert gw.get("/eas", "alice", PASSWORDS["alice"], headers=two).status != 200
@@ -150,8 +154,9 @@ def test_other_virtual_hosts_passwords_are_not_ours(gateway, backends, relay):
 
 # --- many at once ----------------------------------------------------------------------------
 
-# The backend has fewer threads than clients come, and closes kept connections under requests.
-FEW_THREADS = ("AH01102", "AH00898")
+def allow_closed_connections(gw):
+    gw.allow("AH01102", "AH00898",
+             because="the backend has fewer threads than clients, and closes kept connections")
 
 
 def at_once(gw, users, connections):
@@ -167,7 +172,7 @@ def at_once(gw, users, connections):
 def test_many_first_requests_of_one_user(start, relay):
     """Single flight: at most 8 messages for each child, however many ask."""
     gw = start(processes=2, threads=120)
-    gw.expect(*FEW_THREADS)
+    allow_closed_connections(gw)
     relay.delay(0.05)
     answers = at_once(gw, ["alice"] * 200, 200)
     assert [answer.status for answer in answers] == [200] * 200
@@ -176,7 +181,7 @@ def test_many_first_requests_of_one_user(start, relay):
 
 def test_many_first_requests_of_many_users(start, relay):
     gw = start(processes=1, threads=120)
-    gw.expect(*FEW_THREADS)
+    allow_closed_connections(gw)
     answers = at_once(gw, USERS * 5, 100)
     assert [answer.status for answer in answers] == [200] * 100
     assert requests_of(relay) <= 2 + (4 + FIRST_SIGHT) * len(USERS)
@@ -187,7 +192,8 @@ def test_many_first_requests_of_many_users(start, relay):
 def test_silent_KDC(start, relay):
     """Who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
     gw = start("EasKcdKdcTimeout 5s\n", processes=1, threads=40)
-    gw.expect("EAS1036", "EAS1250", "EAS1252", "EAS1253", "EAS1254")
+    gw.expect("EAS1250", "EAS1252", "EAS1254")
+    gw.allow("EAS1036", "EAS1253", because=WHICH_WAIT)
     served(gw)
     baseline = sorted(get(gw)[1] for _ in range(100))
     relay.blackhole()
@@ -221,7 +227,8 @@ def test_silent_realm_leaves_others_alone(start, relay, silent_realm):
     with relay.krb5_conf.open("a") as conf:
         conf.write(f"[realms]\n{OTHER_REALM} = {{\n kdc = 127.0.0.1:{silent_realm.port}\n}}\n")
     gw = start(f"EasKcdKdcTimeout 5s\nEasKcdDomain OTHER {OTHER_REALM}\n", processes=1, threads=60)
-    gw.expect("EAS1036", "EAS1250", "EAS1252", "EAS1253", "EAS1254")
+    gw.expect("EAS1250", "EAS1252")
+    gw.allow("EAS1036", "EAS1253", "EAS1254", because=WHICH_WAIT)
     served(gw)
 
     def log_on(number):
@@ -271,7 +278,9 @@ def test_new_child_while_the_KDC_is_down(start, relay):
 def test_slow_KDC(start, relay):
     """It answers, but no log-on can be done in time."""
     gw = start("EasKcdKdcTimeout 1s\n", processes=1, threads=40)
-    gw.expect("EAS1036", "EAS1041", "EAS1250", "EAS1252", "EAS1253", "EAS1254", "EAS2013", "EAS2021")
+    gw.expect("EAS1250")
+    gw.allow("EAS1036", "EAS1041", "EAS1252", "EAS1253", "EAS1254", "EAS2013", "EAS2021",
+             because=WHICH_WAIT)
     served(gw)
     relay.delay(0.7)
     with ThreadPoolExecutor(20) as pool:
@@ -317,7 +326,8 @@ def test_what_comes_late_is_kept(start, relay):
 @pytest.mark.parametrize("mpm", ["event", "prefork"])
 def test_children_end_though_the_KDC_is_silent(start, relay, mpm):
     gw = start("EasKcdKdcTimeout 1s\n", mpm=mpm)
-    gw.expect("EAS1250", "AH00161")
+    gw.expect("EAS1250")
+    gw.allow("AH00161", because=SPARE)
     relay.blackhole()
     response, _ = get(gw)
     assert_unavailable(response)
@@ -386,12 +396,14 @@ def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, sho
     gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),
                  account="gateway2", tls=False, krb5_conf=short_lived, mpm="prefork", processes=8,
                  clock=True)
-    gw.expect("AH00161")
+    gw.allow("AH00161", because=SPARE)
 
     def all_children_serve(path):
+        """On a busy machine prefork has more than the eight that it starts with."""
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(lambda _: gw.get(path).status == 200, range(50)))
-        return len({entry["pid"] for entry in gw.requests() if entry["uri"] == path}) == 8
+        return gw.children() <= {int(entry["pid"]) for entry in gw.requests()
+                                 if entry["uri"] == path}
 
     until(lambda: all_children_serve("/eas?before"), 20, "all children to have the ticket")
     second = int(time.time())

@@ -258,22 +258,27 @@ def test_record_under_another_key(sharing, mailbox, redis):
     served(bob, "bob")
 
 
-@pytest.mark.parametrize("change", [
-    lambda value: value[:-1], lambda value: value[:45], lambda value: value[:1],
-    lambda value: b"", lambda value: value + b"\0", lambda value: os.urandom(len(value)),
-    lambda value: os.urandom(100_000), lambda value: os.urandom(2_000_000),
-    lambda value: value[:-1] + bytes([value[-1] ^ 1]), lambda value: b"\x01" + value[1:],
-    lambda value: b"\r\n$5\r\n", lambda value: b"%n%n%s%s" * 10,
-], ids=["cut by one", "header only", "one byte", "empty", "longer", "random", "100 KB", "2 MB",
-        "last bit", "other version", "protocol", "format"])
-def test_damaged_evidence_counts_as_none(sharing, mailbox, redis, change):
+DAMAGE = {
+    "cut by one": lambda value: value[:-1], "header only": lambda value: value[:45],
+    "one byte": lambda value: value[:1], "empty": lambda value: b"",
+    "longer": lambda value: value + b"\0", "random": lambda value: os.urandom(len(value)),
+    "100 KB": lambda value: os.urandom(100_000), "2 MB": lambda value: os.urandom(2_000_000),
+    "last bit": lambda value: value[:-1] + bytes([value[-1] ^ 1]),
+    "other version": lambda value: b"\x01" + value[1:],
+    "protocol": lambda value: b"\r\n$5\r\n", "format": lambda value: b"%n%n%s%s" * 10,
+}
+
+
+def test_damaged_evidence_counts_as_none(sharing, mailbox, redis):
     one, two = sharing(), sharing()
     two.expect("AH03480")       # mod_socache_redis: too large
-    alice = log_on(one)
-    key = evidence_of(redis)
-    redis.do("SET", key, change(redis.do("GET", key)))
-    refused(mailbox, at(two, alice), "timed-out")
-    served(log_on(two))
+    for damage in DAMAGE.values():
+        known = redis.records()
+        alice = log_on(one)
+        key = evidence_of(redis, known)
+        redis.do("SET", key, damage(redis.do("GET", key)))
+        refused(mailbox, at(two, alice), "timed-out")
+        served(log_on(two))
 
 
 def test_restored_records_bring_no_session_back(sharing, mailbox, redis):

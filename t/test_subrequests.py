@@ -146,7 +146,6 @@ def test_error_page_behind_the_same_protection(site, relay, what):
 def test_error_page_does_not_go_round(site):
     """The error page's own 401 is the end of it, not the beginning of the next one."""
     gw, cas1 = site("ErrorDocument 401 /eas/error")
-    gw.expect("AH00124")
     assert gw.get("/eas/x").status == 401
     assert "AH00124" not in gw.error_log.text()     # ten internal redirects
     assert len(cas1.requests()) <= 1
@@ -159,7 +158,7 @@ def test_error_page_of_an_unwilling_backend(gateway, fake_backends, status, user
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, require="Require all granted")
                  + f"ErrorDocument {status} /eas/error\n")
-    gw.expect("EAS2063", "AH00124")
+    gw.expect(*["EAS2063"] * (status == 503))
     answer = gw.get("/eas/x", user, PASSWORDS[user] if user else None)
     assert answer.status == status
     assert answer.all("WWW-Authenticate") == [CHALLENGE] * (status == 401)

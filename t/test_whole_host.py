@@ -88,7 +88,8 @@ def test_other_servers(host, path):
     ("/ews/mrsproxy.svc/../exchange.asmx", 401), ("/ews/%6drsproxy.svc/%2e%2e/exchange.asmx", 401)])
 def test_what_is_not_published(host, path, status):
     gw, client, backend, _ = host
-    gw.expect("AH00128", "AH01630")
+    if status == 403:
+        gw.expect("AH01630")
     with client() as c:
         assert c.get(path, headers=[*PHONE, ("Authorization", "Bearer x")]).status == status
     assert backend.requests == []

@@ -143,6 +143,12 @@ class Httpd:
         self.stop()
         raise AssertionError(f"{self._conf_file} was accepted")
 
+    def children(self) -> set[int]:
+        """The pids of the processes that serve requests."""
+        pid = self.daemon.process.pid
+        return {int(child) for child in
+                Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
     def set_clock(self, offset: str) -> None:
         """Move the server's time away from ours: "+16m", "-1h" (libfaketime's syntax)."""
         new = self._clock_file.with_suffix(".new")
