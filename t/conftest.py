@@ -149,7 +149,7 @@ def relay(lab_dir: Path, domain: Domain) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def fake_backends(authority: Authority, keeper: Keeper, kept: "Kept",
+def fake_backends(authority: Authority, keeper: Keeper, shared: "Shared",
                   ) -> Iterator[Callable[..., FakeBackend]]:
     """fake_backends(script, "cas1", tls=False): a backend that does what the script says.
 
@@ -162,15 +162,15 @@ def fake_backends(authority: Authority, keeper: Keeper, kept: "Kept",
     def start(script: Script, short: str = "cas1", tls: bool | Certificate = False,
               proves: bool = True, reuse: bool = False, **options: Any) -> FakeBackend:
         key = repr((short, tls, proves, options))
-        if reuse and key in kept.backends:
-            return kept.backends[key].begin(script)
+        if reuse and key in shared.backends:
+            return shared.backends[key].begin(script)
         name = f"{short}.corp.example.test"
         certificate = authority.certificate(name) if tls is True else tls or None
         backend = FakeBackend(script, name, certificate, keeper.proof if proves else None,
                               **options)
         backend.start()
         if reuse:
-            kept.backends[key] = backend
+            shared.backends[key] = backend
         else:
             made.append(backend)
         return backend
@@ -200,7 +200,7 @@ def secret(lab_dir: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, authority: Authority,
-            kept: "Kept", by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
+            shared: "Shared", by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
     """gateway(conf, …): a started httpd with the module, on TLS unless tls=False.
 
     account= is whose keytab it gets ("gateway", "gateway2", None for none), krb5_conf= which
@@ -218,8 +218,8 @@ def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, autho
         if not module_under_test().exists():
             pytest.skip(f"{module_under_test()} is not built")
         key = repr((conf, account, tls, krb5_conf, options))
-        if reuse and key in kept.gateways:
-            reused.append(kept.gateways[key].begin())
+        if reuse and key in shared.gateways:
+            reused.append(shared.gateways[key].begin())
             return reused[-1]
         root = lab_dir / f"gateway-{unique_number()}"
         keytab = _gateway_keytab(domain, account, root.with_suffix(".keytab"))
@@ -231,7 +231,7 @@ def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, autho
         if start:
             gw.start()
         if reuse:
-            kept.gateways[key] = gw
+            shared.gateways[key] = gw
             reused.append(made.pop())
         return gw
 
@@ -240,13 +240,13 @@ def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, autho
         gw.stop()
     if request.node.stash.get(FAILED, False):
         print(*(gw.tail() for gw in made + reused), sep="\n")
-        kept.drop(reused)       # the next test gets another one
+        shared.drop(reused)       # the next test gets another one
     else:
         for gw in made + reused:
             gw.check_log()
 
 
-class Kept:
+class Shared:
     """The gateways and backends that tests of one module share."""
 
     def __init__(self) -> None:
@@ -268,8 +268,8 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(domain: Domain) -> Iterator[Kept]:
-    made = Kept()
+def shared(domain: Domain) -> Iterator[Shared]:
+    made = Shared()
     yield made
     made.close()
 

@@ -119,7 +119,7 @@ def closed(gateway, backends):
     cas1 = backends("cas1")
 
     def start(*lines, **options):
-        made = gateway(UNGUARDED + location(f"{cas1.url}/", *lines, path="/", **options))
+        made = gateway(UNGUARDED + location(f"{cas1.url}/", *lines, path="/", **options), reuse=True)
         return made
     yield start
     assert cas1.requests() == []
@@ -431,11 +431,11 @@ def picky(request):
 @pytest.fixture
 def relaxed(gateway, fake_backends):
     """relaxed(*lines): a gateway where nothing is required; its backend decides."""
-    backend = fake_backends(picky)
+    backend = fake_backends(picky, reuse=True)
 
     def start(*lines):
         return gateway(UNGUARDED + location(f"{backend.url}/", *lines, path="/",
-                                            require=GRANTED)), backend
+                                            require=GRANTED), reuse=True), backend
     return start
 
 

@@ -31,7 +31,7 @@ def ruled(gateway, backends):
 
     def start(require: str, *lines: str, before: str = "", **options):
         return gateway(DOMAINS + before + location(cas1.url, *lines, path=PATH, require=require),
-                       **options), cas1
+                       **options, reuse=True), cas1
     return start
 
 

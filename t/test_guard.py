@@ -49,8 +49,8 @@ def owners(backend, keeper):
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_one_user_keeps_one_connection(gateway, fake_backends, authority, per_request, tls):
-    backend = fake_backends(per_request, tls=tls, proves=False)
-    gw = gateway(trusting(authority) + location(backend.url), processes=1)
+    backend = fake_backends(per_request, tls=tls, proves=False, reuse=True)
+    gw = gateway(trusting(authority) + location(backend.url), processes=1, reuse=True)
     with gw.client() as client:
         for _ in range(50):
             assert ask(client, "/eas", "alice").status == 200
@@ -77,10 +77,10 @@ def test_reuse_off(gateway, fake_backends, first_user, parameters):
 def test_everybody_has_connections_of_their_own(gateway, fake_backends, keeper, first_user, pools,
                                                 reuse):
     """The backend serves whatever comes on a connection as that connection's first user."""
-    backend = fake_backends(first_user, proves=False)
+    backend = fake_backends(first_user, proves=False, reuse=True)
     gw = gateway(f"EasKcdBackendPools {pools}\nEasKcdBackendReuse {reuse}\n"
                  + location(backend.url, require="Require all granted")
-                 + open_location(backend.url), processes=1)
+                 + open_location(backend.url), processes=1, reuse=True)
     with gw.client() as client:
         for _ in range(10):
             for user in THREE:
@@ -186,16 +186,17 @@ def endless(answer):
         yield bytes(1 << 16)
 
 
+# script, status (None: the answer breaks off), tags
 MOODS = {
-    "late": (late, {502, 504}),
-    "half": (lambda answer: iter((answer[:-20], None)), {None}),
-    "only a head": (lambda answer: iter((answer.partition(b"{")[0], None)), {None, 502}),
-    "half a head": (lambda answer: iter((answer[:30], None)), {502}),
-    "nothing": (lambda answer: None, {502, 503}),
-    "garbage": (lambda answer: b"\0\1\2\r\n\r\n", {502}),
-    "twice": (lambda answer: answer + answer, {200}),
-    "again, later": (again, {200}),
-    "close": (lambda answer: answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), {200}),
+    "late": (late, 502, ("AH01102", "AH00898")),
+    "half": (lambda answer: iter((answer[:-20], None)), None, ("AH01110",)),
+    "only a head": (lambda answer: iter((answer.partition(b"{")[0], None)), None, ("AH01110",)),
+    "half a head": (lambda answer: iter((answer[:30], None)), 502, ()),
+    "nothing": (lambda answer: None, 502, ("AH01102", "AH00898")),
+    "garbage": (lambda answer: b"\0\1\2\r\n\r\n", 502, ("AH01102", "AH00898")),
+    "twice": (lambda answer: answer + answer, 200, ()),
+    "again, later": (again, 200, ()),
+    "close": (lambda answer: answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), 200, ()),
 }
 
 
@@ -212,19 +213,21 @@ def odd_status(gw, user):
 @pytest.mark.parametrize("mood", MOODS)
 def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, mood, user):
     """Who comes next, the same user first of all, gets answers to their own requests."""
-    script, statuses = MOODS[mood]
-    if mood == "again, later" and user is None:
-        script = lambda answer: answer + answer     # noqa: E731  nothing could tell them apart
-    backend = fake_backends(Moody(keeper, script), proves=False)
+    script, status, tags = MOODS[mood]
+    if mood == "again, later" and user is None:     # nothing tells the two answers apart
+        script = MOODS["twice"][0]
+    if mood == "nothing" and user:
+        status, tags = 503, (*tags, "EAS2057")
+    backend = fake_backends(Moody(keeper, script), proves=False, reuse=True)
     gw = gateway(location(backend.url, require="Require all granted", parameters="timeout=1")
-                 + open_location(backend.url), processes=1)
-    gw.expect("AH01102", "AH01110", "AH10154", "AH01086", "AH01097", "AH00898", "EAS2053",
-              "AH01106", "AH03408", "EAS2057")
+                 + open_location(backend.url), processes=1, reuse=True)
+    gw.expect(*tags)
+    gw.allow("EAS2053", because="the late copy may meet the next request, and proves nothing to it")
     for who in (user, *THREE, None):
         assert ask(gw, "/eas", who).status == 200
     for _ in range(3):
         given_up.clear()
-        assert odd_status(gw, user) in statuses
+        assert odd_status(gw, user) == status
         given_up.set()
         following = [ask(gw, "/eas", who).status for who in (user, *THREE, None, user)]
         # The late copy of an answer proves nothing to the next request.
@@ -256,9 +259,9 @@ class Brief:
 def test_kept_connection_closed_under_a_request(gateway, fake_backends, per_request, method, status,
                                                 kept):
     """What may be repeated is; what may not is no silence, and is delivered once at most."""
-    backend = fake_backends(Brief(per_request), proves=False)
-    gw = gateway(location(backend.url), processes=1)
-    gw.expect("AH01102", "AH00898", *["EAS2057"] * (status == 503))
+    backend = fake_backends(Brief(per_request), proves=False, reuse=True)
+    gw = gateway(location(backend.url), processes=1, reuse=True)
+    gw.expect("AH01102", *["EAS2057"] * (status == 503), *["AH00898"] * (not kept))
     body = b"body" if method == "POST" else None
     with gw.client() as client:
         assert ask(client, "/eas", "alice").status == 200
@@ -272,9 +275,9 @@ def test_kept_connection_closed_under_a_request(gateway, fake_backends, per_requ
 @pytest.mark.parametrize("kept", [True, False], ids=["kept client", "new client"])
 def test_new_connection_closed_under_a_request(gateway, fake_backends, per_request, kept):
     """Not the chance of a moment: it is not tried again, whatever the client's connection."""
-    backend = fake_backends(per_request, proves=False)
-    gw = gateway(location(backend.url, "EasKcdBackendReuse Off"), processes=1)
-    gw.expect("AH01102", "AH00898", "EAS2057")
+    backend = fake_backends(per_request, proves=False, reuse=True)
+    gw = gateway(location(backend.url, "EasKcdBackendReuse Off"), processes=1, reuse=True)
+    gw.expect("AH01102", "EAS2057", *["AH00898"] * (not kept))
     with gw.client() as client:
         assert ask(client, "/eas", "alice").status == 200
         backend.script = lambda request: None
@@ -284,10 +287,10 @@ def test_new_connection_closed_under_a_request(gateway, fake_backends, per_reque
 
 @pytest.mark.parametrize("mood", [endless, late], ids=["in the answer", "before the answer"])
 def test_clients_that_leave(gateway, fake_backends, keeper, mood):
-    backend = fake_backends(Moody(keeper, mood), proves=False)
-    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    # The last of them are still under way when the backend stops.
-    gw.expect("AH01086", "AH01110", "AH01102", "AH00898", "AH00957", "AH01114")
+    backend = fake_backends(Moody(keeper, mood), proves=False, reuse=True)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1, reuse=True)
+    gw.allow("AH01086", "AH01110", "AH01102", "AH00898", "AH00957", "AH01114",
+             because="the last of them may be under way when the backend stops")
     for user in THREE:
         assert ask(gw, "/eas", user).status == 200
         with connect(gw.port) as client:
@@ -310,9 +313,10 @@ def test_clients_that_leave(gateway, fake_backends, keeper, mood):
 def test_clients_that_leave_in_their_request(gateway, fake_backends, keeper, first_user, sent,
                                              framing):
     """What is on a connection is half a request: nobody's next one may complete it."""
-    backend = fake_backends(first_user, proves=False)
-    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    gw.expect("AH01086", "AH01095", "AH01097", "AH01102", "AH10154", "AH02608")
+    backend = fake_backends(first_user, proves=False, reuse=True)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1, reuse=True)
+    if sent == 1_000_000:
+        gw.expect("AH01097", "AH02608")
     body = bytes(sent) if "Length" in framing else b"%x\r\n%s\r\n" % (sent, bytes(sent))
     for user in THREE:
         with connect(gw.port) as client:
@@ -325,15 +329,15 @@ def test_clients_that_leave_in_their_request(gateway, fake_backends, keeper, fir
     assert {len(users) for users in owners(backend, keeper).values()} == {1}
 
 
-@pytest.mark.parametrize("method", ["CONNECT", "FOO", "PRI", "get", "OPTIONS", "PROPFIND"])
-def test_odd_methods(gateway, fake_backends, keeper, first_user, method):
+@pytest.mark.parametrize("method,status", [("CONNECT", 400), ("FOO", 200), ("PRI", 200),
+                                           ("get", 200), ("OPTIONS", 200), ("PROPFIND", 200)])
+def test_odd_methods(gateway, fake_backends, keeper, first_user, method, status):
     """Whatever becomes of them, who comes next has connections and answers of their own."""
-    backend = fake_backends(first_user, proves=False)
-    gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    gw.expect("AH00126", "AH02419", "AH10501")
+    backend = fake_backends(first_user, proves=False, reuse=True)
+    gw = gateway(location(backend.url) + open_location(backend.url), processes=1, reuse=True)
     for user in THREE:
         answer = gw.request(method, "/eas", user, PASSWORDS[user], body=b"GET / HTTP/1.1\r\n\r\n")
-        assert answer.status in (200, 400, 405, 501)
+        assert answer.status == status
         for who in (user, *THREE, None):
             assert ask(gw, "/eas" if who else "/open", who).status == 200
     assert {len(users) for users in owners(backend, keeper).values()} == {1}
@@ -374,8 +378,8 @@ def test_answer_before_the_body(gateway, fake_backends, keeper, per_request, the
     backend = fake_backends(lambda request: b"" if request.body else per_request(request),
                             early=early, proves=False)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1)
-    gw.expect("AH01097", "AH01086", "AH01102", "AH01110", "AH10154", "AH01084", "EAS2057",
-              "AH00898")
+    gw.allow("AH01097", "AH01086", "AH01102", "AH01110", "AH10154", "AH01084", "EAS2057",
+             "AH00898", because="it depends on the moment how much of the body is sent")
     for size in (10, 100_000, 3_000_000) * 2:
         with gw.client() as client:
             with contextlib.suppress(OSError):  # the gateway need not have read it all either
@@ -425,7 +429,6 @@ def test_backend_with_few_threads(gateway, domain, lab_dir, parameters):
     backend.start()
     try:
         gw = gateway(location(backend.url, parameters=parameters))
-        gw.expect("AH00957", "AH01114", "AH00326")
         began = time.monotonic()
         with ThreadPoolExecutor(6) as pool:
             statuses = [answer.status for answer in pool.map(
@@ -444,7 +447,7 @@ def test_backstop_alone(gateway, fake_backends, authority, keeper, first_user, t
     backend = fake_backends(first_user, tls=tls, proves=False)
     gw = gateway("EasKcdBackendPools 1\n" + trusting(authority) + location(backend.url)
                  + open_location(backend.url), processes=1, defines=["EasKcdTestNoVeto"])
-    gw.expect("EAS2050", "AH01084", "AH01097", "AH00898", "AH01086", "AH10154", "AH01102")
+    gw.expect("EAS2050", "AH01084", "AH01097")
     statuses = []
     for _ in range(10):
         for user in THREE:
@@ -458,9 +461,9 @@ def test_backstop_alone(gateway, fake_backends, authority, keeper, first_user, t
 
 
 def test_no_refusals_by_the_backstop_otherwise(gateway, fake_backends, first_user):
-    backend = fake_backends(first_user, proves=False)
+    backend = fake_backends(first_user, proves=False, reuse=True)
     gw = gateway("EasKcdBackendPools 1\n" + location(backend.url) + open_location(backend.url),
-                 processes=1)
+                 processes=1, reuse=True)
     for user in THREE * 5:
         assert ask(gw, "/eas", user).status == 200
         assert ask(gw, "/open").status == 200
@@ -497,9 +500,9 @@ UPGRADES = [[("Connection", "Upgrade"), ("Upgrade", protocol), *more] for protoc
 @pytest.mark.parametrize("parameters", ["", "upgrade=ANY", "upgrade=websocket"])
 @pytest.mark.parametrize("headers", UPGRADES, ids=lambda headers: headers[1][1])
 def test_upgrades_do_not_pass(gateway, fake_backends, per_request, headers, parameters):
-    backend = fake_backends(per_request, proves=False)
+    backend = fake_backends(per_request, proves=False, reuse=True)
     gw = gateway(location(backend.url, parameters=parameters),
-                 processes=1)
+                 processes=1, reuse=True)
     for _ in range(2):
         assert ask(gw, "/eas", "alice", headers=headers).status == 200
     assert [request.all("Upgrade") for request in backend.requests] == [[], []]
@@ -514,10 +517,10 @@ def test_backend_that_switches_protocols(gateway, fake_backends, keeper, paramet
         return (f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 f"WWW-Authenticate: {keeper.proof(request)}\r\n\r\n").encode() + b"tunnel" * 100
 
-    backend = fake_backends(switching, proves=False)
+    backend = fake_backends(switching, proves=False, reuse=True)
     gw = gateway(location(backend.url, parameters=parameters),
-                 processes=1)
-    gw.expect("AH00898", "AH10239", "EAS2051", "EAS2052", "AH01102")
+                 processes=1, reuse=True)
+    gw.expect("AH00898")
     answer = gw.get("/eas", "alice", PASSWORDS["alice"], UPGRADES[0] if asked else [])
     assert answer.status == 502
     assert b"tunnel" not in answer.body

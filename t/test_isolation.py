@@ -32,8 +32,8 @@ def ok(_):
     [("Proxy-Connection", "Authorization")],
 ], ids=str)
 def test_client_cannot_touch_the_token(gateway, fake_backends, acceptor, headers):
-    backend = fake_backends(ok)
-    gw = gateway(location(backend.url))
+    backend = fake_backends(ok, reuse=True)
+    gw = gateway(location(backend.url), reuse=True)
     assert gw.get("/eas", "alice", PASSWORDS["alice"], headers).status == 200
     request, = backend.requests
     token, = request.all("Authorization")
@@ -45,8 +45,8 @@ def test_client_cannot_touch_the_token(gateway, fake_backends, acceptor, headers
                                    "Kerberos x", "Basic"])
 def test_other_schemes_do_not_pass(gateway, fake_backends, value):
     """Where nobody is required, a request without a user goes through, but without credentials."""
-    backend = fake_backends(ok)
-    gw = gateway(location(backend.url, require="Require all granted"))
+    backend = fake_backends(ok, reuse=True)
+    gw = gateway(location(backend.url, require="Require all granted"), reuse=True)
     assert gw.get("/eas", headers=[("Authorization", value)]).status == 200
     assert backend.requests[0].all("Authorization") == []
 
@@ -74,8 +74,8 @@ NOT_FOR_CLIENTS = [("WWW-Authenticate", "Negotiate oRQwEg=="), ("WWW-Authenticat
 @pytest.mark.parametrize("status", ["200 OK", "304 Not Modified", "403 Forbidden", "404 Not Found",
                                     "500 Internal Server Error"])
 def test_backend_authentication_stays_behind(gateway, fake_backends, status):
-    backend = fake_backends(lambda _: response(status, NOT_FOR_CLIENTS))
-    gw = gateway(location(backend.url))
+    backend = fake_backends(lambda _: response(status, NOT_FOR_CLIENTS), reuse=True)
+    gw = gateway(location(backend.url), reuse=True)
     answer = gw.get("/eas", "alice", PASSWORDS["alice"])
     assert answer.status == int(status.split()[0])
     for name, _ in NOT_FOR_CLIENTS:

@@ -393,7 +393,8 @@ def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived)
 def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, short_lived):
     """One or two more may begin before it is left for others; the rest find it."""
     act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
-    gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),
+    gw = gateway(PLAIN + "EasKcdKdcTimeout 60s\n"
+                 + location(backends("cas1").url, *act, require="Require all granted"),
                  account="gateway2", tls=False, krb5_conf=short_lived, mpm="prefork", processes=8,
                  clock=True)
     gw.allow("AH00161", because=SPARE)
@@ -405,15 +406,17 @@ def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, sho
         return gw.children() <= {int(entry["pid"]) for entry in gw.requests()
                                  if entry["uri"] == path}
 
-    until(lambda: all_children_serve("/eas?before"), 20, "all children to have the ticket")
+    # One asks the KDC, and the others take the ticket from it.
+    assert gw.get("/eas").status == 200
+    until(lambda: all_children_serve("/eas?before"), 60, "all children to have the ticket")
     second = int(time.time())
     gw.set_clock(RENEW)
     until(lambda: time.time() > second + 1, 3, "a time from which on new tickets end later")
     relay.reset()
     assert gw.get("/eas").status == 200
-    until(lambda: relay.counts["TGS-REP"] == 2, 5, "the TGT and another ticket to be fetched")
+    until(lambda: relay.counts["TGS-REP"] == 2, 60, "the TGT and another ticket to be fetched")
     assert all(gw.get("/eas").status == 200 for _ in range(50))
-    until(lambda: all_children_serve("/eas?after"), 20, "all children to see that it is time")
+    until(lambda: all_children_serve("/eas?after"), 60, "all children to see that it is time")
     assert relay.counts["TGS-REQ/s4u2proxy"] <= 4
 
 

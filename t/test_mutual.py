@@ -82,8 +82,9 @@ def backend(keeper):
 def published(gateway, fake_backends, authority, backend):
     """published(*lines): (gateway of one child, the backend's server)."""
     def start(*lines, tls=False, **options):
-        server = fake_backends(backend, tls=tls, proves=False)
-        gw = gateway(trusting(authority) + location(server.url, *lines, **options), processes=1)
+        server = fake_backends(backend, tls=tls, proves=False, reuse=True)
+        gw = gateway(trusting(authority) + location(server.url, *lines, **options), processes=1,
+                     reuse=True)
         return gw, server
     return start
 

@@ -178,7 +178,7 @@ def test_kdc_down(gateway, backends, relay):
 def test_clock_off(gateway, backends, offset):
     cas1 = backends("cas1")
     gw = gateway("EasKcdRequireTLS Off\n" + location(cas1.url), clock=True, tls=False)
-    gw.expect("EAS1021", "EAS1035")
+    gw.expect("EAS1021")
     gw.set_clock(offset)
     assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
     assert cas1.requests() == []
@@ -211,12 +211,12 @@ def test_keytab_that_ad_has_outgrown(gateway, backends, domain, lab_dir):
     assert cas1.requests() == []
 
 
-def test_keytab_removed_while_running(gateway, backends, rogue_domain, relay):
-    """The keys in memory stay; a spoofed KDC gains nothing by the loss of the file."""
-    cas1 = backends("cas1")
-    gw = gateway(location(cas1.url), krb5_conf=relay.krb5_conf)
+def test_keytab_removed_while_running(gateway, backends):
+    """The keys stay in memory: passwords are verified and tickets are requested as before."""
+    gw = gateway(location(backends("cas1").url))
     gw.keytab.unlink()
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert answer.json()["remote_user"] == f"alice@{REALM}"
 
 
 def test_plain_http_is_refused(gateway, backends, relay):
