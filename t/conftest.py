@@ -17,14 +17,14 @@ import pytest
 
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
-from lab.exchange import location
+from lab.exchange import UNGUARDED, location
 from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY, ensure_names
 from lab.redis import Redis
 from lab.relay import Relay
-from lab.simulated import Keeper
+from lab.simulated import FirstUser, Keeper, PerRequest
 from lab.tls import Authority, Certificate
 from lab.unique import unique_number
 
@@ -312,6 +312,30 @@ def mailbox(fake_backends: Callable[..., FakeBackend], acceptor: Acceptor) -> Fa
         return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)],
                         accepted.user.encode())
     return fake_backends(answer, reuse=True)
+
+
+@pytest.fixture
+def closed(gateway: Callable[..., Gateway], backends: Callable[..., GssBackend],
+           ) -> Iterator[Callable[..., Gateway]]:
+    """closed(*lines): a gateway with everything below `/`, where no request without a user reaches
+    the backend."""
+    cas1 = backends("cas1")
+
+    def start(*lines: str, **options: Any) -> Gateway:
+        return gateway(UNGUARDED + location(f"{cas1.url}/", *lines, path="/", **options),
+                       reuse=True)
+    yield start
+    assert cas1.requests() == []
+
+
+@pytest.fixture
+def per_request(keeper: Keeper) -> PerRequest:
+    return PerRequest(keeper.acceptor)
+
+
+@pytest.fixture
+def first_user(keeper: Keeper) -> FirstUser:
+    return FirstUser(keeper.acceptor)
 
 
 @pytest.fixture

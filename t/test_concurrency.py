@@ -25,8 +25,8 @@ def work(gw, number, requests):
 
 
 # Each of prefork's children is cold by itself: fewer of them, lest the KDC be what is tested.
-@pytest.mark.parametrize("mpm,clients,total", [("event", 64, 20_000), ("worker", 64, 5_000),
-                                               ("prefork", 12, 5_000)])
+@pytest.mark.parametrize("mpm,clients,total", [("event", 64, 10_000), ("worker", 64, 3_000),
+                                               ("prefork", 12, 3_000)])
 def test_every_answer_names_its_own_user(gateway, backends, mpm, clients, total):
     backend = backends("cas1")
     # More workers than clients in each child, lest httpd close kept-alive connections. And cold,

@@ -68,7 +68,7 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
     stop = threading.Event()
 
     def flap():
-        for _ in range(30):
+        for _ in range(15):
             flapping.stop()
             stop.wait(0.1)
             flapping.resume()

@@ -10,6 +10,7 @@ from lab.ad import PASSWORDS, REALM
 from lab.exchange import DOMAINS, VARYING, location
 from lab.frontdoor import Visitor
 from lab.krbmsg import PA_ENC_TIMESTAMP, Message
+from lab.unique import unique_path
 from lab.wait import until
 
 THRESHOLD = 5           # AD's; ours is 3, and 3 + 1 is below it
@@ -63,15 +64,11 @@ def at_once(gw, attempts, workers: int = 50):
         return list(pool.map(lambda who: gw.get("/eas", *who).status, attempts))
 
 
-NUMBERS = itertools.count()
-
-
-def logged(gw, user: str, password: str, headers=()) -> dict[str, str]:
-    """What the access log says of one request; httpd writes it after it has answered."""
-    path = f"/eas?{next(NUMBERS)}"
+def entry_of(gw, user: str, password: str, headers=()) -> dict[str, str]:
+    """The access log's entry of one request."""
+    path = unique_path("/eas")
     gw.get(path, user, password, headers)
-    return until(lambda: [entry for entry in gw.requests() if entry["uri"] == path], 5,
-                 f"{path} in the access log")[0]
+    return gw.logged(path)
 
 
 def lock_out(gw, user: str) -> None:
@@ -110,9 +107,9 @@ def test_known_phone_passes_at_once(guarded, strict, victim, relay):
     assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
     lock_out(gw, victim)
     for _ in range(3):
-        entry = logged(gw, victim, PASSWORDS[victim])
+        entry = entry_of(gw, victim, PASSWORDS[victim])
         assert (entry["status"], entry["EAS_KCD_LOCKOUT"]) == ("200", "known")
-        entry = logged(gw, victim, "guess-again")
+        entry = entry_of(gw, victim, "guess-again")
         assert (entry["status"], entry["EAS_KCD_ERROR"]) == ("401", "EAS1301")
     assert asked(relay) == N + 4
     assert not strict.is_locked(victim)
@@ -263,7 +260,7 @@ def test_one_address_does_not_reach_ad_for_ever(guarded, victim, relay):
     spray(gw, ["192.0.2.7"])
     gw.graceful()       # forgets what is proved
     relay.reset()
-    entry = logged(gw, unproved, PASSWORDS[unproved], here)
+    entry = entry_of(gw, unproved, PASSWORDS[unproved], here)
     assert (entry["status"], entry["EAS_KCD_LOCKOUT"]) == ("401", "source")
     assert relay.counts.total() == 0
     assert gw.get("/eas", known, PASSWORDS[known], here).status == 200
@@ -330,7 +327,7 @@ def test_what_does_not_count(guarded, relay):
     gw = guarded()
     gw.expect("EAS1036", "EAS1254")
     for name in ("dirk", "mike", "ernst") * 5:
-        entry = logged(gw, name, PASSWORDS[name])
+        entry = entry_of(gw, name, PASSWORDS[name])
         assert (entry["status"], entry["EAS_KCD_FAILURES"]) == ("401", "0")
     relay.refuse()
     for n in range(5):
