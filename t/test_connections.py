@@ -11,7 +11,7 @@ from lab.ad import CAS1, CAS2, REALM
 from lab.backend import GssBackend
 from lab.errorlog import Entry
 from lab.exchange import ask, location, open_location, trusting
-from lab.gateway import MODULES
+from lab.gateway import MODULES, module_without_veto
 from lab.owners import THREE, owners
 from lab.simulated import echo
 from lab.wait import connections, until
@@ -199,7 +199,8 @@ def test_backstop_alone(gateway, fake_backends, authority, keeper, first_user, t
     """Pooled connections do not veto themselves here: then nothing is sent on them."""
     backend = fake_backends(first_user, tls=tls, proves=False)
     gw = gateway("EasKcdBackendPools 1\n" + trusting(authority) + location(backend.url)
-                 + open_location(backend.url), processes=1, defines=["EasKcdTestNoVeto"])
+                 + open_location(backend.url), processes=1,
+                 module=module_without_veto())
     gw.expect("EAS2050", "AH01084", "AH01097")
     statuses = []
     for _ in range(10):

@@ -2,12 +2,15 @@
 """The httpd that carries the module under test."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any, Iterable
 
 from .client import Client, Headers, Response
 from .httpd import BASIC_MODULES, Httpd
 from .wait import until
+
+TOP = Path(__file__).parents[2]
 
 # The default order; the module under test must do anywhere in it. (httpd's own rule still holds:
 # mod_proxy comes before the modules that link to it, else they do not load.)
@@ -21,12 +24,19 @@ SHOWN = ("EAS_KCD_USER", "EAS_KCD_AUTH", "EAS_KCD_SPN", "EAS_KCD_TICKET", "EAS_K
 
 def module_under_test() -> Path:
     """The freshly built module: EAS_T_MODULE, else the one at the top of this tree."""
-    built = Path(__file__).parents[2] / ".libs" / "mod_eas_kcd.so"
+    built = TOP / ".libs" / "mod_eas_kcd.so"
     return Path(os.environ.get("EAS_T_MODULE", built)).resolve()
 
 
+def module_without_veto() -> Path:
+    """The variant that make builds for tests: pooled connections do not veto their use."""
+    variant = "t/no-veto/mod_eas_kcd.la"
+    subprocess.run(["make", "-s", "-C", TOP, variant], check=True)
+    return TOP / "t" / "no-veto" / ".libs" / "mod_eas_kcd.so"
+
+
 class Gateway(Httpd):
-    """An Httpd with our module, and a log of the environment that the module sets.
+    """An Httpd with our module, or with *module*, and a log of the environment that it sets.
 
     Each entry of requests() has the names in SHOWN too, "-" where a variable is not set, and the
     pid of the child.
@@ -34,7 +44,8 @@ class Gateway(Httpd):
 
     def __init__(self, root: Path, conf: str, *, keytab: Path | None, krb5_conf: Path,
                  ca_file: Path | None = None, modules: Iterable[str] = MODULES,
-                 env: dict[str, str] | None = None, **options: Any) -> None:
+                 env: dict[str, str] | None = None, module: Path | None = None,
+                 **options: Any) -> None:
         # No ambient credentials, unless a test poisons them on purpose.
         ambient = {"KRB5_CONFIG": str(krb5_conf), "KRB5CCNAME": f"FILE:{root}/no-ccache",
                    "KRB5_KTNAME": f"FILE:{root}/no-keytab"}
@@ -42,7 +53,7 @@ class Gateway(Httpd):
             conf = f'EasKcdKeytab "{keytab}"\n{conf}'
         options.setdefault("log_level", "notice eas_kcd:trace8")
         super().__init__(root, conf, modules=modules, env=ambient | (env or {}),
-                         own_modules={"eas_kcd": module_under_test()},
+                         own_modules={"eas_kcd": module or module_under_test()},
                          access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in SHOWN},
                          **options)
         self.keytab = keytab

@@ -66,15 +66,15 @@ class Httpd:
     """Writes its configuration when made, and can be started more than once.
 
     *modules* are loaded in that order, the MPM first; *own_modules* says where those are that
-    are not Debian's; *defines* are names for -D. With *clock* the server runs under libfaketime, and
-    set_clock() moves its time while it runs.
+    are not Debian's. With *clock* the server runs under libfaketime, and set_clock() moves its time
+    while it runs.
     """
 
     def __init__(self, root: Path, conf: str, *, modules: Iterable[str] = BASIC_MODULES,
                  own_modules: Mapping[str, Path] | None = None, mpm: str = "event",
                  processes: int = 2, threads: int = 25, tls: Certificate | None = None,
                  env: Mapping[str, str] | None = None, clock: bool = False,
-                 log_level: str = "notice", defines: Iterable[str] = (),
+                 log_level: str = "notice",
                  access_fields: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.port = free_port()
@@ -96,7 +96,7 @@ class Httpd:
         # Whatever libraries want to leave behind (replay caches, for one) stays inside.
         self._env = {"TMPDIR": str(root / "tmp"), "MALLOC_PERTURB_": "165", "LC_ALL": "C.UTF-8",
                      **(_faketime(self._clock_file) if clock else {}), **(env or {})}
-        self._command = [BINARY, "-f", str(self._conf_file), *(f"-D{name}" for name in defines)]
+        self._command = [BINARY, "-f", str(self._conf_file)]
         self.daemon = Daemon(root.name, [*self._command, "-DFOREGROUND"], root / "output.log",
                              self._env)
 
