@@ -87,6 +87,7 @@ def test_backend_that_does_not_care(gateway, fake_backends, authority, keeper, b
     assert accepted.bound is (tls and binding == "On")
 
 
+@pytest.mark.smoke
 def test_somebody_in_between(gateway, fake_backends, authority, demanding, between):
     """A certificate that the gateway trusts, but not the backend's: the token is worth nothing at
     the backend, not even to one who only hands it on."""

@@ -49,6 +49,7 @@ def test_framing_that_httpd_itself_refuses(plain_protected, headers):
     assert COOKIE.encode() + b"=" not in answer
 
 
+@pytest.mark.smoke
 def test_a_body_that_is_too_long_is_not_asked_for(plain_protected):
     """A client that announces much would hold a thread for long."""
     uri, answer = post_raw(plain_protected,

@@ -94,6 +94,7 @@ def agent_headers(agent, accept):
     return [*([("User-Agent", agent)] if agent != "-" else []), ("Accept", accept)]
 
 
+@pytest.mark.smoke
 def test_agents(closed):
     assert len(AGENTS) >= 40
     got = ask(closed(), {agent: ("GET", "/owa/", agent_headers(agent, accept))
@@ -174,6 +175,7 @@ REQUESTS = {
 }
 
 
+@pytest.mark.smoke
 def test_requests(closed):
     got = ask(closed(), {name: (method, "/owa/x", headers)
                          for name, (method, headers, _) in REQUESTS.items()})

@@ -86,6 +86,7 @@ def test_bound_backend_serves_nobody_as_another(gateway, backends, authority, mp
                 assert ask(client, "/open").status == 401
 
 
+@pytest.mark.smoke
 def test_one_user_and_two_services(gateway, fake_backends, keeper, per_request):
     """The same backend, and the same user, under two service principal names."""
     backend = fake_backends(per_request, proves=False)
@@ -194,6 +195,7 @@ def test_backend_with_few_threads(gateway, domain, lab_dir, parameters):
 
 # --- the last line ---------------------------------------------------------------------------
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_backstop_alone(gateway, fake_backends, authority, keeper, first_user, tls):
     """Pooled connections do not veto themselves here: then nothing is sent on them."""

@@ -81,6 +81,7 @@ def accepted(is_local, payloads):
     return [payload.split(b"\0")[0].decode("ascii") for payload in payloads if is_local(payload)]
 
 
+@pytest.mark.smoke
 def test_the_judge_can_tell():
     """And the corpus is worth its name: much of it would lead a browser away."""
     away = ["//evil.example", "/\\evil.example", "/\t/evil.example", "https:\\evil.example",

@@ -61,6 +61,7 @@ def variables(gw) -> tuple[str, ...]:
     return tuple(entry[name] for name in NAMES)
 
 
+@pytest.mark.smoke
 def test_variables(mailbox):
     """And the query reaches the backend as it came, without them."""
     gw, cas1 = mailbox()

@@ -152,6 +152,7 @@ ALIAS = """
 """
 
 
+@pytest.mark.smoke
 def test_aliases(ruled):
     gw, _ = ruled(all_of(none_of("Require lost")), before=ALIAS)
     gw.expect("EAS1210", "EAS1211", "AH01631")
@@ -232,6 +233,7 @@ def ask(gw, path: str, version: str = "14.1"):
                    [("Content-Type", TYPE), ("MS-ASProtocolVersion", version)])
 
 
+@pytest.mark.smoke
 def test_status_129(ruled):
     gw, cas1 = ruled(all_of("Require eas-device-type iPhone"), TELL)
     gw.expect("EAS1210", "AH01631")

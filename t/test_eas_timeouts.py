@@ -69,6 +69,7 @@ def test_by_command(gateway, slow):
             (path, lines, status) for (_, path, lines, _), status in zip(cases, statuses)]
 
 
+@pytest.mark.smoke
 def test_delegated(gateway, slow):
     gw = gateway("Timeout 1\n" + location(slow.url, *SHORT, path=PATH))
     gw.expect("AH01102", "AH00898")

@@ -122,6 +122,7 @@ def test_nobody_is_blamed_for_a_user(gateway, fake_backends, acceptors, status):
         assert len(hosts) == 2
 
 
+@pytest.mark.smoke
 def test_both_members_down(gateway, fake_backends, acceptors):
     members = [fake_backends(script, short, proves=False)
                for script, short in zip(acceptors, ("cas1", "cas2"))]

@@ -16,6 +16,7 @@ from lab.unique import unique_path
 
 # --- malformed, incomplete, too much ---------------------------------------------------------
 
+@pytest.mark.smoke
 def test_incomplete(protected):
     """The form again; an incomplete one keeps its destination, an empty body has none."""
     visitor = Visitor(protected)
@@ -140,6 +141,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.smoke
 def test_a_form_that_is_not_ours(protected):
     """With the right password."""
     protected.expect("EAS1091")
@@ -305,6 +307,7 @@ ACCOUNTS = {                # user, password, reason, tag
 }
 
 
+@pytest.mark.smoke
 def test_accounts_that_may_not(protected):
     answers = {}
     for what, (user, password, reason, tag) in ACCOUNTS.items():

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A person logs on, works and signs out, as a visitor sees it."""
 
+import pytest
+
 from lab.ad import PASSWORDS, REALM
 from lab.frontdoor import FORM, LOGOUT, Visitor
 from lab.wait import until
 
 
+@pytest.mark.smoke
 def test_a_person_logs_on_works_and_signs_out(webmail):
     visitor = Visitor(webmail)
     first = visitor.get("/owa/?ae=Folder")

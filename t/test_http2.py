@@ -95,6 +95,7 @@ def on_one_connection(answers):
     return len({answer.port for answer in answers}) == 1
 
 
+@pytest.mark.smoke
 def test_every_stream_is_its_own_users(h2):
     """Basic and cookie, alice and bob, right, wrong and nothing, mixed on one connection."""
     gw, cas1, curl = h2()

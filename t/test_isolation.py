@@ -114,6 +114,7 @@ def test_backend_401_to_a_known_user_without_delegation(gateway, fake_backends):
     assert answer.header("Retry-After") == "30" and answer.header("WWW-Authenticate") is None
 
 
+@pytest.mark.smoke
 def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     unwilling, cas2 = fake_backends(always_401), backends("cas2")
     gw = gateway(f"""
@@ -128,6 +129,7 @@ def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     assert statuses.count(503) == 3 and statuses.count(200) == 3
 
 
+@pytest.mark.smoke
 def test_two_users_on_one_client_connection(gateway, backends):
     gw = gateway(location(backends("cas1").url))
     with gw.client() as client:

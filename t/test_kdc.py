@@ -69,6 +69,7 @@ def unavailable(gw, user="alice"):
 
 # --- what users cost -------------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_cold_and_warm(start, relay):
     """A child's first user also pays for the gateway's own log-on."""
     gw = start(processes=1)
@@ -415,6 +416,7 @@ def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, sho
     assert relay.counts["TGS-REQ/s4u2proxy"] <= 4
 
 
+@pytest.mark.smoke
 def test_stale_ticket_is_not_used(gateway, backends, short_lived):
     gw = gateway(PLAIN + "EasKcdPasswordCache 1m\n" + location(backends("cas1").url), tls=False,
                  krb5_conf=short_lived, processes=1, clock=True)

@@ -77,6 +77,7 @@ def lock_out(gw, user: str) -> None:
 
 # --- what reaches AD -------------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_stale_password_is_asked_about_once(guarded, strict, victim, relay):
     """Forty tries, by three phones at once."""
     gw = guarded()
@@ -90,6 +91,7 @@ def test_stale_password_is_asked_about_once(guarded, strict, victim, relay):
     assert not strict.is_locked(victim)
 
 
+@pytest.mark.smoke
 def test_different_guesses_at_once(guarded, strict, victim, relay):
     """A hundred, over several children and threads."""
     gw = guarded(processes=4)

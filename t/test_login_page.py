@@ -58,6 +58,7 @@ def test_headers_of_every_answer(webmail, relay, gateway, ok_backend):
     assert ok_backend.requests == []
 
 
+@pytest.mark.smoke
 def test_reasons(protected):
     visitor = Visitor(protected)
     for reason, text in TEXTS.items():

@@ -29,6 +29,7 @@ def test_methods_that_are_allowed(protected):
     assert set(allowed.replace(" ", "").split(",")) - {"TRACE"} == {"GET", "HEAD", "POST"}
 
 
+@pytest.mark.smoke
 def test_unknown_paths(protected):
     for path in ("/eas-kcd/", "/eas-kcd/x", "/eas-kcd/login/", "/eas-kcd/LOGIN",
                  "/eas-kcd/login.html", "/eas-kcd/loginx", "/eas-kcd/login%2f",
@@ -172,6 +173,7 @@ def test_host_header_never_shows(protected):
 
 # --- where it lies ---------------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_below_a_proxied_root(gateway, backends):
     """`ProxyPass /` has everything, and all of it needs a user; not so the form."""
     cas1 = backends("cas1")

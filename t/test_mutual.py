@@ -261,6 +261,7 @@ def test_missing(published, backend, status):
     assert [request.connection for request in server.requests] == [1, 2]
 
 
+@pytest.mark.smoke
 def test_other_schemes_prove_nothing(published, backend):
     gw, _ = published()
     gw.expect("EAS2052")
@@ -276,6 +277,7 @@ def test_missing_where_optional(published, backend):
     assert server.connections == 1
 
 
+@pytest.mark.smoke
 def test_missing_on_a_connection_that_has_proved_itself(published, backend):
     """A backend that authenticates connections proves itself once; and to one user only."""
     gw, server = published()

@@ -176,6 +176,7 @@ def provided(gateway, backends, htpasswd, relay):
     return start
 
 
+@pytest.mark.smoke
 def test_file(provided, relay):
     gw, _ = provided("file", TRANSITION)
     relay.reset()

@@ -46,6 +46,7 @@ def refusing(gateway, backends):
     assert cas1.requests() == []
 
 
+@pytest.mark.smoke
 def test_wrong_credentials_are_all_the_same_from_outside(refusing):
     answers = {}
     for what, (user, password, tag) in WRONG.items():
@@ -211,6 +212,7 @@ def test_keytab_that_ad_has_outgrown(gateway, backends, domain, lab_dir):
     assert cas1.requests() == []
 
 
+@pytest.mark.smoke
 def test_keytab_removed_while_running(gateway, backends):
     """The keys stay in memory: passwords are verified and tickets are requested as before."""
     gw = gateway(location(backends("cas1").url))
@@ -219,6 +221,7 @@ def test_keytab_removed_while_running(gateway, backends):
     assert answer.json()["remote_user"] == f"alice@{REALM}"
 
 
+@pytest.mark.smoke
 def test_plain_http_is_refused(gateway, backends, relay):
     cas1 = backends("cas1")
     gw = gateway("EasKcdRequireTLS On\n" + location(cas1.url), tls=False, krb5_conf=relay.krb5_conf)

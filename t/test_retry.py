@@ -129,6 +129,7 @@ def test_get(stale, relay, override):
     assert tickets(relay) == 1 and server.script.refusals == 1
 
 
+@pytest.mark.smoke
 def test_head(stale):
     gw, server = stale()
     assert ask(gw, "/eas", "alice", "HEAD").status == 200
@@ -319,6 +320,7 @@ def test_many_requests_find_out_at_once(stale, relay):
     assert tickets(relay) == 1
 
 
+@pytest.mark.smoke
 def test_other_users_keep_their_tickets(stale, relay, service):
     gw, server = stale(users=("alice", "bob"))
     for user in ("alice", "bob"):

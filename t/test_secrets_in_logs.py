@@ -4,6 +4,8 @@
 import base64
 from urllib.parse import quote, urlencode
 
+import pytest
+
 from lab.ad import PASSWORDS
 from lab.client import basic
 from lab.exchange import location
@@ -44,6 +46,7 @@ def test_no_password_in_any_log(gateway, ok_backend, domain):
     domain.set_password("carol", PASSWORDS["carol"])
 
 
+@pytest.mark.smoke
 def test_no_secret_in_the_log(gateway, backends):
     """Not at our trace8, not on success and not on failure; also not in base64."""
     gw = gateway(location(backends("cas1").url), log_level="notice eas_kcd:trace8 proxy:debug")

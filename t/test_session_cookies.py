@@ -95,6 +95,7 @@ def text(sealed):
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
+@pytest.mark.smoke
 def test_changed_cookies_are_refused(owa, mailbox):
     """Three bits and three lengths; t/unit/test_session.c has all of them."""
     alice = log_on(owa)
@@ -159,6 +160,7 @@ KEPT = {        # {} is our cookie; the rest is all that the backend shall see
 }
 
 
+@pytest.mark.smoke
 def test_backend_sees_all_cookies_but_ours(owa, mailbox):
     alice = log_on(owa)
     with owa.client() as client:

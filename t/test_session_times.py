@@ -47,6 +47,7 @@ def renewed(visitor, name="alice"):
 
 # --- limits ----------------------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_public_session_ends_when_idle(timed, clock):
     gw = timed()
     alice = log_on(gw)

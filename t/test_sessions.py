@@ -47,6 +47,7 @@ def in_both_children(gw, action, at_least=2):
 
 # --- signing in and out ----------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_logging_on_begins_a_new_session(owa, mailbox):
     """Neither what an attacker has planted nor the session before is taken on."""
     mallory = log_on(owa, "bob")
@@ -76,6 +77,7 @@ def test_signing_out_holds_in_every_child_and_generation(owa, mailbox):
         served(other)
 
 
+@pytest.mark.smoke
 def test_signing_out_everywhere(owa, mailbox):
     first, second, bob = log_on(owa), log_on(owa), log_on(owa, "bob")
     for visitor in (first, second):

@@ -51,6 +51,7 @@ def unavailable(mailbox, visitor, path=None, tag="EAS1071"):
 
 # --- two gateways ----------------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_what_one_gateway_knows_the_other_knows(sharing, mailbox, relay):
     """No protocol transition: the second acts by the evidence or the ticket that it finds in redis."""
     one, two = sharing(), sharing(krb5_conf=relay.krb5_conf)
@@ -245,6 +246,7 @@ def test_records_show_nothing(sharing, redis):
         assert redis.do("TTL", key) > 0
 
 
+@pytest.mark.smoke
 def test_record_under_another_key(sharing, mailbox, redis):
     """Who can write to redis still cannot make bob act as alice."""
     one, two = sharing(), sharing()

@@ -54,6 +54,7 @@ def test_user_of_another_module(foreign, user):
     assert answer.json()["remote_user"] == f"bob@{REALM}"
 
 
+@pytest.mark.smoke
 def test_upn_of_another_module(foreign, gateway, backends):
     """A suffix must be named before it is believed. S4U2Self does not canonicalize: the name stays,
     and AD's acceptors go by the SID in the ticket."""

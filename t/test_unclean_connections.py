@@ -143,6 +143,7 @@ def test_kept_connection_closed_under_a_request(gateway, fake_backends, per_requ
         status == 503, False]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("kept", [True, False], ids=["kept client", "new client"])
 def test_new_connection_closed_under_a_request(gateway, fake_backends, per_request, kept):
     """Not the chance of a moment: it is not tried again, whatever the client's connection."""
