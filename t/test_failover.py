@@ -48,11 +48,15 @@ def test_one_member_is_down(gateway, fake_backends, acceptors, reuse):
                  + balancer(dead, alive, **PERSISTENT), tls=False, processes=1)
     gw.expect("AH00957", "AH00959", "AH01114")
     with gw.client() as client:
-        for _, user in zip(range(FAILOVERS), itertools.cycle(USERS)):
+        for count, user in zip(range(1, 2 * FAILOVERS), itertools.cycle(USERS)):
             assert ask(client, "/eas", user).status == 200
-    # The members take turns, so each request has met the dead one first.
-    assert gw.error_log.text().count("AH01114") == FAILOVERS
-    assert acceptors[1].errors == [] and acceptors[1].seen == {"accepted": FAILOVERS}
+            # Nearly every request: it is the dead member's turn unless that has failed in this
+            # very moment.
+            if count >= FAILOVERS and gw.error_log.text().count("AH01114") >= FAILOVERS:
+                break
+        else:
+            raise AssertionError("the dead member was hardly ever the first choice")
+    assert acceptors[1].errors == [] and acceptors[1].seen == {"accepted": count}
     assert not {"EAS2050", "EAS2056", "EAS2063"} & set(gw.error_log.tags())
 
 
