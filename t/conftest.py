@@ -133,7 +133,7 @@ def backends(lab_dir: Path, domain: Domain, authority: Authority,
 
 @pytest.fixture(scope="session")
 def keeper(domain: Domain, lab_dir: Path) -> Keeper:
-    """Who holds the keys of all the backends."""
+    """Holds the keys of all the backends."""
     keytab = domain.export_keytab(lab_dir / "keeper.keytab", [CAS1, CAS2, CAS3])
     return Keeper(Acceptor(keytab))
 

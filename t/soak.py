@@ -99,7 +99,7 @@ class Backends:
 
 @dataclass
 class Run:
-    """What came of it."""
+    """The result of a run."""
 
     requests: int = 0
     seconds: float = 0

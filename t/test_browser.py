@@ -150,7 +150,7 @@ def test_a_script_without_a_session_gets_no_password_box(titled, backends, brows
 # --- back, and after the end -----------------------------------------------------------------
 
 def test_back_button_after_sign_out(gateway, backends, browser):
-    """What the browser has kept by itself is its own; the server gives away nothing any more."""
+    """The browser shows its own copy; the server sends no page any more."""
     cas1 = backends("cas1")
     gw = gateway(TITLE + location(cas1.url, path="/owa"))
     chromium = browser()

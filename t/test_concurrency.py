@@ -52,7 +52,7 @@ def test_every_answer_names_its_own_user(gateway, backends, mpm, clients, total)
 
 
 def test_graceful_restart_under_load(gateway, backends):
-    """Nobody is refused and nobody is confused while generations change."""
+    """No request is refused or served as another user while generations change."""
     gw = gateway("EasKcdRequireTLS Off\n" + location(backends("cas1").url), tls=False)
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(work_reconnecting, gw, n, 100) for n in range(8)]

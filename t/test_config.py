@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What httpd -t refuses, by name and with the cure, and how sections inherit."""
+"""Configurations that httpd -t refuses, by name and with the cure, and how sections inherit."""
 
 import pytest
 

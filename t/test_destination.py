@@ -26,7 +26,7 @@ LEGITIMATE = [
     "/" + 2047 * "a",
 ]
 
-# What it takes to leave a site, and what may be put between.
+# The characters that lead off a site, and some to put between.
 PIECES = [b"/", b"\\", b".", b"?", b"#", b":", b"@", b"a", b"\t", b"%2f", b"%2E", b"%5c"]
 
 ENCODINGS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What phones and Exchange say to each other besides commands passes the gateway as it is."""
+"""Headers, statuses and bodies between phones and Exchange pass the gateway unchanged."""
 
 import os
 import socket

@@ -60,7 +60,7 @@ RULES = [
      SAMSUNG, "EAS1210"),
     (all_of(any_of("Require eas-device-id x", "Require eas-device-type iPhone")), IPHONE, SAMSUNG,
      "EAS1210"),
-    # What cannot be judged is refused, and not made a yes by a negation.
+    # A rule without its value refuses, also below a negation.
     (all_of("Require eas-device-type iPhone"), IPHONE, f"{PATH}?Cmd=Sync", "EAS1211"),
     (all_of("Require eas-device-type iPhone"), IPHONE, PATH, "EAS1211"),
     (all_of(none_of("Require eas-device-type x")), IPHONE, f"{PATH}?Cmd=Sync", "EAS1211"),

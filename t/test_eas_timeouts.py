@@ -78,7 +78,7 @@ def test_delegated(gateway, slow):
 
 
 def test_on_one_pooled_connection(gateway, slow):
-    """What one command was allowed, the next on the same connection is not."""
+    """One command's time-out does not hold for the next on the same connection."""
     gw = gateway("Timeout 20\n" + open_location(slow, *SHORT), processes=1)
     gw.expect("AH01102", "AH00898")
     with gw.client() as client:

@@ -177,7 +177,7 @@ def test_a_form_that_is_ours(webmail, headers):
 
 
 def test_token_is_bound_to_the_gateway(gateway, ok_backend):
-    """What one gateway has issued with its own secret is worth nothing at another."""
+    """A token that one gateway has issued with its own secret is refused by another."""
     first, second = (gateway(location(ok_backend.url, path="/owa")) for _ in range(2))
     second.expect("EAS1091")
     fields = (visitor := Visitor(first)).fields() | ALICE

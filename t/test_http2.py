@@ -24,7 +24,7 @@ NAMES = ("alice", "bob")
 
 @dataclass(frozen=True)
 class Stream:
-    """What came back on one stream. `port` is the client's: the same for all of a connection."""
+    """The answer on one stream. `port` is the client's: the same for all of a connection."""
 
     status: int
     body: bytes
@@ -127,7 +127,7 @@ def test_every_stream_is_its_own_users(h2):
 
 
 def test_first_requests_all_at_once(h2):
-    """Nobody is known yet, and a hundred streams ask."""
+    """A hundred streams begin while no password is cached."""
     gw, _, curl = h2()
     wanted = [NAMES[number % 2] for number in range(100)]
     answers = curl.run([(f"/owa/?n={n}", by_basic(name)) for n, name in enumerate(wanted)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nobody is served as somebody else, and nothing of one side reaches the other."""
+"""No user is served as another, and credentials of one side do not reach the other."""
 
 import pytest
 
@@ -216,7 +216,7 @@ def test_error_page_of_another_backend_gets_no_body(gateway, fake_backends):
 
 @pytest.mark.parametrize("error_override", ["Off", "On"])
 def test_delegate_alone_shows_no_challenge_of_the_backend(gateway, fake_backends, error_override):
-    """Nobody is known, nobody is asked here: the backend's 401 passes, and not its Negotiate."""
+    """Without authentication here, the backend's 401 passes, and not its Negotiate."""
     backend = fake_backends(always_401)
     gw = gateway(f'<Location "/x">\nEasKcdDelegate On\nProxyErrorOverride {error_override}\n'
                  f'ProxyPass "{backend.url}"\n</Location>')

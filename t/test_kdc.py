@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users cost the KDC, and what a KDC in trouble costs users."""
+"""KDC messages that users cost, and requests while the KDC is silent, slow or down."""
 
 import contextlib
 import time
@@ -24,7 +24,7 @@ WHICH_WAIT = "which wait the time-out ends depends on the threads that are free"
 
 OTHER_REALM = "OTHER.EXAMPLE.TEST"
 
-# Whose account a name means is asked once, when it is first spelt so.
+# The account of a login name is asked for once, when the name is new.
 FIRST_SIGHT = 1
 
 
@@ -52,7 +52,7 @@ def get(gw, user="alice", path="/eas"):
 
 
 def served(gw, user="alice"):
-    """What the log says of it."""
+    """The access log's entry."""
     path = unique_path("/eas")
     response, _ = get(gw, user, path)
     assert (response.status, response.json()["remote_user"]) == (200, f"{user}@{REALM}")
@@ -104,7 +104,7 @@ def test_cold_session(gateway, backends, relay):
 
 
 def test_children_take_it_from_each_other(start, relay):
-    """Whoever serves the first request, no other child asks the KDC about that user again."""
+    """After the first request no other child asks the KDC about that user again."""
     gw = start(mpm="prefork", processes=8)
     gw.allow("AH00161", because=SPARE)
     served(gw)
@@ -186,7 +186,7 @@ def test_many_first_requests_of_many_users(start, relay):
 # --- a KDC in trouble ------------------------------------------------------------------------
 
 def test_silent_KDC(start, relay):
-    """Who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
+    """Cached users are served as before, others get 503 in time, and few threads wait."""
     gw = start("EasKcdKdcTimeout 3s\n", processes=1, threads=40)
     gw.expect("EAS1250", "EAS1252", "EAS1254")
     gw.allow("EAS1036", "EAS1253", because=WHICH_WAIT)
@@ -260,7 +260,7 @@ def test_KDC_that_is_down(start, relay):
 
 
 def test_new_child_while_the_KDC_is_down(start, relay):
-    """What another child knew passes here, though no question reaches the KDC any more."""
+    """A result of another child serves here while no request reaches the KDC."""
     gw = start(processes=1)
     gw.expect("EAS1036", "EAS1254")
     served(gw)
@@ -369,7 +369,7 @@ def short_lived(lab_dir, relay):
 
 
 def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived):
-    """Nobody waits for that: requests are served from the old one while a new one is fetched, once.
+    """No request waits for that: requests are served from the old one while a new one is fetched, once.
     By transition, because a password's evidence would end with the ticket."""
     act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
     gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),

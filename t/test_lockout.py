@@ -48,7 +48,7 @@ def guarded(gateway, backends, relay):
 
 
 def questions(relay) -> list[Message]:
-    """What AD was asked about users; the gateway's own log-on is not counted."""
+    """The messages about users that AD was sent; the gateway's own log-on is not counted."""
     return [message for message in relay.messages
             if message.kind == "AS-REQ" and message.client != "gateway"]
 
@@ -250,7 +250,7 @@ def spray(gw, addresses, count: int = 110) -> None:
 
 
 def test_one_address_does_not_reach_ad_for_ever(guarded, victim, relay):
-    """Whoever is proved, or comes with the last proved password, is not touched; other addresses
+    """Users with a verified password, or the last known one, are not touched; other addresses
     neither."""
     gw = guarded(REMOTE_IP)
     proved, known, unproved = victim, next(USERS), next(USERS)
@@ -304,7 +304,7 @@ def test_off(guarded, strict, victim, relay):
 
 
 def test_it_ends_by_itself(guarded, victim, relay):
-    """What was refused meanwhile has not prolonged it."""
+    """Refusals in the meantime do not prolong it."""
     gw = guarded("EasKcdLockout 3 4m\nEasKcdBadPasswordMemory 3m\n", clock=True)
     lock_out(gw, victim)
     for minute in (1, 2, 3):

@@ -180,7 +180,7 @@ def spoiled(value, rng):
 
 
 def test_spoiled_at_random(published, backend):
-    """What is still whole is a proof, whatever the wrapping around it looks like."""
+    """An AP-REP that is whole authenticates the backend, whatever its wrapping."""
     gw, _ = published()
     gw.expect("EAS2053")
     rng = random.Random(4)

@@ -72,7 +72,7 @@ CELLS = list(itertools.product(PLACES, OUTCOMES, BASIC, AGENTS))
 
 @dataclass(frozen=True)
 class Played:
-    """What came of one cell: at the client, in the gateway's log and in the backend's."""
+    """The result of one cell: at the client, in the gateway's log and in the backend's."""
 
     path: str
     answer: object

@@ -128,7 +128,7 @@ def test_plain_file_first(plain):
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 401
     # ... and without protocol transition not even who spells a realm is delegated.
     refused(gw, cas1, ALICE, FILE_PASSWORD, 403, "EAS2040")
-    # Who is not in the file is the KDC's.
+    # A name that is not in the file goes to the KDC.
     assert gw.get("/eas", "carol", PASSWORDS["carol"]).json()["remote_user"] == f"carol@{REALM}"
 
 
@@ -345,7 +345,7 @@ def test_dbm(provided, lab_dir):
 
 
 def test_no_file_password_is_cached(provided, htpasswd):
-    """What the KDC has proved is remembered; a file is asked every time."""
+    """The KDC's result is cached; a file is read every time."""
     gw, cas1 = provided("file", TRANSITION, processes=1)
     before = htpasswd.read_text()
     try:

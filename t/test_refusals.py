@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is refused, how, and that the backend never hears of it."""
+"""Refused requests: their answers are alike, and none reaches the backend."""
 
 import pytest
 

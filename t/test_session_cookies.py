@@ -172,7 +172,7 @@ def test_backend_sees_all_cookies_but_ours(owa, mailbox):
 
 
 def test_backend_does_not_see_dead_cookies_either(gateway, mailbox):
-    """Nobody is required, so the request goes on: without a user and without what is ours."""
+    """Where no user is required, the request goes on without a user and without our cookies."""
     gw = gateway(location(mailbox.url, path=OWA, require="Require all granted"))
     for header, kept in (("{0}=dead; a=1", ["a=1"]), ("{0}=x; a=1; {0}=y", ["a=1"]),
                          ("{0}", []), ("a=1, {0}=x", ["a=1"]), ("{0} = x; a", ["a"]),

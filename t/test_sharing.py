@@ -248,7 +248,7 @@ def test_records_show_nothing(sharing, redis):
 
 @pytest.mark.smoke
 def test_record_under_another_key(sharing, mailbox, redis):
-    """Who can write to redis still cannot make bob act as alice."""
+    """Write access to redis does not let bob act as alice."""
     one, two = sharing(), sharing()
     alice = log_on(one)
     alices = evidence_of(redis)

@@ -276,7 +276,7 @@ REWRITES = {
 
 @pytest.mark.parametrize("kind", REWRITES)
 def test_rewritten(gateway, backends, docroot, relay, kind):
-    """What is named by another name is as protected, and asked once."""
+    """A resource under another name is protected as well, and the user is asked once."""
     cas1 = backends("cas1")
     gw = gateway(f'DocumentRoot "{docroot}"\n<Directory "{docroot}">\nRequire all granted\n'
                  f'Options FollowSymLinks\n</Directory>\n'
@@ -419,7 +419,7 @@ def test_public_page_includes_no_protected_one(site, relay, what):
 
 
 def test_public_page_includes_what_its_reader_may_see(site, relay):
-    """Nobody asked the reader of the public page; the protected parts did, each for itself."""
+    """The public page asks for no user; its protected parts do, each for itself."""
     gw, cas1 = site()
     answer = gw.get("/public/page.shtml", "alice", PASSWORDS["alice"])
     assert answer.status == 200
@@ -440,7 +440,7 @@ SPOOFED = [("EAS_KCD_USER", "bob"), ("Eas-Kcd-User", "bob"), ("EAS-KCD-AUTH", "s
 
 
 def test_environment_is_not_forwarded(gateway, fake_backends):
-    """What the log may show is none of the backend's; nor does anybody add to it."""
+    """The backend gets none of the log's variables, and no client can set them."""
     backend = fake_backends(lambda _: response("200 OK"))
     gw = gateway(location(backend.url))
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200

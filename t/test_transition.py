@@ -7,7 +7,7 @@ from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
 from lab.exchange import DOMAINS, location
 from lab.gateway import MODULES
 
-# What another module sets as r->user: an htpasswd file has no realm of its own, but may spell one.
+# Another module sets r->user: an htpasswd file has no realm of its own, but may name one.
 USERS = ("bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
          f"sandra@{REALM}", f"dirk@{REALM}", f"nobody@{REALM}", f"backend1$@{REALM}",
          f"HTTP/cas1@{REALM}", f"alice@{REALM}")

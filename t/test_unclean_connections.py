@@ -81,7 +81,7 @@ def odd_status(gw, user):
 @pytest.mark.parametrize("user", ["alice", None])
 @pytest.mark.parametrize("mood", MOODS)
 def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, mood, user):
-    """Who comes next, the same user first of all, gets answers to their own requests."""
+    """Later requests, of the same user first, get answers of their own."""
     script, status, tags = MOODS[mood]
     if mood == "again, later" and user is None:     # nothing tells the two answers apart
         script = MOODS["twice"][0]
@@ -129,7 +129,7 @@ class Brief:
 @pytest.mark.parametrize("method,status", [("GET", 200), ("HEAD", 200), ("POST", 503)])
 def test_kept_connection_closed_under_a_request(gateway, fake_backends, per_request, method, status,
                                                 kept):
-    """What may be repeated is; what may not is no silence, and is delivered once at most."""
+    """A request that may be repeated is; another one is delivered once at most, and answered."""
     backend = fake_backends(Brief(per_request), proves=False, reuse=True)
     gw = gateway(location(backend.url), processes=1, reuse=True)
     gw.expect("AH01102", *["EAS2057"] * (status == 503), *["AH00898"] * (not kept))
@@ -186,7 +186,7 @@ def test_clients_that_leave(gateway, fake_backends, keeper, mood):
 @pytest.mark.parametrize("sent", [1000, 100_000, 1_000_000])
 def test_clients_that_leave_in_their_request(gateway, fake_backends, keeper, first_user, sent,
                                              framing):
-    """What is on a connection is half a request: nobody's next one may complete it."""
+    """Half a request is on the connection, and no other request completes it."""
     backend = fake_backends(first_user, proves=False, reuse=True)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1, reuse=True)
     if sent == 1_000_000:

@@ -209,7 +209,7 @@ def _sizes(mpm: str, processes: int, threads: int) -> dict[str, object]:
 
 
 def _faketime(clock_file: Path) -> dict[str, str]:
-    """What runs a threaded program under a clock that is read from a file at every look."""
+    """The environment of a threaded program whose clock is read from a file at every call."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     return {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock_file),
             "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
