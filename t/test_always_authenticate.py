@@ -87,7 +87,7 @@ def test_the_backend_asks_on_head(relaxed):
         assert (kind(answer), answer.body) == (wanted, b"")
 
 
-def test_the_backend_asks_whose_cookie_is_dead(relaxed):
+def test_the_backend_asks_a_browser_with_a_dead_cookie(relaxed):
     """A browser with a dead cookie must not pop up a password box, whoever asks."""
     gw, _ = relaxed()
     assert kind(gw.post("/private", b"x", headers=[*BROWSER, DEAD])) == "script"

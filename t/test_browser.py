@@ -259,7 +259,7 @@ def test_two_tabs_with_a_form_each(titled, browser):
     assert f'"remote_user":"bob@{REALM}"' in chromium.text
 
 
-def test_another_site_cannot_log_anybody_on(titled, backends, browser, evil):
+def test_another_site_cannot_log_on(titled, backends, browser, evil):
     """Its form is sent by the victim's browser, with a token that the attacker fetched."""
     titled.expect("EAS1091")
     cas1 = backends("cas1")
@@ -279,7 +279,7 @@ def test_another_site_cannot_log_anybody_on(titled, backends, browser, evil):
     assert cas1.requests() == []
 
 
-def test_another_site_cannot_sign_anybody_out(titled, browser, evil):
+def test_another_site_cannot_sign_out(titled, browser, evil):
     """By an image not at all; by a link it is asked for first."""
     chromium = browser()
     signed_in(chromium, titled)

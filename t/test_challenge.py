@@ -120,7 +120,7 @@ def test_exchange_paths_never_get_a_form(closed):
 
 
 @pytest.mark.parametrize("challenge", ["form", "auto"])
-def test_exchange_paths_get_no_form_whatever_is_configured(closed, challenge):
+def test_exchange_paths_get_no_form_by_any_configuration(closed, challenge):
     """`form` is for whoever can; on these paths nobody can."""
     got = ask(closed(f"EasKcdChallenge {challenge}"),
               {path: ("GET", path, BROWSER) for path in EXCHANGE_PATHS})
@@ -303,7 +303,7 @@ def test_configured(closed, name):
 
 
 @pytest.mark.parametrize("challenge,expected", [("auto", "basic"), ("form", "forbidden")])
-def test_expression_that_fails_matches_nobody(closed, challenge, expected):
+def test_expression_that_fails_matches_no_request(closed, challenge, expected):
     gw = closed(f"EasKcdChallenge {challenge}",
                 "EasKcdFormFor \"file('/nonexistent/file') == '' || true\"")
     for headers in (BROWSER, PHONE):

@@ -49,7 +49,7 @@ def test_reuse_off(gateway, fake_backends, first_user, parameters):
 
 @pytest.mark.parametrize("pools", [1, 2, 64])
 @pytest.mark.parametrize("reuse", ["On", "Off"])
-def test_everybody_has_connections_of_their_own(gateway, fake_backends, keeper, first_user, pools,
+def test_users_share_no_connection(gateway, fake_backends, keeper, first_user, pools,
                                                 reuse):
     """The backend serves whatever comes on a connection as that connection's first user."""
     backend = fake_backends(first_user, proves=False, reuse=True)
@@ -74,7 +74,7 @@ def test_everybody_has_connections_of_their_own(gateway, fake_backends, keeper, 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("mpm", MPMS)
-def test_bound_backend_serves_nobody_as_another(gateway, backends, authority, mpm, tls):
+def test_connection_bound_backend(gateway, backends, authority, mpm, tls):
     """mod_auth_gssapi, told to authenticate connections."""
     bound = backends("cas1", tls=tls, connection_bound=True)
     gw = gateway(trusting(authority) + location(bound.url) + open_location(bound.url), mpm=mpm,

@@ -135,7 +135,7 @@ def test_control_characters_do_not_reach_the_log(mailbox):
     assert gw.logged()["EAS_USER"] == r'a\"b\xff'
 
 
-def test_user_of_the_query_is_nobody(mailbox):
+def test_user_of_the_query_is_not_the_user(mailbox):
     """It is logged, and never believed."""
     gw, cas1 = mailbox()
     answer = gw.post(plain("Sync", "bob"), b"", "alice", PASSWORDS["alice"])

@@ -104,7 +104,7 @@ FOR_NOBODY = [
 
 
 @pytest.mark.parametrize("require", FOR_NOBODY)
-def test_nobody_is_asked(ruled, require):
+def test_rules_that_ask_for_no_user(ruled, require):
     gw, cas1 = ruled(require)
     for path in (IPHONE, PATH):
         assert status(gw, path, None) == 401

@@ -99,7 +99,7 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
 
 
 @pytest.mark.parametrize("status", ["502,503", "401,403,500,502,503"])
-def test_nobody_is_blamed_for_a_user(gateway, fake_backends, acceptors, status):
+def test_errors_of_one_user_disable_no_member(gateway, fake_backends, acceptors, status):
     """The backends take a dislike to bob, sandra may not be delegated, and alice's answers have no
     proof: carol is served by both members as before."""
     def moody(script):

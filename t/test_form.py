@@ -77,7 +77,7 @@ def test_content_type(protected):
         assert_refused(protected, answer, uri, 400, "EAS1100", content_type)
 
 
-def test_what_is_well_formed_though_unusual(webmail):
+def test_unusual_and_well_formed(webmail):
     """The longest body, in chunks or not; another spelling of the type; unknown fields."""
     for headers, pad in (([URLENCODED], True),
                          ([URLENCODED, ("Transfer-Encoding", "chunked")], True),
@@ -142,7 +142,7 @@ FOREIGN = {
 
 
 @pytest.mark.smoke
-def test_a_form_that_is_not_ours(protected):
+def test_forged_form(protected):
     """With the right password."""
     protected.expect("EAS1091")
     for what, case in FOREIGN.items():
@@ -169,7 +169,7 @@ def test_a_form_that_is_not_ours(protected):
     [("Sec-Fetch-Site", "same-origin")], [("Sec-Fetch-Site", "none")],
     [("Sec-Fetch-Site", "same-origin"), ("Origin", "https://mail.example.test")],
     [("Host", "mail.example.test:8443"), ("Origin", "https://mail.example.test:8443")]], ids=str)
-def test_a_form_that_is_ours(webmail, headers):
+def test_genuine_form(webmail, headers):
     visitor = Visitor(webmail)
     answer = visitor.log_on("alice", PASSWORDS["alice"], "/owa/", headers=headers)
     assert answer.status == 303 and answer.header("Location") == "/owa/"
@@ -308,7 +308,7 @@ ACCOUNTS = {                # user, password, reason, tag
 
 
 @pytest.mark.smoke
-def test_accounts_that_may_not(protected):
+def test_accounts_that_cannot_log_on(protected):
     answers = {}
     for what, (user, password, reason, tag) in ACCOUNTS.items():
         visitor, uri = Visitor(protected), unique_path(FORM)

@@ -116,7 +116,7 @@ def test_children_take_it_from_each_other(start, relay):
     assert requests_of(relay) == 0
 
 
-def test_graceful_restart_keeps_what_was_proved(start, relay):
+def test_graceful_restart_keeps_cached_passwords(start, relay):
     gw = start()
     served(gw)
     relay.reset()
@@ -306,7 +306,7 @@ def test_gateways_own_log_on_hangs(gateway, backends, relay):
     assert relay.counts["AS-REQ"] == 1 + 2
 
 
-def test_what_comes_late_is_kept(start, relay):
+def test_late_result_is_cached(start, relay):
     """The asker has gone, the job goes on: the next one finds the password proved."""
     gw = start("EasKcdKdcTimeout 3s\n", processes=1)
     served(gw, "bob")

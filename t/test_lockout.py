@@ -210,7 +210,7 @@ def test_graceful_restarts(guarded, strict, victim, relay):
     assert not strict.is_locked(victim)
 
 
-def test_names_that_nobody_has_push_nobody_out(guarded, victim, relay):
+def test_unknown_names_evict_no_record(guarded, victim, relay):
     """They leave no records, and after a while their address does not reach AD any more."""
     gw = guarded()
     lock_out(gw, victim)
@@ -324,7 +324,7 @@ def test_refused_password_is_asked_about_again(guarded, victim, relay):
         assert asked(relay) == expected
 
 
-def test_what_does_not_count(guarded, relay):
+def test_refusals_that_do_not_count(guarded, relay):
     """A disabled account, a password that must be changed, a KDC that is down."""
     gw = guarded()
     gw.expect("EAS1036", "EAS1254")

@@ -225,7 +225,7 @@ PAGE = """<!DOCTYPE html><title>{{title}}</title><style>{{style}}</style>
 """
 
 
-def test_a_page_of_ones_own(gateway, backends, lab_dir):
+def test_administrators_page(gateway, backends, lab_dir):
     file = lab_dir / "login.html"
     file.write_text(PAGE)
     gw = gateway(f'EasKcdLoginPage "{file}"\n<Location "/eas-kcd/">\nAuthName "A&B"\n</Location>\n'
@@ -261,7 +261,7 @@ BAD_PAGES = {
 
 
 @pytest.mark.parametrize("what", BAD_PAGES)
-def test_a_broken_page_of_ones_own(gateway, lab_dir, what):
+def test_broken_administrators_page(gateway, lab_dir, what):
     """It stops start-up, and `httpd -t` already: the words name the directive and the place."""
     page, tag, names = BAD_PAGES[what]
     file = lab_dir / "broken.html"

@@ -257,6 +257,6 @@ def test_another_path(gateway, backends):
 
 
 @pytest.mark.parametrize("path", ["eas/", "/eas", "/", "//x/", "/a/../b/", "/a b/", "/a%2f/"])
-def test_paths_that_are_none(gateway, path):
+def test_invalid_login_paths(gateway, path):
     code, said = gateway(f'EasKcdLoginPath "{path}"', start=False).check_config()
     assert code != 0 and "EasKcdLoginPath" in said and "/eas-kcd/" in said

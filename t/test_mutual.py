@@ -151,7 +151,7 @@ def test_wrong(published, backend, what, mode):
                                     "404 Not Found", "500 Internal Server Error",
                                     "503 Service Unavailable", "449 Retry After Provision"])
 @pytest.mark.parametrize("override", ["Off", "On"])
-def test_wrong_whatever_the_status(published, backend, status, override):
+def test_wrong_with_every_status(published, backend, status, override):
     gw, _ = published(f"ProxyErrorOverride {override}")
     gw.expect("EAS2053")
     backend.status, backend.proofs = status, WRONG["last bit"]

@@ -103,7 +103,7 @@ def test_plain_wrong(plain, user, password, tag):
     assert answer.all("WWW-Authenticate") == ['Basic realm="Plain"']
 
 
-def test_plain_nobody(plain):
+def test_plain_without_credentials(plain):
     gw, cas1 = plain("kdc")
     assert gw.get("/eas").status == 401
     assert asked(cas1) == set()

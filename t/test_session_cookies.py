@@ -119,7 +119,7 @@ def test_other_spellings_are_refused(owa, mailbox):
     served(alice)
 
 
-def test_of_two_cookies_none_counts(owa, mailbox):
+def test_two_session_cookies_are_refused(owa, mailbox):
     alice, bob = log_on(owa), log_on(owa, "bob")
     a, b = f"{COOKIE}={alice.session}", f"{COOKIE}={bob.session}"
     refused_all(owa, mailbox, [f"{a}; {b}", f"{b}; {a}", f"{a}; {a}", f"{a};{COOKIE}=",

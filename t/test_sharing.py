@@ -52,7 +52,7 @@ def unavailable(mailbox, visitor, path=None, tag="EAS1071"):
 # --- two gateways ----------------------------------------------------------------------------
 
 @pytest.mark.smoke
-def test_what_one_gateway_knows_the_other_knows(sharing, mailbox, relay):
+def test_sessions_and_tickets_are_shared(sharing, mailbox, relay):
     """No protocol transition: the second acts by the evidence or the ticket that it finds in redis."""
     one, two = sharing(), sharing(krb5_conf=relay.krb5_conf)
     alice, other, bob = log_on(one), log_on(one), log_on(one, "bob")
@@ -76,7 +76,7 @@ def test_what_one_gateway_knows_the_other_knows(sharing, mailbox, relay):
     served(at(one, log_on(two)))
 
 
-def test_a_password_proved_here_is_good_there(sharing, relay):
+def test_passwords_are_shared(sharing, relay):
     """Neither its proof nor the ticket costs the KDC anything at the second gateway."""
     one, two = sharing(""), sharing("", krb5_conf=relay.krb5_conf)
     assert one.get(OWA, "alice", PASSWORDS["alice"], headers=PHONE).status == 200
@@ -297,7 +297,7 @@ def test_restored_records_bring_no_session_back(sharing, mailbox, redis):
     refused(mailbox, at(two, cookie))
 
 
-def test_damaged_revocations_crash_nobody(sharing, mailbox, redis):
+def test_damaged_revocations(sharing, mailbox, redis):
     """They do not open, so they are as if deleted: redis is believed about what is not there. The
     gateway that did the sign-out knows it by itself."""
     one, two = sharing(), sharing()

@@ -301,7 +301,7 @@ def test_rewritten(gateway, backends, docroot, relay, kind):
 
 
 @pytest.mark.parametrize("path", ["/public/short/x", "/dir/"])
-def test_form_leads_back_to_what_was_asked_for(site, path):
+def test_form_leads_back_to_the_requested_path(site, path):
     """Not to where httpd went in the meantime, which the browser has never heard of."""
     gw, cas1 = site('<Location "/public/short">\nRewriteEngine On\n'
                     'RewriteRule "short/(.*)$" "/eas/$1"\n</Location>')
@@ -418,7 +418,7 @@ def test_public_page_includes_no_protected_one(site, relay, what):
     gw.mark()
 
 
-def test_public_page_includes_what_its_reader_may_see(site, relay):
+def test_public_page_includes_pages_allowed_to_its_reader(site, relay):
     """The public page asks for no user; its protected parts do, each for itself."""
     gw, cas1 = site()
     answer = gw.get("/public/page.shtml", "alice", PASSWORDS["alice"])
@@ -454,7 +454,7 @@ def test_environment_is_not_forwarded(gateway, fake_backends):
     assert entry["EAS_KCD_SPN"] == "HTTP/cas1.corp.example.test"
 
 
-def test_spoofed_headers_are_nobodys_user(gateway, fake_backends):
+def test_spoofed_headers_set_no_user(gateway, fake_backends):
     backend = fake_backends(lambda _: response("200 OK"))
     gw = gateway(location(backend.url) + location(backend.url, path="/open",
                                                   require="Require all granted"))

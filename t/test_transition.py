@@ -101,7 +101,7 @@ def test_sensitive_user(foreign):
 
 
 @pytest.mark.parametrize("user", [f"dirk@{REALM}", f"nobody@{REALM}"])
-def test_users_whom_the_kdc_refuses(foreign, user):
+def test_users_that_the_kdc_refuses(foreign, user):
     refused(foreign("EasKcdProtocolTransition On"), user, "EAS2023")
 
 

@@ -80,7 +80,7 @@ def odd_status(gw, user):
 
 @pytest.mark.parametrize("user", ["alice", None])
 @pytest.mark.parametrize("mood", MOODS)
-def test_what_went_wrong_stays_with_its_request(gateway, fake_backends, keeper, mood, user):
+def test_broken_answer_stays_with_its_request(gateway, fake_backends, keeper, mood, user):
     """Later requests, of the same user first, get answers of their own."""
     script, status, tags = MOODS[mood]
     if mood == "again, later" and user is None:     # nothing tells the two answers apart
