@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: the lab, set up once per session and lazily, and a gateway per test.
+"""Fixtures: the lab, set up once per session and lazily, and gateways per test or per module.
 
 EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
