@@ -331,7 +331,7 @@ def test_other_users_keep_their_tickets(stale, relay, service):
 
 def test_kdc_is_down_when_a_new_ticket_is_wanted(stale, relay):
     gw, server = stale()
-    gw.expect("EAS2020", "EAS2021", "EAS2022", "EAS2024", "EAS2025")
+    gw.expect("EAS2021")
     relay.refuse()
     for _ in range(2):
         answer = ask(gw, "/eas", "alice")
