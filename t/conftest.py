@@ -9,6 +9,7 @@ CI=true             a skipped test is a failed test: a missing tool must not loo
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -259,8 +260,8 @@ class Shared:
         self.gateways = {key: gw for key, gw in self.gateways.items() if gw not in unwanted}
 
     def close(self) -> None:
-        for gw in self.gateways.values():
-            gw.begin().stop()
+        with ThreadPoolExecutor(4) as pool:     # httpd takes a moment to stop, without work
+            list(pool.map(lambda gw: gw.begin().stop(), self.gateways.values()))
         for backend in self.backends.values():
             backend.stop()
         for gw in self.gateways.values():
