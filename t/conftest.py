@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: the lab, set up once per session and lazily, and a gateway per test.
+"""Fixtures: the lab, set up once per session and lazily, and gateways per test or per module.
 
 EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """
 
-import itertools
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -18,17 +18,19 @@ import pytest
 
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
-from lab.fake_backend import FakeBackend, Script
+from lab.exchange import UNGUARDED, location
+from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY, ensure_names
+from lab.redis import Redis
 from lab.relay import Relay
-from lab.simulated import Keeper
+from lab.simulated import FirstUser, Keeper, PerRequest
 from lab.tls import Authority, Certificate
+from lab.unique import unique_number
 
 BY_HAND = pytest.StashKey[list[str]]()
 FAILED = pytest.StashKey[bool]()
-NUMBERS = itertools.count(1)
 SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
 
 
@@ -132,7 +134,7 @@ def backends(lab_dir: Path, domain: Domain, authority: Authority,
 
 @pytest.fixture(scope="session")
 def keeper(domain: Domain, lab_dir: Path) -> Keeper:
-    """Who holds the keys of all the backends."""
+    """Holds the keys of all the backends."""
     keytab = domain.export_keytab(lab_dir / "keeper.keytab", [CAS1, CAS2, CAS3])
     return Keeper(Acceptor(keytab))
 
@@ -142,27 +144,36 @@ def keeper(domain: Domain, lab_dir: Path) -> Keeper:
 @pytest.fixture
 def relay(lab_dir: Path, domain: Domain) -> Iterator[Relay]:
     """A relay in front of the domain's KDC; give its krb5_conf to whom it is meant for."""
-    made = Relay(lab_dir / f"relay-{next(NUMBERS)}.conf", domain.port).start()
+    made = Relay(lab_dir / f"relay-{unique_number()}.conf", domain.port).start()
     yield made
     made.stop()
 
 
 @pytest.fixture
-def fake_backends(authority: Authority, keeper: Keeper) -> Iterator[Callable[..., FakeBackend]]:
+def fake_backends(authority: Authority, keeper: Keeper, shared: "Shared",
+                  ) -> Iterator[Callable[..., FakeBackend]]:
     """fake_backends(script, "cas1", tls=False): a backend that does what the script says.
 
     It proves itself to whoever sends a token, unless proves=False, or the answer is not in one
-    piece; all else goes to FakeBackend."""
+    piece. With reuse=True the module has one for all its tests, and each gives it its script. All
+    else goes to FakeBackend."""
     made: list[FakeBackend] = []
     ensure_names()
 
     def start(script: Script, short: str = "cas1", tls: bool | Certificate = False,
-              proves: bool = True, **options: Any) -> FakeBackend:
+              proves: bool = True, reuse: bool = False, **options: Any) -> FakeBackend:
+        key = repr((short, tls, proves, options))
+        if reuse and key in shared.backends:
+            return shared.backends[key].begin(script)
         name = f"{short}.corp.example.test"
         certificate = authority.certificate(name) if tls is True else tls or None
         backend = FakeBackend(script, name, certificate, keeper.proof if proves else None,
                               **options)
-        made.append(backend.start())
+        backend.start()
+        if reuse:
+            shared.backends[key] = backend
+        else:
+            made.append(backend)
         return backend
 
     yield start
@@ -171,40 +182,167 @@ def fake_backends(authority: Authority, keeper: Keeper) -> Iterator[Callable[...
 
 
 @pytest.fixture
+def redis(lab_dir: Path) -> Iterator[Redis]:
+    server = Redis(lab_dir / f"redis-{unique_number()}").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def secret(lab_dir: Path) -> Callable[..., Path]:
+    """secret("old"): a file with 48 random bytes, for root alone."""
+    def make(name: str = "secret", content: bytes | None = None, mode: int = 0o600) -> Path:
+        path = lab_dir / f"{name}-{unique_number()}"
+        path.write_bytes(os.urandom(48) if content is None else content)
+        path.chmod(mode)
+        return path
+    return make
+
+
+@pytest.fixture
 def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, authority: Authority,
-            by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
+            shared: "Shared", by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
     """gateway(conf, …): a started httpd with the module, on TLS unless tls=False.
 
     account= is whose keytab it gets ("gateway", "gateway2", None for none), krb5_conf= which
     KDC it sees (a relay's, say), start=False leaves starting to the test; all else goes to
     Httpd. In the end it is stopped, and its error log may hold nothing that the test did not
-    expect().
+    expect(). With reuse=True the module's tests share it where they ask for the same one.
     """
     made: list[Gateway] = []
+    reused: list[Gateway] = []
     ensure_names()
 
     def start(conf: str = "", *, account: str | None = "gateway", tls: bool = True,
-              krb5_conf: Path | None = None, start: bool = True, **options: Any) -> Gateway:
+              krb5_conf: Path | None = None, start: bool = True, reuse: bool = False,
+              **options: Any) -> Gateway:
         if not module_under_test().exists():
             pytest.skip(f"{module_under_test()} is not built")
-        root = lab_dir / f"gateway-{next(NUMBERS)}"
+        key = repr((conf, account, tls, krb5_conf, options))
+        if reuse and key in shared.gateways:
+            reused.append(shared.gateways[key].begin())
+            return reused[-1]
+        root = lab_dir / f"gateway-{unique_number()}"
         keytab = _gateway_keytab(domain, account, root.with_suffix(".keytab"))
         made.append(Gateway(root, conf, keytab=keytab, krb5_conf=krb5_conf or domain.krb5_conf,
                             ca_file=authority.ca_file,
                             tls=authority.certificate(GATEWAY) if tls else None, **options))
-        by_hand(made[-1].daemon.by_hand())
+        gw = made[-1]
+        by_hand(gw.daemon.by_hand())
         if start:
-            made[-1].start()
-        return made[-1]
+            gw.start()
+        if reuse:
+            shared.gateways[key] = gw
+            reused.append(made.pop())
+        return gw
 
     yield start
     for gw in made:
         gw.stop()
     if request.node.stash.get(FAILED, False):
-        print(*(gw.tail() for gw in made), sep="\n")
+        print(*(gw.tail() for gw in made + reused), sep="\n")
+        shared.drop(reused)       # the next test gets another one
     else:
-        for gw in made:
+        for gw in made + reused:
             gw.check_log()
+
+
+class Shared:
+    """The gateways and backends that tests of one module share."""
+
+    def __init__(self) -> None:
+        self.gateways: dict[str, Gateway] = {}
+        self.backends: dict[str, FakeBackend] = {}
+
+    def drop(self, unwanted: list[Gateway]) -> None:
+        for gw in unwanted:
+            gw.stop()
+        self.gateways = {key: gw for key, gw in self.gateways.items() if gw not in unwanted}
+
+    def close(self) -> None:
+        with ThreadPoolExecutor(4) as pool:     # httpd takes a moment to stop, without work
+            list(pool.map(lambda gw: gw.begin().stop(), self.gateways.values()))
+        for backend in self.backends.values():
+            backend.stop()
+        for gw in self.gateways.values():
+            gw.check_log()      # how it has ended
+
+
+@pytest.fixture(scope="module")
+def shared(domain: Domain) -> Iterator[Shared]:
+    made = Shared()
+    yield made
+    made.close()
+
+
+# --- gateways that many tests want ------------------------------------------------------------
+
+@pytest.fixture
+def ok_backend(fake_backends: Callable[..., FakeBackend]) -> FakeBackend:
+    return fake_backends(lambda _: response("200 OK", body=b"protected"), reuse=True)
+
+
+@pytest.fixture
+def protected(gateway: Callable[..., Gateway], ok_backend: FakeBackend) -> Iterator[Gateway]:
+    """A gateway with everything below one protected `/`, whose backend must not be reached."""
+    yield gateway(location(ok_backend.url + "/", path="/"), reuse=True)
+    assert ok_backend.requests == []
+
+
+@pytest.fixture
+def plain_protected(gateway: Callable[..., Gateway], ok_backend: FakeBackend) -> Iterator[Gateway]:
+    """The same over plain HTTP, for bytes that no HTTP client would send."""
+    yield gateway("EasKcdRequireTLS Off\nTimeout 2\n" + location(ok_backend.url + "/", path="/"),
+                  tls=False, reuse=True)
+    assert ok_backend.requests == []
+
+
+@pytest.fixture(scope="session")
+def acceptor(domain: Domain, lab_dir: Path) -> Acceptor:
+    """Holds the key of cas1."""
+    return Acceptor(domain.export_keytab(lab_dir / "acceptor.keytab", [CAS1]))
+
+
+@pytest.fixture
+def mailbox(fake_backends: Callable[..., FakeBackend], acceptor: Acceptor) -> FakeBackend:
+    """A backend that answers with the name of the user whose token came."""
+    def answer(request: Request) -> bytes:
+        if request.authorization is None:
+            return response("200 OK", body=b"nobody")
+        accepted = acceptor.accept(request.authorization)
+        return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)],
+                        accepted.user.encode())
+    return fake_backends(answer, reuse=True)
+
+
+@pytest.fixture
+def closed(gateway: Callable[..., Gateway], backends: Callable[..., GssBackend],
+           ) -> Iterator[Callable[..., Gateway]]:
+    """closed(*lines): a gateway with everything below `/`, where no request without a user reaches
+    the backend."""
+    cas1 = backends("cas1")
+
+    def start(*lines: str, **options: Any) -> Gateway:
+        return gateway(UNGUARDED + location(f"{cas1.url}/", *lines, path="/", **options),
+                       reuse=True)
+    yield start
+    assert cas1.requests() == []
+
+
+@pytest.fixture
+def per_request(keeper: Keeper) -> PerRequest:
+    return PerRequest(keeper.acceptor)
+
+
+@pytest.fixture
+def first_user(keeper: Keeper) -> FirstUser:
+    return FirstUser(keeper.acceptor)
+
+
+@pytest.fixture
+def webmail(gateway: Callable[..., Gateway], backends: Callable[..., GssBackend]) -> Gateway:
+    """A gateway whose backend at /owa returns the user's name and the request."""
+    return gateway(location(backends("cas1").url, path="/owa"), reuse=True)
 
 
 def _gateway_keytab(domain: Domain, account: str | None, path: Path) -> Path | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What build/demo shows, on the lab's servers. Run by build/demo, as root.
+"""The demonstration of build/demo, on the lab's servers. Run by build/demo, as root.
 
 One process, the keeper, starts all the others and ends them with itself: at `stop`, or after some
 hours. It holds a lock on the file with its process id, so that the id is believed only while it is

@@ -87,7 +87,8 @@ def test_backend_that_does_not_care(gateway, fake_backends, authority, keeper, b
     assert accepted.bound is (tls and binding == "On")
 
 
-def test_somebody_in_between(gateway, fake_backends, authority, demanding, between):
+@pytest.mark.smoke
+def test_tls_proxy_in_between(gateway, fake_backends, authority, demanding, between):
     """A certificate that the gateway trusts, but not the backend's: the token is worth nothing at
     the backend, not even to one who only hands it on."""
     backend = fake_backends(demanding, tls=True, proves=False)
@@ -101,7 +102,7 @@ def test_somebody_in_between(gateway, fake_backends, authority, demanding, betwe
     assert demanding.errors and all("bindings" in error for error in demanding.errors)
 
 
-def test_somebody_in_between_who_is_not_noticed(gateway, fake_backends, authority, demanding,
+def test_tls_proxy_without_channel_binding(gateway, fake_backends, authority, demanding,
                                                 between, keeper):
     """The relay itself works: with tokens that are not bound, and a backend that does not care."""
     backend = fake_backends(PerRequest(keeper.acceptor), tls=True, proves=False)

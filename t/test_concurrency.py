@@ -25,8 +25,8 @@ def work(gw, number, requests):
 
 
 # Each of prefork's children is cold by itself: fewer of them, lest the KDC be what is tested.
-@pytest.mark.parametrize("mpm,clients,total", [("event", 64, 20_000), ("worker", 64, 5_000),
-                                               ("prefork", 12, 5_000)])
+@pytest.mark.parametrize("mpm,clients,total", [("event", 64, 10_000), ("worker", 64, 3_000),
+                                               ("prefork", 12, 3_000)])
 def test_every_answer_names_its_own_user(gateway, backends, mpm, clients, total):
     backend = backends("cas1")
     # More workers than clients in each child, lest httpd close kept-alive connections. And cold,
@@ -34,9 +34,9 @@ def test_every_answer_names_its_own_user(gateway, backends, mpm, clients, total)
     gw = gateway("EasKcdRequireTLS Off\nEasKcdKdcTimeout 60s\nKeepAliveTimeout 60\n"
                  + location(backend.url), mpm=mpm, tls=False,
                  processes=2 if mpm != "prefork" else 24, threads=80)
-    # prefork wants spare servers beyond one for each connection; and the backend, which has fewer
-    # threads than clients come, closes kept connections, now and then under a request.
-    gw.expect("AH00161", "AH01102", "AH00898")
+    gw.allow("AH00161", because="prefork wants spare servers beyond one for each connection")
+    gw.allow("AH01102", "AH00898",
+             because="the backend has fewer threads than clients, and closes kept connections")
     with ThreadPoolExecutor(clients) as pool:
         results = pool.map(lambda n: work(gw, n, total // clients), range(clients))
     wrong = [entry for result in results for entry in result]
@@ -52,7 +52,7 @@ def test_every_answer_names_its_own_user(gateway, backends, mpm, clients, total)
 
 
 def test_graceful_restart_under_load(gateway, backends):
-    """Nobody is refused and nobody is confused while generations change."""
+    """No request is refused or served as another user while generations change."""
     gw = gateway("EasKcdRequireTLS Off\n" + location(backends("cas1").url), tls=False)
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(work_reconnecting, gw, n, 100) for n in range(8)]

@@ -71,6 +71,7 @@ def test_warm_user_costs_the_kdc_nothing(gateway, backends, relay):
     assert warm["EAS_KCD_SPN"] == CAS1
 
 
+@pytest.mark.smoke
 def test_cold_login_is_four_messages(gateway, backends, relay):
     """Two for the password, one for the evidence, one for the backend's ticket; the gateway's own
     TGT is there already. One more tells which account it is, when a name is seen so for the first
@@ -140,6 +141,7 @@ def test_spn_pattern(gateway, backends):
     assert gw.logged()["EAS_KCD_SPN"] == "HTTP/cas2.corp.example.test"
 
 
+@pytest.mark.smoke
 def test_fixed_spn(gateway, fake_backends):
     """Behind a load balancer every member runs under one account (ASA)."""
     backend = fake_backends(lambda request: b"HTTP/1.1 204 No Content\r\n\r\n", "cas2")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ActiveSync query says shows in variables; one that makes no sense is 400."""
+"""An ActiveSync query shows in variables; a malformed one is 400."""
 
 import pytest
 
@@ -61,6 +61,7 @@ def variables(gw) -> tuple[str, ...]:
     return tuple(entry[name] for name in NAMES)
 
 
+@pytest.mark.smoke
 def test_variables(mailbox):
     """And the query reaches the backend as it came, without them."""
     gw, cas1 = mailbox()
@@ -77,7 +78,7 @@ def test_variables(mailbox):
 
 @pytest.mark.parametrize("path", MALFORMED)
 def test_malformed(mailbox, path):
-    """Whoever asks: nobody, somebody, or somebody with a wrong password."""
+    """Without a user, with a user, and with a wrong password."""
     gw, cas1 = mailbox()
     for user, password in ((None, None), ("alice", PASSWORDS["alice"]), ("alice", "wrong")):
         gw.mark()
@@ -128,13 +129,13 @@ def test_malformed_is_not_served_by_way_of_the_error_page(gateway, fake_backends
 
 
 def test_control_characters_do_not_reach_the_log(mailbox):
-    """What may stand in a value is written by httpd with escapes."""
+    """httpd escapes the control characters of a value."""
     gw, _ = mailbox()
     gw.post(f'{PATH}?Cmd=Sync&User=a%22b%ff', b"", "alice", PASSWORDS["alice"])
     assert gw.logged()["EAS_USER"] == r'a\"b\xff'
 
 
-def test_user_of_the_query_is_nobody(mailbox):
+def test_user_of_the_query_is_not_the_user(mailbox):
     """It is logged, and never believed."""
     gw, cas1 = mailbox()
     answer = gw.post(plain("Sync", "bob"), b"", "alice", PASSWORDS["alice"])

@@ -31,7 +31,7 @@ def ruled(gateway, backends):
 
     def start(require: str, *lines: str, before: str = "", **options):
         return gateway(DOMAINS + before + location(cas1.url, *lines, path=PATH, require=require),
-                       **options), cas1
+                       **options, reuse=True), cas1
     return start
 
 
@@ -60,7 +60,7 @@ RULES = [
      SAMSUNG, "EAS1210"),
     (all_of(any_of("Require eas-device-id x", "Require eas-device-type iPhone")), IPHONE, SAMSUNG,
      "EAS1210"),
-    # What cannot be judged is refused, and not made a yes by a negation.
+    # A rule without its value refuses, also below a negation.
     (all_of("Require eas-device-type iPhone"), IPHONE, f"{PATH}?Cmd=Sync", "EAS1211"),
     (all_of("Require eas-device-type iPhone"), IPHONE, PATH, "EAS1211"),
     (all_of(none_of("Require eas-device-type x")), IPHONE, f"{PATH}?Cmd=Sync", "EAS1211"),
@@ -75,7 +75,8 @@ RULES = [
 @pytest.mark.parametrize("require,granted,refused,tag", RULES)
 def test_rules(ruled, require, granted, refused, tag):
     gw, cas1 = ruled(require)
-    gw.expect(tag, "AH01631", "AH01630")
+    gw.expect(tag)
+    gw.allow("AH01631", because="httpd reports the refusal, unless a negation made it")
     assert status(gw, granted) == 200
     until(lambda: cas1.requests() and gw.requests(), 5, "the access logs")
     cas1.mark()
@@ -103,7 +104,7 @@ FOR_NOBODY = [
 
 
 @pytest.mark.parametrize("require", FOR_NOBODY)
-def test_nobody_is_asked(ruled, require):
+def test_rules_that_ask_for_no_user(ruled, require):
     gw, cas1 = ruled(require)
     for path in (IPHONE, PATH):
         assert status(gw, path, None) == 401
@@ -138,7 +139,8 @@ def test_options_has_no_device(ruled):
                                   all_of("Require not eas-command Ping")])
 def test_nothing_is_known_where_nothing_is_read(ruled, rule):
     gw, cas1 = ruled(rule, "EasKcdParseEas Off")
-    gw.expect("EAS1211", "AH01631")
+    gw.expect("EAS1211")
+    gw.allow("AH01631", because="httpd reports the refusal, unless a negation made it")
     for method in ("POST", "OPTIONS"):
         assert status(gw, IPHONE, method=method) == 403
     assert cas1.requests() == []
@@ -150,6 +152,7 @@ ALIAS = """
 """
 
 
+@pytest.mark.smoke
 def test_aliases(ruled):
     gw, _ = ruled(all_of(none_of("Require lost")), before=ALIAS)
     gw.expect("EAS1210", "EAS1211", "AH01631")
@@ -161,7 +164,8 @@ def test_aliases(ruled):
                                      all_of("Require not eas-command %{env:NOWHERE}")])
 def test_a_list_that_came_out_empty(ruled, require):
     gw, cas1 = ruled(require)
-    gw.expect("EAS1211", "AH01631")
+    gw.expect("EAS1211")
+    gw.allow("AH01631", because="httpd reports the refusal, unless a negation made it")
     assert status(gw, IPHONE) == 403
     assert cas1.requests() == []
 
@@ -185,7 +189,7 @@ def test_beside_another_authtype(gateway, backends, require):
     cas1 = backends("cas1")
     gw = gateway(location(cas1.url, path=PATH, require=require).replace(
         "AuthType EasKcd", "AuthType Basic\n    AuthBasicProvider kdc"))
-    gw.expect("EAS1210", "EAS1211", "EAS1030", "AH01631", "AH01617")
+    gw.expect("EAS1210", "AH01631", "AH01617")
     answer = gw.post(IPHONE, b"", "alice", PASSWORDS["alice"])
     assert (answer.status, answer.header("WWW-Authenticate")) == (403, None)
     assert gw.post(IPHONE, b"", "alice", "wrong").status == 401
@@ -203,7 +207,8 @@ MATCHES = [("alice", "alice", 200), ("alice", "ALICE", 200), ("alice", "CORP%5Ca
 @pytest.mark.parametrize("typed,named,expected", MATCHES)
 def test_user_match(ruled, typed, named, expected):
     gw, _ = ruled(all_of("Require eas-user-match"))
-    gw.expect("EAS1210", "AH01631")
+    if expected == 403:
+        gw.expect("EAS1210", "AH01631")
     password = PASSWORDS["bob" if typed.startswith("bob") else "alice"]
     assert gw.post(plain("Sync", named), b"", typed, password).status == expected
 
@@ -228,6 +233,7 @@ def ask(gw, path: str, version: str = "14.1"):
                    [("Content-Type", TYPE), ("MS-ASProtocolVersion", version)])
 
 
+@pytest.mark.smoke
 def test_status_129(ruled):
     gw, cas1 = ruled(all_of("Require eas-device-type iPhone"), TELL)
     gw.expect("EAS1210", "AH01631")

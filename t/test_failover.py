@@ -2,6 +2,7 @@
 """A balancer whose members are different services: each gets tickets of its own, and no member is
 blamed for what is a user's fault."""
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,7 @@ FAILOVERS = 1000
 USERS = [f"user{n:02}" for n in range(1, 9)]
 
 
-# A dead member is tried again every time that it is its turn; and when many go by at once, more
-# than once for a request.
+# A dead member is tried again whenever it is its turn.
 PERSISTENT = {"parameters": "retry=0", "settings": "    ProxySet maxattempts=20"}
 
 
@@ -37,31 +37,27 @@ def acceptors(domain, lab_dir):
 
 @pytest.mark.parametrize("reuse", ["On", "Off"])
 def test_one_member_is_down(gateway, fake_backends, acceptors, reuse):
-    """1 000 times the first choice is dead, and the second gets its own ticket."""
+    """1 000 times the first choice is dead, and the second gets its own ticket.
+
+    One request at a time: mod_proxy ends the failover with 503 where the failed member is usable
+    again, and with retry=0 another thread that looks for a member makes it so."""
     dead, alive = (fake_backends(script, short, proves=False)
                    for script, short in zip(acceptors, ("cas1", "cas2")))
     dead.stop()
     gw = gateway(f"EasKcdRequireTLS Off\nEasKcdBackendReuse {reuse}\n"
                  + balancer(dead, alive, **PERSISTENT), tls=False, processes=1)
-    gw.expect("AH00957", "AH00959", "AH01114", "AH00940")
-    done = iter(range(20 * FAILOVERS))
-
-    def work(number):
-        user = USERS[number]
-        with gw.client() as client:
-            while failovers(gw) < FAILOVERS and next(done, None) is not None:
-                for _ in range(25):
-                    assert ask(client, "/eas", user).status == 200
-
-    with ThreadPoolExecutor(len(USERS)) as pool:
-        list(pool.map(work, range(len(USERS))))
-    assert failovers(gw) >= FAILOVERS
-    assert acceptors[1].errors == [] and set(acceptors[1].seen) == {"accepted"}
+    gw.expect("AH00957", "AH00959", "AH01114")
+    with gw.client() as client:
+        for count, user in zip(range(1, 2 * FAILOVERS), itertools.cycle(USERS)):
+            assert ask(client, "/eas", user).status == 200
+            # Nearly every request: it is the dead member's turn unless that has failed in this
+            # very moment.
+            if count >= FAILOVERS and gw.error_log.text().count("AH01114") >= FAILOVERS:
+                break
+        else:
+            raise AssertionError("the dead member was hardly ever the first choice")
+    assert acceptors[1].errors == [] and acceptors[1].seen == {"accepted": count}
     assert not {"EAS2050", "EAS2056", "EAS2063"} & set(gw.error_log.tags())
-
-
-def failovers(gw):
-    return gw.error_log.text().count("AH01114")
 
 
 def test_one_member_flaps(gateway, fake_backends, acceptors):
@@ -70,12 +66,13 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
                         for script, short in zip(acceptors, ("cas1", "cas2")))
     gw = gateway("EasKcdRequireTLS Off\n" + balancer(flapping, steady, **PERSISTENT),
                  tls=False)
-    gw.expect("AH00940", "AH00957", "AH00959", "AH01114", "AH01102", "AH00898", "AH10154",
-              "AH01097", "AH01084", "AH01104", "EAS2057")
+    gw.expect("AH00957", "AH00959", "AH01114")
+    gw.allow("AH01102", "AH00898", "AH00940", "AH10154", "AH01097", "AH01084", "AH01104",
+             "EAS2057", because="it depends on the moment where a member leaves a request")
     stop = threading.Event()
 
     def flap():
-        for _ in range(30):
+        for _ in range(15):
             flapping.stop()
             stop.wait(0.1)
             flapping.resume()
@@ -93,7 +90,7 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
         running = [pool.submit(work, user) for user in USERS]
         statuses = [status for result in running for status in result.result()]
         flapper.result()
-    # Whose request was at the member when it went: with half an answer, or with none.
+    # 502 and 503: the request was at the member when it left, with half an answer or with none.
     assert set(statuses) <= {200, 502, 503}
     assert statuses.count(200) > len(statuses) * 3 // 4
     for script in acceptors:
@@ -102,7 +99,7 @@ def test_one_member_flaps(gateway, fake_backends, acceptors):
 
 
 @pytest.mark.parametrize("status", ["502,503", "401,403,500,502,503"])
-def test_nobody_is_blamed_for_a_user(gateway, fake_backends, acceptors, status):
+def test_errors_of_one_user_disable_no_member(gateway, fake_backends, acceptors, status):
     """The backends take a dislike to bob, sandra may not be delegated, and alice's answers have no
     proof: carol is served by both members as before."""
     def moody(script):
@@ -129,16 +126,17 @@ def test_nobody_is_blamed_for_a_user(gateway, fake_backends, acceptors, status):
         assert len(hosts) == 2
 
 
+@pytest.mark.smoke
 def test_both_members_down(gateway, fake_backends, acceptors):
     members = [fake_backends(script, short, proves=False)
                for script, short in zip(acceptors, ("cas1", "cas2"))]
-    gw = gateway(balancer(*members, **PERSISTENT), processes=1)
-    gw.expect("AH00957", "AH00959", "AH01114", "AH01170")
+    gw = gateway(balancer(*members, parameters="retry=0"), processes=1)
+    gw.expect("AH00957", "AH00959", "AH01114")
     assert ask(gw, "/eas", "alice").status == 200
     for member in members:
         member.stop()
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status in (502, 503)
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    for _ in range(3):
+        assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
     members[1].resume()
     until(lambda: gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200, 10, "a member")
     assert ask(gw, "/eas", "alice").status == 200

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole way of a person through the front door, as a visitor sees it."""
+"""A person logs on, works and signs out, as a visitor sees it."""
 
 import pytest
 
 from lab.ad import PASSWORDS, REALM
-from lab.exchange import location
 from lab.frontdoor import FORM, LOGOUT, Visitor
 from lab.wait import until
 
 
-@pytest.fixture
-def door(gateway, backends):
-    cas1 = backends("cas1")
-    return gateway(location(cas1.url, path="/owa"))
-
-
-def test_a_person_logs_on_works_and_signs_out(door):
-    door.expect("EAS1062")
-    visitor = Visitor(door)
+@pytest.mark.smoke
+def test_a_person_logs_on_works_and_signs_out(webmail):
+    visitor = Visitor(webmail)
     first = visitor.get("/owa/?ae=Folder")
     assert first.status == 302
     assert first.header("Location") == FORM + "?destination=%2fowa%2f%3fae%3dFolder"
@@ -25,10 +18,10 @@ def test_a_person_logs_on_works_and_signs_out(door):
     done = visitor.log_on("alice", PASSWORDS["alice"], "/owa/?ae=Folder")
     assert done.status == 303
     assert done.header("Location") == "/owa/?ae=Folder"
-    until(lambda: len(door.requests()) >= 3, 5, "the log-on's log lines")
-    door.mark()
+    until(lambda: len(webmail.requests()) >= 3, 5, "the log-on's log lines")
+    webmail.mark()
     assert visitor.get("/owa/x").json()["remote_user"] == f"alice@{REALM}"
-    assert door.logged()["EAS_KCD_AUTH"] == "session"
+    assert webmail.logged()["EAS_KCD_AUTH"] == "session"
     out = visitor.get(LOGOUT)
     assert out.status == 303 and out.header("Location") == FORM + "?reason=signed-out"
     assert visitor.session is None

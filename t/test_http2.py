@@ -24,7 +24,7 @@ NAMES = ("alice", "bob")
 
 @dataclass(frozen=True)
 class Stream:
-    """What came back on one stream. `port` is the client's: the same for all of a connection."""
+    """The answer on one stream. `port` is the client's: the same for all of a connection."""
 
     status: int
     body: bytes
@@ -95,10 +95,10 @@ def on_one_connection(answers):
     return len({answer.port for answer in answers}) == 1
 
 
+@pytest.mark.smoke
 def test_every_stream_is_its_own_users(h2):
     """Basic and cookie, alice and bob, right, wrong and nothing, mixed on one connection."""
     gw, cas1, curl = h2()
-    gw.expect("EAS1030", "EAS1062")
     cookie = {}
     for name in NAMES:
         visitor = Visitor(gw)
@@ -127,7 +127,7 @@ def test_every_stream_is_its_own_users(h2):
 
 
 def test_first_requests_all_at_once(h2):
-    """Nobody is known yet, and a hundred streams ask."""
+    """A hundred streams begin while no password is cached."""
     gw, _, curl = h2()
     wanted = [NAMES[number % 2] for number in range(100)]
     answers = curl.run([(f"/owa/?n={n}", by_basic(name)) for n, name in enumerate(wanted)])
@@ -138,7 +138,6 @@ def test_first_requests_all_at_once(h2):
 def test_streams_that_are_reset(h2):
     """A stream ends while its request is at the backend: the others are served as themselves."""
     gw, _, curl = h2()
-    gw.expect("AH01086", "AH01102", "AH03472")
     slow = [(f"/owa/?sleep=1&n={n}", by_basic("alice"), "max-time = 0.3") for n in range(8)]
     others = [(f"/owa/?sleep=0.6&n={n}", by_basic("bob")) for n in range(8)]
     answers = curl.run([request for pair in zip(slow, others) for request in pair])
@@ -146,14 +145,12 @@ def test_streams_that_are_reset(h2):
     assert [answer.remote_user for answer in answers[1::2]] == [f"bob@{REALM}"] * 8
     assert len({answer.port for answer in answers[1::2]}) == 1
     again = curl.run([("/owa/", by_basic(name)) for name in NAMES] + [("/owa/", [])])
-    gw.expect("EAS1062")
     assert [answer.status for answer in again] == [200, 200, 401]
 
 
 def test_no_identity_on_the_connection(h2):
     """One after the other on one connection: nothing, right, wrong, and another user."""
     gw, cas1, curl = h2()
-    gw.expect("EAS1030", "EAS1062")
     steps = [(None, []), ("alice", by_basic("alice")), (None, []),
              (None, by_basic("alice", "nonsense")), ("bob", by_basic("bob")), (None, []),
              (None, by_basic("bob", PASSWORDS["alice"])), ("alice", by_basic("alice")), (None, [])]
@@ -206,7 +203,6 @@ def test_cookie_crumbs(h2):
 
 def test_two_session_cookies_in_crumbs(h2):
     gw, cas1, _ = h2()
-    gw.expect("EAS1062")
     sessions = []
     for name in NAMES:
         visitor = Visitor(gw)
@@ -221,7 +217,6 @@ def test_two_session_cookies_in_crumbs(h2):
 def test_form_login_by_http2(h2, tmp_path):
     """The whole flow, with curl's own cookie jar."""
     gw, _, curl = h2()
-    gw.expect("EAS1062")
     jar = [f'cookie = "{tmp_path}/jar"', f'cookie-jar = "{tmp_path}/jar"']
     browser = [("User-Agent", "Mozilla/5.0"), ("Accept", "text/html")]
     first, = curl.run([("/owa/x", browser, *jar)])
@@ -242,7 +237,6 @@ def test_form_login_by_http2(h2, tmp_path):
 def test_login_timeout_by_http2(h2):
     """440 without a reason phrase, and no body where it must not be one."""
     gw, cas1, curl = h2()
-    gw.expect("EAS1062")
     answer, = curl.run([("/owa/x", [("X-Requested-With", "x")])])
     assert answer.status == 440
     assert "www-authenticate" not in answer.headers
@@ -264,7 +258,8 @@ def test_backend_asks_by_http2(h2):
 def test_load(h2):
     """Some thousand requests of one user, and none of them is anybody else's trouble."""
     gw, _, curl = h2()
-    gw.expect("AH01102", "AH00898")     # the backend has fewer threads, and closes kept connections
+    gw.allow("AH01102", "AH00898",
+             because="the backend has fewer threads than clients, and closes kept connections")
     done = subprocess.run(["h2load", "-n", "1000", "-c", "4", "-m", "25", "-t", "1",
                            "-H", f"Authorization: {basic('alice', PASSWORDS['alice'])}",
                            f"https://{GATEWAY}:{gw.port}/owa/"], check=True, text=True, timeout=60,

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nobody is served as somebody else, and nothing of one side reaches the other."""
+"""No user is served as another, and credentials of one side do not reach the other."""
 
 import pytest
 
-from lab.ad import CAS1, PASSWORDS, REALM
+from lab.ad import PASSWORDS, REALM
 from lab.client import basic
 from lab.exchange import location
 from lab.fake_backend import always_401, response
 from lab.gateway import MODULES
-from lab.kerberos import Acceptor
 
 ALICE = f"alice@{REALM}"
 OPEN = """
@@ -22,11 +21,6 @@ def ok(_):
     return response("200 OK", body=b"fine")
 
 
-@pytest.fixture
-def acceptor(domain, lab_dir):
-    return Acceptor(domain.export_keytab(lab_dir / "acceptor.keytab", [CAS1]))
-
-
 @pytest.mark.parametrize("headers", [
     [("Connection", "close, Authorization")],
     [("Connection", "authorization")],
@@ -38,8 +32,8 @@ def acceptor(domain, lab_dir):
     [("Proxy-Connection", "Authorization")],
 ], ids=str)
 def test_client_cannot_touch_the_token(gateway, fake_backends, acceptor, headers):
-    backend = fake_backends(ok)
-    gw = gateway(location(backend.url))
+    backend = fake_backends(ok, reuse=True)
+    gw = gateway(location(backend.url), reuse=True)
     assert gw.get("/eas", "alice", PASSWORDS["alice"], headers).status == 200
     request, = backend.requests
     token, = request.all("Authorization")
@@ -51,8 +45,8 @@ def test_client_cannot_touch_the_token(gateway, fake_backends, acceptor, headers
                                    "Kerberos x", "Basic"])
 def test_other_schemes_do_not_pass(gateway, fake_backends, value):
     """Where nobody is required, a request without a user goes through, but without credentials."""
-    backend = fake_backends(ok)
-    gw = gateway(location(backend.url, require="Require all granted"))
+    backend = fake_backends(ok, reuse=True)
+    gw = gateway(location(backend.url, require="Require all granted"), reuse=True)
     assert gw.get("/eas", headers=[("Authorization", value)]).status == 200
     assert backend.requests[0].all("Authorization") == []
 
@@ -80,8 +74,8 @@ NOT_FOR_CLIENTS = [("WWW-Authenticate", "Negotiate oRQwEg=="), ("WWW-Authenticat
 @pytest.mark.parametrize("status", ["200 OK", "304 Not Modified", "403 Forbidden", "404 Not Found",
                                     "500 Internal Server Error"])
 def test_backend_authentication_stays_behind(gateway, fake_backends, status):
-    backend = fake_backends(lambda _: response(status, NOT_FOR_CLIENTS))
-    gw = gateway(location(backend.url))
+    backend = fake_backends(lambda _: response(status, NOT_FOR_CLIENTS), reuse=True)
+    gw = gateway(location(backend.url), reuse=True)
     answer = gw.get("/eas", "alice", PASSWORDS["alice"])
     assert answer.status == int(status.split()[0])
     for name, _ in NOT_FOR_CLIENTS:
@@ -106,7 +100,6 @@ def test_backend_401_without_a_user_is_our_challenge(gateway, fake_backends, err
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, f"ProxyErrorOverride {error_override}",
                           require="Require all granted"))
-    gw.expect("EAS2064")
     answer = gw.get("/eas")
     assert answer.status == 401
     assert answer.all("WWW-Authenticate") == ['Basic realm="Mail", charset="UTF-8"']
@@ -121,6 +114,7 @@ def test_backend_401_to_a_known_user_without_delegation(gateway, fake_backends):
     assert answer.header("Retry-After") == "30" and answer.header("WWW-Authenticate") is None
 
 
+@pytest.mark.smoke
 def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     unwilling, cas2 = fake_backends(always_401), backends("cas2")
     gw = gateway(f"""
@@ -135,9 +129,9 @@ def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     assert statuses.count(503) == 3 and statuses.count(200) == 3
 
 
+@pytest.mark.smoke
 def test_two_users_on_one_client_connection(gateway, backends):
     gw = gateway(location(backends("cas1").url))
-    gw.expect("EAS1030", "EAS1062")
     with gw.client() as client:
         for user, password, status in (("alice", PASSWORDS["alice"], 200),
                                        ("bob", "nonsense", 401), (None, None, 401),
@@ -159,7 +153,6 @@ def test_caches_keep_nothing_of_a_known_user(gateway, fake_backends):
                  "CacheStoreNoStore On\nCacheStorePrivate On\nCacheIgnoreCacheControl On\n"
                  + location(backend.url) + OPEN.format(url=backend.url),
                  modules=(*MODULES, "cache", "cache_socache"))
-    gw.expect("EAS1062")
     assert gw.get("/open").body == gw.get("/open").body, "the cache is not working"
     first = gw.get("/eas", "alice", PASSWORDS["alice"])
     assert first.header("Cache-Control") == "private, max-age=600"
@@ -223,7 +216,7 @@ def test_error_page_of_another_backend_gets_no_body(gateway, fake_backends):
 
 @pytest.mark.parametrize("error_override", ["Off", "On"])
 def test_delegate_alone_shows_no_challenge_of_the_backend(gateway, fake_backends, error_override):
-    """Nobody is known, nobody is asked here: the backend's 401 passes, and not its Negotiate."""
+    """Without authentication here, the backend's 401 passes, and not its Negotiate."""
     backend = fake_backends(always_401)
     gw = gateway(f'<Location "/x">\nEasKcdDelegate On\nProxyErrorOverride {error_override}\n'
                  f'ProxyPass "{backend.url}"\n</Location>')

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users cost the KDC, and what a KDC in trouble costs users."""
+"""KDC messages that users cost, and requests while the KDC is silent, slow or down."""
 
 import contextlib
-import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,15 +12,19 @@ from lab.client import assert_unavailable
 from lab.exchange import location
 from lab.frontdoor import Visitor
 from lab.relay import Relay
+from lab.unique import unique_number, unique_path
 from lab.wait import until
 
-NUMBERS = itertools.count(1)
 PLAIN = "EasKcdRequireTLS Off\n"
 USERS = [f"user{n:02}" for n in range(1, 21)]
 
+# Why a tag is allowed and not expected.
+SPARE = "prefork wants spare servers beyond one for each connection"
+WHICH_WAIT = "which wait the time-out ends depends on the threads that are free"
+
 OTHER_REALM = "OTHER.EXAMPLE.TEST"
 
-# Whose account a name means is asked once, when it is first spelt so.
+# The account of a login name is asked for once, when the name is new.
 FIRST_SIGHT = 1
 
 
@@ -48,28 +51,25 @@ def get(gw, user="alice", path="/eas"):
         return response, time.monotonic() - began
 
 
-def logged(gw, path):
-    return until(lambda: [e for e in gw.requests() if e["uri"] == path], 5, f"{path} logged")[-1]
-
-
 def served(gw, user="alice"):
-    """What the log says of it."""
-    path = f"/eas?n={next(NUMBERS)}"
+    """The access log's entry."""
+    path = unique_path("/eas")
     response, _ = get(gw, user, path)
     assert (response.status, response.json()["remote_user"]) == (200, f"{user}@{REALM}")
-    return logged(gw, path)
+    return gw.logged(path)
 
 
 def unavailable(gw, user="alice"):
     """How long it took, and the tag of the reason."""
-    path = f"/eas?n={next(NUMBERS)}"
+    path = unique_path("/eas")
     response, took = get(gw, user, path)
     assert_unavailable(response)
-    return took, logged(gw, path)["EAS_KCD_ERROR"]
+    return took, gw.logged(path)["EAS_KCD_ERROR"]
 
 
 # --- what users cost -------------------------------------------------------------------------
 
+@pytest.mark.smoke
 def test_cold_and_warm(start, relay):
     """A child's first user also pays for the gateway's own log-on."""
     gw = start(processes=1)
@@ -104,9 +104,9 @@ def test_cold_session(gateway, backends, relay):
 
 
 def test_children_take_it_from_each_other(start, relay):
-    """Whoever serves the first request, no other child asks the KDC about that user again."""
+    """After the first request no other child asks the KDC about that user again."""
     gw = start(mpm="prefork", processes=8)
-    gw.expect("AH00161")
+    gw.allow("AH00161", because=SPARE)
     served(gw)
     relay.reset()
     with ThreadPoolExecutor(8) as pool:
@@ -116,7 +116,7 @@ def test_children_take_it_from_each_other(start, relay):
     assert requests_of(relay) == 0
 
 
-def test_graceful_restart_keeps_what_was_proved(start, relay):
+def test_graceful_restart_keeps_cached_passwords(start, relay):
     gw = start()
     served(gw)
     relay.reset()
@@ -142,7 +142,7 @@ def test_other_virtual_hosts_passwords_are_not_ours(gateway, backends, relay):
     gw = gateway(PLAIN + block.format(name="one.test", realm=REALM)
                  + block.format(name="two.test", realm=OTHER_REALM), tls=False,
                  krb5_conf=relay.krb5_conf)
-    gw.expect("EAS1036", "EAS1037", "EAS1031")
+    gw.expect("EAS1036")
     one, two = ([("Host", name)] for name in ("one.test", "two.test"))
     assert gw.get("/eas", "alice", PASSWORDS["alice"], headers=one).status == 200
     assert gw.get("/eas", "alice", PASSWORDS["alice"], headers=two).status != 200
@@ -150,8 +150,9 @@ def test_other_virtual_hosts_passwords_are_not_ours(gateway, backends, relay):
 
 # --- many at once ----------------------------------------------------------------------------
 
-# The backend has fewer threads than clients come, and closes kept connections under requests.
-FEW_THREADS = ("AH01102", "AH00898")
+def allow_closed_connections(gw):
+    gw.allow("AH01102", "AH00898",
+             because="the backend has fewer threads than clients, and closes kept connections")
 
 
 def at_once(gw, users, connections):
@@ -167,7 +168,7 @@ def at_once(gw, users, connections):
 def test_many_first_requests_of_one_user(start, relay):
     """Single flight: at most 8 messages for each child, however many ask."""
     gw = start(processes=2, threads=120)
-    gw.expect(*FEW_THREADS)
+    allow_closed_connections(gw)
     relay.delay(0.05)
     answers = at_once(gw, ["alice"] * 200, 200)
     assert [answer.status for answer in answers] == [200] * 200
@@ -176,7 +177,7 @@ def test_many_first_requests_of_one_user(start, relay):
 
 def test_many_first_requests_of_many_users(start, relay):
     gw = start(processes=1, threads=120)
-    gw.expect(*FEW_THREADS)
+    allow_closed_connections(gw)
     answers = at_once(gw, USERS * 5, 100)
     assert [answer.status for answer in answers] == [200] * 100
     assert requests_of(relay) <= 2 + (4 + FIRST_SIGHT) * len(USERS)
@@ -185,20 +186,21 @@ def test_many_first_requests_of_many_users(start, relay):
 # --- a KDC in trouble ------------------------------------------------------------------------
 
 def test_silent_KDC(start, relay):
-    """Who is warm notices nothing, who is cold gets 503 in time, and few threads wait."""
-    gw = start("EasKcdKdcTimeout 5s\n", processes=1, threads=40)
-    gw.expect("EAS1036", "EAS1250", "EAS1252", "EAS1253", "EAS1254")
+    """Cached users are served as before, others get 503 in time, and few threads wait."""
+    gw = start("EasKcdKdcTimeout 3s\n", processes=1, threads=40)
+    gw.expect("EAS1250", "EAS1252", "EAS1254")
+    gw.allow("EAS1036", "EAS1253", because=WHICH_WAIT)
     served(gw)
     baseline = sorted(get(gw)[1] for _ in range(100))
     relay.blackhole()
     with ThreadPoolExecutor(30) as pool:
         cold = [pool.submit(get, gw, user) for user in USERS + USERS[:10]]
-        until(lambda: sum(job.done() for job in cold) >= 20, 3.5, "all but a quarter to be told")
+        until(lambda: sum(job.done() for job in cold) >= 20, 2.2, "all but a quarter to be told")
         warm = sorted(get(gw)[1] for _ in range(100))
         for job in cold:
             response, took = job.result()
             assert_unavailable(response)
-            assert took < 6
+            assert took < 4
     assert warm[50] < 2 * baseline[50] + 0.01
     assert served(gw)["EAS_KCD_TICKET"] == "hit"
     took, tag = unavailable(gw, "bob")
@@ -210,7 +212,7 @@ def test_silent_KDC(start, relay):
 @pytest.fixture
 def silent_realm(lab_dir, domain):
     """The relay that is its KDC, and says nothing."""
-    made = Relay(lab_dir / f"silent-{next(NUMBERS)}.conf", domain.port).start()
+    made = Relay(lab_dir / f"silent-{unique_number()}.conf", domain.port).start()
     made.blackhole()
     yield made
     made.stop()
@@ -220,8 +222,9 @@ def test_silent_realm_leaves_others_alone(start, relay, silent_realm):
     """As many of its users as threads ask: it gets its share of them, and the others are served."""
     with relay.krb5_conf.open("a") as conf:
         conf.write(f"[realms]\n{OTHER_REALM} = {{\n kdc = 127.0.0.1:{silent_realm.port}\n}}\n")
-    gw = start(f"EasKcdKdcTimeout 5s\nEasKcdDomain OTHER {OTHER_REALM}\n", processes=1, threads=60)
-    gw.expect("EAS1036", "EAS1250", "EAS1252", "EAS1253", "EAS1254")
+    gw = start(f"EasKcdKdcTimeout 3s\nEasKcdDomain OTHER {OTHER_REALM}\n", processes=1, threads=60)
+    gw.expect("EAS1250", "EAS1252")
+    gw.allow("EAS1036", "EAS1253", "EAS1254", because=WHICH_WAIT)
     served(gw)
 
     def log_on(number):
@@ -257,7 +260,7 @@ def test_KDC_that_is_down(start, relay):
 
 
 def test_new_child_while_the_KDC_is_down(start, relay):
-    """What another child knew passes here, though no question reaches the KDC any more."""
+    """A result of another child serves here while no request reaches the KDC."""
     gw = start(processes=1)
     gw.expect("EAS1036", "EAS1254")
     served(gw)
@@ -271,7 +274,9 @@ def test_new_child_while_the_KDC_is_down(start, relay):
 def test_slow_KDC(start, relay):
     """It answers, but no log-on can be done in time."""
     gw = start("EasKcdKdcTimeout 1s\n", processes=1, threads=40)
-    gw.expect("EAS1036", "EAS1041", "EAS1250", "EAS1252", "EAS1253", "EAS1254", "EAS2013", "EAS2021")
+    gw.expect("EAS1250")
+    gw.allow("EAS1036", "EAS1041", "EAS1252", "EAS1253", "EAS1254", "EAS2013", "EAS2021",
+             because=WHICH_WAIT)
     served(gw)
     relay.delay(0.7)
     with ThreadPoolExecutor(20) as pool:
@@ -286,7 +291,7 @@ def test_slow_KDC(start, relay):
 def test_gateways_own_log_on_hangs(gateway, backends, relay):
     """Its message is lost, and the KDC is back: nobody waits for what hangs, but asks anew."""
     act = (f'EasKcdDelegateUser "%{{HTTP:X-User}}@{REALM}"', "EasKcdProtocolTransition On")
-    gw = gateway(PLAIN + "EasKcdKdcTimeout 4s\n"
+    gw = gateway(PLAIN + "EasKcdKdcTimeout 2s\n"
                  + location(backends("cas1").url, *act, require="Require all granted"),
                  account="gateway2", tls=False, krb5_conf=relay.krb5_conf, processes=1)
     gw.expect("EAS1250")
@@ -301,7 +306,7 @@ def test_gateways_own_log_on_hangs(gateway, backends, relay):
     assert relay.counts["AS-REQ"] == 1 + 2
 
 
-def test_what_comes_late_is_kept(start, relay):
+def test_late_result_is_cached(start, relay):
     """The asker has gone, the job goes on: the next one finds the password proved."""
     gw = start("EasKcdKdcTimeout 3s\n", processes=1)
     served(gw, "bob")
@@ -317,7 +322,8 @@ def test_what_comes_late_is_kept(start, relay):
 @pytest.mark.parametrize("mpm", ["event", "prefork"])
 def test_children_end_though_the_KDC_is_silent(start, relay, mpm):
     gw = start("EasKcdKdcTimeout 1s\n", mpm=mpm)
-    gw.expect("EAS1250", "AH00161")
+    gw.expect("EAS1250")
+    gw.allow("AH00161", because=SPARE)
     relay.blackhole()
     response, _ = get(gw)
     assert_unavailable(response)
@@ -359,23 +365,23 @@ LIFETIME, RENEW, STALE = "ticket_lifetime = 360s", "+200s", "+285s"
 
 @pytest.fixture
 def short_lived(lab_dir, relay):
-    return Domain.write_krb5_conf(lab_dir / f"short-{next(NUMBERS)}.conf", relay.port, LIFETIME)
+    return Domain.write_krb5_conf(lab_dir / f"short-{unique_number()}.conf", relay.port, LIFETIME)
 
 
 def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived):
-    """Nobody waits for that: requests are served from the old one while a new one is fetched, once.
+    """No request waits for that: requests are served from the old one while a new one is fetched, once.
     By transition, because a password's evidence would end with the ticket."""
     act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
     gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),
                  account="gateway2", tls=False, krb5_conf=short_lived, processes=1, clock=True)
     assert gw.get("/eas?1").json()["remote_user"] == f"alice@{REALM}"
-    assert logged(gw, "/eas?1")["EAS_KCD_TICKET"] == "fetched"
+    assert gw.logged("/eas?1")["EAS_KCD_TICKET"] == "fetched"
     gw.set_clock(RENEW)
     relay.reset()
     for n in range(2, 12):
         path = f"/eas?{n}"
         assert gw.get(path).json()["remote_user"] == f"alice@{REALM}"
-        assert logged(gw, path)["EAS_KCD_TICKET"] == "hit"
+        assert gw.logged(path)["EAS_KCD_TICKET"] == "hit"
     until(lambda: relay.counts["TGS-REQ/s4u2proxy"] == 1, 5, "another ticket to be fetched")
     assert requests_of(relay) == 2 + 2      # the TGT, whose half-life is over, and the ticket
 
@@ -383,28 +389,34 @@ def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived)
 def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, short_lived):
     """One or two more may begin before it is left for others; the rest find it."""
     act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
-    gw = gateway(PLAIN + location(backends("cas1").url, *act, require="Require all granted"),
+    gw = gateway(PLAIN + "EasKcdKdcTimeout 60s\n"
+                 + location(backends("cas1").url, *act, require="Require all granted"),
                  account="gateway2", tls=False, krb5_conf=short_lived, mpm="prefork", processes=8,
                  clock=True)
-    gw.expect("AH00161")
+    gw.allow("AH00161", because=SPARE)
 
     def all_children_serve(path):
+        """On a busy machine prefork has more than the eight that it starts with."""
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(lambda _: gw.get(path).status == 200, range(50)))
-        return len({entry["pid"] for entry in gw.requests() if entry["uri"] == path}) == 8
+        return gw.children() <= {int(entry["pid"]) for entry in gw.requests()
+                                 if entry["uri"] == path}
 
-    until(lambda: all_children_serve("/eas?before"), 20, "all children to have the ticket")
+    # One asks the KDC, and the others take the ticket from it.
+    assert gw.get("/eas").status == 200
+    until(lambda: all_children_serve("/eas?before"), 60, "all children to have the ticket")
     second = int(time.time())
     gw.set_clock(RENEW)
     until(lambda: time.time() > second + 1, 3, "a time from which on new tickets end later")
     relay.reset()
     assert gw.get("/eas").status == 200
-    until(lambda: relay.counts["TGS-REP"] == 2, 5, "the TGT and another ticket to be fetched")
+    until(lambda: relay.counts["TGS-REP"] == 2, 60, "the TGT and another ticket to be fetched")
     assert all(gw.get("/eas").status == 200 for _ in range(50))
-    until(lambda: all_children_serve("/eas?after"), 20, "all children to see that it is time")
+    until(lambda: all_children_serve("/eas?after"), 60, "all children to see that it is time")
     assert relay.counts["TGS-REQ/s4u2proxy"] <= 4
 
 
+@pytest.mark.smoke
 def test_stale_ticket_is_not_used(gateway, backends, short_lived):
     gw = gateway(PLAIN + "EasKcdPasswordCache 1m\n" + location(backends("cas1").url), tls=False,
                  krb5_conf=short_lived, processes=1, clock=True)

@@ -110,7 +110,7 @@ def test_rogue_domain_has_other_keys(domain: Domain, rogue_domain: Domain,
 
 def evidence(domain: Domain, path: Path, user: str, gateway: str = "gateway",
              ) -> gssapi.Credentials:
-    """What the gateway holds after *user* has proved a password to it."""
+    """The credentials that the gateway holds after *user* has sent a password."""
     spn = f"HTTP/{gateway}.corp.example.test"
     keytab = domain.export_keytab(path / "gateway.keytab", [gateway, spn])
     assert kinit(domain.krb5_conf, path / "user", user, PASSWORDS[user]).returncode == 0
@@ -248,7 +248,7 @@ def test_channel_binding(domain: Domain, tmp_path: Path, authority: Authority, t
 def test_simulated_backends(keeper: Keeper, fake_backends: Callable[..., FakeBackend],
                             kind: type[Keeper], statuses: list[int],
                             users: list[str | None]) -> None:
-    """Nobody, alice, bob and nobody again on one connection."""
+    """No user, alice, bob and no user again on one connection."""
     script = kind(keeper.acceptor)
     backend = fake_backends(script, proves=False)
     with Client(backend.port) as client:

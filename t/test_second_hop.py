@@ -84,7 +84,7 @@ def test_front_proves_itself(hops, domain, lab_dir):
     assert context.complete
 
 
-def test_nobody_at_the_front(hops):
+def test_no_user_at_the_front(hops):
     _, front, cas2 = hops
     assert front.post(plain("Sync"), b"").status == 401
     assert cas2.requests() == []

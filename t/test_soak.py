@@ -17,7 +17,7 @@ def running(domain, authority, lab_dir):
     made.close()
 
 
-def test_nobody_is_served_as_somebody_else(running):
+def test_no_user_is_served_as_another(running):
     run = running.run("event", requests=1_000_000, seconds=14, restart_every=5)
     print(run.figures())
     assert run.mismatched == 0
@@ -27,7 +27,7 @@ def test_nobody_is_served_as_somebody_else(running):
     assert run.backend_connections < run.backend_requests / 2, "hardly a connection was reused"
 
 
-def test_nobody_is_even_without_the_veto(running):
+def test_no_user_is_served_as_another_without_the_veto(running):
     run = running.run("event", requests=1_000_000, seconds=8, veto=False, restart_every=60)
     print(run.figures())
     assert run.mismatched == 0

@@ -146,7 +146,6 @@ def test_error_page_behind_the_same_protection(site, relay, what):
 def test_error_page_does_not_go_round(site):
     """The error page's own 401 is the end of it, not the beginning of the next one."""
     gw, cas1 = site("ErrorDocument 401 /eas/error")
-    gw.expect("AH00124")
     assert gw.get("/eas/x").status == 401
     assert "AH00124" not in gw.error_log.text()     # ten internal redirects
     assert len(cas1.requests()) <= 1
@@ -159,7 +158,7 @@ def test_error_page_of_an_unwilling_backend(gateway, fake_backends, status, user
     backend = fake_backends(always_401)
     gw = gateway(location(backend.url, require="Require all granted")
                  + f"ErrorDocument {status} /eas/error\n")
-    gw.expect("EAS2063", "AH00124")
+    gw.expect(*["EAS2063"] * (status == 503))
     answer = gw.get("/eas/x", user, PASSWORDS[user] if user else None)
     assert answer.status == status
     assert answer.all("WWW-Authenticate") == [CHALLENGE] * (status == 401)
@@ -277,7 +276,7 @@ REWRITES = {
 
 @pytest.mark.parametrize("kind", REWRITES)
 def test_rewritten(gateway, backends, docroot, relay, kind):
-    """What is named by another name is as protected, and asked once."""
+    """A resource under another name is protected as well, and the user is asked once."""
     cas1 = backends("cas1")
     gw = gateway(f'DocumentRoot "{docroot}"\n<Directory "{docroot}">\nRequire all granted\n'
                  f'Options FollowSymLinks\n</Directory>\n'
@@ -302,7 +301,7 @@ def test_rewritten(gateway, backends, docroot, relay, kind):
 
 
 @pytest.mark.parametrize("path", ["/public/short/x", "/dir/"])
-def test_form_leads_back_to_what_was_asked_for(site, path):
+def test_form_leads_back_to_the_requested_path(site, path):
     """Not to where httpd went in the meantime, which the browser has never heard of."""
     gw, cas1 = site('<Location "/public/short">\nRewriteEngine On\n'
                     'RewriteRule "short/(.*)$" "/eas/$1"\n</Location>')
@@ -419,8 +418,8 @@ def test_public_page_includes_no_protected_one(site, relay, what):
     gw.mark()
 
 
-def test_public_page_includes_what_its_reader_may_see(site, relay):
-    """Nobody asked the reader of the public page; the protected parts did, each for itself."""
+def test_public_page_includes_pages_allowed_to_its_reader(site, relay):
+    """The public page asks for no user; its protected parts do, each for itself."""
     gw, cas1 = site()
     answer = gw.get("/public/page.shtml", "alice", PASSWORDS["alice"])
     assert answer.status == 200
@@ -441,7 +440,7 @@ SPOOFED = [("EAS_KCD_USER", "bob"), ("Eas-Kcd-User", "bob"), ("EAS-KCD-AUTH", "s
 
 
 def test_environment_is_not_forwarded(gateway, fake_backends):
-    """What the log may show is none of the backend's; nor does anybody add to it."""
+    """The backend gets none of the log's variables, and no client can set them."""
     backend = fake_backends(lambda _: response("200 OK"))
     gw = gateway(location(backend.url))
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
@@ -455,11 +454,10 @@ def test_environment_is_not_forwarded(gateway, fake_backends):
     assert entry["EAS_KCD_SPN"] == "HTTP/cas1.corp.example.test"
 
 
-def test_spoofed_headers_are_nobodys_user(gateway, fake_backends):
+def test_spoofed_headers_set_no_user(gateway, fake_backends):
     backend = fake_backends(lambda _: response("200 OK"))
     gw = gateway(location(backend.url) + location(backend.url, path="/open",
                                                   require="Require all granted"))
-    gw.expect("EAS1062")
     assert gw.get("/eas", headers=SPOOFED).status == 401
     assert backend.requests == []
     assert gw.get("/open", headers=SPOOFED).status == 200

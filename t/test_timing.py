@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a refusal takes tells nobody whether there is such a user.
+"""The time that a refusal takes does not depend on whether the user exists.
 
 EAS_T_TRIES=2000    tries of each kind, instead of the few that every run makes
 """
@@ -17,7 +17,7 @@ from lab.client import Client
 from lab.exchange import DOMAINS, location
 from lab.frontdoor import BROWSER, FORM, Visitor
 
-TRIES = int(os.environ.get("EAS_T_TRIES", "40"))
+TRIES = int(os.environ.get("EAS_T_TRIES", "14"))
 CONNECTIONS = 2
 LIMIT = 0.001           # seconds between medians
 
@@ -88,7 +88,8 @@ def test_refusals_take_the_same_time(gateway, backends, domain, capsys, conf, do
         "a computer's": lambda n: ("gateway$", "guess"),
     }
     gw = gateway(DOMAINS + conf + location(backends("cas1").url))
-    gw.expect("EAS1310", "EAS1313")
+    if not conf:
+        gw.expect("EAS1310")
     taken = measure(gw, door(gw), kinds)
     with capsys.disabled():
         print(f"\n{door.__name__}, {'always asked' if conf else 'as it is'}:\n{report(taken)}")

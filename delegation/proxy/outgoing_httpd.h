@@ -17,8 +17,6 @@
  *  - What slips through is refused when it is written, and the connection is lost.  What is written in
  *    a user's name must hold the place of the token, where the token is minted: after the TLS handshake,
  *    for this connection, anew each time that mod_proxy sends the head.
- *
- * httpd started with `-D EasKcdTestNoVeto` leaves out the veto, to test what comes after it.
  */
 
 /* An exchange that a thread is having with a backend; told to the guard by who runs mod_proxy. */

@@ -170,7 +170,7 @@ def users(bench: Bench) -> None:
     port = gateway.port
     one = rig.wrk.header_file("one", [*rig.basic("alice")] * number)
     many = rig.wrk.header_file("many", [header for name in names for header in rig.basic(name)])
-    # What every thread needs for its work is no user's.
+    # Every thread needs these for its work; they belong to no user.
     in_turn(port, first_requests(bench, first), THREADS // 2)
     rig.wrk(port, "/mail", each=one, connections=THREADS)
     before = cost.resident_bytes(children(gateway))

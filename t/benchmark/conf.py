@@ -70,7 +70,7 @@ MAG = """
 
 
 def bare(path: str, url: str) -> str:
-    """What all others are compared with: a ProxyPass and nothing else."""
+    """The baseline: a ProxyPass and nothing else."""
     return f'<Location "{path}">\n    ProxyPass "{url}{path}"\n</Location>\n'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What processes cost, by /proc, and on which cores they run."""
+"""CPU time and memory of processes, by /proc, and the cores they run on."""
 
 import os
 from contextlib import suppress

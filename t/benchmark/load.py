@@ -46,7 +46,7 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk saw; times in seconds."""
+    """The result of one run of wrk; times in seconds."""
 
     requests: int
     seconds: float

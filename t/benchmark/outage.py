@@ -81,7 +81,7 @@ def _note_cold(bench: Bench, seen: Answers) -> None:
 
 
 def _note_waiting(bench: Bench, shares: list[tuple[float, float]]) -> None:
-    """Who is just being told that there are too many does not wait: hence of three looks one."""
+    """The median of three samples: a request that is just being refused does not wait."""
     seen = [(at, median(share for _, share in shares[number:number + 3]))
             for number, (at, _) in enumerate(shares[:-2])]
     then = max(share for at, share in seen if at >= KNOWN_AFTER)

@@ -17,7 +17,7 @@ from .rig import Layout, Rig
 
 @dataclass(frozen=True)
 class Side:
-    """What is asked, and of whom."""
+    """The requests, and their server."""
 
     name: str
     gateway: Gateway
@@ -89,7 +89,7 @@ def _load(rig: Rig, side: Side, connections: int, seconds: int) -> Load:
 
 
 def _come_to_rest(side: Side) -> None:
-    """What a slow server has begun, it finishes: not at the expense of the next run."""
+    """A slow server finishes its requests before the next run."""
     until(lambda: connections_of(side.gateway.port) == 0, 60, f"{side.name} to come to rest")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the module must reach, by figures of one run. Never absolute throughput or latency of
+"""The limits that the module must keep, by figures of one run. Never absolute throughput or latency of
 warm requests: those are the machine's."""
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured: tables for people, and figures for the promises."""
+"""Results: tables for people, and figures for the promises."""
 
 from dataclasses import dataclass, field
 

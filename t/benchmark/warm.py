@@ -32,7 +32,7 @@ SMOKE = Effort(rounds=1, seconds=1, users=10, storm=10, cold=5, messages=100, le
 
 @dataclass(frozen=True)
 class Bench:
-    """What every case gets."""
+    """The configuration of every case."""
 
     rig: Rig
     results: Results
@@ -90,7 +90,7 @@ def mutual(bench: Bench) -> None:
 
 
 def reuse(bench: Bench) -> None:
-    """What kept backend connections are worth."""
+    """The gain by kept backend connections."""
     if not bench.rig.knows("EasKcdBackendReuse On"):
         bench.results.note("reuse", "EasKcdBackendReuse", "the module does not know it")
         return
@@ -106,7 +106,7 @@ def parts(bench: Bench) -> None:
 
 
 def token(bench: Bench) -> None:
-    """What delegation adds, verification included, beyond a token as libkrb5 makes it by itself.
+    """The cost of delegation, verification included, beyond a token as libkrb5 makes it by itself.
 
     The two parts are measured with the backend that suits each: one that costs the cores little,
     and a real acceptor, with and without its proof. That acceptor beside a bare proxy which sends
@@ -132,7 +132,7 @@ def token(bench: Bench) -> None:
 
 
 def guard(bench: Bench) -> None:
-    """What others pay for the module's being loaded."""
+    """The cost of the loaded module for Locations that do not use it."""
     bare = conf.bare("/bare", bench.rig.backend)
     sides = []
     for ours in (False, True):
@@ -146,7 +146,7 @@ def guard(bench: Bench) -> None:
 
 
 def others(bench: Bench) -> None:
-    """What one would use instead."""
+    """The alternatives."""
     mag = bench.side("mod_auth_gssapi Basic", "/mag")
     bcrypt = bench.side("mod_auth_basic, bcrypt", "/bcrypt")
     pair = bench.compare(mag, bench.side("Basic", "/mail"), slow=True)

@@ -277,7 +277,7 @@ class Domain:
         return (self.read(account, "lockoutTime") or ["0"])[0] != "0"
 
     def unlock(self, account: str) -> None:
-        """What an administrator does; it also forgets the bad passwords."""
+        """As an administrator does; the count of bad passwords becomes zero too."""
         self.modify(account, {"lockoutTime": ["0"], "badPwdCount": ["0"]})
 
     # --- inside ----------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class GssBackend(Httpd):
         shutil.copy(ECHO, root)
 
     def users_by_connection(self) -> list[set[str]]:
-        """Who was served on each of its connections since the mark."""
+        """The users served on each of its connections since the mark."""
         latest: dict[str, set[str]] = {}        # by the client's port, which may be used again
         found = []
         for entry in self.requests():
@@ -64,5 +64,5 @@ class GssBackend(Httpd):
 
     @property
     def url(self) -> str:
-        """What a ProxyPass to it begins with, without a trailing slash."""
+        """The beginning of a ProxyPass to it, without a trailing slash."""
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"

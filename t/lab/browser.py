@@ -54,7 +54,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         if not javascript:
             options.add_experimental_option("prefs", NO_JAVASCRIPT)
-        # What it leaves outside its profile (~/.cache, ~/.pki, /tmp) stays inside as well.
+        # Files outside its profile (~/.cache, ~/.pki, /tmp) stay in this directory as well.
         self.driver = webdriver.Chrome(
             options=options, service=Service(
                 "/usr/bin/chromedriver", log_path=str(root / "driver.log"),
@@ -120,7 +120,7 @@ class Browser:
         return {cookie["name"]: cookie for cookie in self.driver.get_cookies()}
 
     def violations(self) -> list[str]:
-        """What it has complained about concerning security policies, since it was asked last."""
+        """Its complaints about security policies since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")
                 if "Security Policy" in entry["message"] or "Refused to" in entry["message"]]
 

@@ -42,18 +42,16 @@ class ErrorLog:
 
     def mark(self) -> None:
         """Forget what is there so far."""
-        self._mark = self.path.stat().st_size if self.path.exists() else 0
+        self._mark = self.size()
+
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def text(self) -> str:
-        if not self.path.exists():
-            return ""
-        with self.path.open("rb") as log:
-            log.seek(self._mark)
-            return log.read().decode("utf-8", "replace")
+        return self._text_from(self._mark)
 
     def entries(self) -> list[Entry]:
-        return [Entry(*match.groups()) for match in map(LINE.match, self.text().splitlines())
-                if match]
+        return _parse(self.text())
 
     def tags(self) -> list[str]:
         """The EAS tags since the mark, in order, at whatever level; but for notices, which are not
@@ -71,3 +69,20 @@ class ErrorLog:
                       if entry.wants_naming and entry.tag not in allowed]
         unexpected += [line for line in self.text().splitlines() if DISTRESS.search(line)]
         assert not unexpected, f"in {self.path}:\n" + "\n".join(unexpected)
+
+    def assert_tags(self, *tags: str, start: int = 0) -> None:
+        """Fail unless each of *tags* was logged from *start* on, at whatever level."""
+        found = {entry.tag for entry in _parse(self._text_from(start))}
+        missing = sorted(set(tags) - found)
+        assert not missing, f"in {self.path}: expected, and not logged: {', '.join(missing)}"
+
+    def _text_from(self, start: int) -> str:
+        if not self.path.exists():
+            return ""
+        with self.path.open("rb") as log:
+            log.seek(start)
+            return log.read().decode("utf-8", "replace")
+
+
+def _parse(text: str) -> list[Entry]:
+    return [Entry(*match.groups()) for match in map(LINE.match, text.splitlines()) if match]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What many tests share: configurations, and how answers are compared."""
+"""Configurations that many tests share, and how their answers are compared."""
 
 import itertools
 
@@ -45,7 +45,7 @@ def open_location(backend_url: str, path: str = "/open") -> str:
 
 
 def trusting(authority: Authority) -> str:
-    """What a gateway needs to speak TLS to the lab's backends."""
+    """TLS to the lab's backends."""
     return ("SSLProxyEngine On\nSSLProxyVerify require\n"
             f'SSLProxyCACertificateFile "{authority.ca_file}"\n')
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Callable, Iterable, Iterator
 
 from .tls import Certificate
+from .wait import until
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,22 @@ class FakeBackend:
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
+    def begin(self, script: Script) -> "FakeBackend":
+        """Another script, and nothing seen so far: no connection and no request."""
+        self._hang_up()
+        until(lambda: not self._open, 5, "connections to end")
+        self.script = script
+        self.requests = []
+        self.connections = 0
+        return self
+
     def start(self) -> "FakeBackend":
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Close everything; shutdown() is what wakes the threads that wait in accept, recv."""
-        for waiting in (self._listener, *self._open):
-            try:
-                waiting.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass    # the peer was faster
+        """Close everything."""
+        self._hang_up(self._listener)
         self._thread.join(5)
         self._listener.close()
 
@@ -109,6 +115,14 @@ class FakeBackend:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
+
+    def _hang_up(self, *others: socket.socket) -> None:
+        """shutdown() wakes the threads that wait in accept, recv."""
+        for waiting in (*others, *self._open):
+            try:
+                waiting.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass    # the peer was faster
 
     def _accept(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from .gateway import Gateway
 FORM = "/eas-kcd/login"
 LOGOUT = "/eas-kcd/logout"
 COOKIE = "__Host-eas-kcd"
+FORM_COOKIE = COOKIE + "-form"
 
 BROWSER = (("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0"),
            ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"))

@@ -2,6 +2,7 @@
 """The httpd that carries the module under test."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any, Iterable
 
@@ -9,24 +10,33 @@ from .client import Client, Headers, Response
 from .httpd import BASIC_MODULES, Httpd
 from .wait import until
 
+TOP = Path(__file__).parents[2]
+
 # The default order; the module under test must do anywhere in it. (httpd's own rule still holds:
 # mod_proxy comes before the modules that link to it, else they do not load.)
 MODULES = (*BASIC_MODULES, "auth_basic", "proxy", "proxy_http", "slotmem_shm", "proxy_balancer",
            "lbmethod_byrequests", "socache_shmcb", "ssl", "eas_kcd")
 
 SHOWN = ("EAS_KCD_USER", "EAS_KCD_AUTH", "EAS_KCD_SPN", "EAS_KCD_TICKET", "EAS_KCD_KDC_US",
-         "EAS_KCD_ERROR", "EAS_KCD_LOCKOUT", "EAS_KCD_FAILURES", "EAS_COMMAND", "EAS_USER", "EAS_DEVICE_ID", "EAS_DEVICE_TYPE",
-         "EAS_PROTOCOL_VERSION", "EAS_POLICY_KEY")
+         "EAS_KCD_ERROR", "EAS_KCD_LOCKOUT", "EAS_KCD_FAILURES", "EAS_COMMAND", "EAS_USER",
+         "EAS_DEVICE_ID", "EAS_DEVICE_TYPE", "EAS_PROTOCOL_VERSION", "EAS_POLICY_KEY")
 
 
 def module_under_test() -> Path:
     """The freshly built module: EAS_T_MODULE, else the one at the top of this tree."""
-    built = Path(__file__).parents[2] / ".libs" / "mod_eas_kcd.so"
+    built = TOP / ".libs" / "mod_eas_kcd.so"
     return Path(os.environ.get("EAS_T_MODULE", built)).resolve()
 
 
+def module_without_veto() -> Path:
+    """The variant that make builds for tests: pooled connections do not veto their use."""
+    variant = "t/no-veto/mod_eas_kcd.la"
+    subprocess.run(["make", "-s", "-C", TOP, variant], check=True)
+    return TOP / "t" / "no-veto" / ".libs" / "mod_eas_kcd.so"
+
+
 class Gateway(Httpd):
-    """An Httpd with our module, and a log of the environment that the module sets.
+    """An Httpd with our module, or with *module*, and a log of the environment that it sets.
 
     Each entry of requests() has the names in SHOWN too, "-" where a variable is not set, and the
     pid of the child.
@@ -34,7 +44,8 @@ class Gateway(Httpd):
 
     def __init__(self, root: Path, conf: str, *, keytab: Path | None, krb5_conf: Path,
                  ca_file: Path | None = None, modules: Iterable[str] = MODULES,
-                 env: dict[str, str] | None = None, **options: Any) -> None:
+                 env: dict[str, str] | None = None, module: Path | None = None,
+                 **options: Any) -> None:
         # No ambient credentials, unless a test poisons them on purpose.
         ambient = {"KRB5_CONFIG": str(krb5_conf), "KRB5CCNAME": f"FILE:{root}/no-ccache",
                    "KRB5_KTNAME": f"FILE:{root}/no-keytab"}
@@ -42,22 +53,44 @@ class Gateway(Httpd):
             conf = f'EasKcdKeytab "{keytab}"\n{conf}'
         options.setdefault("log_level", "notice eas_kcd:trace8")
         super().__init__(root, conf, modules=modules, env=ambient | (env or {}),
-                         own_modules={"eas_kcd": module_under_test()},
-                         access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in SHOWN}, **options)
+                         own_modules={"eas_kcd": module or module_under_test()},
+                         access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in SHOWN},
+                         **options)
         self.keytab = keytab
         self._ca_file = ca_file
         self._expected: set[str] = set()
+        self._allowed: set[str] = set()
+        self._begin = 0         # of this test, in the error log
 
     def expect(self, *tags: str) -> None:
-        """Name log tags (EASnnnn, AHnnnnn) that this test provokes; for its whole life."""
+        """Name log tags (EASnnnn, AHnnnnn) that this test provokes: each must be logged by its
+        end. Refusals of a user or a request are logged as info and need no naming."""
         self._expected.update(tags)
 
-    def check_log(self) -> None:
-        self.error_log.assert_only_tags(*self._expected)
+    def allow(self, *tags: str, because: str) -> None:
+        """Name log tags that chance or a parameter decides about, and say why."""
+        assert because
+        self._allowed.update(tags)
 
-    def logged(self) -> dict[str, str]:
-        """What the access log says of the latest request that was answered."""
-        return until(self.requests, 5, "an access log entry")[-1]
+    def begin(self) -> "Gateway":
+        """Nothing logged and nothing expected so far: another test begins."""
+        self.await_clients()
+        self.mark()
+        self._begin = self.error_log.size()
+        self._expected.clear()
+        self._allowed.clear()
+        return self
+
+    def check_log(self) -> None:
+        self.error_log.assert_only_tags(*self._expected, *self._allowed)
+        self.error_log.assert_tags(*self._expected, start=self._begin)
+
+    def logged(self, path: str | None = None) -> dict[str, str]:
+        """The access log's latest entry, or the latest one for this path. httpd writes it after it
+        has sent the answer."""
+        def entries() -> list[dict[str, str]]:
+            return [entry for entry in self.requests() if path in (None, entry["uri"])]
+        return until(entries, 5, f"an access log entry for {path or 'any path'}")[-1]
 
     def client(self, **options: Any) -> Client:
         """A kept-alive connection to it."""

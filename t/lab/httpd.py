@@ -66,15 +66,15 @@ class Httpd:
     """Writes its configuration when made, and can be started more than once.
 
     *modules* are loaded in that order, the MPM first; *own_modules* says where those are that
-    are not Debian's; *defines* are names for -D. With *clock* the server runs under libfaketime, and set_clock() moves its
-    time while it runs.
+    are not Debian's. With *clock* the server runs under libfaketime, and set_clock() moves its time
+    while it runs.
     """
 
     def __init__(self, root: Path, conf: str, *, modules: Iterable[str] = BASIC_MODULES,
                  own_modules: Mapping[str, Path] | None = None, mpm: str = "event",
                  processes: int = 2, threads: int = 25, tls: Certificate | None = None,
                  env: Mapping[str, str] | None = None, clock: bool = False,
-                 log_level: str = "notice", defines: Iterable[str] = (),
+                 log_level: str = "notice",
                  access_fields: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.port = free_port()
@@ -89,13 +89,14 @@ class Httpd:
             root=root, port=self.port, user=USER, log_level=log_level, conf=conf,
             modules=_module_lines(mpm, modules, own_modules or {}, tls is not None),
             tls=TLS.format(cert=tls.cert, key=tls.key) if tls else "",
-            access_format=r"\t".join(self._access_fields.values()), **_sizes(mpm, processes, threads)))
+            access_format=r"\t".join(self._access_fields.values()),
+            **_sizes(mpm, processes, threads)))
         self._clock_file = root / "clock"
         self.set_clock("+0")
         # Whatever libraries want to leave behind (replay caches, for one) stays inside.
         self._env = {"TMPDIR": str(root / "tmp"), "MALLOC_PERTURB_": "165", "LC_ALL": "C.UTF-8",
                      **(_faketime(self._clock_file) if clock else {}), **(env or {})}
-        self._command = [BINARY, "-f", str(self._conf_file), *(f"-D{name}" for name in defines)]
+        self._command = [BINARY, "-f", str(self._conf_file)]
         self.daemon = Daemon(root.name, [*self._command, "-DFOREGROUND"], root / "output.log",
                              self._env)
 
@@ -112,9 +113,13 @@ class Httpd:
     def stop(self) -> int | None:
         """Not in the middle of a connection: on SIGTERM the event MPM closes the sockets of threads
         that are still using them, and now and then crashes over that (in apr_os_sock_get)."""
+        self.await_clients()
+        return self.daemon.stop()
+
+    def await_clients(self) -> None:
+        """Give the clients a second to leave; their requests are in the access log by then."""
         with contextlib.suppress(TimeoutError):
             until(lambda: connections(self.port) == 0, 1, "the clients to leave")
-        return self.daemon.stop()
 
     def graceful(self) -> None:
         """Restart gracefully; return when the new generation is there."""
@@ -137,6 +142,12 @@ class Httpd:
             return str(error)
         self.stop()
         raise AssertionError(f"{self._conf_file} was accepted")
+
+    def children(self) -> set[int]:
+        """The pids of the processes that serve requests."""
+        pid = self.daemon.process.pid
+        return {int(child) for child in
+                Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
     def set_clock(self, offset: str) -> None:
         """Move the server's time away from ours: "+16m", "-1h" (libfaketime's syntax)."""
@@ -198,7 +209,7 @@ def _sizes(mpm: str, processes: int, threads: int) -> dict[str, object]:
 
 
 def _faketime(clock_file: Path) -> dict[str, str]:
-    """What runs a threaded program under a clock that is read from a file at every look."""
+    """The environment of a threaded program whose clock is read from a file at every call."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     return {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock_file),
             "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

@@ -75,7 +75,7 @@ def token_of(header: str) -> bytes:
 
 @dataclass(frozen=True)
 class Accepted:
-    """Who a token was for, and what proves the acceptor to the initiator."""
+    """The user of a token, and the reply that authenticates the acceptor to the initiator."""
 
     user: str
     reply: bytes

@@ -14,7 +14,7 @@ CNAME_IN_ADDL_TKT = 1 << 17  # KDC option bit 14, [MS-SFU] 2.2.3: S4U2Proxy
 
 @dataclass(frozen=True)
 class Message:
-    """What one message says in the clear."""
+    """The cleartext of one message."""
 
     kind: str
     client: str = ""
@@ -24,7 +24,7 @@ class Message:
     error: int | None = None
 
     def labels(self) -> list[str]:
-        """What to count it under: its kind, and what is special about it."""
+        """The names that it is counted under: its kind, and its special properties."""
         special = {
             "timestamp": self.kind == "AS-REQ" and PA_ENC_TIMESTAMP in self.padata,
             "s4u2self": bool({PA_FOR_USER, PA_S4U_X509_USER} & self.padata),

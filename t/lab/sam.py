@@ -8,6 +8,7 @@ of JSON on stdin and stdout: {"op": …, "args": {…}} gives {"ok": …} or {"e
 """
 
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -17,7 +18,6 @@ from typing import Any
 import ldb
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from samba.auth import system_session
-from samba import dckeytab  # noqa: F401  gives Net its export_keytab
 from samba.dcerpc import drsblobs
 from samba.dsdb import (DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID, UF_DONT_EXPIRE_PASSWD,
                         UF_NORMAL_ACCOUNT)
@@ -26,6 +26,8 @@ from samba.net import Net
 from samba.param import LoadParm
 from samba.provision import provision
 from samba.samdb import SamDB
+
+importlib.import_module("samba.dckeytab")   # adds export_keytab to Net
 
 Attributes = dict[str, list[str]]
 HASHES = ["unicodePwd", "supplementalCredentials", "pwdLastSet"]

@@ -40,7 +40,7 @@ def echo(request: Request, user: str | None, proof: str | None = None) -> bytes:
 
 
 class Keeper:
-    """What these backends have in common: they hold keys, and count what they accept and refuse."""
+    """The base of these backends: holds keys, and counts the tokens accepted and refused."""
 
     def __init__(self, acceptor: Acceptor) -> None:
         self.acceptor = acceptor
@@ -48,7 +48,7 @@ class Keeper:
         self.errors: list[str] = []             # in Kerberos' words
 
     def accept(self, request: Request) -> Accepted | None:
-        """Who sent it, or None, by its token."""
+        """The sender by its token, or None."""
         if not (request.authorization or "").startswith("Negotiate "):
             self.seen["tokenless"] += 1
             return None

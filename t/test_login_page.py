@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The login page: its headers, its texts, what it shows again, and an administrator's own."""
+
+import base64
+import html
+import itertools
+import re
+import urllib.parse
+from html.parser import HTMLParser
+from urllib.parse import quote, quote_from_bytes, urlencode
+
+import pytest
+
+from lab.ad import PASSWORDS, REALM
+from lab.exchange import location
+from lab.fake_backend import response
+from lab.frontdoor import BROWSER, FORM, FORM_COOKIE, LOGOUT, Visitor
+from lab.gateway import MODULES
+from lab.login_form import (ALICE, TEXTS, assert_no_session, assert_page_headers, post,
+                            style_hash_of)
+from test_destination import corpus, leaving
+
+
+# --- headers and texts -----------------------------------------------------------------------
+
+def test_headers_of_every_answer(webmail, relay, gateway, ok_backend):
+    down = gateway(location(ok_backend.url, path="/owa"), krb5_conf=relay.krb5_conf)
+    bare = gateway(location(ok_backend.url, path="/owa"), tls=False)
+    webmail.expect("EAS1091")
+    down.expect("EAS1036")
+    bare.expect("EAS1096")
+    relay.refuse()
+    visitor = Visitor(webmail)
+    pages = {                       # by what it is: an answer, its status
+        "form": (visitor.get(FORM), 200),
+        "destination": (visitor.get(FORM + "?destination=//evil.example"), 400),
+        "not ours": (Visitor(webmail).submit(ALICE), 403),
+        "KDC down": (Visitor(down).log_on("alice", PASSWORDS["alice"]), 503),
+        "confirm": (visitor.get(LOGOUT, [("Sec-Fetch-Site", "cross-site")]), 200),
+    }
+    others = {
+        "wrong": (visitor.log_on("alice", "nonsense"), 303),
+        "right": (visitor.log_on("alice", PASSWORDS["alice"]), 303),
+        "sign out": (visitor.get(LOGOUT), 303),
+        "unknown": (visitor.get("/eas-kcd/nothing"), 404),
+        "method": (visitor.request("PUT", FORM), 405),
+        "plain HTTP": (Visitor(bare).get(FORM), 403),
+        "plain HTTP, POST": (Visitor(bare).submit(ALICE), 403),
+    }
+    style_hash = style_hash_of(pages["form"][0].body)
+    for what, (answer, status) in (pages | others).items():
+        assert answer.status == status, what
+        assert_page_headers(answer, style_hash)
+    for what, (answer, _) in pages.items():
+        assert answer.header("Content-Type") == "text/html; charset=utf-8", what
+        assert int(answer.header("Content-Length")) == len(answer.body) > 1000, what
+        assert style_hash_of(answer.body) == style_hash, what
+    assert ok_backend.requests == []
+
+
+@pytest.mark.smoke
+def test_reasons(protected):
+    visitor = Visitor(protected)
+    for reason, text in TEXTS.items():
+        page = visitor.get(f"{FORM}?reason={reason}").body.decode()
+        # There is no address for the bad request's text.
+        assert (text in page) is (reason != "bad-request")
+        assert sum(other in page for other in TEXTS.values()) <= 1
+    for reason in ("", "WRONG", "confirm-logout", "<script>", "%22%3e%3csvg%3e"):
+        page = visitor.get(f"{FORM}?reason={reason}").body.decode()
+        assert not any(text in page for text in TEXTS.values()), reason
+        assert "svg" not in page and "script" not in page
+
+
+def test_head(protected):
+    visitor = Visitor(protected)
+    page, head = visitor.get(FORM), visitor.request("HEAD", FORM)
+    assert head.status == 200 and head.body == b""
+    assert head.header("Content-Length") == str(len(page.body))
+    assert_page_headers(head, style_hash_of(page.body))
+
+
+def test_form_cookies_are_random(protected):
+    cookies = {Visitor(protected).get(FORM).header("Set-Cookie").partition("=")[2].split(";")[0]
+               for _ in range(20)}
+    assert len(cookies) == 20
+    assert all(len(base64.urlsafe_b64decode(cookie + "==")) * 8 >= 128 for cookie in cookies)
+
+
+@pytest.mark.parametrize("conf", ["", "CacheStoreNoStore On\nCacheStorePrivate On\n"
+                                      "CacheIgnoreCacheControl On\nCacheIgnoreNoLastMod On\n"
+                                      "CacheDefaultExpire 600\n"], ids=["decent", "foolish"])
+def test_caches_keep_no_form(gateway, fake_backends, conf):
+    """A token that is handed to everybody protects nobody. test_isolation.py holds the same
+    configuration against the pages of known users."""
+    served = itertools.count()
+    backend = fake_backends(lambda _: response("200 OK", [("Cache-Control", "max-age=600")],
+                                               b"%d" % next(served)))
+    gw = gateway("CacheEnable socache /\nCacheQuickHandler On\nCacheSocache shmcb\n" + conf
+                 + f'<Location "/open">\nProxyPass "{backend.url}"\n</Location>\n'
+                 + location(backend.url, path="/owa"),
+                 modules=(*MODULES, "cache", "cache_socache"))
+    assert gw.get("/open").body == gw.get("/open").body, "the cache is not working"
+    for path in (FORM, FORM + "?reason=wrong"):
+        first, second = Visitor(gw), Visitor(gw)
+        assert first.fields(path)["token"] != second.fields(path)["token"]
+        assert first.jar[FORM_COOKIE] != second.jar[FORM_COOKIE]
+    for path in ("/owa/", LOGOUT):
+        assert Visitor(gw).get(path).header("Cache-Control") == "no-store"
+    visitor = Visitor(gw)
+    assert visitor.get("/owa/").status == 302
+    visitor.log_on("alice", PASSWORDS["alice"])
+    assert visitor.get("/owa/").status == 200
+    assert Visitor(gw).get("/owa/").status == 302
+
+
+# --- what is shown again ---------------------------------------------------------------------
+
+class Structure(HTMLParser):
+    """A page without what it says: tags and names of attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, [name for name, _ in attrs]))
+
+
+def structure(answer):
+    return Structure(answer.body.decode()).tags
+
+
+# Whether it is a path of this site, however ugly.
+MARKUP = {
+    '"><svg/onload=alert(1)>': False, "'><svg/onload=alert(1)>": False,
+    "<script>alert(1)</script>": False, "javascript:alert(1)": False, "/%n%s%x": False,
+    "/owa/</form><form/action=//evil.example>": False,
+    "/owa/\"><script>alert(1)</script>": True, "/owa/'onfocus='alert(1)'autofocus='": True,
+    '/owa/"onfocus="alert(1)"x="': True, "/owa/</form><form/action=?//evil.example>": True,
+    "/owa/&quot;&gt;&lt;svg&gt;": True, "/owa/`onload=x`": True, "/{{token}}": True,
+    "/{{style}}": True, "/owa/+ADw-script+AD4-": True, "/owa/%22%3e%3csvg%3e": True,
+    "/owa/--><svg>": True, "/owa/]]><svg>": True, "/owa/</style><svg>": True,
+}
+
+
+def test_markup_is_not_reflected(protected):
+    protected.expect("EAS1091")
+    visitor = Visitor(protected)
+    plain = structure(visitor.get(FORM))
+    token = visitor.fields()["token"]
+    for payload, is_path in MARKUP.items():
+        for name in ("destination", "reason", "username", "title", "message", "x"):
+            path = f"{FORM}?{name}={quote(payload, safe='')}"
+            page = visitor.get(path)
+            assert structure(page) == plain, (name, payload)
+            refused = name == "destination" and not is_path
+            assert page.status == (400 if refused else 200), (name, payload)
+            shown = payload if name == "destination" and is_path else "/"
+            assert visitor.fields(path) == {"token": token, "destination": shown}
+            assert payload not in page.body.decode() or not re.search("[<>\"'&`=]", payload)
+        for answer, status in ((visitor.log_on(payload, "x"), 303),
+                               (visitor.log_on("alice", "x", payload), 303 if is_path else 400),
+                               (visitor.submit({"token": payload, **ALICE}), 403)):
+            assert answer.status == status, payload
+            assert_no_session(answer)
+            if status == 303:           # httpd's own page
+                assert {tag for tag, _ in structure(answer)} == {"html", "head", "title", "body",
+                                                                 "h1", "p", "a"}
+                assert urllib.parse.urlsplit(answer.header("Location")).path == FORM
+            else:
+                assert structure(answer) == plain, payload
+
+
+def test_title_is_escaped(gateway, ok_backend):
+    """It is the administrator's, but an ampersand is no mistake."""
+    gw = gateway('<Location "/eas-kcd/">\nAuthName "A&B <i>Mail</i> \'x\'"\n</Location>\n'
+                 + location(ok_backend.url, path="/owa"))
+    page = Visitor(gw).get(FORM)
+    assert "<h1>A&amp;B &lt;i&gt;Mail&lt;/i&gt; &#39;x&#39;</h1>" in page.body.decode()
+
+
+def test_sample_of_the_redirect_corpus(protected):
+    """The form leads to no other site, and to no repaired address. t/test_destination.py has the
+    whole corpus, in every encoding."""
+    sample = corpus()[::8]
+    protected.expect("EAS1091")
+    visitor = Visitor(protected)
+    shown, sent, refused = {}, set(), 0
+    with protected.client() as client:
+        for payload in sample:
+            query = quote_from_bytes(payload, safe="")
+            answer = client.get(f"{FORM}?destination={query}", headers=BROWSER)
+            assert answer.status in (200, 400), payload
+            assert answer.header("Location") is None
+            if answer.status == 200:
+                value, = re.findall(r'name="destination" value="([^"]*)"', answer.body.decode())
+                shown[payload] = value
+            # The destination is checked before the token.
+            answer = post(visitor, urlencode(ALICE).encode() + b"&token=&destination="
+                          + query.encode(), uri=FORM)
+            assert answer.status in (400, 403), payload
+            assert answer.header("Location") is None
+            refused += answer.status == 400
+            if answer.status == 403:
+                sent.add(payload)
+    shown = {payload: html.unescape(value).encode() for payload, value in shown.items()}
+    assert {p: v for p, v in shown.items() if p != v} == {}
+    assert sent == set(shown)
+    assert leaving([payload.decode() for payload in shown]) == []
+    assert refused > len(sample) // 2 and sent
+
+
+# --- an administrator's own page -------------------------------------------------------------
+
+PAGE = """<!DOCTYPE html><title>{{title}}</title><style>{{style}}</style>
+<p class="{{reason}}">{{message}}</p>
+<form method="post" action="{{action}}"><input type="hidden" name="token" value="{{token}}">
+<input type="hidden" name="destination" value="{{destination}}">
+<input name="username" value="{{username}}"><input type="password" name="password">
+<input type="radio" name="trusted" value="0" {{checked_public}}>
+<input type="radio" name="trusted" value="4" {{checked_private}}><button>Anmelden – Grüße</button>
+</form>{ {not} } one }} {{title}}
+"""
+
+
+def test_administrators_page(gateway, backends, lab_dir):
+    file = lab_dir / "login.html"
+    file.write_text(PAGE)
+    gw = gateway(f'EasKcdLoginPage "{file}"\n<Location "/eas-kcd/">\nAuthName "A&B"\n</Location>\n'
+                 + location(backends("cas1").url, path="/owa"))
+    visitor = Visitor(gw)
+    page = visitor.get(FORM + "?reason=wrong&destination=/owa/%22x").body.decode()
+    assert "{{" not in page
+    assert "<title>A&amp;B</title>" in page and "{ {not} } one }} A&amp;B" in page
+    assert f'<p class="wrong">{TEXTS["wrong"]}' in page
+    assert 'name="destination" value="/owa/&#34;x"' in page and "Anmelden – Grüße" in page
+    assert 'value="0" checked>' in page and 'value="4" >' in page
+    assert_page_headers(visitor.get(FORM), style_hash_of(page.encode()))
+    assert visitor.log_on("alice", PASSWORDS["alice"], "/owa/").header("Location") == "/owa/"
+    assert visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}"
+
+
+BAD_PAGES = {
+    "unknown placeholder": (PAGE.replace("{{title}}", "{{titel}}").encode(), "EAS1130", "titel"),
+    "empty placeholder": (PAGE.replace("{{title}}", "{{}}").encode(), "EAS1130", "line 1"),
+    "blank in a placeholder": (PAGE.replace("{{reason}}", "{{ reason }}").encode(), "EAS1130",
+                               "line 2"),
+    "open": (PAGE.replace("{{style}}", "{{style").encode(), "EAS1131", "line 1"),
+    "open at the end": (PAGE.encode() + b"{{title", "EAS1131", "title"),
+    "no token": (PAGE.replace("{{token}}", "").encode(), "EAS1132", "token"),
+    "no action": (PAGE.replace("{{action}}", "").encode(), "EAS1132", "action"),
+    "no destination": (PAGE.replace("{{destination}}", "").encode(), "EAS1132", "destination"),
+    "empty": (b"", "EAS1132", "placeholder"),
+    "Latin-1": (PAGE.encode("latin-1", "replace"), "EAS1133", "UTF-8"),
+    "UTF-16": (PAGE.encode("utf-16"), "EAS1133", "UTF-8"),
+    "NUL": (PAGE.encode() + b"\0", "EAS1133", "UTF-8"),
+    "too long": (PAGE.encode() + (1 << 22) * b" ", "EAS3030", "EasKcdLoginPage"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_PAGES)
+def test_broken_administrators_page(gateway, lab_dir, what):
+    """It stops start-up, and `httpd -t` already: the words name the directive and the place."""
+    page, tag, names = BAD_PAGES[what]
+    file = lab_dir / "broken.html"
+    file.write_bytes(page)
+    gw = gateway(f'EasKcdLoginPage "{file}"', start=False)
+    code, said = gw.check_config()
+    assert code != 0 and tag in said and names in said, said
+    assert tag in gw.refusal()
+
+
+def test_a_broken_page_names_its_directive(gateway, lab_dir):
+    """DESIGN 3: a sentence naming the directive and the cure."""
+    file = lab_dir / "unnamed.html"
+    file.write_text(PAGE.replace("{{token}}", ""))
+    code, said = gateway(f'EasKcdLoginPage "{file}"', start=False).check_config()
+    assert code != 0 and ("EasKcdLoginPage" in said or "unnamed.html" in said), said
+
+
+def test_a_page_that_is_not_there(gateway):
+    code, said = gateway("EasKcdLoginPage /nonexistent.html", start=False).check_config()
+    assert code != 0 and "EAS3030" in said and "/nonexistent.html" in said
