@@ -117,7 +117,7 @@ class Directory:
     def export_keytab(self, path: str, principals: list[str]) -> None:
         """Add the current keys of *principals* to the keytab."""
         net = Net(None, self.lp)
-        # Where Samba has this option, it exports the previous passwords' keys too without it.
+        # A Samba that has this option exports the keys of previous passwords too without it.
         current = ({"only_current_keys": True}
                    if "only_current_keys" in Net.export_keytab.__doc__ else {})
         for principal in principals:
