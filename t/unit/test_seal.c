@@ -113,7 +113,7 @@ static void test_keys_are_not_left_in_memory(void **state)
 
     assert_int_equal(eas_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     end = apr_palloc(*state, 8); /* all from the ring to here is the pool's */
-    assert_in_range(end - (unsigned char *)ring, 64, 4096);
+    assert_uint_in_range(end - (unsigned char *)ring, 64, 4096);
     assert_null(memmem(ring, (size_t)(end - (unsigned char *)ring), session_key, 4));
 }
 

@@ -39,7 +39,7 @@ static void test_set_cookie_stays_below_4096(void **state)
 
     memset(principal, 'p', EAS_SESSION_PRINCIPAL_MAX);
     session->principal = principal;
-    assert_in_range(
+    assert_uint_in_range(
         strlen(eas_session_set_cookie(*state, NAME, cookie_of(ring, *state, session), true)), 1,
         2000);
 }

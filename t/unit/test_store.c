@@ -118,7 +118,7 @@ static void test_the_largest_value(void **state)
                 over = len;
             }
         }
-        assert_in_range(fits, sizes[i] / 6, sizes[i] / 4);
+        assert_uint_in_range(fits, sizes[i] / 6, sizes[i] / 4);
         /* What is refused changes nothing. */
         assert_true(put(store, 1, 2, fits, NEVER));
         assert_false(put(store, 1, 3, over, NEVER));
