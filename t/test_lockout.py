@@ -324,13 +324,14 @@ def test_refused_password_is_asked_about_again(guarded, victim, relay):
         assert asked(relay) == expected
 
 
-def test_refusals_that_do_not_count(guarded, relay):
+def test_refusals_that_do_not_count(guarded, relay, domain):
     """A disabled account, a password that must be changed, a KDC that is down."""
     gw = guarded()
+    none = "-" if domain.checks_account_first else "0"  # no salt has named the record
     gw.expect("EAS1036", "EAS1254")
     for name in ("dirk", "mike", "ernst") * 5:
         entry = entry_of(gw, name, PASSWORDS[name])
-        assert (entry["status"], entry["EAS_KCD_FAILURES"]) == ("401", "0")
+        assert (entry["status"], entry["EAS_KCD_FAILURES"]) == ("401", none)
     relay.refuse()
     for n in range(5):
         assert gw.get("/eas", "alice", f"guess-{n}").status == 503

@@ -47,9 +47,10 @@ def refusing(gateway, backends):
 
 
 @pytest.mark.smoke
-def test_wrong_credentials_are_all_the_same_from_outside(refusing):
+def test_wrong_credentials_are_all_the_same_from_outside(refusing, domain):
     answers = {}
     for what, (user, password, tag) in WRONG.items():
+        tag = domain.tag_of(user, tag)
         refusing.mark()
         refusing.expect(tag)
         response = refusing.get("/eas", user, password)

@@ -10,9 +10,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable
 
+from .kerberos import kinit
 from .wait import Daemon, answers, free_port
 
 REALM = "CORP.EXAMPLE.TEST"
@@ -45,6 +47,9 @@ PASSWORDS = {
     "gateway": "Use-Kerberos-only-11",
     "gateway2": "Use-any-protocol-12",
 } | {f"user{n:02}": f"Number-{n:02}-of-many" for n in range(1, 21)}
+
+# The log's tags for accounts that are refused with the right password.
+ACCOUNT_TAGS = {"dirk": "EAS1032", "ernst": "EAS1032", "mike": "EAS1033"}
 
 CAS1, CAS2, CAS3 = (f"HTTP/cas{n}.corp.example.test" for n in (1, 2, 3))
 
@@ -172,6 +177,17 @@ class Domain:
     def pid(self) -> int:
         """The KDC's first process."""
         return self._kdc.process.pid
+
+    @cached_property
+    def checks_account_first(self) -> bool:
+        """Are disabled accounts and expired passwords refused before the password is verified?
+        Samba 4.22 does so; 4.17 verifies the password first."""
+        done = kinit(self.krb5_conf, self.path / "no-ccache", "dirk", "wrong")
+        return "have been revoked" in done.stderr
+
+    def tag_of(self, user: str, tag: str) -> str:
+        """The tag of a refusal; *tag* if the KDC verifies the password first."""
+        return ACCOUNT_TAGS.get(user, tag) if self.checks_account_first else tag
 
     @staticmethod
     def write_krb5_conf(path: Path, kdc_port: int, extra: str = "") -> Path:

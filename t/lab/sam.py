@@ -119,8 +119,11 @@ class Directory:
     def export_keytab(self, path: str, principals: list[str]) -> None:
         """Add the current keys of *principals* to the keytab."""
         net = Net(None, self.lp)
+        # A Samba that has this option exports the keys of previous passwords too without it.
+        current = ({"only_current_keys": True}
+                   if "only_current_keys" in Net.export_keytab.__doc__ else {})
         for principal in principals:
-            net.export_keytab(keytab=path, principal=principal)
+            net.export_keytab(keytab=path, principal=principal, **current)
 
     def _dn(self, account: str | None) -> ldb.Dn:
         if account is None:

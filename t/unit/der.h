@@ -39,7 +39,7 @@ static inline size_t der_length(struct der_text *text)
         return len;
     }
     octets = len & 0x7f;
-    assert_in_range(octets, 1, 4);
+    assert_uint_in_range(octets, 1, 4);
     for (len = 0, i = 0; i < octets; i++) {
         len = len << 8 | der_octet(text);
     }

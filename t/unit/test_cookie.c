@@ -40,7 +40,7 @@ static void test_set_cookie_stays_below_4096(void **state)
 
     memset(principal, 'p', EAS_SESSION_PRINCIPAL_MAX);
     session->principal = principal;
-    assert_in_range(strlen(eas_cookie_format(*state, NAME, cookie_of(ring, *state, session), true)),
+    assert_uint_in_range(strlen(eas_cookie_format(*state, NAME, cookie_of(ring, *state, session), true)),
                     1, 2000);
 }
 

@@ -116,7 +116,7 @@ static void test_keys_are_not_left_in_memory(void **state)
 
     assert_int_equal(eas_seal_keyring_create(*state, &secret, 1, &ring, &err), EAS_OK);
     end = apr_palloc(*state, 8); /* the ring's memory ends here */
-    assert_in_range(end - (unsigned char *)ring, 64, 4096);
+    assert_uint_in_range(end - (unsigned char *)ring, 64, 4096);
     assert_null(memmem(ring, (size_t)(end - (unsigned char *)ring), session_key, 4));
 }
 

@@ -141,7 +141,7 @@ static void test_the_largest_value(void **state)
         table = eas_shm_table_attach(memory, sizes[i]);
         assert_non_null(table);
         fits = largest_value(table, sizes[i]);
-        assert_in_range(fits, sizes[i] / 6, sizes[i] / 4);
+        assert_uint_in_range(fits, sizes[i] / 6, sizes[i] / 4);
         /* A refused value changes nothing. */
         assert_true(put(table, 1, 2, fits, NEVER));
         assert_false(put(table, 1, 3, fits + 1, NEVER));

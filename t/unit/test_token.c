@@ -18,7 +18,7 @@ static void test_authenticator(void **state)
     time_t now = time(NULL);
 
     assert_true(krb5_principal_compare(f->ctx, a->client, eas_ticket_creds(ticket)->client));
-    assert_in_range((uint32_t)a->ctime, now - 60, now);
+    assert_uint_in_range((uint32_t)a->ctime, now - 60, now);
     assert_int_equal(request.options, AP_OPTS_MUTUAL_REQUIRED);
     assert_non_null(a->subkey);
     assert_int_equal(a->subkey->length, 32);

@@ -89,7 +89,7 @@ static void test_silence_opens_the_breaker_and_probes_get_threads(void **state)
     assert_int_equal(eas_workers_load(workers).probes, 2);
     advance_clock(apr_time_from_sec(5));
     assert_int_equal(run_task(workers, "probe", ANSWERS, LONG_TIME), 0);
-    assert_in_range(eas_workers_load(workers).threads, 3 + 3, 3 + 3 + 3);
+    assert_uint_in_range(eas_workers_load(workers).threads, 3 + 3, 3 + 3 + 3);
 }
 
 /* The same, with a name server that does not answer. */

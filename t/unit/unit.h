@@ -12,6 +12,11 @@
 
 #include <cmocka.h>
 
+/* cmocka 2 deprecates assert_in_range; cmocka 1 has no other. */
+#ifndef assert_uint_in_range
+#define assert_uint_in_range assert_in_range
+#endif
+
 #include <apr_general.h>
 #include <apr_pools.h>
 #include <apr_thread_proc.h>

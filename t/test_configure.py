@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""configure's messages about libraries that are missing or too old."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[1]
+KRB5 = ("krb5", "krb5-gssapi")
+CASES = {
+    "no krb5": ({}, "no MIT Kerberos of 1.20 or later: please install libkrb5-dev"),
+    "old krb5": (dict.fromkeys(KRB5, "1.19.4"),
+                 "MIT Kerberos 1.19.4 is too old: please install 1.20 or later"),
+    "old OpenSSL": (dict.fromkeys(KRB5, "1.20") | {"libcrypto": "3.0.2"},
+                    "OpenSSL 3.0.2 is too old: please install 3.0.3 or later"),
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source tree that no configure has run in: VPATH builds need a clean one."""
+    path = tmp_path_factory.mktemp("configure")
+    for name in ("configure", "build", "mod_eas_kcd.c"):
+        (path / name).symlink_to(TOP / name)
+    return path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_library_is_missing_or_too_old(case, tree, tmp_path):
+    """Too old is told from missing, with the version found and the version needed."""
+    versions, message = CASES[case]
+    for name, version in versions.items():
+        (tmp_path / f"{name}.pc").write_text(
+            f"Name: {name}\nDescription: {name}\nVersion: {version}\n")
+
+    ran = subprocess.run(["./configure", "--config-cache"], cwd=tree, capture_output=True,
+                         text=True, env=os.environ | {"PKG_CONFIG_LIBDIR": str(tmp_path)})
+
+    assert ran.returncode == 1
+    assert f"configure: error: {message}" in ran.stderr
