@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/spn.c - which service principal name a backend has */
+/* delegation/kerberos/spn.c - a backend's service principal name */
 
 #include "delegation/kerberos/spn.h"
 
