@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_verdict.c - what becomes of a backend's response */
+/* t/unit/test_verdict.c - decision on a backend's response */
 
 #include "t/unit/unit.h"
 
@@ -28,7 +28,6 @@ static void assert_verdict(const struct eas_verdict_facts *facts, enum eas_verdi
     }
 }
 
-/* token, concerned, reply, proved before, required; then what a success and a failure become. */
 static void test_table(void **state)
 {
     static const struct {
@@ -36,17 +35,60 @@ static void test_table(void **state)
         enum eas_verdict success;
         enum eas_verdict failure;
     } rows[] = {
-        { { 0, true, true, EAS_REPLY_RIGHT, false, true }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_RIGHT, false, false }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_RIGHT, true, true }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_ABSENT, false, true }, REFUSE, ONLY },
-        { { 0, true, true, EAS_REPLY_ABSENT, false, false }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_ABSENT, true, true }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_WRONG, false, true }, REFUSE, REFUSE },
-        { { 0, true, true, EAS_REPLY_WRONG, false, false }, REFUSE, REFUSE },
-        { { 0, true, true, EAS_REPLY_WRONG, true, true }, REFUSE, REFUSE },
-        { { 0, false, true, EAS_REPLY_ABSENT, false, true }, PASS, PASS },
-        { { 0, false, false, EAS_REPLY_ABSENT, false, true }, PASS, PASS },
+        { .facts = { .token = true,
+                     .hides_401 = true,
+                     .reply = EAS_REPLY_RIGHT,
+                     .mutual_required = true },
+          .success = PASS,
+          .failure = PASS },
+        { .facts = { .token = true, .hides_401 = true, .reply = EAS_REPLY_RIGHT },
+          .success = PASS,
+          .failure = PASS },
+        { .facts = { .token = true,
+                     .hides_401 = true,
+                     .reply = EAS_REPLY_RIGHT,
+                     .mutual_before = true,
+                     .mutual_required = true },
+          .success = PASS,
+          .failure = PASS },
+        { .facts = { .token = true,
+                     .hides_401 = true,
+                     .reply = EAS_REPLY_ABSENT,
+                     .mutual_required = true },
+          .success = REFUSE,
+          .failure = ONLY },
+        { .facts = { .token = true, .hides_401 = true, .reply = EAS_REPLY_ABSENT },
+          .success = PASS,
+          .failure = PASS },
+        { .facts = { .token = true,
+                     .hides_401 = true,
+                     .reply = EAS_REPLY_ABSENT,
+                     .mutual_before = true,
+                     .mutual_required = true },
+          .success = PASS,
+          .failure = PASS },
+        { .facts = { .token = true,
+                     .hides_401 = true,
+                     .reply = EAS_REPLY_WRONG,
+                     .mutual_required = true },
+          .success = REFUSE,
+          .failure = REFUSE },
+        { .facts = { .token = true, .hides_401 = true, .reply = EAS_REPLY_WRONG },
+          .success = REFUSE,
+          .failure = REFUSE },
+        { .facts = { .token = true,
+                     .hides_401 = true,
+                     .reply = EAS_REPLY_WRONG,
+                     .mutual_before = true,
+                     .mutual_required = true },
+          .success = REFUSE,
+          .failure = REFUSE },
+        { .facts = { .hides_401 = true, .reply = EAS_REPLY_ABSENT, .mutual_required = true },
+          .success = PASS,
+          .failure = PASS },
+        { .facts = { .reply = EAS_REPLY_ABSENT, .mutual_required = true },
+          .success = PASS,
+          .failure = PASS },
     };
     size_t i;
 
@@ -56,14 +98,15 @@ static void test_table(void **state)
     }
 }
 
-/* Whatever else it says. */
-static void test_401_of_ours(void **state)
+static void test_hidden_401(void **state)
 {
     enum eas_verdict_reply reply;
 
     (void)state;
     for (reply = EAS_REPLY_ABSENT; reply <= EAS_REPLY_WRONG; reply++) {
-        struct eas_verdict_facts facts = { 401, true, true, reply, false, true };
+        struct eas_verdict_facts facts = {
+            .status = 401, .token = true, .hides_401 = true, .reply = reply, .mutual_required = true
+        };
 
         assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_UNAUTHORIZED);
         facts.token = false;
@@ -71,9 +114,9 @@ static void test_401_of_ours(void **state)
     }
 }
 
-static void test_401_of_others(void **state)
+static void test_passed_401(void **state)
 {
-    struct eas_verdict_facts facts = { 401, false, false, EAS_REPLY_ABSENT, false, true };
+    struct eas_verdict_facts facts = { .status = 401, .mutual_required = true };
 
     (void)state;
     assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_PASS);
@@ -83,8 +126,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
-        cmocka_unit_test(test_401_of_ours),
-        cmocka_unit_test(test_401_of_others),
+        cmocka_unit_test(test_hidden_401),
+        cmocka_unit_test(test_passed_401),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
