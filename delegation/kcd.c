@@ -283,6 +283,7 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
     struct ticket_job ask = { .pool = pool, .principal = principal, .request = *request };
     apr_time_t until = renewable_until(request->identity);
     enum eas_ticket_cache_state state;
+    struct eas_ticket *ticket;
 
     result->waited = 0;
     if (request->identity->evidence == NULL && !request->transition) {
@@ -293,10 +294,10 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
     ask.key = cache_key(pool, principal, request);
     result->key = (const char *)ask.key.at;
     result->origin = EAS_KCD_HIT;
-    state = find_cached(&ask, until, &ask.ticket, err);
+    state = find_cached(&ask, until, &ticket, err);
     if (state == EAS_TICKET_CACHE_NOTHING && load_shared(&ask, EAS_SHARED_CACHE_LOCAL)) {
         result->origin = EAS_KCD_SHARED;
-        state = find_cached(&ask, until, &ask.ticket, err);
+        state = find_cached(&ask, until, &ticket, err);
     }
     if (state == EAS_TICKET_CACHE_NOTHING) {
         return ask_kdc(&ask, result, err);
@@ -304,9 +305,9 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
     if (state == EAS_TICKET_CACHE_REFUSED) {
         return err->rc;
     }
-    result->ticket = eas_ticket_to_pool(ask.ticket, pool);
+    result->ticket = eas_ticket_to_pool(ticket, pool);
     if (state == EAS_TICKET_CACHE_RENEWAL_DUE) {
-        renew(&ask, result->ticket);
+        renew(&ask, ticket);
     }
     return EAS_OK;
 }

@@ -4,7 +4,6 @@
 #include "delegation/kerberos/spn.h"
 
 #include <apr_lib.h>
-#include <apr_strings.h>
 #include <stdbool.h>
 #include <string.h>
 

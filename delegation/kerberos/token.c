@@ -7,7 +7,6 @@
 #include "delegation/kerberos/spnego.h"
 
 #include <apr_encode.h>
-#include <apr_strings.h>
 #include <apr_tables.h>
 #include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
@@ -86,8 +85,8 @@ static void put_le32(unsigned char *p, unsigned value)
 }
 
 /*
- * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2): address
- * types and lengths of zero, then the application data after its length, all little-endian.
+ * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2).  Address types
+ * and lengths are zero.  The length of the application data and the data follow.  Little-endian.
  */
 static krb5_error_code hash_binding(krb5_context ctx, struct eas_bytes binding,
                                     unsigned char hash_out[GSS_BINDINGS_SIZE])

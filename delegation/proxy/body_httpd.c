@@ -49,8 +49,8 @@ int eas_body_keep(request_rec *r, apr_off_t limit, struct eas_body **body_out)
     body->whole = r->main != NULL || !ap_request_has_body(r);
     if (!body->whole) {
         piece = apr_brigade_create(r->pool, alloc);
-        /* At least one read, which answers an Expect: the backend's 100 is not passed on, and httpd
-         * takes a request with an unanswered Expect for one without a body. */
+        /* The first read answers an Expect: the backend's 100 is not passed on.  httpd takes a
+         * request with an unanswered Expect for one without a body. */
         while (status == OK && !body->whole && len <= limit) {
             status = keep_piece(r, body, piece);
             apr_brigade_length(body->kept, 0, &len);

@@ -28,15 +28,15 @@ struct eas_connection {
     apr_time_t opened_at;
     apr_interval_time_t eviction_after; /* since then */
     apr_time_t idle_since;
-    void (*close_socket)(void *socket);
+    void (*shutdown_socket)(void *socket);
     void *socket;
-    bool mutual; /* not under the mutex: of the exchange that has the connection */
+    bool authenticated; /* not under the mutex: of the exchange that has the connection */
 };
 
 APR_RING_HEAD(age_ring, eas_connection);
 
 struct eas_connections {
-    apr_thread_mutex_t *mutex; /* held for pointer work and for close_socket() */
+    apr_thread_mutex_t *mutex; /* held for pointer work and for shutdown_socket() */
     struct age_ring idle;      /* with an owner */
     struct age_ring waiting;   /* without a response so far */
     unsigned owned;            /* open, with an owner */
@@ -58,7 +58,7 @@ struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
 }
 
 struct eas_connection *eas_connection_open(struct eas_connections *all,
-                                           void (*close_socket)(void *socket), void *socket,
+                                           void (*shutdown_socket)(void *socket), void *socket,
                                            apr_time_t now)
 {
     struct eas_connection *connection = calloc(1, sizeof(*connection));
@@ -69,7 +69,7 @@ struct eas_connection *eas_connection_open(struct eas_connections *all,
     connection->all = all;
     atomic_init(&connection->refs, 1);
     connection->open = true;
-    connection->close_socket = close_socket;
+    connection->shutdown_socket = shutdown_socket;
     connection->socket = socket;
     connection->unanswered = true;
     connection->opened_at = now;
@@ -118,7 +118,7 @@ static void shut_down(struct eas_connection *connection)
     connection->state = CLOSED;
     connection->counted = false;
     connection->all->owned--;
-    connection->close_socket(connection->socket);
+    connection->shutdown_socket(connection->socket);
 }
 
 /* Under the mutex. */
@@ -316,12 +316,12 @@ void eas_connection_answered(struct eas_connection *connection)
     apr_thread_mutex_unlock(connection->all->mutex);
 }
 
-void eas_connection_set_mutual(struct eas_connection *connection)
+void eas_connection_set_authenticated(struct eas_connection *connection)
 {
-    connection->mutual = true;
+    connection->authenticated = true;
 }
 
-bool eas_connection_is_mutual(const struct eas_connection *connection)
+bool eas_connection_is_authenticated(const struct eas_connection *connection)
 {
-    return connection->mutual;
+    return connection->authenticated;
 }

@@ -21,8 +21,8 @@
  * An exchange is a serial number, unique in the process.  0 stands for mod_proxy's own exchanges, such as
  * health checks, which have no owner and no known end.
  *
- * Thread-safe.  Counted by references: mod_proxy may return a connection to its pool, and another
- * thread may close it, before its exchange has read the last of the response.
+ * Thread-safe.  Counted by references: mod_proxy returns a connection to its pool, and another thread
+ * may close it, before its exchange ends.
  */
 struct eas_connection;
 
@@ -51,12 +51,12 @@ unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now);
 void eas_connections_evict(struct eas_connections *all, unsigned n);
 
 /*
- * A new connection.  close_socket(socket) shuts the socket down, for the peer and for mod_proxy.  It is
+ * A new connection.  shutdown_socket(socket) shuts the socket down, for the peer and for mod_proxy.  It is
  * called at most once, under a lock, in any thread, and never after eas_connection_close().
  * Returns one reference.
  */
 struct eas_connection *eas_connection_open(struct eas_connections *all,
-                                           void (*close_socket)(void *socket), void *socket,
+                                           void (*shutdown_socket)(void *socket), void *socket,
                                            apr_time_t now);
 
 /* The owner of the socket closes it.  Drops the reference of eas_connection_open(). */
@@ -87,7 +87,7 @@ void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exch
 void eas_connection_answered(struct eas_connection *connection);
 
 /* Whether the backend has authenticated itself to the owner; only for the connection's exchange. */
-void eas_connection_set_mutual(struct eas_connection *connection);
-bool eas_connection_is_mutual(const struct eas_connection *connection);
+void eas_connection_set_authenticated(struct eas_connection *connection);
+bool eas_connection_is_authenticated(const struct eas_connection *connection);
 
 #endif

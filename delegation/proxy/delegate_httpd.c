@@ -9,8 +9,8 @@
  *     pool of the ticket's owner.
  *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the client
  *     can neither remove nor double the Authorization header that is set now.  Its value is a
- *     placeholder, which cannot fail: the outgoing-connection filter (outgoing_httpd) replaces it by a
- *     token when it is written.
+ *     placeholder, because a failure is impossible here.  The outgoing-connection filter
+ *     (outgoing_httpd) replaces it by a token at the write.
  *  4. response_httpd decides on the response.  After a 401 to a token the request is repeated once, with
  *     a new ticket.
  *  5. request_status: the module's refusal gets its status, when mod_proxy marks no worker for it.
@@ -31,7 +31,7 @@
 
 /*
  * What scheme_handler returns for the module's own refusals.  After 500, 502 and 503 mod_proxy marks a
- * balancer's member as broken and tries another worker; after this one it does not, and no
+ * balancer's member as broken and tries another worker.  After this status it does not, and no
  * failonstatus list has it.  request_status replaces it by the true status.
  */
 #define REFUSED 418
@@ -230,7 +230,7 @@ static int conclude(struct eas_attempt *attempt, int status)
 static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_err *err)
 {
     /* In any case, for the next request. */
-    enum eas_rc rc = eas_prepare_other_ticket(attempt, err);
+    enum eas_rc rc = eas_prepare_ticket(attempt, err);
 
     if (rc == EAS_OK && tries < TRIES && eas_body_is_whole(attempt->body)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,

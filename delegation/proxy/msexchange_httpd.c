@@ -7,7 +7,7 @@
 #include "delegation/proxy/mod_proxy_httpd.h"
 
 #include <apr_optional_hooks.h>
-#include <apr_strings.h>
+#include <http_protocol.h>
 #include <http_request.h>
 #include <util_filter.h>
 

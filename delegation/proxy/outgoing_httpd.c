@@ -113,7 +113,7 @@ static apr_uint64_t current_serial(void)
     return current != NULL ? current->serial : 0;
 }
 
-static void close_socket(void *socket)
+static void shutdown_socket(void *socket)
 {
     apr_socket_shutdown(socket, APR_SHUTDOWN_READWRITE);
 }
@@ -181,7 +181,7 @@ static void attach_connection(conn_rec *c, struct record *record)
         record->unowned = true; /* mod_proxy's own, such as a health check */
         return;
     }
-    record->connection = eas_connection_open(current->connections, close_socket,
+    record->connection = eas_connection_open(current->connections, shutdown_socket,
                                              ap_get_conn_socket(c), apr_time_now());
     /* Before the cleanup of the socket, whose descriptor another thread may get. */
     apr_pool_pre_cleanup_register(c->pool, record->connection, close_connection);

@@ -56,8 +56,9 @@ void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interr
 void eas_outgoing_release(struct eas_exchange *exchange);
 
 /*
- * The owner for requests of a client that authenticates its connection to the backend by itself (NTLM,
- * Negotiate, Kerberos), so that no other request uses these backend connections.  NULL for others.
+ * The owner for requests of a client that authenticates its own connection to the backend (NTLM,
+ * Negotiate, Kerberos).  No other client's request uses these backend connections.  NULL without such
+ * credentials.
  */
 const char *eas_outgoing_client_owner(request_rec *r);
 

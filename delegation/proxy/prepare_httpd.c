@@ -8,8 +8,6 @@
 #include "auth/request_httpd.h"
 #include "delegation/kerberos/spn.h"
 
-#include <apr_strings.h>
-
 /*
  * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of another
  * module.  *out is NULL without a user.
@@ -45,7 +43,7 @@ static void set_variables(request_rec *r, const char *spn, const struct eas_kcd_
     apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", origins[result->origin]);
 }
 
-enum eas_rc eas_prepare_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
+enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
 {
     request_rec *r = attempt->r;
     struct eas_kcd_result result;
@@ -103,7 +101,7 @@ static enum eas_rc first_ticket(struct eas_attempt *attempt, const struct eas_sc
     }
     if (rc == EAS_OK) {
         attempt->request.transition = eas_delegation_transitions(attempt->conf);
-        rc = eas_prepare_other_ticket(attempt, err);
+        rc = eas_prepare_ticket(attempt, err);
     }
     return rc;
 }

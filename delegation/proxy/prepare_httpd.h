@@ -42,7 +42,7 @@ int eas_prepare_body(struct eas_attempt *attempt);
 /* Sets what the exchanges and responses of the attempt have in common. */
 void eas_prepare_exchange(struct eas_attempt *attempt, const struct eas_scheme_call *call);
 
-/* After a 401 to the attempt's ticket: gets another ticket.  May block for the KDC. */
-enum eas_rc eas_prepare_other_ticket(struct eas_attempt *attempt, struct eas_err *err);
+/* Gets a ticket, or another one if the attempt has one.  May block for the KDC. */
+enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err);
 
 #endif

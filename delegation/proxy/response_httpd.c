@@ -5,8 +5,8 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/request_httpd.h"
 
+#include <http_connection.h>
 #include <http_protocol.h>
-#include <http_request.h>
 #include <util_filter.h>
 
 /* mod_proxy_http's note: it discarded the response, and httpd makes an error page. */
@@ -51,7 +51,7 @@ static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *r
 
     apr_table_do(check_value, &search, r->headers_out, "WWW-Authenticate", NULL);
     if (search.reply == EAS_REPLY_RIGHT && response->exchange->connection != NULL) {
-        eas_connection_set_mutual(response->exchange->connection);
+        eas_connection_set_authenticated(response->exchange->connection);
     }
     return search.reply;
 }
@@ -83,7 +83,7 @@ static void decide(request_rec *r, struct eas_response *response, int status)
     if (facts.token) {
         facts.reply = check_reply(r, response);
         facts.mutual_before =
-            exchange->connection != NULL && eas_connection_is_mutual(exchange->connection);
+            exchange->connection != NULL && eas_connection_is_authenticated(exchange->connection);
         log_persistence(r, response);
     }
     response->status = status;
@@ -200,9 +200,9 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 }
 
 /*
- * The backend closed the connection without a byte, and mod_proxy_http returned 502 instead of the EOC
- * bucket of begin(), which it uses on kept-alive client connections only.  It returns 502 also after a
- * failed handshake, a time-out, and an unsent body, after which it reads no response.
+ * The backend closed the connection without a byte, and mod_proxy_http returned 502.  On kept-alive
+ * client connections it sends an EOC bucket instead, see begin().  It returns 502 also after a failed
+ * TLS handshake, after a time-out, and after an unsent body, where it reads no response.
  */
 static bool closed_without_response(request_rec *r, const struct eas_exchange *exchange,
                                     int returned)

@@ -14,8 +14,8 @@
 static const char alice[] = "alice@EAS.TEST\nHTTP/cas1\nproxy";
 static const char bob[] = "bob@EAS.TEST\nHTTP/cas1\nproxy";
 
-/* A socket is a count of its closings. */
-static void close_socket(void *socket)
+/* A socket is the number of its shutdowns. */
+static void shutdown_socket(void *socket)
 {
     ++*(unsigned *)socket;
 }
@@ -28,7 +28,7 @@ static struct eas_connections *make_all(void **state)
 static struct eas_connection *make_idle(struct eas_connections *all, const char *owner,
                                         apr_uint64_t exchange, unsigned *socket, apr_time_t now)
 {
-    struct eas_connection *connection = eas_connection_open(all, close_socket, socket, now);
+    struct eas_connection *connection = eas_connection_open(all, shutdown_socket, socket, now);
 
     *socket = 0;
     assert_true(eas_connection_acquire(connection, owner, exchange));
@@ -41,7 +41,7 @@ static void test_first_owner_for_life(void **state)
 {
     unsigned socket = 0;
     struct eas_connection *connection =
-        eas_connection_open(make_all(state), close_socket, &socket, T0);
+        eas_connection_open(make_all(state), shutdown_socket, &socket, T0);
 
     assert_true(eas_connection_acquire(connection, alice, 1));
     assert_true(eas_connection_acquire(connection, alice, 1)); /* the body, and the head again */
@@ -77,7 +77,7 @@ static void test_no_reuse_without_a_release(void **state)
 {
     unsigned socket = 0;
     struct eas_connection *connection =
-        eas_connection_open(make_all(state), close_socket, &socket, T0);
+        eas_connection_open(make_all(state), shutdown_socket, &socket, T0);
 
     assert_true(eas_connection_acquire(connection, alice, 1));
     assert_false(eas_connection_reuse(connection, alice, 2));
@@ -98,7 +98,7 @@ static void test_abandoned_connections_are_closed(void **state)
     int i;
 
     for (i = 0; i < MAX; i++) {
-        bad[i] = eas_connection_open(all, close_socket, &socket[i], T0);
+        bad[i] = eas_connection_open(all, shutdown_socket, &socket[i], T0);
         assert_true(eas_connection_acquire(bad[i], bob, 2));
         eas_connection_abandon(bad[i], 1); /* of another exchange: no effect */
         assert_int_equal(socket[i], 0);
@@ -136,7 +136,7 @@ static void test_exchanges_of_mod_proxy_itself(void **state)
 {
     unsigned socket = 0;
     struct eas_connection *connection =
-        eas_connection_open(make_all(state), close_socket, &socket, T0);
+        eas_connection_open(make_all(state), shutdown_socket, &socket, T0);
 
     assert_true(eas_connection_acquire(connection, NULL, 0));
     assert_true(eas_connection_reuse(connection, NULL, 0));
@@ -213,8 +213,8 @@ static void test_eviction_for_new_connections(void **state)
     unsigned old, young, one_socket = 0, two_socket = 0;
     struct eas_connection *a = make_idle(all, alice, 1, &old, T0);
     struct eas_connection *b = make_idle(all, bob, 1, &young, T0 + 1);
-    struct eas_connection *one = eas_connection_open(all, close_socket, &one_socket, T0 + 2);
-    struct eas_connection *two = eas_connection_open(all, close_socket, &two_socket, T0 + 2);
+    struct eas_connection *one = eas_connection_open(all, shutdown_socket, &one_socket, T0 + 2);
+    struct eas_connection *two = eas_connection_open(all, shutdown_socket, &two_socket, T0 + 2);
 
     eas_connection_answered(two);
     eas_connections_reap(all, T0 + 2 + apr_time_from_sec(1));
@@ -239,7 +239,7 @@ static void test_eviction_for_other_children(void **state)
     unsigned old, young, socket = 0;
     struct eas_connection *a = make_idle(others, alice, 1, &old, T0);
     struct eas_connection *b = make_idle(others, bob, 1, &young, T0 + 1);
-    struct eas_connection *one = eas_connection_open(all, close_socket, &socket, T0);
+    struct eas_connection *one = eas_connection_open(all, shutdown_socket, &socket, T0);
 
     assert_int_equal(eas_connections_reap(all, T0 + 1 + apr_time_from_sec(1)), 1);
     assert_int_equal(eas_connections_reap(all, T0 + 2 + apr_time_from_sec(1)), 0);
@@ -259,7 +259,7 @@ static void test_outlives_its_socket(void **state)
 {
     unsigned socket = 0;
     struct eas_connections *all = make_all(state);
-    struct eas_connection *connection = eas_connection_open(all, close_socket, &socket, T0);
+    struct eas_connection *connection = eas_connection_open(all, shutdown_socket, &socket, T0);
 
     assert_true(eas_connection_acquire(connection, alice, 1));
     eas_connection_ref(connection);

@@ -5,6 +5,10 @@
 
 #include "delegation/proxy/verdict.h"
 
+#define ABSENT EAS_REPLY_ABSENT
+#define RIGHT EAS_REPLY_RIGHT
+#define WRONG EAS_REPLY_WRONG
+
 #define PASS EAS_VERDICT_PASS
 #define ONLY EAS_VERDICT_STATUS_ONLY
 #define REFUSE EAS_VERDICT_REFUSE
@@ -28,74 +32,47 @@ static void assert_verdict(const struct eas_verdict_facts *facts, enum eas_verdi
     }
 }
 
-static void test_table(void **state)
+static void test_responses_to_a_token(void **state)
 {
     static const struct {
-        struct eas_verdict_facts facts;
+        enum eas_verdict_reply reply;
+        bool before;
+        bool required;
         enum eas_verdict success;
         enum eas_verdict failure;
     } rows[] = {
-        { .facts = { .token = true,
-                     .hides_401 = true,
-                     .reply = EAS_REPLY_RIGHT,
-                     .mutual_required = true },
-          .success = PASS,
-          .failure = PASS },
-        { .facts = { .token = true, .hides_401 = true, .reply = EAS_REPLY_RIGHT },
-          .success = PASS,
-          .failure = PASS },
-        { .facts = { .token = true,
-                     .hides_401 = true,
-                     .reply = EAS_REPLY_RIGHT,
-                     .mutual_before = true,
-                     .mutual_required = true },
-          .success = PASS,
-          .failure = PASS },
-        { .facts = { .token = true,
-                     .hides_401 = true,
-                     .reply = EAS_REPLY_ABSENT,
-                     .mutual_required = true },
-          .success = REFUSE,
-          .failure = ONLY },
-        { .facts = { .token = true, .hides_401 = true, .reply = EAS_REPLY_ABSENT },
-          .success = PASS,
-          .failure = PASS },
-        { .facts = { .token = true,
-                     .hides_401 = true,
-                     .reply = EAS_REPLY_ABSENT,
-                     .mutual_before = true,
-                     .mutual_required = true },
-          .success = PASS,
-          .failure = PASS },
-        { .facts = { .token = true,
-                     .hides_401 = true,
-                     .reply = EAS_REPLY_WRONG,
-                     .mutual_required = true },
-          .success = REFUSE,
-          .failure = REFUSE },
-        { .facts = { .token = true, .hides_401 = true, .reply = EAS_REPLY_WRONG },
-          .success = REFUSE,
-          .failure = REFUSE },
-        { .facts = { .token = true,
-                     .hides_401 = true,
-                     .reply = EAS_REPLY_WRONG,
-                     .mutual_before = true,
-                     .mutual_required = true },
-          .success = REFUSE,
-          .failure = REFUSE },
-        { .facts = { .hides_401 = true, .reply = EAS_REPLY_ABSENT, .mutual_required = true },
-          .success = PASS,
-          .failure = PASS },
-        { .facts = { .reply = EAS_REPLY_ABSENT, .mutual_required = true },
-          .success = PASS,
-          .failure = PASS },
+        { .reply = RIGHT, .required = true, .success = PASS, .failure = PASS },
+        { .reply = RIGHT, .required = false, .success = PASS, .failure = PASS },
+        { .reply = RIGHT, .required = true, .before = true, .success = PASS, .failure = PASS },
+        { .reply = ABSENT, .required = true, .success = REFUSE, .failure = ONLY },
+        { .reply = ABSENT, .required = false, .success = PASS, .failure = PASS },
+        { .reply = ABSENT, .required = true, .before = true, .success = PASS, .failure = PASS },
+        { .reply = WRONG, .required = true, .success = REFUSE, .failure = REFUSE },
+        { .reply = WRONG, .required = false, .success = REFUSE, .failure = REFUSE },
+        { .reply = WRONG, .required = true, .before = true, .success = REFUSE, .failure = REFUSE },
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(rows); i++) {
-        assert_verdict(&rows[i].facts, rows[i].success, rows[i].failure);
+        const struct eas_verdict_facts facts = { .token = true,
+                                                 .hides_401 = true,
+                                                 .reply = rows[i].reply,
+                                                 .mutual_before = rows[i].before,
+                                                 .mutual_required = rows[i].required };
+
+        assert_verdict(&facts, rows[i].success, rows[i].failure);
     }
+}
+
+static void test_responses_without_a_token(void **state)
+{
+    struct eas_verdict_facts facts = { .reply = ABSENT, .mutual_required = true };
+
+    (void)state;
+    assert_verdict(&facts, PASS, PASS);
+    facts.hides_401 = true;
+    assert_verdict(&facts, PASS, PASS);
 }
 
 static void test_hidden_401(void **state)
@@ -125,7 +102,8 @@ static void test_passed_401(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_responses_to_a_token),
+        cmocka_unit_test(test_responses_without_a_token),
         cmocka_unit_test(test_hidden_401),
         cmocka_unit_test(test_passed_401),
     };
