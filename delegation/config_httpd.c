@@ -7,7 +7,7 @@
 #include <apr_strings.h>
 
 #define DEFAULT_SPN "HTTP/%h"
-#define DEFAULT_RETRY_BODY (128 * 1024)
+#define DEFAULT_RETRY_BODY 131072
 #define DEFAULT_BACKEND_POOLS 64
 
 /* httpd has no record for a section without directives of the module. */

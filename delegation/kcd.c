@@ -81,7 +81,7 @@ static struct eas_bytes cache_key(apr_pool_t *pool, const struct eas_kcd_princip
     return key;
 }
 
-/* --- exchanges with the KDC --------------------------------------------------------------------- */
+/* --- exchanges with the KDC ------------------------------------------------------------------- */
 
 /* The canonical name may be that of an alias: a service, or a user of a foreign realm. */
 static enum eas_rc fetch_evidence(const struct eas_kcd_principal *principal, struct eas_kdc *kdc,
@@ -126,7 +126,7 @@ static enum eas_rc fetch_ticket(const struct eas_kcd_principal *principal, struc
     return rc;
 }
 
-/* --- the job that fetches a ticket -------------------------------------------------------------- */
+/* --- the job that fetches a ticket ------------------------------------------------------------ */
 
 struct ticket_job {
     apr_pool_t *pool;
@@ -312,7 +312,7 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
     return EAS_OK;
 }
 
-/* --- the job that checks a user ------------------------------------------------------------------ */
+/* --- the job that checks a user --------------------------------------------------------------- */
 
 struct check_job {
     apr_pool_t *pool;

@@ -51,13 +51,13 @@ struct eas_kcd_result {
 
 /*
  * A service ticket: from this process, else from the shared cache, else from the KDC through the
- * workers.  A ticket near its end is renewed in the background, if the new one can end later.
- * A refusal by the KDC is remembered for ten seconds.
+ * workers.  A ticket near its end is renewed in the background, if the new one can end later.  A
+ * refusal by the KDC is remembered for ten seconds.
  *
  * Blocks for at most the principal's KDC timeout, less request->waited.
  *
- * A refused ticket is replaced by the cached one if that is another, else by a new one.  A ticket that
- * itself replaced a refused one stays for a minute: EAS_BACKEND.
+ * A refused ticket is replaced by the cached one if that is another, else by a new one.  A ticket
+ * that itself replaced a refused one stays for a minute: EAS_BACKEND.
  *
  * EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_MISCONFIGURED; EAS_BACKEND.
  */
@@ -68,7 +68,8 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
 /*
  * Asks the KDC for a ticket in the user's name and discards it.  *waited is the time that the HTTP
  * request has waited for KDCs so far, and grows.
- * EAS_OK; EAS_FORBIDDEN if the AD user is disabled, locked or gone; otherwise the KDC gave no answer.
+ * EAS_OK; EAS_FORBIDDEN if the AD user is disabled, locked or gone; otherwise the KDC gave no
+ * answer.
  */
 enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                                const struct eas_login *login, apr_interval_time_t *waited,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/start_httpd.c - start of delegation/: pre_config, check_config, post_config, child_init */
+/* delegation/start_httpd.c - start-up phases of delegation/ */
 
 #include "delegation/start_httpd.h"
 #include "auth/base/log_httpd.h"
@@ -14,7 +14,7 @@
 #include <http_core.h>
 
 /* Service tickets of a child, with their keys: about 15 000 of 4 KB each. */
-#define TICKET_BYTES (128 * 1024 * 1024)
+#define TICKET_BYTES ((apr_size_t)128 * 1024 * 1024)
 
 void eas_delegation_pre_config(apr_pool_t *pconf)
 {
@@ -149,7 +149,8 @@ enum eas_rc eas_delegation_check_user(const server_rec *s, apr_pool_t *pool, con
     if (us == NULL) {
         return eas_fail(
             err, EAS_MISCONFIGURED, 2070,
-            "users cannot be checked at the KDC without EasKcdKeytab in this virtual host or outside");
+            "users cannot be checked at the KDC; EasKcdKeytab is needed in this virtual host or "
+            "outside");
     }
     rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
     return rc == EAS_OK ? eas_kcd_check_user(us, pool, &identity->login, waited, err) : rc;

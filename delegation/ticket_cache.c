@@ -129,7 +129,7 @@ static void put_local(struct eas_ticket_cache *cache, struct eas_bytes key,
         entry->replaced_at = replaced_at;
         eas_lru_put(cache->lru, key.at, key.len, entry,
                     sizeof(*entry) + eas_ticket_size(ticket)
-                        + EAS_TICKET_KEYS * EAS_TICKET_KEY_SIZE,
+                        + (apr_size_t)EAS_TICKET_KEYS * EAS_TICKET_KEY_SIZE,
                     eas_ticket_stale_at(ticket));
         entry_release(entry);
     }

@@ -40,9 +40,9 @@ enum eas_ticket_cache_state {
  *
  * Renewal is due for one caller in 30 seconds, if a renewed ticket can end later.
  *
- * A ticket that the backend refused is no hit.  If it replaced another refused ticket within the last
- * minute, it is not replaced again: EAS_BACKEND.  Otherwise a backend that always answers 401 would
- * load the KDC without end.
+ * A ticket that the backend refused is no hit.  If it replaced another refused ticket within the
+ * last minute, it is not replaced again: EAS_BACKEND.  Otherwise a backend that always answers 401
+ * would load the KDC without end.
  */
 enum eas_ticket_cache_state eas_ticket_cache_find(struct eas_ticket_cache *cache,
                                                   const struct eas_ticket_cache_query *query,
@@ -50,8 +50,8 @@ enum eas_ticket_cache_state eas_ticket_cache_find(struct eas_ticket_cache *cache
                                                   struct eas_err *err);
 
 /*
- * Copies a ticket from the shared cache into this process, if it ends after ends_after.  reach decides
- * whether it may block.  Returns whether it copied one.
+ * Copies a ticket from the shared cache into this process, if it ends after ends_after.  reach
+ * decides whether it may block.  Returns whether it copied one.
  */
 bool eas_ticket_cache_load(struct eas_ticket_cache *cache, apr_pool_t *scratch,
                            struct eas_bytes key, enum eas_shared_cache_reach reach,

@@ -55,7 +55,7 @@ apr_size_t eas_ap_request_max(const krb5_creds *ticket)
     return ticket->ticket.length + authenticator_max(ticket) + AP_REQ_OVERHEAD;
 }
 
-/* --- fields of a SEQUENCE: element [n] --------------------------------------------------------- */
+/* --- fields of a SEQUENCE: element [n] -------------------------------------------------------- */
 
 static void put_integer(struct eas_der *der, unsigned n, krb5_int32 value)
 {
@@ -125,7 +125,7 @@ static void put_principal_name(struct eas_der *der, unsigned n, krb5_const_princ
     eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
 }
 
-/* --- the request ------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 /* The random part of an authenticator. */
 struct nonce {
@@ -262,7 +262,7 @@ krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
     return code;
 }
 
-/* --- the reply --------------------------------------------------------------------------------- */
+/* --- the reply -------------------------------------------------------------------------------- */
 
 static bool take_integer(struct eas_bytes *text, unsigned n, krb5_int32 *value)
 {

@@ -9,9 +9,9 @@
 
 /*
  * krb5_mk_req_extended() and krb5_rd_rep() do the same, but decode and encode the ticket and derive
- * keys each time.  A ticket serves thousands of requests here, and this would be the greater part of
- * the cost (t/bench, case token).  So the KDC's encoding of the ticket is copied as it is, and derived
- * keys stay with the ticket.
+ * keys each time.  A ticket serves thousands of requests here, and this would be the greater part
+ * of the cost (t/bench, case token).  So the KDC's encoding of the ticket is copied as it is, and
+ * derived keys stay with the ticket.
  *
  * The functions return libkrb5's error codes.
  */
@@ -26,9 +26,9 @@ struct eas_ap_time {
 apr_size_t eas_ap_request_max(const krb5_creds *ticket);
 
 /*
- * Puts an AP-REQ into der.  Its fresh authenticator requires mutual authentication and has a subkey,
- * as that of gss_init_sec_context() (RFC 4120 section 5.5.1, RFC 4121 section 4.1).  key is the
- * ticket's session key; checksum is the authenticator's, of type 0x8003.
+ * Puts an AP-REQ into der.  Its fresh authenticator requires mutual authentication and has a
+ * subkey, as that of gss_init_sec_context() (RFC 4120 section 5.5.1, RFC 4121 section 4.1).  key is
+ * the ticket's session key; checksum is the authenticator's, of type 0x8003.
  */
 krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
                                const krb5_creds *ticket, const krb5_data *checksum,

@@ -9,8 +9,8 @@
 #define STATUS_ACCOUNT_RESTRICTION 0xc000006eu
 
 /*
- * Exported by libkrb5 since 1.8 and used by kvno, but declared in no public header.  GSSAPI would make
- * a krb5_context of its own for this exchange, without the hooks of struct eas_kdc.
+ * Exported by libkrb5 since 1.8 and used by kvno, but declared in no public header.  GSSAPI would
+ * make a krb5_context of its own for this exchange, without the hooks of struct eas_kdc.
  */
 krb5_error_code krb5_get_credentials_for_user(krb5_context context, krb5_flags options,
                                               krb5_ccache ccache, krb5_creds *in_creds,
@@ -156,7 +156,7 @@ enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_t
         return rc;
     }
     memset(&wanted, 0, sizeof(wanted));
-    /* As in krb5_get_credentials_for_proxy(): the client is the gateway; the evidence has the user. */
+    /* As in krb5_get_credentials_for_proxy(): the client is the gateway. */
     wanted.client = eas_ticket_creds(tgt)->client;
     wanted.second_ticket = eas_ticket_creds(request->evidence)->ticket;
     code = parse_spn(kdc->ctx, request->spn, &wanted.server);

@@ -24,13 +24,14 @@ struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *service_
 /*
  * The TGT, with a reference for the caller.
  *
- * One thread fetches it and others wait for it, but not longer than half of the KDC timeout after its
- * begin.  Its message may be lost, and another one answered.
+ * One thread fetches it and others wait for it, but not longer than half of the KDC timeout after
+ * its begin.  Its message may be lost, and another one answered.
  *
  * The first caller after half of the TGT's life renews it, so that tickets from it last.  The other
  * callers use the old TGT; so do all if the renewal fails.
  *
- * After a refusal there is no log-on for 30 seconds, so that a stale keytab does not lock the account.
+ * After a refusal there is no log-on for 30 seconds, so that a stale keytab does not lock the
+ * account.
  *
  * EAS_OK, EAS_UNAVAILABLE or EAS_MISCONFIGURED.
  */

@@ -10,15 +10,15 @@
 #define EAS_SPNEGO_INIT_MAX 128
 
 /*
- * der holds an AP-REQ, which becomes the mechToken of a NegTokenInit, framed by RFC 4121 section 4.1.
- * Kerberos is the only mechanism, so no mechListMIC is needed (RFC 4178 section 5).
+ * der holds an AP-REQ, which becomes the mechToken of a NegTokenInit, framed by RFC 4121 section
+ * 4.1.  Kerberos is the only mechanism, so no mechListMIC is needed (RFC 4178 section 5).
  */
 void eas_spnego_wrap_init(struct eas_der *der);
 
 /*
- * Finds the AP-REP inside a NegTokenResp (RFC 4178 section 4.2.2) of state accept-completed; false for
- * anything else.  The octets are untrusted.  The mechanism is Kerberos' OID, the one that Windows
- * uses for it ([MS-SPNG] 3.1.5.2), or absent.
+ * Finds the AP-REP inside a NegTokenResp (RFC 4178 section 4.2.2) of state accept-completed; false
+ * for anything else.  The octets are untrusted.  The mechanism is Kerberos' OID, the one that
+ * Windows uses for it ([MS-SPNG] 3.1.5.2), or absent.
  */
 bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/token.c - SPNEGO tokens for HTTP: made from a service ticket, and their replies verified */
+/* delegation/kerberos/token.c - SPNEGO tokens for HTTP, and verification of the replies */
 
 #include "delegation/kerberos/token.h"
 #include "auth/base/secret.h"
@@ -85,8 +85,9 @@ static void put_le32(unsigned char *p, unsigned value)
 }
 
 /*
- * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2).  Address types
- * and lengths are zero.  The length of the application data and the data follow.  Little-endian.
+ * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2).  Address
+ * types and lengths are zero.  The length of the application data and the data follow.
+ * Little-endian.
  */
 static krb5_error_code hash_binding(krb5_context ctx, struct eas_bytes binding,
                                     unsigned char hash_out[GSS_BINDINGS_SIZE])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/token.h - SPNEGO tokens for HTTP: made from a service ticket, and their replies verified */
+/* delegation/kerberos/token.h - SPNEGO tokens for HTTP, and verification of the replies */
 
 #ifndef EAS_DELEGATION_KERBEROS_TOKEN_H
 #define EAS_DELEGATION_KERBEROS_TOKEN_H
@@ -11,11 +11,12 @@
 #include <apr_pools.h>
 
 /*
- * A pool of krb5_contexts, one for each thread that makes a token at the same time: making a context
- * costs more than making a token.  None of them contacts a KDC.  One per child; thread-safe.
+ * A pool of krb5_contexts, one for each thread that makes a token at the same time: making a
+ * context costs more than making a token.  None of them contacts a KDC.  One per child;
+ * thread-safe.
  *
- * A token depends on its ticket alone: on no credential cache, no default credential, and no
- * GSSAPI mechanism glue that could search for one.
+ * A token depends on its ticket alone: on no credential cache, no default credential, and no GSSAPI
+ * mechanism glue that could search for one.
  */
 struct eas_token_maker;
 
@@ -31,8 +32,8 @@ struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool);
 
 /*
  * A token with a fresh authenticator that requires mutual authentication.  binding is the TLS
- * channel: `tls-server-end-point:` and the certificate's hash (RFC 5929); len 0 for an unbound token.
- * Local work only.  The token lives as long as pool; the ticket must, too.
+ * channel: `tls-server-end-point:` and the certificate's hash (RFC 5929); len 0 for an unbound
+ * token.  Local work only.  The token lives as long as pool; the ticket must, too.
  * EAS_OK or EAS_UNAVAILABLE.
  */
 enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
@@ -40,8 +41,8 @@ enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
                            struct eas_token *token_out, struct eas_err *err);
 
 /*
- * Verifies that value, of a WWW-Authenticate header, holds the AP-REP to the token (RFC 4120 section
- * 3.2.4).  A replayed AP-REP repeats another authenticator's time and fails.
+ * Verifies that value, of a WWW-Authenticate header, holds the AP-REP to the token (RFC 4120
+ * section 3.2.4).  A replayed AP-REP repeats another authenticator's time and fails.
  * EAS_OK; EAS_BACKEND if it does not; EAS_UNAVAILABLE.
  */
 enum eas_rc eas_token_verify(struct eas_token_maker *maker, apr_pool_t *pool,

@@ -8,15 +8,15 @@
 #include <stdbool.h>
 
 /*
- * mod_proxy_http reads a body ahead into a brigade that it keeps for a failover, but sending empties the
- * brigade.  A repeated request would have an empty body, which the backend would accept.  So the body
- * is read here first, and copied into that brigade for each exchange.
+ * mod_proxy_http reads a body ahead into a brigade that it keeps for a failover, but sending
+ * empties the brigade.  A repeated request would have an empty body, which the backend would
+ * accept.  So the body is read here first, and copied into that brigade for each exchange.
  */
 struct eas_body;
 
 /*
- * Reads the body up to limit octets.  A longer one can be sent once.  Blocks for the client, and answers
- * its `Expect: 100-continue`.  OK, or the HTTP status for the client's error.
+ * Reads the body up to limit octets.  A longer one can be sent once.  Blocks for the client, and
+ * answers its `Expect: 100-continue`.  OK, or the HTTP status for the client's error.
  */
 int eas_body_keep(request_rec *r, apr_off_t limit, struct eas_body **body_out);
 

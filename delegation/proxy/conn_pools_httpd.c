@@ -34,8 +34,8 @@ struct eas_conn_pools {
 static _Atomic apr_uint32_t *eviction_requests;
 
 /*
- * Held by the reaper while it works.  Statically initialised: the thread of mod_watchdog is in a pool of
- * the process, and outlives the pool of the child.
+ * Held by the reaper while it works.  Statically initialised: the thread of mod_watchdog is in a
+ * pool of the process, and outlives the pool of the child.
  */
 static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 

@@ -8,10 +8,10 @@
 #include "delegation/proxy/mod_proxy_httpd.h"
 
 /*
- * mod_proxy takes any idle connection of a worker's pool.  Each connection has one owner, so most of
- * them would have another owner and be closed.  Therefore each worker gets EasKcdBackendPools more pools,
- * made at their first use.  An owner always has the same pool.  Connections without an owner stay in the
- * worker's own pool.
+ * mod_proxy takes any idle connection of a worker's pool.  Each connection has one owner, so most
+ * of them would have another owner and be closed.  Therefore each worker gets EasKcdBackendPools
+ * more pools, made at their first use.  An owner always has the same pool.  Connections without an
+ * owner stay in the worker's own pool.
  */
 struct eas_conn_pools;
 

@@ -145,8 +145,8 @@ static void close_idle(struct eas_connections *all, apr_time_t before)
 }
 
 /*
- * Under the mutex.  Each connection without a response requests another eviction after twice as long:
- * another request may have got the backend's free thread.
+ * Under the mutex.  Each connection without a response requests another eviction after twice as
+ * long: another request may have got the backend's free thread.
  */
 static unsigned evict_for_waiting(struct eas_connections *all, apr_time_t now)
 {

@@ -10,19 +10,19 @@
 
 /*
  * A backend may authenticate the connection instead of the request (IIS: `Persistent-Auth: true`).
- * After an exchange that broke off, its response may still arrive.  So a connection has one owner for
- * life, and one exchange at a time:
+ * After an exchange that broke off, its response may still arrive.  So a connection has one owner
+ * for life, and one exchange at a time:
  *
  *   new --acquire--> busy --release--> idle --reuse--> busy ...
  *                     |                  `---close---> closed
  *                     `--abandon--> closed
  *
- * An owner is a text: user, service, evidence and delegation principal.  NULL: the connection has none.
- * An exchange is a serial number, unique in the process.  0 stands for mod_proxy's own exchanges, such as
- * health checks, which have no owner and no known end.
+ * An owner is a text: user, service, evidence and delegation principal.  NULL: the connection has
+ * none.  An exchange is a serial number, unique in the process.  0 stands for mod_proxy's own
+ * exchanges, such as health checks, which have no owner and no known end.
  *
- * Thread-safe.  Counted by references: mod_proxy returns a connection to its pool, and another thread
- * may close it, before its exchange ends.
+ * Thread-safe.  Counted by references: mod_proxy returns a connection to its pool, and another
+ * thread may close it, before its exchange ends.
  */
 struct eas_connection;
 
@@ -31,12 +31,12 @@ struct eas_connections;
 
 /*
  * At most max connections with an owner are open, and none is idle for longer than max_idle.  One
- * more than max closes the longest idle one.  Busy connections are never closed, so there can be more
- * than max of these.
+ * more than max closes the longest idle one.  Busy connections are never closed, so there can be
+ * more than max of these.
  *
- * A new connection without a response for a second may mean that idle connections hold all threads of
- * the backend.  Each such connection closes the longest idle one: after one second, two, four, and so
- * on.  If it is only a long poll, little is lost.
+ * A new connection without a response for a second may mean that idle connections hold all threads
+ * of the backend.  Each such connection closes the longest idle one: after one second, two, four,
+ * and so on.  If it is only a long poll, little is lost.
  */
 struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
                                                apr_interval_time_t max_idle);
@@ -51,8 +51,8 @@ unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now);
 void eas_connections_evict(struct eas_connections *all, unsigned n);
 
 /*
- * A new connection.  shutdown_socket(socket) shuts the socket down, for the peer and for mod_proxy.  It is
- * called at most once, under a lock, in any thread, and never after eas_connection_close().
+ * A new connection.  shutdown_socket(socket) shuts the socket down, for the peer and for mod_proxy.
+ * It is called at most once, under a lock, in any thread, and never after eas_connection_close().
  * Returns one reference.
  */
 struct eas_connection *eas_connection_open(struct eas_connections *all,
@@ -70,8 +70,8 @@ bool eas_connection_reuse(struct eas_connection *connection, const char *owner,
                           apr_uint64_t exchange);
 
 /*
- * Before each write: whether the exchange and owner have the connection.  A new one is theirs from then
- * on.  Works without eas_connection_reuse().
+ * Before each write: whether the exchange and owner have the connection.  A new one is theirs from
+ * then on.  Works without eas_connection_reuse().
  */
 bool eas_connection_acquire(struct eas_connection *connection, const char *owner,
                             apr_uint64_t exchange);

@@ -3,16 +3,16 @@
  * delegation/proxy/delegate_httpd.c - scheme handler around mod_proxy's: sends the user's token
  *
  * For each worker that mod_proxy tries:
- *  1. scheme_handler runs before that of mod_proxy_http.  The worker is known.  prepare_httpd gets a
- *     ticket for it and reads the body.  A failure here still ends the request.
- *  2. The real scheme handler runs inside, without the client's credentials, and with the connection
- *     pool of the ticket's owner.
- *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the client
- *     can neither remove nor double the Authorization header that is set now.  Its value is a
- *     placeholder, because a failure is impossible here.  The outgoing-connection filter
+ *  1. scheme_handler runs before that of mod_proxy_http.  The worker is known.  prepare_httpd gets
+ *     a ticket for it and reads the body.  A failure here still ends the request.
+ *  2. The real scheme handler runs inside, without the client's credentials, and with the
+ *     connection pool of the ticket's owner.
+ *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the
+ *     client can neither remove nor double the Authorization header that is set now.  Its value is
+ *     a placeholder, because a failure is impossible here.  The outgoing-connection filter
  *     (outgoing_httpd) replaces it by a token at the write.
- *  4. response_httpd decides on the response.  After a 401 to a token the request is repeated once, with
- *     a new ticket.
+ *  4. response_httpd decides on the response.  After a 401 to a token the request is repeated once,
+ *     with a new ticket.
  *  5. request_status: the module's refusal gets its status, when mod_proxy marks no worker for it.
  */
 
@@ -30,9 +30,9 @@
 #include <http_protocol.h>
 
 /*
- * What scheme_handler returns for the module's own refusals.  After 500, 502 and 503 mod_proxy marks a
- * balancer's member as broken and tries another worker.  After this status it does not, and no
- * failonstatus list has it.  request_status replaces it by the true status.
+ * The result of scheme_handler for the module's own refusals.  After 500, 502 and 503 mod_proxy
+ * marks a balancer's member as broken and tries another worker.  After this status it does not, and
+ * no failonstatus list has it.  request_status replaces it by the true status.
  */
 #define REFUSED 418
 
@@ -66,9 +66,9 @@ static int hook_request_status(int *status, request_rec *r)
         return DECLINED;
     }
     if (before != NULL) {
-        r->status = atoi(before);
+        r->status = (int)apr_atoi64(before);
     }
-    *status = atoi(note);
+    *status = (int)apr_atoi64(note);
     return OK;
 }
 
@@ -241,8 +241,9 @@ static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_
     if (rc == EAS_OK || rc == EAS_BACKEND) {
         eas_fail(
             err, EAS_UNAVAILABLE, 2063,
-            "the backend does not accept the Kerberos token for %s%s; check that the service principal "
-            "name is registered to the account that runs the backend, and to no other (setspn -X)",
+            "the backend does not accept the Kerberos token for %s%s; check that the service "
+            "principal name is registered to the account that runs the backend, and to no other "
+            "(setspn -X)",
             attempt->request.spn,
             rc == EAS_OK ? ", and the request is too long to be repeated (EasKcdRetryBody)"
                          : ", although its ticket has just been renewed");
@@ -294,6 +295,7 @@ static bool reflects_headers(const request_rec *r)
 }
 
 /* Steps 1 to 4. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the hook's signature */
 static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                char *url, const char *proxyhost, apr_port_t proxyport)
 {

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 
 /*
- * Debian loads eas_kcd.load before proxy.load, where mod_proxy's symbols are undefined.  So its functions
- * are looked up in pre_config, after every LoadModule.  httpd sorts the hooks after that
+ * Debian loads eas_kcd.load before proxy.load, where mod_proxy's symbols are undefined.  So its
+ * functions are looked up in pre_config, after every LoadModule.  httpd sorts the hooks after that
  * (server/main.c).
  */
 
@@ -29,9 +29,9 @@ int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy
                                      char *url, const char *proxyhost, apr_port_t proxyport);
 
 /*
- * Another connection pool for the same backend: a worker that shares status, counters and parameters
- * with the original.  mod_proxy allocates it, so that its size is that of the loaded mod_proxy.  NULL if
- * mod_proxy fails.
+ * Another connection pool for the same backend: a worker that shares status, counters and
+ * parameters with the original.  mod_proxy allocates it, so that its size is that of the loaded
+ * mod_proxy.  NULL if mod_proxy fails.
  */
 proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s);
 
@@ -42,12 +42,12 @@ apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const prox
 /* The target of a section's own ProxyPass, or NULL. */
 const char *eas_mod_proxy_mapping_of(const ap_conf_vector_t *section);
 
-/* The target of the server's first ProxyPass, outside of sections, that matches this path; or NULL. */
+/* The target of the first ProxyPass outside of sections that matches this path, or NULL. */
 const char *eas_mod_proxy_server_mapping(const server_rec *s, const char *path);
 
 /*
- * The time-out of the URL's worker: its timeout=, else ProxyTimeout, else Timeout; for a balancer, the
- * least of its members.  Only after the configuration has been read.
+ * The time-out of the URL's worker: its timeout=, else ProxyTimeout, else Timeout; for a balancer,
+ * the least of its members.  Only after the configuration has been read.
  */
 apr_interval_time_t eas_mod_proxy_timeout_of(apr_pool_t *pool, const server_rec *s,
                                              const char *url);
@@ -59,8 +59,8 @@ const char *eas_mod_proxy_reverse_map(request_rec *r, const char *url);
 const apr_array_header_t *eas_mod_proxy_sections(const server_rec *s);
 
 /*
- * The URL, or the first member of its balancer, if it is neither http nor https and so can get no token.
- * Otherwise NULL.
+ * The URL, or the first member of its balancer, if it is neither http nor https and so can get no
+ * token.  Otherwise NULL.
  */
 const char *eas_mod_proxy_unfit(const server_rec *s, const char *url);
 

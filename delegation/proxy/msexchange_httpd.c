@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/msexchange_httpd.c - statuses and headers of Exchange that httpd does not know */
+/* delegation/proxy/msexchange_httpd.c - statuses and headers of Exchange, unknown to httpd */
 
 #include "delegation/proxy/msexchange_httpd.h"
 #include "auth/request_httpd.h"
@@ -7,6 +7,7 @@
 #include "delegation/proxy/mod_proxy_httpd.h"
 
 #include <apr_optional_hooks.h>
+#include <apr_strings.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <util_filter.h>
@@ -35,7 +36,7 @@ static const char *status_line_of(int status)
 /* "449 " has none. */
 static bool has_reason(const char *line, int status)
 {
-    return line != NULL && atoi(line) == status && strlen(line) > 4;
+    return line != NULL && apr_atoi64(line) == status && strlen(line) > 4;
 }
 
 static void map_location(request_rec *r, apr_table_t *headers)
@@ -81,6 +82,7 @@ static void hook_insert_filter(request_rec *r)
 }
 
 /* With ProxyErrorOverride, httpd takes the title of its page from the status line. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the hook's signature */
 static int hook_request_status(int *status, request_rec *r)
 {
     if (is_in_effect(r) && status_line_of(*status) != NULL

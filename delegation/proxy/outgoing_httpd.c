@@ -334,7 +334,7 @@ static int hook_pre_connection(conn_rec *c, void *socket)
     return OK;
 }
 
-/* The digest of the certificate's signature; SHA-256 instead of MD5 and SHA-1 (RFC 5929 section 4.1). */
+/* The digest of the signature; SHA-256 instead of MD5 and SHA-1 (RFC 5929 section 4.1). */
 static const EVP_MD *end_point_digest(X509 *certificate)
 {
     int digest = NID_undef;

@@ -10,14 +10,14 @@
 #include <httpd.h>
 
 /*
- * An input and an output filter on every outgoing connection of the process.  They also serve Locations
- * that do not use this module but share a worker with one that does.
- *  - Input: mod_proxy checks whether a pooled connection is alive before it uses it.  The filter reports
- *    it as closed unless it has the exchange's owner and its last exchange ended well.  mod_proxy then
- *    makes another connection.
- *  - Output: a write to a connection of another owner or exchange fails, and the connection is closed.
- *    A request in a user's name must hold the placeholder.  The filter replaces it by a token, after
- *    the TLS handshake, anew each time that mod_proxy sends the head.
+ * An input and an output filter on every outgoing connection of the process.  They also serve
+ * Locations that do not use this module but share a worker with one that does.
+ *  - Input: mod_proxy checks whether a pooled connection is alive before it uses it.  The filter
+ *    reports it as closed unless it has the exchange's owner and its last exchange ended well.
+ *    mod_proxy then makes another connection.
+ *  - Output: a write to a connection of another owner or exchange fails, and the connection is
+ *    closed.  A request in a user's name must hold the placeholder.  The filter replaces it by a
+ *    token, after the TLS handshake, anew each time that mod_proxy sends the head.
  *
  * httpd started with `-D EasKcdTestNoVeto` leaves out the veto, to test what comes after it.
  */
@@ -57,8 +57,8 @@ void eas_outgoing_release(struct eas_exchange *exchange);
 
 /*
  * The owner for requests of a client that authenticates its own connection to the backend (NTLM,
- * Negotiate, Kerberos).  No other client's request uses these backend connections.  NULL without such
- * credentials.
+ * Negotiate, Kerberos).  No other client's request uses these backend connections.  NULL without
+ * such credentials.
  */
 const char *eas_outgoing_client_owner(request_rec *r);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/poll_timeout_check_httpd.c - start-up check: time-outs that end a phone's Ping early */
+/* delegation/proxy/poll_timeout_check_httpd.c - start-up check of time-outs for Ping */
 
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "auth/base/module_httpd.h"
@@ -44,7 +44,7 @@ static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *wh
     if (timeout < HEARTBEAT) {
         ap_log_error(
             APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-            "EAS3051: %s: EasKcdParseEas is Off, so a Ping ends after %s has sent nothing for "
+            "EAS3051: %s: EasKcdParseEas is Off, so a Ping ends after %s was silent for "
             "%d s (timeout= of the worker, else ProxyTimeout, else Timeout), but phones may wait "
             "%d s; set EasKcdParseEas auto, or timeout=3600",
             where, target, seconds(timeout), seconds(HEARTBEAT));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/prepare_httpd.c - a request's attempt at one worker: target, user, ticket, body */
+/* delegation/proxy/prepare_httpd.c - target, user, ticket and body of a request */
 
 #include "delegation/proxy/prepare_httpd.h"
 #include "auth/authn_httpd.h"
@@ -9,8 +9,8 @@
 #include "delegation/kerberos/spn.h"
 
 /*
- * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of another
- * module.  *out is NULL without a user.
+ * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of
+ * another module.  *out is NULL without a user.
  */
 static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegation_dir *conf,
                                       const struct eas_identity **out, struct eas_err *err)
@@ -63,8 +63,8 @@ enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
 }
 
 /*
- * A rewritten URL may lead to another host than the worker's (as CVE-2021-40438 does), which must not
- * get the user's token.
+ * A rewritten URL may lead to another host than the worker's (as CVE-2021-40438 does), which must
+ * not get the user's token.
  */
 static enum eas_rc check_target(request_rec *r, const proxy_worker *worker, const char *url,
                                 struct eas_err *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/prepare_httpd.h - a request's attempt at one worker: target, user, ticket, body */
+/* delegation/proxy/prepare_httpd.h - target, user, ticket and body of a request */
 
 #ifndef EAS_DELEGATION_PROXY_PREPARE_HTTPD_H
 #define EAS_DELEGATION_PROXY_PREPARE_HTTPD_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/response_httpd.c - filter on a backend's response: mutual authentication, headers */
+/* delegation/proxy/response_httpd.c - filter on a backend's response */
 
 #include "delegation/proxy/response_httpd.h"
 #include "auth/login/cookie_httpd.h"
@@ -201,8 +201,8 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 
 /*
  * The backend closed the connection without a byte, and mod_proxy_http returned 502.  On kept-alive
- * client connections it sends an EOC bucket instead, see begin().  It returns 502 also after a failed
- * TLS handshake, after a time-out, and after an unsent body, where it reads no response.
+ * client connections it sends an EOC bucket instead, see begin().  It returns 502 also after a
+ * failed TLS handshake, after a time-out, and after an unsent body, where it reads no response.
  */
 static bool closed_without_response(request_rec *r, const struct eas_exchange *exchange,
                                     int returned)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/response_httpd.h - filter on a backend's response: mutual authentication, headers */
+/* delegation/proxy/response_httpd.h - filter on a backend's response */
 
 #ifndef EAS_DELEGATION_PROXY_RESPONSE_HTTPD_H
 #define EAS_DELEGATION_PROXY_RESPONSE_HTTPD_H

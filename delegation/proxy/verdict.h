@@ -30,8 +30,8 @@ enum eas_verdict {
 
 /*
  * RFC 4559 section 5: a backend that accepts the token sends an AP-REP.  A backend that rejects the
- * request before that (4xx, 5xx) sends none.  One that authenticates the connection sends it once.  A
- * wrong AP-REP is always refused.
+ * request before that (4xx, 5xx) sends none.  One that authenticates the connection sends it once.
+ * A wrong AP-REP is always refused.
  */
 enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts);
 

@@ -65,7 +65,7 @@ static void assert_round_trip(const unsigned char *ap_req, apr_size_t ap_req_len
     apr_pool_destroy(pool);
 }
 
-/* All lengths at which one of the nested lengths grows by an octet: within 100 octets of each other. */
+/* All lengths at which a nested length grows by an octet: within 100 octets of each other. */
 static void test_lengths_around_each_boundary(void **state)
 {
     static const apr_size_t boundaries[] = { 0x80, 0x100, 0x10000 };
