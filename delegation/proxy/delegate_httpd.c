@@ -295,8 +295,8 @@ static bool reflects_headers(const request_rec *r)
 }
 
 /* Steps 1 to 4. */
-/* NOLINTNEXTLINE(readability-non-const-parameter): the hook's signature */
 static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
+                               /* NOLINTNEXTLINE(readability-non-const-parameter): as the hook's */
                                char *url, const char *proxyhost, apr_port_t proxyport)
 {
     const struct eas_scheme_call call = { worker, conf, url, proxyhost, proxyport };
