@@ -14,9 +14,9 @@
 #define DEFAULT_BACKEND_REUSE 1
 #define DEFAULT_BACKEND_POOLS 64
 #define DEFAULT_CHANNEL_BINDING 1
-#define DEFAULT_RETRY_BODY (128 * 1024)
+#define DEFAULT_RETRY_BODY 131072
 
-/* A section in which no directive of the module stands has no record. */
+/* httpd has no record for a section without directives of the module. */
 static struct eas_delegation_dir unset_dir = {
     .delegate = -1, .transition = -1, .mutual = -1, .reuse = -1, .bind = -1, .retry_body = -1
 };

@@ -7,10 +7,11 @@
 #include "delegation/kcd.h"
 
 #include <httpd.h>
-#include <http_config.h>
-#include <ap_expr.h>
 
-/* Of a directory; NULL and -1 mean "not set". */
+#include <ap_expr.h>
+#include <http_config.h>
+
+/* Of a section; NULL and -1: not set. */
 struct eas_delegation_dir {
     int delegate;
     int transition;
@@ -24,8 +25,8 @@ struct eas_delegation_dir {
 
 /* Of a server. */
 struct eas_delegation_server {
-    int pools;                         /* of the main server; 0: not set */
-    struct eas_kcd_principal *account; /* of the child; NULL without a keytab */
+    int pools;                                 /* of the main server; 0: not set */
+    const struct eas_kcd_principal *principal; /* of the child; NULL without a keytab */
 };
 
 struct eas_delegation_server *eas_delegation_server_create(apr_pool_t *pool);
@@ -36,10 +37,10 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
 
 struct eas_delegation_server *eas_delegation_server_of(const server_rec *s);
 
-/* The record of a section; one with nothing set for a section without directives of the module. */
+/* The record of a section.  A section without directives of the module has one with nothing set. */
 struct eas_delegation_dir *eas_delegation_dir_of(const ap_conf_vector_t *per_dir_config);
 
-/* The effective values: as configured, else the default. */
+/* Effective values: as configured, else the default. */
 bool eas_delegation_is_on(const struct eas_delegation_dir *conf);
 bool eas_delegation_transitions(const struct eas_delegation_dir *conf);
 const char *eas_delegation_spn(const struct eas_delegation_dir *conf);

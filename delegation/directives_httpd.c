@@ -8,7 +8,7 @@
 
 #include <apr_strings.h>
 
-#define RETRY_BODY_MAX (64 * 1024 * 1024)
+#define RETRY_BODY_MAX 67108864 /* 64 MiB */
 #define POOLS_MAX 4096
 
 const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag)

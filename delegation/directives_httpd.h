@@ -5,9 +5,10 @@
 #define EAS_DELEGATION_DIRECTIVES_HTTPD_H
 
 #include <httpd.h>
+
 #include <http_config.h>
 
-/* Each returns NULL, or the sentence that stops the start: the cause, then the cure. */
+/* Each returns NULL, or an error message, at which httpd does not start: cause, then cure. */
 const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_spn(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg);

@@ -1,82 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kcd.c - the façade of constrained delegation: from an identity to a token for a backend */
+/* delegation/kcd.c - constrained delegation: from an identity to a token for a backend */
 
 #include "delegation/kcd.h"
 #include "auth/kerberos/kdc.h"
-#include "auth/base/lru.h"
-#include "auth/base/secret.h"
 #include "auth/kerberos/ticket.h"
-#include "delegation/kerberos/service_tgt.h"
-#include "delegation/kerberos/token.h"
 #include "delegation/kerberos/s4u.h"
+#include "delegation/kerberos/service_tgt.h"
+#include "delegation/ticket_cache.h"
 
-#include <apr_atomic.h>
 #include <apr_strings.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* How long a ticket stays that has replaced a refused one, though it be refused too. */
-#define REPLACED_STAYS apr_time_from_sec(60)
-
-/* How long the KDC's refusal to delegate is believed. */
-#define REFUSAL_STAYS apr_time_from_sec(10)
-
-/* How soon a ticket may be renewed, in seconds: the new one may end no later than the old one. */
-#define RENEW_AGAIN_AFTER 30
 
 struct eas_kcd {
     struct eas_workers *workers;
-    const struct eas_shared_cache *shared_cache;
-    struct eas_lru *tickets;
-    struct eas_token_maker *mint;
+    struct eas_ticket_cache *cache;
+    struct eas_token_maker *token_maker;
 };
 
 struct eas_kcd_principal {
     struct eas_kcd *kcd;
-    struct eas_service_tgt *gateway;
+    struct eas_service_tgt *service_tgt;
     const struct eas_realms *realms;
-    apr_interval_time_t timeout;
-    const char *realm; /* the gateway's own */
-    const char *name;  /* the same for the same account and realms in whatever process */
-    apr_size_t name_len;
+    apr_interval_time_t timeout; /* of the exchanges of one request */
+    const char *realm;
+    const char *text; /* the principal and its realms; the same in every process */
+    apr_size_t text_len;
 };
-
-/* What the cache keeps; immutable but for the counters. */
-struct kept {
-    volatile apr_uint32_t refs;
-    volatile apr_uint32_t renewed_at; /* when it came, or was last to be renewed, in seconds */
-    struct eas_ticket *ticket;        /* or NULL: the KDC refuses, and err is why */
-    apr_time_t replaced_at;           /* when it took the place of a refused one, or 0 */
-    struct eas_err *err;
-};
-
-static void kept_retain(void *value)
-{
-    apr_atomic_inc32(&((struct kept *)value)->refs);
-}
-
-static void kept_release(void *value)
-{
-    struct kept *kept = value;
-
-    if (apr_atomic_dec32(&kept->refs) == 0) {
-        eas_ticket_unref(kept->ticket);
-        free(kept->err);
-        free(kept);
-    }
-}
 
 struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
                                const struct eas_shared_cache *shared_cache, apr_size_t cache_bytes)
 {
-    static const struct eas_lru_ops ops = { kept_retain, kept_release };
     apr_pool_t *pool = eas_workers_pool(workers);
     struct eas_kcd *kcd = apr_palloc(pool, sizeof(*kcd));
 
     kcd->workers = workers;
-    kcd->shared_cache = shared_cache;
-    kcd->tickets = eas_lru_create(pool, cache_bytes, ops);
-    kcd->mint = eas_token_maker_create(pool);
+    kcd->cache = eas_ticket_cache_create(pool, cache_bytes, shared_cache);
+    kcd->token_maker = eas_token_maker_create(pool);
     return kcd;
 }
 
@@ -85,26 +44,27 @@ struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct e
                                                    apr_interval_time_t kdc_timeout)
 {
     apr_pool_t *pool = eas_workers_pool(kcd->workers);
-    struct eas_kcd_principal *account = apr_palloc(pool, sizeof(*account));
+    struct eas_kcd_principal *principal = apr_palloc(pool, sizeof(*principal));
     krb5_const_principal us = eas_keytab_principal(keytab);
 
-    account->kcd = kcd;
-    account->gateway = eas_service_tgt_create(pool, keytab);
-    account->realms = realms;
-    account->timeout = kdc_timeout;
-    account->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
-    account->name = apr_pstrcat(pool, eas_keytab_principal_name(keytab), "\n",
-                                eas_identity_realms_text(pool, realms), NULL);
-    account->name_len = strlen(account->name);
-    return account;
+    principal->kcd = kcd;
+    principal->service_tgt = eas_service_tgt_create(pool, keytab);
+    principal->realms = realms;
+    principal->timeout = kdc_timeout;
+    principal->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
+    principal->text = apr_pstrcat(pool, eas_keytab_principal_name(keytab), "\n",
+                                  eas_identity_realms_text(pool, realms), NULL);
+    principal->text_len = strlen(principal->text);
+    return principal;
 }
 
 /*
- * As text: whose ticket, for what, by which right, delegated by whom: a ticket that a password paid for must
- * not serve a user whom only another module has proved.  No part but the last can hold a newline.
+ * Text: the kind of evidence, the user, the service, the delegation principal.  A ticket from a
+ * password's evidence must not serve a user that another module authenticated.  No part except the
+ * last can hold a newline.
  */
-static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_principal *account,
-                             const struct eas_kcd_request *request, apr_size_t *len)
+static struct eas_bytes cache_key(apr_pool_t *pool, const struct eas_kcd_principal *principal,
+                                  const struct eas_kcd_request *request)
 {
     const char *right = request->identity->evidence != NULL ? "proxy\n" : "self\n";
     struct iovec parts[] = {
@@ -113,24 +73,26 @@ static const char *cache_key(apr_pool_t *pool, const struct eas_kcd_principal *a
         { (char *)"\n", 1 },
         { (char *)request->spn, strlen(request->spn) },
         { (char *)"\n", 1 },
-        { (char *)account->name, account->name_len },
+        { (char *)principal->text, principal->text_len },
     };
+    struct eas_bytes key;
 
-    return apr_pstrcatv(pool, parts, sizeof(parts) / sizeof(parts[0]), len);
+    key.at = (unsigned char *)apr_pstrcatv(pool, parts, sizeof(parts) / sizeof(parts[0]), &key.len);
+    return key;
 }
 
-/* --- exchanges with the KDC --------------------------------------------------------------------- */
+/* --- exchanges with the KDC ------------------------------------------------------------------- */
 
-/* S4U2Self, and a look at whom the name led to. */
-static enum eas_rc transition(struct eas_kcd_principal *account, struct eas_kdc *kdc,
-                              apr_pool_t *pool, const struct eas_login *login,
-                              struct eas_ticket **evidence, struct eas_err *err)
+/* The canonical name may be that of an alias: a service, or a user of a foreign realm. */
+static enum eas_rc fetch_evidence(const struct eas_kcd_principal *principal, struct eas_kdc *kdc,
+                                  apr_pool_t *pool, const struct eas_login *login,
+                                  struct eas_ticket **evidence, struct eas_err *err)
 {
     const char *canonical;
-    enum eas_rc rc = eas_s4u_self(kdc, account->gateway, login, evidence, err);
+    enum eas_rc rc = eas_s4u_self(kdc, principal->service_tgt, login, evidence, err);
 
     if (rc == EAS_OK) {
-        rc = eas_kdc_user_name(kdc, pool, eas_ticket_creds(*evidence)->client, account->realms,
+        rc = eas_kdc_user_name(kdc, pool, eas_ticket_creds(*evidence)->client, principal->realms,
                                &canonical, err);
         if (rc == EAS_DENIED) {
             rc = err->rc = EAS_FORBIDDEN;
@@ -142,170 +104,57 @@ static enum eas_rc transition(struct eas_kcd_principal *account, struct eas_kdc 
     return rc;
 }
 
-static enum eas_rc exchange(struct eas_kcd_principal *account, struct eas_kdc *kdc,
-                            apr_pool_t *pool, const struct eas_kcd_request *request,
-                            struct eas_ticket **ticket, struct eas_err *err)
+static enum eas_rc fetch_ticket(const struct eas_kcd_principal *principal, struct eas_kdc *kdc,
+                                apr_pool_t *pool, const struct eas_kcd_request *request,
+                                struct eas_ticket **ticket, struct eas_err *err)
 {
-    struct eas_ticket *self;
-    enum eas_rc rc;
-
-    if (request->identity->evidence != NULL) {
-        return eas_s4u_proxy(kdc, account->gateway, request->identity->evidence,
-                             EAS_S4U_FROM_PASSWORD, request->spn, ticket, err);
-    }
-    rc = transition(account, kdc, pool, &request->identity->login, &self, err);
-    if (rc == EAS_OK) {
-        rc = eas_s4u_proxy(kdc, account->gateway, self, EAS_S4U_FROM_TRANSITION, request->spn,
-                           ticket, err);
-        eas_ticket_unref(self);
-    }
-    return rc;
-}
-
-/* What a job takes along, and what it leaves. */
-struct ticket_job {
-    apr_pool_t *pool;
-    struct eas_kcd_principal *account;
-    struct eas_kcd_request request;
-    const char *key;
-    apr_size_t key_len;
-    apr_time_t renews;         /* the end of the ticket that this is to outlast, or 0 */
-    struct eas_ticket *ticket; /* result, held by the pool */
-    enum eas_kcd_ticket_origin source;
-};
-
-/* --- the cache and the shelf -------------------------------------------------------------------- */
-
-static void put(const struct ticket_job *job, struct eas_ticket *ticket, apr_time_t replaced_at,
-                const struct eas_err *err, apr_time_t expires)
-{
-    struct kept *kept = calloc(1, sizeof(*kept));
-    apr_size_t bytes = sizeof(*kept);
-
-    if (kept == NULL) {
-        return; /* not kept is only slower */
-    }
-    kept->refs = 1;
-    kept->renewed_at = (apr_uint32_t)apr_time_sec(apr_time_now());
-    kept->replaced_at = replaced_at;
-    if (ticket != NULL) {
-        kept->ticket = eas_ticket_ref(ticket);
-        bytes += eas_ticket_size(ticket) + EAS_TICKET_KEYS * EAS_TICKET_KEY_SIZE;
-    }
-    else {
-        kept->err = malloc(sizeof(*err));
-        bytes += sizeof(*err);
-    }
-    if (kept->err != NULL) {
-        *kept->err = *err;
-    }
-    if (ticket != NULL || kept->err != NULL) {
-        eas_lru_put(job->account->kcd->tickets, job->key, job->key_len, kept, bytes, expires);
-    }
-    kept_release(kept);
-}
-
-/* A record is the time at which the ticket took the place of a refused one, and the ticket. */
-static void put_shared(const struct ticket_job *job, struct eas_ticket *ticket,
-                       apr_time_t replaced_at)
-{
-    const struct eas_shared_cache *shared_cache = job->account->kcd->shared_cache;
-    const unsigned char *bytes;
-    struct eas_secret *record;
-    struct eas_err ignored;
-    apr_size_t len;
-
-    if (eas_ticket_marshal(ticket, job->pool, &bytes, &len, &ignored) == EAS_OK) {
-        record = eas_secret_room(job->pool, sizeof(replaced_at) + len);
-        memcpy(record->bytes, &replaced_at, sizeof(replaced_at));
-        memcpy(record->bytes + sizeof(replaced_at), bytes, len);
-        shared_cache->put(shared_cache, job->pool, eas_bytes_make(job->key, job->key_len),
-                          eas_bytes_make(record->bytes, record->len), eas_ticket_stale_at(ticket));
-    }
-}
-
-/* Puts into the cache what was found on the shelf, if that can be used. */
-static bool take_record(const struct ticket_job *job, const unsigned char *value, apr_size_t len)
-{
-    struct eas_ticket *ticket;
-    apr_time_t replaced_at;
-    bool taken;
-
-    if (len < sizeof(replaced_at)) {
-        return false;
-    }
-    memcpy(&replaced_at, value, sizeof(replaced_at));
-    ticket = eas_ticket_unmarshal(value + sizeof(replaced_at), len - sizeof(replaced_at));
-    taken = ticket != NULL && eas_ticket_end(ticket) > job->renews;
-    if (taken) {
-        put(job, ticket, replaced_at, NULL, eas_ticket_stale_at(ticket));
-    }
-    eas_ticket_unref(ticket);
-    return taken;
-}
-
-static bool look_up_shared(const struct ticket_job *job, enum eas_shared_cache_reach reach)
-{
-    const struct eas_shared_cache *shared_cache = job->account->kcd->shared_cache;
-    struct eas_bytes value;
-    apr_time_t expires;
-
-    return shared_cache->find(shared_cache, job->pool, eas_bytes_make(job->key, job->key_len),
-                              reach, &value, &expires)
-           && take_record(job, value.at, value.len);
-}
-
-static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket);
-
-/* Is it time, and would there be a longer one to be had? */
-static bool wants_renewal(const struct ticket_job *ask, struct kept *kept, apr_time_t now)
-{
-    const struct eas_ticket *evidence = ask->request.identity->evidence;
-    apr_uint32_t tried = kept->renewed_at, seconds = (apr_uint32_t)apr_time_sec(now);
-
-    return now >= eas_ticket_renew_at(kept->ticket)
-           && (evidence == NULL || eas_ticket_end(evidence) > eas_ticket_end(kept->ticket))
-           && seconds - tried >= RENEW_AGAIN_AFTER
-           && apr_atomic_cas32(&kept->renewed_at, seconds, tried) == tried;
-}
-
-/*
- * What the cache has: EAS_OK with a reference to the ticket; EAS_OK with NULL if nothing that can be
- * used; else why there is none to be had.  Has it renewed in time, but not from a flight, which the
- * renewal would only join.
- */
-static enum eas_rc look_up(const struct ticket_job *ask, bool in_flight, struct eas_ticket **ticket,
-                           struct eas_err *err)
-{
-    apr_time_t now = apr_time_now();
-    struct kept *kept = eas_lru_get(ask->account->kcd->tickets, ask->key, ask->key_len, now);
-    const struct eas_ticket *refused = ask->request.refused;
+    struct eas_s4u_proxy_request proxy = { .evidence = request->identity->evidence,
+                                           .origin = EAS_S4U_FROM_PASSWORD,
+                                           .spn = request->spn };
+    struct eas_ticket *evidence = NULL;
     enum eas_rc rc = EAS_OK;
 
-    *ticket = NULL;
-    if (kept == NULL) {
-        return EAS_OK;
+    if (proxy.evidence == NULL) {
+        rc = fetch_evidence(principal, kdc, pool, &request->identity->login, &evidence, err);
+        proxy.evidence = evidence;
+        proxy.origin = EAS_S4U_FROM_TRANSITION;
     }
-    if (kept->ticket == NULL) {
-        *err = *kept->err;
-        rc = err->rc;
+    if (rc == EAS_OK) {
+        rc = eas_s4u_proxy(kdc, principal->service_tgt, &proxy, ticket, err);
+        eas_ticket_unref(evidence);
     }
-    else if (refused == NULL || !eas_ticket_same(kept->ticket, refused)) {
-        *ticket = eas_ticket_ref(kept->ticket);
-        if (!in_flight && wants_renewal(ask, kept, now)) {
-            renew(ask, kept->ticket);
-        }
-    }
-    else if (now >= kept->replaced_at && now - kept->replaced_at < REPLACED_STAYS) {
-        rc = eas_fail(err, EAS_BACKEND, 2110,
-                      "the backend does not accept the ticket for %s, which has just been renewed",
-                      ask->request.spn);
-    }
-    kept_release(kept);
     return rc;
 }
 
-/* --- the job ------------------------------------------------------------------------------------ */
+/* --- the job that fetches a ticket ------------------------------------------------------------ */
+
+struct ticket_job {
+    apr_pool_t *pool;
+    const struct eas_kcd_principal *principal;
+    struct eas_kcd_request request;
+    struct eas_bytes key;      /* followed by a NUL */
+    apr_time_t renews;         /* a renewal: the old ticket's end; otherwise 0 */
+    struct eas_ticket *ticket; /* result, held by the pool */
+    enum eas_kcd_ticket_origin origin;
+};
+
+static bool load_shared(const struct ticket_job *job, enum eas_shared_cache_reach reach)
+{
+    return eas_ticket_cache_load(job->principal->kcd->cache, job->pool, job->key, reach,
+                                 job->renews, apr_time_now());
+}
+
+static enum eas_ticket_cache_state find_cached(const struct ticket_job *job,
+                                               apr_time_t renewable_until,
+                                               struct eas_ticket **ticket, struct eas_err *err)
+{
+    const struct eas_ticket_cache_query query = { .key = job->key,
+                                                  .spn = job->request.spn,
+                                                  .refused = job->request.refused,
+                                                  .renewable_until = renewable_until };
+
+    return eas_ticket_cache_find(job->principal->kcd->cache, &query, apr_time_now(), ticket, err);
+}
 
 static void *prepare_ticket(apr_pool_t *pool, const void *ask)
 {
@@ -313,7 +162,7 @@ static void *prepare_ticket(apr_pool_t *pool, const void *ask)
     struct eas_identity *identity = apr_pmemdup(pool, job->request.identity, sizeof(*identity));
 
     job->pool = pool;
-    job->key = apr_pmemdup(pool, job->key, job->key_len);
+    job->key.at = apr_pmemdup(pool, job->key.at, job->key.len);
     job->request.spn = apr_pstrdup(pool, job->request.spn);
     job->request.identity = identity;
     identity->principal = apr_pstrdup(pool, identity->principal);
@@ -328,67 +177,61 @@ static void *prepare_ticket(apr_pool_t *pool, const void *ask)
     return job;
 }
 
-/* From the KDC, in a conversation of its own. */
 static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct eas_err *err)
 {
+    struct eas_ticket_cache *cache = job->principal->kcd->cache;
+    bool replaces = job->request.refused != NULL;
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->account->timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->principal->timeout, err);
 
     if (rc == EAS_OK) {
-        rc = exchange(job->account, &kdc, job->pool, &job->request, &job->ticket, err);
+        rc = fetch_ticket(job->principal, &kdc, job->pool, &job->request, &job->ticket, err);
     }
     eas_kdc_close(&kdc);
     if (rc == EAS_OK) {
-        apr_time_t replaced_at = job->request.refused != NULL ? apr_time_now() : 0;
-
         eas_ticket_to_pool(job->ticket, job->pool);
-        put(job, job->ticket, replaced_at, NULL, eas_ticket_stale_at(job->ticket));
-        put_shared(job, job->ticket, replaced_at);
+        eas_ticket_cache_put(cache, job->pool, job->key, job->ticket, replaces, apr_time_now());
     }
-    /* A ticket that is known to be bad is not used again because no other is to be had just now. */
-    else if ((rc != EAS_UNAVAILABLE || job->request.refused != NULL) && job->renews == 0) {
-        put(job, NULL, 0, err, apr_time_now() + REFUSAL_STAYS);
+    /* Even without an answer: a ticket that the backend refused must not be used again. */
+    else if ((rc != EAS_UNAVAILABLE || replaces) && job->renews == 0) {
+        eas_ticket_cache_put_refusal(cache, job->key, err, apr_time_now());
     }
     return rc;
 }
 
-/*
- * Unless another flight has landed since the asker looked, here or, if nothing is here, at another
- * gateway.
- */
+/* Another job may have ended since the caller searched, here or at another gateway. */
 static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_err *err)
 {
     struct ticket_job *job = data;
-    enum eas_rc rc = EAS_OK;
+    enum eas_ticket_cache_state state = EAS_TICKET_CACHE_NOTHING;
 
-    job->source = EAS_KCD_SHARED;
+    job->origin = EAS_KCD_SHARED;
     if (job->renews == 0) {
-        rc = look_up(job, true, &job->ticket, err);
+        state = find_cached(job, 0, &job->ticket, err);
     }
-    if (rc == EAS_OK && job->ticket == NULL && look_up_shared(job, EAS_SHARED_CACHE_REMOTE)) {
-        rc = look_up(job, true, &job->ticket, err);
+    if (state == EAS_TICKET_CACHE_NOTHING && load_shared(job, EAS_SHARED_CACHE_REMOTE)) {
+        state = find_cached(job, 0, &job->ticket, err);
     }
-    if (job->ticket != NULL) {
-        eas_ticket_to_pool(job->ticket, job->pool);
+    if (state == EAS_TICKET_CACHE_NOTHING) {
+        job->origin = EAS_KCD_FETCHED;
+        return fetch(job, kdc_job, err);
     }
-    else if (rc == EAS_OK) {
-        job->source = EAS_KCD_FETCHED;
-        rc = fetch(job, kdc_job, err);
+    if (state == EAS_TICKET_CACHE_REFUSED) {
+        return err->rc;
     }
-    return rc;
+    eas_ticket_to_pool(job->ticket, job->pool);
+    return EAS_OK;
 }
 
 static struct eas_workers_task task_of(const struct ticket_job *ask)
 {
-    struct eas_workers_task task = {
-        .peer = ask->account->realm,
-        .timeout = ask->account->timeout,
-        .continued = ask->request.waited > 0,
-        .prepare = prepare_ticket,
-        .run = run_ticket,
-        .key = eas_bytes_make(ask->key, ask->key_len),
-        .input = ask,
-    };
+    struct eas_workers_task task = { .peer = ask->principal->realm,
+                                     .timeout = ask->principal->timeout,
+                                     .continued = ask->request.waited > 0,
+                                     .prepare = prepare_ticket,
+                                     .run = run_ticket,
+                                     .key = ask->key,
+                                     .input = ask };
 
     return task;
 }
@@ -402,26 +245,27 @@ static void renew(const struct ticket_job *ask, const struct eas_ticket *ticket)
     renewal.renews = eas_ticket_end(ticket);
     renewal.request.refused = NULL;
     task.input = &renewal;
-    eas_workers_run_in_background(ask->account->kcd->workers, &task);
+    eas_workers_run_in_background(ask->principal->kcd->workers, &task);
 }
 
 static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *result,
                            struct eas_err *err)
 {
-    struct eas_kcd_principal *account = ask->account;
+    const struct eas_kcd_principal *principal = ask->principal;
     struct eas_workers_task task = task_of(ask);
     struct eas_job *job;
     enum eas_rc rc;
 
-    /* Who cannot use what is there shares no flight with those who know nothing of that. */
+    /* A caller whose ticket was refused must not join a job of callers that accept it.  The key's
+     * NUL tells the two jobs apart. */
     task.key.len += ask->request.refused != NULL;
-    rc = eas_workers_run(account->kcd->workers, &task, account->timeout - ask->request.waited, &job,
-                         &result->waited, err);
+    rc = eas_workers_run(principal->kcd->workers, &task, principal->timeout - ask->request.waited,
+                         &job, &result->waited, err);
     if (rc == EAS_OK) {
         const struct ticket_job *done = eas_job_copy(job);
 
         result->ticket = eas_ticket_to_pool(eas_ticket_ref(done->ticket), ask->pool);
-        result->source = done->source;
+        result->origin = done->origin;
     }
     if (job != NULL) {
         eas_job_release(job);
@@ -429,42 +273,53 @@ static enum eas_rc ask_kdc(struct ticket_job *ask, struct eas_kcd_result *result
     return rc;
 }
 
-enum eas_rc eas_kcd_ticket(struct eas_kcd_principal *account, apr_pool_t *pool,
+/* A renewed ticket ends with the evidence at the latest. */
+static apr_time_t renewable_until(const struct eas_identity *identity)
+{
+    return identity->evidence != NULL ? eas_ticket_end(identity->evidence) : APR_INT64_MAX;
+}
+
+enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                            const struct eas_kcd_request *request, struct eas_kcd_result *result,
                            struct eas_err *err)
 {
-    struct ticket_job ask = { pool, account, *request, NULL, 0, 0, NULL, EAS_KCD_HIT };
+    struct ticket_job ask = { .pool = pool, .principal = principal, .request = *request };
+    apr_time_t until = renewable_until(request->identity);
+    enum eas_ticket_cache_state state;
     struct eas_ticket *ticket;
-    enum eas_rc rc;
 
     result->waited = 0;
     if (request->identity->evidence == NULL && !request->transition) {
         return eas_fail(
             err, EAS_FORBIDDEN, 2040,
-            "the user was not proved by a password and EasKcdProtocolTransition is Off");
+            "the user was not authenticated by a password, and EasKcdProtocolTransition is Off");
     }
-    ask.key = cache_key(pool, account, request, &ask.key_len);
-    result->key = ask.key;
-    result->source = EAS_KCD_HIT;
-    rc = look_up(&ask, false, &ticket, err);
-    if (rc == EAS_OK && ticket == NULL && look_up_shared(&ask, EAS_SHARED_CACHE_LOCAL)) {
-        result->source = EAS_KCD_SHARED;
-        rc = look_up(&ask, false, &ticket, err);
+    ask.key = cache_key(pool, principal, request);
+    result->key = (const char *)ask.key.at;
+    result->origin = EAS_KCD_HIT;
+    state = find_cached(&ask, until, &ticket, err);
+    if (state == EAS_TICKET_CACHE_NOTHING && load_shared(&ask, EAS_SHARED_CACHE_LOCAL)) {
+        result->origin = EAS_KCD_SHARED;
+        state = find_cached(&ask, until, &ticket, err);
     }
-    if (rc == EAS_OK && ticket == NULL) {
+    if (state == EAS_TICKET_CACHE_NOTHING) {
         return ask_kdc(&ask, result, err);
     }
-    if (rc == EAS_OK) {
-        result->ticket = eas_ticket_to_pool(ticket, pool);
+    if (state == EAS_TICKET_CACHE_REFUSED) {
+        return err->rc;
     }
-    return rc;
+    result->ticket = eas_ticket_to_pool(ticket, pool);
+    if (state == EAS_TICKET_CACHE_RENEWAL_DUE) {
+        renew(&ask, ticket);
+    }
+    return EAS_OK;
 }
 
-/* --- is the account still good? --------------------------------------------------------------- */
+/* --- the job that checks a user --------------------------------------------------------------- */
 
 struct check_job {
     apr_pool_t *pool;
-    struct eas_kcd_principal *account;
+    const struct eas_kcd_principal *principal;
     struct eas_login login;
 };
 
@@ -481,39 +336,37 @@ static void *prepare_check(apr_pool_t *pool, const void *ask)
 static enum eas_rc run_check(struct eas_job *kdc_job, void *data, struct eas_err *err)
 {
     struct check_job *job = data;
-    struct eas_ticket *ticket = NULL;
+    struct eas_ticket *evidence;
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->account->timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->principal->timeout, err);
 
     if (rc == EAS_OK) {
-        rc = transition(job->account, &kdc, job->pool, &job->login, &ticket, err);
+        rc = fetch_evidence(job->principal, &kdc, job->pool, &job->login, &evidence, err);
     }
     if (rc == EAS_OK) {
-        eas_ticket_unref(ticket);
+        eas_ticket_unref(evidence);
     }
     eas_kdc_close(&kdc);
     return rc;
 }
 
-enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *pool,
+enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                                const struct eas_login *login, apr_interval_time_t *waited,
                                struct eas_err *err)
 {
-    struct check_job ask = { pool, account, *login };
+    struct check_job ask = { .pool = pool, .principal = principal, .login = *login };
     const char *key =
-        apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", account->name, NULL);
-    struct eas_workers_task task = {
-        .peer = account->realm,
-        .timeout = account->timeout,
-        .continued = *waited > 0,
-        .prepare = prepare_check,
-        .run = run_check,
-        .key = eas_bytes_of_text(key),
-        .input = &ask,
-    };
+        apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", principal->text, NULL);
+    struct eas_workers_task task = { .peer = principal->realm,
+                                     .timeout = principal->timeout,
+                                     .continued = *waited > 0,
+                                     .prepare = prepare_check,
+                                     .run = run_check,
+                                     .key = eas_bytes_of_text(key),
+                                     .input = &ask };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(account->kcd->workers, &task, account->timeout - *waited, &job,
-                                     waited, err);
+    enum eas_rc rc = eas_workers_run(principal->kcd->workers, &task, principal->timeout - *waited,
+                                     &job, waited, err);
 
     if (job != NULL) {
         eas_job_release(job);
@@ -521,17 +374,16 @@ enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *po
     return rc;
 }
 
-enum eas_rc eas_kcd_token(struct eas_kcd_principal *account, apr_pool_t *pool,
-                          const struct eas_ticket *ticket,
-                          const struct eas_channel_binding *binding, const char **value_out,
-                          struct eas_pending_ap **pending_out, struct eas_err *err)
+enum eas_rc eas_kcd_token(const struct eas_kcd_principal *principal, apr_pool_t *pool,
+                          const struct eas_ticket *ticket, struct eas_bytes binding,
+                          struct eas_token *token_out, struct eas_err *err)
 {
-    return eas_token_make(account->kcd->mint, pool, ticket, binding, value_out, pending_out, err);
+    return eas_token_make(principal->kcd->token_maker, pool, ticket, binding, token_out, err);
 }
 
-enum eas_rc eas_kcd_verify(struct eas_kcd_principal *account, apr_pool_t *pool,
+enum eas_rc eas_kcd_verify(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                            const struct eas_pending_ap *pending, const char *value,
                            struct eas_err *err)
 {
-    return eas_token_verify(account->kcd->mint, pool, pending, value, err);
+    return eas_token_verify(principal->kcd->token_maker, pool, pending, value, err);
 }

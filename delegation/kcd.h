@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kcd.h - the façade of constrained delegation: from an identity to a token for a backend */
+/* delegation/kcd.h - constrained delegation: from an identity to a token for a backend */
 
 #ifndef EAS_DELEGATION_KCD_H
 #define EAS_DELEGATION_KCD_H
 
 #include "auth/base/error.h"
 #include "auth/identity.h"
-#include "auth/workers/workers.h"
 #include "auth/kerberos/keytab.h"
 #include "auth/shared/cache.h"
+#include "auth/workers/workers.h"
 #include "delegation/kerberos/token.h"
 
 #include <apr_time.h>
 
-/* What the children's threads share: the cache of service tickets and the mint.  Thread-safe. */
+/* The service tickets and the token maker of one child.  Thread-safe. */
 struct eas_kcd;
 
-/* The right of one keytab's account to delegate, in one child.  Thread-safe. */
+/* A delegation principal: a keytab's principal, which acts for users.  Per child; thread-safe. */
 struct eas_kcd_principal;
 
-/* The shelf is that of service tickets.  All of it lives in the memory of kdcs. */
+/* shared_cache is the one of service tickets.  All memory is in the workers' pool. */
 struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
                                const struct eas_shared_cache *shared_cache, apr_size_t cache_bytes);
 
@@ -28,59 +28,58 @@ struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct e
                                                    const struct eas_realms *realms,
                                                    apr_interval_time_t kdc_timeout);
 
-/* For whom, to whom, and how. */
 struct eas_kcd_request {
     const struct eas_identity *identity;
-    const char *spn;
-    bool transition;                  /* may S4U2Self stand in where there is no evidence? */
-    const struct eas_ticket *refused; /* NULL, or what the backend has answered with 401 */
-    apr_interval_time_t waited;       /* what the request has waited for KDCs so far */
+    const char *spn;                  /* of the backend */
+    bool transition;                  /* S4U2Self is allowed where evidence is missing */
+    const struct eas_ticket *refused; /* the backend answered 401 to this ticket; or NULL */
+    apr_interval_time_t waited;       /* for KDCs, by the HTTP request, so far */
 };
 
 enum eas_kcd_ticket_origin {
-    EAS_KCD_HIT,    /* the ticket was in this process */
+    EAS_KCD_HIT,    /* this process had the ticket */
     EAS_KCD_SHARED, /* another process or gateway had it */
-    EAS_KCD_FETCHED /* it came from the KDC */
+    EAS_KCD_FETCHED /* the KDC issued it */
 };
 
-/* What came of it. */
 struct eas_kcd_result {
-    const char *key;           /* whose ticket it is, for what, by which right; in the pool */
+    const char *key;           /* user, service, evidence and delegation principal; in the pool */
     struct eas_ticket *ticket; /* held by the pool */
-    enum eas_kcd_ticket_origin source;
+    enum eas_kcd_ticket_origin origin;
     apr_interval_time_t waited; /* microseconds spent waiting for the KDC; set on failure too */
 };
 
 /*
- * A service ticket for the wish: from the cache, else from the shelf, else from the KDC by way of the
- * pool.  One that is near its end is renewed meanwhile, if that can help.  EAS_OK; EAS_FORBIDDEN;
- * EAS_UNAVAILABLE; EAS_MISCONFIGURED.  That the KDC will not delegate is remembered for ten seconds.
+ * A service ticket: from this process, else from the shared cache, else from the KDC through the
+ * workers.  A ticket near its end is renewed in the background, if the new one can end later.  A
+ * refusal by the KDC is remembered for ten seconds.
  *
- * May block for up to the account's timeout, less what the request has waited already.
+ * Blocks for at most the principal's KDC timeout, less request->waited.
  *
- * A refused ticket is replaced: by the one in the cache where somebody has done so already, else by a
- * new one.  That has a bound, lest a backend that always answers 401 make a storm on the KDC of it: a
- * ticket that itself replaced a refused one stays for a minute, EAS_BACKEND.
+ * A refused ticket is replaced by the cached one if that is another, else by a new one.  A ticket
+ * that itself replaced a refused one stays for a minute: EAS_BACKEND.
+ *
+ * EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_MISCONFIGURED; EAS_BACKEND.
  */
-enum eas_rc eas_kcd_ticket(struct eas_kcd_principal *account, apr_pool_t *pool,
+enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                            const struct eas_kcd_request *request, struct eas_kcd_result *result,
                            struct eas_err *err);
 
 /*
- * Asks the KDC for a ticket in the user's name and throws it away: is the account still good?  *waited
- * is what the request has waited for KDCs so far, and grows.
- * EAS_OK; EAS_FORBIDDEN if it is disabled, locked or gone; anything else: the KDC cannot say.
+ * Asks the KDC for a ticket in the user's name and discards it.  *waited is the time that the HTTP
+ * request has waited for KDCs so far, and grows.
+ * EAS_OK; EAS_FORBIDDEN if the AD user is disabled, locked or gone; otherwise the KDC gave no
+ * answer.
  */
-enum eas_rc eas_kcd_check_user(struct eas_kcd_principal *account, apr_pool_t *pool,
+enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                                const struct eas_login *login, apr_interval_time_t *waited,
                                struct eas_err *err);
 
 /* As eas_token_make() and eas_token_verify(); local work only. */
-enum eas_rc eas_kcd_token(struct eas_kcd_principal *account, apr_pool_t *pool,
-                          const struct eas_ticket *ticket,
-                          const struct eas_channel_binding *binding, const char **value_out,
-                          struct eas_pending_ap **pending_out, struct eas_err *err);
-enum eas_rc eas_kcd_verify(struct eas_kcd_principal *account, apr_pool_t *pool,
+enum eas_rc eas_kcd_token(const struct eas_kcd_principal *principal, apr_pool_t *pool,
+                          const struct eas_ticket *ticket, struct eas_bytes binding,
+                          struct eas_token *token_out, struct eas_err *err);
+enum eas_rc eas_kcd_verify(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                            const struct eas_pending_ap *pending, const char *value,
                            struct eas_err *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/start_httpd.c - start of delegation/: pre_config, check_config, post_config, child_init */
+/* delegation/start_httpd.c - start-up phases of delegation/ */
 
 #include "delegation/start_httpd.h"
 #include "auth/base/log_httpd.h"
@@ -13,8 +13,8 @@
 
 #include <http_core.h>
 
-/* Bytes of service tickets that a child keeps, with their keys: about 15 000 of 4 KB each. */
-#define TICKET_BYTES (128 * 1024 * 1024)
+/* Service tickets of a child, with their keys: about 15 000 of 4 KB each. */
+#define TICKET_BYTES ((apr_size_t)128 * 1024 * 1024)
 
 void eas_delegation_pre_config(apr_pool_t *pconf)
 {
@@ -56,7 +56,7 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
     return EAS_OK;
 }
 
-/* The server's own section, every <Location> and <Directory>, and every <Proxy>. */
+/* The server's own section, and each <Location>, <Directory> and <Proxy>. */
 static enum eas_rc check_server(const server_rec *s, struct eas_err *err)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
@@ -89,8 +89,9 @@ int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server)
     return status;
 }
 
-/* Servers that share a keytab and its use share the account, and with it TGT and tickets. */
-static struct eas_kcd_principal *shared_account(server_rec *main_server, const server_rec *s)
+/* Servers with the same keytab and settings share a principal, and so its TGT and tickets. */
+static const struct eas_kcd_principal *shared_principal(server_rec *main_server,
+                                                        const server_rec *s)
 {
     const struct eas_authority *authority = eas_auth_server_of(s)->authority;
     const server_rec *other;
@@ -102,7 +103,7 @@ static struct eas_kcd_principal *shared_account(server_rec *main_server, const s
             && theirs->kdc_timeout == authority->kdc_timeout
             && theirs->realms.domains == authority->realms.domains
             && strcmp(theirs->realms.default_realm, authority->realms.default_realm) == 0) {
-            return eas_delegation_server_of(other)->account;
+            return eas_delegation_server_of(other)->principal;
         }
     }
     return NULL;
@@ -129,10 +130,10 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
         if (authority == NULL) {
             continue;
         }
-        conf->account = shared_account(main_server, s);
-        if (conf->account == NULL) {
-            conf->account = eas_kcd_principal_create(kcd, authority->keytab, &authority->realms,
-                                                     authority->kdc_timeout);
+        conf->principal = shared_principal(main_server, s);
+        if (conf->principal == NULL) {
+            conf->principal = eas_kcd_principal_create(kcd, authority->keytab, &authority->realms,
+                                                       authority->kdc_timeout);
         }
     }
 }
@@ -140,14 +141,17 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
 enum eas_rc eas_delegation_check_user(const server_rec *s, apr_pool_t *pool, const char *principal,
                                       apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct eas_kcd_principal *account = eas_delegation_server_of(s)->account;
+    const struct eas_kcd_principal *us = eas_delegation_server_of(s)->principal;
     const struct eas_authority *authority = eas_auth_server_of(s)->authority;
     const struct eas_identity *identity;
     enum eas_rc rc;
 
-    if (account == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2070, "no keytab to check accounts with");
+    if (us == NULL) {
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 2070,
+            "users cannot be checked at the KDC; EasKcdKeytab is needed in this virtual host or "
+            "outside");
     }
     rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
-    return rc == EAS_OK ? eas_kcd_check_user(account, pool, &identity->login, waited, err) : rc;
+    return rc == EAS_OK ? eas_kcd_check_user(us, pool, &identity->login, waited, err) : rc;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/ap.c - the client's side of Kerberos' AP exchange (RFC 4120 section 3.2) */
+/* delegation/kerberos/ap.c - client side of Kerberos' AP exchange (RFC 4120 section 3.2) */
 
 #include "delegation/kerberos/ap.h"
 
@@ -12,7 +12,7 @@
 
 #define PVNO 5
 
-/* Message types, which are the numbers of their APPLICATION tags too; RFC 4120 section 5.10. */
+/* Message types, equal to the numbers of their APPLICATION tags (RFC 4120 section 5.10). */
 #define AUTHENTICATOR 2
 #define AP_REQ 14
 #define AP_REP 15
@@ -21,19 +21,19 @@
 /* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
 #define GSS_CHECKSUM_TYPE 0x8003
 
-/* The longest session key there is, and the sequence number. */
+/* The longest session key of any enctype, and a sequence number. */
 #define KEY_MAX 64
 #define SEQUENCE_SIZE 4
 
 /* KerberosTime: YYYYMMDDHHMMSSZ. */
 #define TIME_SIZE 15
 
-/* Of an authenticator without its names; twice what is needed. */
+/* An authenticator without its names; twice what is needed. */
 #define AUTHENTICATOR_MAX 512
-/* Of the heads and numbers of an AP-REQ, and of what encryption adds. */
+/* Tags, lengths and numbers of an AP-REQ, and what encryption adds. */
 #define AP_REQ_OVERHEAD 256
 
-/* The octets of the client's name and realm, each string with its head. */
+/* The most octets of the client's name and realm, each string with its tag and length. */
 static apr_size_t names_max(krb5_const_principal client)
 {
     apr_size_t len = client->realm.length + EAS_DER_HEAD_MAX;
@@ -55,7 +55,7 @@ apr_size_t eas_ap_request_max(const krb5_creds *ticket)
     return ticket->ticket.length + authenticator_max(ticket) + AP_REQ_OVERHEAD;
 }
 
-/* --- fields of a SEQUENCE: [n] of an element --------------------------------------------------- */
+/* --- fields of a SEQUENCE: element [n] -------------------------------------------------------- */
 
 static void put_integer(struct eas_der *der, unsigned n, krb5_int32 value)
 {
@@ -86,7 +86,7 @@ static void put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
     char text[TIME_SIZE];
     apr_time_exp_t tm;
 
-    /* Beyond 2038, as libkrb5 has it. */
+    /* Unsigned, as in libkrb5: times after 2038 are negative otherwise. */
     apr_time_exp_gmt(&tm, apr_time_from_sec((apr_time_t)(uint32_t)when));
     put_digits(text, 4, tm.tm_year + 1900);
     put_digits(text + 4, 2, tm.tm_mon + 1);
@@ -98,7 +98,7 @@ static void put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
     put_octets(der, n, EAS_DER_GENERALIZED_TIME, text, TIME_SIZE);
 }
 
-/* EncryptionKey or Checksum: a type, and octets. */
+/* EncryptionKey or Checksum: a type and octets. */
 static void put_typed(struct eas_der *der, unsigned n, krb5_int32 type, const void *bytes,
                       apr_size_t len)
 {
@@ -125,9 +125,9 @@ static void put_principal_name(struct eas_der *der, unsigned n, krb5_const_princ
     eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
 }
 
-/* --- the request ------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
-/* What is random in an authenticator. */
+/* The random part of an authenticator. */
 struct nonce {
     unsigned char subkey[KEY_MAX];
     size_t subkey_len;
@@ -150,7 +150,7 @@ static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, 
         code = eas_ticket_key_random(ctx, key, random, seed_len + SEQUENCE_SIZE);
     }
     if (code == 0) {
-        /* Positive for those who take it for signed, and far from its end (krb5_generate_seq_number()). */
+        /* Positive as a signed number, and far from overflow: as krb5_generate_seq_number(). */
         memcpy(&nonce->sequence, random + seed_len, SEQUENCE_SIZE);
         nonce->sequence = (nonce->sequence & 0x3fffffff) | 1;
         octets.length = (unsigned)seed_len;
@@ -164,12 +164,12 @@ static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, 
 /* Authenticator, RFC 4120 section 5.5.1. */
 static void put_authenticator(struct eas_der *der, krb5_const_principal client,
                               krb5_enctype enctype, const struct nonce *nonce,
-                              const krb5_data *checksum, const struct eas_ap_time *stamp)
+                              const krb5_data *checksum, const struct eas_ap_time *time)
 {
     put_integer(der, 7, nonce->sequence);
     put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
-    put_time(der, 5, stamp->ctime);
-    put_integer(der, 4, stamp->cusec);
+    put_time(der, 5, time->ctime);
+    put_integer(der, 4, time->cusec);
     put_typed(der, 3, GSS_CHECKSUM_TYPE, checksum->data, checksum->length);
     put_principal_name(der, 2, client);
     put_octets(der, 1, EAS_DER_GENERAL_STRING, client->realm.data, client->realm.length);
@@ -178,7 +178,7 @@ static void put_authenticator(struct eas_der *der, krb5_const_principal client,
     eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AUTHENTICATOR));
 }
 
-/* EncryptedData of plain. */
+/* EncryptedData. */
 static krb5_error_code put_encrypted(krb5_context ctx, struct eas_ticket_key *key,
                                      const struct eas_der *plain, struct eas_der *der)
 {
@@ -203,10 +203,10 @@ static krb5_error_code put_encrypted(krb5_context ctx, struct eas_ticket_key *ke
     return code;
 }
 
-/* The rest of the AP-REQ, around its encrypted authenticator (RFC 4120 section 5.5.1). */
+/* AP-REQ around its encrypted authenticator (RFC 4120 section 5.5.1). */
 static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
 {
-    /* No unused bits, and mutual-required. */
+    /* A BIT STRING: no unused bits, then mutual-required. */
     static const unsigned char options[] = { 0, AP_OPTS_MUTUAL_REQUIRED >> 24, 0, 0, 0 };
     const unsigned char *end;
 
@@ -223,7 +223,7 @@ static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
 
 krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
                                const krb5_creds *ticket, const krb5_data *checksum,
-                               struct eas_der *der, struct eas_ap_time *stamp_out)
+                               struct eas_der *der, struct eas_ap_time *time_out)
 {
     apr_size_t room = authenticator_max(ticket);
     unsigned char *plain;
@@ -234,9 +234,9 @@ krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
     if (ticket->ticket.length == 0 || ticket->client == NULL) {
         return KRB5_NO_TKT_SUPPLIED;
     }
-    /* Never the same twice in a process. */
-    code = krb5_us_timeofday(ctx, &stamp_out->ctime, &stamp_out->cusec);
-    if (code == 0 && (uint32_t)stamp_out->ctime >= (uint32_t)ticket->times.endtime) {
+    /* libkrb5 never returns the same time twice in a process. */
+    code = krb5_us_timeofday(ctx, &time_out->ctime, &time_out->cusec);
+    if (code == 0 && (uint32_t)time_out->ctime >= (uint32_t)ticket->times.endtime) {
         code = KRB5KRB_AP_ERR_TKT_EXPIRED;
     }
     if (code == 0) {
@@ -251,7 +251,7 @@ krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
     }
     authenticator = eas_der_begin(plain, room);
     put_authenticator(&authenticator, ticket->client, eas_ticket_key_enctype(key), &nonce, checksum,
-                      stamp_out);
+                      time_out);
     code = put_encrypted(ctx, key, &authenticator, der);
     if (code == 0) {
         put_ap_req(der, &ticket->ticket);
@@ -262,67 +262,65 @@ krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
     return code;
 }
 
-/* --- the reply --------------------------------------------------------------------------------- */
+/* --- the reply -------------------------------------------------------------------------------- */
 
-/* A [n] INTEGER. */
-static bool take_integer(struct eas_der_text *text, unsigned n, krb5_int32 *value)
+static bool take_integer(struct eas_bytes *text, unsigned n, krb5_int32 *value)
 {
-    struct eas_der_text field, octets;
+    struct eas_bytes field, octets;
     uint32_t bits;
 
     if (!eas_der_enter(text, EAS_DER_CONTEXT(n), &field)
-        || !eas_der_enter(&field, EAS_DER_INTEGER, &octets) || field.left != 0 || octets.left == 0
-        || octets.left > sizeof(bits)) {
+        || !eas_der_enter_only(field, EAS_DER_INTEGER, &octets) || octets.len == 0
+        || octets.len > sizeof(bits)) {
         return false;
     }
     bits = octets.at[0] & 0x80 ? UINT32_MAX : 0;
-    for (; octets.left > 0; octets.left--) {
+    for (; octets.len > 0; octets.len--) {
         bits = bits << 8 | *octets.at++;
     }
     *value = (krb5_int32)bits;
     return true;
 }
 
-/* The encrypted part of an AP-REP. */
-static bool find_encrypted(struct eas_der_text reply, krb5_enc_data *encrypted)
+static bool find_encrypted(struct eas_bytes reply, krb5_enc_data *encrypted)
 {
-    struct eas_der_text message, fields, field, octets, ignored;
+    struct eas_bytes message, fields, field, octets, ignored;
     krb5_int32 pvno, type;
 
-    if (!eas_der_enter(&reply, EAS_DER_APPLICATION(AP_REP), &message) || reply.left != 0
-        || !eas_der_enter(&message, EAS_DER_SEQUENCE, &fields) || message.left != 0
+    if (!eas_der_enter_only(reply, EAS_DER_APPLICATION(AP_REP), &message)
+        || !eas_der_enter_only(message, EAS_DER_SEQUENCE, &fields)
         || !take_integer(&fields, 0, &pvno) || pvno != PVNO || !take_integer(&fields, 1, &type)
-        || type != AP_REP || !eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field) || fields.left != 0
-        || !eas_der_enter(&field, EAS_DER_SEQUENCE, &fields) || field.left != 0
+        || type != AP_REP || !eas_der_enter_only(fields, EAS_DER_CONTEXT(2), &field)
+        || !eas_der_enter_only(field, EAS_DER_SEQUENCE, &fields)
         || !take_integer(&fields, 0, &encrypted->enctype)) {
         return false;
     }
     eas_der_enter(&fields, EAS_DER_CONTEXT(1), &ignored); /* a kvno */
-    if (!eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field) || fields.left != 0
-        || !eas_der_enter(&field, EAS_DER_OCTET_STRING, &octets) || field.left != 0) {
+    if (!eas_der_enter_only(fields, EAS_DER_CONTEXT(2), &field)
+        || !eas_der_enter_only(field, EAS_DER_OCTET_STRING, &octets)) {
         return false;
     }
     encrypted->ciphertext.data = (char *)octets.at;
-    encrypted->ciphertext.length = (unsigned)octets.left;
+    encrypted->ciphertext.length = (unsigned)octets.len;
     return true;
 }
 
-/* EncAPRepPart begins with ctime and cusec; what may follow it is an old cipher's padding. */
-static bool repeats(struct eas_der_text plain, const struct eas_ap_time *stamp)
+/* EncAPRepPart begins with ctime and cusec.  An old cipher's padding may follow it. */
+static bool repeats_time(struct eas_bytes plain, const struct eas_ap_time *time)
 {
     unsigned char room[64];
     struct eas_der expected = eas_der_begin(room, sizeof(room));
-    struct eas_der_text part, fields;
+    struct eas_bytes part, fields;
 
-    put_integer(&expected, 1, stamp->cusec);
-    put_time(&expected, 0, stamp->ctime);
+    put_integer(&expected, 1, time->cusec);
+    put_time(&expected, 0, time->ctime);
     return eas_der_enter(&plain, EAS_DER_APPLICATION(ENC_AP_REP_PART), &part)
            && eas_der_enter(&part, EAS_DER_SEQUENCE, &fields)
            && eas_der_take(&fields, expected.at, (apr_size_t)(expected.end - expected.at));
 }
 
 krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
-                                   struct eas_der_text reply, const struct eas_ap_time *stamp)
+                                   struct eas_bytes reply, const struct eas_ap_time *time)
 {
     krb5_enc_data in = { 0 };
     krb5_data plain;
@@ -338,7 +336,7 @@ krb5_error_code eas_ap_check_reply(krb5_context ctx, struct eas_ticket_key *key,
     }
     code = eas_ticket_key_decrypt(ctx, key, &in, room, &plain);
     if (code == 0
-        && !repeats((struct eas_der_text){ (unsigned char *)plain.data, plain.length }, stamp)) {
+        && !repeats_time((struct eas_bytes){ (unsigned char *)plain.data, plain.length }, time)) {
         code = KRB5_MUTUAL_FAILED;
     }
     OPENSSL_cleanse(room, in.ciphertext.length);

@@ -55,7 +55,7 @@ void eas_der_put_element(struct eas_der *der, unsigned tag, const void *bytes, a
     eas_der_wrap(der, end, tag);
 }
 
-/* In two's complement, and as few octets as will do (X.690 section 8.3). */
+/* The shortest two's complement (X.690 section 8.3). */
 void eas_der_put_integer(struct eas_der *der, apr_int32_t value)
 {
     unsigned char octets[sizeof(value)], *const end = octets + sizeof(octets), *at = end;
@@ -68,41 +68,46 @@ void eas_der_put_integer(struct eas_der *der, apr_int32_t value)
     eas_der_put_element(der, EAS_DER_INTEGER, at, (apr_size_t)(end - at));
 }
 
-bool eas_der_enter(struct eas_der_text *text, unsigned tag, struct eas_der_text *contents)
+bool eas_der_enter(struct eas_bytes *text, unsigned tag, struct eas_bytes *contents)
 {
     apr_size_t len, octets;
 
-    if (text->left < 2 || text->at[0] != tag) {
+    if (text->len < 2 || text->at[0] != tag) {
         return false;
     }
     len = text->at[1];
     text->at += 2;
-    text->left -= 2;
+    text->len -= 2;
     if (len >= 0x80) {
         octets = len & 0x7f;
-        if (octets == 0 || octets > 3 || octets > text->left) {
+        if (octets == 0 || octets > 3 || octets > text->len) {
             return false;
         }
         for (len = 0; octets > 0; octets--) {
             len = len << 8 | *text->at++;
-            text->left--;
+            text->len--;
         }
     }
-    if (len > text->left) {
+    if (len > text->len) {
         return false;
     }
-    *contents = (struct eas_der_text){ text->at, len };
+    *contents = (struct eas_bytes){ text->at, len };
     text->at += len;
-    text->left -= len;
+    text->len -= len;
     return true;
 }
 
-bool eas_der_take(struct eas_der_text *text, const void *octets, apr_size_t len)
+bool eas_der_enter_only(struct eas_bytes text, unsigned tag, struct eas_bytes *contents)
 {
-    if (text->left < len || memcmp(text->at, octets, len) != 0) {
+    return eas_der_enter(&text, tag, contents) && text.len == 0;
+}
+
+bool eas_der_take(struct eas_bytes *text, const void *octets, apr_size_t len)
+{
+    if (text->len < len || memcmp(text->at, octets, len) != 0) {
         return false;
     }
     text->at += len;
-    text->left -= len;
+    text->len -= len;
     return true;
 }

@@ -4,6 +4,8 @@
 #ifndef EAS_DELEGATION_KERBEROS_DER_H
 #define EAS_DELEGATION_KERBEROS_DER_H
 
+#include "auth/base/bytes.h"
+
 #include <apr.h>
 #include <stdbool.h>
 
@@ -17,13 +19,12 @@
 #define EAS_DER_APPLICATION(n) (0x60 | (n))
 #define EAS_DER_CONTEXT(n) (0xa0 | (n))
 
-/* The most octets that a tag and a length take, of what is shorter than 16 MB. */
+/* The most octets of a tag and a length, for contents of less than 16 MB. */
 #define EAS_DER_HEAD_MAX 5
 
 /*
- * A buffer that is filled from its end, so that each length is known when it is written: what comes last
- * is put first, and what has been put is from at to end.  It must have room for all of it; a put that
- * would leave it ends the process.
+ * A buffer that is filled from its end, so that each length is known when it is written.  The last
+ * element is put first.  at to end is what has been put.  A put without room aborts the process.
  */
 struct eas_der {
     unsigned char *start;
@@ -35,27 +36,28 @@ struct eas_der eas_der_begin(void *room, apr_size_t size);
 
 void eas_der_put(struct eas_der *der, const void *bytes, apr_size_t len);
 
-/* Room of len octets that come next; to be filled by the caller. */
+/* Reserves the next len octets, for the caller to fill. */
 unsigned char *eas_der_put_room(struct eas_der *der, apr_size_t len);
 
-/* Everything from here to end (an earlier der->at) becomes the contents of tag. */
+/* Puts tag and length before the octets from at to end, which is an earlier value of at. */
 void eas_der_wrap(struct eas_der *der, const unsigned char *end, unsigned tag);
 
-/* An element with these contents. */
 void eas_der_put_element(struct eas_der *der, unsigned tag, const void *bytes, apr_size_t len);
 
 void eas_der_put_integer(struct eas_der *der, apr_int32_t value);
 
-/* What is still to be read, of octets that may come from anybody: nothing outside is looked at. */
-struct eas_der_text {
-    const unsigned char *at;
-    apr_size_t left;
-};
+/*
+ * Readers of untrusted octets: they read nothing outside text.  On success they remove from the
+ * beginning of text what they have read.
+ */
 
-/* Takes the next element, which must have this tag and lie within text, and gives its contents. */
-bool eas_der_enter(struct eas_der_text *text, unsigned tag, struct eas_der_text *contents);
+/* The next element must have this tag and end within text. */
+bool eas_der_enter(struct eas_bytes *text, unsigned tag, struct eas_bytes *contents);
 
-/* Takes these octets, if they come next. */
-bool eas_der_take(struct eas_der_text *text, const void *octets, apr_size_t len);
+/* The element must have this tag and be all of text. */
+bool eas_der_enter_only(struct eas_bytes text, unsigned tag, struct eas_bytes *contents);
+
+/* The next octets must be these. */
+bool eas_der_take(struct eas_bytes *text, const void *octets, apr_size_t len);
 
 #endif

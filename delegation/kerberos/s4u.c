@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/s4u.c - the two extensions of [MS-SFU]: act for a user with or without their evidence */
+/* delegation/kerberos/s4u.c - S4U2Self and S4U2Proxy ([MS-SFU]) */
 
 #include "delegation/kerberos/s4u.h"
 
 #include <string.h>
 
-/* [MS-SFU] 3.2.5.2.3: the user's account, not our configuration, forbids it. */
+/* [MS-SFU] 3.2.5.2.3: the user's account forbids it, not the configuration. */
 #define STATUS_ACCOUNT_RESTRICTION 0xc000006eu
 
 /*
- * Exported by libkrb5 since 1.8 and used by kvno, but declared in no public header.  GSSAPI's way to
- * the same exchange makes a context of its own, without the hooks of our conversation.
+ * Exported by libkrb5 since 1.8 and used by kvno, but declared in no public header.  GSSAPI would
+ * make a krb5_context of its own for this exchange, without the hooks of struct eas_kdc.
  */
 krb5_error_code krb5_get_credentials_for_user(krb5_context context, krb5_flags options,
                                               krb5_ccache ccache, krb5_creds *in_creds,
                                               krb5_data *cert, krb5_creds **out_creds);
 
-/* Our TGT in a ccache of this conversation. */
-static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
+static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                                struct eas_ticket **tgt, krb5_ccache *ccache, struct eas_err *err)
 {
     krb5_error_code code;
-    enum eas_rc rc = eas_service_tgt_get(gateway, kdc, tgt, err);
+    enum eas_rc rc = eas_service_tgt_get(service_tgt, kdc, tgt, err);
 
     if (rc != EAS_OK) {
         return rc;
@@ -34,15 +33,15 @@ static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_service_tgt *gate
     return EAS_OK;
 }
 
-static void close_ccache(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
+static void close_ccache(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                          struct eas_ticket *tgt, krb5_ccache ccache, krb5_error_code code)
 {
     enum eas_kdc_cause cause = eas_kdc_cause(code);
 
     krb5_cc_destroy(kdc->ctx, ccache);
-    /* A TGS reports a TGT that it cannot decrypt as either of these. */
+    /* A KDC reports a TGT that it cannot decrypt as one of these. */
     if (code != 0 && (cause == EAS_KDC_STALE || code == KRB5KRB_AP_ERR_BAD_INTEGRITY)) {
-        eas_service_tgt_forget(gateway, tgt);
+        eas_service_tgt_forget(service_tgt, tgt);
     }
     eas_ticket_unref(tgt);
 }
@@ -58,7 +57,7 @@ static const struct eas_kdc_failure common_failures[] = {
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 2024, "the KDC refused to delegate"),
 };
 
-enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
+enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
                          struct eas_err *err)
 {
@@ -66,13 +65,13 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
     krb5_ccache ccache;
     struct eas_ticket *tgt;
     krb5_error_code code;
-    enum eas_rc rc = open_ccache(kdc, gateway, &tgt, &ccache, err);
+    enum eas_rc rc = open_ccache(kdc, service_tgt, &tgt, &ccache, err);
 
     if (rc != EAS_OK) {
         return rc;
     }
     memset(&wanted, 0, sizeof(wanted));
-    wanted.server = (krb5_principal)eas_keytab_principal(eas_service_tgt_keytab(gateway));
+    wanted.server = (krb5_principal)eas_keytab_principal(eas_service_tgt_keytab(service_tgt));
     code = eas_kdc_principal(kdc, login, &wanted.client);
     if (code == 0) {
         code = krb5_get_credentials_for_user(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE,
@@ -81,7 +80,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
     if (code == 0) {
         *evidence_out = eas_ticket_take(evidence);
         if (eas_ticket_forwardable(*evidence_out)) {
-            eas_service_tgt_note_transition(gateway);
+            eas_service_tgt_note_transition(service_tgt);
         }
     }
     else {
@@ -89,7 +88,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
     }
     krb5_free_creds(kdc->ctx, evidence);
     krb5_free_principal(kdc->ctx, wanted.client);
-    close_ccache(kdc, gateway, tgt, ccache, code);
+    close_ccache(kdc, service_tgt, tgt, ccache, code);
     return rc;
 }
 
@@ -124,60 +123,62 @@ static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *
 
 static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)
 {
-    /* No realm: the KDC refers us to the right one, also across domains. */
+    /* Without a realm: the KDC refers to the right one, also across domains. */
     krb5_error_code code = krb5_parse_name_flags(ctx, spn, KRB5_PRINCIPAL_PARSE_NO_DEF_REALM, out);
 
     if (code == 0) {
-        /* Not SRV_HST, whose host part libkrb5 would look up in the DNS. */
+        /* libkrb5 resolves the host part of an SRV_HST by DNS. */
         (*out)->type = KRB5_NT_SRV_INST;
     }
     return code;
 }
 
-enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
-                          const struct eas_ticket *evidence, enum eas_s4u_evidence source,
-                          const char *spn, struct eas_ticket **ticket_out, struct eas_err *err)
+enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                          const struct eas_s4u_proxy_request *request,
+                          struct eas_ticket **ticket_out, struct eas_err *err)
 {
     krb5_creds wanted, *ticket = NULL;
     krb5_ccache ccache;
     struct eas_ticket *tgt;
     krb5_error_code code;
-    enum eas_rc rc = open_ccache(kdc, gateway, &tgt, &ccache, err);
+    enum eas_rc rc = open_ccache(kdc, service_tgt, &tgt, &ccache, err);
 
     if (rc != EAS_OK) {
         return rc;
     }
     memset(&wanted, 0, sizeof(wanted));
-    /* As krb5_get_credentials_for_proxy() has it: the one who asks; the user is in the evidence. */
+    /* As in krb5_get_credentials_for_proxy(): the client is the gateway. */
     wanted.client = eas_ticket_creds(tgt)->client;
-    wanted.second_ticket = eas_ticket_creds(evidence)->ticket;
-    code = parse_spn(kdc->ctx, spn, &wanted.server);
+    wanted.second_ticket = eas_ticket_creds(request->evidence)->ticket;
+    code = parse_spn(kdc->ctx, request->spn, &wanted.server);
     if (code == 0) {
         code = krb5_get_credentials(
             kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE | KRB5_GC_CONSTRAINED_DELEGATION,
             ccache, &wanted, &ticket);
     }
     if (code == 0
-        && !krb5_principal_compare(kdc->ctx, eas_ticket_creds(evidence)->client, ticket->client)) {
+        && !krb5_principal_compare(kdc->ctx, eas_ticket_creds(request->evidence)->client,
+                                   ticket->client)) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 2025, "the KDC returned another user's ticket");
     }
     else if (code == 0) {
         *ticket_out = eas_ticket_take(ticket);
     }
     else if (eas_kdc_cause(code) == EAS_KDC_BADOPTION) {
-        rc = fail_delegation(kdc, gateway, evidence, source, spn, code, err);
+        rc = fail_delegation(kdc, service_tgt, request->evidence, request->origin, request->spn,
+                             code, err);
     }
     else if (eas_kdc_cause(code) == EAS_KDC_UNKNOWN_SERVER) {
         rc = eas_fail(err, EAS_MISCONFIGURED, 2033,
                       "the KDC knows no service %s; register it (setspn -S %s account) or correct "
                       "EasKcdSPN or the worker's host name",
-                      spn, spn);
+                      request->spn, request->spn);
     }
     else {
         rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
     }
     krb5_free_creds(kdc->ctx, ticket);
     krb5_free_principal(kdc->ctx, wanted.server);
-    close_ccache(kdc, gateway, tgt, ccache, code);
+    close_ccache(kdc, service_tgt, tgt, ccache, code);
     return rc;
 }

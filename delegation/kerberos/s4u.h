@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/s4u.h - the two extensions of [MS-SFU]: act for a user with or without their evidence */
+/* delegation/kerberos/s4u.h - S4U2Self and S4U2Proxy ([MS-SFU]) */
 
 #ifndef EAS_DELEGATION_KERBEROS_S4U_H
 #define EAS_DELEGATION_KERBEROS_S4U_H
@@ -9,31 +9,36 @@
 #include "delegation/kerberos/service_tgt.h"
 
 /*
- * S4U2Self: a ticket for the gateway in the name of a user whom somebody else has proved.  It is no
- * authentication: the KDC issues it for expired passwords too ([MS-SFU] 5.1).  The canonical name
- * is the ticket's client; whether it may be a user here is for the caller to check.
- * EAS_OK with a reference for the caller; EAS_FORBIDDEN for a user whom the KDC does not know or has
- * disabled; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
+ * S4U2Self: a ticket for the gateway in the name of a user that another module authenticated.  It
+ * authenticates nobody: the KDC issues it for expired passwords, too ([MS-SFU] 5.1).  The ticket's
+ * client is the canonical name; the caller checks whether it is an allowed user.
+ * EAS_OK with a reference for the caller; EAS_FORBIDDEN if the KDC does not know the user or has
+ * disabled it; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
  */
-enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
+enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
                          struct eas_err *err);
 
-/* Where a piece of evidence comes from; it decides what a refusal of it means. */
+/* The origin of an evidence ticket decides the meaning of its refusal. */
 enum eas_s4u_evidence { EAS_S4U_FROM_PASSWORD, EAS_S4U_FROM_TRANSITION };
 
+struct eas_s4u_proxy_request {
+    const struct eas_ticket *evidence;
+    enum eas_s4u_evidence origin;
+    const char *spn; /* of the backend */
+};
+
 /*
- * S4U2Proxy: with the evidence, the user's ticket for spn.  EAS_OK with a reference for the caller,
- * else (our own trouble is never blamed on the user)
- *  - EAS_FORBIDDEN if this user may not be delegated (sensitive, Protected Users): the KDC made the
- *    evidence not forwardable although we asked, or says so by its NTSTATUS;
- *  - EAS_MISCONFIGURED if nobody can: forwardable evidence was refused, or the SPN is unknown;
- *  - EAS_UNAVAILABLE for everything else.
- * Evidence from S4U2Self is not forwardable for everybody if the account may not do protocol
- * transition; only where it once was forwardable does its lack speak of the user.
+ * S4U2Proxy: the user's ticket for the SPN.  EAS_OK with a reference for the caller.  Otherwise:
+ *  - EAS_FORBIDDEN if this user may not be delegated (sensitive, Protected Users).  Either the
+ *    evidence is not forwardable although that was requested, or the KDC returns that NTSTATUS.
+ *  - EAS_MISCONFIGURED if no user can be: forwardable evidence was refused, or the SPN is unknown.
+ *  - EAS_UNAVAILABLE for all other failures.
+ * If the delegation principal may not do protocol transition, no evidence from S4U2Self is
+ * forwardable.  So its lack concerns the user only after another one was forwardable.
  */
-enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
-                          const struct eas_ticket *evidence, enum eas_s4u_evidence source,
-                          const char *spn, struct eas_ticket **ticket_out, struct eas_err *err);
+enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                          const struct eas_s4u_proxy_request *request,
+                          struct eas_ticket **ticket_out, struct eas_err *err);
 
 #endif

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/service_tgt.c - the gateway's own credential: a TGT from the keytab */
+/* delegation/kerberos/service_tgt.c - the gateway's own TGT, from its keytab */
 
 #include "delegation/kerberos/service_tgt.h"
 
-#include <apr_atomic.h>
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
+#include <stdatomic.h>
 #include <string.h>
 
+/* Between log-ons, after a success or a refusal. */
 #define PAUSE apr_time_from_sec(30)
 
 struct eas_service_tgt {
     struct eas_keytab *keytab;
-    volatile apr_uint32_t transition_seen;
-    apr_thread_mutex_t *mutex; /* guards what follows; never held over an exchange */
+    atomic_bool transition_seen;
+    apr_thread_mutex_t *mutex; /* for the fields below; never held during an exchange */
     apr_thread_cond_t *fetched;
     bool fetching;
-    unsigned fetches; /* that have begun; the last one counts */
+    unsigned fetches; /* begun so far; of several at a time the last one counts */
     apr_time_t fetching_since;
     struct eas_ticket *tgt;
-    apr_time_t tried_at; /* the last time to fetch one */
+    apr_time_t tried_at; /* end of the last fetch that counts */
     struct eas_err refusal;
 };
 
-static apr_status_t gateway_cleanup(void *data)
+static apr_status_t service_tgt_cleanup(void *data)
 {
     eas_ticket_unref(((struct eas_service_tgt *)data)->tgt);
     return APR_SUCCESS;
@@ -31,18 +32,18 @@ static apr_status_t gateway_cleanup(void *data)
 
 struct eas_service_tgt *eas_service_tgt_create(apr_pool_t *pool, struct eas_keytab *keytab)
 {
-    struct eas_service_tgt *gateway = apr_pcalloc(pool, sizeof(*gateway));
+    struct eas_service_tgt *service_tgt = apr_pcalloc(pool, sizeof(*service_tgt));
 
-    gateway->keytab = keytab;
-    apr_thread_mutex_create(&gateway->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
-    apr_thread_cond_create(&gateway->fetched, pool);
-    apr_pool_cleanup_register(pool, gateway, gateway_cleanup, apr_pool_cleanup_null);
-    return gateway;
+    service_tgt->keytab = keytab;
+    apr_thread_mutex_create(&service_tgt->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    apr_thread_cond_create(&service_tgt->fetched, pool);
+    apr_pool_cleanup_register(pool, service_tgt, service_tgt_cleanup, apr_pool_cleanup_null);
+    return service_tgt;
 }
 
-struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *gateway)
+struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *service_tgt)
 {
-    return gateway->keytab;
+    return service_tgt->keytab;
 }
 
 static const struct eas_kdc_failure log_on_failures[] = {
@@ -56,7 +57,7 @@ static const struct eas_kdc_failure log_on_failures[] = {
                     "EasKcdPrincipal is no user or computer account"),
 };
 
-static enum eas_rc fetch(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
+static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
 {
     krb5_creds creds;
@@ -64,9 +65,9 @@ static enum eas_rc fetch(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
     enum eas_rc rc;
 
     memset(&creds, 0, sizeof(creds));
-    eas_keytab_refresh(gateway->keytab);
-    code = eas_kdc_log_on(kdc, (krb5_principal)eas_keytab_principal(gateway->keytab), NULL,
-                          eas_keytab_handle(gateway->keytab), &creds);
+    eas_keytab_refresh(service_tgt->keytab);
+    code = eas_kdc_log_on(kdc, (krb5_principal)eas_keytab_principal(service_tgt->keytab), NULL,
+                          eas_keytab_handle(service_tgt->keytab), &creds);
     if (code != 0) {
         return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
     }
@@ -78,118 +79,118 @@ static enum eas_rc fetch(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
     return rc;
 }
 
-/* Under the mutex: was one fetched, or refused, so recently that the KDC should be left alone? */
-static bool paused(const struct eas_service_tgt *gateway, apr_time_t now)
+/* Under the mutex. */
+static bool paused(const struct eas_service_tgt *service_tgt, apr_time_t now)
 {
-    apr_interval_time_t since = now - gateway->tried_at;
+    apr_interval_time_t since = now - service_tgt->tried_at;
 
     return since >= 0 && since < PAUSE;
 }
 
-/* Under the mutex: fetches, letting go of it meanwhile. */
-static enum eas_rc fetch_unlocked(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
+/* Under the mutex, which it unlocks during the exchange. */
+static enum eas_rc fetch_unlocked(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                                   struct eas_err *err)
 {
     struct eas_ticket *fresh = NULL;
-    unsigned number = ++gateway->fetches;
+    unsigned number = ++service_tgt->fetches;
     enum eas_rc rc;
 
-    gateway->fetching = true;
-    gateway->fetching_since = apr_time_now();
-    apr_thread_mutex_unlock(gateway->mutex);
-    rc = fetch(gateway, kdc, &fresh, err);
-    apr_thread_mutex_lock(gateway->mutex);
+    service_tgt->fetching = true;
+    service_tgt->fetching_since = apr_time_now();
+    apr_thread_mutex_unlock(service_tgt->mutex);
+    rc = fetch(service_tgt, kdc, &fresh, err);
+    apr_thread_mutex_lock(service_tgt->mutex);
     if (rc == EAS_OK) {
-        eas_ticket_unref(gateway->tgt);
-        gateway->tgt = fresh;
-        gateway->refusal.rc = EAS_OK;
+        eas_ticket_unref(service_tgt->tgt);
+        service_tgt->tgt = fresh;
+        service_tgt->refusal.rc = EAS_OK;
     }
-    else if (number == gateway->fetches) {
-        gateway->refusal = *err;
+    else if (number == service_tgt->fetches) {
+        service_tgt->refusal = *err;
     }
-    if (rc == EAS_OK || number == gateway->fetches) {
-        gateway->tried_at = apr_time_now();
+    if (rc == EAS_OK || number == service_tgt->fetches) {
+        service_tgt->tried_at = apr_time_now();
     }
-    if (number == gateway->fetches) {
-        gateway->fetching = false;
+    if (number == service_tgt->fetches) {
+        service_tgt->fetching = false;
     }
-    apr_thread_cond_broadcast(gateway->fetched);
+    apr_thread_cond_broadcast(service_tgt->fetched);
     return rc;
 }
 
-/* Under the mutex: is there a TGT that will last? */
-static bool is_good(const struct eas_service_tgt *gateway, apr_time_t now)
+/* Under the mutex. */
+static bool is_good(const struct eas_service_tgt *service_tgt, apr_time_t now)
 {
-    return gateway->tgt != NULL && now < eas_ticket_stale_at(gateway->tgt);
+    return service_tgt->tgt != NULL && now < eas_ticket_stale_at(service_tgt->tgt);
 }
 
-/* Under the mutex: until when is another's fetch to be waited for?  One that hangs is waited for by none. */
-static apr_time_t awaited_until(const struct eas_service_tgt *gateway, const struct eas_kdc *kdc)
+/* Under the mutex: the latest time to wait for another thread's fetch; 0: do not wait. */
+static apr_time_t wait_until(const struct eas_service_tgt *service_tgt, const struct eas_kdc *kdc)
 {
-    apr_time_t until = gateway->fetching_since + kdc->timeout / 2;
+    apr_time_t until = service_tgt->fetching_since + kdc->timeout / 2;
 
-    return !gateway->fetching ? 0 : until < kdc->deadline ? until : kdc->deadline;
+    return !service_tgt->fetching ? 0 : until < kdc->deadline ? until : kdc->deadline;
 }
 
-/* Under the mutex: is there a TGT that will do, and should there be a fresh one? */
-static bool wants_renewal(const struct eas_service_tgt *gateway, apr_time_t now)
+/* Under the mutex. */
+static bool is_renewal_due(const struct eas_service_tgt *service_tgt, apr_time_t now)
 {
-    return is_good(gateway, now) && now >= eas_ticket_half_at(gateway->tgt) && !gateway->fetching
-           && !paused(gateway, now);
+    return is_good(service_tgt, now) && now >= eas_ticket_half_at(service_tgt->tgt)
+           && !service_tgt->fetching && !paused(service_tgt, now);
 }
 
-enum eas_rc eas_service_tgt_get(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
+enum eas_rc eas_service_tgt_get(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                                 struct eas_ticket **tgt_out, struct eas_err *err)
 {
     enum eas_rc rc = EAS_OK;
     apr_time_t now;
 
-    apr_thread_mutex_lock(gateway->mutex);
-    while (!is_good(gateway, now = apr_time_now()) && now < awaited_until(gateway, kdc)) {
-        apr_thread_cond_timedwait(gateway->fetched, gateway->mutex,
-                                  awaited_until(gateway, kdc) - now);
+    apr_thread_mutex_lock(service_tgt->mutex);
+    while (!is_good(service_tgt, now = apr_time_now()) && now < wait_until(service_tgt, kdc)) {
+        apr_thread_cond_timedwait(service_tgt->fetched, service_tgt->mutex,
+                                  wait_until(service_tgt, kdc) - now);
     }
-    if (wants_renewal(gateway, now)) {
-        rc = fetch_unlocked(gateway, kdc, err);
-        if (rc != EAS_OK && is_good(gateway, now)) {
+    if (is_renewal_due(service_tgt, now)) {
+        rc = fetch_unlocked(service_tgt, kdc, err);
+        if (rc != EAS_OK && is_good(service_tgt, now)) {
             rc = EAS_OK;
             kdc->ntstatus = 0;
         }
     }
-    else if (!is_good(gateway, now) && now >= kdc->deadline) {
+    else if (!is_good(service_tgt, now) && now >= kdc->deadline) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 2013, "the gateway's own log-on takes too long");
     }
-    else if (!is_good(gateway, now) && gateway->refusal.rc == EAS_MISCONFIGURED
-             && paused(gateway, now)) {
-        *err = gateway->refusal;
+    else if (!is_good(service_tgt, now) && service_tgt->refusal.rc == EAS_MISCONFIGURED
+             && paused(service_tgt, now)) {
+        *err = service_tgt->refusal;
         rc = err->rc;
     }
-    else if (!is_good(gateway, now)) {
-        rc = fetch_unlocked(gateway, kdc, err);
+    else if (!is_good(service_tgt, now)) {
+        rc = fetch_unlocked(service_tgt, kdc, err);
     }
     if (rc == EAS_OK) {
-        *tgt_out = eas_ticket_ref(gateway->tgt);
+        *tgt_out = eas_ticket_ref(service_tgt->tgt);
     }
-    apr_thread_mutex_unlock(gateway->mutex);
+    apr_thread_mutex_unlock(service_tgt->mutex);
     return rc;
 }
 
-void eas_service_tgt_forget(struct eas_service_tgt *gateway, const struct eas_ticket *tgt)
+void eas_service_tgt_forget(struct eas_service_tgt *service_tgt, const struct eas_ticket *tgt)
 {
-    apr_thread_mutex_lock(gateway->mutex);
-    if (gateway->tgt == tgt) {
-        eas_ticket_unref(gateway->tgt);
-        gateway->tgt = NULL;
+    apr_thread_mutex_lock(service_tgt->mutex);
+    if (service_tgt->tgt == tgt) {
+        eas_ticket_unref(service_tgt->tgt);
+        service_tgt->tgt = NULL;
     }
-    apr_thread_mutex_unlock(gateway->mutex);
+    apr_thread_mutex_unlock(service_tgt->mutex);
 }
 
-void eas_service_tgt_note_transition(struct eas_service_tgt *gateway)
+void eas_service_tgt_note_transition(struct eas_service_tgt *service_tgt)
 {
-    apr_atomic_set32(&gateway->transition_seen, 1);
+    atomic_store(&service_tgt->transition_seen, true);
 }
 
-bool eas_service_tgt_may_transition(const struct eas_service_tgt *gateway)
+bool eas_service_tgt_may_transition(const struct eas_service_tgt *service_tgt)
 {
-    return apr_atomic_read32((volatile apr_uint32_t *)&gateway->transition_seen) != 0;
+    return atomic_load(&service_tgt->transition_seen);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/service_tgt.h - the gateway's own credential: a TGT from the keytab */
+/* delegation/kerberos/service_tgt.h - the gateway's own TGT, from its keytab */
 
 #ifndef EAS_DELEGATION_KERBEROS_SERVICE_TGT_H
 #define EAS_DELEGATION_KERBEROS_SERVICE_TGT_H
@@ -11,33 +11,38 @@
 #include <stdbool.h>
 
 /*
- * One per child and keytab; thread-safe.  The TGT is asked for forwardable, without which MIT's
- * client gets no S4U2Proxy ticket that AD would grant, whatever krb5.conf says.  It is immutable
- * and shared: whoever uses it copies it into a ccache of its own, so that no log-on waits for
- * another's exchange.
+ * One per child and keytab; thread-safe.  The TGT is requested as forwardable, whatever krb5.conf
+ * says: without the flag, MIT's client gets no S4U2Proxy ticket from AD.  The TGT is immutable and
+ * shared.  Each user copies it into a ccache of its own, so that no exchange waits for another.
  */
 struct eas_service_tgt;
 
 struct eas_service_tgt *eas_service_tgt_create(apr_pool_t *pool, struct eas_keytab *keytab);
 
-struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *gateway);
+struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *service_tgt);
 
 /*
- * The TGT, with a reference for the caller.  One thread fetches it, others wait for that thread; but not
- * for one that has needed half of a conversation's time: the KDC may have lost its message, and answer
- * another.  When half of the TGT's life is over, whoever comes first fetches a fresh one, so that what is
- * got with it lasts; all others, and he if that fails, have the old one.  After a refusal the KDC is left
- * alone for half a minute, so that a stale keytab does not lock the account.
+ * The TGT, with a reference for the caller.
+ *
+ * One thread fetches it and others wait for it, but not longer than half of the KDC timeout after
+ * its begin.  Its message may be lost, and another one answered.
+ *
+ * The first caller after half of the TGT's life renews it, so that tickets from it last.  The other
+ * callers use the old TGT; so do all if the renewal fails.
+ *
+ * After a refusal there is no log-on for 30 seconds, so that a stale keytab does not lock the
+ * account.
+ *
  * EAS_OK, EAS_UNAVAILABLE or EAS_MISCONFIGURED.
  */
-enum eas_rc eas_service_tgt_get(struct eas_service_tgt *gateway, struct eas_kdc *kdc,
+enum eas_rc eas_service_tgt_get(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                                 struct eas_ticket **tgt_out, struct eas_err *err);
 
-/* The KDC no longer takes this TGT (its key or ours has changed): fetch another next time. */
-void eas_service_tgt_forget(struct eas_service_tgt *gateway, const struct eas_ticket *tgt);
+/* The KDC refused this TGT (a key has changed): the next call fetches another. */
+void eas_service_tgt_forget(struct eas_service_tgt *service_tgt, const struct eas_ticket *tgt);
 
-/* Has S4U2Self ever returned a forwardable ticket?  See eas_s4u_self(). */
-void eas_service_tgt_note_transition(struct eas_service_tgt *gateway);
-bool eas_service_tgt_may_transition(const struct eas_service_tgt *gateway);
+/* Whether S4U2Self ever returned a forwardable ticket; see eas_s4u_proxy(). */
+void eas_service_tgt_note_transition(struct eas_service_tgt *service_tgt);
+bool eas_service_tgt_may_transition(const struct eas_service_tgt *service_tgt);
 
 #endif

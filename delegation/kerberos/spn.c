@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/spn.c - which service principal name a backend has */
+/* delegation/kerberos/spn.c - a backend's service principal name */
 
 #include "delegation/kerberos/spn.h"
 
 #include <apr_lib.h>
-#include <apr_strings.h>
 #include <stdbool.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/spnego.c - the SPNEGO envelope around a Kerberos message (RFC 4178) */
+/* delegation/kerberos/spnego.c - SPNEGO around a Kerberos message (RFC 4178) */
 
 #include "delegation/kerberos/spnego.h"
 
@@ -10,7 +10,7 @@
 static const unsigned char spnego_oid[] = { 0x06, 0x06, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x02 };
 static const unsigned char krb5_oid[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                           0xf7, 0x12, 0x01, 0x02, 0x02 };
-/* 1.2.840.48018.1.2.2, a slip of Windows 2000 that has stayed. */
+/* 1.2.840.48018.1.2.2, an error of Windows 2000 that later versions keep. */
 static const unsigned char ms_krb5_oid[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x82,
                                              0xf7, 0x12, 0x01, 0x02, 0x02 };
 /* TOK_IDs, RFC 4121 section 4.1. */
@@ -41,34 +41,32 @@ void eas_spnego_wrap_init(struct eas_der *der)
     eas_der_wrap(der, der->end, INITIAL_CONTEXT_TOKEN);
 }
 
-static bool take_krb5_oid(struct eas_der_text *text)
+static bool take_krb5_oid(struct eas_bytes *text)
 {
     return eas_der_take(text, krb5_oid, sizeof(krb5_oid))
            || eas_der_take(text, ms_krb5_oid, sizeof(ms_krb5_oid));
 }
 
-bool eas_spnego_find_ap_rep(struct eas_der_text token, struct eas_der_text *ap_rep_out)
+bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out)
 {
-    struct eas_der_text choice, fields, field, value, framed;
+    struct eas_bytes choice, fields, field, value, framed;
 
-    if (!eas_der_enter(&token, EAS_DER_CONTEXT(1), &choice) || token.left != 0
-        || !eas_der_enter(&choice, EAS_DER_SEQUENCE, &fields) || choice.left != 0) {
-        return false;
-    }
-    if (!eas_der_enter(&fields, EAS_DER_CONTEXT(0), &field)
-        || !eas_der_enter(&field, EAS_DER_ENUMERATED, &value) || field.left != 0 || value.left != 1
+    if (!eas_der_enter_only(token, EAS_DER_CONTEXT(1), &choice)
+        || !eas_der_enter_only(choice, EAS_DER_SEQUENCE, &fields)
+        || !eas_der_enter(&fields, EAS_DER_CONTEXT(0), &field)
+        || !eas_der_enter_only(field, EAS_DER_ENUMERATED, &value) || value.len != 1
         || value.at[0] != ACCEPT_COMPLETED) {
         return false;
     }
     if (eas_der_enter(&fields, EAS_DER_CONTEXT(1), &field)
-        && (!take_krb5_oid(&field) || field.left != 0)) {
+        && (!take_krb5_oid(&field) || field.len != 0)) {
         return false;
     }
-    /* A mechListMIC may follow; with one mechanism on offer it says nothing. */
+    /* A mechListMIC may follow.  With one offered mechanism it protects nothing. */
     if (!eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field)
-        || !eas_der_enter(&field, EAS_DER_OCTET_STRING, &value) || field.left != 0
-        || !eas_der_enter(&value, INITIAL_CONTEXT_TOKEN, &framed) || value.left != 0
-        || !take_krb5_oid(&framed) || !eas_der_take(&framed, ap_rep_id, sizeof(ap_rep_id))) {
+        || !eas_der_enter_only(field, EAS_DER_OCTET_STRING, &value)
+        || !eas_der_enter_only(value, INITIAL_CONTEXT_TOKEN, &framed) || !take_krb5_oid(&framed)
+        || !eas_der_take(&framed, ap_rep_id, sizeof(ap_rep_id))) {
         return false;
     }
     *ap_rep_out = framed;

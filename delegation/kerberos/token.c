@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/token.c - makes the token of one request from a ticket in hand, and checks the answer */
+/* delegation/kerberos/token.c - SPNEGO tokens for HTTP, and verification of the replies */
 
 #include "delegation/kerberos/token.h"
 #include "auth/base/secret.h"
@@ -7,7 +7,6 @@
 #include "delegation/kerberos/spnego.h"
 
 #include <apr_encode.h>
-#include <apr_strings.h>
 #include <apr_tables.h>
 #include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
@@ -25,25 +24,25 @@
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
      | GSS_C_INTEG_FLAG)
 
-/* A response token is an AP-REP of a few hundred octets; a header line cannot hold much more. */
+/* An AP-REP has a few hundred octets, and a header line not many more than this. */
 #define RESPONSE_TOKEN_MAX 8192
 
 struct eas_token_maker {
     apr_thread_mutex_t *mutex;
-    apr_array_header_t *idle; /* krb5_contexts that no thread is using */
+    apr_array_header_t *idle; /* krb5_contexts without a thread */
 };
 
 struct eas_pending_ap {
     const struct eas_ticket *ticket;
-    struct eas_ap_time stamp;
+    struct eas_ap_time time; /* of the authenticator */
 };
 
-static apr_status_t mint_cleanup(void *data)
+static apr_status_t free_contexts(void *data)
 {
-    struct eas_token_maker *mint = data;
+    struct eas_token_maker *maker = data;
     krb5_context *ctx;
 
-    while ((ctx = apr_array_pop(mint->idle)) != NULL) {
+    while ((ctx = apr_array_pop(maker->idle)) != NULL) {
         krb5_free_context(*ctx);
     }
     return APR_SUCCESS;
@@ -51,30 +50,30 @@ static apr_status_t mint_cleanup(void *data)
 
 struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool)
 {
-    struct eas_token_maker *mint = apr_palloc(pool, sizeof(*mint));
+    struct eas_token_maker *maker = apr_palloc(pool, sizeof(*maker));
 
-    apr_thread_mutex_create(&mint->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
-    mint->idle = apr_array_make(pool, 256, sizeof(krb5_context));
-    apr_pool_cleanup_register(pool, mint, mint_cleanup, apr_pool_cleanup_null);
-    return mint;
+    apr_thread_mutex_create(&maker->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    maker->idle = apr_array_make(pool, 256, sizeof(krb5_context));
+    apr_pool_cleanup_register(pool, maker, free_contexts, apr_pool_cleanup_null);
+    return maker;
 }
 
-static krb5_error_code borrow_context(struct eas_token_maker *mint, krb5_context *ctx_out)
+static krb5_error_code checkout_context(struct eas_token_maker *maker, krb5_context *ctx_out)
 {
     krb5_context *idle;
 
-    apr_thread_mutex_lock(mint->mutex);
-    idle = apr_array_pop(mint->idle);
+    apr_thread_mutex_lock(maker->mutex);
+    idle = apr_array_pop(maker->idle);
     *ctx_out = idle != NULL ? *idle : NULL;
-    apr_thread_mutex_unlock(mint->mutex);
+    apr_thread_mutex_unlock(maker->mutex);
     return *ctx_out != NULL ? 0 : krb5_init_context(ctx_out);
 }
 
-static void return_context(struct eas_token_maker *mint, krb5_context ctx)
+static void checkin_context(struct eas_token_maker *maker, krb5_context ctx)
 {
-    apr_thread_mutex_lock(mint->mutex);
-    APR_ARRAY_PUSH(mint->idle, krb5_context) = ctx;
-    apr_thread_mutex_unlock(mint->mutex);
+    apr_thread_mutex_lock(maker->mutex);
+    APR_ARRAY_PUSH(maker->idle, krb5_context) = ctx;
+    apr_thread_mutex_unlock(maker->mutex);
 }
 
 static void put_le32(unsigned char *p, unsigned value)
@@ -86,23 +85,24 @@ static void put_le32(unsigned char *p, unsigned value)
 }
 
 /*
- * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2): address
- * types and lengths of zero, then the application data after its length, all little-endian.
+ * The MD5 of a gss_channel_bindings_struct without addresses (RFC 4121 section 4.1.1.2).  Address
+ * types and lengths are zero.  The length of the application data and the data follow.
+ * Little-endian.
  */
-static krb5_error_code hash_binding(krb5_context ctx, const struct eas_channel_binding *binding,
+static krb5_error_code hash_binding(krb5_context ctx, struct eas_bytes binding,
                                     unsigned char hash_out[GSS_BINDINGS_SIZE])
 {
     unsigned char plain[20 + 128] = { 0 };
-    krb5_data in = { 0, (unsigned)(20 + binding->len), (char *)plain };
+    krb5_data in = { 0, (unsigned)(20 + binding.len), (char *)plain };
     krb5_checksum sum;
     krb5_error_code code;
 
-    if (binding->len > sizeof(plain) - 20) {
+    if (binding.len > sizeof(plain) - 20) {
         return E2BIG;
     }
-    put_le32(plain + 16, (unsigned)binding->len);
-    memcpy(plain + 20, binding->bytes, binding->len);
-    /* By libkrb5, as its GSSAPI does it: OpenSSL may have no MD5 to give. */
+    put_le32(plain + 16, (unsigned)binding.len);
+    memcpy(plain + 20, binding.at, binding.len);
+    /* As libkrb5's GSSAPI does: OpenSSL may be built or configured without MD5. */
     code = krb5_c_make_checksum(ctx, CKSUMTYPE_RSA_MD5, NULL, 0, &in, &sum);
     if (code == 0) {
         memcpy(hash_out, sum.contents, GSS_BINDINGS_SIZE);
@@ -111,10 +111,9 @@ static krb5_error_code hash_binding(krb5_context ctx, const struct eas_channel_b
     return code;
 }
 
-/* The token in der. */
 static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *ticket,
-                                  const struct eas_channel_binding *binding, struct eas_der *der,
-                                  struct eas_ap_time *stamp)
+                                  struct eas_bytes binding, struct eas_der *der,
+                                  struct eas_ap_time *time)
 {
     unsigned char octets[GSS_CHECKSUM_SIZE] = { 0 };
     krb5_data checksum = { 0, sizeof(octets), (char *)octets };
@@ -123,14 +122,14 @@ static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *tic
 
     put_le32(octets, GSS_BINDINGS_SIZE);
     put_le32(octets + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
-    if (binding != NULL) {
+    if (binding.len > 0) {
         code = hash_binding(ctx, binding, octets + 4);
     }
     if (code == 0) {
         code = eas_ticket_checkout_key(ticket, ctx, &key);
     }
     if (code == 0) {
-        code = eas_ap_request(ctx, key, eas_ticket_creds(ticket), &checksum, der, stamp);
+        code = eas_ap_request(ctx, key, eas_ticket_creds(ticket), &checksum, der, time);
         eas_ticket_checkin_key(ticket, key);
     }
     if (code == 0) {
@@ -148,7 +147,7 @@ static enum eas_rc fail(krb5_context ctx, krb5_error_code code, struct eas_err *
     return EAS_UNAVAILABLE;
 }
 
-/* As text; wiped with the pool, which a long poll keeps for an hour. */
+/* Wiped with the pool; a long poll keeps it for up to an hour. */
 static const char *header_value(apr_pool_t *pool, const struct eas_der *token)
 {
     static const char scheme[] = "Negotiate ";
@@ -156,57 +155,54 @@ static const char *header_value(apr_pool_t *pool, const struct eas_der *token)
     struct eas_secret *value = eas_secret_room(pool, prefix + (len + 2) / 3 * 4);
 
     memcpy(value->bytes, scheme, prefix);
-    /* Of a token of some 2,000 octets, in a third of the time that APR's takes. */
+    /* For a token of about 2,000 octets it takes a third of the time of apr_encode_base64(). */
     EVP_EncodeBlock((unsigned char *)value->bytes + prefix, token->at, (int)len);
     return value->bytes;
 }
 
-enum eas_rc eas_token_make(struct eas_token_maker *mint, apr_pool_t *pool,
-                           const struct eas_ticket *ticket,
-                           const struct eas_channel_binding *binding, const char **value_out,
-                           struct eas_pending_ap **pending_out, struct eas_err *err)
+enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
+                           const struct eas_ticket *ticket, struct eas_bytes binding,
+                           struct eas_token *token_out, struct eas_err *err)
 {
     struct eas_pending_ap *pending = apr_palloc(pool, sizeof(*pending));
     apr_size_t room = eas_ap_request_max(eas_ticket_creds(ticket)) + EAS_SPNEGO_INIT_MAX;
     struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
     krb5_context ctx;
-    krb5_error_code code = borrow_context(mint, &ctx);
+    krb5_error_code code = checkout_context(maker, &ctx);
 
     if (code != 0) {
         return fail(NULL, code, err);
     }
     pending->ticket = ticket;
-    code = make_token(ctx, ticket, binding, &der, &pending->stamp);
+    code = make_token(ctx, ticket, binding, &der, &pending->time);
     if (code == 0) {
-        *value_out = header_value(pool, &der);
-        *pending_out = pending;
+        *token_out = (struct eas_token){ header_value(pool, &der), pending };
     }
     else {
         fail(ctx, code, err);
     }
     OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
-    return_context(mint, ctx);
+    checkin_context(maker, ctx);
     return code == 0 ? EAS_OK : EAS_UNAVAILABLE;
 }
 
-/* The AP-REP in the value, or false. */
-static bool find_ap_rep(apr_pool_t *pool, const char *value, struct eas_der_text *ap_rep)
+static bool find_ap_rep(apr_pool_t *pool, const char *value, struct eas_bytes *ap_rep)
 {
-    struct eas_der_text token;
+    struct eas_bytes token;
 
     if (strncasecmp(value, "Negotiate ", 10) != 0 || strlen(value) > RESPONSE_TOKEN_MAX) {
         return false;
     }
     value += 10 + strspn(value + 10, " ");
     token.at =
-        apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &token.left);
+        apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &token.len);
     return token.at != NULL && eas_spnego_find_ap_rep(token, ap_rep);
 }
 
 static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
                                    const struct eas_pending_ap *pending, const char *value)
 {
-    struct eas_der_text ap_rep;
+    struct eas_bytes ap_rep;
     krb5_error_code code;
     struct eas_ticket_key *key;
 
@@ -215,18 +211,18 @@ static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
     }
     code = eas_ticket_checkout_key(pending->ticket, ctx, &key);
     if (code == 0) {
-        code = eas_ap_check_reply(ctx, key, ap_rep, &pending->stamp);
+        code = eas_ap_check_reply(ctx, key, ap_rep, &pending->time);
         eas_ticket_checkin_key(pending->ticket, key);
     }
     return code;
 }
 
-enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
+enum eas_rc eas_token_verify(struct eas_token_maker *maker, apr_pool_t *pool,
                              const struct eas_pending_ap *pending, const char *value,
                              struct eas_err *err)
 {
     krb5_context ctx;
-    krb5_error_code code = borrow_context(mint, &ctx);
+    krb5_error_code code = checkout_context(maker, &ctx);
 
     if (code != 0) {
         return fail(NULL, code, err);
@@ -235,11 +231,12 @@ enum eas_rc eas_token_verify(struct eas_token_maker *mint, apr_pool_t *pool,
     if (code != 0) {
         const char *words = krb5_get_error_message(ctx, code);
 
-        eas_fail(err, EAS_BACKEND, 2053,
-                 "mutual authentication failed: the backend's reply is not to our token: %s",
-                 words);
+        eas_fail(
+            err, EAS_BACKEND, 2053,
+            "mutual authentication failed: the backend's reply does not belong to the token: %s",
+            words);
         krb5_free_error_message(ctx, words);
     }
-    return_context(mint, ctx);
+    checkin_context(maker, ctx);
     return code == 0 ? EAS_OK : EAS_BACKEND;
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/body_httpd.c - a request's body, kept so that the request can be repeated */
+/* delegation/proxy/body_httpd.c - request body, kept to repeat the request */
 
 #include "delegation/proxy/body_httpd.h"
 
 #include <http_protocol.h>
 #include <util_filter.h>
 
-/* Where mod_proxy_http looks for what it has read ahead (ap_proxy_http_handler()). */
+/* The userdata key of what mod_proxy_http has read ahead (ap_proxy_http_handler()). */
 #define PROXY_INPUT "proxy-req-input"
 
-/* Read at a time; mod_proxy's own default (ProxyIOBufferSize). */
+/* As mod_proxy's default (ProxyIOBufferSize). */
 #define PIECE 8192
 
 struct eas_body {
     apr_bucket_brigade *kept; /* without the EOS */
     bool whole;
     bool handed_over;
-    bool spent;
+    bool sent;
 };
 
 static int keep_piece(request_rec *r, struct eas_body *body, apr_bucket_brigade *piece)
@@ -29,7 +29,7 @@ static int keep_piece(request_rec *r, struct eas_body *body, apr_bucket_brigade 
         body->whole = true;
         apr_bucket_delete(APR_BRIGADE_LAST(piece));
     }
-    /* Sets aside what would be gone with the next read. */
+    /* Sets transient buckets aside. */
     if (rv == APR_SUCCESS) {
         rv = ap_save_brigade(NULL, &body->kept, &piece, r->pool);
     }
@@ -49,8 +49,8 @@ int eas_body_keep(request_rec *r, apr_off_t limit, struct eas_body **body_out)
     body->whole = r->main != NULL || !ap_request_has_body(r);
     if (!body->whole) {
         piece = apr_brigade_create(r->pool, alloc);
-        /* A piece in any case: it is the read that answers an Expect, and who delegates must, since the
-         * backend's 100 is not passed on (and httpd would take an unanswered one for no body). */
+        /* The first read answers an Expect: the backend's 100 is not passed on.  httpd takes a
+         * request with an unanswered Expect for one without a body. */
         while (status == OK && !body->whole && len <= limit) {
             status = keep_piece(r, body, piece);
             apr_brigade_length(body->kept, 0, &len);
@@ -91,7 +91,7 @@ void eas_body_hand_over(request_rec *r, struct eas_body *body)
     apr_bucket_brigade *input = NULL;
 
     body->handed_over = true;
-    /* What the request before an internal redirect, which has the same pool, may have left. */
+    /* The request before an internal redirect has the same pool. */
     apr_pool_userdata_get((void **)&input, PROXY_INPUT, r->pool);
     if (!again && input != NULL) {
         apr_brigade_cleanup(input);
@@ -103,7 +103,7 @@ void eas_body_hand_over(request_rec *r, struct eas_body *body)
         return;
     }
     if (!again && APR_BRIGADE_EMPTY(body->kept)) {
-        return; /* without a body mod_proxy_http knows what to do, the first time */
+        return; /* mod_proxy_http itself sends a request without a body, once */
     }
     input = proxy_input(r);
     apr_brigade_cleanup(input);
@@ -116,12 +116,12 @@ bool eas_body_is_whole(const struct eas_body *body)
     return body->whole;
 }
 
-void eas_body_spend(struct eas_body *body)
+void eas_body_note_sent(struct eas_body *body)
 {
-    body->spent = true;
+    body->sent = true;
 }
 
-bool eas_body_is_lost(const struct eas_body *body)
+bool eas_body_is_exhausted(const struct eas_body *body)
 {
-    return body->spent && !body->whole;
+    return body->sent && !body->whole;
 }

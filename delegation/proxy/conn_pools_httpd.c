@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/conn_pools_httpd.c - for each backend, connection pools that identities are spread over */
+/* delegation/proxy/conn_pools_httpd.c - connection pools of a backend, one for several owners */
 
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "auth/request_httpd.h"
 
-#include <apr_atomic.h>
 #include <apr_hash.h>
 #include <apr_optional.h>
 #include <apr_shm.h>
@@ -13,34 +12,34 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Half of what IIS grants an idle connection by default, so that it is seldom closed under a request. */
+/* Half of IIS's default, so that IIS seldom closes a connection as a request is sent. */
 #define MAX_IDLE apr_time_from_sec(60)
 
 #define REAP_INTERVAL apr_time_from_sec(1)
 
-/* Backends that the children can tell each other of; two that share a place are relieved together. */
-#define PLACES 256
+/* Counters of eviction requests.  Two backends with the same counter evict together. */
+#define COUNTERS 256
 #define WATCHDOG_NAME "_eas_kcd_reaper_"
 
 struct eas_conn_pools {
     struct eas_conn_pools *next;
     proxy_worker *worker;
     struct eas_connections *connections;
-    volatile apr_uint32_t reported;
-    apr_uint32_t relieved; /* how far the child has followed the calls; of the reaper's thread */
-    _Atomic(proxy_worker *) slots[]; /* NULL: not needed yet */
+    atomic_bool reported;
+    apr_uint32_t satisfied;          /* eviction requests so far; of the reaper's thread */
+    _Atomic(proxy_worker *) slots[]; /* NULL before the first use */
 };
 
-/* How often a child has called for the others' idle connections to be closed; shared by all. */
-static volatile apr_uint32_t *calls;
+/* Eviction requests of all children, to all children; in shared memory. */
+static _Atomic apr_uint32_t *eviction_requests;
 
 /*
- * Held by the reaper while it works.  mod_watchdog keeps its thread in a pool of the process, which
- * goes after the child's.
+ * Held by the reaper while it works.  Statically initialised: the thread of mod_watchdog is in a
+ * pool of the process, and outlives the pool of the child.
  */
 static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 
-/* Of this child.  What is made stays, so that only making needs the mutex: each request looks here. */
+/* Of this child.  Pools and slots live as long as it, so only making them needs the mutex. */
 static struct {
     apr_pool_t *pool; /* under the mutex */
     apr_thread_mutex_t *mutex;
@@ -50,7 +49,7 @@ static struct {
     bool has_reaper; /* under reaping */
 } child;
 
-static apr_status_t dismiss_reaper(void *data)
+static apr_status_t stop_reaper(void *data)
 {
     (void)data;
     pthread_mutex_lock(&reaping);
@@ -69,22 +68,22 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
     child.n = n;
     child.has_reaper = true;
     pthread_mutex_unlock(&reaping);
-    apr_pool_pre_cleanup_register(pchild, NULL, dismiss_reaper);
+    apr_pool_pre_cleanup_register(pchild, NULL, stop_reaper);
 }
 
-static volatile apr_uint32_t *calls_for(const struct eas_conn_pools *pools)
+static _Atomic apr_uint32_t *eviction_requests_for(const struct eas_conn_pools *pools)
 {
-    return &calls[pools->worker->s->hash.def % PLACES];
+    return &eviction_requests[pools->worker->s->hash.def % COUNTERS];
 }
 
-/* As many as mod_proxy itself would keep (`max=`), for as long as it is told to (`ttl=`). */
+/* mod_proxy's own limits: `max=` connections, idle for `ttl=`. */
 static struct eas_conn_pools *make_pools(proxy_worker *worker)
 {
     apr_size_t size = sizeof(struct eas_conn_pools) + (apr_size_t)child.n * sizeof(proxy_worker *);
     struct eas_conn_pools *pools = apr_pcalloc(child.pool, size);
 
     pools->worker = worker;
-    pools->relieved = calls != NULL ? apr_atomic_read32(calls_for(pools)) : 0;
+    pools->satisfied = eviction_requests != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
     pools->connections =
         eas_connections_create(child.pool, worker->s->hmax > 0 ? (unsigned)worker->s->hmax : 1,
                                worker->s->ttl > 0 ? worker->s->ttl : MAX_IDLE);
@@ -153,24 +152,24 @@ proxy_worker *eas_conn_pools_worker_for(struct eas_conn_pools *pools, const char
 
 const char *eas_conn_pools_report(struct eas_conn_pools *pools)
 {
-    return apr_atomic_cas32(&pools->reported, 1, 0) == 0 ? pools->worker->s->name_ex : NULL;
+    return atomic_exchange(&pools->reported, true) ? NULL : pools->worker->s->name_ex;
 }
 
-/* One backend's connections; what this child cannot do about its starving, the others are called for. */
+/* If this child has no idle connection to close, it asks the other children. */
 static void reap_pools(struct eas_conn_pools *pools, apr_time_t now)
 {
-    unsigned unmet = eas_connections_reap(pools->connections, now);
-    apr_uint32_t called;
+    unsigned unsatisfied = eas_connections_reap(pools->connections, now);
+    apr_uint32_t requests;
 
-    if (calls == NULL) {
+    if (eviction_requests == NULL) {
         return;
     }
-    called = apr_atomic_read32(calls_for(pools));
-    eas_connections_evict(pools->connections, called - pools->relieved);
-    if (unmet > 0) {
-        called = apr_atomic_add32(calls_for(pools), unmet) + unmet;
+    requests = atomic_load(eviction_requests_for(pools));
+    eas_connections_evict(pools->connections, requests - pools->satisfied);
+    if (unsatisfied > 0) {
+        requests = atomic_fetch_add(eviction_requests_for(pools), unsatisfied) + unsatisfied;
     }
-    pools->relieved = called;
+    pools->satisfied = requests;
 }
 
 static void reap_all(void)
@@ -199,20 +198,20 @@ void eas_conn_pools_post_config(apr_pool_t *pconf)
 {
     APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
         APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
-    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *enlist =
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *register_callback =
         APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
     ap_watchdog_t *watchdog;
     apr_shm_t *shm;
 
-    calls = NULL;
-    if (apr_shm_create(&shm, PLACES * sizeof(*calls), NULL, pconf) == APR_SUCCESS) {
-        calls = apr_shm_baseaddr_get(shm);
-        memset((void *)calls, 0, PLACES * sizeof(*calls));
+    eviction_requests = NULL;
+    if (apr_shm_create(&shm, COUNTERS * sizeof(*eviction_requests), NULL, pconf) == APR_SUCCESS) {
+        eviction_requests = apr_shm_baseaddr_get(shm);
+        memset((void *)eviction_requests, 0, COUNTERS * sizeof(*eviction_requests));
     }
 
-    /* Without it, idle connections are closed when a request ends that went the same way. */
-    if (get != NULL && enlist != NULL
+    /* Without mod_watchdog, idle connections are closed as exchanges with their backend end. */
+    if (get != NULL && register_callback != NULL
         && get(&watchdog, WATCHDOG_NAME, 0, 0, pconf) == APR_SUCCESS) {
-        enlist(watchdog, REAP_INTERVAL, NULL, reap);
+        register_callback(watchdog, REAP_INTERVAL, NULL, reap);
     }
 }

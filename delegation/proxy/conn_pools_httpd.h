@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/conn_pools_httpd.h - for each backend, connection pools that identities are spread over */
+/* delegation/proxy/conn_pools_httpd.h - connection pools of a backend, one for several owners */
 
 #ifndef EAS_DELEGATION_PROXY_CONN_POOLS_HTTPD_H
 #define EAS_DELEGATION_PROXY_CONN_POOLS_HTTPD_H
@@ -8,14 +8,14 @@
 #include "delegation/proxy/mod_proxy_httpd.h"
 
 /*
- * mod_proxy gives out any idle connection of a worker's pool.  As a connection serves one identity
- * only, most of what one pool gives would be somebody else's and have to be closed.  So each worker gets
- * EasKcdBackendPools pools more, made when they are first needed, and an identity always has the same
- * one; what belongs to nobody stays in the worker's own.
+ * mod_proxy takes any idle connection of a worker's pool.  Each connection has one owner, so most
+ * of them would have another owner and be closed.  Therefore each worker gets EasKcdBackendPools
+ * more pools, made at their first use.  An owner always has the same pool.  Connections without an
+ * owner stay in the worker's own pool.
  */
 struct eas_conn_pools;
 
-/* In post_config: the reaper, where mod_watchdog is there, and what the children share. */
+/* Makes the reaper, if mod_watchdog is loaded, and the memory that the children share. */
 void eas_conn_pools_post_config(apr_pool_t *pconf);
 
 /* Per child.  n is EasKcdBackendPools. */
@@ -24,13 +24,13 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
 /* The pools of a worker; made at the first call. */
 struct eas_conn_pools *eas_conn_pools_of(proxy_worker *worker);
 
-/* All connections of all of them. */
+/* The connections in all of these pools. */
 struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *pools);
 
-/* The worker to hand to mod_proxy for an owner: one of the pools, or the original if there is none. */
+/* mod_proxy's worker with the owner's pool; the original worker if mod_proxy can make none. */
 proxy_worker *eas_conn_pools_worker_for(struct eas_conn_pools *pools, const char *owner);
 
-/* The backend has been found to authenticate connections.  Its name at the first call, then NULL. */
+/* The backend authenticates connections.  Returns its name at the first call, then NULL. */
 const char *eas_conn_pools_report(struct eas_conn_pools *pools);
 
 #endif

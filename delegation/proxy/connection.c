@@ -1,45 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/connection.c - whose a backend connection is, and whether it may be used again */
+/* delegation/proxy/connection.c - backend connections: owners, reuse, eviction */
 
 #include "delegation/proxy/connection.h"
 
-#include <apr_atomic.h>
 #include <apr_ring.h>
 #include <apr_thread_mutex.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a backend may take to answer on a new connection before it is suspected to starve. */
-#define SUSPICIOUS apr_time_from_sec(1)
+/* Without a response for this long, a new connection may wait for a thread of the backend. */
+#define FIRST_EVICTION apr_time_from_sec(1)
 
-enum state { NEW, BUSY, IDLE, DOOMED };
+enum state { NEW, BUSY, IDLE, CLOSED };
 
 struct eas_connection {
-    APR_RING_ENTRY(eas_connection) age;     /* while idle: longest idle first */
-    APR_RING_ENTRY(eas_connection) waiting; /* while unanswered: oldest first */
+    APR_RING_ENTRY(eas_connection) age;     /* while idle, in the order of idle_since */
+    APR_RING_ENTRY(eas_connection) waiting; /* while unanswered, in the order of opened_at */
     struct eas_connections *all;
-    volatile apr_uint32_t refs;
-    enum state state; /* this and what follows is guarded by the mutex of all */
+    _Atomic unsigned refs;
+    enum state state; /* this and the fields below: under the mutex of all */
     bool open;
     bool counted;
-    char *owner;           /* NULL: nobody's, or new */
+    char *owner;           /* NULL: none, or new */
     apr_uint64_t exchange; /* the last one */
     bool unanswered;
     apr_time_t opened_at;
-    apr_interval_time_t patience; /* since then */
+    apr_interval_time_t eviction_after; /* since then */
     apr_time_t idle_since;
-    void (*hang_up)(void *socket);
+    void (*shutdown_socket)(void *socket);
     void *socket;
-    bool proved; /* of the exchange that it is busy with */
+    bool authenticated; /* not under the mutex: of the exchange that has the connection */
 };
 
 APR_RING_HEAD(age_ring, eas_connection);
 
 struct eas_connections {
-    apr_thread_mutex_t *mutex; /* held for pointer work, and for hanging up */
-    struct age_ring idle;      /* those with an owner */
-    struct age_ring waiting;   /* new ones that the backend has not answered on */
-    unsigned owned;            /* open ones with an owner */
+    apr_thread_mutex_t *mutex; /* held for pointer work and for shutdown_socket() */
+    struct age_ring idle;      /* with an owner */
+    struct age_ring waiting;   /* without a response so far */
+    unsigned owned;            /* open, with an owner */
     unsigned max;
     apr_interval_time_t max_idle;
 };
@@ -58,7 +58,7 @@ struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
 }
 
 struct eas_connection *eas_connection_open(struct eas_connections *all,
-                                           void (*hang_up)(void *socket), void *socket,
+                                           void (*shutdown_socket)(void *socket), void *socket,
                                            apr_time_t now)
 {
     struct eas_connection *connection = calloc(1, sizeof(*connection));
@@ -67,13 +67,13 @@ struct eas_connection *eas_connection_open(struct eas_connections *all,
         abort(); /* as APR's pools do */
     }
     connection->all = all;
-    connection->refs = 1;
+    atomic_init(&connection->refs, 1);
     connection->open = true;
-    connection->hang_up = hang_up;
+    connection->shutdown_socket = shutdown_socket;
     connection->socket = socket;
     connection->unanswered = true;
     connection->opened_at = now;
-    connection->patience = SUSPICIOUS;
+    connection->eviction_after = FIRST_EVICTION;
     apr_thread_mutex_lock(all->mutex);
     APR_RING_INSERT_TAIL(&all->waiting, connection, eas_connection, waiting);
     apr_thread_mutex_unlock(all->mutex);
@@ -82,13 +82,13 @@ struct eas_connection *eas_connection_open(struct eas_connections *all,
 
 struct eas_connection *eas_connection_ref(struct eas_connection *connection)
 {
-    apr_atomic_inc32(&connection->refs);
+    atomic_fetch_add(&connection->refs, 1);
     return connection;
 }
 
 void eas_connection_unref(struct eas_connection *connection)
 {
-    if (connection != NULL && apr_atomic_dec32(&connection->refs) == 0) {
+    if (connection != NULL && atomic_fetch_sub(&connection->refs, 1) == 1) {
         free(connection->owner);
         free(connection);
     }
@@ -112,22 +112,22 @@ static void stop_waiting(struct eas_connection *connection)
     }
 }
 
-/* Under the mutex, an open one with an owner: it counts no more, and mod_proxy will find it closed. */
-static void doom(struct eas_connection *connection)
+/* Under the mutex; an open connection with an owner. */
+static void shut_down(struct eas_connection *connection)
 {
-    connection->state = DOOMED;
+    connection->state = CLOSED;
     connection->counted = false;
     connection->all->owned--;
-    connection->hang_up(connection->socket);
+    connection->shutdown_socket(connection->socket);
 }
 
-/* Under the mutex: the one that has been idle for longest. */
+/* Under the mutex. */
 static void close_oldest(struct eas_connections *all)
 {
     struct eas_connection *oldest = APR_RING_FIRST(&all->idle);
 
-    leave_idle(oldest, DOOMED);
-    doom(oldest);
+    leave_idle(oldest, CLOSED);
+    shut_down(oldest);
 }
 
 static bool has_idle(const struct eas_connections *all)
@@ -135,7 +135,7 @@ static bool has_idle(const struct eas_connections *all)
     return !APR_RING_EMPTY(&all->idle, eas_connection, age);
 }
 
-/* Under the mutex: those that have been idle since before then, and those that are too many. */
+/* Under the mutex: idle connections since before then, and those over max. */
 static void close_idle(struct eas_connections *all, apr_time_t before)
 {
     while (has_idle(all)
@@ -145,28 +145,28 @@ static void close_idle(struct eas_connections *all, apr_time_t before)
 }
 
 /*
- * Under the mutex: makes room at a backend that does not answer on new connections.  Each of them
- * calls again after twice as long, since another request may have got the room.
+ * Under the mutex.  Each connection without a response requests another eviction after twice as
+ * long: another request may have got the backend's free thread.
  */
-static unsigned make_room(struct eas_connections *all, apr_time_t now)
+static unsigned evict_for_waiting(struct eas_connections *all, apr_time_t now)
 {
     struct eas_connection *connection;
-    unsigned unmet = 0;
+    unsigned unsatisfied = 0;
 
     APR_RING_FOREACH(connection, &all->waiting, eas_connection, waiting)
     {
-        if (now - connection->opened_at <= connection->patience) {
+        if (now - connection->opened_at <= connection->eviction_after) {
             continue;
         }
-        connection->patience *= 2;
+        connection->eviction_after *= 2;
         if (has_idle(all)) {
             close_oldest(all);
         }
         else {
-            unmet++;
+            unsatisfied++;
         }
     }
-    return unmet;
+    return unsatisfied;
 }
 
 void eas_connection_close(struct eas_connection *connection)
@@ -175,7 +175,7 @@ void eas_connection_close(struct eas_connection *connection)
 
     apr_thread_mutex_lock(all->mutex);
     if (connection->state == IDLE) {
-        leave_idle(connection, DOOMED);
+        leave_idle(connection, CLOSED);
     }
     stop_waiting(connection);
     connection->open = false;
@@ -192,7 +192,7 @@ static bool same_owner(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* Under the mutex: may the exchange use a connection that has been used? */
+/* Under the mutex; a connection that is not new. */
 static bool may_use(const struct eas_connection *connection, const char *owner,
                     apr_uint64_t exchange)
 {
@@ -202,7 +202,7 @@ static bool may_use(const struct eas_connection *connection, const char *owner,
     if (connection->state == IDLE) {
         return true;
     }
-    /* Of mod_proxy's own exchanges nobody tells the end; they are nobody's, and it minds them itself. */
+    /* mod_proxy's own exchanges all have number 0 and no owner; mod_proxy keeps them apart. */
     return connection->state == BUSY && connection->exchange == exchange;
 }
 
@@ -214,8 +214,8 @@ static void occupy(struct eas_connection *connection, apr_uint64_t exchange)
     connection->exchange = exchange;
 }
 
-bool eas_connection_take(struct eas_connection *connection, const char *owner,
-                         apr_uint64_t exchange)
+bool eas_connection_reuse(struct eas_connection *connection, const char *owner,
+                          apr_uint64_t exchange)
 {
     bool may;
 
@@ -229,7 +229,7 @@ bool eas_connection_take(struct eas_connection *connection, const char *owner,
 }
 
 /* Under the mutex. */
-static void give_to(struct eas_connection *connection, const char *owner)
+static void set_owner(struct eas_connection *connection, const char *owner)
 {
     if (owner != NULL) {
         connection->owner = strdup(owner);
@@ -243,14 +243,14 @@ static void give_to(struct eas_connection *connection, const char *owner)
     connection->state = BUSY;
 }
 
-bool eas_connection_claim(struct eas_connection *connection, const char *owner,
-                          apr_uint64_t exchange)
+bool eas_connection_acquire(struct eas_connection *connection, const char *owner,
+                            apr_uint64_t exchange)
 {
     bool may = true;
 
     apr_thread_mutex_lock(connection->all->mutex);
     if (connection->state == NEW) {
-        give_to(connection, owner);
+        set_owner(connection, owner);
     }
     else {
         may = may_use(connection, owner, exchange);
@@ -284,20 +284,20 @@ void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exch
     apr_thread_mutex_lock(connection->all->mutex);
     if (connection->open && connection->owner != NULL && connection->state == BUSY
         && connection->exchange == exchange) {
-        doom(connection);
+        shut_down(connection);
     }
     apr_thread_mutex_unlock(connection->all->mutex);
 }
 
 unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now)
 {
-    unsigned unmet;
+    unsigned unsatisfied;
 
     apr_thread_mutex_lock(all->mutex);
     close_idle(all, now - all->max_idle);
-    unmet = make_room(all, now);
+    unsatisfied = evict_for_waiting(all, now);
     apr_thread_mutex_unlock(all->mutex);
-    return unmet;
+    return unsatisfied;
 }
 
 void eas_connections_evict(struct eas_connections *all, unsigned n)
@@ -318,10 +318,10 @@ void eas_connection_answered(struct eas_connection *connection)
 
 void eas_connection_set_authenticated(struct eas_connection *connection)
 {
-    connection->proved = true;
+    connection->authenticated = true;
 }
 
 bool eas_connection_is_authenticated(const struct eas_connection *connection)
 {
-    return connection->proved;
+    return connection->authenticated;
 }

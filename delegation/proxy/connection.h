@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/connection.h - whose a backend connection is, and whether it may be used again */
+/* delegation/proxy/connection.h - backend connections: owners, reuse, eviction */
 
 #ifndef EAS_DELEGATION_PROXY_CONNECTION_H
 #define EAS_DELEGATION_PROXY_CONNECTION_H
@@ -9,85 +9,84 @@
 #include <stdbool.h>
 
 /*
- * A backend may authenticate the connection instead of the request (IIS does, `Persistent-Auth:
- * true`), and a connection whose last exchange broke off may still bring that exchange's response.
- * So a connection belongs to one owner for life, and to one exchange at a time:
+ * A backend may authenticate the connection instead of the request (IIS: `Persistent-Auth: true`).
+ * After an exchange that broke off, its response may still arrive.  So a connection has one owner
+ * for life, and one exchange at a time:
  *
- *   new --claim--> busy --settle--> idle --take--> busy ...
- *                   |                 `---doom---> doomed
- *                   `--abandon--> doomed: the exchange did not end well
+ *   new --acquire--> busy --release--> idle --reuse--> busy ...
+ *                     |                  `---close---> closed
+ *                     `--abandon--> closed
  *
- * An owner is a text (whose identity, at which service), or NULL: nobody's.  An exchange is a serial
- * number that is never used twice in a process.  0 is what mod_proxy does on its own account, such as
- * health checks: it has no owner, and nobody says when it ends.
+ * An owner is a text: user, service, evidence and delegation principal.  NULL: the connection has
+ * none.  An exchange is a serial number, unique in the process.  0 stands for mod_proxy's own
+ * exchanges, such as health checks, which have no owner and no known end.
  *
- * Thread-safe.  Counted by references, since mod_proxy gives a connection back, and another thread may
- * close it, while the exchange that used it still looks at its response.
+ * Thread-safe.  Counted by references: mod_proxy returns a connection to its pool, and another
+ * thread may close it, before its exchange ends.
  */
 struct eas_connection;
 
-/* The connections of one child to one backend, over all of mod_proxy's pools. */
+/* The connections of one child to one backend, in all pools of mod_proxy. */
 struct eas_connections;
 
 /*
- * At most max connections with an owner are open: where there is one more, the one that has been idle
- * for longest is closed.  (Busy ones are never closed, so there can be more of these.)  None stays idle
- * for longer than max_idle.
+ * At most max connections with an owner are open, and none is idle for longer than max_idle.  One
+ * more than max closes the longest idle one.  Busy connections are never closed, so there can be
+ * more than max of these.
  *
- * A new connection whose first request is not answered within a second may mean that the backend has
- * no thread left to serve it, and that our idle connections hold them.  So each of these closes the one
- * that has been idle for longest: after one second, two, four, and so on.  (Where it was but a long poll,
- * little is lost.)
+ * A new connection without a response for a second may mean that idle connections hold all threads
+ * of the backend.  Each such connection closes the longest idle one: after one second, two, four,
+ * and so on.  If it is only a long poll, little is lost.
  */
 struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
                                                apr_interval_time_t max_idle);
 
 /*
- * Closes what is to be closed by now; to be called every second.  Returns how many new connections that
- * were not answered found no idle one to close: other children may have one.
+ * Closes connections that are due; to be called every second.  Returns the number of unsatisfied
+ * eviction requests: new connections without a response that found no idle one to close.
  */
 unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now);
 
-/* Closes up to n of those that have been idle for longest. */
+/* Closes up to n connections for other children, the longest idle ones first. */
 void eas_connections_evict(struct eas_connections *all, unsigned n);
 
 /*
- * A connection that has just been made.  hang_up(socket) makes the peer and mod_proxy see its end; it
- * is called at most once, under a lock, in any thread, and never after eas_connection_close().
+ * A new connection.  shutdown_socket(socket) shuts the socket down, for the peer and for mod_proxy.
+ * It is called at most once, under a lock, in any thread, and never after eas_connection_close().
  * Returns one reference.
  */
 struct eas_connection *eas_connection_open(struct eas_connections *all,
-                                           void (*hang_up)(void *socket), void *socket,
+                                           void (*shutdown_socket)(void *socket), void *socket,
                                            apr_time_t now);
 
-/* The socket goes. */
+/* The owner of the socket closes it.  Drops the reference of eas_connection_open(). */
 void eas_connection_close(struct eas_connection *connection);
 
 struct eas_connection *eas_connection_ref(struct eas_connection *connection);
 void eas_connection_unref(struct eas_connection *connection);
 
-/* Before it is used again: may this exchange have it?  If so it is busy with it. */
-bool eas_connection_take(struct eas_connection *connection, const char *owner,
-                         apr_uint64_t exchange);
-
-/*
- * Before anything is written: does it belong to this exchange and owner?  A new one does from then on.
- * The last defence, which does not rely on eas_connection_take() having been called.
- */
-bool eas_connection_claim(struct eas_connection *connection, const char *owner,
+/* Before a reuse: whether the exchange may have the connection, which is then busy. */
+bool eas_connection_reuse(struct eas_connection *connection, const char *owner,
                           apr_uint64_t exchange);
 
-/* The exchange has ended well: its whole response was read, and was what it had to be. */
+/*
+ * Before each write: whether the exchange and owner have the connection.  A new one is theirs from
+ * then on.  Works without eas_connection_reuse().
+ */
+bool eas_connection_acquire(struct eas_connection *connection, const char *owner,
+                            apr_uint64_t exchange);
+
+/* The exchange has ended well: its whole response was read and accepted. */
 void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange,
                             apr_time_t now);
 
-/* The exchange is over and was not settled: an owned one is closed now, lest it hold the backend. */
+/* The exchange has ended, without a release: a connection with an owner is closed at once. */
 void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exchange);
 
-/* The backend has sent something on it. */
+/* The backend has sent something. */
 void eas_connection_answered(struct eas_connection *connection);
 
-/* Has the backend proved itself to its owner on it?  Set and read by the exchange that it is busy with. */
+/* Whether the backend has authenticated itself to the owner; only for the connection's exchange. */
 void eas_connection_set_authenticated(struct eas_connection *connection);
 bool eas_connection_is_authenticated(const struct eas_connection *connection);
 

@@ -1,75 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * delegation/proxy/delegate_httpd.c - puts the user's token into what mod_proxy sends to the backend
+ * delegation/proxy/delegate_httpd.c - scheme handler around mod_proxy's: sends the user's token
  *
- * The request's way through this file, once for each worker that mod_proxy tries:
- *  1. scheme_handler, before mod_proxy_http's: the worker is known; get a ticket for it, and keep the
- *     body.  A failure here still stops the request.
- *  2. The real scheme handler runs inside ours, without the client's credentials, on the identity's
- *     own connection pool.
- *  3. fixups: mod_proxy has copied the headers and dropped those that `Connection` names, so that
- *     what is placed now can neither be removed nor doubled by the client.  It is a place only, and
- *     cannot fail: the guard (backend_httpd) puts the token there when the bytes leave.
- *  4. response_httpd judges the response.  A 401 to our token has the request repeated once, with a
- *     new ticket.
- *  5. request_status: a refusal of ours gets its status when no worker can be blamed for it any more.
+ * For each worker that mod_proxy tries:
+ *  1. scheme_handler runs before that of mod_proxy_http.  The worker is known.  prepare_httpd gets
+ *     a ticket for it and reads the body.  A failure here still ends the request.
+ *  2. The real scheme handler runs inside, without the client's credentials, and with the
+ *     connection pool of the ticket's owner.
+ *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the
+ *     client can neither remove nor double the Authorization header that is set now.  Its value is
+ *     a placeholder, because a failure is impossible here.  The outgoing-connection filter
+ *     (outgoing_httpd) replaces it by a token at the write.
+ *  4. response_httpd decides on the response.  After a 401 to a token the request is repeated once,
+ *     with a new ticket.
+ *  5. request_status: the module's refusal gets its status, when mod_proxy marks no worker for it.
  */
 
 #include "delegation/proxy/delegate_httpd.h"
 #include "auth/authn_httpd.h"
-#include "auth/request_httpd.h"
-#include "auth/config_httpd.h"
 #include "auth/login/cookie_httpd.h"
-#include "auth/private_httpd.h"
-#include "delegation/proxy/outgoing_httpd.h"
-#include "delegation/proxy/body_httpd.h"
-#include "delegation/config_httpd.h"
-#include "delegation/proxy/conn_pools_httpd.h"
+#include "auth/request_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
-#include "delegation/proxy/response_httpd.h"
-#include "delegation/kerberos/spn.h"
+#include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/prepare_httpd.h"
 
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
-#include <stdatomic.h>
 
 /*
- * What scheme_handler returns for a refusal of ours: unlike 500, 502 and 503 it does not mark a
- * balancer's member as broken, nor does mod_proxy go on to another worker; and it stands in nobody's
- * failonstatus list.  request_status puts the true status in its place.
+ * The result of scheme_handler for the module's own refusals.  After 500, 502 and 503 mod_proxy
+ * marks a balancer's member as broken and tries another worker.  After this status it does not, and
+ * no failonstatus list has it.  request_status replaces it by the true status.
  */
 #define REFUSED 418
 
-/* A request is sent to a worker twice at most: with the ticket at hand, and with a newer one. */
+/* A worker gets a request twice at most: the second time with a newer ticket. */
 #define TRIES 2
 
-/* What is tried with one worker. */
-struct attempt {
-    request_rec *r;
-    const struct eas_delegation_dir *conf;
-    struct eas_kcd_request request;
-    const char *owner;               /* of the connection it goes out on; NULL: nobody */
-    const struct eas_ticket *ticket; /* NULL: no token */
-    struct eas_body *body;           /* where there is a token */
-    struct eas_exchange exchange;
-    struct eas_response response;
-};
+/* Of this thread.  A subrequest may be proxied while its main request is. */
+static _Thread_local struct eas_attempt *current;
 
-/* What mod_proxy calls a scheme handler with. */
-struct call {
-    proxy_worker *worker;
-    proxy_server_conf *conf;
-    char *url;
-    const char *proxyhost;
-    apr_port_t proxyport;
-};
-
-/* What this thread is about; a subrequest may be proxied while its main request is. */
-static _Thread_local struct attempt *attempting;
-
-/* The request's notes for request_status: the answer's status, and r->status as it was before. */
+/* Notes for request_status: the status of the answer, and the earlier value of r->status. */
 #define STATUS_NOTE "eas-kcd:status"
 #define BEFORE_NOTE "eas-kcd:before"
 
@@ -84,7 +57,7 @@ static int refuse(request_rec *r, const struct eas_err *err)
     return answer(r, eas_log_refuse(r, err));
 }
 
-static int request_status(int *status, request_rec *r)
+static int hook_request_status(int *status, request_rec *r)
 {
     const char *note = apr_table_get(r->notes, STATUS_NOTE);
     const char *before = apr_table_get(r->notes, BEFORE_NOTE);
@@ -93,212 +66,42 @@ static int request_status(int *status, request_rec *r)
         return DECLINED;
     }
     if (before != NULL) {
-        r->status = atoi(before);
+        r->status = (int)apr_atoi64(before);
     }
-    *status = atoi(note);
+    *status = (int)apr_atoi64(note);
     return OK;
 }
 
-/*
- * For whom to act: EasKcdDelegateUser, else whom our own half proved, else whom another module did.
- * *out is NULL where nobody is known.
- */
-static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegation_dir *conf,
-                                      const struct eas_identity **out, struct eas_err *err)
+static void strip_request(const struct eas_attempt *attempt, apr_table_t *headers)
 {
-    const char *name = r->user, *error = NULL;
-
-    *out = NULL;
-    if (conf->delegate_user != NULL) {
-        name = ap_expr_str_exec(r, conf->delegate_user, &error);
-        if (error != NULL || name == NULL || *name == '\0') {
-            return eas_fail(err, EAS_FORBIDDEN, 2060, "EasKcdDelegateUser gives no user: %s",
-                            error != NULL ? error : "empty");
-        }
-    }
-    else {
-        *out = eas_request_identity(r);
-        if (name == NULL || (*out != NULL && (*out)->authenticated_by != EAS_BY_OTHER)) {
-            return EAS_OK;
-        }
-    }
-    return eas_identity_foreign(r->pool, name, &eas_auth_server_of(r->server)->authority->realms,
-                                out, err);
-}
-
-static void show_result(request_rec *r, const char *spn, const struct eas_kcd_result *result)
-{
-    static const char *const sources[] = { "hit", "shared", "fetched" };
-
-    apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", spn);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", sources[result->source]);
-}
-
-/* A ticket for the wish; another one where the backend has refused the one at hand. */
-static enum eas_rc obtain_ticket(struct attempt *attempt, struct eas_err *err)
-{
-    request_rec *r = attempt->r;
-    struct eas_kcd_result result;
-    enum eas_rc rc;
-
-    attempt->request.refused = attempt->ticket;
-    attempt->request.waited = eas_request_of(r)->kdc_waited;
-    rc = eas_kcd_ticket(eas_delegation_server_of(r->server)->account, r->pool, &attempt->request,
-                        &result, err);
-    eas_request_waited(r, result.waited);
-    if (rc == EAS_OK) {
-        attempt->ticket = result.ticket;
-        attempt->owner = result.key; /* a connection is shared as the ticket is, and no further */
-        show_result(r, attempt->request.spn, &result);
-    }
-    return rc;
-}
-
-/*
- * Where this module stands aside, a client may authenticate its own way through to the backend, by
- * connection (NTLM, Negotiate): then what it sends on this connection of its own has backend
- * connections of its own, and nobody else's request rides on them.
- */
-static const char *client_owner(request_rec *r)
-{
-    static const char *const schemes[] = { "Negotiate", "NTLM", "Kerberos" };
-    static _Atomic apr_uint64_t clients;
-    conn_rec *c = r->connection;
-    const char *owner = ap_get_module_config(c->conn_config, &eas_kcd_module);
-    const char *value = apr_table_get(r->headers_in, "Authorization");
-    apr_size_t i;
-
-    for (i = 0; owner == NULL && value != NULL && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (ap_cstr_casecmpn(value, schemes[i], strlen(schemes[i])) == 0) {
-            owner = apr_psprintf(c->pool, "client\n%" APR_UINT64_T_FMT,
-                                 (apr_uint64_t)atomic_fetch_add(&clients, 1));
-            ap_set_module_config(c->conn_config, &eas_kcd_module, (void *)owner);
-        }
-    }
-    return owner;
-}
-
-/*
- * A token goes to an http or https worker, and to that worker's host: a request that some rewriting
- * sends elsewhere (CVE-2021-40438 and its kind) must not take a user's token along.
- */
-static enum eas_rc check_target(request_rec *r, const proxy_worker *worker, const char *url,
-                                struct eas_err *err)
-{
-    apr_uri_t uri;
-
-    if (apr_uri_parse(r->pool, url, &uri) != APR_SUCCESS || uri.hostname == NULL
-        || strcasecmp(uri.hostname, worker->s->hostname_ex) != 0
-        /* A socket that the rewriting named, not the worker (ap_proxy_determine_connection()). */
-        || (*worker->s->uds_path == '\0' && apr_table_get(r->notes, "uds_path") != NULL)) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2065,
-                        "the request is not for the host of its worker, %s; EasKcdDelegate needs a "
-                        "worker for every backend (ProxyPass or a <Proxy> section)",
-                        worker->s->hostname_ex);
-    }
-    if (strcmp(worker->s->scheme, "http") != 0 && strcmp(worker->s->scheme, "https") != 0) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2062,
-                        "EasKcdDelegate cannot send Kerberos tokens to a backend of scheme %s; use "
-                        "http or https",
-                        worker->s->scheme);
-    }
-    return EAS_OK;
-}
-
-static enum eas_rc prepare_ticket(struct attempt *attempt, const proxy_worker *worker,
-                                  const char *url, struct eas_err *err)
-{
-    request_rec *r = attempt->r;
-    enum eas_rc rc = check_target(r, worker, url, err);
-
-    if (rc == EAS_OK) {
-        rc = eas_spn_expand(r->pool, eas_delegation_spn(attempt->conf), worker->s->hostname_ex,
-                            &attempt->request.spn, err);
-    }
-    if (rc == EAS_OK) {
-        attempt->request.transition = eas_delegation_transitions(attempt->conf);
-        rc = obtain_ticket(attempt, err);
-    }
-    return rc;
-}
-
-/* Step 1.  EAS_OK also where there is nobody to act for. */
-static enum eas_rc prepare(struct attempt *attempt, const proxy_worker *worker, const char *url,
-                           struct eas_err *err)
-{
-    request_rec *r = attempt->r;
-    const struct eas_identity *identity;
-    enum eas_rc rc;
-
-    attempt->response.guarded = eas_delegation_is_on(attempt->conf) || eas_authn_in_effect(r);
-    if (!attempt->response.guarded) {
-        attempt->owner = client_owner(r);
-    }
-    if (!eas_delegation_is_on(attempt->conf)) {
-        return EAS_OK;
-    }
-    if (eas_auth_server_of(r->server)->authority == NULL) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2061,
-                        "EasKcdDelegate needs EasKcdKeytab in this virtual host or outside");
-    }
-    rc = delegated_identity(r, attempt->conf, &identity, err);
-    if (rc == EAS_OK && identity != NULL) {
-        apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
-        if (identity->authenticated_by == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
-            apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
-        }
-        eas_private_mark(r);
-        attempt->request.identity = identity;
-        rc = prepare_ticket(attempt, worker, url, err);
-    }
-    return rc;
-}
-
-/* One body for all workers that the request is tried with.  OK, or the status to answer. */
-static int keep_body(struct attempt *attempt)
-{
-    struct eas_request *record = eas_request_of(attempt->r);
-    int status = OK;
-
-    if (record->body == NULL) {
-        status = eas_body_keep(attempt->r, eas_delegation_retry_body(attempt->conf), &record->body);
-    }
-    attempt->body = record->body;
-    return status;
-}
-
-/* What the backend shall not see of the request. */
-static void strip_request(const struct attempt *attempt, apr_table_t *headers)
-{
-    /* Everywhere: browsers send our cookies to every path of the site, and to nobody's benefit. */
+    /* Browsers send the module's cookies to every path of the site, and no backend needs them. */
     eas_cookie_strip_request(attempt->r, headers);
-    if (attempt->response.guarded) {
-        /* Also for schemes that build their headers elsewhere, such as AJP's. */
+    if (attempt->response.in_effect) {
+        /* Here and in fixups: schemes such as AJP do not run fixups. */
         apr_table_unset(headers, "Authorization");
         apr_table_unset(headers, "Proxy-Authorization");
     }
     if (attempt->ticket != NULL) {
-        apr_table_unset(headers, "Upgrade"); /* a tunnel would be beyond all control */
+        apr_table_unset(headers, "Upgrade"); /* no filter sees the requests in a tunnel */
     }
 }
 
-/* How mod_proxy_http is to treat a request in a user's name. */
-static void set_environment(const struct attempt *attempt)
+static void set_environment(const struct eas_attempt *attempt)
 {
     apr_table_t *env = attempt->r->subprocess_env;
 
     if (!eas_delegation_reuses(attempt->conf)) {
         apr_table_setn(env, "proxy-nokeepalive", "1");
     }
-    /* Interim responses are passed on before anybody could judge them. */
+    /* mod_proxy_http would pass on an interim response before the decision on the response. */
     apr_table_setn(env, "proxy-interim-response", "Suppress");
 }
 
 /* Step 2. */
-static int run_real_handler(struct attempt *attempt, const struct call *call)
+static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme_call *call)
 {
     request_rec *r = attempt->r;
-    struct attempt *outer = attempting;
+    struct eas_attempt *outer = current;
     apr_table_t *client_headers = r->headers_in;
     struct eas_exchange *interrupted;
     proxy_worker *worker = call->worker;
@@ -314,13 +117,13 @@ static int run_real_handler(struct attempt *attempt, const struct call *call)
     attempt->exchange.ticket = attempt->ticket;
     eas_response_expect(r, &attempt->response);
     interrupted = eas_outgoing_begin(&attempt->exchange);
-    attempting = attempt;
+    current = attempt;
     status = eas_mod_proxy_run_scheme_handler(r, worker, call->conf, call->url, call->proxyhost,
                                               call->proxyport);
-    attempting = outer;
+    current = outer;
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.connection != NULL) {
-        eas_body_spend(attempt->body);
+        eas_body_note_sent(attempt->body);
     }
     eas_outgoing_end(&attempt->exchange, interrupted);
     r->headers_in = client_headers;
@@ -328,11 +131,11 @@ static int run_real_handler(struct attempt *attempt, const struct call *call)
 }
 
 /* Step 3. */
-static int proxy_fixups(request_rec *r)
+static int hook_proxy_fixups(request_rec *r)
 {
-    const struct attempt *attempt = attempting;
+    const struct eas_attempt *attempt = current;
 
-    if (attempt == NULL || attempt->r != r || !attempt->response.guarded) {
+    if (attempt == NULL || attempt->r != r || !attempt->response.in_effect) {
         return DECLINED;
     }
     apr_table_unset(r->headers_in, "Authorization");
@@ -343,26 +146,25 @@ static int proxy_fixups(request_rec *r)
     return OK;
 }
 
-/* The backend's 401 to a request without a token: without a user it is our challenge. */
+/* The backend's 401 to a request without a token: without a user, the client gets a challenge. */
 static int challenge(request_rec *r)
 {
     struct eas_err err;
 
     if (r->user != NULL) {
-        eas_fail(
-            &err, EAS_MISCONFIGURED, 2067,
-            "the backend asks a user for credentials whom we know; EasKcdDelegate On would give it "
-            "a Kerberos token");
+        eas_fail(&err, EAS_MISCONFIGURED, 2067,
+                 "the backend requires credentials of a user that is authenticated here; "
+                 "EasKcdDelegate On sends it a Kerberos token");
         return refuse(r, &err);
     }
-    eas_fail(&err, EAS_DENIED, 2064, "the backend asks for a user");
+    eas_fail(&err, EAS_DENIED, 2064, "the backend requires a user");
     eas_log_error(r, &err);
     return answer(r, eas_authn_challenge(r));
 }
 
 /*
- * The status alone: the rest may be another's.  r->status is the backend's until request_status, for
- * mod_proxy's failonstatus.
+ * Headers and body may come from a server that is not the backend.  For mod_proxy's failonstatus,
+ * r->status is the backend's until request_status.
  */
 static int answer_status_only(request_rec *r, const struct eas_response *response)
 {
@@ -370,14 +172,14 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
 
     ap_log_rerror(
         APLOG_MARK, APLOG_INFO, 0, r,
-        "EAS2055: the backend answers %d without having proved itself; its headers and body "
+        "EAS2055: the backend answers %d without mutual authentication; its headers and body "
         "are not passed on",
         response->status);
     if (response->retry_after != NULL) {
         apr_table_setn(r->err_headers_out, "Retry-After", response->retry_after);
     }
     if (strncmp(ap_get_status_line(response->status), number, 3) != 0) {
-        /* One that httpd does not know, and would call a 500. */
+        /* httpd makes 500 of a status that it does not know. */
         r->status_line = apr_pstrcat(r->pool, number, " Refused by the backend", NULL);
         ap_custom_response(r, response->status, "The mail server has refused the request.\n");
     }
@@ -386,8 +188,8 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
     return answer(r, response->status);
 }
 
-/* Step 4: what the client gets, where it has got nothing yet. */
-static int conclude(struct attempt *attempt, int status)
+/* Step 4: the answer, if the client has no response yet. */
+static int conclude(struct eas_attempt *attempt, int status)
 {
     struct eas_response *response = &attempt->response;
     request_rec *r = attempt->r;
@@ -397,17 +199,18 @@ static int conclude(struct attempt *attempt, int status)
         return status;
     }
     if (attempt->exchange.failure.rc != EAS_OK) {
-        eas_response_forget(r, response);
+        eas_response_discard(r, response);
         return refuse(r, &attempt->exchange.failure);
     }
     if (response->state == EAS_RESPONSE_NONE) {
         return status;
     }
-    eas_response_forget(r, response);
+    eas_response_discard(r, response);
     if (response->state == EAS_RESPONSE_BROKEN) {
-        eas_fail(&err, EAS_UNAVAILABLE, 2057, "the backend hung up without an answer");
+        eas_fail(&err, EAS_UNAVAILABLE, 2057,
+                 "the backend closed the connection without a response");
         refuse(r, &err);
-        /* On a new connection it is the worker's fault, as mod_proxy has it. */
+        /* On a new connection mod_proxy marks the worker. */
         return status == OK || attempt->exchange.pooled ? REFUSED : status;
     }
     switch (response->verdict) {
@@ -423,11 +226,11 @@ static int conclude(struct attempt *attempt, int status)
     return status;
 }
 
-/* A 401 to our token: is the request to be sent again?  If not, *err says why. */
-static bool renews(struct attempt *attempt, int tries, struct eas_err *err)
+/* After a 401 to the token: whether to send the request again.  If not, *err is the reason. */
+static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_err *err)
 {
-    /* In any case, so that the next request fares better. */
-    enum eas_rc rc = obtain_ticket(attempt, err);
+    /* In any case, for the next request. */
+    enum eas_rc rc = eas_prepare_ticket(attempt, err);
 
     if (rc == EAS_OK && tries < TRIES && eas_body_is_whole(attempt->body)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,
@@ -438,8 +241,9 @@ static bool renews(struct attempt *attempt, int tries, struct eas_err *err)
     if (rc == EAS_OK || rc == EAS_BACKEND) {
         eas_fail(
             err, EAS_UNAVAILABLE, 2063,
-            "the backend does not accept our Kerberos token for %s%s; is the service principal "
-            "name registered to the account that runs the backend, and only there (setspn -X)?",
+            "the backend does not accept the Kerberos token for %s%s; check that the service "
+            "principal name is registered to the account that runs the backend, and to no other "
+            "(setspn -X)",
             attempt->request.spn,
             rc == EAS_OK ? ", and the request is too long to be repeated (EasKcdRetryBody)"
                          : ", although its ticket has just been renewed");
@@ -447,15 +251,15 @@ static bool renews(struct attempt *attempt, int tries, struct eas_err *err)
     return false;
 }
 
-/* A kept-alive connection on which the backend hung up: may what is lost be asked for again? */
-static bool may_ask_again(const struct attempt *attempt, int tries)
+/* The backend closed a kept-alive connection, perhaps before it got the request. */
+static bool may_repeat(const struct eas_attempt *attempt, int tries)
 {
     return attempt->exchange.pooled && tries < TRIES && attempt->r->method_number == M_GET
            && eas_body_is_whole(attempt->body);
 }
 
 /* Steps 2 to 4. */
-static int try_worker(struct attempt *attempt, const struct call *call)
+static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call *call)
 {
     const struct eas_response *response = &attempt->response;
     request_rec *r = attempt->r;
@@ -469,13 +273,13 @@ static int try_worker(struct attempt *attempt, const struct call *call)
         }
         if (response->state == EAS_RESPONSE_WITHHELD
             && response->verdict == EAS_VERDICT_UNAUTHORIZED) {
-            eas_response_forget(r, response);
-            if (!renews(attempt, tries, &err)) {
+            eas_response_discard(r, response);
+            if (!try_other_ticket(attempt, tries, &err)) {
                 return refuse(r, &err);
             }
         }
-        else if (response->state == EAS_RESPONSE_BROKEN && may_ask_again(attempt, tries)) {
-            eas_response_forget(r, response);
+        else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt, tries)) {
+            eas_response_discard(r, response);
         }
         else {
             break;
@@ -484,89 +288,61 @@ static int try_worker(struct attempt *attempt, const struct call *call)
     return conclude(attempt, status);
 }
 
-/* TRACE, and IIS's TRACK, would show the token to the client. */
+/* TRACE, and TRACK of IIS, return the token to the client. */
 static bool reflects_headers(const request_rec *r)
 {
     return r->method_number == M_TRACE || strcmp(r->method, "TRACK") == 0;
 }
 
-/* What is true of every try. */
-static struct attempt *begin(request_rec *r)
+/* Steps 1 to 4. */
+static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
+                               /* NOLINTNEXTLINE(readability-non-const-parameter): as the hook's */
+                               char *url, const char *proxyhost, apr_port_t proxyport)
 {
-    struct attempt *attempt = apr_pcalloc(r->pool, sizeof(*attempt));
-
-    attempt->r = r;
-    attempt->conf = eas_delegation_dir_of(r->per_dir_config);
-    attempt->exchange.r = r;
-    attempt->response.exchange = &attempt->exchange;
-    return attempt;
-}
-
-static void set_out(struct attempt *attempt, const struct call *call)
-{
-    request_rec *r = attempt->r;
-
-    attempt->response.pools = eas_conn_pools_of(call->worker);
-    attempt->response.concerned = attempt->ticket != NULL || eas_authn_in_effect(r);
-    attempt->response.required = eas_delegation_requires_mutual(attempt->conf);
-    attempt->exchange.owner = attempt->owner;
-    attempt->exchange.account = eas_delegation_server_of(r->server)->account;
-    attempt->exchange.bind = eas_delegation_binds(attempt->conf);
-    attempt->exchange.siblings = eas_conn_pools_connections(attempt->response.pools);
-    attempt->exchange.timeout = eas_request_timeout(r);
-    if (attempt->exchange.timeout == 0) {
-        attempt->exchange.timeout = eas_mod_proxy_timeout(call->worker, call->conf, r->server);
-    }
-}
-
-/* Steps 1 to 4; registered before every real handler. */
-static int scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf, char *url,
-                          const char *proxyhost, apr_port_t proxyport)
-{
-    const struct call call = { worker, conf, url, proxyhost, proxyport };
-    struct attempt *attempt;
+    const struct eas_scheme_call call = { worker, conf, url, proxyhost, proxyport };
+    struct eas_attempt *attempt;
     struct eas_err err;
     int status;
 
-    if (attempting != NULL && attempting->r == r) {
-        return DECLINED; /* this is the run inside ours */
+    if (current != NULL && current->r == r) {
+        return DECLINED; /* step 2 */
     }
     status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
     if (status != 0) {
-        return answer(r, status); /* not by way of the error page either */
+        return answer(r, status); /* an error page from a backend is refused, too */
     }
-    attempt = begin(r);
-    if (prepare(attempt, worker, url, &err) != EAS_OK) {
+    attempt = apr_palloc(r->pool, sizeof(*attempt));
+    if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
         return refuse(r, &err);
     }
     if (attempt->ticket != NULL) {
         if (reflects_headers(r)) {
             return HTTP_METHOD_NOT_ALLOWED;
         }
-        status = keep_body(attempt);
+        status = eas_prepare_body(attempt);
         if (status != OK) {
             return answer(r, status);
         }
-        if (eas_body_is_lost(attempt->body)) {
+        if (eas_body_is_exhausted(attempt->body)) {
             eas_fail(&err, EAS_UNAVAILABLE, 2059,
                      "the request cannot be sent to another worker: its body is longer than "
                      "EasKcdRetryBody, and was sent to the one before");
             return refuse(r, &err);
         }
     }
-    set_out(attempt, &call);
+    eas_prepare_exchange(attempt, &call);
     return try_worker(attempt, &call);
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)
 {
-    eas_mod_proxy_find(pconf, scheme_handler);
+    eas_mod_proxy_find(pconf, hook_scheme_handler);
 }
 
 void eas_delegate_register_hooks(apr_pool_t *pool)
 {
-    /* Optional hooks: they need nothing of mod_proxy to be loaded, and fixups' result is ignored. */
-    APR_OPTIONAL_HOOK(proxy, fixups, proxy_fixups, NULL, NULL, APR_HOOK_REALLY_LAST);
-    APR_OPTIONAL_HOOK(proxy, request_status, request_status, NULL, NULL, APR_HOOK_REALLY_LAST);
+    /* Optional hooks work without mod_proxy.  mod_proxy ignores the result of fixups. */
+    APR_OPTIONAL_HOOK(proxy, fixups, hook_proxy_fixups, NULL, NULL, APR_HOOK_REALLY_LAST);
+    APR_OPTIONAL_HOOK(proxy, request_status, hook_request_status, NULL, NULL, APR_HOOK_REALLY_LAST);
     eas_response_register_hooks(pool);
 }

@@ -6,7 +6,7 @@
 #include <apr_dso.h>
 #include <dlfcn.h>
 
-/* What was found; written in pre_config by the one thread there is. */
+/* Written in pre_config, by the only thread. */
 static struct {
     module *proxy;
     module *proxy_http;
@@ -18,7 +18,7 @@ static struct {
     __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
 } found;
 
-/* A symbol of mod_proxy, which may also be linked into httpd itself. */
+/* mod_proxy may be linked into httpd itself. */
 static void *find_symbol(apr_pool_t *pool, const char *name)
 {
     apr_dso_handle_t *handle = found.proxy->dynamic_load_handle;
@@ -182,7 +182,7 @@ proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, se
 {
     proxy_worker *slot;
 
-    /* The URL is of no matter: it goes into what is replaced by the original's own. */
+    /* Any URL: it goes into the shared part, which is replaced by the original's. */
     if (found.define_worker == NULL || found.initialize_worker == NULL
         || found.define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
         return NULL;

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 
 /*
- * Debian loads eas_kcd.load before proxy.load, and a module that links against mod_proxy's symbols
- * fails there as undefined.  So its functions are looked up in pre_config, when every LoadModule has
- * been obeyed; httpd sorts the hooks again after that (server/main.c).
+ * Debian loads eas_kcd.load before proxy.load, where mod_proxy's symbols are undefined.  So its
+ * functions are looked up in pre_config, after every LoadModule.  httpd sorts the hooks after that
+ * (server/main.c).
  */
 
 /* Finds mod_proxy and mod_proxy_http, and registers scheme_handler with the former. */
@@ -21,46 +21,46 @@ void eas_mod_proxy_find(apr_pool_t *pconf,
                                               proxy_server_conf *conf, char *url,
                                               const char *proxyhost, apr_port_t proxyport));
 
-/* Are both modules there? */
+/* Whether mod_proxy and mod_proxy_http are loaded. */
 bool eas_mod_proxy_is_loaded(void);
 
-/* mod_proxy's own run of that hook; only while eas_mod_proxy_is_loaded(). */
+/* Runs the hook, as mod_proxy does; only if eas_mod_proxy_is_loaded(). */
 int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                      char *url, const char *proxyhost, apr_port_t proxyport);
 
 /*
- * Another connection pool for the same backend: a worker that mod_proxy allocates and initializes (so
- * that its size is mod_proxy's, whatever headers we were built with) and that shares everything but
- * the connections with the original: status, counters, parameters.  NULL if mod_proxy cannot.
+ * Another connection pool for the same backend: a worker that shares status, counters and
+ * parameters with the original.  mod_proxy allocates it, so that its size is that of the loaded
+ * mod_proxy.  NULL if mod_proxy fails.
  */
 proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s);
 
-/* How long mod_proxy waits for this worker's backend, in microseconds (as ap_proxy_connect_backend()). */
+/* mod_proxy's time-out of the worker's socket, in microseconds (ap_proxy_connect_backend()). */
 apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
                                           const server_rec *s);
 
-/* Where a section's own ProxyPass leads, or NULL. */
+/* The target of a section's own ProxyPass, or NULL. */
 const char *eas_mod_proxy_mapping_of(const ap_conf_vector_t *section);
 
-/* Where the server's first ProxyPass outside of sections leads that takes this path, or NULL. */
+/* The target of the first ProxyPass outside of sections that matches this path, or NULL. */
 const char *eas_mod_proxy_server_mapping(const server_rec *s, const char *path);
 
 /*
- * For how long the worker of this URL may be silent: its timeout=, else ProxyTimeout, else Timeout; of
- * a balancer the least of its members'.  For the time after the configuration was read.
+ * The time-out of the URL's worker: its timeout=, else ProxyTimeout, else Timeout; for a balancer,
+ * the least of its members.  Only after the configuration has been read.
  */
 apr_interval_time_t eas_mod_proxy_timeout_of(apr_pool_t *pool, const server_rec *s,
                                              const char *url);
 
-/* The URL as the client must see it, by ProxyPassReverse; itself, if that says nothing about it. */
+/* The URL after ProxyPassReverse; unchanged, if none matches. */
 const char *eas_mod_proxy_reverse_map(request_rec *r, const char *url);
 
 /* The server's <Proxy> sections, of ap_conf_vector_t *, or NULL. */
 const apr_array_header_t *eas_mod_proxy_sections(const server_rec *s);
 
 /*
- * The URL, or for a balancer the first member, that no token can be sent to: all but http and https.
- * NULL if there is none.
+ * The URL, or the first member of its balancer, if it is neither http nor https and so can get no
+ * token.  Otherwise NULL.
  */
 const char *eas_mod_proxy_unfit(const server_rec *s, const char *url);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/msexchange_httpd.c - what Exchange answers and httpd does not know */
+/* delegation/proxy/msexchange_httpd.c - statuses and headers of Exchange, unknown to httpd */
 
 #include "delegation/proxy/msexchange_httpd.h"
-#include "auth/request_httpd.h"
 #include "auth/request_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
+#include <http_protocol.h>
 #include <http_request.h>
 #include <util_filter.h>
 
@@ -16,7 +16,7 @@
 
 static ap_filter_rec_t *exchange_filter_handle;
 
-/* A status line for a status that httpd does not know, or knows as something else; else NULL. */
+/* NULL for a status that httpd knows. */
 static const char *status_line_of(int status)
 {
     switch (status) {
@@ -33,10 +33,10 @@ static const char *status_line_of(int status)
     }
 }
 
-/* Does the line say something about this status?  "449 " does not. */
+/* "449 " has none. */
 static bool has_reason(const char *line, int status)
 {
-    return line != NULL && atoi(line) == status && strlen(line) > 4;
+    return line != NULL && apr_atoi64(line) == status && strlen(line) > 4;
 }
 
 static void map_location(request_rec *r, apr_table_t *headers)
@@ -61,19 +61,19 @@ static apr_status_t exchange_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
-static bool concerns_us(request_rec *r)
+static bool is_in_effect(request_rec *r)
 {
     return r->proxyreq == PROXYREQ_REVERSE
            && (eas_request_is_activesync(r)
                || eas_delegation_is_on(eas_delegation_dir_of(r->per_dir_config)));
 }
 
-/* On the response, or on the error page in its stead. */
-static void insert_filter(request_rec *r)
+/* On the response, or on the error page instead of it. */
+static void hook_insert_filter(request_rec *r)
 {
     request_rec *q = r;
 
-    while (q != NULL && !concerns_us(q)) {
+    while (q != NULL && !is_in_effect(q)) {
         q = q->prev;
     }
     if (q != NULL) {
@@ -81,10 +81,12 @@ static void insert_filter(request_rec *r)
     }
 }
 
-/* ProxyErrorOverride: httpd takes the title of its page from here. */
-static int request_status(int *status, request_rec *r)
+/* With ProxyErrorOverride, httpd takes the title of its page from the status line. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the hook's signature */
+static int hook_request_status(int *status, request_rec *r)
 {
-    if (concerns_us(r) && status_line_of(*status) != NULL && !has_reason(r->status_line, *status)) {
+    if (is_in_effect(r) && status_line_of(*status) != NULL
+        && !has_reason(r->status_line, *status)) {
         r->status_line = status_line_of(*status);
     }
     return DECLINED;
@@ -93,9 +95,9 @@ static int request_status(int *status, request_rec *r)
 void eas_msexchange_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
-    ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_insert_error_filter(insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
-    APR_OPTIONAL_HOOK(proxy, request_status, request_status, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_filter(hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(proxy, request_status, hook_request_status, NULL, NULL, APR_HOOK_MIDDLE);
     exchange_filter_handle =
         ap_register_output_filter("EAS_KCD_EXCHANGE", exchange_filter, NULL, AP_FTYPE_CONTENT_SET);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/outgoing_httpd.c - the guard on every outgoing connection of the process */
+/* delegation/proxy/outgoing_httpd.c - filter on every outgoing connection: owners, and tokens */
 
 #include "delegation/proxy/outgoing_httpd.h"
 #include "auth/request_httpd.h"
@@ -15,25 +15,29 @@
 #include <stdatomic.h>
 #include <util_filter.h>
 
-#define GUARD_FILTER "EAS_KCD_GUARD"
+#define OUTGOING_FILTER "EAS_KCD_GUARD"
 
-/* What the channel binding of a TLS connection begins with (RFC 5929 section 4.1). */
+/* The prefix of a TLS channel binding (RFC 5929 section 4.1). */
 #define END_POINT "tls-server-end-point:"
 
-/* What the guard knows of a connection; in the connection's pool. */
-struct guarded {
+/* The module's record of a connection; in the connection's pool. */
+struct record {
+    /* From a client. */
+    const char *client_owner; /* see eas_outgoing_client_owner() */
+
+    /* To a backend. */
     struct eas_connection *connection; /* NULL before its first exchange */
-    bool greeted;                      /* the TLS handshake, if there is one, is over */
-    bool alien;                        /* has carried what no exchange knows of */
+    bool tls_done;                     /* the TLS handshake is over, or there is none */
+    bool unowned;                      /* it carried data outside of any exchange */
     bool answered;                     /* the backend has sent something */
     apr_uint64_t authorized;           /* the last exchange whose token it carries */
-    char binding[sizeof(END_POINT) - 1 + EVP_MAX_MD_SIZE];
+    unsigned char binding[sizeof(END_POINT) - 1 + EVP_MAX_MD_SIZE];
     apr_size_t binding_len; /* 0: no TLS */
 };
 
 static _Thread_local struct eas_exchange *current;
 
-/* Of this child; no client can know it. */
+/* Of this child; random, so that no client can send it. */
 static char placeholder[sizeof("Negotiate ") + 32];
 
 /* A variant of the module, built for tests alone, has no veto: they test the check at the write. */
@@ -56,9 +60,9 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
     exchange->pooled = false;
-    exchange->heard = false;
-    exchange->settled = false;
-    exchange->unsent = false;
+    exchange->got_response = false;
+    exchange->released = false;
+    exchange->send_incomplete = false;
     exchange->pending = NULL;
     exchange->failure.rc = EAS_OK;
     current = exchange;
@@ -68,7 +72,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted)
 {
     if (exchange->connection != NULL) {
-        if (!exchange->settled) {
+        if (!exchange->released) {
             eas_connection_abandon(exchange->connection, exchange->serial);
         }
         eas_connection_unref(exchange->connection);
@@ -81,8 +85,28 @@ void eas_outgoing_release(struct eas_exchange *exchange)
 {
     if (exchange->connection != NULL) {
         eas_connection_release(exchange->connection, exchange->serial, apr_time_now());
-        exchange->settled = true;
+        exchange->released = true;
     }
+}
+
+const char *eas_outgoing_client_owner(request_rec *r)
+{
+    static const char *const schemes[] = { "Negotiate", "NTLM", "Kerberos" };
+    static _Atomic apr_uint64_t clients;
+    conn_rec *c = r->connection;
+    struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);
+    const char *value = apr_table_get(r->headers_in, "Authorization");
+    apr_size_t i;
+
+    for (i = 0; record == NULL && value != NULL && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (ap_cstr_casecmpn(value, schemes[i], strlen(schemes[i])) == 0) {
+            record = apr_pcalloc(c->pool, sizeof(*record));
+            record->client_owner = apr_psprintf(c->pool, "client\n%" APR_UINT64_T_FMT,
+                                                (apr_uint64_t)atomic_fetch_add(&clients, 1));
+            ap_set_module_config(c->conn_config, &eas_kcd_module, record);
+        }
+    }
+    return record != NULL ? record->client_owner : NULL;
 }
 
 static const char *current_owner(void)
@@ -95,7 +119,7 @@ static apr_uint64_t current_serial(void)
     return current != NULL ? current->serial : 0;
 }
 
-static void hang_up(void *socket)
+static void shutdown_socket(void *socket)
 {
     apr_socket_shutdown(socket, APR_SHUTDOWN_READWRITE);
 }
@@ -106,15 +130,14 @@ static apr_status_t close_connection(void *data)
     return APR_SUCCESS;
 }
 
-/* May the current exchange have a connection from mod_proxy's pool? */
-static bool may_go_on(const struct guarded *guarded)
+static bool may_reuse(const struct record *record)
 {
-    return guarded->connection != NULL
-               ? eas_connection_take(guarded->connection, current_owner(), current_serial())
-               : !guarded->alien || current_owner() == NULL;
+    return record->connection != NULL
+               ? eas_connection_reuse(record->connection, current_owner(), current_serial())
+               : !record->unowned || current_owner() == NULL;
 }
 
-/* Anything but metadata, and what the end of a connection leaves: a bucket of no length. */
+/* The end of a connection leaves a data bucket of length 0. */
 static bool has_data(const apr_bucket_brigade *bb)
 {
     const apr_bucket *b;
@@ -127,72 +150,71 @@ static bool has_data(const apr_bucket_brigade *bb)
     return false;
 }
 
-static void hear(struct guarded *guarded)
+static void note_response(struct record *record)
 {
-    if (!guarded->answered) {
-        guarded->answered = true;
-        eas_connection_answered(guarded->connection);
+    if (!record->answered) {
+        record->answered = true;
+        eas_connection_answered(record->connection);
     }
-    if (current != NULL && current->connection == guarded->connection) {
-        current->heard = true;
+    if (current != NULL && current->connection == record->connection) {
+        current->got_response = true;
     }
 }
 
-/* mod_proxy looks whether a pooled connection is still alive by reading ahead without blocking. */
-static apr_status_t guard_input(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
-                                apr_read_type_e block, apr_off_t readbytes)
+/* mod_proxy checks by a speculative read whether a pooled connection is alive. */
+static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
+                                 apr_read_type_e block, apr_off_t readbytes)
 {
-    struct guarded *guarded = f->ctx;
+    struct record *record = f->ctx;
     apr_status_t rv;
 
-    if (veto && mode == AP_MODE_SPECULATIVE && !may_go_on(guarded)) {
+    if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record)) {
         return APR_ECONNABORTED;
     }
     rv = ap_get_brigade(f->next, bb, mode, block, readbytes);
-    if (guarded->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
-        hear(guarded);
+    if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
+        note_response(record);
     }
     return rv;
 }
 
-/* Its first exchange: from now on it is known among the backend's connections. */
-static void enlist(conn_rec *c, struct guarded *guarded)
+static void attach_connection(conn_rec *c, struct record *record)
 {
-    if (guarded->connection != NULL || guarded->alien) {
+    if (record->connection != NULL || record->unowned) {
         return;
     }
     if (current == NULL) {
-        guarded->alien = true; /* what mod_proxy does on its own account, such as health checks */
+        record->unowned = true; /* mod_proxy's own, such as a health check */
         return;
     }
-    guarded->connection =
-        eas_connection_open(current->siblings, hang_up, ap_get_conn_socket(c), apr_time_now());
-    /* Before the socket's own cleanup, which gives its number to somebody else. */
-    apr_pool_pre_cleanup_register(c->pool, guarded->connection, close_connection);
+    record->connection = eas_connection_open(current->connections, shutdown_socket,
+                                             ap_get_conn_socket(c), apr_time_now());
+    /* Before the cleanup of the socket, whose descriptor another thread may get. */
+    apr_pool_pre_cleanup_register(c->pool, record->connection, close_connection);
 }
 
-static enum eas_rc claim(const struct guarded *guarded, struct eas_err *err)
+static enum eas_rc acquire(const struct record *record, struct eas_err *err)
 {
-    struct eas_connection *connection = guarded->connection;
+    struct eas_connection *connection = record->connection;
 
     if (connection == NULL && current_owner() == NULL) {
         return EAS_OK;
     }
     if (connection == NULL
-        || !eas_connection_claim(connection, current_owner(), current_serial())) {
+        || !eas_connection_acquire(connection, current_owner(), current_serial())) {
         return eas_fail(err, EAS_MISCONFIGURED, 2050,
                         "refused to use a backend connection that belongs to another request");
     }
     if (current != NULL && current->connection != connection) {
         eas_connection_unref(current->connection);
         current->connection = eas_connection_ref(connection);
-        current->pooled = guarded->answered;
-        current->heard = current->settled = false;
+        current->pooled = record->answered;
+        current->got_response = current->released = false;
     }
     return EAS_OK;
 }
 
-/* The bucket that holds the placeholder, cut out of its neighbours, or NULL. */
+/* Splits the placeholder off into a bucket of its own.  NULL if there is none. */
 static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
 {
     apr_size_t want = strlen(placeholder), len;
@@ -200,7 +222,7 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
     apr_bucket *b;
 
     if (want == 0) {
-        return NULL; /* eas_outgoing_child_init() found no randomness */
+        return NULL; /* RAND_bytes() failed in eas_outgoing_child_init() */
     }
     for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
         if (APR_BUCKET_IS_METADATA(b) || b->length == (apr_size_t)-1 || b->length < want
@@ -222,35 +244,35 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
     return NULL;
 }
 
-/* Puts a token where the placeholder is; the body that follows the head needs none. */
-static enum eas_rc authorize(struct guarded *guarded, apr_bucket_brigade *bb, struct eas_err *err)
+/* Replaces the placeholder by a token.  The body, after the head, has none. */
+static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, struct eas_err *err)
 {
-    struct eas_channel_binding binding = { guarded->binding, guarded->binding_len };
-    apr_bucket *place, *token;
-    const char *value;
+    struct eas_bytes binding = { record->binding, current->bind ? record->binding_len : 0 };
+    apr_bucket *place, *bucket;
+    struct eas_token token;
     enum eas_rc rc;
 
     place = find_placeholder(bb);
     if (place == NULL) {
-        return guarded->authorized == current->serial
+        return record->authorized == current->serial
                    ? EAS_OK
                    : eas_fail(err, EAS_UNAVAILABLE, 2051,
-                              "a request in a user's name was about to leave without a token");
+                              "a request in a user's name was about to be sent without a token");
     }
-    rc = eas_kcd_token(current->account, current->r->pool, current->ticket,
-                       current->bind && binding.len > 0 ? &binding : NULL, &value,
-                       &current->pending, err);
+    rc = eas_kcd_token(current->principal, current->r->pool, current->ticket, binding, &token, err);
     if (rc == EAS_OK) {
-        token = apr_bucket_pool_create(value, strlen(value), current->r->pool, bb->bucket_alloc);
-        APR_BUCKET_INSERT_BEFORE(place, token);
+        current->pending = token.pending;
+        bucket = apr_bucket_pool_create(token.value, strlen(token.value), current->r->pool,
+                                        bb->bucket_alloc);
+        APR_BUCKET_INSERT_BEFORE(place, bucket);
         apr_bucket_delete(place);
-        guarded->authorized = current->serial;
+        record->authorized = current->serial;
     }
     return rc;
 }
 
-/* The handshake would otherwise begin with our first byte, and the channel be unknown until then. */
-static apr_status_t shake_hands(conn_rec *c, apr_bucket_alloc_t *alloc)
+/* Before the first byte is written: the token is bound to the channel. */
+static apr_status_t do_tls_handshake(conn_rec *c, apr_bucket_alloc_t *alloc)
 {
     apr_bucket_brigade *none = apr_brigade_create(c->pool, alloc);
     apr_status_t rv = ap_get_brigade(c->input_filters, none, AP_MODE_INIT, APR_BLOCK_READ, 0);
@@ -267,58 +289,58 @@ static apr_status_t refuse(ap_filter_t *f, apr_bucket_brigade *bb, const struct 
     else {
         ap_log_cerror(APLOG_MARK, APLOG_CRIT, 0, f->c, "EAS%04d: %s", err->tag, err->text);
     }
-    f->c->aborted = 1; /* lest mod_proxy blame the client */
+    f->c->aborted = 1; /* a failure of the backend: mod_proxy answers 400 otherwise */
     apr_brigade_cleanup(bb);
     return APR_ECONNABORTED;
 }
 
-static apr_status_t guard_output(ap_filter_t *f, apr_bucket_brigade *bb)
+static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
-    struct guarded *guarded = f->ctx;
+    struct record *record = f->ctx;
     struct eas_err err;
     apr_status_t rv;
 
     if (!has_data(bb)) {
         return ap_pass_brigade(f->next, bb);
     }
-    enlist(f->c, guarded);
-    if (current != NULL && current->ticket != NULL && !guarded->greeted) {
-        guarded->greeted = true;
-        rv = shake_hands(f->c, bb->bucket_alloc);
+    attach_connection(f->c, record);
+    if (current != NULL && current->ticket != NULL && !record->tls_done) {
+        record->tls_done = true;
+        rv = do_tls_handshake(f->c, bb->bucket_alloc);
         if (rv != APR_SUCCESS) {
             f->c->aborted = 1;
             return rv;
         }
     }
-    if (claim(guarded, &err) != EAS_OK
-        || (current != NULL && current->ticket != NULL && authorize(guarded, bb, &err) != EAS_OK)) {
+    if (acquire(record, &err) != EAS_OK
+        || (current != NULL && current->ticket != NULL && authorize(record, bb, &err) != EAS_OK)) {
         return refuse(f, bb, &err);
     }
     if (current != NULL) {
-        /* Always: it stays with the pooled connection, where another exchange has left its own. */
+        /* Each time: a pooled connection has the time-out of another exchange. */
         apr_socket_timeout_set(ap_get_conn_socket(f->c), current->timeout);
     }
     rv = ap_pass_brigade(f->next, bb);
     if (rv != APR_SUCCESS && current != NULL) {
-        current->unsent = true;
+        current->send_incomplete = true;
     }
     return rv;
 }
 
-static int pre_connection(conn_rec *c, void *socket)
+static int hook_pre_connection(conn_rec *c, void *socket)
 {
     (void)socket;
     if (c->outgoing) {
-        struct guarded *guarded = apr_pcalloc(c->pool, sizeof(*guarded));
+        struct record *record = apr_pcalloc(c->pool, sizeof(*record));
 
-        ap_set_module_config(c->conn_config, &eas_kcd_module, guarded);
-        ap_add_input_filter(GUARD_FILTER, guarded, NULL, c);
-        ap_add_output_filter(GUARD_FILTER, guarded, NULL, c);
+        ap_set_module_config(c->conn_config, &eas_kcd_module, record);
+        ap_add_input_filter(OUTGOING_FILTER, record, NULL, c);
+        ap_add_output_filter(OUTGOING_FILTER, record, NULL, c);
     }
     return OK;
 }
 
-/* The digest of the certificate's signature; SHA-256 for what is weaker (RFC 5929 section 4.1). */
+/* The digest of the signature; SHA-256 instead of MD5 and SHA-1 (RFC 5929 section 4.1). */
 static const EVP_MD *end_point_digest(X509 *certificate)
 {
     int digest = NID_undef;
@@ -331,19 +353,18 @@ static const EVP_MD *end_point_digest(X509 *certificate)
     return md != NULL ? md : EVP_sha256();
 }
 
-static int proxy_post_handshake(conn_rec *c, SSL *ssl)
+static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
 {
-    struct guarded *guarded = ap_get_module_config(c->conn_config, &eas_kcd_module);
+    struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);
     X509 *certificate = SSL_get0_peer_certificate(ssl);
     const apr_size_t prefix = sizeof(END_POINT) - 1;
     unsigned len;
 
-    if (guarded != NULL && certificate != NULL
-        && X509_digest(certificate, end_point_digest(certificate),
-                       (unsigned char *)guarded->binding + prefix, &len)
+    if (record != NULL && certificate != NULL
+        && X509_digest(certificate, end_point_digest(certificate), record->binding + prefix, &len)
                == 1) {
-        memcpy(guarded->binding, END_POINT, prefix);
-        guarded->binding_len = prefix + len;
+        memcpy(record->binding, END_POINT, prefix);
+        record->binding_len = prefix + len;
     }
     return OK;
 }
@@ -352,7 +373,7 @@ void eas_outgoing_child_init(void)
 {
     unsigned char random[16];
 
-    /* Without randomness somebody could know it; then it stays empty, and is found nowhere. */
+    /* A placeholder that is not random stays empty, and no request gets a token. */
     if (RAND_bytes(random, sizeof(random)) == 1) {
         apr_cpystrn(placeholder, "Negotiate ", sizeof(placeholder));
         apr_escape_hex(placeholder + strlen("Negotiate "), random, sizeof(random), 0, NULL);
@@ -362,9 +383,10 @@ void eas_outgoing_child_init(void)
 void eas_outgoing_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
-    ap_hook_pre_connection(pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
-    APR_OPTIONAL_HOOK(ssl, proxy_post_handshake, proxy_post_handshake, NULL, NULL, APR_HOOK_MIDDLE);
-    /* Above mod_ssl's, so that they see requests and not TLS records. */
-    ap_register_input_filter(GUARD_FILTER, guard_input, NULL, AP_FTYPE_CONNECTION);
-    ap_register_output_filter(GUARD_FILTER, guard_output, NULL, AP_FTYPE_CONNECTION);
+    ap_hook_pre_connection(hook_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ssl, proxy_post_handshake, hook_proxy_post_handshake, NULL, NULL,
+                      APR_HOOK_MIDDLE);
+    /* Above mod_ssl's, for requests instead of TLS records. */
+    ap_register_input_filter(OUTGOING_FILTER, input_filter, NULL, AP_FTYPE_CONNECTION);
+    ap_register_output_filter(OUTGOING_FILTER, output_filter, NULL, AP_FTYPE_CONNECTION);
 }

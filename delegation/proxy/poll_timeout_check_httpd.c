@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/poll_timeout_check_httpd.c - says at the start where a phone's Ping would be cut short */
+/* delegation/proxy/poll_timeout_check_httpd.c - start-up check of time-outs for Ping */
 
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "auth/base/module_httpd.h"
@@ -8,7 +8,7 @@
 
 #include <http_core.h>
 
-/* The longest that Exchange lets a phone wait. */
+/* The longest HeartbeatInterval that Exchange accepts. */
 #define HEARTBEAT apr_time_from_sec(3540)
 
 static int seconds(apr_interval_time_t time)
@@ -16,7 +16,7 @@ static int seconds(apr_interval_time_t time)
     return (int)apr_time_sec(time);
 }
 
-/* Where requests are read as ActiveSync's. */
+/* With EasKcdParseEas. */
 static void check_commands(const server_rec *s, const char *where, const struct eas_auth_dir *conf)
 {
     static const char *const waiting[] = { "Ping", "Sync" };
@@ -29,13 +29,13 @@ static void check_commands(const server_rec *s, const char *where, const struct 
             ap_log_error(
                 APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
                 "EAS3050: %s: EasKcdCommandTimeout %s %ds is less than the %d s that phones "
-                "may wait for news; what it cuts they repeat",
+                "may wait for a response, and they repeat what it ends; raise it",
                 where, waiting[i], seconds(timeout), seconds(HEARTBEAT));
         }
     }
 }
 
-/* Where they are not. */
+/* Without EasKcdParseEas. */
 static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *where,
                           const char *target)
 {
@@ -44,9 +44,9 @@ static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *wh
     if (timeout < HEARTBEAT) {
         ap_log_error(
             APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-            "EAS3051: %s: EasKcdParseEas is Off, and so a Ping is cut when %s was silent for "
-            "%d s (timeout= of the worker, else ProxyTimeout, else Timeout); phones may wait "
-            "%d s: EasKcdParseEas auto, or timeout=3600",
+            "EAS3051: %s: EasKcdParseEas is Off, so a Ping ends after %s was silent for "
+            "%d s (timeout= of the worker, else ProxyTimeout, else Timeout), but phones may wait "
+            "%d s; set EasKcdParseEas auto, or timeout=3600",
             where, target, seconds(timeout), seconds(HEARTBEAT));
     }
 }
@@ -65,14 +65,14 @@ static void check_mapping(apr_pool_t *ptemp, const server_rec *s, const char *wh
     }
 }
 
-/* Does the section hold for ActiveSync's directory, however it is written? */
+/* Whether the section covers ActiveSync's directory, in any form. */
 static bool is_activesync(const core_dir_config *core)
 {
     return core->r != NULL ? ap_regexec(core->r, EAS_ACTIVESYNC_PATH, 0, NULL, 0) == 0
                            : eas_auth_is_activesync_path(core->d);
 }
 
-/* What a <Location> says on top of its server; true if it is ActiveSync's. */
+/* Returns whether the section covers ActiveSync's directory. */
 static bool check_section(apr_pool_t *ptemp, const server_rec *s, const ap_conf_vector_t *section)
 {
     const core_dir_config *core = ap_get_core_module_config(section);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/response_httpd.c - a backend's response: whether it is believed, and what of it passes */
+/* delegation/proxy/response_httpd.c - filter on a backend's response */
 
 #include "delegation/proxy/response_httpd.h"
-#include "auth/request_httpd.h"
 #include "auth/login/cookie_httpd.h"
+#include "auth/request_httpd.h"
 
+#include <http_connection.h>
 #include <http_protocol.h>
-#include <http_request.h>
 #include <util_filter.h>
 
-/* mod_proxy_http's note that it has thrown a response away, of which httpd shall make an error page. */
+/* mod_proxy_http's note: it discarded the response, and httpd makes an error page. */
 #define OVERRIDE_NOTE "proxy-error-override"
 
-/* Its note that the backend was too slow. */
+/* mod_proxy's note of a time-out. */
 #define TIMED_OUT_NOTE "proxy_timedout"
 
 static ap_filter_rec_t *response_filter_handle;
 
-/* For apr_table_do(): one value of WWW-Authenticate. */
+/* For check_value(). */
 struct search {
     request_rec *r;
     struct eas_response *response;
@@ -31,11 +31,11 @@ static int check_value(void *data, const char *name, const char *value)
 
     (void)name;
     if (strncasecmp(value, "Negotiate ", 10) != 0 || value[10 + strspn(value + 10, " ")] == '\0') {
-        return 1; /* another scheme, or the bare offer of this one */
+        return 1; /* another scheme, or Negotiate without a token */
     }
     search->reply = EAS_REPLY_WRONG;
     if (exchange->pending != NULL
-        && eas_kcd_verify(exchange->account, search->r->pool, exchange->pending, value,
+        && eas_kcd_verify(exchange->principal, search->r->pool, exchange->pending, value,
                           &search->response->err)
                == EAS_OK) {
         search->reply = EAS_REPLY_RIGHT;
@@ -44,10 +44,10 @@ static int check_value(void *data, const char *name, const char *value)
     return 1;
 }
 
-/* The AP-REP among the backend's WWW-Authenticate headers, of which there may be several. */
+/* There may be several WWW-Authenticate headers. */
 static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *response)
 {
-    struct search search = { r, response, EAS_REPLY_ABSENT };
+    struct search search = { .r = r, .response = response, .reply = EAS_REPLY_ABSENT };
 
     apr_table_do(check_value, &search, r->headers_out, "WWW-Authenticate", NULL);
     if (search.reply == EAS_REPLY_RIGHT && response->exchange->connection != NULL) {
@@ -56,8 +56,7 @@ static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *r
     return search.reply;
 }
 
-/* What must not be relied on, and what the administrator may want to know. */
-static void report_persistence(request_rec *r, struct eas_response *response)
+static void log_persistence(request_rec *r, struct eas_response *response)
 {
     const char *value = apr_table_get(r->headers_out, "Persistent-Auth"), *backend;
 
@@ -72,19 +71,20 @@ static void report_persistence(request_rec *r, struct eas_response *response)
     }
 }
 
-static void judge(request_rec *r, struct eas_response *response, int status)
+static void decide(request_rec *r, struct eas_response *response, int status)
 {
     const struct eas_exchange *exchange = response->exchange;
-    struct eas_verdict_facts facts = {
-        status, exchange->ticket != NULL, response->concerned, EAS_REPLY_ABSENT,
-        false,  response->required
-    };
+    struct eas_verdict_facts facts = { .status = status,
+                                       .token = exchange->ticket != NULL,
+                                       .hides_401 = response->hides_401,
+                                       .reply = EAS_REPLY_ABSENT,
+                                       .mutual_required = response->mutual_required };
 
     if (facts.token) {
         facts.reply = check_reply(r, response);
-        facts.proved_before =
+        facts.mutual_before =
             exchange->connection != NULL && eas_connection_is_authenticated(exchange->connection);
-        report_persistence(r, response);
+        log_persistence(r, response);
     }
     response->status = status;
     response->retry_after = apr_table_get(r->headers_out, "Retry-After");
@@ -92,13 +92,14 @@ static void judge(request_rec *r, struct eas_response *response, int status)
     response->state =
         response->verdict == EAS_VERDICT_PASS ? EAS_RESPONSE_PASSED : EAS_RESPONSE_WITHHELD;
     if (response->verdict == EAS_VERDICT_REFUSE && facts.reply == EAS_REPLY_ABSENT) {
-        eas_fail(&response->err, EAS_BACKEND, 2052,
-                 "mutual authentication failed: the backend has not proved itself in its response "
-                 "(EasKcdMutualAuth optional, where it cannot)");
+        eas_fail(
+            &response->err, EAS_BACKEND, 2052,
+            "mutual authentication failed: the backend's response has no AP-REP; if the backend "
+            "cannot send one, set EasKcdMutualAuth optional");
     }
 }
 
-/* Of a backend that authenticates connections, nothing of which is the client's business. */
+/* Headers by which a backend authenticates a connection, which is not the client's. */
 static void strip_headers(apr_table_t *headers)
 {
     apr_table_unset(headers, "WWW-Authenticate");
@@ -106,7 +107,7 @@ static void strip_headers(apr_table_t *headers)
     apr_table_unset(headers, "Proxy-Support");
 }
 
-/* But what was there before the try is no backend's: mod_auth_gssapi's word to our own client. */
+/* A header from before the exchange is not the backend's: mod_auth_gssapi's reply to the client. */
 static void keep_own(apr_table_t *headers, const apr_table_t *before)
 {
     const char *own = apr_table_get(before, "WWW-Authenticate");
@@ -116,12 +117,11 @@ static void keep_own(apr_table_t *headers, const apr_table_t *before)
     }
 }
 
-/* What is not for the client of a response that passes. */
 static void strip_response(request_rec *r, const struct eas_response *response)
 {
     eas_cookie_strip_response(r, r->headers_out);
-    if (response->guarded) {
-        /* err_headers_out: what mod_proxy copies there. */
+    if (response->in_effect) {
+        /* mod_proxy copies some headers to err_headers_out. */
         strip_headers(r->headers_out);
         strip_headers(r->err_headers_out);
         keep_own(r->err_headers_out, response->before.err_headers_out);
@@ -140,22 +140,22 @@ static bool has_bucket(const apr_bucket_brigade *bb, const apr_bucket_type_t *ty
     return false;
 }
 
-/* The first brigade: nothing has been sent to the client yet. */
+/* At the first brigade: nothing has been sent to the client. */
 static void begin(request_rec *r, struct eas_response *response, const apr_bucket_brigade *bb)
 {
-    /* How mod_proxy_http has httpd drop the client's connection, lest it answer for the backend. */
+    /* mod_proxy_http drops the client's connection by this bucket if the backend closed its own. */
     if (response->exchange->ticket != NULL && has_bucket(bb, &ap_bucket_type_eoc)) {
         response->state = EAS_RESPONSE_BROKEN;
         return;
     }
-    judge(r, response, r->status);
+    decide(r, response, r->status);
     if (response->state == EAS_RESPONSE_PASSED) {
         strip_response(r, response);
     }
 }
 
-/* The connection is good for another exchange if this one's response was read to its end. */
-static void settle(struct eas_response *response)
+/* The response was read to its end. */
+static void release(struct eas_response *response)
 {
     if (response->verdict == EAS_VERDICT_PASS || response->verdict == EAS_VERDICT_STATUS_ONLY) {
         eas_outgoing_release(response->exchange);
@@ -172,11 +172,11 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     }
     if (at_end && response->state != EAS_RESPONSE_BROKEN
         && !has_bucket(bb, &ap_bucket_type_error)) {
-        settle(response);
+        release(response);
     }
     if (response->state != EAS_RESPONSE_PASSED) {
         apr_brigade_cleanup(bb);
-        /* What is refused need not be read. */
+        /* The rest of a refused response is not read. */
         return response->state == EAS_RESPONSE_WITHHELD && response->verdict == EAS_VERDICT_REFUSE
                    ? APR_ECONNABORTED
                    : APR_SUCCESS;
@@ -200,49 +200,51 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 }
 
 /*
- * Nothing was heard, and the client's connection is too new for mod_proxy_http's way with that, which
- * begin() sees: it makes a 502 of it, as of a handshake that failed and of an answer that came too late;
- * and of a body that could not be written, where an answer may have come that it did not look for.
+ * The backend closed the connection without a byte, and mod_proxy_http returned 502.  On kept-alive
+ * client connections it sends an EOC bucket instead, see begin().  It returns 502 also after a
+ * failed TLS handshake, after a time-out, and after an unsent body, where it reads no response.
  */
-static bool hung_up(request_rec *r, const struct eas_exchange *exchange, int returned)
+static bool closed_without_response(request_rec *r, const struct eas_exchange *exchange,
+                                    int returned)
 {
     return returned == HTTP_BAD_GATEWAY && exchange->ticket != NULL && exchange->connection != NULL
-           && exchange->failure.rc == EAS_OK && !exchange->heard
-           && !(exchange->unsent && ap_request_has_body(r))
+           && exchange->failure.rc == EAS_OK && !exchange->got_response
+           && !(exchange->send_incomplete && ap_request_has_body(r))
            && apr_table_get(r->notes, TIMED_OUT_NOTE) == NULL;
 }
 
 void eas_response_end(request_rec *r, struct eas_response *response, int returned)
 {
     if (response->filter != NULL) {
-        ap_remove_output_filter(response->filter); /* nothing came, or not to its end */
+        ap_remove_output_filter(response->filter); /* the response did not come to its end */
         response->filter = NULL;
     }
     if (response->state == EAS_RESPONSE_NONE
         && (apr_table_get(r->notes, OVERRIDE_NOTE) != NULL || returned == HTTP_UNAUTHORIZED)) {
-        judge(r, response, returned); /* ProxyErrorOverride has kept it from the filter */
-        settle(response);
+        decide(r, response, returned); /* with ProxyErrorOverride the filter got nothing */
+        release(response);
         if (response->state == EAS_RESPONSE_PASSED) {
             strip_response(r, response);
         }
     }
-    if (response->state == EAS_RESPONSE_NONE && hung_up(r, response->exchange, returned)) {
+    if (response->state == EAS_RESPONSE_NONE
+        && closed_without_response(r, response->exchange, returned)) {
         response->state = EAS_RESPONSE_BROKEN;
     }
-    /* What nobody owns is mod_proxy's to judge, which closes what it does not like. */
+    /* Without an owner, mod_proxy alone decides on the reuse of the connection. */
     if (response->exchange->owner == NULL) {
         eas_outgoing_release(response->exchange);
     }
 }
 
-void eas_response_forget(request_rec *r, const struct eas_response *response)
+void eas_response_discard(request_rec *r, const struct eas_response *response)
 {
     static const char *const notes[] = { OVERRIDE_NOTE, "proxy-status", "proxy-100-continue",
                                          "error-notes", "verbose-error-to" };
     apr_size_t i;
 
-    r->status =
-        response->before.status; /* not 200 on an error page: ap_die() would start another */
+    /* On an error page, ap_die() would begin another one with 200. */
+    r->status = response->before.status;
     r->status_line = NULL;
     r->headers_out = response->before.headers_out;
     r->err_headers_out = response->before.err_headers_out;
@@ -262,7 +264,7 @@ void eas_response_forget(request_rec *r, const struct eas_response *response)
 void eas_response_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
-    /* Next to the handler: before a filter of anybody else has seen the response. */
+    /* Next to the handler, before the filters of other modules. */
     response_filter_handle =
         ap_register_output_filter("EAS_KCD_RESPONSE", response_filter, NULL, AP_FTYPE_RESOURCE - 5);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/verdict.c - what becomes of a backend's response */
+/* delegation/proxy/verdict.c - decision on a backend's response */
 
 #include "delegation/proxy/verdict.h"
 
 enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
 {
-    if (facts->status == 401 && facts->concerned) {
+    if (facts->status == 401 && facts->hides_401) {
         return EAS_VERDICT_UNAUTHORIZED;
     }
     if (!facts->token || facts->reply == EAS_REPLY_RIGHT) {
@@ -14,7 +14,7 @@ enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
     if (facts->reply == EAS_REPLY_WRONG) {
         return EAS_VERDICT_REFUSE;
     }
-    if (facts->proved_before || !facts->required) {
+    if (facts->mutual_before || !facts->mutual_required) {
         return EAS_VERDICT_PASS;
     }
     return facts->status >= 400 ? EAS_VERDICT_STATUS_ONLY : EAS_VERDICT_REFUSE;

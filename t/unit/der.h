@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/der.h - a little reader of DER (X.690), independent of the code that writes it */
+/* t/unit/der.h - reader of DER (X.690), independent of the code under test */
 
 #ifndef EAS_T_UNIT_DER_H
 #define EAS_T_UNIT_DER_H
 
 #include "t/unit/unit.h"
 
-/* What is still to be read. */
+/* The rest of the octets. */
 struct der_text {
     const unsigned char *at;
     const unsigned char *end;
@@ -30,7 +30,7 @@ static inline unsigned char der_octet(struct der_text *text)
     return *text->at++;
 }
 
-/* A length in the shortest form, which alone is DER (X.690 section 10.1). */
+/* DER allows the shortest form only (X.690 section 10.1). */
 static inline size_t der_length(struct der_text *text)
 {
     size_t len = der_octet(text), octets, i;
@@ -48,7 +48,7 @@ static inline size_t der_length(struct der_text *text)
     return len;
 }
 
-/* Takes an element, which must have this tag, and returns its contents. */
+/* Reads an element of this tag and returns its contents. */
 static inline struct der_text der_enter(struct der_text *text, unsigned char tag)
 {
     struct der_text contents;
@@ -62,7 +62,7 @@ static inline struct der_text der_enter(struct der_text *text, unsigned char tag
     return contents;
 }
 
-/* Takes these bytes, which must come next. */
+/* The next octets are these. */
 static inline void der_expect(struct der_text *text, const void *bytes, size_t len)
 {
     assert_true(len <= der_left(text));
@@ -75,7 +75,7 @@ static inline void der_done(const struct der_text *text)
     assert_int_equal(der_left(text), 0);
 }
 
-/* Takes a whole NegTokenInit of Kerberos alone and returns the AP-REQ in it (RFC 4178, 4121). */
+/* Reads a NegTokenInit of Kerberos alone and returns its AP-REQ (RFC 4178, RFC 4121). */
 static inline struct der_text der_enter_spnego(struct der_text *token)
 {
     static const unsigned char spnego[] = "\x06\x06\x2b\x06\x01\x05\x05\x02";

@@ -40,8 +40,8 @@ static void test_set_cookie_stays_below_4096(void **state)
 
     memset(principal, 'p', EAS_SESSION_PRINCIPAL_MAX);
     session->principal = principal;
-    assert_uint_in_range(strlen(eas_cookie_format(*state, NAME, cookie_of(ring, *state, session), true)),
-                    1, 2000);
+    assert_uint_in_range(
+        strlen(eas_cookie_format(*state, NAME, cookie_of(ring, *state, session), true)), 1, 2000);
 }
 
 #define O NAME "=v"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_der.c - DER, written from its end and read from its beginning */
+/* t/unit/test_der.c - DER (X.690): written from its end, read from its beginning */
 
 #include "t/unit/der.h"
 #include "t/unit/unit.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* X.690 section 8.3: two's complement, and not one octet more than it takes. */
+/* X.690 section 8.3: the shortest two's complement. */
 static void test_integers(void **state)
 {
     static const struct {
@@ -51,7 +51,7 @@ static void test_integers(void **state)
     }
 }
 
-/* Lengths of one, two, three and four octets; the independent reader wants each in its shortest form. */
+/* Lengths of one, two, three and four octets; t/unit/der.h requires the shortest form. */
 static void test_lengths(void **state)
 {
     static const size_t lengths[] = { 0, 1, 127, 128, 255, 256, 65535, 65536, 70000 };
@@ -61,17 +61,17 @@ static void test_lengths(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(lengths); i++) {
         struct eas_der der = eas_der_begin(room, lengths[i] + EAS_DER_HEAD_MAX);
-        struct eas_der_text text, read;
+        struct eas_bytes text, read;
         struct der_text all;
 
         eas_der_put_element(&der, EAS_DER_OCTET_STRING, contents, lengths[i]);
         all = der_begin(der.at, (size_t)(der.end - der.at));
-        text = (struct eas_der_text){ der.at, der_left(&all) };
+        text = (struct eas_bytes){ der.at, der_left(&all) };
         assert_int_equal(der_enter(&all, 0x04).end - der.at, der.end - der.at);
         der_done(&all);
         assert_true(eas_der_enter(&text, EAS_DER_OCTET_STRING, &read));
-        assert_int_equal(read.left, lengths[i]);
-        assert_int_equal(text.left, 0);
+        assert_int_equal(read.len, lengths[i]);
+        assert_int_equal(text.len, 0);
     }
 }
 
@@ -93,45 +93,58 @@ static void test_elements_within_elements(void **state)
     assert_memory_equal(room, expected, sizeof(expected));
 }
 
-/* Each in a block of its own size, so that a read beyond it is seen by valgrind. */
+/* In a block of its own size, so that valgrind reports a read beyond it. */
 static bool enters(const void *bytes, size_t len)
 {
     unsigned char *copy = malloc(len > 0 ? len : 1);
-    struct eas_der_text text = { copy, len }, contents;
+    struct eas_bytes text = { copy, len }, contents;
     bool entered;
 
     memcpy(copy, bytes, len);
     entered = eas_der_enter(&text, 0x04, &contents);
-    assert_true(!entered || contents.at + contents.left <= copy + len);
+    assert_true(!entered || contents.at + contents.len <= copy + len);
     free(copy);
     return entered;
 }
 
-static void test_what_is_no_element(void **state)
+static void test_malformed_elements(void **state)
 {
     (void)state;
     assert_true(enters("\x04\x01x", 3));
-    assert_true(enters("\x04\x81\x01x", 4)); /* longer than DER would have it, and harmless */
+    assert_true(enters("\x04\x81\x01x", 4)); /* not DER, but harmless */
     assert_false(enters("", 0));
     assert_false(enters("\x04", 1));
-    assert_false(enters("\x05\x01x", 3));                 /* another tag */
-    assert_false(enters("\x04\x02x", 3));                 /* longer than the text */
-    assert_false(enters("\x04\x80x", 3));                 /* of indefinite length */
-    assert_false(enters("\x04\x82\x01", 3));              /* cut in the length */
-    assert_false(enters("\x04\x84\x00\x00\x00\x01x", 7)); /* a length that we need not know */
-    assert_false(enters("\x04\x83\xff\xff\xffx", 6));     /* 16 MB, of one octet */
+    assert_false(enters("\x05\x01x", 3));    /* another tag */
+    assert_false(enters("\x04\x02x", 3));    /* longer than the text */
+    assert_false(enters("\x04\x80x", 3));    /* of indefinite length */
+    assert_false(enters("\x04\x82\x01", 3)); /* cut in the length */
+    assert_false(
+        enters("\x04\x84\x00\x00\x00\x01x", 7)); /* a length of more octets than any token needs */
+    assert_false(enters("\x04\x83\xff\xff\xffx", 6));            /* 16 MB, of one octet */
     assert_false(enters("\x04\xff\xff\xff\xff\xff\xff\xff", 8)); /* all ones */
+}
+
+static void test_the_only_element(void **state)
+{
+    struct eas_bytes one = { (const unsigned char *)"\x04\x01x", 3 }, contents;
+    struct eas_bytes more = { (const unsigned char *)"\x04\x01xy", 4 };
+
+    (void)state;
+    assert_true(eas_der_enter_only(one, EAS_DER_OCTET_STRING, &contents));
+    assert_int_equal(contents.len, 1);
+    assert_false(eas_der_enter_only(more, EAS_DER_OCTET_STRING, &contents));
+    assert_false(eas_der_enter_only(one, EAS_DER_SEQUENCE, &contents));
 }
 
 static void test_taken_octets(void **state)
 {
-    struct eas_der_text text = { (const unsigned char *)"abc", 3 };
+    struct eas_bytes text = { (const unsigned char *)"abc", 3 };
 
     (void)state;
     assert_false(eas_der_take(&text, "b", 1));
     assert_false(eas_der_take(&text, "abcd", 4));
     assert_true(eas_der_take(&text, "ab", 2));
-    assert_int_equal(text.left, 1);
+    assert_int_equal(text.len, 1);
     assert_int_equal(*text.at, 'c');
 }
 
@@ -141,7 +154,8 @@ int main(void)
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_elements_within_elements),
-        cmocka_unit_test(test_what_is_no_element),
+        cmocka_unit_test(test_malformed_elements),
+        cmocka_unit_test(test_the_only_element),
         cmocka_unit_test(test_taken_octets),
     };
 

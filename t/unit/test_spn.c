@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_spn.c - which service principal name a backend has */
+/* t/unit/test_spn.c - a backend's service principal name */
 
 #include "t/unit/unit.h"
 
@@ -118,8 +118,8 @@ static void assert_no_host(apr_pool_t *pool, const char *host)
     }
 }
 
-/* mod_proxy calls its reverse worker for no host in particular `*`. */
-static void test_expand_refuses_what_is_no_host_name(void **state)
+/* `*` is the host name of mod_proxy's default reverse worker. */
+static void test_expand_refuses_other_host_names(void **state)
 {
     static const char *const rows[] = {
         "*",          "",      "[::1]",  "fe80::1",   "::1",         "a b",      " ",
@@ -157,7 +157,7 @@ static void test_longest_host(void **state)
     assert_no_host(*state, host);
 }
 
-/* The longest result there can be: its room is computed, not measured. */
+/* The longest possible result. */
 static void test_expand_of_many_placeholders(void **state)
 {
     char pattern[513], host[256];
@@ -185,7 +185,7 @@ int main(void)
         cmocka_unit_test(test_bad_patterns),
         cmocka_unit_test(test_longest_pattern),
         POOL_TEST(test_expand_puts_the_host_in),
-        POOL_TEST(test_expand_refuses_what_is_no_host_name),
+        POOL_TEST(test_expand_refuses_other_host_names),
         POOL_TEST(test_expand_refuses_a_bad_host_even_unused),
         POOL_TEST(test_longest_host),
         POOL_TEST(test_expand_of_many_placeholders),

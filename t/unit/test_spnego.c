@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_spnego.c - the SPNEGO envelope around a Kerberos message */
+/* t/unit/test_spnego.c - SPNEGO around a Kerberos message */
 
 #include "t/unit/der.h"
 #include "t/unit/unit.h"
@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Octets of the innermost token that are not the AP-REQ: Kerberos' OID and the TOK_ID. */
+/* Kerberos' OID and the TOK_ID, before the AP-REQ in the innermost token. */
 #define INNER_OVERHEAD 13
 
-/* The token around an AP-REQ. */
 static const unsigned char *init_token(apr_pool_t *pool, const void *ap_req, apr_size_t ap_req_len,
                                        apr_size_t *len)
 {
@@ -25,9 +24,9 @@ static const unsigned char *init_token(apr_pool_t *pool, const void *ap_req, apr
     return der.at;
 }
 
-static bool find_ap_rep(const void *token, apr_size_t len, struct eas_der_text *ap_rep)
+static bool find_ap_rep(const void *token, apr_size_t len, struct eas_bytes *ap_rep)
 {
-    return eas_spnego_find_ap_rep((struct eas_der_text){ token, len }, ap_rep);
+    return eas_spnego_find_ap_rep((struct eas_bytes){ token, len }, ap_rep);
 }
 
 static void test_small_token_to_the_octet(void **state)
@@ -66,10 +65,7 @@ static void assert_round_trip(const unsigned char *ap_req, apr_size_t ap_req_len
     apr_pool_destroy(pool);
 }
 
-/*
- * Every length at which one of the nested lengths may grow by an octet: they lie within a hundred
- * octets of each other.
- */
+/* All lengths at which a nested length grows by an octet: within 100 octets of each other. */
 static void test_lengths_around_each_boundary(void **state)
 {
     static const apr_size_t boundaries[] = { 0x80, 0x100, 0x10000 };
@@ -122,7 +118,7 @@ static void test_token_without_an_ap_req_is_still_der(void **state)
     der_done(&inner);
 }
 
-/* A NegTokenResp of a real acceptor's form; the AP-REP in it is `abc`. */
+/* A NegTokenResp as MIT's acceptor makes it, with `abc` instead of the AP-REP. */
 static const unsigned char response[] = {
     0xa1, 0x2a, 0x30, 0x28,                                     /* NegTokenResp */
     0xa0, 0x03, 0x0a, 0x01, 0x00,                               /* accept-completed */
@@ -134,19 +130,19 @@ static const unsigned char response[] = {
 
 static void test_ap_rep_is_found(void **state)
 {
-    struct eas_der_text ap_rep;
+    struct eas_bytes ap_rep;
 
     (void)state;
     assert_true(find_ap_rep(response, sizeof(response), &ap_rep));
-    assert_int_equal(ap_rep.left, 3);
+    assert_int_equal(ap_rep.len, 3);
     assert_memory_equal(ap_rep.at, "abc", 3);
 }
 
-/* By the OID that Windows 2000 made of it, in both places. */
+/* In both places. */
 static void test_windows_oid(void **state)
 {
     unsigned char copy[sizeof(response)];
-    struct eas_der_text ap_rep;
+    struct eas_bytes ap_rep;
 
     (void)state;
     memcpy(copy, response, sizeof(copy));
@@ -154,18 +150,18 @@ static void test_windows_oid(void **state)
     assert_true(find_ap_rep(copy, sizeof(copy), &ap_rep));
 }
 
-/* Each in a block of its own size, so that a read beyond it is seen by valgrind. */
+/* In a block of its own size, so that valgrind reports a read beyond it. */
 static void assert_refused(const unsigned char *bytes, apr_size_t len)
 {
     unsigned char *copy = malloc(len > 0 ? len : 1);
-    struct eas_der_text ap_rep;
+    struct eas_bytes ap_rep;
 
     memcpy(copy, bytes, len);
     assert_false(find_ap_rep(copy, len, &ap_rep));
     free(copy);
 }
 
-static void test_cut_short(void **state)
+static void test_cut_response(void **state)
 {
     apr_size_t len;
 
@@ -175,7 +171,7 @@ static void test_cut_short(void **state)
     }
 }
 
-static void test_more_than_it_says(void **state)
+static void test_octets_after_the_response(void **state)
 {
     unsigned char copy[sizeof(response) + 1] = { 0 };
 
@@ -184,11 +180,11 @@ static void test_more_than_it_says(void **state)
     assert_refused(copy, sizeof(copy));
 }
 
-/* Every octet changed to every other: what stays a NegTokenResp still lies within it. */
+/* Each octet with each value: the AP-REP lies within the token. */
 static void test_changed_octets(void **state)
 {
     unsigned char copy[sizeof(response)];
-    struct eas_der_text ap_rep;
+    struct eas_bytes ap_rep;
     apr_size_t i;
     unsigned value;
 
@@ -198,8 +194,8 @@ static void test_changed_octets(void **state)
         for (value = 0; value < 256; value++) {
             copy[i] = (unsigned char)value;
             if (find_ap_rep(copy, sizeof(copy), &ap_rep)) {
-                assert_true(ap_rep.at >= copy && ap_rep.at + ap_rep.left <= copy + sizeof(copy));
-                /* As it was, the AP-REP itself, or one of the OIDs as Windows has it. */
+                assert_true(ap_rep.at >= copy && ap_rep.at + ap_rep.len <= copy + sizeof(copy));
+                /* Unchanged, in the AP-REP, or an OID of Windows. */
                 assert_true(value == response[i] || i >= sizeof(response) - 3
                             || (value == 0x82 && (i == 16 || i == 33)));
             }
@@ -227,8 +223,8 @@ int main(void)
         POOL_TEST(test_token_without_an_ap_req_is_still_der),
         POOL_TEST(test_ap_rep_is_found),
         POOL_TEST(test_windows_oid),
-        POOL_TEST(test_cut_short),
-        POOL_TEST(test_more_than_it_says),
+        POOL_TEST(test_cut_response),
+        POOL_TEST(test_octets_after_the_response),
         POOL_TEST(test_changed_octets),
         POOL_TEST(test_rejected_and_incomplete_states),
     };

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_token.c - the token of one request, seen by the one who must accept it */
+/* t/unit/test_token.c - tokens, as the service that accepts them reads them */
 
-#include "t/unit/mints.h"
+#include "t/unit/tokens.h"
 
 #define FLAGS                                                                      \
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
      | GSS_C_INTEG_FLAG)
 
-/* --- as Kerberos sees it ----------------------------------------------------------------- */
+/* --- read by libkrb5 --------------------------------------------------------------------- */
 
 static void test_authenticator(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct request request = read_request(f, mint_value(f, ticket));
+    struct request request = read_request(f, make_token(f, ticket).value);
     const krb5_authenticator *a = request.authenticator;
     time_t now = time(NULL);
 
@@ -32,7 +32,7 @@ static void test_checksum_of_gssapi(void **state)
 {
     static const unsigned char expected[24] = { 16, 0, 0, 0, [20] = FLAGS };
     struct fixture *f = *state;
-    struct request request = read_request(f, mint_value(f, make_ticket(f, 3600)));
+    struct request request = read_request(f, make_token(f, make_ticket(f, 3600)).value);
     const krb5_checksum *checksum = request.authenticator->checksum;
 
     assert_non_null(checksum);
@@ -42,11 +42,11 @@ static void test_checksum_of_gssapi(void **state)
     close_request(f, &request);
 }
 
-static void test_tokens_are_used_once(void **state)
+static void test_each_token_is_fresh(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    const char *one = mint_value(f, ticket), *two = mint_value(f, ticket);
+    const char *one = make_token(f, ticket).value, *two = make_token(f, ticket).value;
     struct request r1 = read_request(f, one), r2 = read_request(f, two);
 
     assert_string_not_equal(one, two);
@@ -58,24 +58,24 @@ static void test_tokens_are_used_once(void **state)
     close_request(f, &r2);
 }
 
-static void test_ticket_is_not_changed(void **state)
+static void test_ticket_is_unchanged(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
     krb5_creds before = *eas_ticket_creds(ticket);
     struct blob der = bytes(before.ticket.data, before.ticket.length);
 
-    mint_value(f, ticket);
+    make_token(f, ticket);
     assert_memory_equal(eas_ticket_creds(ticket), &before, sizeof(before));
     assert_memory_equal(before.ticket.data, der.bytes, der.len);
 }
 
-/* --- as GSSAPI sees it ------------------------------------------------------------------- */
+/* --- read by GSSAPI ---------------------------------------------------------------------- */
 
 static void test_gssapi_accepts_the_token(void **state)
 {
     struct fixture *f = *state;
-    struct accepted a = accept_token(f, mint_value(f, make_ticket(f, 3600)), NULL);
+    struct accepted a = accept_token(f, make_token(f, make_ticket(f, 3600)).value, NULL);
 
     assert_int_equal(a.major, GSS_S_COMPLETE);
     assert_name(a.client, CLIENT);
@@ -88,14 +88,13 @@ static void test_gssapi_accepts_the_token(void **state)
 
 static void test_channel_bindings(void **state)
 {
-    const struct eas_channel_binding binding = { CHANNEL, strlen(CHANNEL) };
+    const struct eas_bytes binding = { (const unsigned char *)CHANNEL, strlen(CHANNEL) };
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_pending_ap *pending;
-    struct accepted right = accept_token(f, mint(f, ticket, &binding, &pending), CHANNEL);
-    struct accepted wrong =
-        accept_token(f, mint(f, ticket, &binding, &pending), "tls-server-end-point:x");
-    struct accepted without = accept_token(f, mint_value(f, ticket), CHANNEL);
+    const char *bound = make_bound_token(f, ticket, binding).value;
+    struct accepted right = accept_token(f, bound, CHANNEL);
+    struct accepted wrong = accept_token(f, bound, "tls-server-end-point:x");
+    struct accepted without = accept_token(f, make_token(f, ticket).value, CHANNEL);
 
     assert_int_equal(right.major, GSS_S_COMPLETE);
     assert_true(right.flags & GSS_C_CHANNEL_BOUND_FLAG);
@@ -109,16 +108,14 @@ static void test_channel_bindings(void **state)
 
 static void test_binding_that_is_too_long(void **state)
 {
-    static const char bytes[256];
-    const struct eas_channel_binding binding = { bytes, sizeof(bytes) };
+    static const unsigned char octets[256];
+    const struct eas_bytes binding = { octets, sizeof(octets) };
     struct fixture *f = *state;
-    struct eas_pending_ap *pending;
     struct eas_err err = { EAS_OK, 0, "" };
-    const char *value;
+    struct eas_token token;
 
-    assert_int_equal(
-        eas_token_make(f->mint, f->pool, make_ticket(f, 3600), &binding, &value, &pending, &err),
-        EAS_UNAVAILABLE);
+    assert_int_equal(eas_token_make(f->maker, f->pool, make_ticket(f, 3600), binding, &token, &err),
+                     EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
 }
 
@@ -127,15 +124,14 @@ static void test_binding_that_is_too_long(void **state)
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
     struct eas_err err = { EAS_OK, 0, "" };
-    struct eas_pending_ap *pending;
-    const char *value = NULL;
+    struct eas_token token = { NULL, NULL };
 
-    assert_int_equal(eas_token_make(f->mint, f->pool, ticket, NULL, &value, &pending, &err),
+    assert_int_equal(eas_token_make(f->maker, f->pool, ticket, no_binding, &token, &err),
                      EAS_UNAVAILABLE);
     assert_int_equal(err.rc, EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
     assert_non_null(strstr(err.text, words));
-    assert_null(value);
+    assert_null(token.value);
 }
 
 static void test_expired_ticket(void **state)
@@ -154,38 +150,39 @@ static void test_no_ticket_in_the_credentials(void **state)
     assert_no_token(f, eas_ticket_to_pool(eas_ticket_take(&creds), f->pool), "cannot make");
 }
 
-/* The context of a failure goes back to the others, and must still be good. */
-static void test_mint_works_after_a_failure(void **state)
+/* The krb5_context of a failure is used again. */
+static void test_token_after_a_failure(void **state)
 {
     struct fixture *f = *state;
     struct request request;
 
     test_expired_ticket(state);
-    request = read_request(f, mint_value(f, make_ticket(f, 3600)));
+    request = read_request(f, make_token(f, make_ticket(f, 3600)).value);
     close_request(f, &request);
 }
 
 #define EACH 40
 
-/* A thread of the next test, and what it has minted. */
-struct minter {
+struct thread {
     struct fixture *f;
     struct eas_ticket *ticket;
     apr_pool_t *pool;
     const char *values[EACH];
 };
 
-static void *APR_THREAD_FUNC mint_many(apr_thread_t *thread, void *data)
+static void *APR_THREAD_FUNC make_many(apr_thread_t *thread, void *data)
 {
-    struct minter *minter = data;
-    struct eas_pending_ap *pending;
+    struct thread *self = data;
+    struct eas_token token;
     struct eas_err err;
     int i;
 
     (void)thread;
     for (i = 0; i < EACH; i++) {
-        eas_token_make(minter->f->mint, minter->pool, minter->ticket, NULL, &minter->values[i],
-                       &pending, &err);
+        if (eas_token_make(self->f->maker, self->pool, self->ticket, no_binding, &token, &err)
+            == EAS_OK) {
+            self->values[i] = token.value;
+        }
     }
     return NULL;
 }
@@ -198,21 +195,21 @@ static int compare_values(const void *a, const void *b)
 static void test_eight_threads(void **state)
 {
     struct fixture *f = *state;
-    struct minter minters[UNIT_THREADS];
+    struct thread threads[UNIT_THREADS];
     const char *all[UNIT_THREADS * EACH];
     size_t i;
 
-    memset(minters, 0, sizeof(minters));
+    memset(threads, 0, sizeof(threads));
     for (i = 0; i < UNIT_THREADS; i++) {
-        minters[i].f = f;
-        minters[i].ticket = i == 0 ? make_ticket(f, 3600) : minters[0].ticket;
-        assert_int_equal(apr_pool_create(&minters[i].pool, f->pool), APR_SUCCESS);
+        threads[i].f = f;
+        threads[i].ticket = i == 0 ? make_ticket(f, 3600) : threads[0].ticket;
+        assert_int_equal(apr_pool_create(&threads[i].pool, f->pool), APR_SUCCESS);
     }
-    unit_run_threads(f->pool, mint_many, minters, sizeof(minters[0]));
+    unit_run_threads(f->pool, make_many, threads, sizeof(threads[0]));
     for (i = 0; i < COUNT_OF(all); i++) {
         struct request request;
 
-        all[i] = minters[i / EACH].values[i % EACH];
+        all[i] = threads[i / EACH].values[i % EACH];
         assert_non_null(all[i]);
         request = read_request(f, all[i]);
         close_request(f, &request);
@@ -226,17 +223,17 @@ static void test_eight_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        MINT_TEST(test_authenticator),
-        MINT_TEST(test_checksum_of_gssapi),
-        MINT_TEST(test_tokens_are_used_once),
-        MINT_TEST(test_ticket_is_not_changed),
-        MINT_TEST(test_gssapi_accepts_the_token),
-        MINT_TEST(test_channel_bindings),
-        MINT_TEST(test_binding_that_is_too_long),
-        MINT_TEST(test_expired_ticket),
-        MINT_TEST(test_no_ticket_in_the_credentials),
-        MINT_TEST(test_mint_works_after_a_failure),
-        MINT_TEST(test_eight_threads),
+        TOKEN_TEST(test_authenticator),
+        TOKEN_TEST(test_checksum_of_gssapi),
+        TOKEN_TEST(test_each_token_is_fresh),
+        TOKEN_TEST(test_ticket_is_unchanged),
+        TOKEN_TEST(test_gssapi_accepts_the_token),
+        TOKEN_TEST(test_channel_bindings),
+        TOKEN_TEST(test_binding_that_is_too_long),
+        TOKEN_TEST(test_expired_ticket),
+        TOKEN_TEST(test_no_ticket_in_the_credentials),
+        TOKEN_TEST(test_token_after_a_failure),
+        TOKEN_TEST(test_eight_threads),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);

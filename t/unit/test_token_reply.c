@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_token_reply.c - what the service answers to a token, and what is no answer */
+/* t/unit/test_token_reply.c - verification of the reply to a token */
 
-#include "t/unit/mints.h"
+#include "t/unit/tokens.h"
 
 static void assert_verified(struct fixture *f, struct eas_pending_ap *pending, const char *reply,
                             enum eas_rc expected)
 {
     struct eas_err err = { EAS_OK, 0, "" };
 
-    assert_int_equal(eas_token_verify(f->mint, f->pool, pending, reply, &err), expected);
+    assert_int_equal(eas_token_verify(f->maker, f->pool, pending, reply, &err), expected);
     assert_int_equal(err.tag, expected == EAS_OK ? 0 : 2053);
 }
 
-static void test_reply_to_this_token_alone(void **state)
+static void test_reply_to_another_token(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_pending_ap *one, *two;
-    struct accepted a = accept_token(f, mint(f, ticket, NULL, &one), NULL);
-    struct accepted b = accept_token(f, mint(f, ticket, NULL, &two), NULL);
+    struct eas_token one = make_token(f, ticket), two = make_token(f, ticket);
+    struct accepted a = accept_token(f, one.value, NULL);
+    struct accepted b = accept_token(f, two.value, NULL);
 
-    assert_verified(f, one, a.reply, EAS_OK);
-    assert_verified(f, two, a.reply, EAS_BACKEND); /* replayed */
-    assert_verified(f, two, b.reply, EAS_OK);
+    assert_verified(f, one.pending, a.reply, EAS_OK);
+    assert_verified(f, two.pending, a.reply, EAS_BACKEND); /* replayed */
+    assert_verified(f, two.pending, b.reply, EAS_OK);
     forget_accepted(&a);
     forget_accepted(&b);
 }
@@ -30,12 +30,11 @@ static void test_reply_to_this_token_alone(void **state)
 static void test_reply_with_another_key(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *ours, *theirs;
-    struct accepted a;
+    struct eas_token ours = make_token(f, make_ticket(f, 3600));
+    struct eas_token theirs = make_token(f, make_ticket(f, 3600));
+    struct accepted a = accept_token(f, theirs.value, NULL);
 
-    mint(f, make_ticket(f, 3600), NULL, &ours);
-    a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &theirs), NULL);
-    assert_verified(f, ours, a.reply, EAS_BACKEND);
+    assert_verified(f, ours.pending, a.reply, EAS_BACKEND);
     forget_accepted(&a);
 }
 
@@ -45,13 +44,13 @@ static const char *as_value(struct fixture *f, const void *octets, size_t len)
                        apr_pencode_base64_binary(f->pool, octets, (apr_ssize_t)len, 0, NULL), NULL);
 }
 
-/* RFC 4120's AP-REP, which ends the token; all of it counts but the number of the service's key. */
+/* Each octet of the AP-REP, which ends the token.  A kvno is not verified; libkrb5 sends none. */
 static void test_reply_that_was_changed(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *pending;
-    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &pending), NULL);
-    struct der_text token = token_of(f, a.reply);
+    struct eas_token made = make_token(f, make_ticket(f, 3600));
+    struct accepted a = accept_token(f, made.value, NULL);
+    struct der_text token = octets_of(f, a.reply);
     unsigned char *octets = apr_pmemdup(f->pool, token.at, der_left(&token));
     size_t len = der_left(&token), i;
     const unsigned char *framed = memmem(octets, len, "\x02\x00\x6f", 3); /* TOK_ID, AP-REP */
@@ -59,23 +58,23 @@ static void test_reply_that_was_changed(void **state)
     assert_non_null(framed);
     for (i = (size_t)(framed - octets); i < len; i++) {
         octets[i] ^= 1;
-        assert_verified(f, pending, as_value(f, octets, len), EAS_BACKEND);
+        assert_verified(f, made.pending, as_value(f, octets, len), EAS_BACKEND);
         octets[i] ^= 1;
     }
-    assert_verified(f, pending, a.reply, EAS_OK);
+    assert_verified(f, made.pending, a.reply, EAS_OK);
     forget_accepted(&a);
 }
 
 static void test_reply_that_was_cut(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *pending;
-    struct accepted a = accept_token(f, mint(f, make_ticket(f, 3600), NULL, &pending), NULL);
-    struct der_text token = token_of(f, a.reply);
+    struct eas_token made = make_token(f, make_ticket(f, 3600));
+    struct accepted a = accept_token(f, made.value, NULL);
+    struct der_text token = octets_of(f, a.reply);
     size_t len;
 
     for (len = der_left(&token) - 1; len > 0; len--) {
-        assert_verified(f, pending, as_value(f, token.at, len), EAS_BACKEND);
+        assert_verified(f, made.pending, as_value(f, token.at, len), EAS_BACKEND);
     }
     forget_accepted(&a);
 }
@@ -97,7 +96,7 @@ static struct blob reply_with(struct blob encrypted)
     return tlv(0xa1, tlv(0x30, resp));
 }
 
-/* EncAPRepPart, RFC 4120 section 5.5.2, of the moment that the authenticator has. */
+/* EncAPRepPart (RFC 4120 section 5.5.2) with the authenticator's time. */
 static struct blob enc_ap_rep_part(const krb5_authenticator *authenticator)
 {
     const unsigned char cusec[] = { 0, (unsigned char)(authenticator->cusec >> 16),
@@ -107,46 +106,46 @@ static struct blob enc_ap_rep_part(const krb5_authenticator *authenticator)
     struct blob part = { .len = 0 };
 
     while (skip < 3 && cusec[skip] == 0 && cusec[skip + 1] < 0x80) {
-        skip++; /* as few octets as will do */
+        skip++; /* DER has the shortest form */
     }
     field(&part, 0, kerberos_time((time_t)(uint32_t)authenticator->ctime));
     field(&part, 1, tlv(0x02, bytes(cusec + skip, sizeof(cusec) - skip)));
     return tlv(0x7b, tlv(0x30, part));
 }
 
-/* The least that a reply must be; and the same encrypted for another use, of another moment, or cut. */
+/* The smallest valid reply; then with another key usage, another time, or cut. */
 static void test_reply_by_hand(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
     const krb5_keyblock *key = &eas_ticket_creds(ticket)->keyblock;
-    struct eas_pending_ap *pending;
-    struct request request = read_request(f, mint(f, ticket, NULL, &pending));
+    struct eas_token made = make_token(f, ticket);
+    struct request request = read_request(f, made.value);
     struct blob part = enc_ap_rep_part(request.authenticator), reply;
     size_t len;
 
     reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, part));
-    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_OK);
+    assert_verified(f, made.pending, as_value(f, reply.bytes, reply.len), EAS_OK);
     reply = reply_with(encrypted(f->ctx, key, USAGE_AUTHENTICATOR, part));
-    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, made.pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     for (len = 0; len < part.len; len++) {
         reply = reply_with(encrypted(f->ctx, key, USAGE_AP_REP, bytes(part.bytes, len)));
-        assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+        assert_verified(f, made.pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     }
     request.authenticator->cusec ^= 1;
     reply =
         reply_with(encrypted(f->ctx, key, USAGE_AP_REP, enc_ap_rep_part(request.authenticator)));
-    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, made.pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     close_request(f, &request);
 }
 
-/* What is no EncryptedData, in an envelope that is right. */
+/* The SPNEGO token around it is valid. */
 static void test_encrypted_part_that_was_cut(void **state)
 {
     struct fixture *f = *state;
     struct eas_ticket *ticket = make_ticket(f, 3600);
-    struct eas_pending_ap *pending;
-    struct request request = read_request(f, mint(f, ticket, NULL, &pending));
+    struct eas_token made = make_token(f, ticket);
+    struct request request = read_request(f, made.value);
     struct blob whole = encrypted(f->ctx, &eas_ticket_creds(ticket)->keyblock, USAGE_AP_REP,
                                   enc_ap_rep_part(request.authenticator));
     size_t len;
@@ -154,18 +153,18 @@ static void test_encrypted_part_that_was_cut(void **state)
     for (len = 0; len < whole.len; len++) {
         struct blob reply = reply_with(bytes(whole.bytes, len));
 
-        assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+        assert_verified(f, made.pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
     }
     close_request(f, &request);
 }
 
-/* What is made with the right key, for the right moment, and by us. */
-static void test_reply_made_of_our_own_request(void **state)
+/* Encrypted with the right key, with the right time, but by the client. */
+static void test_own_request_as_reply(void **state)
 {
     struct fixture *f = *state;
-    struct eas_pending_ap *pending;
-    const char *value = mint(f, make_ticket(f, 3600), NULL, &pending);
-    struct der_text token = token_of(f, value), ap_req = der_enter_spnego(&token), fields, last;
+    struct eas_token made = make_token(f, make_ticket(f, 3600));
+    struct der_text token = octets_of(f, made.value), ap_req = der_enter_spnego(&token), fields,
+                    last;
     struct blob reply;
     unsigned char n;
 
@@ -176,29 +175,29 @@ static void test_reply_made_of_our_own_request(void **state)
     }
     last = der_enter(&fields, 0xa4);
     reply = reply_with(bytes(last.at, der_left(&last)));
-    assert_verified(f, pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
-    assert_verified(f, pending, value, EAS_BACKEND);
+    assert_verified(f, made.pending, as_value(f, reply.bytes, reply.len), EAS_BACKEND);
+    assert_verified(f, made.pending, made.value, EAS_BACKEND);
 }
 
-/* Whatever session key Active Directory may choose: both sides of the exchange. */
-static void test_every_cipher(void **state)
+/* Both sides of the exchange, with each enctype that Active Directory may choose. */
+static void test_each_enctype(void **state)
 {
     struct fixture *f = *state;
     size_t i;
 
     for (i = 0; i < COUNT_OF(session_enctypes); i++) {
         struct eas_ticket *ticket = make_ticket_for(f, 3600, session_enctypes[i]);
-        struct eas_pending_ap *pending;
-        struct accepted a = accept_token(f, mint(f, ticket, NULL, &pending), NULL);
+        struct eas_token made = make_token(f, ticket);
+        struct accepted a = accept_token(f, made.value, NULL);
 
         assert_int_equal(a.major, GSS_S_COMPLETE);
         assert_name(a.client, CLIENT);
-        assert_verified(f, pending, a.reply, EAS_OK);
+        assert_verified(f, made.pending, a.reply, EAS_OK);
         forget_accepted(&a);
     }
 }
 
-static void test_what_is_no_reply(void **state)
+static void test_values_without_a_reply(void **state)
 {
     static const char *const values[] = { "",
                                           "Negotiate",
@@ -208,27 +207,22 @@ static void test_what_is_no_reply(void **state)
                                           "Negotiate ====",
                                           "Negotiate oQcwBaADCgEA" };
     struct fixture *f = *state;
-    struct eas_pending_ap *pending;
+    struct eas_token made = make_token(f, make_ticket(f, 3600));
     size_t i;
 
-    mint(f, make_ticket(f, 3600), NULL, &pending);
     for (i = 0; i < COUNT_OF(values); i++) {
-        assert_verified(f, pending, values[i], EAS_BACKEND);
+        assert_verified(f, made.pending, values[i], EAS_BACKEND);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        MINT_TEST(test_reply_to_this_token_alone),
-        MINT_TEST(test_reply_with_another_key),
-        MINT_TEST(test_reply_that_was_changed),
-        MINT_TEST(test_reply_that_was_cut),
-        MINT_TEST(test_reply_by_hand),
-        MINT_TEST(test_encrypted_part_that_was_cut),
-        MINT_TEST(test_reply_made_of_our_own_request),
-        MINT_TEST(test_every_cipher),
-        MINT_TEST(test_what_is_no_reply),
+        TOKEN_TEST(test_reply_to_another_token), TOKEN_TEST(test_reply_with_another_key),
+        TOKEN_TEST(test_reply_that_was_changed), TOKEN_TEST(test_reply_that_was_cut),
+        TOKEN_TEST(test_reply_by_hand),          TOKEN_TEST(test_encrypted_part_that_was_cut),
+        TOKEN_TEST(test_own_request_as_reply),   TOKEN_TEST(test_each_enctype),
+        TOKEN_TEST(test_values_without_a_reply),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);

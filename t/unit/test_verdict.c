@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_verdict.c - what becomes of a backend's response */
+/* t/unit/test_verdict.c - decision on a backend's response */
 
 #include "t/unit/unit.h"
 
 #include "delegation/proxy/verdict.h"
+
+#define ABSENT EAS_REPLY_ABSENT
+#define RIGHT EAS_REPLY_RIGHT
+#define WRONG EAS_REPLY_WRONG
 
 #define PASS EAS_VERDICT_PASS
 #define ONLY EAS_VERDICT_STATUS_ONLY
@@ -28,42 +32,58 @@ static void assert_verdict(const struct eas_verdict_facts *facts, enum eas_verdi
     }
 }
 
-/* token, concerned, reply, proved before, required; then what a success and a failure become. */
-static void test_table(void **state)
+static void test_responses_to_a_token(void **state)
 {
     static const struct {
-        struct eas_verdict_facts facts;
+        enum eas_verdict_reply reply;
+        bool before;
+        bool required;
         enum eas_verdict success;
         enum eas_verdict failure;
     } rows[] = {
-        { { 0, true, true, EAS_REPLY_RIGHT, false, true }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_RIGHT, false, false }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_RIGHT, true, true }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_ABSENT, false, true }, REFUSE, ONLY },
-        { { 0, true, true, EAS_REPLY_ABSENT, false, false }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_ABSENT, true, true }, PASS, PASS },
-        { { 0, true, true, EAS_REPLY_WRONG, false, true }, REFUSE, REFUSE },
-        { { 0, true, true, EAS_REPLY_WRONG, false, false }, REFUSE, REFUSE },
-        { { 0, true, true, EAS_REPLY_WRONG, true, true }, REFUSE, REFUSE },
-        { { 0, false, true, EAS_REPLY_ABSENT, false, true }, PASS, PASS },
-        { { 0, false, false, EAS_REPLY_ABSENT, false, true }, PASS, PASS },
+        { .reply = RIGHT, .required = true, .success = PASS, .failure = PASS },
+        { .reply = RIGHT, .required = false, .success = PASS, .failure = PASS },
+        { .reply = RIGHT, .required = true, .before = true, .success = PASS, .failure = PASS },
+        { .reply = ABSENT, .required = true, .success = REFUSE, .failure = ONLY },
+        { .reply = ABSENT, .required = false, .success = PASS, .failure = PASS },
+        { .reply = ABSENT, .required = true, .before = true, .success = PASS, .failure = PASS },
+        { .reply = WRONG, .required = true, .success = REFUSE, .failure = REFUSE },
+        { .reply = WRONG, .required = false, .success = REFUSE, .failure = REFUSE },
+        { .reply = WRONG, .required = true, .before = true, .success = REFUSE, .failure = REFUSE },
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(rows); i++) {
-        assert_verdict(&rows[i].facts, rows[i].success, rows[i].failure);
+        const struct eas_verdict_facts facts = { .token = true,
+                                                 .hides_401 = true,
+                                                 .reply = rows[i].reply,
+                                                 .mutual_before = rows[i].before,
+                                                 .mutual_required = rows[i].required };
+
+        assert_verdict(&facts, rows[i].success, rows[i].failure);
     }
 }
 
-/* Whatever else it says. */
-static void test_401_of_ours(void **state)
+static void test_responses_without_a_token(void **state)
+{
+    struct eas_verdict_facts facts = { .reply = ABSENT, .mutual_required = true };
+
+    (void)state;
+    assert_verdict(&facts, PASS, PASS);
+    facts.hides_401 = true;
+    assert_verdict(&facts, PASS, PASS);
+}
+
+static void test_hidden_401(void **state)
 {
     enum eas_verdict_reply reply;
 
     (void)state;
     for (reply = EAS_REPLY_ABSENT; reply <= EAS_REPLY_WRONG; reply++) {
-        struct eas_verdict_facts facts = { 401, true, true, reply, false, true };
+        struct eas_verdict_facts facts = {
+            .status = 401, .token = true, .hides_401 = true, .reply = reply, .mutual_required = true
+        };
 
         assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_UNAUTHORIZED);
         facts.token = false;
@@ -71,9 +91,9 @@ static void test_401_of_ours(void **state)
     }
 }
 
-static void test_401_of_others(void **state)
+static void test_passed_401(void **state)
 {
-    struct eas_verdict_facts facts = { 401, false, false, EAS_REPLY_ABSENT, false, true };
+    struct eas_verdict_facts facts = { .status = 401, .mutual_required = true };
 
     (void)state;
     assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_PASS);
@@ -82,9 +102,10 @@ static void test_401_of_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_401_of_ours),
-        cmocka_unit_test(test_401_of_others),
+        cmocka_unit_test(test_responses_to_a_token),
+        cmocka_unit_test(test_responses_without_a_token),
+        cmocka_unit_test(test_hidden_401),
+        cmocka_unit_test(test_passed_401),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

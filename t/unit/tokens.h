@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/mints.h - a mint, tickets for it, and the service that accepts its tokens */
+/* t/unit/tokens.h - a token maker, tickets for it, and the service that accepts its tokens */
 
-#ifndef EAS_T_UNIT_MINTS_H
-#define EAS_T_UNIT_MINTS_H
+#ifndef EAS_T_UNIT_TOKENS_H
+#define EAS_T_UNIT_TOKENS_H
 
 #include "t/unit/der.h"
 #include "t/unit/kdc_by_hand.h"
@@ -20,7 +20,7 @@
 
 #define CLIENT "alice@" REALM
 #define SERVICE "HTTP/cas1.eas.test@" REALM
-#define KEYTAB "MEMORY:test_mint"
+#define KEYTAB "MEMORY:test_token"
 #define ENCTYPE ENCTYPE_AES256_CTS_HMAC_SHA1_96
 
 struct fixture {
@@ -28,7 +28,7 @@ struct fixture {
     krb5_context ctx;
     krb5_keytab keytab; /* with the service's key */
     krb5_keyblock key;
-    struct eas_token_maker *mint;
+    struct eas_token_maker *maker;
 };
 
 static inline void make_service_key(struct fixture *f)
@@ -55,7 +55,7 @@ static inline int start_test(void **state)
         return -1;
     }
     make_service_key(&fixture);
-    fixture.mint = eas_token_maker_create(fixture.pool);
+    fixture.maker = eas_token_maker_create(fixture.pool);
     return 0;
 }
 
@@ -70,7 +70,7 @@ static inline int end_test(void **state)
     return 0;
 }
 
-/* Alice's ticket for the service, with such a session key, ending so many seconds from now. */
+/* Alice's ticket for the service, with a session key of that enctype; it ends in end seconds. */
 static inline struct eas_ticket *make_ticket_for(struct fixture *f, int end, krb5_enctype enctype)
 {
     time_t now = time(NULL);
@@ -96,28 +96,27 @@ static inline struct eas_ticket *make_ticket(struct fixture *f, int end)
     return make_ticket_for(f, end, ENCTYPE);
 }
 
-static inline const char *mint(struct fixture *f, const struct eas_ticket *ticket,
-                               const struct eas_channel_binding *binding,
-                               struct eas_pending_ap **pending)
+static const struct eas_bytes no_binding = { NULL, 0 };
+
+static inline struct eas_token make_bound_token(struct fixture *f, const struct eas_ticket *ticket,
+                                                struct eas_bytes binding)
 {
     struct eas_err err = { EAS_OK, 0, "" };
-    const char *value = NULL;
+    struct eas_token token = { NULL, NULL };
 
-    if (eas_token_make(f->mint, f->pool, ticket, binding, &value, pending, &err) != EAS_OK) {
+    if (eas_token_make(f->maker, f->pool, ticket, binding, &token, &err) != EAS_OK) {
         fail_msg("EAS%d %s", err.tag, err.text);
     }
-    return value;
+    return token;
 }
 
-static inline const char *mint_value(struct fixture *f, const struct eas_ticket *ticket)
+static inline struct eas_token make_token(struct fixture *f, const struct eas_ticket *ticket)
 {
-    struct eas_pending_ap *pending;
-
-    return mint(f, ticket, NULL, &pending);
+    return make_bound_token(f, ticket, no_binding);
 }
 
-/* The octets of a header's value, by another decoder than the one of the library that made it. */
-static inline struct der_text token_of(struct fixture *f, const char *value)
+/* The octets of a header's value.  The decoder is not the one of the code under test. */
+static inline struct der_text octets_of(struct fixture *f, const char *value)
 {
     const char *base64 = value + strlen("Negotiate ");
     size_t len = strlen(base64);
@@ -164,13 +163,13 @@ struct accepted {
     gss_cred_id_t delegated;
 };
 
-/* As IIS does it: the whole token, in one step, with an answer that proves the service. */
+/* As IIS does it: the whole token in one step, with a reply for mutual authentication. */
 static inline struct accepted accept_token(struct fixture *f, const char *value,
                                            const char *channel)
 {
     struct accepted a = { .client = GSS_C_NO_NAME, .delegated = GSS_C_NO_CREDENTIAL };
     struct gss_channel_bindings_struct bindings = { 0 };
-    struct der_text token = token_of(f, value);
+    struct der_text token = octets_of(f, value);
     gss_buffer_desc in = { der_left(&token), (void *)token.at }, out = GSS_C_EMPTY_BUFFER;
     gss_ctx_id_t context = GSS_C_NO_CONTEXT;
     gss_cred_id_t cred = acceptor();
@@ -201,7 +200,7 @@ static inline void forget_accepted(struct accepted *a)
     gss_release_name(&minor, &a->client);
 }
 
-/* What the service has read; closed by close_request(). */
+/* An AP-REQ that the service has read; closed by close_request(). */
 struct request {
     krb5_auth_context auth;
     krb5_authenticator *authenticator;
@@ -210,7 +209,7 @@ struct request {
 
 static inline struct request read_request(struct fixture *f, const char *value)
 {
-    struct der_text token = token_of(f, value), inner = der_enter_spnego(&token);
+    struct der_text token = octets_of(f, value), inner = der_enter_spnego(&token);
     krb5_data ap_req = { 0, (unsigned)der_left(&inner), (char *)inner.at };
     struct request request = { NULL, NULL, 0 };
 
@@ -229,6 +228,6 @@ static inline void close_request(struct fixture *f, struct request *request)
     krb5_auth_con_free(f->ctx, request->auth);
 }
 
-#define MINT_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
+#define TOKEN_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
 
 #endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/prepare_httpd.c - target, user, ticket and body of a request */
+
+#include "delegation/proxy/prepare_httpd.h"
+#include "auth/authn_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/private_httpd.h"
+#include "auth/request_httpd.h"
+#include "delegation/kerberos/spn.h"
+
+/*
+ * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of
+ * another module.  *out is NULL without a user.
+ */
+static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegation_dir *conf,
+                                      const struct eas_identity **out, struct eas_err *err)
+{
+    const char *name = r->user, *error = NULL;
+
+    *out = NULL;
+    if (conf->delegate_user != NULL) {
+        name = ap_expr_str_exec(r, conf->delegate_user, &error);
+        if (error != NULL || name == NULL || *name == '\0') {
+            return eas_fail(err, EAS_FORBIDDEN, 2060, "EasKcdDelegateUser gives no user: %s",
+                            error != NULL ? error : "empty");
+        }
+    }
+    else {
+        *out = eas_request_identity(r);
+        if (name == NULL || (*out != NULL && (*out)->authenticated_by != EAS_BY_OTHER)) {
+            return EAS_OK;
+        }
+    }
+    return eas_identity_foreign(r->pool, name, &eas_auth_server_of(r->server)->authority->realms,
+                                out, err);
+}
+
+static void set_variables(request_rec *r, const char *spn, const struct eas_kcd_result *result)
+{
+    static const char *const origins[] = { "hit", "shared", "fetched" };
+
+    apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", spn);
+    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", origins[result->origin]);
+}
+
+enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
+{
+    request_rec *r = attempt->r;
+    struct eas_kcd_result result;
+    enum eas_rc rc;
+
+    attempt->request.refused = attempt->ticket;
+    attempt->request.waited = eas_request_of(r)->kdc_waited;
+    rc = eas_kcd_ticket(eas_delegation_server_of(r->server)->principal, r->pool, &attempt->request,
+                        &result, err);
+    eas_request_waited(r, result.waited);
+    if (rc == EAS_OK) {
+        attempt->ticket = result.ticket;
+        attempt->owner = result.key; /* a connection is shared exactly as its ticket is */
+        set_variables(r, attempt->request.spn, &result);
+    }
+    return rc;
+}
+
+/*
+ * A rewritten URL may lead to another host than the worker's (as CVE-2021-40438 does), which must
+ * not get the user's token.
+ */
+static enum eas_rc check_target(request_rec *r, const proxy_worker *worker, const char *url,
+                                struct eas_err *err)
+{
+    apr_uri_t uri;
+
+    if (apr_uri_parse(r->pool, url, &uri) != APR_SUCCESS || uri.hostname == NULL
+        || strcasecmp(uri.hostname, worker->s->hostname_ex) != 0
+        /* A socket of the URL, not of the worker (ap_proxy_determine_connection()). */
+        || (*worker->s->uds_path == '\0' && apr_table_get(r->notes, "uds_path") != NULL)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2065,
+                        "the request is not for the host of its worker, %s; EasKcdDelegate needs a "
+                        "worker for every backend (ProxyPass or a <Proxy> section)",
+                        worker->s->hostname_ex);
+    }
+    if (strcmp(worker->s->scheme, "http") != 0 && strcmp(worker->s->scheme, "https") != 0) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2062,
+                        "EasKcdDelegate cannot send Kerberos tokens to a backend of scheme %s; use "
+                        "http or https",
+                        worker->s->scheme);
+    }
+    return EAS_OK;
+}
+
+static enum eas_rc first_ticket(struct eas_attempt *attempt, const struct eas_scheme_call *call,
+                                struct eas_err *err)
+{
+    request_rec *r = attempt->r;
+    enum eas_rc rc = check_target(r, call->worker, call->url, err);
+
+    if (rc == EAS_OK) {
+        rc = eas_spn_expand(r->pool, eas_delegation_spn(attempt->conf),
+                            call->worker->s->hostname_ex, &attempt->request.spn, err);
+    }
+    if (rc == EAS_OK) {
+        attempt->request.transition = eas_delegation_transitions(attempt->conf);
+        rc = eas_prepare_ticket(attempt, err);
+    }
+    return rc;
+}
+
+enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
+                                const struct eas_scheme_call *call, struct eas_err *err)
+{
+    const struct eas_identity *identity;
+    enum eas_rc rc;
+
+    memset(attempt, 0, sizeof(*attempt));
+    attempt->r = attempt->exchange.r = r;
+    attempt->conf = eas_delegation_dir_of(r->per_dir_config);
+    attempt->response.exchange = &attempt->exchange;
+    attempt->response.in_effect = eas_delegation_is_on(attempt->conf) || eas_authn_in_effect(r);
+    if (!attempt->response.in_effect) {
+        attempt->owner = eas_outgoing_client_owner(r);
+    }
+    if (!eas_delegation_is_on(attempt->conf)) {
+        return EAS_OK;
+    }
+    if (eas_auth_server_of(r->server)->authority == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2061,
+                        "EasKcdDelegate needs EasKcdKeytab in this virtual host or outside");
+    }
+    rc = delegated_identity(r, attempt->conf, &identity, err);
+    if (rc == EAS_OK && identity != NULL) {
+        apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
+        if (identity->authenticated_by == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
+            apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
+        }
+        eas_private_mark(r);
+        attempt->request.identity = identity;
+        rc = first_ticket(attempt, call, err);
+    }
+    return rc;
+}
+
+int eas_prepare_body(struct eas_attempt *attempt)
+{
+    struct eas_request *record = eas_request_of(attempt->r);
+    int status = OK;
+
+    /* One body for all workers: it can be read once. */
+    if (record->body == NULL) {
+        status = eas_body_keep(attempt->r, eas_delegation_retry_body(attempt->conf), &record->body);
+    }
+    attempt->body = record->body;
+    return status;
+}
+
+void eas_prepare_exchange(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+{
+    request_rec *r = attempt->r;
+
+    attempt->response.pools = eas_conn_pools_of(call->worker);
+    attempt->response.hides_401 = attempt->ticket != NULL || eas_authn_in_effect(r);
+    attempt->response.mutual_required = eas_delegation_requires_mutual(attempt->conf);
+    attempt->exchange.owner = attempt->owner;
+    attempt->exchange.principal = eas_delegation_server_of(r->server)->principal;
+    attempt->exchange.bind = eas_delegation_binds(attempt->conf);
+    attempt->exchange.connections = eas_conn_pools_connections(attempt->response.pools);
+    attempt->exchange.timeout = eas_request_timeout(r);
+    if (attempt->exchange.timeout == 0) {
+        attempt->exchange.timeout = eas_mod_proxy_timeout(call->worker, call->conf, r->server);
+    }
+}
