@@ -24,6 +24,8 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/start_httpd.h"
 
+#include <httpd.h>
+
 static void *dir_create(apr_pool_t *pool, char *path)
 {
     struct eas_module_dir *dir = apr_palloc(pool, sizeof(*dir));
@@ -86,6 +88,7 @@ static int hook_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pt
 
 static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
+    ap_add_version_component(pconf, "mod_eas_kcd/" EAS_KCD_VERSION);
     eas_delegation_post_config(pconf);
     return eas_auth_post_config(pconf, s);
 }

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configurations that httpd -t refuses, by name and with the cure, and how sections inherit."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from lab.ad import PASSWORDS, REALM
@@ -187,3 +190,13 @@ def test_virtual_hosts_inherit_and_differ(gateway, backends, domain, lab_dir):
     assert gw.get("/eas", r"INNER\alice", PASSWORDS["alice"], two).status == 401
     # AD does not let a service name be a client: the second host can prove, but not delegate.
     assert gw.get("/eas", "alice", PASSWORDS["alice"], two).status == 503
+
+
+def test_version_is_shown_as_modules_show_theirs(gateway):
+    """In the notice of the start and, where ServerTokens lets it, in the Server header."""
+    version, = re.findall(r"^AC_INIT\(\[mod_eas_kcd\], \[([\d.]+)\]\)",
+                          (Path(__file__).parents[1] / "configure.ac").read_text(), re.MULTILINE)
+    gw = gateway("ServerTokens Full")
+    assert f" mod_eas_kcd/{version} " in gw.get("/").header("Server") + " "
+    ready, = [entry.text for entry in gw.error_log.entries() if "resuming" in entry.text]
+    assert f" mod_eas_kcd/{version} " in ready

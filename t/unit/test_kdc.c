@@ -52,54 +52,58 @@ static void test_open_sets_all_members(void **state)
     eas_kdc_close(&kdc);
 }
 
+static const struct {
+    const char *name;
+    krb5_error_code code;
+    enum eas_kdc_cause cause;
+} causes[] = {
+#define ROW(code, cause)   \
+    {                      \
+#code, code, cause \
+    }
+    ROW(KRB5KDC_ERR_PREAUTH_FAILED, EAS_KDC_WRONG_PASSWORD),
+    ROW(KRB5KRB_AP_ERR_BAD_INTEGRITY, EAS_KDC_WRONG_PASSWORD),
+    ROW(KRB5_PREAUTH_FAILED, EAS_KDC_WRONG_PASSWORD),
+    ROW(KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN, EAS_KDC_UNKNOWN_CLIENT),
+    ROW(KRB5KDC_ERR_CLIENT_REVOKED, EAS_KDC_REVOKED),
+    ROW(KRB5KDC_ERR_CLIENT_NOTYET, EAS_KDC_REVOKED),
+    ROW(KRB5KDC_ERR_NAME_EXP, EAS_KDC_REVOKED),
+    ROW(KRB5KDC_ERR_KEY_EXP, EAS_KDC_KEY_EXPIRED),
+    ROW(KRB5KDC_ERR_POLICY, EAS_KDC_POLICY),
+    ROW(KRB5KDC_ERR_BADOPTION, EAS_KDC_BADOPTION),
+    ROW(KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN, EAS_KDC_UNKNOWN_SERVER),
+    ROW(KRB5KDC_ERR_MUST_USE_USER2USER, EAS_KDC_UNKNOWN_SERVER),
+    ROW(KRB5KRB_AP_ERR_SKEW, EAS_KDC_SKEW),
+    ROW(KRB5KRB_AP_ERR_TKT_NYV, EAS_KDC_SKEW),
+    ROW(KRB5_KDCREP_SKEW, EAS_KDC_SKEW),
+    ROW(KRB5KRB_AP_ERR_TKT_EXPIRED, EAS_KDC_STALE),
+    ROW(KRB5KRB_AP_ERR_MODIFIED, EAS_KDC_STALE),
+    ROW(KRB5KDC_ERR_TGT_REVOKED, EAS_KDC_STALE),
+    ROW(KRB5_KDC_UNREACH, EAS_KDC_UNREACHABLE),
+    ROW(KRB5_REALM_CANT_RESOLVE, EAS_KDC_UNREACHABLE),
+    ROW(KRB5_REALM_UNKNOWN, EAS_KDC_UNREACHABLE),
+    ROW(KRB5KDC_ERR_SVC_UNAVAILABLE, EAS_KDC_UNREACHABLE),
+    /* These count neither as a wrong password nor as a refusal of the user. */
+    ROW(0, EAS_KDC_OTHER),
+    ROW(-1, EAS_KDC_OTHER),
+    ROW(ENOMEM, EAS_KDC_OTHER),
+    ROW(KRB5KDC_ERR_ETYPE_NOSUPP, EAS_KDC_OTHER),
+    ROW(KRB5KDC_ERR_PREAUTH_REQUIRED, EAS_KDC_OTHER),
+    ROW(KRB5KRB_ERR_GENERIC, EAS_KDC_OTHER),
+    ROW(KRB5KRB_ERR_FIELD_TOOLONG, EAS_KDC_OTHER),
+    ROW(KRB5_CC_NOTFOUND, EAS_KDC_OTHER),
+    ROW(KRB5_KT_NOTFOUND, EAS_KDC_OTHER),
+#undef ROW
+};
+
 static void test_cause_of_each_error_code(void **state)
 {
-    static const struct {
-        const char *name;
-        krb5_error_code code;
-        enum eas_kdc_cause cause;
-    } rows[] = {
-#define ROW(code, cause) { #code, code, cause }
-        ROW(KRB5KDC_ERR_PREAUTH_FAILED, EAS_KDC_WRONG_PASSWORD),
-        ROW(KRB5KRB_AP_ERR_BAD_INTEGRITY, EAS_KDC_WRONG_PASSWORD),
-        ROW(KRB5_PREAUTH_FAILED, EAS_KDC_WRONG_PASSWORD),
-        ROW(KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN, EAS_KDC_UNKNOWN_CLIENT),
-        ROW(KRB5KDC_ERR_CLIENT_REVOKED, EAS_KDC_REVOKED),
-        ROW(KRB5KDC_ERR_CLIENT_NOTYET, EAS_KDC_REVOKED),
-        ROW(KRB5KDC_ERR_NAME_EXP, EAS_KDC_REVOKED),
-        ROW(KRB5KDC_ERR_KEY_EXP, EAS_KDC_KEY_EXPIRED),
-        ROW(KRB5KDC_ERR_POLICY, EAS_KDC_POLICY),
-        ROW(KRB5KDC_ERR_BADOPTION, EAS_KDC_BADOPTION),
-        ROW(KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN, EAS_KDC_UNKNOWN_SERVER),
-        ROW(KRB5KDC_ERR_MUST_USE_USER2USER, EAS_KDC_UNKNOWN_SERVER),
-        ROW(KRB5KRB_AP_ERR_SKEW, EAS_KDC_SKEW),
-        ROW(KRB5KRB_AP_ERR_TKT_NYV, EAS_KDC_SKEW),
-        ROW(KRB5_KDCREP_SKEW, EAS_KDC_SKEW),
-        ROW(KRB5KRB_AP_ERR_TKT_EXPIRED, EAS_KDC_STALE),
-        ROW(KRB5KRB_AP_ERR_MODIFIED, EAS_KDC_STALE),
-        ROW(KRB5KDC_ERR_TGT_REVOKED, EAS_KDC_STALE),
-        ROW(KRB5_KDC_UNREACH, EAS_KDC_UNREACHABLE),
-        ROW(KRB5_REALM_CANT_RESOLVE, EAS_KDC_UNREACHABLE),
-        ROW(KRB5_REALM_UNKNOWN, EAS_KDC_UNREACHABLE),
-        ROW(KRB5KDC_ERR_SVC_UNAVAILABLE, EAS_KDC_UNREACHABLE),
-        /* These count neither as a wrong password nor as a refusal of the user. */
-        ROW(0, EAS_KDC_OTHER),
-        ROW(-1, EAS_KDC_OTHER),
-        ROW(ENOMEM, EAS_KDC_OTHER),
-        ROW(KRB5KDC_ERR_ETYPE_NOSUPP, EAS_KDC_OTHER),
-        ROW(KRB5KDC_ERR_PREAUTH_REQUIRED, EAS_KDC_OTHER),
-        ROW(KRB5KRB_ERR_GENERIC, EAS_KDC_OTHER),
-        ROW(KRB5KRB_ERR_FIELD_TOOLONG, EAS_KDC_OTHER),
-        ROW(KRB5_CC_NOTFOUND, EAS_KDC_OTHER),
-        ROW(KRB5_KT_NOTFOUND, EAS_KDC_OTHER),
-#undef ROW
-    };
     size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(rows); i++) {
-        if (eas_kdc_cause(rows[i].code) != rows[i].cause) {
-            fail_msg("%s: cause %d", rows[i].name, eas_kdc_cause(rows[i].code));
+    for (i = 0; i < COUNT_OF(causes); i++) {
+        if (eas_kdc_cause(causes[i].code) != causes[i].cause) {
+            fail_msg("%s: cause %d", causes[i].name, eas_kdc_cause(causes[i].code));
         }
     }
 }
