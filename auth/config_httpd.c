@@ -32,10 +32,11 @@
 #define DEFAULT_CHALLENGE EAS_CHALLENGE_AUTO
 #define DEFAULT_ALWAYS_AUTHENTICATE 0
 #define DEFAULT_PARSE_EAS EAS_PARSE_AUTO
+#define DEFAULT_STRICT_PATH 1
 
 /* A section in which no directive of the module stands has no record. */
 static struct eas_auth_dir unset_dir = {
-    .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1
+    .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1, .strict_path = -1
 };
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s)
@@ -119,6 +120,7 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_NUMBER(challenge);
     INHERIT_POINTER(form_for);
     INHERIT_NUMBER(parse_eas);
+    INHERIT_NUMBER(strict_path);
     conf->command_timeouts =
         eas_timeouts_merge(pool, base->command_timeouts, add->command_timeouts);
     return conf;
@@ -227,4 +229,9 @@ bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path)
 apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command)
 {
     return eas_timeouts_find(conf->command_timeouts, command);
+}
+
+bool eas_auth_is_strict_about_paths(const struct eas_auth_dir *conf)
+{
+    return (conf->strict_path >= 0 ? conf->strict_path : DEFAULT_STRICT_PATH) != 0;
 }

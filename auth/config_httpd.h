@@ -60,7 +60,8 @@ struct eas_auth_dir {
     int always;
     int challenge; /* enum eas_challenge */
     const ap_expr_info_t *form_for;
-    int parse_eas;                        /* enum eas_parse */
+    int parse_eas; /* enum eas_parse */
+    int strict_path;
     apr_array_header_t *command_timeouts; /* of auth/activesync/timeouts.h, or NULL */
 };
 
@@ -87,6 +88,7 @@ const char *eas_auth_session_cookie(const struct eas_auth_server *conf);
 const char *eas_auth_login_path(const struct eas_auth_server *conf);
 const struct eas_template *eas_auth_login_page(const struct eas_auth_server *conf);
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
+bool eas_auth_is_strict_about_paths(const struct eas_auth_dir *conf);
 bool eas_auth_always_authenticates(const struct eas_auth_dir *conf);
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf);
 

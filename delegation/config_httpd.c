@@ -58,6 +58,10 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     INHERIT_NUMBER(reuse);
     INHERIT_NUMBER(bind);
     INHERIT_NUMBER(retry_body);
+    INHERIT_POINTER(strip_headers);
+    if (add->strip_headers != NULL && base->strip_headers != NULL) {
+        conf->strip_headers = apr_array_append(pool, add->strip_headers, base->strip_headers);
+    }
     INHERIT_POINTER(spn);
     INHERIT_POINTER(delegate_user);
     return conf;

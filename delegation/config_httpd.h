@@ -19,6 +19,7 @@ struct eas_delegation_dir {
     int reuse;
     int bind;
     apr_off_t retry_body;
+    apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
     const ap_expr_info_t *delegate_user;
 };

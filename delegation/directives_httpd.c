@@ -5,6 +5,7 @@
 #include "auth/base/module_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/kerberos/spn.h"
+#include "delegation/proxy/front_end.h"
 
 #include <apr_strings.h>
 
@@ -85,6 +86,24 @@ static bool parse_number(const char *arg, apr_int64_t low, apr_int64_t high, apr
 
     *out = apr_strtoi64(arg, &end, 10);
     return *arg != '\0' && *end == '\0' && *out >= low && *out <= high;
+}
+
+const char *eas_delegation_set_strip_headers(cmd_parms *cmd, void *dir, const char *arg)
+{
+    struct eas_delegation_dir *conf = eas_delegation_dir_of(cmd->context);
+
+    (void)dir;
+    if (!eas_front_end_is_name(arg + (*arg == '-'))) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no name of a header; write X-Name to strip it, -X-Name to "
+                            "let it pass",
+                            cmd->cmd->name, arg);
+    }
+    if (conf->strip_headers == NULL) {
+        conf->strip_headers = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(conf->strip_headers, const char *) = arg;
+    return NULL;
 }
 
 const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char *arg)

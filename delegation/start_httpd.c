@@ -5,6 +5,7 @@
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "delegation/config_httpd.h"
+#include "delegation/proxy/case_check_httpd.h"
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
@@ -86,6 +87,7 @@ int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server)
         }
     }
     eas_poll_timeout_check(ptemp, main_server);
+    eas_case_check(main_server);
     return status;
 }
 

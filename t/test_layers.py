@@ -57,7 +57,7 @@ def is_glue(path):
 
 # The headers in the hall of auth/ are what it offers to others.
 OFFERED = {"delegation": {f"auth/{name}.h" for name in (
-    "identity", "request_httpd", "config_httpd", "authn_httpd", "private_httpd",
+    "identity", "request_httpd", "config_httpd", "authn_httpd", "private_httpd", "path_httpd",
     "shared/cache", "login/cookie_httpd")}}
 
 

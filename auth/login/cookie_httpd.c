@@ -3,7 +3,7 @@
 
 #include "auth/login/cookie_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/login/cookie.h"
+#include "auth/base/cookie.h"
 
 #include <apr_strings.h>
 #include <http_ssl.h>

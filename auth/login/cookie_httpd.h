@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth/login/cookie_httpd.h - cookies of the module in requests and responses */
 
-#ifndef EAS_AUTH_LOGIN_COOKIE_HTTPD_H
-#define EAS_AUTH_LOGIN_COOKIE_HTTPD_H
+#ifndef EAS_AUTH_BASE_COOKIE_HTTPD_H
+#define EAS_AUTH_BASE_COOKIE_HTTPD_H
 
 #include <httpd.h>
 

@@ -2,7 +2,7 @@
 /* auth/login/csrf_httpd.c - CSRF protection of the login form */
 
 #include "auth/login/csrf_httpd.h"
-#include "auth/login/cookie.h"
+#include "auth/base/cookie.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/shared/shared_httpd.h"
 

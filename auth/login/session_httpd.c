@@ -4,7 +4,7 @@
 #include "auth/login/session_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/kerberos/ticket.h"
-#include "auth/login/cookie.h"
+#include "auth/base/cookie.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/shared/shared_httpd.h"
 

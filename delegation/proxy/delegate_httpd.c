@@ -19,7 +19,9 @@
 #include "delegation/proxy/delegate_httpd.h"
 #include "auth/authn_httpd.h"
 #include "auth/login/cookie_httpd.h"
+#include "auth/path_httpd.h"
 #include "auth/request_httpd.h"
+#include "delegation/proxy/front_end.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/prepare_httpd.h"
@@ -80,6 +82,9 @@ static void strip_request(const struct eas_attempt *attempt, apr_table_t *header
         /* Here and in fixups: schemes such as AJP do not run fixups. */
         apr_table_unset(headers, "Authorization");
         apr_table_unset(headers, "Proxy-Authorization");
+    }
+    if (eas_delegation_is_on(attempt->conf)) {
+        eas_front_end_strip(attempt->r->pool, headers, attempt->conf->strip_headers);
     }
     if (attempt->ticket != NULL) {
         apr_table_unset(headers, "Upgrade"); /* no filter sees the requests in a tunnel */
@@ -310,6 +315,10 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
     if (status != 0) {
         return answer(r, status); /* an error page from a backend is refused, too */
+    }
+    status = eas_path_check_url(r, url);
+    if (status != OK) {
+        return answer(r, status);
     }
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {

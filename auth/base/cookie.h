@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/cookie.h - Cookie and Set-Cookie header values (RFC 6265) */
+/* auth/base/cookie.h - Cookie and Set-Cookie header values (RFC 6265) */
 
-#ifndef EAS_AUTH_LOGIN_COOKIE_H
-#define EAS_AUTH_LOGIN_COOKIE_H
+#ifndef EAS_AUTH_BASE_COOKIE_H
+#define EAS_AUTH_BASE_COOKIE_H
 
 #include <apr_pools.h>
 #include <stdbool.h>
@@ -28,7 +28,8 @@ enum eas_cookie_count eas_cookie_find(apr_pool_t *pool, const char *header, cons
 
 /*
  * The Cookie header without each part that even a lenient parser could read as the cookie: also
- * after a comma, without a '=', or with blanks or control characters around the name.  All other
+ * after a comma, without a '=', in another letter case (ASP.NET), or with blanks or control
+ * characters around the name.  All other
  * bytes remain unchanged.  In pool; NULL if no cookie is left.
  */
 const char *eas_cookie_strip(apr_pool_t *pool, const char *header, const char *name);

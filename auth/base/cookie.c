@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/cookie.c - Cookie and Set-Cookie header values (RFC 6265) */
+/* auth/base/cookie.c - Cookie and Set-Cookie header values (RFC 6265) */
 
-#include "auth/login/cookie.h"
+#include "auth/base/cookie.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static bool may_be_cookie(const char *start, const char *end, const char *name)
     while (start < end && is_blank(end[-1])) {
         end--;
     }
-    return (apr_size_t)(end - start) == len && memcmp(start, name, len) == 0;
+    return (apr_size_t)(end - start) == len && strncasecmp(start, name, len) == 0;
 }
 
 /* Each copied part but the first takes the separator before it along. */
