@@ -89,7 +89,7 @@ NOT_PUBLISHED = {
     "/Autodiscover/Autodiscover.JSON": 403, "/autodiscover/autodiscover.json/v1.0/a": 403,
     "/PowerShell": 404, "/rpc/rpcproxy.dll": 404, "/": 404, "/owa2": 404,
     "/EWS/mrsproxy.svcX": 401, "/EWS/exchange.asmx/wssecurityX": 401,
-    "/ews/mrsproxy.svc/../exchange.asmx": 401, "/ews/%6drsproxy.svc/%2e%2e/exchange.asmx": 401,
+    "/ews/mrsproxy.svc/../exchange.asmx": 401, "/ews/%6drsproxy.svc/../exchange.asmx": 401,
 }
 
 
