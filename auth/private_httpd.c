@@ -27,10 +27,37 @@ static const char *private_cache_control(apr_pool_t *pool, const char *value)
     return result;
 }
 
+struct lines {
+    apr_pool_t *pool;
+    const char *value; /* NULL: none yet */
+};
+
+static int add_line(void *data, const char *name, const char *value)
+{
+    struct lines *lines = data;
+
+    lines->value =
+        lines->value == NULL ? value : apr_pstrcat(lines->pool, lines->value, ", ", value, NULL);
+    return 1;
+}
+
+/*
+ * All lines of both tables as one: a backend may spread no-store and others over several, and
+ * mod_headers writes into either table.  NULL without any.
+ */
+static const char *all_lines(request_rec *r, const char *name)
+{
+    struct lines lines = { r->pool, NULL };
+
+    apr_table_do(add_line, &lines, r->headers_out, name, NULL);
+    apr_table_do(add_line, &lines, r->err_headers_out, name, NULL);
+    return lines.value;
+}
+
 static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     request_rec *r = f->r;
-    const char *value = apr_table_get(r->headers_out, "Cache-Control");
+    const char *value = all_lines(r, "Cache-Control");
 
     apr_table_unset(r->err_headers_out, "Cache-Control");
     apr_table_setn(r->headers_out, "Cache-Control", private_cache_control(r->pool, value));

@@ -160,6 +160,16 @@ def test_caches_keep_nothing_of_a_known_user(gateway, fake_backends):
     assert gw.get("/eas").status == 401
 
 
+def test_each_line_of_cache_control_stays(gateway, fake_backends):
+    """Several lines of a backend are one header (RFC 9110, 5.3)."""
+    backend = fake_backends(lambda _: response("200 OK", [
+        ("Cache-Control", "private, no-cache"), ("Cache-Control", "public"),
+        ("cache-control", "no-store, s-maxage=60")]))
+    gw = gateway(location(backend.url))
+    words = gw.get("/eas", "alice", PASSWORDS["alice"]).header("Cache-Control").split(", ")
+    assert sorted(words) == ["no-cache", "no-store", "private"]
+
+
 @pytest.mark.parametrize("method", ["TRACE", "TRACK"])
 def test_methods_that_would_show_the_token(gateway, fake_backends, method):
     backend = fake_backends(ok)
