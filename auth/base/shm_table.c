@@ -246,18 +246,52 @@ static void append(struct eas_shm_table *table, uint64_t *slot, const unsigned c
     *slot = position + 1;
 }
 
+/* Whether the table takes a record with that room.  A larger one could evict all others. */
+static bool takes(const struct eas_shm_table *table, apr_size_t room)
+{
+    uint64_t limit = table->ring_size / 4;
+
+    return limit >= sizeof(struct record) && room <= limit - sizeof(struct record);
+}
+
+/* Writes through the journal, so that a process that dies leaves no partial value. */
+static void overwrite(struct eas_shm_table *table, struct record *record, struct eas_bytes value,
+                      apr_time_t expires)
+{
+    struct journal *journal = &table->journal;
+
+    journal->expires = expires;
+    journal->len = value.len;
+    memcpy(journal->bytes, value.at, value.len);
+    atomic_signal_fence(memory_order_seq_cst);
+    journal->position = record->position + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    replay(table);
+}
+
+/* In place if the key's record has room and is not old; else at the head, with that room. */
+static void write_value(struct eas_shm_table *table, const unsigned char *key,
+                        struct eas_bytes value, apr_size_t room, apr_time_t expires)
+{
+    uint64_t *slot = find(table, key);
+    struct record *record = slot != NULL ? record_of(table, *slot) : NULL;
+
+    if (record != NULL && value.len <= record->room && value.len <= EAS_SHM_TABLE_UPDATE_MAX
+        && !is_old(table, record)) {
+        overwrite(table, record, value, expires);
+        return;
+    }
+    append(table, slot != NULL ? slot : choose_slot(table, key), key, value,
+           record != NULL && record->room > room ? record->room : room, expires);
+}
+
 bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires)
 {
-    uint64_t *slot;
-
-    /* A longer record could evict all others. */
-    if (len > table->ring_size / 4 || !lock(table)) {
+    if (!takes(table, len) || !lock(table)) {
         return false;
     }
-    slot = find(table, key);
-    append(table, slot != NULL ? slot : choose_slot(table, key), key, eas_bytes_make(value, len),
-           len, expires);
+    write_value(table, key, eas_bytes_make(value, len), len, expires);
     unlock(table);
     return true;
 }
@@ -314,36 +348,20 @@ void eas_shm_table_drop(struct eas_shm_table *table,
     }
 }
 
-/* Writes through the journal, so that a process that dies leaves no partial value. */
-static void overwrite(struct eas_shm_table *table, struct record *record,
-                      const struct eas_shm_table_value *value)
-{
-    struct journal *journal = &table->journal;
-
-    journal->expires = value->expires;
-    journal->len = value->len;
-    memcpy(journal->bytes, value->bytes, value->len);
-    atomic_signal_fence(memory_order_seq_cst);
-    journal->position = record->position + 1;
-    atomic_signal_fence(memory_order_seq_cst);
-    replay(table);
-}
-
-static void write_back(struct eas_shm_table *table, uint64_t *slot, const unsigned char *key,
+/* False if the table is too small for it. */
+static bool write_back(struct eas_shm_table *table, const unsigned char *key,
                        const struct eas_shm_table_value *value)
 {
-    struct record *record = slot != NULL ? record_of(table, *slot) : NULL;
-    apr_size_t room = record != NULL ? record->room : EAS_SHM_TABLE_UPDATE_ROOM;
+    apr_size_t room = EAS_SHM_TABLE_UPDATE_ROOM;
 
-    if (record != NULL && value->len <= room && !is_old(table, record)) {
-        overwrite(table, record, value);
-        return;
-    }
     while (room < value->len) {
-        room = room > 0 ? 2 * room : EAS_SHM_TABLE_UPDATE_ROOM;
+        room *= 2;
     }
-    append(table, slot != NULL ? slot : choose_slot(table, key), key,
-           eas_bytes_make(value->bytes, value->len), room, value->expires);
+    if (!takes(table, room)) {
+        return false;
+    }
+    write_value(table, key, eas_bytes_make(value->bytes, value->len), room, value->expires);
+    return true;
 }
 
 static bool copy_value(const struct record *record, struct eas_shm_table_value *value)
@@ -365,6 +383,7 @@ bool eas_shm_table_update(struct eas_shm_table *table,
 {
     struct eas_shm_table_value value;
     const struct record *record;
+    bool kept = true;
     uint64_t *slot;
 
     if (!lock(table)) {
@@ -376,8 +395,8 @@ bool eas_shm_table_update(struct eas_shm_table *table,
     /* Without a change, a read moves an old record to the new end. */
     if (change(data, &value)
         || (record != NULL && is_old(table, record) && copy_value(record, &value))) {
-        write_back(table, slot, key, &value);
+        kept = write_back(table, key, &value);
     }
     unlock(table);
-    return true;
+    return kept;
 }

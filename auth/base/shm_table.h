@@ -34,7 +34,11 @@ void eas_shm_table_format(void *memory, apr_size_t size);
 /* The table in the memory, or NULL if there is none of this version and size. */
 struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size);
 
-/* Copies the value until expires; replaces the key's former one.  False if it is too large. */
+/*
+ * Copies the value until expires; replaces the key's former one.  A value of at most
+ * EAS_SHM_TABLE_UPDATE_MAX bytes is rewritten in place, so that the repetition of a key evicts no
+ * other record.  False if the record takes more than a quarter of the ring.
+ */
 bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires);
 
@@ -66,7 +70,7 @@ typedef bool eas_shm_table_change(void *data, struct eas_shm_table_value *value)
  *
  * A record is rewritten in place, so that many updates of one key evict no other record.  It has
  * room for EAS_SHM_TABLE_UPDATE_ROOM bytes at first; a longer value moves it, with twice the room.
- * False, without a change, if the table is unusable.
+ * False if the table is unusable or too small for the value; the record is then as it was.
  */
 #define EAS_SHM_TABLE_UPDATE_ROOM 192
 
