@@ -93,6 +93,16 @@ def test_signing_out_everywhere(owa, mailbox):
     served(bob, "bob")
 
 
+def test_a_dead_cookie_signs_out_no_live_session(owa):
+    gone, bob = log_on(owa), log_on(owa, "bob")
+    dead = gone.session
+    assert gone.get(LOGOUT).status == 303
+    alice = log_on(owa)
+    assert holder(owa, dead).get(LOGOUT + "?everywhere=1").status == 303
+    served(alice)
+    served(bob, "bob")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_another_site_cannot_sign_out(owa, mailbox, method):
     alice = log_on(owa)

@@ -37,6 +37,24 @@ static struct eas_session_params params_of(const request_rec *r)
     return params;
 }
 
+static enum eas_rc fail_unknown(struct eas_err *err)
+{
+    return eas_fail(err, EAS_UNAVAILABLE, 1071,
+                    "the provider of EasKcdCache does not answer: it is unknown whether the "
+                    "session was signed out; check the provider");
+}
+
+/* When the user last signed out everywhere; 0: never. */
+static enum eas_rc get_not_before(request_rec *r, const struct eas_session *session,
+                                  apr_time_t *not_before, struct eas_err *err)
+{
+    return eas_shared_get_latest(r->pool, EAS_SHARED_NOT_BEFORE,
+                                 eas_bytes_of_text(session->principal), not_before)
+                   == EAS_SHARED_FAILED
+               ? fail_unknown(err)
+               : EAS_OK;
+}
+
 /* Revoked: signed out, or begun before its user signed out everywhere. */
 static enum eas_rc check_revoked(request_rec *r, const struct eas_session *session, bool *revoked,
                                  struct eas_err *err)
@@ -45,23 +63,17 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
     apr_time_t not_before;
     enum eas_shared_answer one = eas_shared_get(
         r->pool, EAS_SHARED_REVOKED, eas_bytes_make(session->id, sizeof(session->id)), &value);
-    enum eas_shared_answer all = one == EAS_SHARED_NONE
-                                     ? eas_shared_get(r->pool, EAS_SHARED_NOT_BEFORE,
-                                                      eas_bytes_of_text(session->principal), &value)
-                                     : EAS_SHARED_NONE;
+    enum eas_rc rc;
 
-    if (one == EAS_SHARED_FAILED || all == EAS_SHARED_FAILED) {
-        return eas_fail(
-            err, EAS_UNAVAILABLE, 1071,
-            "the provider of EasKcdCache does not answer: it is unknown whether the session "
-            "was signed out; check the provider");
-    }
     *revoked = one == EAS_SHARED_FOUND;
-    if (all == EAS_SHARED_FOUND && value.len == sizeof(not_before)) {
-        memcpy(&not_before, value.at, sizeof(not_before));
+    if (one != EAS_SHARED_NONE) {
+        return one == EAS_SHARED_FOUND ? EAS_OK : fail_unknown(err);
+    }
+    rc = get_not_before(r, session, &not_before, err);
+    if (rc == EAS_OK) {
         *revoked = session->started <= not_before;
     }
-    return EAS_OK;
+    return rc;
 }
 
 /* The evidence ticket of a session, or NULL: in the password cache, then in the shared cache. */
@@ -167,6 +179,7 @@ static enum eas_rc validate_session(request_rec *r, struct eas_session_result *r
     if (revoked) {
         return EAS_OK;
     }
+    result->is_live = true;
     if (check_user(r, session, err) != EAS_OK) {
         eas_log_error(r, err);
         return EAS_OK;
@@ -260,23 +273,54 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
         .is_private = is_private,
         .has_evidence = identity->evidence != NULL,
     };
+    apr_time_t not_before;
     enum eas_rc rc = eas_session_begin(&params, &session, apr_time_now(), err);
 
     if (rc == EAS_OK && session.has_evidence) {
         rc = store_evidence(r, &session, identity->evidence, err);
     }
+    if (rc == EAS_OK) {
+        rc = get_not_before(r, &session, &not_before, err);
+    }
+    if (rc == EAS_OK) {
+        eas_session_start_after(&session, not_before);
+    }
     return rc == EAS_OK ? set_session_cookie(r, &params, &session, err) : rc;
 }
 
-enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, bool everywhere,
-                            struct eas_err *err)
+/* The record's time never goes back, and the session that asks for it ends, too. */
+static enum eas_rc end_everywhere(request_rec *r, const struct eas_session *session, apr_time_t now,
+                                  struct eas_err *err)
 {
     apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
-    apr_time_t now = apr_time_now();
+    apr_time_t not_before;
+    enum eas_rc rc = get_not_before(r, session, &not_before, err);
 
-    if (everywhere) {
-        return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, eas_bytes_of_text(session->principal),
-                              eas_bytes_make(&now, sizeof(now)), now + longest, err);
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    not_before = not_before > session->started ? not_before : session->started;
+    not_before = not_before > now ? not_before : now;
+    return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, eas_bytes_of_text(session->principal),
+                          eas_bytes_make(&not_before, sizeof(not_before)), not_before + longest,
+                          err);
+}
+
+enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *found, bool everywhere,
+                            bool *ended_out, struct eas_err *err)
+{
+    apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
+    const struct eas_session *session = found->session;
+    apr_time_t now = apr_time_now();
+    bool over = session == NULL || session->end <= now;
+    enum eas_rc rc = over ? EAS_OK : check_revoked(r, session, &over, err);
+
+    *ended_out = rc == EAS_OK && !over;
+    if (!*ended_out) {
+        return rc;
+    }
+    if (everywhere && found->is_live) {
+        return end_everywhere(r, session, now, err);
     }
     return eas_shared_put(r->pool, EAS_SHARED_REVOKED,
                           eas_bytes_make(session->id, sizeof(session->id)), eas_bytes_of_text(""),

@@ -300,6 +300,48 @@ enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kin
     return answer;
 }
 
+static bool take_later(const struct record *record, apr_time_t *latest)
+{
+    apr_time_t when;
+
+    if (record->value.len != sizeof(when)) {
+        return false;
+    }
+    memcpy(&when, record->value.at, sizeof(when));
+    if (when > *latest) {
+        *latest = when;
+    }
+    return true;
+}
+
+enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_kind kind,
+                                             struct eas_bytes id, apr_time_t *latest_out)
+{
+    enum eas_shared_answer remote, answer = EAS_SHARED_NONE;
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    struct record record;
+    struct eas_err err;
+    int i;
+
+    *latest_out = 0;
+    for (i = 0; i < eas_seal_keyring_size(shared.keyring); i++) {
+        if (name_of(i, kind, id, name, &err) != EAS_OK) {
+            return EAS_SHARED_FAILED;
+        }
+        if (find_local(pool, kind, name, &record) && take_later(&record, latest_out)) {
+            answer = EAS_SHARED_FOUND;
+        }
+        remote = find_remote(pool, name, &record);
+        if (remote == EAS_SHARED_FAILED) {
+            return EAS_SHARED_FAILED;
+        }
+        if (remote == EAS_SHARED_FOUND && take_later(&record, latest_out)) {
+            answer = EAS_SHARED_FOUND;
+        }
+    }
+    return answer;
+}
+
 /* --- struct eas_shared_cache ------------------------------------------------------------------ */
 
 static bool find_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool,

@@ -56,8 +56,18 @@ const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind);
 enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
                            struct eas_bytes value, apr_time_t expires, struct eas_err *err);
 
-/* The value of a record, in pool.  EAS_SHARED_FAILED: the provider gives no answer. */
+/*
+ * The value of an immutable record, in pool: the first place that has it answers.
+ * EAS_SHARED_FAILED: the provider gives no answer.
+ */
 enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind,
                                       struct eas_bytes id, struct eas_bytes *value);
+
+/*
+ * The latest of the times (apr_time_t) that all places hold of a mutable record, under all secrets:
+ * gateways write it independently.  0 without one.  EAS_SHARED_FAILED if one place gives no answer.
+ */
+enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_kind kind,
+                                             struct eas_bytes id, apr_time_t *latest_out);
 
 #endif
