@@ -174,12 +174,22 @@ static bool is_old(const struct eas_shm_table *table, const struct record *recor
     return table->head - record->position > table->ring_size / 2;
 }
 
-static uint64_t *slot_at(struct eas_shm_table *table, const unsigned char *key, unsigned i)
+uint64_t eas_shm_table_hash(const unsigned char key[EAS_SHM_TABLE_KEY_SIZE])
 {
     uint64_t hash;
 
     memcpy(&hash, key, sizeof(hash));
+    return hash;
+}
+
+static uint64_t *slot_of(struct eas_shm_table *table, uint64_t hash, unsigned i)
+{
     return &table->slots[(hash + i) & (table->n_slots - 1)];
+}
+
+static uint64_t *slot_at(struct eas_shm_table *table, const unsigned char *key, unsigned i)
+{
+    return slot_of(table, eas_shm_table_hash(key), i);
 }
 
 /* The key's slot, or NULL. */
@@ -292,6 +302,67 @@ bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_
         return false;
     }
     write_value(table, key, eas_bytes_make(value, len), len, expires);
+    unlock(table);
+    return true;
+}
+
+/* The record whose key has that hash, or NULL. */
+static uint64_t *find_hash(struct eas_shm_table *table, uint64_t hash)
+{
+    unsigned i;
+
+    for (i = 0; i < PROBES; i++) {
+        uint64_t *slot = slot_of(table, hash, i);
+        const struct record *record = record_of(table, *slot);
+
+        if (record != NULL && eas_shm_table_hash(record->key) == hash) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Gives the place of a record to another key.  No slot leads to the record while it is written, so
+ * a process that dies meanwhile loses both, and leaves no mixture.
+ */
+static void take_place(struct eas_shm_table *table, struct record *record, const unsigned char *key,
+                       struct eas_bytes value, apr_time_t expires)
+{
+    uint64_t *slot;
+
+    record->expires = expires;
+    record->len = (uint32_t)value.len;
+    memcpy(record->key, key, EAS_SHM_TABLE_KEY_SIZE);
+    memcpy(record->value, value.at, value.len);
+    slot = choose_slot(table, key);
+    atomic_signal_fence(memory_order_seq_cst);
+    *slot = record->position + 1;
+}
+
+bool eas_shm_table_replace(struct eas_shm_table *table, uint64_t hash,
+                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], const void *value,
+                           apr_size_t len, apr_time_t expires)
+{
+    struct record *record = NULL;
+    uint64_t *slot;
+
+    if (!takes(table, len) || !lock(table)) {
+        return false;
+    }
+    slot = find(table, key) == NULL ? find_hash(table, hash) : NULL;
+    if (slot != NULL) {
+        record = record_of(table, *slot);
+        *slot = 0;
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+    if (record != NULL && len <= record->room && !is_old(table, record)) {
+        take_place(table, record, key, eas_bytes_make(value, len), expires);
+    }
+    else {
+        write_value(table, key, eas_bytes_make(value, len),
+                    record != NULL && record->room > len ? record->room : len, expires);
+    }
     unlock(table);
     return true;
 }

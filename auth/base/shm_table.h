@@ -7,6 +7,7 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * The layout has a version and no pointers: the table outlives a graceful restart, in which httpd
@@ -41,6 +42,18 @@ struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size);
  */
 bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires);
+
+/* A number that stands for a key: keys are digests, and two of them hardly have the same. */
+uint64_t eas_shm_table_hash(const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
+
+/*
+ * Puts a new key in place of the one with that hash, whose value is lost.  So the new record evicts
+ * no other while it fits.  As eas_shm_table_put() if no key has that hash, or if the new key has a
+ * value.
+ */
+bool eas_shm_table_replace(struct eas_shm_table *table, uint64_t hash,
+                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], const void *value,
+                           apr_size_t len, apr_time_t expires);
 
 /* A copy, in pool, of the key's value at time now; false if there is none. */
 bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,

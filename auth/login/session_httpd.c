@@ -76,6 +76,35 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
     return rc;
 }
 
+static struct eas_shared_name name_of(enum eas_shared_kind kind, const struct eas_session *session)
+{
+    struct eas_shared_name name = {
+        .kind = kind,
+        .id = eas_bytes_make(session->id, sizeof(session->id)),
+        .owner = eas_bytes_of_text(session->principal),
+    };
+
+    return name;
+}
+
+/*
+ * A request finds the evidence in its process's own cache, so the shared record looks unused.  It
+ * is moved on here, and put back if it was evicted: the next reload empties the other cache.
+ */
+static void keep_evidence(request_rec *r, const struct eas_session *session,
+                          const struct eas_ticket *evidence)
+{
+    const struct eas_shared_name name = name_of(EAS_SHARED_EVIDENCE, session);
+    const unsigned char *ticket;
+    struct eas_err ignored;
+    apr_size_t len;
+
+    if (!eas_shared_keeps(r->pool, &name)
+        && eas_ticket_marshal(evidence, r->pool, &ticket, &len, &ignored) == EAS_OK) {
+        eas_shared_refresh(r->pool, &name, eas_bytes_make(ticket, len), eas_ticket_end(evidence));
+    }
+}
+
 /* The evidence ticket of a session, or NULL: in the password cache, then in the shared cache. */
 static enum eas_rc find_evidence(request_rec *r, const struct eas_session *session,
                                  struct eas_ticket **out, struct eas_err *err)
@@ -94,6 +123,7 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
                  : NULL;
     if (cached != NULL) {
         *out = cached->evidence;
+        keep_evidence(r, session, *out);
         return EAS_OK;
     }
     answer = eas_shared_get(r->pool, EAS_SHARED_EVIDENCE, id, &value);
@@ -124,14 +154,15 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
 static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
                               struct eas_err *err)
 {
-    const struct eas_bytes principal = eas_bytes_of_text(session->principal);
+    const struct eas_shared_name name = { .kind = EAS_SHARED_ALIVE,
+                                          .id = eas_bytes_of_text(session->principal) };
     struct eas_bytes value;
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     enum eas_rc rc;
 
     if (!session->has_evidence
-        || eas_shared_get(r->pool, EAS_SHARED_ALIVE, principal, &value) != EAS_SHARED_NONE) {
+        || eas_shared_get(r->pool, name.kind, name.id, &value) != EAS_SHARED_NONE) {
         return EAS_OK;
     }
     rc = callbacks->check_user(r->server, r->pool, session->principal, &waited, err);
@@ -140,7 +171,7 @@ static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
         return rc;
     }
     /* Without an answer of the KDC the session continues; the next check comes sooner. */
-    eas_shared_put(r->pool, EAS_SHARED_ALIVE, principal, eas_bytes_of_text(""),
+    eas_shared_put(r->pool, &name, eas_bytes_of_text(""),
                    apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : RETRY_CHECK_AFTER), &ignored);
     return EAS_OK;
 }
@@ -254,13 +285,13 @@ void eas_session_renew(request_rec *r, struct eas_session *session)
 static enum eas_rc store_evidence(request_rec *r, const struct eas_session *session,
                                   struct eas_ticket *evidence, struct eas_err *err)
 {
+    const struct eas_shared_name name = name_of(EAS_SHARED_EVIDENCE, session);
     const unsigned char *ticket;
     apr_size_t len;
     enum eas_rc rc = eas_ticket_marshal(evidence, r->pool, &ticket, &len, err);
 
-    return rc == EAS_OK ? eas_shared_put(r->pool, EAS_SHARED_EVIDENCE,
-                                         eas_bytes_make(session->id, sizeof(session->id)),
-                                         eas_bytes_make(ticket, len), eas_ticket_end(evidence), err)
+    return rc == EAS_OK ? eas_shared_put(r->pool, &name, eas_bytes_make(ticket, len),
+                                         eas_ticket_end(evidence), err)
                         : rc;
 }
 
@@ -292,6 +323,8 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
 static enum eas_rc end_everywhere(request_rec *r, const struct eas_session *session, apr_time_t now,
                                   struct eas_err *err)
 {
+    const struct eas_shared_name name = { .kind = EAS_SHARED_NOT_BEFORE,
+                                          .id = eas_bytes_of_text(session->principal) };
     apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
     apr_time_t not_before;
     enum eas_rc rc = get_not_before(r, session, &not_before, err);
@@ -301,15 +334,25 @@ static enum eas_rc end_everywhere(request_rec *r, const struct eas_session *sess
     }
     not_before = not_before > session->started ? not_before : session->started;
     not_before = not_before > now ? not_before : now;
-    return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, eas_bytes_of_text(session->principal),
-                          eas_bytes_make(&not_before, sizeof(not_before)), not_before + longest,
-                          err);
+    return eas_shared_put(r->pool, &name, eas_bytes_make(&not_before, sizeof(not_before)),
+                          not_before + longest, err);
+}
+
+/* A user with too many sign-outs signs out everywhere: none is replaced while its session lasts. */
+static enum eas_rc end_one(request_rec *r, const struct eas_session *session, apr_time_t now,
+                           struct eas_err *err)
+{
+    const struct eas_shared_name name = name_of(EAS_SHARED_REVOKED, session);
+    apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
+
+    return eas_shared_is_full(&name) ? end_everywhere(r, session, now, err)
+                                     : eas_shared_put(r->pool, &name, eas_bytes_of_text(""),
+                                                      session->started + longest, err);
 }
 
 enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *found, bool everywhere,
                             bool *ended_out, struct eas_err *err)
 {
-    apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
     const struct eas_session *session = found->session;
     apr_time_t now = apr_time_now();
     bool over = session == NULL || session->end <= now;
@@ -319,10 +362,12 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *fou
     if (!*ended_out) {
         return rc;
     }
-    if (everywhere && found->is_live) {
-        return end_everywhere(r, session, now, err);
+    rc = everywhere && found->is_live ? end_everywhere(r, session, now, err)
+                                      : end_one(r, session, now, err);
+    if (rc == EAS_OK) {
+        const struct eas_shared_name evidence = name_of(EAS_SHARED_EVIDENCE, session);
+
+        eas_shared_drop_local(&evidence);
     }
-    return eas_shared_put(r->pool, EAS_SHARED_REVOKED,
-                          eas_bytes_make(session->id, sizeof(session->id)), eas_bytes_of_text(""),
-                          session->started + longest, err);
+    return rc;
 }

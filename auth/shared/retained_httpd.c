@@ -40,22 +40,14 @@ const struct eas_retained *eas_retained_attach(
     retained = ap_retained_data_create(name, sizeof(*retained));
     memcpy(retained->secret, secret, sizeof(secret));
     OPENSSL_cleanse(secret, sizeof(secret));
+    retained->is_complete = true;
     for (i = 0; i < EAS_RETAINED_SEGMENTS; i++) {
-        retained->segments[i] = make_segment(s, layout[i]);
-    }
-    return retained;
-}
-
-bool eas_retained_is_complete(const struct eas_retained *retained)
-{
-    int i;
-
-    for (i = 0; i < EAS_RETAINED_SEGMENTS; i++) {
-        if (retained->segments[i] == NULL) {
-            return false;
+        if (layout[i].size > 0) {
+            retained->segments[i] = make_segment(s, layout[i]);
+            retained->is_complete = retained->is_complete && retained->segments[i] != NULL;
         }
     }
-    return true;
+    return retained;
 }
 
 enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t *pool,

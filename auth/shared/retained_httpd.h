@@ -10,9 +10,12 @@
 #include <stdbool.h>
 
 #define EAS_RETAINED_SECRET_SIZE 32
-#define EAS_RETAINED_SEGMENTS 3
+#define EAS_RETAINED_SEGMENTS 4
 
-/* A segment of anonymous shared memory.  The system commits its pages on first use. */
+/*
+ * A segment of anonymous shared memory; none if the size is 0.  The system commits its pages on
+ * first use.
+ */
 struct eas_retained_layout {
     apr_size_t size;
     bool is_table; /* formatted for auth/base/shm_table.h; otherwise all zero */
@@ -24,7 +27,8 @@ struct eas_retained_layout {
  */
 struct eas_retained {
     unsigned char secret[EAS_RETAINED_SECRET_SIZE];
-    void *segments[EAS_RETAINED_SEGMENTS]; /* NULL: the system had no memory */
+    void *segments[EAS_RETAINED_SEGMENTS]; /* NULL: none, or the system had no memory */
+    bool is_complete;                      /* all segments of the layout are there */
 };
 
 /*
@@ -34,9 +38,6 @@ struct eas_retained {
 const struct eas_retained *eas_retained_attach(
     server_rec *s, const char *name,
     const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS]);
-
-/* Whether all segments are there. */
-bool eas_retained_is_complete(const struct eas_retained *retained);
 
 /* A keyring of the secret, in pool.  Errors are those of eas_seal_keyring_create(). */
 enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t *pool,

@@ -27,7 +27,15 @@ enum eas_shared_kind {
     EAS_SHARED_EVIDENCE,   /* a session's evidence ticket */
     EAS_SHARED_LIVENESS,   /* liveness record: exists while the provider works */
     EAS_SHARED_PASSWORD,   /* a verified user with evidence, by digest of the credentials */
-    EAS_SHARED_TICKET      /* a user's ticket for a backend */
+    EAS_SHARED_TICKET,     /* a user's ticket for a backend */
+    EAS_SHARED_LIST        /* list of the records under an owner's quota; local only */
+};
+
+/* The name of a record. */
+struct eas_shared_name {
+    enum eas_shared_kind kind;
+    struct eas_bytes id;
+    struct eas_bytes owner; /* the principal whose quota it counts to; empty: none */
 };
 
 /* Settings of the main server, set by the directives. */
@@ -53,8 +61,21 @@ const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind);
  * Keeps a record until expires, in shared memory and at the provider.  EAS_OK, or EAS_UNAVAILABLE
  * if one of the two could not take it.  May wait for the provider's network.  Scratch is in pool.
  */
-enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
+enum eas_rc eas_shared_put(apr_pool_t *pool, const struct eas_shared_name *of,
                            struct eas_bytes value, apr_time_t expires, struct eas_err *err);
+
+/* Whether this gateway's memory has the record.  If so, its eviction is put off. */
+bool eas_shared_keeps(apr_pool_t *pool, const struct eas_shared_name *of);
+
+/* Keeps a record in this gateway's memory alone, where it was evicted.  Scratch is in pool. */
+void eas_shared_refresh(apr_pool_t *pool, const struct eas_shared_name *of, struct eas_bytes value,
+                        apr_time_t expires);
+
+/* Whether a further record would replace a live one of the same owner. */
+bool eas_shared_is_full(const struct eas_shared_name *of);
+
+/* Removes a record that counts to a quota from this gateway's memory. */
+void eas_shared_drop_local(const struct eas_shared_name *of);
 
 /*
  * The value of an immutable record, in pool: the first place that has it answers.
