@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TABLE_MAGIC 0x4541534b43443032u /* "EASKCD02": layout 2 */
+#define TABLE_MAGIC 0x4541534b43443033u /* "EASKCD03": layout 3 */
 
 /* The number of slots that a key may be in. */
 #define PROBES 16
@@ -44,7 +44,9 @@ struct eas_shm_table {
     uint64_t size;
     uint64_t n_slots; /* a power of two */
     uint64_t ring_size;
-    uint64_t head; /* position of the next record */
+    uint64_t head;    /* position of the next record */
+    uint64_t tail;    /* no record that begins before it remains */
+    uint64_t evicted; /* records that were overwritten before they expired */
     pthread_mutex_t mutex;
     struct journal journal;
     uint64_t slots[]; /* positions plus one, or 0; the ring follows */
@@ -187,35 +189,38 @@ static uint64_t *slot_of(struct eas_shm_table *table, uint64_t hash, unsigned i)
     return &table->slots[(hash + i) & (table->n_slots - 1)];
 }
 
-static uint64_t *slot_at(struct eas_shm_table *table, const unsigned char *key, unsigned i)
-{
-    return slot_of(table, eas_shm_table_hash(key), i);
-}
-
-/* The key's slot, or NULL. */
-static uint64_t *find(struct eas_shm_table *table, const unsigned char *key)
+/* The slot of the key, or of any key with the hash if it is NULL; or NULL. */
+static uint64_t *find_hash(struct eas_shm_table *table, uint64_t hash, const unsigned char *key)
 {
     unsigned i;
 
     for (i = 0; i < PROBES; i++) {
-        uint64_t *slot = slot_at(table, key, i);
+        uint64_t *slot = slot_of(table, hash, i);
         const struct record *record = record_of(table, *slot);
 
-        if (record != NULL && memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) == 0) {
+        if (record != NULL
+            && (key != NULL ? memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) == 0
+                            : eas_shm_table_hash(record->key) == hash)) {
             return slot;
         }
     }
     return NULL;
 }
 
+/* The key's slot, or NULL. */
+static uint64_t *find(struct eas_shm_table *table, const unsigned char *key)
+{
+    return find_hash(table, eas_shm_table_hash(key), key);
+}
+
 /* A slot for a new key: one without a record, or else the one with the oldest. */
 static uint64_t *choose_slot(struct eas_shm_table *table, const unsigned char *key)
 {
-    uint64_t *oldest = slot_at(table, key, 0);
+    uint64_t hash = eas_shm_table_hash(key), *oldest = slot_of(table, hash, 0);
     unsigned i;
 
     for (i = 0; i < PROBES; i++) {
-        uint64_t *slot = slot_at(table, key, i);
+        uint64_t *slot = slot_of(table, hash, i);
 
         if (record_of(table, *slot) == NULL) {
             return slot;
@@ -224,26 +229,51 @@ static uint64_t *choose_slot(struct eas_shm_table *table, const unsigned char *k
             oldest = slot;
         }
     }
+    table->evicted += record_of(table, *oldest)->expires > apr_time_now();
     return oldest;
 }
 
-/* Reserves contiguous bytes at the head. */
-static uint64_t reserve(struct eas_shm_table *table, uint64_t bytes)
+static bool is_in_force(struct eas_shm_table *table, const struct record *record)
 {
-    uint64_t offset = table->head % table->ring_size, position;
+    const uint64_t *slot = find(table, record->key);
+
+    return record->expires > apr_time_now() && slot != NULL && *slot == record->position + 1;
+}
+
+/* Counts the records that a move of the head overwrites, except for the key's own. */
+static void count_evicted(struct eas_shm_table *table, uint64_t head, const unsigned char *key)
+{
+    while (table->tail + table->ring_size < head) {
+        const struct record *record = record_at(table, table->tail);
+        uint64_t left = table->ring_size - table->tail % table->ring_size;
+
+        if (left < sizeof(*record) || record->position != table->tail) {
+            table->tail += ALIGN; /* the end of the ring, or a process died here */
+            continue;
+        }
+        table->evicted +=
+            is_in_force(table, record) && memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) != 0;
+        table->tail += aligned(sizeof(*record) + record->room);
+    }
+}
+
+/* Reserves contiguous bytes at the head. */
+static uint64_t reserve(struct eas_shm_table *table, uint64_t bytes, const unsigned char *key)
+{
+    uint64_t offset = table->head % table->ring_size, position = table->head;
 
     if (offset + bytes > table->ring_size) {
-        table->head += table->ring_size - offset;
+        position += table->ring_size - offset;
     }
-    position = table->head;
-    table->head += bytes;
+    count_evicted(table, position + bytes, key);
+    table->head = position + bytes;
     return position;
 }
 
 static void append(struct eas_shm_table *table, uint64_t *slot, const unsigned char *key,
                    struct eas_bytes value, apr_size_t room, apr_time_t expires)
 {
-    uint64_t position = reserve(table, aligned(sizeof(struct record) + room));
+    uint64_t position = reserve(table, aligned(sizeof(struct record) + room), key);
     struct record *record = record_at(table, position);
 
     record->position = position;
@@ -306,22 +336,6 @@ bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_
     return true;
 }
 
-/* The record whose key has that hash, or NULL. */
-static uint64_t *find_hash(struct eas_shm_table *table, uint64_t hash)
-{
-    unsigned i;
-
-    for (i = 0; i < PROBES; i++) {
-        uint64_t *slot = slot_of(table, hash, i);
-        const struct record *record = record_of(table, *slot);
-
-        if (record != NULL && eas_shm_table_hash(record->key) == hash) {
-            return slot;
-        }
-    }
-    return NULL;
-}
-
 /*
  * Gives the place of a record to another key.  No slot leads to the record while it is written, so
  * a process that dies meanwhile loses both, and leaves no mixture.
@@ -350,7 +364,7 @@ bool eas_shm_table_replace(struct eas_shm_table *table, uint64_t hash,
     if (!takes(table, len) || !lock(table)) {
         return false;
     }
-    slot = find(table, key) == NULL ? find_hash(table, hash) : NULL;
+    slot = find(table, key) == NULL ? find_hash(table, hash, NULL) : NULL;
     if (slot != NULL) {
         record = record_of(table, *slot);
         *slot = 0;
@@ -403,6 +417,17 @@ bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
     }
     unlock(table);
     return record != NULL;
+}
+
+uint64_t eas_shm_table_evicted(struct eas_shm_table *table)
+{
+    uint64_t evicted = 0;
+
+    if (lock(table)) {
+        evicted = table->evicted;
+        unlock(table);
+    }
+    return evicted;
 }
 
 void eas_shm_table_drop(struct eas_shm_table *table,

@@ -60,6 +60,12 @@ bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
                        const unsigned char **value_out, apr_size_t *len_out);
 
+/*
+ * How many records were overwritten before they expired, for want of room, since the table was
+ * made.
+ */
+uint64_t eas_shm_table_evicted(struct eas_shm_table *table);
+
 void eas_shm_table_drop(struct eas_shm_table *table,
                         const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
 

@@ -55,6 +55,7 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
                         (int)((RECORDS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
+    eas_retained_watch(the_throttle.lockout_records, "lockouts");
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
     the_throttle.keyring = keyring;
     return rc;

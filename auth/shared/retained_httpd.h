@@ -5,6 +5,7 @@
 #define EAS_AUTH_SHARED_RETAINED_HTTPD_H
 
 #include "auth/base/seal.h"
+#include "auth/base/shm_table.h"
 
 #include <httpd.h>
 #include <stdbool.h>
@@ -38,6 +39,14 @@ struct eas_retained {
 const struct eas_retained *eas_retained_attach(
     server_rec *s, const char *name,
     const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS]);
+
+/*
+ * Has the parent process log when records of the table are evicted (EAS1073).  In post_config; what
+ * is in the plural.
+ */
+void eas_retained_watch(struct eas_shm_table *table, const char *what);
+
+void eas_retained_register_hooks(apr_pool_t *pool);
 
 /* A keyring of the secret, in pool.  Errors are those of eas_seal_keyring_create(). */
 enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t *pool,

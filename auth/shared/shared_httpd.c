@@ -134,6 +134,8 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
     shared.reproducible =
         eas_shm_table_attach(retained->segments[REPRODUCIBLE], REPRODUCIBLE_BYTES);
     shared.alive = eas_shm_table_attach(retained->segments[ALIVE], ALIVE_BYTES);
+    eas_retained_watch(shared.sign_outs, "sign-outs");
+    eas_retained_watch(shared.evidence, "the evidence of sessions");
     return shared.keyring != NULL ? EAS_OK
                                   : eas_retained_keyring(retained, pconf, &shared.keyring, err);
 }

@@ -371,6 +371,39 @@ static void test_records_in_use_are_not_evicted(void **state)
     }
 }
 
+/* Records that are replaced, dropped, moved or expired before are not lost. */
+static void test_lost_records_are_counted(void **state)
+{
+    struct eas_shm_table *table = make_table(*state, 256 * KB);
+    uint64_t id, n = 0, lost = 0;
+
+    assert_true(put(table, 0, 1, 3000, 1000)); /* of 1970 */
+    for (id = 1; id <= 100; id++) {
+        assert_true(put(table, id, 1, 100, NEVER));
+        assert_true(put(table, id, 2, id % 2 == 0 ? 100 : 200, NEVER));
+    }
+    for (id = 1; id <= 10; id++) {
+        drop(table, id);
+    }
+    while (eas_shm_table_evicted(table) == 0) {
+        assert_true(put(table, 1000 + n, 1, 1000, NEVER));
+        assert_int_equal(see(table, *state, 50, 2, 100, 1), WHOLE);
+        n++;
+        assert_true(n < 1000);
+    }
+    assert_int_equal(see(table, *state, 11, 2, 200, 1), NOTHING);
+    for (; n < 1000; n++) {
+        assert_true(put(table, 1000 + n, 1, n % 7 * 300, NEVER));
+        assert_int_equal(see(table, *state, 50, 2, 100, 1), WHOLE);
+    }
+    n = eas_shm_table_evicted(table);
+    for (id = 11; id < 2000; id++) {
+        lost +=
+            (id <= 100 || id >= 1000) && see(table, *state, id, id <= 100 ? 2 : 1, 0, 1) == NOTHING;
+    }
+    assert_int_equal(n, lost);
+}
+
 /* --- attach --- */
 
 static void test_attach_refuses_other_memory(void **state)
@@ -542,6 +575,7 @@ int main(void)
         POOL_TEST(test_nothing_is_lost_while_there_is_room),
         POOL_TEST(test_a_repeated_key_evicts_no_other_record),
         POOL_TEST(test_records_in_use_are_not_evicted),
+        POOL_TEST(test_lost_records_are_counted),
         POOL_TEST(test_attach_refuses_other_memory),
         POOL_TEST(test_random_operations_on_few_keys),
         POOL_TEST(test_random_operations_on_many_keys),
