@@ -82,7 +82,7 @@ static void remove_hash(struct list *list, uint64_t hash)
 struct change {
     unsigned limit;
     apr_time_t now;
-    struct member member; /* to be added; a drop has no expiry */
+    struct member member; /* to be added or moved */
     uint64_t replaced;    /* out: the hash of the oldest, or the member's own */
     bool full;            /* out */
 };
@@ -104,13 +104,22 @@ static bool add(void *data, struct eas_shm_table_value *value)
     return true;
 }
 
-static bool remove_one(void *data, struct eas_shm_table_value *value)
+static bool move_to_front(void *data, struct eas_shm_table_value *value)
 {
     struct change *change = data;
     struct list list;
+    uint32_t i = 0;
 
     read_list(value, change->now, &list);
-    remove_hash(&list, change->member.hash);
+    while (i < list.n && list.members[i].hash != change->member.hash) {
+        i++;
+    }
+    if (i == list.n) {
+        return false;
+    }
+    change->member = list.members[i];
+    memmove(&list.members[1], &list.members[0], i * sizeof(struct member));
+    list.members[0] = change->member;
     write_list(&list, value);
     return true;
 }
@@ -137,13 +146,12 @@ bool eas_shm_quota_put(struct eas_shm_table *table, const struct eas_shm_quota *
            && eas_shm_table_replace(table, change.replaced, key, value.at, value.len, expires);
 }
 
-void eas_shm_quota_drop(struct eas_shm_table *table, const struct eas_shm_quota *quota,
-                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now)
+void eas_shm_quota_release(struct eas_shm_table *table, const struct eas_shm_quota *quota,
+                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now)
 {
     struct change change = { .now = now, .member = { eas_shm_table_hash(key), 0 } };
 
-    eas_shm_table_drop(table, key);
-    eas_shm_table_update(table, quota->owner, now, remove_one, &change);
+    eas_shm_table_update(table, quota->owner, now, move_to_front, &change);
 }
 
 bool eas_shm_quota_is_full(struct eas_shm_table *table, const struct eas_shm_quota *quota,

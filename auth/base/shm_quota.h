@@ -26,9 +26,12 @@ bool eas_shm_quota_put(struct eas_shm_table *table, const struct eas_shm_quota *
                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], struct eas_bytes value,
                        apr_time_t now, apr_time_t expires);
 
-/* As eas_shm_table_drop(); the record no longer counts. */
-void eas_shm_quota_drop(struct eas_shm_table *table, const struct eas_shm_quota *quota,
-                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now);
+/*
+ * Makes the record the next one to be replaced.  It stays until then, so that its place is used
+ * again: an owner who adds and removes records evicts no others either.
+ */
+void eas_shm_quota_release(struct eas_shm_table *table, const struct eas_shm_quota *quota,
+                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now);
 
 /* Whether a further record would replace one that has not expired. */
 bool eas_shm_quota_is_full(struct eas_shm_table *table, const struct eas_shm_quota *quota,

@@ -367,7 +367,7 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *fou
     if (rc == EAS_OK) {
         const struct eas_shared_name evidence = name_of(EAS_SHARED_EVIDENCE, session);
 
-        eas_shared_drop_local(&evidence);
+        eas_shared_release(&evidence);
     }
     return rc;
 }

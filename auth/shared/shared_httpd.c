@@ -326,7 +326,7 @@ bool eas_shared_is_full(const struct eas_shared_name *of)
            && eas_shm_quota_is_full(table_of(of->kind), &quota, apr_time_now());
 }
 
-void eas_shared_drop_local(const struct eas_shared_name *of)
+void eas_shared_release(const struct eas_shared_name *of)
 {
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_shm_quota quota;
@@ -334,7 +334,7 @@ void eas_shared_drop_local(const struct eas_shared_name *of)
 
     if (name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
         && quota_of(of, &quota, &ignored) == EAS_OK && quota.limit > 0) {
-        eas_shm_quota_drop(table_of(of->kind), &quota, name, apr_time_now());
+        eas_shm_quota_release(table_of(of->kind), &quota, name, apr_time_now());
     }
 }
 

@@ -76,8 +76,8 @@ void eas_shared_refresh(apr_pool_t *pool, const struct eas_shared_name *of, stru
 /* Whether a further record would replace a live one of the same owner. */
 bool eas_shared_is_full(const struct eas_shared_name *of);
 
-/* Removes a record that counts to a quota from this gateway's memory. */
-void eas_shared_drop_local(const struct eas_shared_name *of);
+/* Lets the owner's next record take the place of this one in this gateway's memory. */
+void eas_shared_release(const struct eas_shared_name *of);
 
 /*
  * The value of an immutable record, in pool: the first place that has it answers.

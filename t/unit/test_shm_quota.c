@@ -40,13 +40,13 @@ static bool is_full(struct eas_shm_table *table, uint64_t owner, apr_time_t now)
     return eas_shm_quota_is_full(table, &quota, now);
 }
 
-static void remove_one(struct eas_shm_table *table, uint64_t owner, uint64_t id)
+static void release(struct eas_shm_table *table, uint64_t owner, uint64_t id)
 {
     const struct eas_shm_quota quota = quota_of(owner);
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
 
     make_key(key, id);
-    eas_shm_quota_drop(table, &quota, key, 1);
+    eas_shm_quota_release(table, &quota, key, 1);
 }
 
 static void test_the_newest_records_remain(void **state)
@@ -75,6 +75,9 @@ static void test_one_owner_evicts_no_other(void **state)
     }
     for (id = 100; id < 100000; id++) {
         assert_true(add_until(table, 1, id, id % 5 == 0 ? LEN + 40 : LEN, HOUR));
+        if (id < 90000) {
+            release(table, 1, id);
+        }
     }
     for (id = 0; id < 40; id++) {
         assert_int_equal(see(table, *state, id, 1, LEN, 1), WHOLE);
@@ -96,7 +99,7 @@ static void test_a_repeated_record_counts_once(void **state)
     assert_int_equal(see(table, *state, 7, 1, LEN, 1), WHOLE);
 }
 
-static void test_dropped_and_expired_records_do_not_count(void **state)
+static void test_expired_records_do_not_count(void **state)
 {
     struct eas_shm_table *table = make_table(*state, 64 * KB);
     uint64_t id;
@@ -106,14 +109,25 @@ static void test_dropped_and_expired_records_do_not_count(void **state)
     }
     assert_true(is_full(table, 1, 9));
     assert_false(is_full(table, 1, 10));
-    remove_one(table, 1, 5);
-    assert_int_equal(see(table, *state, 5, 1, LEN, 1), NOTHING);
-    assert_false(is_full(table, 1, 1));
+}
+
+static void test_a_released_record_is_the_next_to_be_replaced(void **state)
+{
+    struct eas_shm_table *table = make_table(*state, 64 * KB);
+    uint64_t id;
+
+    for (id = 0; id < LIMIT; id++) {
+        assert_true(add(table, 1, id));
+    }
+    release(table, 1, 5);
+    release(table, 1, 1000);
+    release(table, 2, 0);
     assert_true(add(table, 1, 50));
-    assert_int_equal(see(table, *state, 0, 1, LEN, 1), WHOLE);
-    remove_one(table, 1, 1000);
-    remove_one(table, 2, 0);
-    assert_true(is_full(table, 1, 1));
+    for (id = 0; id < LIMIT; id++) {
+        assert_int_equal(see(table, *state, id, 1, LEN, 1), id == 5 ? NOTHING : WHOLE);
+    }
+    assert_true(add(table, 1, 51));
+    assert_int_equal(see(table, *state, 0, 1, LEN, 1), NOTHING);
 }
 
 static void test_foreign_lists_count_as_none(void **state)
@@ -143,7 +157,8 @@ int main(void)
         POOL_TEST(test_the_newest_records_remain),
         POOL_TEST(test_one_owner_evicts_no_other),
         POOL_TEST(test_a_repeated_record_counts_once),
-        POOL_TEST(test_dropped_and_expired_records_do_not_count),
+        POOL_TEST(test_expired_records_do_not_count),
+        POOL_TEST(test_a_released_record_is_the_next_to_be_replaced),
         POOL_TEST(test_foreign_lists_count_as_none),
     };
 
