@@ -17,6 +17,7 @@
 #include "auth/password/provider_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/private_httpd.h"
+#include "auth/shared/retained_httpd.h"
 #include "auth/start_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/directives_httpd.h"
@@ -118,6 +119,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_check_config(hook_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    eas_retained_register_hooks(pool);
     eas_authn_register_hooks(pool);
     eas_path_register_hooks(pool);
     eas_private_register_hooks(pool);

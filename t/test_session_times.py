@@ -206,6 +206,35 @@ def test_signing_out_by_a_cookie_that_is_over(timed, clock):
     refused(clock.backend, thief)
 
 
+def test_signing_out_everywhere_needs_a_live_session(timed, clock):
+    """An idle cookie ends its own session only; one past its end, none."""
+    gw = timed(conf="EasKcdSession public 15m 1h\n")
+    idle, over = log_on(gw), log_on(gw)
+    clock.set(minutes=16)
+    alice = log_on(gw)
+    assert idle.get(LOGOUT + "?everywhere=1").status == 303
+    served(alice)
+    clock.set(hours=1, seconds=1)
+    alice = log_on(gw)
+    assert over.get(LOGOUT + "?everywhere=1").status == 303
+    served(alice)
+
+
+def test_logging_on_after_a_sign_out_everywhere_and_a_clock_set_back(timed, clock):
+    gw = timed()
+    clock.set(minutes=3)
+    first, other = log_on(gw), log_on(gw)
+    assert first.get(LOGOUT + "?everywhere=1").status == 303
+    clock.set(minutes=1)
+    again = log_on(gw)
+    served(again)
+    refused(clock.backend, holder(gw, other.session))
+    cookie = again.session
+    assert again.get(LOGOUT + "?everywhere=1").status == 303
+    refused(clock.backend, holder(gw, cookie))
+    served(log_on(gw))
+
+
 def test_signing_out_everywhere_lasts_as_long_as_any_session(gateway, clock, relay):
     """The hosts' limits differ; what one host's user ended must not come back at the other."""
     gw = gateway(two_hosts(clock.backend.url, a="EasKcdSession public 2m 4m\n"

@@ -17,6 +17,7 @@ from lab.frontdoor import BROWSER, COOKIE, FORM, FORM_COOKIE, LOGOUT, Visitor
 from lab.sessions import OWA, holder, log_on, refused, refused_all, served, user
 from lab.wait import until
 
+SIGN_OUTS_OF_A_USER, SESSIONS_OF_A_USER = 120, 32     # auth/shared/shared_httpd.c
 OTHER_SITE = (("Sec-Fetch-Site", "cross-site"),)
 SAME_SITE = (("Sec-Fetch-Site", "same-origin"),)
 # ServerRoot is the gateway's directory.
@@ -93,6 +94,16 @@ def test_signing_out_everywhere(owa, mailbox):
     served(bob, "bob")
 
 
+def test_a_dead_cookie_signs_out_no_live_session(owa):
+    gone, bob = log_on(owa), log_on(owa, "bob")
+    dead = gone.session
+    assert gone.get(LOGOUT).status == 303
+    alice = log_on(owa)
+    assert holder(owa, dead).get(LOGOUT + "?everywhere=1").status == 303
+    served(alice)
+    served(bob, "bob")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_another_site_cannot_sign_out(owa, mailbox, method):
     alice = log_on(owa)
@@ -113,30 +124,65 @@ def test_signing_out_without_a_session(owa):
     assert holder(owa, "dead").get(LOGOUT).status == 303
 
 
-def test_many_revocations_are_all_kept(owa, mailbox):
-    """Some 300 log-ons and sign-outs, and the first ones are dead still."""
-    clerk = Visitor(owa)
-    fields = clerk.fields() | {"username": "alice", "password": PASSWORDS["alice"],
+def sessions_of(gw, name, client):
+    """One new session's Cookie header after the other, on one connection."""
+    clerk = Visitor(gw)
+    fields = clerk.fields() | {"username": name, "password": PASSWORDS[name],
                                "destination": "/", "trusted": "0"}
     body = "&".join(f"{k}={quote(v, safe='')}" for k, v in fields.items()).encode()
     form_cookie = f"{FORM_COOKIE}={clerk.jar[FORM_COOKIE]}"
-    signed_out, signed_in = [], []
-    with owa.client() as client:
-        for n in range(300):
-            answer = client.post(FORM, body, headers=[
-                ("Content-Type", "application/x-www-form-urlencoded"), ("Cookie", form_cookie)])
-            assert answer.status == 303
-            cookie = SimpleCookie(answer.header("Set-Cookie"))[COOKIE].value
-            if n % 100 == 99:
+    while True:
+        answer = client.post(FORM, body, headers=[
+            ("Content-Type", "application/x-www-form-urlencoded"), ("Cookie", form_cookie)])
+        assert answer.status == 303
+        yield SimpleCookie(answer.header("Set-Cookie"))[COOKIE].value
+
+
+def test_many_revocations_are_all_kept(gateway, mailbox):
+    """As many sign-outs as a user may have, and the first ones are dead still. One more than that
+    signs out everywhere, for no earlier one may be forgotten."""
+    gw = gateway(location(mailbox.url, path=OWA))
+    name, signed_out, signed_in = "user01", [], []
+
+    def sign_out(client, cookie):
+        assert client.get(LOGOUT, headers=[("Cookie", f"{COOKIE}={cookie}")]).status == 303
+        signed_out.append(cookie)
+
+    bob = log_on(gw, "bob")
+    with gw.client() as client:
+        for n, cookie in enumerate(sessions_of(gw, name, client), 1):
+            if n % 50 == 0:
                 signed_in.append(cookie)
-                continue
-            out = client.get(LOGOUT, headers=[("Cookie", f"{COOKIE}={cookie}")])
-            assert out.status == 303
-            signed_out.append(cookie)
-    assert len(set(signed_out + signed_in)) == 300
-    refused_all(owa, mailbox, [f"{COOKIE}={cookie}" for cookie in signed_out])
-    for cookie in signed_in:
-        served(holder(owa, cookie))
+            else:
+                sign_out(client, cookie)
+            if len(signed_out) == SIGN_OUTS_OF_A_USER:
+                break
+        assert len(set(signed_out + signed_in)) == n > SIGN_OUTS_OF_A_USER
+        refused_all(gw, mailbox, [f"{COOKIE}={cookie}" for cookie in signed_out])
+        for cookie in signed_in:
+            served(holder(gw, cookie), name)
+        sign_out(client, next(sessions_of(gw, name, client)))
+    refused_all(gw, mailbox, [f"{COOKIE}={cookie}" for cookie in signed_out + signed_in])
+    served(log_on(gw, name), name)
+    served(bob, "bob")
+
+
+def test_a_user_has_evidence_for_so_many_sessions(gateway, mailbox):
+    """The newest remain after a reload; a session in use comes back, and others lose nothing."""
+    gw = gateway(location(mailbox.url, path=OWA), processes=1)
+    bob, name = log_on(gw, "bob"), "user01"
+    with gw.client() as client:
+        made = sessions_of(gw, name, client)
+        cookies = [next(made) for _ in range(2)]
+        served(holder(gw, cookies[1]), name)
+        cookies += [next(made) for _ in range(SESSIONS_OF_A_USER)]
+    served(holder(gw, cookies[1]), name)    # evicted, but this process has it in its cache
+    gw.graceful()
+    refused(mailbox, holder(gw, cookies[0]), "timed-out")
+    refused(mailbox, holder(gw, cookies[2]), "timed-out")
+    for cookie in (cookies[1], *cookies[3:]):
+        served(holder(gw, cookie), name)
+    served(bob, "bob")
 
 
 # --- restarts and crashes --------------------------------------------------------------------

@@ -76,6 +76,30 @@ def test_sessions_and_tickets_are_shared(sharing, mailbox, relay):
     served(at(one, log_on(two)))
 
 
+def test_the_latest_sign_out_everywhere_counts(sharing, mailbox):
+    """The first gateway has a record of its own; the later one of the second must count there."""
+    one, two = sharing(), sharing()
+    assert log_on(one).get(LOGOUT + "?everywhere=1").status == 303
+    alice = log_on(one)
+    served(alice)
+    assert at(two, alice).get(LOGOUT + "?everywhere=1").status == 303
+    refused(mailbox, at(two, alice))
+    refused(mailbox, at(one, alice))
+    served(log_on(one))
+
+
+@pytest.mark.parametrize("query", ["", "?everywhere=1"])
+def test_a_replayed_sign_out_writes_no_record(sharing, redis, query):
+    gw = sharing()
+    gone = log_on(gw)
+    cookies = at(gw, gone)
+    assert gone.get(LOGOUT + query).status == 303
+    before = redis.records()
+    for replayed in ("", "?everywhere=1", "", "?everywhere=1"):
+        assert at(gw, cookies).get(LOGOUT + replayed).status == 303
+    assert redis.records() == before
+
+
 def test_passwords_are_shared(sharing, relay):
     """Neither its proof nor the ticket costs the KDC anything at the second gateway."""
     one, two = sharing(""), sharing("", krb5_conf=relay.krb5_conf)

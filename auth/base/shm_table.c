@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TABLE_MAGIC 0x4541534b43443032u /* "EASKCD02": layout 2 */
+#define TABLE_MAGIC 0x4541534b43443033u /* "EASKCD03": layout 3 */
 
 /* The number of slots that a key may be in. */
 #define PROBES 16
@@ -44,7 +44,9 @@ struct eas_shm_table {
     uint64_t size;
     uint64_t n_slots; /* a power of two */
     uint64_t ring_size;
-    uint64_t head; /* position of the next record */
+    uint64_t head;    /* position of the next record */
+    uint64_t tail;    /* no record that begins before it remains */
+    uint64_t evicted; /* records that were overwritten before they expired */
     pthread_mutex_t mutex;
     struct journal journal;
     uint64_t slots[]; /* positions plus one, or 0; the ring follows */
@@ -174,38 +176,51 @@ static bool is_old(const struct eas_shm_table *table, const struct record *recor
     return table->head - record->position > table->ring_size / 2;
 }
 
-static uint64_t *slot_at(struct eas_shm_table *table, const unsigned char *key, unsigned i)
+uint64_t eas_shm_table_hash(const unsigned char key[EAS_SHM_TABLE_KEY_SIZE])
 {
     uint64_t hash;
 
     memcpy(&hash, key, sizeof(hash));
+    return hash;
+}
+
+static uint64_t *slot_of(struct eas_shm_table *table, uint64_t hash, unsigned i)
+{
     return &table->slots[(hash + i) & (table->n_slots - 1)];
 }
 
-/* The key's slot, or NULL. */
-static uint64_t *find(struct eas_shm_table *table, const unsigned char *key)
+/* The slot of the key, or of any key with the hash if it is NULL; or NULL. */
+static uint64_t *find_hash(struct eas_shm_table *table, uint64_t hash, const unsigned char *key)
 {
     unsigned i;
 
     for (i = 0; i < PROBES; i++) {
-        uint64_t *slot = slot_at(table, key, i);
+        uint64_t *slot = slot_of(table, hash, i);
         const struct record *record = record_of(table, *slot);
 
-        if (record != NULL && memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) == 0) {
+        if (record != NULL
+            && (key != NULL ? memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) == 0
+                            : eas_shm_table_hash(record->key) == hash)) {
             return slot;
         }
     }
     return NULL;
 }
 
+/* The key's slot, or NULL. */
+static uint64_t *find(struct eas_shm_table *table, const unsigned char *key)
+{
+    return find_hash(table, eas_shm_table_hash(key), key);
+}
+
 /* A slot for a new key: one without a record, or else the one with the oldest. */
 static uint64_t *choose_slot(struct eas_shm_table *table, const unsigned char *key)
 {
-    uint64_t *oldest = slot_at(table, key, 0);
+    uint64_t hash = eas_shm_table_hash(key), *oldest = slot_of(table, hash, 0);
     unsigned i;
 
     for (i = 0; i < PROBES; i++) {
-        uint64_t *slot = slot_at(table, key, i);
+        uint64_t *slot = slot_of(table, hash, i);
 
         if (record_of(table, *slot) == NULL) {
             return slot;
@@ -214,26 +229,51 @@ static uint64_t *choose_slot(struct eas_shm_table *table, const unsigned char *k
             oldest = slot;
         }
     }
+    table->evicted += record_of(table, *oldest)->expires > apr_time_now();
     return oldest;
 }
 
-/* Reserves contiguous bytes at the head. */
-static uint64_t reserve(struct eas_shm_table *table, uint64_t bytes)
+static bool is_in_force(struct eas_shm_table *table, const struct record *record)
 {
-    uint64_t offset = table->head % table->ring_size, position;
+    const uint64_t *slot = find(table, record->key);
+
+    return record->expires > apr_time_now() && slot != NULL && *slot == record->position + 1;
+}
+
+/* Counts the records that a move of the head overwrites, except for the key's own. */
+static void count_evicted(struct eas_shm_table *table, uint64_t head, const unsigned char *key)
+{
+    while (table->tail + table->ring_size < head) {
+        const struct record *record = record_at(table, table->tail);
+        uint64_t left = table->ring_size - table->tail % table->ring_size;
+
+        if (left < sizeof(*record) || record->position != table->tail) {
+            table->tail += ALIGN; /* the end of the ring, or a process died here */
+            continue;
+        }
+        table->evicted +=
+            is_in_force(table, record) && memcmp(record->key, key, EAS_SHM_TABLE_KEY_SIZE) != 0;
+        table->tail += aligned(sizeof(*record) + record->room);
+    }
+}
+
+/* Reserves contiguous bytes at the head. */
+static uint64_t reserve(struct eas_shm_table *table, uint64_t bytes, const unsigned char *key)
+{
+    uint64_t offset = table->head % table->ring_size, position = table->head;
 
     if (offset + bytes > table->ring_size) {
-        table->head += table->ring_size - offset;
+        position += table->ring_size - offset;
     }
-    position = table->head;
-    table->head += bytes;
+    count_evicted(table, position + bytes, key);
+    table->head = position + bytes;
     return position;
 }
 
 static void append(struct eas_shm_table *table, uint64_t *slot, const unsigned char *key,
                    struct eas_bytes value, apr_size_t room, apr_time_t expires)
 {
-    uint64_t position = reserve(table, aligned(sizeof(struct record) + room));
+    uint64_t position = reserve(table, aligned(sizeof(struct record) + room), key);
     struct record *record = record_at(table, position);
 
     record->position = position;
@@ -246,18 +286,97 @@ static void append(struct eas_shm_table *table, uint64_t *slot, const unsigned c
     *slot = position + 1;
 }
 
+/* Whether the table takes a record with that room.  A larger one could evict all others. */
+static bool takes(const struct eas_shm_table *table, apr_size_t room)
+{
+    uint64_t limit = table->ring_size / 4;
+
+    return limit >= sizeof(struct record) && room <= limit - sizeof(struct record);
+}
+
+/* Writes through the journal, so that a process that dies leaves no partial value. */
+static void overwrite(struct eas_shm_table *table, struct record *record, struct eas_bytes value,
+                      apr_time_t expires)
+{
+    struct journal *journal = &table->journal;
+
+    journal->expires = expires;
+    journal->len = value.len;
+    memcpy(journal->bytes, value.at, value.len);
+    atomic_signal_fence(memory_order_seq_cst);
+    journal->position = record->position + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    replay(table);
+}
+
+/* In place if the key's record has room and is not old; else at the head, with that room. */
+static void write_value(struct eas_shm_table *table, const unsigned char *key,
+                        struct eas_bytes value, apr_size_t room, apr_time_t expires)
+{
+    uint64_t *slot = find(table, key);
+    struct record *record = slot != NULL ? record_of(table, *slot) : NULL;
+
+    if (record != NULL && value.len <= record->room && value.len <= EAS_SHM_TABLE_UPDATE_MAX
+        && !is_old(table, record)) {
+        overwrite(table, record, value, expires);
+        return;
+    }
+    append(table, slot != NULL ? slot : choose_slot(table, key), key, value,
+           record != NULL && record->room > room ? record->room : room, expires);
+}
+
 bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires)
 {
-    uint64_t *slot;
-
-    /* A longer record could evict all others. */
-    if (len > table->ring_size / 4 || !lock(table)) {
+    if (!takes(table, len) || !lock(table)) {
         return false;
     }
-    slot = find(table, key);
-    append(table, slot != NULL ? slot : choose_slot(table, key), key, eas_bytes_make(value, len),
-           len, expires);
+    write_value(table, key, eas_bytes_make(value, len), len, expires);
+    unlock(table);
+    return true;
+}
+
+/*
+ * Gives the place of a record to another key.  No slot leads to the record while it is written, so
+ * a process that dies meanwhile loses both, and leaves no mixture.
+ */
+static void take_place(struct eas_shm_table *table, struct record *record, const unsigned char *key,
+                       struct eas_bytes value, apr_time_t expires)
+{
+    uint64_t *slot;
+
+    record->expires = expires;
+    record->len = (uint32_t)value.len;
+    memcpy(record->key, key, EAS_SHM_TABLE_KEY_SIZE);
+    memcpy(record->value, value.at, value.len);
+    slot = choose_slot(table, key);
+    atomic_signal_fence(memory_order_seq_cst);
+    *slot = record->position + 1;
+}
+
+bool eas_shm_table_replace(struct eas_shm_table *table, uint64_t hash,
+                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], const void *value,
+                           apr_size_t len, apr_time_t expires)
+{
+    struct record *record = NULL;
+    uint64_t *slot;
+
+    if (!takes(table, len) || !lock(table)) {
+        return false;
+    }
+    slot = find(table, key) == NULL ? find_hash(table, hash, NULL) : NULL;
+    if (slot != NULL) {
+        record = record_of(table, *slot);
+        *slot = 0;
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+    if (record != NULL && len <= record->room && !is_old(table, record)) {
+        take_place(table, record, key, eas_bytes_make(value, len), expires);
+    }
+    else {
+        write_value(table, key, eas_bytes_make(value, len),
+                    record != NULL && record->room > len ? record->room : len, expires);
+    }
     unlock(table);
     return true;
 }
@@ -300,6 +419,17 @@ bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
     return record != NULL;
 }
 
+uint64_t eas_shm_table_evicted(struct eas_shm_table *table)
+{
+    uint64_t evicted = 0;
+
+    if (lock(table)) {
+        evicted = table->evicted;
+        unlock(table);
+    }
+    return evicted;
+}
+
 void eas_shm_table_drop(struct eas_shm_table *table,
                         const unsigned char key[EAS_SHM_TABLE_KEY_SIZE])
 {
@@ -314,36 +444,20 @@ void eas_shm_table_drop(struct eas_shm_table *table,
     }
 }
 
-/* Writes through the journal, so that a process that dies leaves no partial value. */
-static void overwrite(struct eas_shm_table *table, struct record *record,
-                      const struct eas_shm_table_value *value)
-{
-    struct journal *journal = &table->journal;
-
-    journal->expires = value->expires;
-    journal->len = value->len;
-    memcpy(journal->bytes, value->bytes, value->len);
-    atomic_signal_fence(memory_order_seq_cst);
-    journal->position = record->position + 1;
-    atomic_signal_fence(memory_order_seq_cst);
-    replay(table);
-}
-
-static void write_back(struct eas_shm_table *table, uint64_t *slot, const unsigned char *key,
+/* False if the table is too small for it. */
+static bool write_back(struct eas_shm_table *table, const unsigned char *key,
                        const struct eas_shm_table_value *value)
 {
-    struct record *record = slot != NULL ? record_of(table, *slot) : NULL;
-    apr_size_t room = record != NULL ? record->room : EAS_SHM_TABLE_UPDATE_ROOM;
+    apr_size_t room = EAS_SHM_TABLE_UPDATE_ROOM;
 
-    if (record != NULL && value->len <= room && !is_old(table, record)) {
-        overwrite(table, record, value);
-        return;
-    }
     while (room < value->len) {
-        room = room > 0 ? 2 * room : EAS_SHM_TABLE_UPDATE_ROOM;
+        room *= 2;
     }
-    append(table, slot != NULL ? slot : choose_slot(table, key), key,
-           eas_bytes_make(value->bytes, value->len), room, value->expires);
+    if (!takes(table, room)) {
+        return false;
+    }
+    write_value(table, key, eas_bytes_make(value->bytes, value->len), room, value->expires);
+    return true;
 }
 
 static bool copy_value(const struct record *record, struct eas_shm_table_value *value)
@@ -365,6 +479,7 @@ bool eas_shm_table_update(struct eas_shm_table *table,
 {
     struct eas_shm_table_value value;
     const struct record *record;
+    bool kept = true;
     uint64_t *slot;
 
     if (!lock(table)) {
@@ -376,8 +491,8 @@ bool eas_shm_table_update(struct eas_shm_table *table,
     /* Without a change, a read moves an old record to the new end. */
     if (change(data, &value)
         || (record != NULL && is_old(table, record) && copy_value(record, &value))) {
-        write_back(table, slot, key, &value);
+        kept = write_back(table, key, &value);
     }
     unlock(table);
-    return true;
+    return kept;
 }

@@ -7,6 +7,7 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * The layout has a version and no pointers: the table outlives a graceful restart, in which httpd
@@ -34,14 +35,36 @@ void eas_shm_table_format(void *memory, apr_size_t size);
 /* The table in the memory, or NULL if there is none of this version and size. */
 struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size);
 
-/* Copies the value until expires; replaces the key's former one.  False if it is too large. */
+/*
+ * Copies the value until expires; replaces the key's former one.  A value of at most
+ * EAS_SHM_TABLE_UPDATE_MAX bytes is rewritten in place, so that the repetition of a key evicts no
+ * other record.  False if the record takes more than a quarter of the ring.
+ */
 bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires);
+
+/* A number that stands for a key: keys are digests, and two of them hardly have the same. */
+uint64_t eas_shm_table_hash(const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
+
+/*
+ * Puts a new key in place of the one with that hash, whose value is lost.  So the new record evicts
+ * no other while it fits.  As eas_shm_table_put() if no key has that hash, or if the new key has a
+ * value.
+ */
+bool eas_shm_table_replace(struct eas_shm_table *table, uint64_t hash,
+                           const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], const void *value,
+                           apr_size_t len, apr_time_t expires);
 
 /* A copy, in pool, of the key's value at time now; false if there is none. */
 bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
                        const unsigned char key[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now,
                        const unsigned char **value_out, apr_size_t *len_out);
+
+/*
+ * How many records were overwritten before they expired, for want of room, since the table was
+ * made.
+ */
+uint64_t eas_shm_table_evicted(struct eas_shm_table *table);
 
 void eas_shm_table_drop(struct eas_shm_table *table,
                         const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
@@ -66,7 +89,7 @@ typedef bool eas_shm_table_change(void *data, struct eas_shm_table_value *value)
  *
  * A record is rewritten in place, so that many updates of one key evict no other record.  It has
  * room for EAS_SHM_TABLE_UPDATE_ROOM bytes at first; a longer value moves it, with twice the room.
- * False, without a change, if the table is unusable.
+ * False if the table is unusable or too small for the value; the record is then as it was.
  */
 #define EAS_SHM_TABLE_UPDATE_ROOM 192
 

@@ -177,9 +177,10 @@ static void end_old_session(request_rec *r)
 {
     struct eas_session_result old;
     struct eas_err err;
+    bool ended;
 
-    if (eas_session_of(r, &old, &err) == EAS_OK && old.session != NULL
-        && eas_session_end(r, old.session, false, &err) != EAS_OK) {
+    if (eas_session_of(r, &old, &err) == EAS_OK
+        && eas_session_end(r, &old, false, &ended, &err) != EAS_OK) {
         eas_log_error(r, &err);
     }
 }
@@ -270,15 +271,16 @@ static int sign_out(request_rec *r)
     struct eas_session_result found;
     struct eas_err err;
     enum eas_rc rc;
+    bool ended;
 
     if (eas_csrf_is_cross_site(r)) {
         return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
     }
     rc = eas_session_of(r, &found, &err);
     /* An expired session, too: where delegation needs no evidence it may still be valid. */
-    if (rc == EAS_OK && found.session != NULL) {
-        rc = eas_session_end(r, found.session, wants_everywhere(r), &err);
-        if (rc == EAS_OK) {
+    if (rc == EAS_OK) {
+        rc = eas_session_end(r, &found, wants_everywhere(r), &ended, &err);
+        if (rc == EAS_OK && ended) {
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
                           found.session->principal);
         }

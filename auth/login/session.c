@@ -31,6 +31,13 @@ enum eas_rc eas_session_begin(const struct eas_session_params *params, struct ea
     return EAS_OK;
 }
 
+void eas_session_start_after(struct eas_session *session, apr_time_t not_before)
+{
+    if (session->started <= not_before) {
+        session->started = not_before + 1;
+    }
+}
+
 static unsigned char *put(unsigned char *p, apr_uint64_t number, int size)
 {
     int i;

@@ -49,6 +49,12 @@ enum eas_rc eas_session_begin(const struct eas_session_params *params, struct ea
                               apr_time_t now, struct eas_err *err);
 
 /*
+ * Moves the start of a new session behind the time at which its user signed out everywhere.  That
+ * time is in the future if the clock was set back since, or if another gateway's clock is ahead.
+ */
+void eas_session_start_after(struct eas_session *session, apr_time_t not_before);
+
+/*
  * The cookie's value, in pool.  EAS_OK; EAS_FORBIDDEN if the principal is empty or too long;
  * EAS_UNAVAILABLE.
  */

@@ -37,6 +37,24 @@ static struct eas_session_params params_of(const request_rec *r)
     return params;
 }
 
+static enum eas_rc fail_unknown(struct eas_err *err)
+{
+    return eas_fail(err, EAS_UNAVAILABLE, 1071,
+                    "the provider of EasKcdCache does not answer: it is unknown whether the "
+                    "session was signed out; check the provider");
+}
+
+/* When the user last signed out everywhere; 0: never. */
+static enum eas_rc get_not_before(request_rec *r, const struct eas_session *session,
+                                  apr_time_t *not_before, struct eas_err *err)
+{
+    return eas_shared_get_latest(r->pool, EAS_SHARED_NOT_BEFORE,
+                                 eas_bytes_of_text(session->principal), not_before)
+                   == EAS_SHARED_FAILED
+               ? fail_unknown(err)
+               : EAS_OK;
+}
+
 /* Revoked: signed out, or begun before its user signed out everywhere. */
 static enum eas_rc check_revoked(request_rec *r, const struct eas_session *session, bool *revoked,
                                  struct eas_err *err)
@@ -45,23 +63,46 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
     apr_time_t not_before;
     enum eas_shared_answer one = eas_shared_get(
         r->pool, EAS_SHARED_REVOKED, eas_bytes_make(session->id, sizeof(session->id)), &value);
-    enum eas_shared_answer all = one == EAS_SHARED_NONE
-                                     ? eas_shared_get(r->pool, EAS_SHARED_NOT_BEFORE,
-                                                      eas_bytes_of_text(session->principal), &value)
-                                     : EAS_SHARED_NONE;
+    enum eas_rc rc;
 
-    if (one == EAS_SHARED_FAILED || all == EAS_SHARED_FAILED) {
-        return eas_fail(
-            err, EAS_UNAVAILABLE, 1071,
-            "the provider of EasKcdCache does not answer: it is unknown whether the session "
-            "was signed out; check the provider");
-    }
     *revoked = one == EAS_SHARED_FOUND;
-    if (all == EAS_SHARED_FOUND && value.len == sizeof(not_before)) {
-        memcpy(&not_before, value.at, sizeof(not_before));
+    if (one != EAS_SHARED_NONE) {
+        return one == EAS_SHARED_FOUND ? EAS_OK : fail_unknown(err);
+    }
+    rc = get_not_before(r, session, &not_before, err);
+    if (rc == EAS_OK) {
         *revoked = session->started <= not_before;
     }
-    return EAS_OK;
+    return rc;
+}
+
+static struct eas_shared_name name_of(enum eas_shared_kind kind, const struct eas_session *session)
+{
+    struct eas_shared_name name = {
+        .kind = kind,
+        .id = eas_bytes_make(session->id, sizeof(session->id)),
+        .owner = eas_bytes_of_text(session->principal),
+    };
+
+    return name;
+}
+
+/*
+ * A request finds the evidence in its process's own cache, so the shared record looks unused.  It
+ * is moved on here, and put back if it was evicted: the next reload empties the other cache.
+ */
+static void keep_evidence(request_rec *r, const struct eas_session *session,
+                          const struct eas_ticket *evidence)
+{
+    const struct eas_shared_name name = name_of(EAS_SHARED_EVIDENCE, session);
+    const unsigned char *ticket;
+    struct eas_err ignored;
+    apr_size_t len;
+
+    if (!eas_shared_keeps(r->pool, &name)
+        && eas_ticket_marshal(evidence, r->pool, &ticket, &len, &ignored) == EAS_OK) {
+        eas_shared_refresh(r->pool, &name, eas_bytes_make(ticket, len), eas_ticket_end(evidence));
+    }
 }
 
 /* The evidence ticket of a session, or NULL: in the password cache, then in the shared cache. */
@@ -82,6 +123,7 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
                  : NULL;
     if (cached != NULL) {
         *out = cached->evidence;
+        keep_evidence(r, session, *out);
         return EAS_OK;
     }
     answer = eas_shared_get(r->pool, EAS_SHARED_EVIDENCE, id, &value);
@@ -112,14 +154,15 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
 static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
                               struct eas_err *err)
 {
-    const struct eas_bytes principal = eas_bytes_of_text(session->principal);
+    const struct eas_shared_name name = { .kind = EAS_SHARED_ALIVE,
+                                          .id = eas_bytes_of_text(session->principal) };
     struct eas_bytes value;
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     enum eas_rc rc;
 
     if (!session->has_evidence
-        || eas_shared_get(r->pool, EAS_SHARED_ALIVE, principal, &value) != EAS_SHARED_NONE) {
+        || eas_shared_get(r->pool, name.kind, name.id, &value) != EAS_SHARED_NONE) {
         return EAS_OK;
     }
     rc = callbacks->check_user(r->server, r->pool, session->principal, &waited, err);
@@ -128,7 +171,7 @@ static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
         return rc;
     }
     /* Without an answer of the KDC the session continues; the next check comes sooner. */
-    eas_shared_put(r->pool, EAS_SHARED_ALIVE, principal, eas_bytes_of_text(""),
+    eas_shared_put(r->pool, &name, eas_bytes_of_text(""),
                    apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : RETRY_CHECK_AFTER), &ignored);
     return EAS_OK;
 }
@@ -167,6 +210,7 @@ static enum eas_rc validate_session(request_rec *r, struct eas_session_result *r
     if (revoked) {
         return EAS_OK;
     }
+    result->is_live = true;
     if (check_user(r, session, err) != EAS_OK) {
         eas_log_error(r, err);
         return EAS_OK;
@@ -241,13 +285,13 @@ void eas_session_renew(request_rec *r, struct eas_session *session)
 static enum eas_rc store_evidence(request_rec *r, const struct eas_session *session,
                                   struct eas_ticket *evidence, struct eas_err *err)
 {
+    const struct eas_shared_name name = name_of(EAS_SHARED_EVIDENCE, session);
     const unsigned char *ticket;
     apr_size_t len;
     enum eas_rc rc = eas_ticket_marshal(evidence, r->pool, &ticket, &len, err);
 
-    return rc == EAS_OK ? eas_shared_put(r->pool, EAS_SHARED_EVIDENCE,
-                                         eas_bytes_make(session->id, sizeof(session->id)),
-                                         eas_bytes_make(ticket, len), eas_ticket_end(evidence), err)
+    return rc == EAS_OK ? eas_shared_put(r->pool, &name, eas_bytes_make(ticket, len),
+                                         eas_ticket_end(evidence), err)
                         : rc;
 }
 
@@ -260,25 +304,70 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
         .is_private = is_private,
         .has_evidence = identity->evidence != NULL,
     };
+    apr_time_t not_before;
     enum eas_rc rc = eas_session_begin(&params, &session, apr_time_now(), err);
 
     if (rc == EAS_OK && session.has_evidence) {
         rc = store_evidence(r, &session, identity->evidence, err);
     }
+    if (rc == EAS_OK) {
+        rc = get_not_before(r, &session, &not_before, err);
+    }
+    if (rc == EAS_OK) {
+        eas_session_start_after(&session, not_before);
+    }
     return rc == EAS_OK ? set_session_cookie(r, &params, &session, err) : rc;
 }
 
-enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, bool everywhere,
-                            struct eas_err *err)
+/* The record's time never goes back, and the session that asks for it ends, too. */
+static enum eas_rc end_everywhere(request_rec *r, const struct eas_session *session, apr_time_t now,
+                                  struct eas_err *err)
 {
+    const struct eas_shared_name name = { .kind = EAS_SHARED_NOT_BEFORE,
+                                          .id = eas_bytes_of_text(session->principal) };
     apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
-    apr_time_t now = apr_time_now();
+    apr_time_t not_before;
+    enum eas_rc rc = get_not_before(r, session, &not_before, err);
 
-    if (everywhere) {
-        return eas_shared_put(r->pool, EAS_SHARED_NOT_BEFORE, eas_bytes_of_text(session->principal),
-                              eas_bytes_make(&now, sizeof(now)), now + longest, err);
+    if (rc != EAS_OK) {
+        return rc;
     }
-    return eas_shared_put(r->pool, EAS_SHARED_REVOKED,
-                          eas_bytes_make(session->id, sizeof(session->id)), eas_bytes_of_text(""),
-                          session->started + longest, err);
+    not_before = not_before > session->started ? not_before : session->started;
+    not_before = not_before > now ? not_before : now;
+    return eas_shared_put(r->pool, &name, eas_bytes_make(&not_before, sizeof(not_before)),
+                          not_before + longest, err);
+}
+
+/* A user with too many sign-outs signs out everywhere: none is replaced while its session lasts. */
+static enum eas_rc end_one(request_rec *r, const struct eas_session *session, apr_time_t now,
+                           struct eas_err *err)
+{
+    const struct eas_shared_name name = name_of(EAS_SHARED_REVOKED, session);
+    apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
+
+    return eas_shared_is_full(&name) ? end_everywhere(r, session, now, err)
+                                     : eas_shared_put(r->pool, &name, eas_bytes_of_text(""),
+                                                      session->started + longest, err);
+}
+
+enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *found, bool everywhere,
+                            bool *ended_out, struct eas_err *err)
+{
+    const struct eas_session *session = found->session;
+    apr_time_t now = apr_time_now();
+    bool over = session == NULL || session->end <= now;
+    enum eas_rc rc = over ? EAS_OK : check_revoked(r, session, &over, err);
+
+    *ended_out = rc == EAS_OK && !over;
+    if (!*ended_out) {
+        return rc;
+    }
+    rc = everywhere && found->is_live ? end_everywhere(r, session, now, err)
+                                      : end_one(r, session, now, err);
+    if (rc == EAS_OK) {
+        const struct eas_shared_name evidence = name_of(EAS_SHARED_EVIDENCE, session);
+
+        eas_shared_release(&evidence);
+    }
+    return rc;
 }

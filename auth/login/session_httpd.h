@@ -40,6 +40,7 @@ struct eas_session_result {
     enum eas_session_state state;
     struct eas_session *session;         /* also set for an expired session; NULL: unreadable */
     const struct eas_identity *identity; /* set for a valid session, else NULL */
+    bool is_live; /* neither signed out, nor idle, nor at its end; it may lack its evidence */
 };
 
 /* Validates the session of a request.  EAS_OK, or EAS_UNAVAILABLE if its state is unknown. */
@@ -55,9 +56,11 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
 
 /*
  * Ends a session in each child process, after each restart, and on each gateway.  `everywhere` ends
- * all sessions of the user.
+ * all sessions of the user if this one is live.  An idle session ends alone: another browser may
+ * have kept it alive.  *ended is false if there was nothing to end: no session, one that was signed
+ * out, or one past its end.  Then no record is written, so that old cookies cannot fill the memory.
  */
-enum eas_rc eas_session_end(request_rec *r, const struct eas_session *session, bool everywhere,
-                            struct eas_err *err);
+enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *found, bool everywhere,
+                            bool *ended_out, struct eas_err *err);
 
 #endif

@@ -56,23 +56,39 @@ struct record {
 };
 
 _Static_assert(sizeof(struct record) <= EAS_SHM_TABLE_UPDATE_MAX, "a record fits an update");
+_Static_assert(sizeof(struct header) == 56 && sizeof(struct pending) == 64
+                   && sizeof(struct refused) == 48,
+               "VERSION stands for these sizes");
 
 /* --- the record as bytes --- */
 
-/* Empty input gives an empty record; its ids start at now and never repeat old ones. */
+/* Whether the bytes are a record of this version, with the length that its counts stand for. */
+static bool read_header(const struct eas_shm_table_value *value, struct header *h)
+{
+    if (value->len < sizeof(*h)) {
+        return false;
+    }
+    memcpy(h, value->bytes, sizeof(*h));
+    return h->version == VERSION && h->n_pending <= MAX_PENDING && h->n_refused <= MAX_REFUSED
+           && value->len
+                  == sizeof(*h) + h->n_pending * sizeof(struct pending)
+                         + h->n_refused * sizeof(struct refused);
+}
+
+/* Other bytes give an empty record; its ids start at now and never repeat old ones. */
 static void unpack(const struct eas_shm_table_value *value, apr_time_t now, struct record *record)
 {
-    const unsigned char *p = value->bytes;
+    const unsigned char *p = value->bytes + sizeof(struct header);
+    struct header h;
     apr_size_t n;
 
     memset(record, 0, sizeof(*record));
     record->h.version = VERSION;
     record->h.next_id = (uint64_t)now + 1;
-    if (value->len < sizeof(record->h)) {
+    if (!read_header(value, &h)) {
         return;
     }
-    memcpy(&record->h, p, sizeof(record->h));
-    p += sizeof(record->h);
+    record->h = h;
     n = record->h.n_pending * sizeof(struct pending);
     memcpy(record->pending, p, n);
     memcpy(record->refused, p + n, record->h.n_refused * sizeof(struct refused));

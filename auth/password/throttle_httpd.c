@@ -14,7 +14,7 @@
 #define NAME_CACHE_BYTES ((apr_size_t)16 << 20)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
 
-#define RETAINED_NAME "mod_eas_kcd:guard:1"
+#define RETAINED_NAME "mod_eas_kcd:guard:2"
 
 #define DELAY_STEP apr_time_from_msec(100)
 
@@ -32,7 +32,7 @@ const struct eas_throttle *eas_throttle(void)
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
     enum { RECORDS, NAME_CACHE, VERSIONS };
-    static const struct eas_retained_layout layout[] = {
+    static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
         [RECORDS] = { RECORDS_BYTES, true },
         [NAME_CACHE] = { NAME_CACHE_BYTES, true },
         [VERSIONS] = { VERSIONS_BYTES, false },
@@ -44,7 +44,7 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
     if (retained == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3071, "OpenSSL provides no random bytes");
     }
-    if (eas_retained_is_complete(retained)) {
+    if (retained->is_complete) {
         the_throttle.lockout_records =
             eas_shm_table_attach(retained->segments[RECORDS], RECORDS_BYTES);
         the_throttle.name_cache =
@@ -55,6 +55,7 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
                         (int)((RECORDS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
+    eas_retained_watch(the_throttle.lockout_records, "lockouts");
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
     the_throttle.keyring = keyring;
     return rc;

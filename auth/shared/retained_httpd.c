@@ -2,10 +2,11 @@
 /* auth/shared/retained_httpd.c - Memory that outlives graceful restarts */
 
 #include "auth/shared/retained_httpd.h"
-#include "auth/base/shm_table.h"
 
 #include <apr_shm.h>
 #include <http_config.h>
+#include <http_log.h>
+#include <mpm_common.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
@@ -40,22 +41,14 @@ const struct eas_retained *eas_retained_attach(
     retained = ap_retained_data_create(name, sizeof(*retained));
     memcpy(retained->secret, secret, sizeof(secret));
     OPENSSL_cleanse(secret, sizeof(secret));
+    retained->is_complete = true;
     for (i = 0; i < EAS_RETAINED_SEGMENTS; i++) {
-        retained->segments[i] = make_segment(s, layout[i]);
-    }
-    return retained;
-}
-
-bool eas_retained_is_complete(const struct eas_retained *retained)
-{
-    int i;
-
-    for (i = 0; i < EAS_RETAINED_SEGMENTS; i++) {
-        if (retained->segments[i] == NULL) {
-            return false;
+        if (layout[i].size > 0) {
+            retained->segments[i] = make_segment(s, layout[i]);
+            retained->is_complete = retained->is_complete && retained->segments[i] != NULL;
         }
     }
-    return true;
+    return retained;
 }
 
 enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t *pool,
@@ -68,4 +61,58 @@ enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t
 
     eas_secret_wipe(secret);
     return rc;
+}
+
+#define WATCHED_MAX 4
+#define LOG_EVERY apr_time_from_sec(60)
+
+/* Of the parent process, which httpd's monitor hook runs in. */
+static struct {
+    struct eas_shm_table *table;
+    const char *what;
+    uint64_t logged;
+    apr_time_t logged_at;
+} watched[WATCHED_MAX];
+
+void eas_retained_watch(struct eas_shm_table *table, const char *what)
+{
+    int i = 0;
+
+    while (i < WATCHED_MAX && watched[i].table != NULL && watched[i].table != table) {
+        i++;
+    }
+    if (i < WATCHED_MAX && watched[i].table == NULL) {
+        watched[i].table = table;
+        watched[i].what = what;
+        watched[i].logged = eas_shm_table_evicted(table);
+    }
+}
+
+/* httpd calls it every ten seconds. */
+static int hook_monitor(apr_pool_t *pool, server_rec *s)
+{
+    apr_time_t now = apr_time_now();
+    int i;
+
+    (void)pool;
+    for (i = 0; i < WATCHED_MAX && watched[i].table != NULL; i++) {
+        uint64_t evicted = eas_shm_table_evicted(watched[i].table);
+
+        if (evicted > watched[i].logged && now - watched[i].logged_at >= LOG_EVERY) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                         "EAS1073: the memory for %s is full: %" APR_UINT64_T_FMT
+                         " records were overwritten before they expired; look for a user or an "
+                         "address with very many log-ons",
+                         watched[i].what, (apr_uint64_t)(evicted - watched[i].logged));
+            watched[i].logged = evicted;
+            watched[i].logged_at = now;
+        }
+    }
+    return DECLINED;
+}
+
+void eas_retained_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_monitor(hook_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -5,14 +5,18 @@
 #define EAS_AUTH_SHARED_RETAINED_HTTPD_H
 
 #include "auth/base/seal.h"
+#include "auth/base/shm_table.h"
 
 #include <httpd.h>
 #include <stdbool.h>
 
 #define EAS_RETAINED_SECRET_SIZE 32
-#define EAS_RETAINED_SEGMENTS 3
+#define EAS_RETAINED_SEGMENTS 4
 
-/* A segment of anonymous shared memory.  The system commits its pages on first use. */
+/*
+ * A segment of anonymous shared memory; none if the size is 0.  The system commits its pages on
+ * first use.
+ */
 struct eas_retained_layout {
     apr_size_t size;
     bool is_table; /* formatted for auth/base/shm_table.h; otherwise all zero */
@@ -24,7 +28,8 @@ struct eas_retained_layout {
  */
 struct eas_retained {
     unsigned char secret[EAS_RETAINED_SECRET_SIZE];
-    void *segments[EAS_RETAINED_SEGMENTS]; /* NULL: the system had no memory */
+    void *segments[EAS_RETAINED_SEGMENTS]; /* NULL: none, or the system had no memory */
+    bool is_complete;                      /* all segments of the layout are there */
 };
 
 /*
@@ -35,8 +40,13 @@ const struct eas_retained *eas_retained_attach(
     server_rec *s, const char *name,
     const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS]);
 
-/* Whether all segments are there. */
-bool eas_retained_is_complete(const struct eas_retained *retained);
+/*
+ * Has the parent process log when records of the table are evicted (EAS1073).  In post_config; what
+ * is in the plural.
+ */
+void eas_retained_watch(struct eas_shm_table *table, const char *what);
+
+void eas_retained_register_hooks(apr_pool_t *pool);
 
 /* A keyring of the secret, in pool.  Errors are those of eas_seal_keyring_create(). */
 enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t *pool,

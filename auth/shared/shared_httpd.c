@@ -3,6 +3,7 @@
 
 #include "auth/shared/shared_httpd.h"
 #include "auth/base/log_httpd.h"
+#include "auth/base/shm_quota.h"
 #include "auth/base/shm_table.h"
 #include "auth/shared/retained_httpd.h"
 #include "auth/shared/socache_httpd.h"
@@ -17,7 +18,14 @@
 /* Some 14 000 tickets of 4 KB.  The KDC can issue them again, so they evict no other records. */
 #define REPRODUCIBLE_BYTES ((apr_size_t)64 << 20)
 
-#define RETAINED_NAME "mod_eas_kcd:shared:2"
+/* Some 45 000 users. */
+#define ALIVE_BYTES ((apr_size_t)8 << 20)
+
+/* Records of one user, so that no user evicts those of others. */
+#define SIGN_OUTS_OF_A_USER EAS_SHM_QUOTA_MAX
+#define SESSIONS_OF_A_USER 32
+
+#define RETAINED_NAME "mod_eas_kcd:shared:3"
 
 /* Written in check_config and post_config, before the fork; read by all threads. */
 static struct {
@@ -25,6 +33,7 @@ static struct {
     struct eas_shm_table *sign_outs;
     struct eas_shm_table *evidence;
     struct eas_shm_table *reproducible;
+    struct eas_shm_table *alive;
 } shared;
 
 static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
@@ -103,25 +112,30 @@ int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *con
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
-    enum { SIGN_OUTS, EVIDENCE, REPRODUCIBLE };
-    static const struct eas_retained_layout layout[] = {
+    enum { SIGN_OUTS, EVIDENCE, REPRODUCIBLE, ALIVE };
+    static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
         [SIGN_OUTS] = { SIGN_OUTS_BYTES, true },
         [EVIDENCE] = { EVIDENCE_BYTES, true },
         [REPRODUCIBLE] = { REPRODUCIBLE_BYTES, true },
+        [ALIVE] = { ALIVE_BYTES, true },
     };
     const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
 
     if (retained == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3025, "OpenSSL provides no random bytes");
     }
-    if (!eas_retained_is_complete(retained)) {
-        return eas_fail(err, EAS_UNAVAILABLE, 3026, "the system has no shared memory of %d MB",
-                        (int)((SIGN_OUTS_BYTES + EVIDENCE_BYTES + REPRODUCIBLE_BYTES) >> 20));
+    if (!retained->is_complete) {
+        return eas_fail(
+            err, EAS_UNAVAILABLE, 3026, "the system has no shared memory of %d MB",
+            (int)((SIGN_OUTS_BYTES + EVIDENCE_BYTES + REPRODUCIBLE_BYTES + ALIVE_BYTES) >> 20));
     }
     shared.sign_outs = eas_shm_table_attach(retained->segments[SIGN_OUTS], SIGN_OUTS_BYTES);
     shared.evidence = eas_shm_table_attach(retained->segments[EVIDENCE], EVIDENCE_BYTES);
     shared.reproducible =
         eas_shm_table_attach(retained->segments[REPRODUCIBLE], REPRODUCIBLE_BYTES);
+    shared.alive = eas_shm_table_attach(retained->segments[ALIVE], ALIVE_BYTES);
+    eas_retained_watch(shared.sign_outs, "sign-outs");
+    eas_retained_watch(shared.evidence, "the evidence of sessions");
     return shared.keyring != NULL ? EAS_OK
                                   : eas_retained_keyring(retained, pconf, &shared.keyring, err);
 }
@@ -160,7 +174,7 @@ const struct eas_keyring *eas_shared_keyring(void)
     return shared.keyring;
 }
 
-/* Records of other tables evict neither sign-outs nor evidence. */
+/* Records of one table evict none of another. */
 static struct eas_shm_table *table_of(enum eas_shared_kind kind)
 {
     switch (kind) {
@@ -171,8 +185,10 @@ static struct eas_shm_table *table_of(enum eas_shared_kind kind)
     case EAS_SHARED_TICKET:
         return shared.reproducible;
     case EAS_SHARED_ALIVE:
+        return shared.alive;
     case EAS_SHARED_EVIDENCE:
     case EAS_SHARED_LIVENESS:
+    case EAS_SHARED_LIST:
         break;
     }
     return shared.evidence;
@@ -224,24 +240,102 @@ static bool unseal_record(apr_pool_t *pool, const unsigned char *name, struct ea
     return record->expires > apr_time_now();
 }
 
-enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
+/* The quota of a record's owner.  A limit of 0: none. */
+static enum eas_rc quota_of(const struct eas_shared_name *of, struct eas_shm_quota *quota,
+                            struct eas_err *err)
+{
+    static const unsigned limits[] = {
+        [EAS_SHARED_REVOKED] = SIGN_OUTS_OF_A_USER,
+        [EAS_SHARED_EVIDENCE] = SESSIONS_OF_A_USER,
+        [EAS_SHARED_LIST] = 0,
+    };
+    unsigned char kind = (unsigned char)of->kind, list = EAS_SHARED_LIST;
+    const struct eas_bytes parts[] = { { &list, 1 }, { &kind, 1 }, of->owner };
+
+    quota->limit = of->owner.len > 0 ? limits[of->kind] : 0;
+    return quota->limit > 0
+               ? eas_seal_mac(shared.keyring, 0, EAS_SEAL_RECORD_NAME, parts, 3, quota->owner, err)
+               : EAS_OK;
+}
+
+static bool put_local(const struct eas_shared_name *of, const unsigned char *name,
+                      struct eas_bytes sealed, apr_time_t expires)
+{
+    struct eas_shm_table *table = table_of(of->kind);
+    struct eas_shm_quota quota;
+    struct eas_err ignored;
+
+    if (quota_of(of, &quota, &ignored) != EAS_OK) {
+        return false;
+    }
+    return quota.limit > 0 ? eas_shm_quota_put(table, &quota, name, sealed, apr_time_now(), expires)
+                           : eas_shm_table_put(table, name, sealed.at, sealed.len, expires);
+}
+
+enum eas_rc eas_shared_put(apr_pool_t *pool, const struct eas_shared_name *of,
                            struct eas_bytes value, apr_time_t expires, struct eas_err *err)
 {
     const struct record record = { value, expires };
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_bytes sealed;
-    enum eas_rc rc = name_of(0, kind, id, name, err);
+    enum eas_rc rc = name_of(0, of->kind, of->id, name, err);
 
     if (rc == EAS_OK) {
         rc = seal_record(pool, name, &record, &sealed, err);
     }
     if (rc == EAS_OK
-        && (!eas_shm_table_put(table_of(kind), name, sealed.at, sealed.len, expires)
+        && (!put_local(of, name, sealed, expires)
             | !eas_socache_put(pool, name, sealed, expires))) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 1070,
                       "a shared record could not be kept; check the provider of EasKcdCache");
     }
     return rc;
+}
+
+void eas_shared_refresh(apr_pool_t *pool, const struct eas_shared_name *of, struct eas_bytes value,
+                        apr_time_t expires)
+{
+    const struct record record = { value, expires };
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    struct eas_bytes sealed;
+    struct eas_err ignored;
+
+    if (name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
+        && seal_record(pool, name, &record, &sealed, &ignored) == EAS_OK) {
+        put_local(of, name, sealed, expires);
+    }
+}
+
+bool eas_shared_keeps(apr_pool_t *pool, const struct eas_shared_name *of)
+{
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    struct eas_bytes sealed = { NULL, 0 };
+    struct eas_err ignored;
+
+    return name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
+           && eas_shm_table_get(table_of(of->kind), pool, name, apr_time_now(), &sealed.at,
+                                &sealed.len);
+}
+
+bool eas_shared_is_full(const struct eas_shared_name *of)
+{
+    struct eas_shm_quota quota;
+    struct eas_err ignored;
+
+    return quota_of(of, &quota, &ignored) == EAS_OK && quota.limit > 0
+           && eas_shm_quota_is_full(table_of(of->kind), &quota, apr_time_now());
+}
+
+void eas_shared_release(const struct eas_shared_name *of)
+{
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    struct eas_shm_quota quota;
+    struct eas_err ignored;
+
+    if (name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
+        && quota_of(of, &quota, &ignored) == EAS_OK && quota.limit > 0) {
+        eas_shm_quota_release(table_of(of->kind), &quota, name, apr_time_now());
+    }
 }
 
 static bool find_local(apr_pool_t *pool, enum eas_shared_kind kind, const unsigned char *name,
@@ -300,6 +394,48 @@ enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kin
     return answer;
 }
 
+static bool take_later(const struct record *record, apr_time_t *latest)
+{
+    apr_time_t when;
+
+    if (record->value.len != sizeof(when)) {
+        return false;
+    }
+    memcpy(&when, record->value.at, sizeof(when));
+    if (when > *latest) {
+        *latest = when;
+    }
+    return true;
+}
+
+enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_kind kind,
+                                             struct eas_bytes id, apr_time_t *latest_out)
+{
+    enum eas_shared_answer remote, answer = EAS_SHARED_NONE;
+    unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
+    struct record record;
+    struct eas_err err;
+    int i;
+
+    *latest_out = 0;
+    for (i = 0; i < eas_seal_keyring_size(shared.keyring); i++) {
+        if (name_of(i, kind, id, name, &err) != EAS_OK) {
+            return EAS_SHARED_FAILED;
+        }
+        if (find_local(pool, kind, name, &record) && take_later(&record, latest_out)) {
+            answer = EAS_SHARED_FOUND;
+        }
+        remote = find_remote(pool, name, &record);
+        if (remote == EAS_SHARED_FAILED) {
+            return EAS_SHARED_FAILED;
+        }
+        if (remote == EAS_SHARED_FOUND && take_later(&record, latest_out)) {
+            answer = EAS_SHARED_FOUND;
+        }
+    }
+    return answer;
+}
+
 /* --- struct eas_shared_cache ------------------------------------------------------------------ */
 
 static bool find_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool,
@@ -319,9 +455,10 @@ static bool find_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool
 static void put_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool,
                          struct eas_bytes id, struct eas_bytes value, apr_time_t expires)
 {
+    const struct eas_shared_name of = { .kind = (enum eas_shared_kind)cache->kind, .id = id };
     struct eas_err ignored;
 
-    eas_shared_put(pool, (enum eas_shared_kind)cache->kind, id, value, expires, &ignored);
+    eas_shared_put(pool, &of, value, expires, &ignored);
 }
 
 const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind)

@@ -19,6 +19,8 @@
  *
  * A record is sealed under a keyed digest as its name; kind, name and expiry are inside the seal.
  * A host that can write to the provider can neither read, exchange nor prolong a record.
+ *
+ * auth/README states for each kind: mutable or not, author, quota, and the effect of its loss.
  */
 enum eas_shared_kind {
     EAS_SHARED_REVOKED,    /* a session that was signed out */
@@ -27,7 +29,15 @@ enum eas_shared_kind {
     EAS_SHARED_EVIDENCE,   /* a session's evidence ticket */
     EAS_SHARED_LIVENESS,   /* liveness record: exists while the provider works */
     EAS_SHARED_PASSWORD,   /* a verified user with evidence, by digest of the credentials */
-    EAS_SHARED_TICKET      /* a user's ticket for a backend */
+    EAS_SHARED_TICKET,     /* a user's ticket for a backend */
+    EAS_SHARED_LIST        /* list of the records under an owner's quota; local only */
+};
+
+/* The name of a record. */
+struct eas_shared_name {
+    enum eas_shared_kind kind;
+    struct eas_bytes id;
+    struct eas_bytes owner; /* the principal whose quota it counts to; empty: none */
 };
 
 /* Settings of the main server, set by the directives. */
@@ -53,11 +63,34 @@ const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind);
  * Keeps a record until expires, in shared memory and at the provider.  EAS_OK, or EAS_UNAVAILABLE
  * if one of the two could not take it.  May wait for the provider's network.  Scratch is in pool.
  */
-enum eas_rc eas_shared_put(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
+enum eas_rc eas_shared_put(apr_pool_t *pool, const struct eas_shared_name *of,
                            struct eas_bytes value, apr_time_t expires, struct eas_err *err);
 
-/* The value of a record, in pool.  EAS_SHARED_FAILED: the provider gives no answer. */
+/* Whether this gateway's memory has the record.  If so, its eviction is put off. */
+bool eas_shared_keeps(apr_pool_t *pool, const struct eas_shared_name *of);
+
+/* Keeps a record in this gateway's memory alone, where it was evicted.  Scratch is in pool. */
+void eas_shared_refresh(apr_pool_t *pool, const struct eas_shared_name *of, struct eas_bytes value,
+                        apr_time_t expires);
+
+/* Whether a further record would replace a live one of the same owner. */
+bool eas_shared_is_full(const struct eas_shared_name *of);
+
+/* Lets the owner's next record take the place of this one in this gateway's memory. */
+void eas_shared_release(const struct eas_shared_name *of);
+
+/*
+ * The value of an immutable record, in pool: the first place that has it answers.
+ * EAS_SHARED_FAILED: the provider gives no answer.
+ */
 enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind,
                                       struct eas_bytes id, struct eas_bytes *value);
+
+/*
+ * The latest of the times (apr_time_t) that all places hold of a mutable record, under all secrets:
+ * gateways write it independently.  0 without one.  EAS_SHARED_FAILED if one place gives no answer.
+ */
+enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_kind kind,
+                                             struct eas_bytes id, apr_time_t *latest_out);
 
 #endif

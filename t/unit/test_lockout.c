@@ -70,6 +70,39 @@ static void lock_out(struct eas_shm_table *records, apr_time_t now)
     }
 }
 
+/* The header of a record, as lockout.c writes it. */
+struct foreign {
+    uint32_t version;
+    uint16_t n_pending, n_refused;
+    unsigned char rest[48];
+    unsigned char entries[1900];
+};
+
+/* A record of another version, or with counts that its length does not have, counts as none. */
+static void test_foreign_records_count_as_none(void **state)
+{
+    static const struct foreign records[] = {
+        { .version = 7, .n_pending = 400 },
+        { .version = 1, .n_pending = 400 },
+        { .version = 1, .n_refused = 65535 },
+        { .version = 1, .n_pending = 13 },
+        { .version = 1, .n_refused = 17 },
+        { .version = 1, .n_pending = 12, .n_refused = 16 },
+        { .version = 1 },
+    };
+    unsigned i;
+
+    for (i = 0; i < COUNT_OF(records); i++) {
+        struct eas_shm_table *table = throttles_table(*state);
+        struct eas_lockout_attempt attempt = make_attempt(0, 1);
+
+        assert_true(eas_shm_table_put(table, attempt.user, &records[i], sizeof(records[i]),
+                                      START + WINDOW));
+        lock_out(table, START);
+        assert_int_equal(guess(table, 4, START), EAS_LOCKOUT_LOCKED);
+    }
+}
+
 static void test_limit_of_wrong_passwords(void **state)
 {
     struct eas_shm_table *records = throttles_table(*state);
@@ -434,6 +467,7 @@ static void test_shorter_window_of_another_vhost_forgives_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        POOL_TEST(test_foreign_records_count_as_none),
         POOL_TEST(test_limit_of_wrong_passwords),
         POOL_TEST(test_lockout_ends_a_window_after_the_last_wrong_password),
         POOL_TEST(test_refusals_do_not_prolong_a_lockout),

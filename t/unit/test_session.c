@@ -23,6 +23,22 @@ static void test_begin(void **state)
     assert_memory_not_equal(session.id, other->id, EAS_SESSION_ID_SIZE);
 }
 
+/* A session that begins after a sign-out everywhere is later, whatever the clock says. */
+static void test_start_after(void **state)
+{
+    struct eas_session *session = begin(*state, false, NOW);
+
+    eas_session_start_after(session, 0);
+    eas_session_start_after(session, NOW - 1);
+    assert_true(session->started == NOW);
+    eas_session_start_after(session, NOW);
+    assert_true(session->started == NOW + 1);
+    eas_session_start_after(session, NOW + HOUR);
+    assert_true(session->started == NOW + HOUR + 1);
+    assert_true(session->seen == NOW);
+    assert_true(session->end == NOW + HOUR);
+}
+
 static void test_round_trips(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
@@ -314,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_begin),
+        POOL_TEST(test_start_after),
         POOL_TEST(test_round_trips),
         POOL_TEST(test_principals),
         POOL_TEST(test_other_host_purpose_or_key_is_denied),
