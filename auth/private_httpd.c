@@ -14,7 +14,7 @@ static ap_filter_rec_t *filter_handle;
 /* Adds `private`, and removes the directives that contradict it. */
 static const char *private_cache_control(apr_pool_t *pool, const char *value)
 {
-    char *token, *last, *copy = apr_pstrdup(pool, value != NULL ? value : "");
+    char *token, *last, *copy = apr_pstrdup(pool, value);
     const char *result = "private";
 
     for (token = apr_strtok(copy, ", \t", &last); token != NULL;
@@ -27,31 +27,17 @@ static const char *private_cache_control(apr_pool_t *pool, const char *value)
     return result;
 }
 
-struct lines {
-    apr_pool_t *pool;
-    const char *value; /* NULL: none yet */
-};
-
-static int add_line(void *data, const char *name, const char *value)
-{
-    struct lines *lines = data;
-
-    lines->value =
-        lines->value == NULL ? value : apr_pstrcat(lines->pool, lines->value, ", ", value, NULL);
-    return 1;
-}
-
 /*
  * All lines of both tables as one: a backend may spread no-store and others over several, and
- * mod_headers writes into either table.  NULL without any.
+ * mod_headers writes into either table.
  */
 static const char *all_lines(request_rec *r, const char *name)
 {
-    struct lines lines = { r->pool, NULL };
+    const char *lines = apr_table_getm(r->pool, r->headers_out, name);
+    const char *always = apr_table_getm(r->pool, r->err_headers_out, name);
 
-    apr_table_do(add_line, &lines, r->headers_out, name, NULL);
-    apr_table_do(add_line, &lines, r->err_headers_out, name, NULL);
-    return lines.value;
+    return apr_pstrcat(r->pool, lines != NULL ? lines : "", ", ", always != NULL ? always : "",
+                       NULL);
 }
 
 static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *bb)

@@ -170,6 +170,34 @@ def test_each_line_of_cache_control_stays(gateway, fake_backends):
     assert sorted(words) == ["no-cache", "no-store", "private"]
 
 
+def test_each_line_of_cookie_reaches_the_backend(gateway, fake_backends):
+    """A second line, as mod_headers adds it, counts for the session and is stripped like the first."""
+    backend = fake_backends(ok)
+    gw = gateway('RequestHeader add Cookie "added=1; __Host-eas-kcd=x"\n' + location(backend.url))
+    assert gw.get("/eas", "alice", PASSWORDS["alice"], [("Cookie", "kept=1")]).status == 200
+    assert backend.requests[0].all("Cookie") == ["kept=1; added=1"]
+
+
+def test_each_line_of_other_challenges_stays(gateway, fake_backends):
+    """Those from before the exchange are the gateway's own, and mod_headers may set several."""
+    backend = fake_backends(lambda _: response("200 OK", NOT_FOR_CLIENTS))
+    gw = gateway('Header always add WWW-Authenticate "One" early\n'
+                 'Header always add WWW-Authenticate "Two" early\n' + location(backend.url))
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert (answer.status, answer.all("WWW-Authenticate")) == (200, ["One", "Two"])
+
+
+def test_client_that_authenticates_its_connection_in_a_second_line(gateway, fake_backends):
+    """httpd joins the lines; the backend may find NTLM there, and authenticate the connection."""
+    backend = fake_backends(ok)
+    gw = gateway(OPEN.format(url=backend.url), processes=1)
+    for _ in range(2):
+        with gw.client() as client:
+            headers = [("Authorization", "Basic YTpi"), ("Authorization", "NTLM TlRMTVNTUAABAAAA")]
+            assert client.get("/open", headers=headers).status == 200
+    assert {request.connection for request in backend.requests} == {1, 2}
+
+
 @pytest.mark.parametrize("method", ["TRACE", "TRACK"])
 def test_methods_that_would_show_the_token(gateway, fake_backends, method):
     backend = fake_backends(ok)

@@ -16,6 +16,39 @@ const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *va
                        secure || prefixed ? "; Secure" : "", "; HttpOnly; SameSite=Lax", NULL);
 }
 
+struct lines {
+    apr_pool_t *pool;
+    const char *joined; /* NULL: none yet */
+};
+
+static int join_line(void *data, const char *name, const char *value)
+{
+    struct lines *lines = data;
+
+    (void)name;
+    lines->joined =
+        lines->joined == NULL ? value : apr_pstrcat(lines->pool, lines->joined, "; ", value, NULL);
+    return 1;
+}
+
+const char *eas_cookie_header(apr_pool_t *pool, const apr_table_t *headers)
+{
+    struct lines lines = { pool, NULL };
+
+    apr_table_do(join_line, &lines, headers, "Cookie", NULL);
+    return lines.joined;
+}
+
+void eas_cookie_set_header(apr_table_t *headers, const char *header)
+{
+    if (header != NULL) {
+        apr_table_setn(headers, "Cookie", header);
+    }
+    else {
+        apr_table_unset(headers, "Cookie");
+    }
+}
+
 enum eas_cookie_count eas_cookie_find(apr_pool_t *pool, const char *header, const char *name,
                                       const char **value_out)
 {

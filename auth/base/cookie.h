@@ -4,7 +4,7 @@
 #ifndef EAS_AUTH_BASE_COOKIE_H
 #define EAS_AUTH_BASE_COOKIE_H
 
-#include <apr_pools.h>
+#include <apr_tables.h>
 #include <stdbool.h>
 
 /*
@@ -13,6 +13,15 @@
  * set it in any case.
  */
 const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *value, bool secure);
+
+/*
+ * All Cookie lines as one, joined as RFC 6265bis 5.8 does; NULL without any.  httpd leaves one line
+ * of the client's, and mod_headers may add others.  In pool.
+ */
+const char *eas_cookie_header(apr_pool_t *pool, const apr_table_t *headers);
+
+/* Sets this Cookie line as the only one; NULL: none. */
+void eas_cookie_set_header(apr_table_t *headers, const char *header);
 
 /*
  * Finds the cookie of a name in a Cookie header (NULL: no header), and copies its value into pool.

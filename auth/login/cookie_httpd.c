@@ -35,21 +35,13 @@ void eas_cookie_clear(request_rec *r)
 void eas_cookie_strip_request(request_rec *r, apr_table_t *headers)
 {
     const char *names[] = { eas_cookie_name(r), eas_cookie_form_name(r) };
-    const char *cookies = apr_table_get(headers, "Cookie");
+    const char *cookies = eas_cookie_header(r->pool, headers);
     apr_size_t i;
 
-    if (cookies == NULL) {
-        return;
-    }
     for (i = 0; cookies != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
         cookies = eas_cookie_strip(r->pool, cookies, names[i]);
     }
-    if (cookies != NULL) {
-        apr_table_setn(headers, "Cookie", cookies);
-    }
-    else {
-        apr_table_unset(headers, "Cookie");
-    }
+    eas_cookie_set_header(headers, cookies);
 }
 
 static bool sets_cookie(const char *value, const char *name)

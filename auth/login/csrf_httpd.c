@@ -14,8 +14,8 @@
 
 static enum eas_cookie_count find_form_cookie(request_rec *r, const char **value_out)
 {
-    return eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"), eas_cookie_form_name(r),
-                           value_out);
+    return eas_cookie_find(r->pool, eas_cookie_header(r->pool, r->headers_in),
+                           eas_cookie_form_name(r), value_out);
 }
 
 static enum eas_rc find_or_set_form_cookie(request_rec *r, const char **value_out,

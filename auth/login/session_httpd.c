@@ -235,8 +235,8 @@ enum eas_rc eas_session_of(request_rec *r, struct eas_session_result *result_out
 {
     struct eas_session_params params = params_of(r);
     const char *value = NULL;
-    enum eas_cookie_count count = eas_cookie_find(r->pool, apr_table_get(r->headers_in, "Cookie"),
-                                                  eas_cookie_name(r), &value);
+    enum eas_cookie_count count = eas_cookie_find(
+        r->pool, eas_cookie_header(r->pool, r->headers_in), eas_cookie_name(r), &value);
     enum eas_rc rc;
 
     *result_out = (struct eas_session_result){

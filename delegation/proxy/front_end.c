@@ -96,18 +96,13 @@ static bool is_stripped(const char *header, const apr_array_header_t *names)
 
 static void strip_cookies(apr_pool_t *pool, apr_table_t *headers)
 {
-    const char *header = apr_table_get(headers, "Cookie");
+    const char *header = eas_cookie_header(pool, headers);
     apr_size_t i;
 
     for (i = 0; header != NULL && i < sizeof(cookies) / sizeof(cookies[0]); i++) {
         header = eas_cookie_strip(pool, header, cookies[i]);
     }
-    if (header != NULL) {
-        apr_table_setn(headers, "Cookie", header);
-    }
-    else {
-        apr_table_unset(headers, "Cookie");
-    }
+    eas_cookie_set_header(headers, header);
 }
 
 void eas_front_end_strip(apr_pool_t *pool, apr_table_t *headers, const apr_array_header_t *names)

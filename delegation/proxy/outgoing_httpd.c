@@ -95,11 +95,12 @@ const char *eas_outgoing_client_owner(request_rec *r)
     static _Atomic apr_uint64_t clients;
     conn_rec *c = r->connection;
     struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);
-    const char *value = apr_table_get(r->headers_in, "Authorization");
+    /* All lines: httpd joins several, and a backend may find one of these schemes in any place. */
+    const char *value = apr_table_getm(r->pool, r->headers_in, "Authorization");
     apr_size_t i;
 
     for (i = 0; record == NULL && value != NULL && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (ap_cstr_casecmpn(value, schemes[i], strlen(schemes[i])) == 0) {
+        if (ap_strcasestr(value, schemes[i]) != NULL) {
             record = apr_pcalloc(c->pool, sizeof(*record));
             record->client_owner = apr_psprintf(c->pool, "client\n%" APR_UINT64_T_FMT,
                                                 (apr_uint64_t)atomic_fetch_add(&clients, 1));

@@ -58,9 +58,9 @@ static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *r
 
 static void log_persistence(request_rec *r, struct eas_response *response)
 {
-    const char *value = apr_table_get(r->headers_out, "Persistent-Auth"), *backend;
+    const char *value = apr_table_getm(r->pool, r->headers_out, "Persistent-Auth"), *backend;
 
-    if (value != NULL && strcasecmp(value, "true") == 0) {
+    if (ap_find_token(r->pool, value, "true")) {
         backend = eas_conn_pools_report(response->pools);
         if (backend != NULL) {
             ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
@@ -107,14 +107,19 @@ static void strip_headers(apr_table_t *headers)
     apr_table_unset(headers, "Proxy-Support");
 }
 
-/* A header from before the exchange is not the backend's: mod_auth_gssapi's reply to the client. */
+static int add_line(void *headers, const char *name, const char *value)
+{
+    apr_table_addn(headers, name, value);
+    return 1;
+}
+
+/*
+ * Lines from before the exchange are not the backend's: mod_auth_gssapi's reply to the client, or
+ * the challenges of other modules.
+ */
 static void keep_own(apr_table_t *headers, const apr_table_t *before)
 {
-    const char *own = apr_table_get(before, "WWW-Authenticate");
-
-    if (own != NULL) {
-        apr_table_setn(headers, "WWW-Authenticate", own);
-    }
+    apr_table_do(add_line, headers, before, "WWW-Authenticate", NULL);
 }
 
 static void strip_response(request_rec *r, const struct eas_response *response)

@@ -32,6 +32,21 @@ static void test_set_cookie(void **state)
     }
 }
 
+static void test_all_cookie_lines(void **state)
+{
+    apr_table_t *request = apr_table_make(*state, 3);
+
+    assert_null(eas_cookie_header(*state, request));
+    apr_table_addn(request, "Cookie", "a=1");
+    assert_string_equal(eas_cookie_header(*state, request), "a=1");
+    apr_table_addn(request, "cookie", "b=2; c=3");
+    assert_string_equal(eas_cookie_header(*state, request), "a=1; b=2; c=3");
+    eas_cookie_set_header(request, "d=4");
+    assert_string_equal(eas_cookie_header(*state, request), "d=4");
+    eas_cookie_set_header(request, NULL);
+    assert_null(eas_cookie_header(*state, request));
+}
+
 static void test_set_cookie_stays_below_4096(void **state)
 {
     struct eas_keyring *ring = ring_of(*state, "a");
@@ -299,7 +314,7 @@ int main(void)
         POOL_TEST(test_set_cookie),         POOL_TEST(test_set_cookie_stays_below_4096),
         POOL_TEST(test_find_cookie),        POOL_TEST(test_strip_cookie),
         POOL_TEST(test_strip_every_header), POOL_TEST(test_many_cookies),
-        POOL_TEST(test_round_trip),
+        POOL_TEST(test_round_trip),         POOL_TEST(test_all_cookie_lines),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
