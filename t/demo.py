@@ -201,7 +201,7 @@ One line in /etc/hosts stays, which names the backends.
         self._announce("The browser with the session cookie, and without a password:")
         self._judge_served(visitor.get(OWA), "alice")
         self._announce("alice signs out:")
-        self._redirected(visitor.get(LOGOUT), 303)
+        self._redirected(visitor.sign_out(), 303)
         self._announce("Somebody has kept a copy of the cookie:")
         self._redirected(Visitor(self.gateway, jar=jar).get(OWA), 302)
 

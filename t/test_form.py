@@ -9,7 +9,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import VARYING, location
 from lab.fake_backend import response
-from lab.frontdoor import COOKIE, FORM, FORM_COOKIE, LOGOUT, Visitor
+from lab.frontdoor import COOKIE, FORM, FORM_COOKIE, Visitor
 from lab.login_form import (ALICE, LIMIT, TEXTS, URLENCODED, assert_no_session, assert_refused,
                             fields_of, post, tag_of)
 from lab.unique import unique_path
@@ -54,7 +54,8 @@ def test_malformed(protected, framing):
 
 
 MALFORMED_FIELDS = [("username", "%ff", "EAS1105"), ("trusted", "1", "EAS1106"),
-                    ("destination", "", "EAS1093"), ("destination", "//evil.example", "EAS1093")]
+                    ("destination", "", "EAS1093"), ("destination", "//evil.example", "EAS1093"),
+                    ("destination", "/%2565as-kcd/logout?everywhere=1", "EAS1093")]
 
 
 def test_malformed_field(protected):
@@ -231,7 +232,7 @@ def test_every_log_on_is_another_session(webmail):
     for visitor in visitors:
         visitor.log_on("alice", PASSWORDS["alice"])
     assert len({visitor.session for visitor in visitors}) == 5
-    assert visitors[0].get(LOGOUT).status == 303
+    assert visitors[0].sign_out().status == 303
     assert [visitor.get("/owa/").status for visitor in visitors] == [302, 200, 200, 200, 200]
 
 

@@ -4,7 +4,7 @@
 import pytest
 
 from lab.ad import PASSWORDS, REALM
-from lab.frontdoor import FORM, LOGOUT, Visitor
+from lab.frontdoor import FORM, Visitor
 from lab.wait import until
 
 
@@ -22,7 +22,7 @@ def test_a_person_logs_on_works_and_signs_out(webmail):
     webmail.mark()
     assert visitor.get("/owa/x").json()["remote_user"] == f"alice@{REALM}"
     assert webmail.logged()["EAS_KCD_AUTH"] == "session"
-    out = visitor.get(LOGOUT)
+    out = visitor.sign_out()
     assert out.status == 303 and out.header("Location") == FORM + "?reason=signed-out"
     assert visitor.session is None
     assert visitor.get("/owa/x").status == 302

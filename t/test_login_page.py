@@ -41,7 +41,7 @@ def test_headers_of_every_answer(webmail, relay, gateway, ok_backend):
     others = {
         "wrong": (visitor.log_on("alice", "nonsense"), 303),
         "right": (visitor.log_on("alice", PASSWORDS["alice"]), 303),
-        "sign out": (visitor.get(LOGOUT), 303),
+        "sign out": (visitor.sign_out(), 303),
         "unknown": (visitor.get("/eas-kcd/nothing"), 404),
         "method": (visitor.request("PUT", FORM), 405),
         "plain HTTP": (Visitor(bare).get(FORM), 403),

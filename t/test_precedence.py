@@ -16,7 +16,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.client import basic
 from lab.exchange import UNGUARDED, location
-from lab.frontdoor import BROWSER, COOKIE, FORM, LOGOUT, NOBODY, PHONE, Visitor
+from lab.frontdoor import BROWSER, COOKIE, FORM, NOBODY, PHONE, Visitor
 from lab.gateway import Gateway
 from lab.names import GATEWAY
 from lab.wait import until
@@ -86,7 +86,7 @@ def cookies(gw):
     for visitor, trusted in ((short, False), (long, True), (gone, True)):
         assert visitor.log_on("alice", PASSWORDS["alice"], trusted=trusted).status == 303
     revoked = gone.session
-    assert gone.get(LOGOUT).status == 303
+    assert gone.sign_out().status == 303
     expired = short.session
     until(lambda: Visitor(gw, jar={COOKIE: expired}).get("/owa/").status == 302, 5,
           "the public session to end")

@@ -9,7 +9,7 @@ import pytest
 from lab import sessions
 from lab.ad import PASSWORDS
 from lab.exchange import location
-from lab.frontdoor import LOGOUT, Visitor
+from lab.frontdoor import Visitor
 from lab.gateway import MODULES
 from lab.sessions import OWA, at, log_on, served
 from lab.unique import unique_number
@@ -116,7 +116,7 @@ def test_secrets_are_rotated_without_a_log_on(rotating, mailbox, secret):
     gw = rotating(old)
     alice, bob = log_on(gw), log_on(gw, "bob")
     gone = at(gw, bob)
-    bob.get(LOGOUT)
+    bob.sign_out()
     before = Visitor(gw)
     fields = before.fields()
     rotating(new, old)
@@ -130,7 +130,7 @@ def test_secrets_are_rotated_without_a_log_on(rotating, mailbox, secret):
     fresh = log_on(gw)
     ended = log_on(gw)
     over = at(gw, ended)
-    ended.get(LOGOUT)
+    ended.sign_out()
     rotating(new)
     for _ in range(4):
         refused(mailbox, at(gw, alice))
@@ -154,5 +154,5 @@ def test_gateways_are_rotated_one_by_one(gateway, mailbox, secret, redis):
     served(at(gws[1], newest), "bob")
     refused(mailbox, at(gws[0], newest))        # {old} must go on to {old new} first
     log_out = at(gws[2], alice)
-    assert log_out.get(LOGOUT).status == 303
+    assert log_out.sign_out().status == 303
     refused(mailbox, at(gws[1], alice))

@@ -8,7 +8,7 @@ import pytest
 from lab.ad import PASSWORDS
 from lab.exchange import location
 from lab.fake_backend import response
-from lab.frontdoor import BROWSER, COOKIE, FORM, FORM_COOKIE, LOGOUT, PHONE, Visitor
+from lab.frontdoor import BROWSER, COOKIE, FORM, FORM_COOKIE, PHONE, Visitor
 from lab.sessions import OWA, holder, log_on, refused, refused_all, served, user
 from lab.two_hosts import HOST_A, HOST_B, two_hosts
 
@@ -47,8 +47,8 @@ def test_attributes_on_every_path(gateway, mailbox):
         (440, gw.get(OWA, headers=[*BROWSER, *dead, ("Sec-Fetch-Mode", "cors")])),
         (401, gw.get("/Microsoft-Server-ActiveSync", headers=[*PHONE, *dead])),
         (403, alice.get("/barred")),
-        (303, alice.get(LOGOUT)),
-        (303, alice.get(LOGOUT)),
+        (303, alice.sign_out()),
+        (303, alice.sign_out()),
     ]
     assert [answer.status for _, answer in got] == [status for status, _ in got]
     lines = [line for _, answer in got for line in answer.all("Set-Cookie")]

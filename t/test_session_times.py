@@ -6,7 +6,7 @@ import pytest
 from lab.ad import DISABLED, PASSWORDS
 from lab.clock import Clock
 from lab.exchange import location
-from lab.frontdoor import BROWSER, COOKIE, LOGOUT, PHONE, Visitor
+from lab.frontdoor import BROWSER, COOKIE, PHONE, Visitor
 from lab.sessions import OWA, holder, log_on, paths_seen, refused, served, user
 from lab.two_hosts import HOST_A, HOST_B, two_hosts
 from lab.unique import unique_path
@@ -186,10 +186,10 @@ def test_signing_out_after_the_evidence_has_ended(timed, clock):
         served(alice)
         served(other)
     cookie = alice.session
-    assert alice.get(LOGOUT).status == 303
+    assert alice.sign_out().status == 303
     refused(clock.backend, holder(gw, cookie))
     cookie = other.session
-    assert other.get(LOGOUT + "?everywhere=1").status == 303
+    assert other.sign_out("?everywhere=1").status == 303
     refused(clock.backend, holder(gw, cookie))
 
 
@@ -202,7 +202,7 @@ def test_signing_out_by_a_cookie_that_is_over(timed, clock):
     assert renewed(thief)
     clock.set(minutes=16)
     served(thief)
-    assert alice.get(LOGOUT).status == 303
+    assert alice.sign_out().status == 303
     refused(clock.backend, thief)
 
 
@@ -212,11 +212,11 @@ def test_signing_out_everywhere_needs_a_live_session(timed, clock):
     idle, over = log_on(gw), log_on(gw)
     clock.set(minutes=16)
     alice = log_on(gw)
-    assert idle.get(LOGOUT + "?everywhere=1").status == 303
+    assert idle.sign_out("?everywhere=1").status == 303
     served(alice)
     clock.set(hours=1, seconds=1)
     alice = log_on(gw)
-    assert over.get(LOGOUT + "?everywhere=1").status == 303
+    assert over.sign_out("?everywhere=1").status == 303
     served(alice)
 
 
@@ -224,13 +224,13 @@ def test_logging_on_after_a_sign_out_everywhere_and_a_clock_set_back(timed, cloc
     gw = timed()
     clock.set(minutes=3)
     first, other = log_on(gw), log_on(gw)
-    assert first.get(LOGOUT + "?everywhere=1").status == 303
+    assert first.sign_out("?everywhere=1").status == 303
     clock.set(minutes=1)
     again = log_on(gw)
     served(again)
     refused(clock.backend, holder(gw, other.session))
     cookie = again.session
-    assert again.get(LOGOUT + "?everywhere=1").status == 303
+    assert again.sign_out("?everywhere=1").status == 303
     refused(clock.backend, holder(gw, cookie))
     served(log_on(gw))
 
@@ -246,7 +246,7 @@ def test_signing_out_everywhere_lasts_as_long_as_any_session(gateway, clock, rel
     there.log_on("alice", PASSWORDS["alice"])
     served(here)
     served(there)
-    here.get(LOGOUT + "?everywhere=1")
+    here.sign_out("?everywhere=1")
     jar = dict(there.jar)
     refused(clock.backend, Visitor(gw, agent=there.agent, jar=dict(jar)))
     clock.set(minutes=5)

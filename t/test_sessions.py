@@ -69,7 +69,7 @@ def test_signing_out_holds_in_every_child_and_generation(owa, mailbox):
     alice, other = log_on(owa), log_on(owa)
     cookie = alice.session
     in_both_children(owa, lambda: served(holder(owa, cookie)))
-    assert alice.get(LOGOUT).status == 303 and alice.session is None
+    assert alice.sign_out().status == 303 and alice.session is None
     in_both_children(owa, lambda: refused(mailbox, holder(owa, cookie)))
     for _ in range(3):
         owa.graceful()
@@ -83,7 +83,7 @@ def test_signing_out_everywhere(owa, mailbox):
     first, second, bob = log_on(owa), log_on(owa), log_on(owa, "bob")
     for visitor in (first, second):
         in_both_children(owa, lambda: served(visitor))
-    assert first.get(LOGOUT + "?everywhere=1").status == 303
+    assert first.sign_out("?everywhere=1").status == 303
     in_both_children(owa, lambda: refused(mailbox, holder(owa, second.session)))
     served(bob, "bob")
     again = log_on(owa)
@@ -97,9 +97,9 @@ def test_signing_out_everywhere(owa, mailbox):
 def test_a_dead_cookie_signs_out_no_live_session(owa):
     gone, bob = log_on(owa), log_on(owa, "bob")
     dead = gone.session
-    assert gone.get(LOGOUT).status == 303
+    assert gone.sign_out().status == 303
     alice = log_on(owa)
-    assert holder(owa, dead).get(LOGOUT + "?everywhere=1").status == 303
+    assert holder(owa, dead).sign_out("?everywhere=1").status == 303
     served(alice)
     served(bob, "bob")
 
@@ -119,9 +119,27 @@ def test_another_site_cannot_sign_out(owa, mailbox, method):
     refused(mailbox, holder(owa, cookie))
 
 
+@pytest.mark.parametrize("query", ["", "?everywhere=1"])
+def test_signing_out_by_a_link_asks(owa, mailbox, query):
+    """A link, a redirect or an image of this site is no sign-out: its page's button is."""
+    alice = log_on(owa)
+    cookie = alice.session
+    for headers in ((), SAME_SITE, (("Sec-Fetch-Site", "same-site"),), (("Sec-Fetch-Site", "none"),)):
+        for method in ("GET", "HEAD"):
+            asked = alice.request(method, LOGOUT + query, headers)
+            assert asked.status == 200 and asked.header("Location") is None
+            assert asked.header("Content-Type").startswith("text/html")
+        assert alice.session == cookie
+        served(alice)
+    assert alice.sign_out(query).header("Location") == FORM + "?reason=signed-out"
+    refused(mailbox, holder(owa, cookie))
+
+
 def test_signing_out_without_a_session(owa):
     assert Visitor(owa).get(LOGOUT).status == 303
+    assert Visitor(owa).sign_out().status == 303
     assert holder(owa, "dead").get(LOGOUT).status == 303
+    assert holder(owa, "dead").sign_out().status == 303
 
 
 def sessions_of(gw, name, client):
@@ -145,7 +163,7 @@ def test_many_revocations_are_all_kept(gateway, mailbox):
     name, signed_out, signed_in = "user01", [], []
 
     def sign_out(client, cookie):
-        assert client.get(LOGOUT, headers=[("Cookie", f"{COOKIE}={cookie}")]).status == 303
+        assert client.post(LOGOUT, b"", headers=[("Cookie", f"{COOKIE}={cookie}")]).status == 303
         signed_out.append(cookie)
 
     bob = log_on(gw, "bob")
@@ -232,7 +250,7 @@ def test_sessions_survive_a_killed_child(gateway, mailbox):
     owa = gateway(SHOW_CHILDREN + location(mailbox.url, path=OWA))
     alice, bob = log_on(owa), log_on(owa, "bob")
     gone = bob.session
-    bob.get(LOGOUT)
+    bob.sign_out()
     in_both_children(owa, lambda: served(alice))
     for victim in children(owa):
         os.kill(victim, signal.SIGKILL)

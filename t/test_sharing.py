@@ -65,11 +65,11 @@ def test_sessions_and_tickets_are_shared(sharing, mailbox, relay):
     assert served_entry(at(two, bob), "bob")["EAS_KCD_TICKET"] == "fetched"
     assert relay.counts["TGS-REQ/s4u2proxy"] == 1
     cookie = at(one, alice)
-    assert at(two, alice).get(LOGOUT).status == 303
+    assert at(two, alice).sign_out().status == 303
     refused(mailbox, cookie)
     refused(mailbox, at(two, cookie))
     served(other)
-    assert at(one, other).get(LOGOUT + "?everywhere=1").status == 303
+    assert at(one, other).sign_out("?everywhere=1").status == 303
     refused(mailbox, at(two, other))
     refused(mailbox, at(one, other))
     served(at(two, bob), "bob")
@@ -79,10 +79,10 @@ def test_sessions_and_tickets_are_shared(sharing, mailbox, relay):
 def test_the_latest_sign_out_everywhere_counts(sharing, mailbox):
     """The first gateway has a record of its own; the later one of the second must count there."""
     one, two = sharing(), sharing()
-    assert log_on(one).get(LOGOUT + "?everywhere=1").status == 303
+    assert log_on(one).sign_out("?everywhere=1").status == 303
     alice = log_on(one)
     served(alice)
-    assert at(two, alice).get(LOGOUT + "?everywhere=1").status == 303
+    assert at(two, alice).sign_out("?everywhere=1").status == 303
     refused(mailbox, at(two, alice))
     refused(mailbox, at(one, alice))
     served(log_on(one))
@@ -93,10 +93,10 @@ def test_a_replayed_sign_out_writes_no_record(sharing, redis, query):
     gw = sharing()
     gone = log_on(gw)
     cookies = at(gw, gone)
-    assert gone.get(LOGOUT + query).status == 303
+    assert gone.sign_out(query).status == 303
     before = redis.records()
     for replayed in ("", "?everywhere=1", "", "?everywhere=1"):
-        assert at(gw, cookies).get(LOGOUT + replayed).status == 303
+        assert at(gw, cookies).sign_out(replayed).status == 303
     assert redis.records() == before
 
 
@@ -118,7 +118,7 @@ def test_a_full_stop_forgets_nothing_here(sharing, mailbox):
     gw = sharing()
     alice, bob = log_on(gw), log_on(gw, "bob")
     gone = at(gw, bob)
-    bob.get(LOGOUT)
+    bob.sign_out()
     gw.stop()
     gw.start()
     served(alice)
@@ -157,7 +157,7 @@ def test_memcached_will_do(gateway, mailbox, secret, lab_dir):
         alice = log_on(one)
         served(at(two, alice))
         bob = log_on(one, "bob")
-        assert at(two, alice).get(LOGOUT).status == 303
+        assert at(two, alice).sign_out().status == 303
         refused(mailbox, at(one, alice))
         served(at(two, bob), "bob")
         server.stop()
@@ -185,6 +185,7 @@ def test_cache_away_and_back(sharing, mailbox, redis):
     refused(mailbox, Visitor(gw, jar={COOKIE: "dead"}))
     stays = at(gw, alice)
     unavailable(mailbox, stays, LOGOUT)
+    assert stays.sign_out().status == 503
     assert stays.session is not None
     late = Visitor(gw)
     answer = late.log_on("bob", PASSWORDS["bob"])
@@ -216,7 +217,7 @@ def test_signed_out_stays_signed_out_while_the_cache_is_away(sharing, mailbox, r
     alice = log_on(one)
     served(at(two, alice))
     stolen = at(two, alice)
-    alice.get(LOGOUT)
+    alice.sign_out()
     redis.stop()
     for _ in range(6):
         unavailable(mailbox, at(two, stolen))
@@ -259,8 +260,8 @@ def test_records_show_nothing(sharing, redis):
     served(alice)
     served(bob, "bob")
     cookies = alice.session, bob.session
-    alice.get(LOGOUT)
-    bob.get(LOGOUT + "?everywhere=1")
+    alice.sign_out()
+    bob.sign_out("?everywhere=1")
     records = redis.records()
     assert len(records) >= 6        # 2 of evidence, 2 of accounts, 2 of signing out
     for blob in (*records, *records.values()):
@@ -316,7 +317,7 @@ def test_restored_records_bring_no_session_back(sharing, mailbox, redis):
     served(alice)
     before = redis.records()
     cookie = at(one, alice)
-    alice.get(LOGOUT)
+    alice.sign_out()
     for key, value in before.items():
         redis.do("SET", key, value)
     refused(mailbox, cookie)
@@ -331,7 +332,7 @@ def test_damaged_revocations(sharing, mailbox, redis):
     served(alice)
     before = set(redis.records())
     cookie = at(one, alice)
-    alice.get(LOGOUT)
+    alice.sign_out()
     revoked, = set(redis.records()) - before
     redis.do("SET", revoked, os.urandom(60))
     refused(mailbox, cookie)

@@ -87,3 +87,14 @@ bool eas_destination_is_local(const char *destination)
     end = destination + strcspn(destination, "?");
     return !has_bad_escape(bytes_between(destination, end)) && has_plain_segments(destination, end);
 }
+
+bool eas_destination_is_below(const char *destination, const char *prefix)
+{
+    struct eas_bytes rest = bytes_between(destination, destination + strcspn(destination, "?"));
+    char c;
+
+    while (*prefix != '\0' && eas_percent_next(&rest, &c) && c == *prefix) {
+        prefix++;
+    }
+    return *prefix == '\0';
+}

@@ -19,4 +19,10 @@
  */
 bool eas_destination_is_local(const char *destination);
 
+/*
+ * Whether the destination's path begins with the prefix, as httpd decodes it: an escape stands for
+ * its octet.  For local destinations, which have no empty and no dot segments.
+ */
+bool eas_destination_is_below(const char *destination, const char *prefix);
+
 #endif

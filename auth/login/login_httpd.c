@@ -29,9 +29,8 @@ static const char *login_path(const request_rec *r)
 /* A path of this site, but not below the login path: that would be a loop, or a sign-out. */
 static bool is_allowed_destination(request_rec *r, const char *destination)
 {
-    const char *path = login_path(r);
-
-    return eas_destination_is_local(destination) && strncmp(destination, path, strlen(path)) != 0;
+    return eas_destination_is_local(destination)
+           && !eas_destination_is_below(destination, login_path(r));
 }
 
 static enum eas_rc check_destination(request_rec *r, const char *destination, struct eas_err *err)
@@ -277,6 +276,10 @@ static int sign_out(request_rec *r)
         return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
     }
     rc = eas_session_of(r, &found, &err);
+    /* A link or a redirect may lead here against the user's will, also from the same site. */
+    if (rc == EAS_OK && r->method_number != M_POST && found.session != NULL) {
+        return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
+    }
     /* An expired session, too: where delegation needs no evidence it may still be valid. */
     if (rc == EAS_OK) {
         rc = eas_session_end(r, &found, wants_everywhere(r), &ended, &err);

@@ -15,6 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from .frontdoor import LOGOUT
 from .gateway import Gateway
 from .names import GATEWAY
 from .tls import Certificate
@@ -136,6 +137,11 @@ class Browser:
             self.find("input[name=trusted][value='4']").click()
         self.find("button[type=submit]").click()
         self.wait(lambda: self.is_gone(form), "the form to be sent")
+
+    def sign_out(self, gateway: Gateway) -> None:
+        """By the sign-out page's button."""
+        self.open(gateway, LOGOUT)
+        self.find("button").click()
 
     def is_gone(self, element: WebElement) -> bool:
         """Was the page that it belonged to replaced by another?"""

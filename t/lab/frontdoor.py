@@ -58,6 +58,10 @@ class Visitor:
                             [("Content-Type", "application/x-www-form-urlencoded"), *headers],
                             urlencode(fields).encode())
 
+    def sign_out(self, query: str = "") -> Response:
+        """What the button of the sign-out page does."""
+        return self.request("POST", LOGOUT + query, body=b"")
+
     def log_on(self, user: str, password: str, destination: str = "/", trusted: bool = False,
                headers: Headers = ()) -> Response:
         """Fetch the form, fill it in, send it."""

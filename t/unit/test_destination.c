@@ -159,12 +159,44 @@ static void test_length(void **state)
     assert_true(eas_destination_is_local(path));
 }
 
+static void test_below_a_prefix(void **state)
+{
+    static const struct {
+        const char *destination;
+        bool below;
+    } rows[] = {
+        { "/eas-kcd/", true },
+        { "/eas-kcd/logout?everywhere=1", true },
+        { "/%65as-kcd/logout?everywhere=1", true },
+        { "/eas%2dkcd/logout", true },
+        { "/eas%2Dkcd/%6c", true },
+        { "/%65%61%73%2d%6b%63%64/", true },
+        { "/eas-kcd", false },
+        { "/eas-kcd?/", false },
+        { "/eas-kcd%3f/", false },
+        { "/%2565as-kcd/logout", false },
+        { "/Eas-kcd/", false },
+        { "/owa/?/eas-kcd/", false },
+        { "/owa/eas-kcd/", false },
+        { "/", false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        if (eas_destination_is_below(rows[i].destination, "/eas-kcd/") != rows[i].below) {
+            fail_msg("\"%s\"", rows[i].destination);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths_of_this_site), cmocka_unit_test(test_other_sites),
-        cmocka_unit_test(test_dot_segments),       cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_every_character),    cmocka_unit_test(test_length),
+        cmocka_unit_test(test_below_a_prefix), cmocka_unit_test(test_paths_of_this_site),
+        cmocka_unit_test(test_other_sites),    cmocka_unit_test(test_dot_segments),
+        cmocka_unit_test(test_escapes),        cmocka_unit_test(test_every_character),
+        cmocka_unit_test(test_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
