@@ -94,17 +94,13 @@ int eas_authn_challenge(request_rec *r)
     return challenge(r, session.state);
 }
 
-static int hook_check_authn(request_rec *r)
+static int check_authn(request_rec *r)
 {
     struct eas_session_result session = { .state = EAS_SESSION_NONE };
     const struct eas_identity *identity;
     struct eas_err err;
-    int status;
+    int status = eas_request_refused_before(r);
 
-    if (!eas_authn_in_effect(r)) {
-        return DECLINED;
-    }
-    status = eas_request_refused_before(r);
     if (status != 0) {
         return status; /* verified and counted once */
     }
@@ -121,6 +117,21 @@ static int hook_check_authn(request_rec *r)
     return status == HTTP_UNAUTHORIZED ? challenge(r, session.state) : status;
 }
 
+/* Once for a request: hook_check_access() may come first. */
+static int hook_check_authn(request_rec *r)
+{
+    struct eas_request *request = eas_request_of(r);
+
+    if (!eas_authn_in_effect(r)) {
+        return DECLINED;
+    }
+    if (!request->authn_done) {
+        request->authn_status = check_authn(r);
+        request->authn_done = true;
+    }
+    return request->authn_status;
+}
+
 static bool has_basic_credentials(request_rec *r)
 {
     struct eas_credentials *credentials;
@@ -132,30 +143,45 @@ static bool has_basic_credentials(request_rec *r)
            || credentials != NULL;
 }
 
-/*
- * Where nothing is required, httpd does not call check_authn.  Credentials that a request presents
- * are always verified, and EasKcdAlwaysAuthenticate requires them.
- */
-static int hook_force_authn(request_rec *r)
+/* An invalid cookie is no credentials: it causes no challenge where nothing is required. */
+static bool has_session(request_rec *r)
 {
     struct eas_session_result session;
     struct eas_err err;
 
-    if (!eas_authn_in_effect(r) || eas_login_handles(r)) {
-        return DECLINED;
-    }
-    if (eas_auth_always_authenticates(eas_auth_dir_of(r->per_dir_config))
-        || has_basic_credentials(r)) {
-        return OK;
-    }
-    /* An invalid cookie causes no challenge where nothing is required. */
-    return eas_session_of(r, &session, &err) != EAS_OK || session.state == EAS_SESSION_VALID
-               ? OK
-               : DECLINED;
+    return eas_session_of(r, &session, &err) != EAS_OK || session.state == EAS_SESSION_VALID;
+}
+
+/*
+ * Credentials that a request presents are always verified, and EasKcdAlwaysAuthenticate requires
+ * them.
+ */
+static bool must_authenticate(request_rec *r)
+{
+    return eas_authn_in_effect(r) && !eas_login_handles(r)
+           && (eas_auth_always_authenticates(eas_auth_dir_of(r->per_dir_config))
+               || has_basic_credentials(r) || has_session(r));
+}
+
+/* Where nothing is required, httpd does not call check_authn. */
+static int hook_force_authn(request_rec *r)
+{
+    return must_authenticate(r) ? OK : DECLINED;
+}
+
+/*
+ * With `Satisfy Any` and an allowed address, httpd calls none of the other hooks.  After a refusal
+ * here it calls check_authn.
+ */
+static int hook_check_access(request_rec *r)
+{
+    int status = ap_satisfies(r) == SATISFY_ANY && must_authenticate(r) ? hook_check_authn(r) : OK;
+
+    return status == OK ? DECLINED : status;
 }
 
 /* The login form needs no user.  Other requirements, such as `Require ip`, still hold. */
-static int hook_check_access(request_rec *r)
+static int hook_check_access_ex(request_rec *r)
 {
     struct eas_request *request = eas_request_of(r);
     int status;
@@ -201,7 +227,8 @@ void eas_authn_register_hooks(apr_pool_t *pool)
     ap_hook_check_authn(hook_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(hook_check_authz, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_CONF);
-    ap_hook_check_access_ex(hook_check_access, NULL, NULL, APR_HOOK_REALLY_FIRST,
+    ap_hook_check_access(hook_check_access, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_access_ex(hook_check_access_ex, NULL, NULL, APR_HOOK_REALLY_FIRST,
                             AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_force_authn(hook_force_authn, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -29,8 +29,10 @@ struct eas_request {
     const struct eas_query *query;       /* of an ActiveSync request, or NULL */
     struct eas_body *body; /* the kept request body (delegation/proxy/body_httpd.h), or NULL */
     struct eas_rule_result rule;
-    bool needs_user; /* a rule was evaluated without a user */
-    int refused;     /* the status of a refusal by AuthType EasKcd, or 0 */
+    bool needs_user;  /* a rule was evaluated without a user */
+    int refused;      /* the status of a refusal by AuthType EasKcd, or 0 */
+    bool authn_done;  /* AuthType EasKcd has authenticated the request, or refused it */
+    int authn_status; /* the result of that */
 };
 
 /* The record of the request, which the first call creates. */

@@ -5,9 +5,11 @@ import pytest
 
 from lab.ad import PASSWORDS, REALM
 from lab.challenge import AJAX, DEAD, WAYS, ask, browser_lines, kind, raw
+from lab.client import basic
 from lab.exchange import UNGUARDED, location
 from lab.fake_backend import response
-from lab.frontdoor import BROWSER, FORM, PHONE
+from lab.frontdoor import BROWSER, COOKIE, FORM, PHONE, Visitor
+from lab.gateway import MODULES
 
 ALICE = f"alice@{REALM}"
 GRANTED = "Require all granted"
@@ -183,3 +185,61 @@ def test_always_authenticate_is_merged(gateway, fake_backends):
     assert gw.get("/owa").status == 401
     assert gw.get("/open").status == 200
     assert len(backend.requests) == 1
+
+
+# --- Satisfy Any -----------------------------------------------------------------------------
+
+ALLOWED = ("Order allow,deny", "Allow from 127.0.0.1", "Satisfy Any")
+
+
+@pytest.fixture
+def satisfied(gateway, mailbox):
+    """satisfied(*lines): a gateway where mod_access_compat lets this address in without a user."""
+    def start(*lines, require="Require valid-user"):
+        return gateway(UNGUARDED + location(mailbox.url, *ALLOWED, *lines, require=require),
+                       modules=(*MODULES, "access_compat"), reuse=True)
+    return start
+
+
+@pytest.mark.parametrize("require", ["Require valid-user", GRANTED])
+def test_allowed_address_with_credentials(satisfied, mailbox, require):
+    """A wrong password is refused, and asked about once; a right one is the user's."""
+    gw = satisfied(require=require)
+    assert (nobody := gw.get("/eas")).status == 200 and nobody.body == b"nobody"
+    assert (alice := gw.get("/eas", "alice", PASSWORDS["alice"])).status == 200
+    assert alice.body.decode() == ALICE
+    before = len(mailbox.requests)
+    wrong = gw.get("/eas", "alice", "nonsense", headers=PHONE)
+    assert wrong.status == 401
+    assert wrong.all("WWW-Authenticate") == ['Basic realm="Mail", charset="UTF-8"']
+    assert gw.get("/eas", "nobody-here", "nonsense").status == 401
+    assert len(mailbox.requests) == before
+    assert gw.error_log.tags().count("EAS1030") == 1
+
+
+def test_allowed_address_with_a_session(satisfied):
+    gw = satisfied()
+    visitor = Visitor(gw)
+    assert visitor.log_on("alice", PASSWORDS["alice"]).status == 303
+    assert visitor.get("/eas").body.decode() == ALICE
+    assert Visitor(gw, jar={COOKIE: "dead"}).get("/eas").body == b"nobody"
+
+
+def test_other_addresses_with_credentials(gateway, mailbox):
+    """The refusal is one answer: one challenge, one cookie cleared."""
+    gw = gateway(location(mailbox.url, "Order allow,deny", "Allow from 192.0.2.1", "Satisfy Any"),
+                 modules=(*MODULES, "access_compat"))
+    gw.expect("AH01797")
+    assert gw.get("/eas").status == 401
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).body.decode() == ALICE
+    visitor = Visitor(gw, jar={COOKIE: "dead"})
+    answer = visitor.get("/eas", headers=[("Authorization", basic("alice", "nonsense"))])
+    assert answer.status == 302
+    assert len(answer.all("Set-Cookie")) == len(answer.all("Location")) == 1
+
+
+def test_allowed_address_must_always_authenticate(satisfied, mailbox):
+    gw = satisfied("EasKcdAlwaysAuthenticate On")
+    assert gw.get("/eas").status == 401
+    assert mailbox.requests == []
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).body.decode() == ALICE
