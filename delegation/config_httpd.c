@@ -64,6 +64,8 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     }
     INHERIT_POINTER(spn);
     INHERIT_POINTER(delegate_user);
+    conf->user_of_certificate =
+        add->delegate_user != NULL ? add->user_of_certificate : base->user_of_certificate;
     return conf;
 }
 

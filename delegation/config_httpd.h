@@ -22,6 +22,7 @@ struct eas_delegation_dir {
     apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
     const ap_expr_info_t *delegate_user;
+    bool user_of_certificate; /* delegate_user is made of the client's certificate */
 };
 
 /* Of a server. */

@@ -33,11 +33,12 @@ const char *eas_delegation_set_spn(cmd_parms *cmd, void *dir, const char *arg)
 
 const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg)
 {
+    struct eas_delegation_dir *conf = eas_delegation_dir_of(cmd->context);
     const char *error = NULL;
 
     (void)dir;
-    eas_delegation_dir_of(cmd->context)->delegate_user =
-        ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &error, NULL);
+    conf->user_of_certificate = ap_strcasestr(arg, "SSL_CLIENT_") != NULL;
+    conf->delegate_user = ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &error, NULL);
     if (error != NULL) {
         return apr_psprintf(cmd->pool, "%s: cannot parse the expression '%s': %s", cmd->cmd->name,
                             arg, error);

@@ -6,7 +6,8 @@ import pytest
 from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
 from lab.exchange import DOMAINS, location
 from lab.gateway import MODULES
-from lab.unique import unique_path
+from lab.tls import Authority
+from lab.unique import unique_number, unique_path
 
 # Another module sets r->user: an htpasswd file has no realm of its own, but may name one.
 USERS = ("bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
@@ -123,3 +124,48 @@ def test_empty_delegate_user(gateway, backends):
     gw.expect("EAS2060")
     assert gw.get("/eas").status == 403
     assert backends("cas1").requests() == []
+
+
+# --- certificates of clients -----------------------------------------------------------------
+
+CN = "SSL_CLIENT_S_DN_CN"
+WAYS = {"EasKcdDelegateUser": f'EasKcdDelegateUser "%{{SSL:{CN}}}"',
+        "another user than the certificate's": f'EasKcdDelegateUser "bob@%{{SSL:{CN}}}"',
+        "SSLUserName": f"SSLUserName {CN}"}
+
+
+@pytest.fixture
+def certified(gateway, backends, authority):
+    """certified(verify, line): a gateway that delegates for the name in a certificate."""
+    def start(verify, line):
+        return gateway(f"SSLVerifyClient {verify}\n"
+                       f'SSLCACertificateFile "{authority.ca_file}"\n'
+                       '<Location "/eas">\nRequire all granted\nEasKcdDelegate On\n'
+                       f"EasKcdProtocolTransition On\n{line}\n"
+                       f'ProxyPass "{backends("cas1").url}"\n</Location>\n', account="gateway2")
+    return start
+
+
+@pytest.mark.parametrize("verify", ["optional", "optional_no_ca"])
+@pytest.mark.parametrize("way", WAYS)
+def test_certificate_that_is_verified(certified, backends, authority, lab_dir, way, verify):
+    """With optional_no_ca anybody makes a certificate with anybody's name."""
+    gw = certified(verify, WAYS[way])
+    name = REALM if way.startswith("another") else f"bob@{REALM}"
+    good = authority.certificate(name)
+    with gw.client(certificate=good) as client:
+        assert client.get("/eas").json()["remote_user"] == f"bob@{REALM}"
+    if verify == "optional_no_ca":
+        cas1, path = backends("cas1"), unique_path("/eas")
+        gw.expect("EAS2072")
+        forger = Authority(lab_dir / f"forger-{unique_number()}")
+        with gw.client(certificate=forger.certificate(name)) as client:
+            assert client.get(path).status == 403
+        assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS2072"
+        assert not any(path.partition("?")[2] in entry["uri"] for entry in cas1.requests())
+
+
+def test_no_certificate(certified):
+    gw = certified("optional", WAYS["another user than the certificate's"])
+    gw.expect("EAS2072")
+    assert gw.get("/eas").status == 403

@@ -8,6 +8,34 @@
 #include "auth/request_httpd.h"
 #include "delegation/kerberos/spn.h"
 
+#include <http_ssl.h>
+
+/* mod_ssl's SSLUserName sets this type. */
+static bool is_certificates_user(const request_rec *r, const struct eas_delegation_dir *conf)
+{
+    return conf->delegate_user != NULL
+               ? conf->user_of_certificate
+               : r->ap_auth_type != NULL && strcmp(r->ap_auth_type, "ClientCert") == 0;
+}
+
+/* With `SSLVerifyClient optional_no_ca` mod_ssl accepts any name in a certificate of any issuer. */
+static enum eas_rc check_certificate(request_rec *r, const struct eas_delegation_dir *conf,
+                                     struct eas_err *err)
+{
+    const char *result;
+
+    if (!is_certificates_user(r, conf)) {
+        return EAS_OK;
+    }
+    result = ap_ssl_var_lookup(r->pool, r->server, r->connection, r, "SSL_CLIENT_VERIFY");
+    return result != NULL && strcmp(result, "SUCCESS") == 0
+               ? EAS_OK
+               : eas_fail(err, EAS_FORBIDDEN, 2072,
+                          "the user's name stands in a certificate that is not verified "
+                          "(SSL_CLIENT_VERIFY is %s); set SSLVerifyClient require or optional",
+                          result != NULL ? result : "empty");
+}
+
 /*
  * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of
  * another module.  *out is NULL without a user.
@@ -16,6 +44,7 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegatio
                                       const struct eas_identity **out, struct eas_err *err)
 {
     const char *name = r->user, *error = NULL;
+    enum eas_rc rc;
 
     *out = NULL;
     if (conf->delegate_user != NULL) {
@@ -31,8 +60,10 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegatio
             return EAS_OK;
         }
     }
-    return eas_identity_foreign(r->pool, name, &eas_auth_server_of(r->server)->authority->realms,
-                                out, err);
+    rc = check_certificate(r, conf, err);
+    return rc == EAS_OK ? eas_identity_foreign(
+               r->pool, name, &eas_auth_server_of(r->server)->authority->realms, out, err)
+                        : rc;
 }
 
 static void set_variables(request_rec *r, const char *spn, const struct eas_kcd_result *result)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Iterable
 
 from .names import GATEWAY
+from .tls import Certificate
 
 Headers = Iterable[tuple[str, str]]
 
@@ -59,8 +60,10 @@ class Client:
     """One connection, kept alive for as long as the server allows."""
 
     def __init__(self, port: int, tls: bool = False, ca_file: Path | None = None,
-                 host: str = GATEWAY, timeout: float = 30) -> None:
-        """*host* is sent as Host and SNI. TLS is verified only where *ca_file* is given."""
+                 host: str = GATEWAY, timeout: float = 30,
+                 certificate: Certificate | None = None) -> None:
+        """*host* is sent as Host and SNI. TLS is verified only where *ca_file* is given. The
+        client's own *certificate* is for TLS."""
         self.host = host
         self._http = http.client.HTTPConnection(host, port, timeout=timeout)
         if tls:
@@ -68,6 +71,8 @@ class Client:
             if ca_file is None:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
+            if certificate is not None:
+                context.load_cert_chain(certificate.cert, certificate.key)
             self._http = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
 
     def request(self, method: str, path: str, user: str | None = None,
