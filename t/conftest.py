@@ -2,6 +2,7 @@
 """Fixtures: the lab, set up once per session and lazily, and gateways per test or per module.
 
 EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
+EAS_T_SANITIZER=FILE  libasan, where EAS_T_MODULE is built with it (build/check --asan)
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """
@@ -9,6 +10,7 @@ CI=true             a skipped test is a failed test: a missing tool must not loo
 import os
 import shutil
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from lab import sanitizer
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
 from lab.exchange import UNGUARDED, location
@@ -31,6 +34,7 @@ from lab.unique import unique_number
 
 BY_HAND = pytest.StashKey[list[str]]()
 FAILED = pytest.StashKey[bool]()
+LEFT_OUT = pytest.StashKey[Counter[str]]()
 SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
 
 
@@ -38,6 +42,17 @@ SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[BY_HAND] = []
+    config.stash[LEFT_OUT] = Counter()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that cannot run with a sanitizer are not collected; the summary says why."""
+    marks = {item: item.get_closest_marker("no_sanitizer") for item in items}
+    if sanitizer.LIBRARY:
+        out = [item for item in items if marks[item]]
+        config.stash[LEFT_OUT].update(mark.args[0] for mark in marks.values() if mark)
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if not marks[item]]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -51,6 +66,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for reason, number in config.stash[LEFT_OUT].items():
+        terminalreporter.write_line(f"left out: {number} tests: {reason}")
     if config.stash[BY_HAND]:
         terminalreporter.section("kept by EAS_T_KEEP, to be started by hand")
         for line in config.stash[BY_HAND]:

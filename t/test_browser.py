@@ -17,6 +17,7 @@ from lab.exchange import location
 from lab.fake_backend import response
 from lab.frontdoor import COOKIE, FORM, LOGOUT
 from lab.names import BACKENDS, GATEWAY
+from lab.sanitizer import moves_clock
 from lab.unique import unique_number
 from lab.wait import until
 
@@ -198,6 +199,7 @@ def test_back_to_the_form_after_log_on(titled, browser):
     assert f'"remote_user":"bob@{REALM}"' in chromium.text
 
 
+@moves_clock
 def test_public_session_times_out(gateway, fake_backends, browser):
     backend = fake_backends(lambda _: page("Inbox"))
     gw = gateway(UNDELEGATED.format(url=backend.url), clock=True)
@@ -222,6 +224,7 @@ def test_public_session_times_out(gateway, fake_backends, browser):
     assert chromium.text == "Inbox"
 
 
+@moves_clock
 def test_private_session_lasts_longer(gateway, fake_backends, browser):
     backend = fake_backends(lambda _: page("Inbox"))
     gw = gateway(UNDELEGATED.format(url=backend.url), clock=True)

@@ -10,8 +10,10 @@ import pytest
 
 from lab.ad import REALM
 from lab.gateway import module_under_test
+from lab.sanitizer import starts_httpd_itself
 from lab.wait import until
 
+pytestmark = starts_httpd_itself
 COMMAND = Path(__file__).parents[1] / "build" / "demo"
 
 

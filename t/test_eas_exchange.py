@@ -15,6 +15,7 @@ from lab.client import basic
 from lab.exchange import location
 from lab.fake_backend import response
 from lab.gateway import MODULES
+from lab.sanitizer import measures_memory
 
 CHALLENGE = 'Basic realm="Mail", charset="UTF-8"'
 MEGABYTE = 1 << 20
@@ -160,6 +161,7 @@ def resident(gw) -> int:
                if line.startswith("VmHWM:"))
 
 
+@measures_memory
 @pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
 def test_big_messages_are_streamed(published, framing):
     """SendMail with 50 MB, and an attachment of the same size back, and memory does not grow."""

@@ -12,6 +12,7 @@ from lab.client import assert_unavailable
 from lab.exchange import location
 from lab.frontdoor import Visitor
 from lab.relay import Relay
+from lab.sanitizer import moves_clock
 from lab.unique import unique_number, unique_path
 from lab.wait import until
 
@@ -368,6 +369,7 @@ def short_lived(lab_dir, relay):
     return Domain.write_krb5_conf(lab_dir / f"short-{unique_number()}.conf", relay.port, LIFETIME)
 
 
+@moves_clock
 def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived):
     """No request waits for that: requests are served from the old one while a new one is fetched, once.
     By transition, because a password's evidence would end with the ticket."""
@@ -386,6 +388,7 @@ def test_ticket_is_renewed_before_its_end(gateway, backends, relay, short_lived)
     assert requests_of(relay) == 2 + 2      # the TGT, whose half-life is over, and the ticket
 
 
+@moves_clock
 def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, short_lived):
     """One or two more may begin before it is left for others; the rest find it."""
     act = (f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On")
@@ -416,6 +419,7 @@ def test_renewed_ticket_is_taken_by_other_children(gateway, backends, relay, sho
     assert relay.counts["TGS-REQ/s4u2proxy"] <= 4
 
 
+@moves_clock
 @pytest.mark.smoke
 def test_stale_ticket_is_not_used(gateway, backends, short_lived):
     gw = gateway(PLAIN + "EasKcdPasswordCache 1m\n" + location(backends("cas1").url), tls=False,

@@ -10,6 +10,7 @@ from lab.ad import PASSWORDS, REALM
 from lab.exchange import DOMAINS, VARYING, location
 from lab.frontdoor import Visitor
 from lab.krbmsg import PA_ENC_TIMESTAMP, Message
+from lab.sanitizer import moves_clock
 from lab.unique import unique_path
 from lab.wait import until
 
@@ -303,6 +304,7 @@ def test_off(guarded, strict, victim, relay):
     assert asked(relay) == 6
 
 
+@moves_clock
 def test_it_ends_by_itself(guarded, victim, relay):
     """Refusals in the meantime do not prolong it."""
     gw = guarded("EasKcdLockout 3 4m\nEasKcdBadPasswordMemory 3m\n", clock=True)
@@ -316,6 +318,7 @@ def test_it_ends_by_itself(guarded, victim, relay):
     assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
 
 
+@moves_clock
 def test_refused_password_is_asked_about_again(guarded, victim, relay):
     gw = guarded("EasKcdBadPasswordMemory 2m\n", clock=True)
     for clock, expected in (("+0", 1), ("+119s", 1), ("+121s", 2)):
@@ -392,6 +395,7 @@ def test_proved_passwords_of_others_stay(guarded, strict, victim, relay):
     assert questions(relay) == []
 
 
+@moves_clock
 def test_old_password_dies_with_its_time(guarded, strict, victim):
     gw = guarded("EasKcdPasswordCache 2m\n", clock=True, processes=1)
     assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200

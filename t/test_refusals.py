@@ -6,6 +6,7 @@ import pytest
 from lab.ad import CAS1, PASSWORDS, REALM
 from lab.client import assert_unavailable, basic
 from lab.exchange import DOMAINS, VARYING, location
+from lab.sanitizer import moves_clock
 from lab.wait import until
 
 CHALLENGE = 'Basic realm="Mail", charset="UTF-8"'
@@ -176,6 +177,7 @@ def test_kdc_down(gateway, backends, relay):
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
 
 
+@moves_clock
 @pytest.mark.parametrize("offset", ["+10m", "-10m"])
 def test_clock_off(gateway, backends, offset):
     cas1 = backends("cas1")

@@ -19,6 +19,7 @@ from lab.fake_backend import always_401, response
 from lab.gateway import MODULES
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY
+from lab.sanitizer import moves_clock
 from lab.simulated import PerRequest, echo
 from lab.unique import unique_number
 from lab.wait import until
@@ -267,6 +268,7 @@ def test_long_bodies_arrive_whole_with_a_good_ticket(gateway, fake_backends, ser
 
 # --- never a storm ---------------------------------------------------------------------------
 
+@moves_clock
 @pytest.mark.parametrize("override", ["Off", "On"])
 def test_always_401(gateway, fake_backends, relay, override):
     """At most one new ticket for a user in a minute."""

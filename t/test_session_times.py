@@ -7,9 +7,12 @@ from lab.ad import DISABLED, PASSWORDS
 from lab.clock import Clock
 from lab.exchange import location
 from lab.frontdoor import BROWSER, COOKIE, PHONE, Visitor
+from lab.sanitizer import moves_clock
 from lab.sessions import OWA, holder, log_on, paths_seen, refused, served, user
 from lab.two_hosts import HOST_A, HOST_B, two_hosts
 from lab.unique import unique_path
+
+pytestmark = moves_clock
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,9 @@ bool eas_shm_quota_put(struct eas_shm_table *table, const struct eas_shm_quota *
                              .now = now,
                              .member = { eas_shm_table_hash(key), expires } };
 
-    return eas_shm_table_update(table, quota->owner, now, add, &change)
+    /* The list must not lose a member for a record that is not written. */
+    return eas_shm_table_takes(table, value.len)
+           && eas_shm_table_update(table, quota->owner, now, add, &change)
            && eas_shm_table_replace(table, change.replaced, key, value.at, value.len, expires);
 }
 

@@ -286,8 +286,7 @@ static void append(struct eas_shm_table *table, uint64_t *slot, const unsigned c
     *slot = position + 1;
 }
 
-/* Whether the table takes a record with that room.  A larger one could evict all others. */
-static bool takes(const struct eas_shm_table *table, apr_size_t room)
+bool eas_shm_table_takes(const struct eas_shm_table *table, apr_size_t room)
 {
     uint64_t limit = table->ring_size / 4;
 
@@ -328,7 +327,7 @@ static void write_value(struct eas_shm_table *table, const unsigned char *key,
 bool eas_shm_table_put(struct eas_shm_table *table, const unsigned char key[EAS_SHM_TABLE_KEY_SIZE],
                        const void *value, apr_size_t len, apr_time_t expires)
 {
-    if (!takes(table, len) || !lock(table)) {
+    if (!eas_shm_table_takes(table, len) || !lock(table)) {
         return false;
     }
     write_value(table, key, eas_bytes_make(value, len), len, expires);
@@ -361,7 +360,7 @@ bool eas_shm_table_replace(struct eas_shm_table *table, uint64_t hash,
     struct record *record = NULL;
     uint64_t *slot;
 
-    if (!takes(table, len) || !lock(table)) {
+    if (!eas_shm_table_takes(table, len) || !lock(table)) {
         return false;
     }
     slot = find(table, key) == NULL ? find_hash(table, hash, NULL) : NULL;
@@ -453,7 +452,7 @@ static bool write_back(struct eas_shm_table *table, const unsigned char *key,
     while (room < value->len) {
         room *= 2;
     }
-    if (!takes(table, room)) {
+    if (!eas_shm_table_takes(table, room)) {
         return false;
     }
     write_value(table, key, eas_bytes_make(value->bytes, value->len), room, value->expires);

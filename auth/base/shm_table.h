@@ -35,6 +35,9 @@ void eas_shm_table_format(void *memory, apr_size_t size);
 /* The table in the memory, or NULL if there is none of this version and size. */
 struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size);
 
+/* Whether a value of that length has room.  A larger record could evict all others. */
+bool eas_shm_table_takes(const struct eas_shm_table *table, apr_size_t len);
+
 /*
  * Copies the value until expires; replaces the key's former one.  A value of at most
  * EAS_SHM_TABLE_UPDATE_MAX bytes is rewritten in place, so that the repetition of a key evicts no

@@ -16,6 +16,9 @@
 /* Longer than any exchange with a KDC.  The process of an older reservation has died. */
 #define PENDING_FOR apr_time_from_sec(120)
 
+/* Of times and durations in a record. */
+#define TIME_MAX (INT64_MAX / 4)
+
 /* A process reads the clock before it has the record; so small a difference is no clock step. */
 #define CLOCK_JITTER apr_time_from_sec(1)
 
@@ -75,23 +78,57 @@ static bool read_header(const struct eas_shm_table_value *value, struct header *
                          + h->n_refused * sizeof(struct refused);
 }
 
-/* Other bytes give an empty record; its ids start at now and never repeat old ones. */
-static void unpack(const struct eas_shm_table_value *value, apr_time_t now, struct record *record)
+/* A time of a clock, or a duration of a directive. */
+static bool is_time(int64_t time)
+{
+    return time >= 0 && time <= TIME_MAX;
+}
+
+/* Whether the values may be those of a record: no sum or difference of them overflows. */
+static bool is_sound(const struct record *record)
+{
+    unsigned i;
+
+    for (i = 0; i < record->h.n_pending; i++) {
+        if (!is_time(record->pending[i].since)
+            || record->pending[i].failed_before > record->h.failed) {
+            return false;
+        }
+    }
+    for (i = 0; i < record->h.n_refused; i++) {
+        if (!is_time(record->refused[i].at) || !is_time(record->refused[i].lasts)) {
+            return false;
+        }
+    }
+    return is_time(record->h.last) && is_time(record->h.window)
+           && record->h.forgiven <= record->h.failed;
+}
+
+static bool read_record(const struct eas_shm_table_value *value, struct record *record)
 {
     const unsigned char *p = value->bytes + sizeof(struct header);
     struct header h;
     apr_size_t n;
 
-    memset(record, 0, sizeof(*record));
-    record->h.version = VERSION;
-    record->h.next_id = (uint64_t)now + 1;
     if (!read_header(value, &h)) {
-        return;
+        return false;
     }
     record->h = h;
-    n = record->h.n_pending * sizeof(struct pending);
+    n = h.n_pending * sizeof(struct pending);
     memcpy(record->pending, p, n);
-    memcpy(record->refused, p + n, record->h.n_refused * sizeof(struct refused));
+    memcpy(record->refused, p + n, h.n_refused * sizeof(struct refused));
+    return is_sound(record);
+}
+
+/* Other bytes give an empty record; its ids start at now and never repeat old ones. */
+static void unpack(const struct eas_shm_table_value *value, apr_time_t now, struct record *record)
+{
+    memset(record, 0, sizeof(*record));
+    if (!read_record(value, record)) {
+        memset(record, 0, sizeof(*record));
+        record->h.version = VERSION;
+        record->h.next_id = (uint64_t)now + 1;
+    }
 }
 
 static void pack(const struct record *record, apr_time_t now, const struct eas_lockout_rules *rules,

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Iterable
 
+from . import sanitizer
 from .client import Client, Headers, Response
 from .httpd import BASIC_MODULES, Httpd
 from .wait import until
@@ -49,6 +50,10 @@ class Gateway(Httpd):
         # No ambient credentials, unless a test poisons them on purpose.
         ambient = {"KRB5_CONFIG": str(krb5_conf), "KRB5CCNAME": f"FILE:{root}/no-ccache",
                    "KRB5_KTNAME": f"FILE:{root}/no-keytab"}
+        if not options.get("clock"):
+            ambient |= sanitizer.environment(root)
+        elif sanitizer.LIBRARY:
+            raise RuntimeError("this test moves the clock, and lacks the mark moves_clock")
         if keytab is not None:
             conf = f'EasKcdKeytab "{keytab}"\n{conf}'
         options.setdefault("log_level", "notice eas_kcd:trace8")
@@ -81,7 +86,11 @@ class Gateway(Httpd):
         self._allowed.clear()
         return self
 
+    def tail(self, size: int = 4000) -> str:
+        return super().tail(size) + sanitizer.reports(self.root)
+
     def check_log(self) -> None:
+        assert not (found := sanitizer.reports(self.root)), found
         self.error_log.assert_only_tags(*self._expected, *self._allowed)
         self.error_log.assert_tags(*self._expected, start=self._begin)
 

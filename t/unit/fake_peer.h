@@ -195,6 +195,28 @@ static inline int tear_down(void **state)
 #define MAKE_WORKERS(state, ...) \
     eas_workers_create(*(state), (struct eas_workers_limits){ __VA_ARGS__ })
 
+/*
+ * A worker pool that ends while a thread or a caller is inside keeps its memory until the process
+ * ends (auth/workers/workers.h).  LeakSanitizer does not search APR's pools for pointers, so it
+ * would report the allocations between these two calls.  Both are NULL without a sanitizer.
+ */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+static inline void begin_lasting_memory(void)
+{
+    if (__lsan_disable != NULL) {
+        __lsan_disable();
+    }
+}
+
+static inline void end_lasting_memory(void)
+{
+    if (__lsan_enable != NULL) {
+        __lsan_enable();
+    }
+}
+
 /* Tasks whose names begin with this contact another peer. */
 #define OTHER "other "
 

@@ -103,6 +103,29 @@ static void test_foreign_records_count_as_none(void **state)
     }
 }
 
+/* Times that no clock shows, and more forgiven than failed.  The record has an entry of each kind. */
+static void test_records_with_impossible_values_count_as_none(void **state)
+{
+    static const size_t offsets[] = { 32, 40, 48, 56 + 8, 56 + 16, 56 + 64, 56 + 64 + 8 };
+    static const int64_t times[] = { INT64_MIN, -1, INT64_MAX / 2, INT64_MAX };
+    unsigned char bytes[56 + 64 + 48];
+    unsigned i;
+
+    for (i = 0; i < COUNT_OF(offsets) * COUNT_OF(times); i++) {
+        struct eas_shm_table *table = throttles_table(*state);
+        struct eas_lockout_attempt attempt = make_attempt(0, 1);
+
+        memset(bytes, 0, sizeof(bytes));
+        memcpy(bytes, (uint16_t[]){ 1, 0, 1, 1 }, 8); /* version, pending, refused */
+        bytes[24] = 3;                                /* wrong passwords */
+        memcpy(bytes + offsets[i / COUNT_OF(times)], &times[i % COUNT_OF(times)], 8);
+        assert_true(
+            eas_shm_table_put(table, attempt.user, bytes, sizeof(bytes), START + 10 * WINDOW));
+        lock_out(table, START);
+        assert_int_equal(guess(table, 4, START), EAS_LOCKOUT_LOCKED);
+    }
+}
+
 static void test_limit_of_wrong_passwords(void **state)
 {
     struct eas_shm_table *records = throttles_table(*state);
@@ -468,6 +491,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_foreign_records_count_as_none),
+        POOL_TEST(test_records_with_impossible_values_count_as_none),
         POOL_TEST(test_limit_of_wrong_passwords),
         POOL_TEST(test_lockout_ends_a_window_after_the_last_wrong_password),
         POOL_TEST(test_refusals_do_not_prolong_a_lockout),

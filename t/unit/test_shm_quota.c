@@ -130,6 +130,22 @@ static void test_a_released_record_is_the_next_to_be_replaced(void **state)
     assert_int_equal(see(table, *state, 0, 1, LEN, 1), NOTHING);
 }
 
+/* It has no room, so it takes no place either. */
+static void test_a_record_that_is_too_large_replaces_none(void **state)
+{
+    struct eas_shm_table *table = make_table(*state, 8 * KB);
+    uint64_t id;
+
+    for (id = 0; id < LIMIT; id++) {
+        assert_true(add_until(table, 1, id, 16, HOUR));
+    }
+    assert_false(add_until(table, 1, 50, 4096, HOUR));
+    assert_true(add_until(table, 1, 51, 16, HOUR));
+    for (id = 0; id < LIMIT; id++) {
+        assert_int_equal(see(table, *state, id, 1, 16, 1), id == 0 ? NOTHING : WHOLE);
+    }
+}
+
 static void test_foreign_lists_count_as_none(void **state)
 {
     static const uint32_t heads[][2] = { { 2, 4 }, { 1, 121 }, { 1, 0xffffffff }, { 1, 0 } };
@@ -159,6 +175,7 @@ int main(void)
         POOL_TEST(test_a_repeated_record_counts_once),
         POOL_TEST(test_expired_records_do_not_count),
         POOL_TEST(test_a_released_record_is_the_next_to_be_replaced),
+        POOL_TEST(test_a_record_that_is_too_large_replaces_none),
         POOL_TEST(test_foreign_lists_count_as_none),
     };
 

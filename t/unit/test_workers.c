@@ -223,12 +223,14 @@ static void test_end_of_an_idle_pool(void **state)
 /* A caller that does not wait yet still uses the pool. */
 static void test_end_while_a_caller_enters(void **state)
 {
-    struct eas_workers *workers =
-        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
+    struct eas_workers *workers;
     struct caller caller;
     apr_pool_t *memory;
     bool cleaned;
 
+    begin_lasting_memory();
+    workers = MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
+    end_lasting_memory();
     memory = watched_memory(workers, &cleaned);
     start(&caller, workers, COPIED_SLOWLY, ANSWERS, LONG_TIME);
     await_begun(1);
@@ -242,11 +244,13 @@ static void test_end_while_a_caller_enters(void **state)
 
 static void test_end_drops_queued_jobs(void **state)
 {
-    struct eas_workers *workers =
-        MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
+    struct eas_workers *workers;
     struct caller caller;
 
+    begin_lasting_memory();
+    workers = MAKE_WORKERS(state, .threads = 1, .share = 1, .queued = 10, .stalled = 10);
     run_in_background(workers, "running", ANSWERS_AT_GATE);
+    end_lasting_memory();
     await_begun(1);
     start(&caller, workers, "queued", ANSWERS, LONG_TIME);
     await_waiting(workers, 1);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/fuzz/fuzz_basic.c - fuzz target of auth/password/basic and auth/identity */
+
+#include "t/fuzz/fuzz.h"
+
+#include "auth/base/utf8.h"
+#include "auth/identity.h"
+#include "auth/password/basic.h"
+
+#include <apr_encode.h>
+#include <apr_strings.h>
+
+#define REALM "CORP.EXAMPLE.COM"
+#define SUB "SUB.EXAMPLE.COM"
+
+static struct eas_realms realms_of(apr_pool_t *pool)
+{
+    static const struct eas_domain domains[] = { { "CORP", REALM },
+                                                 { "example.com", REALM },
+                                                 { "SUB", SUB } };
+    apr_array_header_t *list = apr_array_make(pool, 3, sizeof(domains[0]));
+    size_t i;
+
+    for (i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
+        APR_ARRAY_PUSH(list, struct eas_domain) = domains[i];
+    }
+    return (struct eas_realms){ REALM, list };
+}
+
+/* A user, as far as the gateway can know without the KDC. */
+static void check_login(const struct eas_login *login, const struct eas_realms *realms)
+{
+    const char *user = login->user, *at = strrchr(user, '@');
+    size_t len = login->enterprise ? (size_t)(at - user) : strlen(user), i;
+    struct eas_err err;
+
+    check(strcmp(login->realm, REALM) == 0 || strcmp(login->realm, SUB) == 0);
+    check(!login->enterprise || (at != NULL && at[1] != '\0' && memchr(user, '@', len) == NULL));
+    check(len > 0 && strlen(user) <= EAS_NAME_MAX && eas_utf8_is_valid(user, strlen(user)));
+    check(user[0] != ' ' && user[len - 1] != ' ' && user[len - 1] != '$');
+    check(memchr(user, '/', len) == NULL && memchr(user, '\\', len) == NULL);
+    for (i = 0; user[i] != '\0'; i++) {
+        check(!fuzz_is_control(user[i]));
+    }
+    if (!login->enterprise) {
+        check(eas_identity_check(user, len, login->realm, realms, &err) == EAS_OK);
+    }
+}
+
+static void check_foreign(apr_pool_t *pool, const char *name, const struct eas_realms *realms)
+{
+    const struct eas_identity *identity = NULL;
+    struct eas_err err;
+    enum eas_rc rc = eas_identity_foreign(pool, name, realms, &identity, &err);
+
+    check((rc == EAS_OK) == (identity != NULL));
+    check(rc == EAS_OK || (rc == EAS_FORBIDDEN && err.rc == rc));
+    if (identity != NULL) {
+        check_login(&identity->login, realms);
+        check(identity->evidence == NULL && identity->authenticated_by == EAS_BY_OTHER);
+        check(strchr(name, '\\') != NULL || strchr(name, '@') != NULL);
+        check(strchr(identity->principal, '@') != NULL);
+    }
+}
+
+static void check_name(apr_pool_t *pool, const char *name, size_t len)
+{
+    struct eas_realms realms = realms_of(pool);
+    struct eas_login login = { NULL, NULL, false };
+    struct eas_err err;
+    enum eas_rc rc = eas_identity_parse(pool, name, len, &realms, &login, &err);
+
+    check(rc == EAS_OK || (rc == EAS_DENIED && err.rc == rc && login.user == NULL));
+    if (rc == EAS_OK) {
+        check(memchr(name, '\0', len) == NULL);
+        check_login(&login, &realms);
+    }
+    if (memchr(name, '\0', len) == NULL) {
+        check_foreign(pool, apr_pstrmemdup(pool, name, len), &realms);
+    }
+}
+
+static const struct eas_credentials *parse(apr_pool_t *pool, const char *header)
+{
+    struct eas_credentials *credentials = NULL;
+    struct eas_err err = { EAS_OK, 0, "" };
+    enum eas_rc rc = eas_basic_parse(pool, header, &credentials, &err);
+
+    check(rc == EAS_OK
+          || (rc == EAS_DENIED && credentials == NULL && err.tag >= 1010 && err.tag <= 1012));
+    if (credentials != NULL) {
+        const struct eas_secret *password = credentials->password;
+
+        check(rc == EAS_OK && strncasecmp(header, "basic", 5) == 0);
+        check(password->len > 0 && memchr(password->bytes, '\0', password->len) == NULL);
+        check(password->bytes[password->len] == '\0');
+        check(eas_utf8_is_valid(password->bytes, password->len));
+        check(eas_utf8_is_valid(credentials->name, credentials->name_len));
+        check(memchr(credentials->name, ':', credentials->name_len) == NULL);
+        check_name(pool, credentials->name, credentials->name_len);
+    }
+    return credentials;
+}
+
+/* Credentials in UTF-8 are found as they were sent. */
+static void check_plain(apr_pool_t *pool, struct eas_bytes plain)
+{
+    const char *base64 =
+        apr_pencode_base64_binary(pool, plain.at, (apr_ssize_t)plain.len, APR_ENCODE_NONE, NULL);
+    const struct eas_credentials *found = parse(pool, apr_pstrcat(pool, "Basic ", base64, NULL));
+    const unsigned char *colon = memchr(plain.at, ':', plain.len);
+    size_t name_len = colon != NULL ? (size_t)(colon - plain.at) : 0;
+    size_t password_at = name_len + 1;
+    bool valid = colon != NULL && password_at < plain.len
+                 && memchr(colon, '\0', plain.len - name_len) == NULL;
+
+    check((found != NULL) == valid);
+    if (found != NULL && eas_utf8_is_valid((const char *)plain.at, plain.len)) {
+        check(found->name_len == name_len && memcmp(found->name, plain.at, name_len) == 0);
+        check(found->password->len == plain.len - password_at
+              && memcmp(found->password->bytes, plain.at + password_at, found->password->len) == 0);
+    }
+}
+
+static void fuzz(apr_pool_t *pool, struct eas_bytes input)
+{
+    switch (fuzz_octet(&input) % 3) {
+    case 0:
+        parse(pool, fuzz_text(pool, &input));
+        break;
+    case 1:
+        check_plain(pool, input);
+        break;
+    default:
+        check_name(pool, (const char *)input.at, input.len);
+    }
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/fuzz/fuzz_destination.c - fuzz target of auth/login/destination */
+
+#include "t/fuzz/fuzz.h"
+
+#include "auth/base/percent.h"
+#include "auth/login/destination.h"
+
+/* Decodes once, in place; a bad escape stays. */
+static void decode(char *text)
+{
+    struct eas_bytes rest = eas_bytes_of_text(text);
+    char c = '\0';
+
+    while (rest.len > 0) {
+        if (!eas_percent_next(&rest, &c)) {
+            c = (char)*fuzz_take(&rest, 1).at;
+        }
+        *text++ = c;
+    }
+    *text = '\0';
+}
+
+/* The path of a browser: escaped dots are dots, a backslash is a slash. */
+static void check_segments(char *path)
+{
+    char *segment = path;
+
+    check(path[0] == '/' && path[1] != '/' && path[1] != '\\');
+    while (segment != NULL) {
+        char *end = strpbrk(++segment, "/\\");
+        size_t len = end != NULL ? (size_t)(end - segment) : strlen(segment);
+
+        check(len > 0 || end == NULL);
+        check(!(len == 1 && segment[0] == '.') && !(len == 2 && memcmp(segment, "..", 2) == 0));
+        segment = end;
+    }
+}
+
+static void fuzz(apr_pool_t *pool, struct eas_bytes input)
+{
+    char *destination = fuzz_text(pool, &input), *at;
+    size_t slashes = 0;
+
+    if (!eas_destination_is_local(destination)) {
+        return;
+    }
+    check(strlen(destination) <= EAS_DESTINATION_MAX);
+    for (at = destination; *at != '\0'; at++) {
+        check(*at > ' ' && *at < 0x7f && *at != '\\' && *at != '#');
+    }
+    destination[strcspn(destination, "?")] = '\0';
+    check_segments(destination);
+    for (at = destination; *at != '\0'; at++) {
+        slashes += *at == '/';
+    }
+    decode(destination);
+    check_segments(destination);
+    for (at = destination; *at != '\0'; at++) {
+        check(!fuzz_is_control(*at) && *at != '\\');
+        slashes -= *at == '/';
+    }
+    check(slashes == 0);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/fuzz/fuzz_spn.c - fuzz target of delegation/kerberos/spn: a pattern and a worker's host */
+
+#include "t/fuzz/fuzz.h"
+
+#include "delegation/kerberos/spn.h"
+
+/* One service, one host, no realm, and nothing that krb5 reads otherwise. */
+static void check_spn(const char *spn)
+{
+    const char *slash = strchr(spn, '/');
+
+    check(slash != NULL && slash != spn && slash[1] != '\0' && strchr(slash + 1, '/') == NULL);
+    for (; *spn != '\0'; spn++) {
+        check(*spn > ' ' && *spn < 0x7f && *spn != '\\' && *spn != '@');
+    }
+}
+
+/* The SPN is the pattern with the host for each %h and a percent sign for each %%. */
+static void check_expansion(const char *spn, const char *pattern, const char *host)
+{
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern != '%') {
+            check(*spn++ == *pattern);
+        }
+        else if (*++pattern == '%') {
+            check(*spn++ == '%');
+        }
+        else {
+            check(strncmp(spn, host, strlen(host)) == 0);
+            spn += strlen(host);
+        }
+    }
+    check(*spn == '\0');
+}
+
+static void fuzz(apr_pool_t *pool, struct eas_bytes input)
+{
+    const char *pattern = fuzz_text(pool, &input), *host = fuzz_text(pool, &input), *spn = NULL;
+    struct eas_err err = { EAS_OK, 0, "" };
+    enum eas_rc rc;
+
+    if (eas_spn_check(pattern) != NULL) {
+        return;
+    }
+    rc = eas_spn_expand(pool, pattern, host, &spn, &err);
+    if (rc == EAS_OK) {
+        check(*host != '\0' && strlen(host) <= 255);
+        check_spn(spn);
+        check_expansion(spn, pattern, host);
+    }
+    else {
+        check(rc == EAS_MISCONFIGURED && err.tag == 2001 && spn == NULL);
+    }
+}
