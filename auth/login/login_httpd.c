@@ -214,11 +214,11 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, const char *
 static int change_user(request_rec *r, const char *principal, const char *destination)
 {
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "EAS1097: %s logged on in a browser with another user's session; it has ended, "
-                  "and the browser deletes the site's cookies",
+                  "EAS1097: %s logged on in a browser with the session of another user, or an "
+                  "unreadable one; it has ended, and the browser deletes the site's cookies",
                   principal);
     eas_cookie_clear(r);
-    return redirect(r, eas_login_location(r, EAS_PAGE_OTHER_USER, destination));
+    return redirect(r, eas_login_location(r, EAS_PAGE_OTHER_SESSION, destination));
 }
 
 static int log_on(request_rec *r)
