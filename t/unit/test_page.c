@@ -299,6 +299,8 @@ static void test_reasons(void **state)
           .shown = "class=\"message timed-out\" role=\"alert\">Your session has ended" },
         { .reason = EAS_PAGE_SIGNED_OUT,
           .shown = "class=\"message signed-out\" role=\"alert\">You have signed out" },
+        { .reason = EAS_PAGE_OTHER_SESSION,
+          .shown = "class=\"message other-session\" role=\"alert\">Another session was open" },
         { .reason = EAS_PAGE_TRY_LATER,
           .shown = "class=\"message try-later\" role=\"alert\">Signing in is not" },
         { .reason = EAS_PAGE_BAD_REQUEST,
