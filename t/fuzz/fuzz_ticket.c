@@ -4,9 +4,11 @@
 #include "t/fuzz/fuzz.h"
 
 #include "auth/password/credentials.h"
+#include "delegation/kerberos/der.h"
 #include "delegation/kerberos/token.h"
 #include "delegation/ticket_cache.h"
 
+#include <apr_encode.h>
 #include <apr_strings.h>
 
 #define CACHE_SIZE 65536
@@ -59,6 +61,25 @@ static void check_kept(apr_pool_t *pool, const struct eas_ticket *ticket)
     eas_ticket_unref(copy);
 }
 
+static bool contains(struct eas_bytes whole, const krb5_data *part)
+{
+    return part->length == 0 || memmem(whole.at, whole.len, part->data, part->length) != NULL;
+}
+
+/* One element of DER around the ticket. */
+static void check_header(apr_pool_t *pool, const char *value, const krb5_creds *creds)
+{
+    apr_size_t len = 0;
+    const unsigned char *octets;
+    struct eas_bytes token, contents;
+
+    check(strncmp(value, "Negotiate ", 10) == 0);
+    octets = apr_pdecode_base64_binary(pool, value + 10, APR_ENCODE_STRING, APR_ENCODE_NONE, &len);
+    token = eas_bytes_make(octets, len);
+    check(octets != NULL && eas_der_enter_only(token, EAS_DER_APPLICATION(0), &contents));
+    check(contains(contents, &creds->ticket));
+}
+
 /* A token has room for any names and any ticket, or is refused; no reply fits it. */
 static void check_token(apr_pool_t *pool, struct eas_ticket *ticket)
 {
@@ -69,7 +90,7 @@ static void check_token(apr_pool_t *pool, struct eas_ticket *ticket)
 
     check(rc == EAS_OK ? token.value != NULL : err.rc == rc && err.tag != 0);
     if (rc == EAS_OK) {
-        check(strncmp(token.value, "Negotiate ", 10) == 0);
+        check_header(pool, token.value, eas_ticket_creds(ticket));
         check(eas_token_verify(maker, pool, token.pending, "Negotiate oYGV", &err) == EAS_BACKEND);
     }
 }
