@@ -317,11 +317,22 @@ def test_it_ends_by_itself(guarded, victim, relay):
 
 
 def test_refused_password_is_asked_about_again(guarded, victim, relay):
-    gw = guarded("EasKcdBadPasswordMemory 2m\n", clock=True)
+    gw = guarded("EasKcdLockout 3 1m\nEasKcdBadPasswordMemory 2m\n", clock=True)
     for clock, expected in (("+0", 1), ("+119s", 1), ("+121s", 2)):
         gw.set_clock(clock)
         assert gw.get("/eas", victim, "stale").status == 401
         assert asked(relay) == expected
+
+
+def test_a_stale_phone_does_not_lock_its_owner_out(guarded, strict, victim, relay):
+    """The phone tries for three windows, each of two memories; then comes a new password."""
+    gw = guarded("EasKcdPasswordCache off\nEasKcdLockout 3 1m\nEasKcdBadPasswordMemory 30s\n",
+                 clock=True)
+    for second in range(0, 181, 10):
+        gw.set_clock(f"+{second}s")
+        assert gw.get("/eas", victim, "stale").status == 401
+    assert asked(relay) == 4
+    assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
 
 
 def test_refusals_that_do_not_count(guarded, relay, domain):

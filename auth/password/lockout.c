@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 
 /* Of one user: concurrent attempts, and refused passwords remembered. */
 #define MAX_PENDING 12
@@ -31,6 +31,7 @@ struct pending {
 struct refused {
     int64_t at;
     int64_t lasts;
+    uint64_t failure; /* `failed` when it was counted */
     unsigned char digest[EAS_SEAL_MAC_SIZE];
 };
 
@@ -57,7 +58,7 @@ struct record {
 
 _Static_assert(sizeof(struct record) <= EAS_SHM_TABLE_UPDATE_MAX, "a record fits an update");
 _Static_assert(sizeof(struct header) == 56 && sizeof(struct pending) == 64
-                   && sizeof(struct refused) == 48,
+                   && sizeof(struct refused) == 56,
                "VERSION stands for these sizes");
 
 /* --- the record as bytes --- */
@@ -146,6 +147,16 @@ static void remove_refused(struct record *record, unsigned i)
     record->refused[i] = record->refused[--record->h.n_refused];
 }
 
+static bool is_enforced(const struct eas_lockout_rules *rules)
+{
+    return rules->failures > 0 && !rules->log_only;
+}
+
+static bool still_counts(const struct record *record, const struct refused *entry)
+{
+    return entry->failure > record->h.forgiven;
+}
+
 /* A future time in the record dates from before a clock step back. */
 static bool clamp_time(int64_t *when, apr_time_t now)
 {
@@ -183,56 +194,100 @@ static bool advance_time(struct record *record, const struct eas_lockout_rules *
         record->h.known_failed = 0;
     }
     for (i = record->h.n_refused; i-- > 0;) {
+        const struct refused *entry = &record->refused[i];
+
         changed = clamp_time(&record->refused[i].at, now) || changed;
-        if (now - record->refused[i].at >= record->refused[i].lasts) {
+        if (now - entry->at >= entry->lasts && !still_counts(record, entry)) {
             remove_refused(record, i);
         }
     }
     return changed;
 }
 
-static bool is_refused(const struct record *record, const unsigned char *digest)
+static struct refused *find_refused(struct record *record, const unsigned char *digest)
 {
     unsigned i;
 
     for (i = 0; i < record->h.n_refused; i++) {
         if (memcmp(record->refused[i].digest, digest, EAS_SEAL_MAC_SIZE) == 0) {
-            return true;
+            return &record->refused[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-/* Replaces the oldest if the record is full. */
-static void remember_refused(struct record *record, const unsigned char *digest, apr_time_t now,
-                             apr_interval_time_t lasts)
+/*
+ * AD counts each wrong password, also a repeated one.  So a password that still counts here is not
+ * asked about again, although its time is over.
+ */
+static bool is_remembered(const struct record *record, const struct eas_lockout_rules *rules,
+                          const struct refused *entry, apr_time_t now)
+{
+    return now - entry->at < entry->lasts || (is_enforced(rules) && still_counts(record, entry));
+}
+
+/* The place of a new entry: that of the oldest if the record is full. */
+static struct refused *make_room(struct record *record)
 {
     unsigned i, oldest = 0;
 
+    if (record->h.n_refused < MAX_REFUSED) {
+        return &record->refused[record->h.n_refused++];
+    }
     for (i = 1; i < record->h.n_refused; i++) {
         if (record->refused[i].at < record->refused[oldest].at) {
             oldest = i;
         }
     }
-    if (record->h.n_refused < MAX_REFUSED) {
-        oldest = record->h.n_refused++;
+    return &record->refused[oldest];
+}
+
+/* Counts a wrong password, unless it counts already, and remembers it. */
+static void refuse(struct record *record, const struct eas_lockout_rules *rules,
+                   const struct eas_lockout_attempt *attempt, const struct pending *pending,
+                   apr_time_t now)
+{
+    struct refused *entry = find_refused(record, attempt->digest);
+    uint64_t failure = entry != NULL && still_counts(record, entry) ? entry->failure : 0;
+
+    /* Without log_only, the KDC would not have been asked during a lockout. */
+    if (failure == 0 && !(pending->during_lockout && rules->log_only)) {
+        count_failure(record, rules, now);
+        record->h.known_failed |= pending->during_lockout;
+        failure = record->h.failed;
     }
-    record->refused[oldest].at = now;
-    record->refused[oldest].lasts = lasts;
-    memcpy(record->refused[oldest].digest, digest, EAS_SEAL_MAC_SIZE);
+    if (entry == NULL) {
+        entry = make_room(record);
+        memcpy(entry->digest, attempt->digest, EAS_SEAL_MAC_SIZE);
+    }
+    entry->at = now;
+    entry->lasts = rules->remember_for;
+    entry->failure = failure;
+}
+
+/* The passwords that no longer count may have become right. */
+static void forget_forgiven(struct record *record)
+{
+    unsigned i;
+
+    for (i = record->h.n_refused; i-- > 0;) {
+        if (!still_counts(record, &record->refused[i])) {
+            remove_refused(record, i);
+        }
+    }
 }
 
 /* Another attempt must finish first: with this password, the known one, or up to the limit. */
 static bool must_wait(const struct record *record, const struct eas_lockout_rules *rules,
                       const struct eas_lockout_attempt *attempt)
 {
-    bool enforced = rules->failures > 0 && !rules->log_only;
+    bool enforced = is_enforced(rules);
     unsigned i;
 
     for (i = 0; i < record->h.n_pending; i++) {
         const struct pending *pending = &record->pending[i];
 
-        if (rules->remember_for > 0
+        if ((rules->remember_for > 0 || enforced)
             && memcmp(pending->digest, attempt->digest, EAS_SEAL_MAC_SIZE) == 0) {
             return true;
         }
@@ -262,12 +317,13 @@ static enum eas_lockout_answer decide(struct record *record, const struct eas_lo
                                       struct eas_lockout_attempt *attempt, apr_time_t now)
 {
     bool locked = rules->failures > 0 && counted(record) >= rules->failures;
+    const struct refused *entry = find_refused(record, attempt->digest);
 
     attempt->counted = counted(record);
     attempt->locked_now = false;
     attempt->during_lockout = locked;
     attempt->id = 0;
-    if (rules->remember_for > 0 && is_refused(record, attempt->digest)) {
+    if (entry != NULL && is_remembered(record, rules, entry, now)) {
         return EAS_LOCKOUT_REMEMBERED;
     }
     if (locked && !rules->log_only && !(attempt->known && !record->h.known_failed)) {
@@ -304,20 +360,13 @@ static void apply_outcome(struct record *record, const struct eas_lockout_rules 
     bool found = remove_reservation(record, attempt->id, &pending);
 
     if (outcome == EAS_LOCKOUT_RIGHT) {
-        record->h.n_refused = 0;
         if (found && !pending.during_lockout && pending.failed_before > record->h.forgiven) {
             record->h.forgiven = pending.failed_before;
         }
+        forget_forgiven(record);
     }
     else if (outcome == EAS_LOCKOUT_WRONG) {
-        /* Without log_only, the KDC would not have been asked. */
-        if (!(pending.during_lockout && rules->log_only)) {
-            count_failure(record, rules, now);
-            record->h.known_failed |= pending.during_lockout;
-        }
-        if (rules->remember_for > 0 && !is_refused(record, attempt->digest)) {
-            remember_refused(record, attempt->digest, now, rules->remember_for);
-        }
+        refuse(record, rules, attempt, &pending, now);
     }
     attempt->counted = counted(record);
     attempt->locked_now =

@@ -26,7 +26,9 @@
  *    seen others after it.  During a lockout it forgives nothing; otherwise each log-on of the
  *    victim's phone would admit new guesses.
  *  - A refused password is remembered, and refused again without the KDC, until its time is over or
- *    a password was right.  While the KDC is asked about a password, further attempts with it wait.
+ *    a later password was right.  While it counts, it is remembered in any case: AD would count it
+ *    again.  So devices with less old passwords than the limit lock nobody, however long they try.
+ *    While the KDC is asked about a password, further attempts with it wait.
  *  - The known password (auth/password/known_password.h) is admitted during a lockout, one attempt
  *    at a time and until it was wrong once.  That adds at most one wrong password.
  *
@@ -42,7 +44,7 @@ struct eas_lockout_rules {
     unsigned failures;                /* limit of wrong passwords; 0: no lockout */
     apr_interval_time_t window;       /* above zero, where there is a lockout */
     bool log_only;                    /* ask the KDC nevertheless, and log */
-    apr_interval_time_t remember_for; /* time of a refused password; 0: not remembered */
+    apr_interval_time_t remember_for; /* least time of a refused password */
 };
 
 enum eas_lockout_answer {
