@@ -138,7 +138,7 @@ apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf)
 
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf)
 {
-    struct eas_throttle_rules rules = { .count_unknown_users = true };
+    struct eas_throttle_rules rules = { .count_unknown_users = true, .charge_unknown_users = true };
     bool is_set = conf->lockout_failures >= 0;
     int last = conf->providers != NULL ? conf->providers->nelts - 1 : -1;
 
@@ -150,7 +150,7 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
     rules.known_for = conf->known_passwords >= 0 ? conf->known_passwords : DEFAULT_KNOWN_PASSWORDS;
     rules.cache_for = eas_auth_password_cache(conf);
     if (last >= 0) {
-        rules.count_unknown_users =
+        rules.count_unknown_users = rules.charge_unknown_users =
             strcmp(APR_ARRAY_IDX(conf->providers, last, const char *), "kdc") == 0;
     }
     return rules;

@@ -9,12 +9,16 @@
 #include <apr_strings.h>
 #include <http_core.h>
 
-/* For 100 000 users with wrong or known passwords, and 60 000 login names and addresses. */
+/*
+ * For 100 000 users with wrong or known passwords, 30 000 names that nobody has, and 60 000 login
+ * names and addresses.
+ */
 #define RECORDS_BYTES ((apr_size_t)32 << 20)
+#define STRANGERS_BYTES ((apr_size_t)16 << 20)
 #define NAME_CACHE_BYTES ((apr_size_t)16 << 20)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
 
-#define RETAINED_NAME "mod_eas_kcd:guard:2"
+#define RETAINED_NAME "mod_eas_kcd:guard:3"
 
 #define DELAY_STEP apr_time_from_msec(100)
 
@@ -31,9 +35,10 @@ const struct eas_throttle *eas_throttle(void)
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
-    enum { RECORDS, NAME_CACHE, VERSIONS };
+    enum { RECORDS, STRANGERS, NAME_CACHE, VERSIONS };
     static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
         [RECORDS] = { RECORDS_BYTES, true },
+        [STRANGERS] = { STRANGERS_BYTES, true },
         [NAME_CACHE] = { NAME_CACHE_BYTES, true },
         [VERSIONS] = { VERSIONS_BYTES, false },
     };
@@ -47,13 +52,16 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
     if (retained->is_complete) {
         the_throttle.lockout_records =
             eas_shm_table_attach(retained->segments[RECORDS], RECORDS_BYTES);
+        the_throttle.strangers =
+            eas_shm_table_attach(retained->segments[STRANGERS], STRANGERS_BYTES);
         the_throttle.name_cache =
             eas_shm_table_attach(retained->segments[NAME_CACHE], NAME_CACHE_BYTES);
         the_throttle.password_versions = retained->segments[VERSIONS];
     }
-    if (the_throttle.lockout_records == NULL || the_throttle.name_cache == NULL) {
+    if (the_throttle.lockout_records == NULL || the_throttle.strangers == NULL
+        || the_throttle.name_cache == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
-                        (int)((RECORDS_BYTES + NAME_CACHE_BYTES) >> 20));
+                        (int)((RECORDS_BYTES + STRANGERS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
     eas_retained_watch(the_throttle.lockout_records, "lockouts");
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
@@ -121,30 +129,37 @@ int eas_throttle_post_config(apr_pool_t *pconf, server_rec *main_server)
     return OK;
 }
 
+/* The names that AD gives no name for are as clients typed them, and are not logged. */
+static const char *name_of(const struct eas_throttle_attempt *attempt)
+{
+    return attempt->user != NULL ? attempt->user : "a name without a usable account";
+}
+
 static void log_user(request_rec *r, const struct eas_throttle_rules *rules,
                      const struct eas_throttle_attempt *attempt)
 {
     if (attempt->locked_now) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+        ap_log_rerror(APLOG_MARK, attempt->user != NULL ? APLOG_WARNING : APLOG_INFO, 0, r,
                       "EAS1310: %u wrong passwords of %s, the last from %s: %s for %" APR_TIME_T_FMT
                       " seconds",
-                      attempt->counted, attempt->user, r->useragent_ip,
-                      rules->lockout.log_only ? "others would be refused without asking the KDC"
-                                              : "others are refused without asking the KDC",
+                      attempt->counted, name_of(attempt), r->useragent_ip,
+                      rules->lockout.log_only ? "others would be refused without a question"
+                                              : "others are refused without a question",
                       apr_time_sec(rules->lockout.window));
     }
     if (attempt->state == EAS_THROTTLE_KNOWN) {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                      "EAS1311: the KDC is asked about %s from %s with the last verified password, "
-                      "although other passwords are refused",
-                      attempt->user, r->useragent_ip);
+        ap_log_rerror(
+            APLOG_MARK, APLOG_INFO, 0, r,
+            "EAS1311: the last verified password of %s, from %s, is verified although other "
+            "passwords are refused",
+            name_of(attempt), r->useragent_ip);
     }
     if (attempt->state == EAS_THROTTLE_WOULD_LOCK) {
         ap_log_rerror(
             APLOG_MARK, APLOG_INFO, 0, r,
             "EAS1312: log-only: after %u wrong passwords of %s, a log-on from %s would have "
             "been refused without asking the KDC",
-            attempt->counted, attempt->user, r->useragent_ip);
+            attempt->counted, name_of(attempt), r->useragent_ip);
     }
 }
 
@@ -195,7 +210,7 @@ void eas_throttle_delay(request_rec *r, enum eas_rc rc)
 {
     apr_interval_time_t elapsed = apr_time_now() - r->request_time;
 
-    if (rc == EAS_DENIED || rc == EAS_UNKNOWN || rc == EAS_EXPIRED) {
+    if (rc == EAS_DENIED || rc == EAS_UNKNOWN || rc == EAS_EXPIRED || rc == EAS_THROTTLED) {
         apr_sleep(elapsed < 0 ? DELAY_STEP : DELAY_STEP - elapsed % DELAY_STEP);
     }
 }

@@ -212,6 +212,63 @@ static void test_stale_passwords_below_the_limit_lock_nobody(void **state)
     check_stale_passwords(*state, 2, 0);
 }
 
+/* As of an account that is disabled, or locked in AD. */
+static void test_other_refusals_count_and_are_remembered_briefly(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt = make_attempt(0, 1);
+    apr_time_t now;
+    unsigned asked = 0;
+
+    for (now = START; now < START + 20 * MINUTE; now += MINUTE / 4) {
+        if (try_password(records, &rules, &attempt, EAS_LOCKOUT_NOBODY, now) == EAS_LOCKOUT_ASK) {
+            assert_int_equal(attempt.is_new_guess, asked == 0);
+            asked++;
+        }
+        assert_int_equal(attempt.counted, 1);
+    }
+    assert_int_equal(asked, 4);
+    assert_int_equal(log_on(records, 2, now), EAS_LOCKOUT_ASK);
+    assert_int_equal(log_on(records, 1, now), EAS_LOCKOUT_ASK);
+}
+
+/* The status of a repeated password must not tell a disabled account from another one. */
+static void test_other_refusals_are_remembered_during_a_lockout(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt;
+    unsigned i;
+
+    for (i = 1; i <= 3; i++) {
+        attempt = make_attempt(0, i);
+        assert_int_equal(try_password(records, &rules, &attempt, EAS_LOCKOUT_NOBODY, START),
+                         EAS_LOCKOUT_ASK);
+    }
+    assert_int_equal(guess(records, 1, START + WINDOW - 1), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(guess(records, 4, START + WINDOW - 1), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, START + WINDOW), EAS_LOCKOUT_ASK);
+}
+
+/* It was right, so it counts nothing; the new password ends the memory of it. */
+static void test_expired_password_is_remembered_briefly(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt = make_attempt(0, 1);
+
+    assert_int_equal(try_password(records, &rules, &attempt, EAS_LOCKOUT_EXPIRED, START),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(attempt.counted, 0);
+    assert_false(attempt.is_new_guess);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START + 5 * MINUTE - 1),
+                     EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(attempt.remembered, EAS_LOCKOUT_EXPIRED);
+    assert_int_equal(
+        try_password(records, &rules, &attempt, EAS_LOCKOUT_EXPIRED, START + 5 * MINUTE),
+        EAS_LOCKOUT_ASK);
+    assert_int_equal(log_on(records, 2, START + 6 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(log_on(records, 1, START + 6 * MINUTE), EAS_LOCKOUT_ASK);
+}
+
 /* log-only asks again after the memory, and does not count again. */
 static void test_log_only_counts_a_repeated_password_once(void **state)
 {
@@ -542,6 +599,9 @@ int main(void)
         POOL_TEST(test_refusals_do_not_prolong_a_lockout),
         POOL_TEST(test_refused_password_is_remembered),
         POOL_TEST(test_stale_passwords_below_the_limit_lock_nobody),
+        POOL_TEST(test_other_refusals_count_and_are_remembered_briefly),
+        POOL_TEST(test_other_refusals_are_remembered_during_a_lockout),
+        POOL_TEST(test_expired_password_is_remembered_briefly),
         POOL_TEST(test_log_only_counts_a_repeated_password_once),
         POOL_TEST(test_oldest_refused_password_is_replaced),
         POOL_TEST(test_right_password_forgives),
