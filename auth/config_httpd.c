@@ -72,6 +72,7 @@ static void inherit_lockout(struct eas_auth_server *conf, const struct eas_auth_
 {
     conf->lockout_failures = from->lockout_failures;
     conf->lockout_window = from->lockout_window;
+    conf->lockout_gateways = from->lockout_gateways;
     conf->lockout_log_only = from->lockout_log_only;
 }
 
@@ -142,7 +143,9 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
     bool is_set = conf->lockout_failures >= 0;
     int last = conf->providers != NULL ? conf->providers->nelts - 1 : -1;
 
-    rules.lockout.failures = is_set ? (unsigned)conf->lockout_failures : DEFAULT_LOCKOUT_FAILURES;
+    rules.gateways = conf->lockout_gateways > 0 ? (unsigned)conf->lockout_gateways : 1;
+    rules.lockout.failures =
+        (is_set ? (unsigned)conf->lockout_failures : DEFAULT_LOCKOUT_FAILURES) / rules.gateways;
     rules.lockout.window = is_set ? conf->lockout_window : DEFAULT_LOCKOUT_WINDOW;
     rules.lockout.log_only = is_set && conf->lockout_log_only;
     rules.lockout.remember_for =

@@ -10,6 +10,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import DOMAINS, VARYING, location
 from lab.frontdoor import Visitor
+from lab.gateway import MODULES
 from lab.krbmsg import PA_ENC_TIMESTAMP, Message
 from lab.unique import unique_path
 from lab.wait import until
@@ -432,21 +433,49 @@ def test_start_up_says_how_ad_must_be_set(guarded):
     gw = guarded(start=False)
     gw.start()
     text = gw.error_log.text()
-    assert "EAS3070: EasKcdLockout 3 1800s" in text
+    assert "EAS3070: EasKcdLockout 3 1800s at each of 1 gateways" in text
     assert "threshold must be above 4, and its observation window at most 30 minutes" in text
+    assert "EAS3074" not in text
     gw = guarded("EasKcdLockout off\n", start=False)
     gw.start()
     assert "EAS3073: EasKcdLockout off" in gw.error_log.text()
 
 
+def test_gateways_share_the_count(guarded, victim, relay):
+    """Each has half of five, without the remainder; AD's threshold has room for both."""
+    gw = guarded("EasKcdLockout 5 30m gateways=2\n")
+    assert "EAS3070: EasKcdLockout 2 1800s at each of 2 gateways" in gw.error_log.text()
+    assert "threshold must be above 6" in gw.error_log.text()
+    assert at_once(gw, [(victim, f"guess-{n}") for n in range(4)], 1) == [401, 401, 503, 503]
+    assert asked(relay) == 2
+
+
+@pytest.mark.parametrize("lockout", ["", "EasKcdLockout 4 30m\n"])
+def test_undeclared_gateways_are_reported(guarded, secret, redis, lockout):
+    """Where a cache may be common to them."""
+    common = f'EasKcdSecretFile "{secret()}"\nEasKcdCache redis:127.0.0.1:{redis.port}\n'
+    for declared in (lockout, "EasKcdLockout off\n", "EasKcdLockout 4 30m log-only gateways=1\n"):
+        gw = guarded(common + declared, modules=(*MODULES, "socache_redis"), start=False)
+        gw.start()
+        assert ("EAS3074" in gw.error_log.text()) == (declared == lockout)
+
+
 @pytest.mark.parametrize("line", ["EasKcdLockout 0 30m", "EasKcdLockout 3", "EasKcdLockout 3 0",
                                   "EasKcdLockout -1 30m", "EasKcdLockout 1000 30m",
                                   "EasKcdLockout 3 30m only-log", "EasKcdLockout off 30m",
-                                  "EasKcdLockout 3x 30m"])
+                                  "EasKcdLockout 3x 30m", "EasKcdLockout", "EasKcdLockout 3 30m 2",
+                                  "EasKcdLockout 3 30m gateways", "EasKcdLockout 3 30m gateways=0",
+                                  "EasKcdLockout 3 30m gateways=2x", "EasKcdLockout off gateways=2",
+                                  "EasKcdLockout 3 30m log-only gateways="])
 def test_bad_values(guarded, line):
     code, said = guarded(line + "\n", start=False).check_config()
     assert code != 0 and "EasKcdLockout: takes how many wrong passwords" in said
     assert "EasKcdLockout 3 30m; or off" in said
+
+
+def test_more_gateways_than_wrong_passwords(guarded):
+    code, said = guarded("EasKcdLockout 3 30m gateways=4\n", start=False).check_config()
+    assert code != 0 and "EasKcdLockout: 4 gateways cannot share 3 wrong passwords" in said
 
 
 # --- proved passwords ------------------------------------------------------------------------

@@ -42,11 +42,12 @@ struct eas_throttle {
 #define EAS_THROTTLE_PASSWORD_VERSIONS 65536
 
 struct eas_throttle_rules {
-    struct eas_lockout_rules lockout;
-    apr_interval_time_t known_for; /* EasKcdKnownPasswords; 0: off */
-    apr_interval_time_t cache_for; /* EasKcdPasswordCache; 0: off */
-    bool count_unknown_users;      /* false where another provider may know such a user */
-    bool charge_unknown_users;     /* false where that provider charges them itself */
+    struct eas_lockout_rules lockout; /* with this gateway's share of EasKcdLockout */
+    unsigned gateways;                /* with a share each */
+    apr_interval_time_t known_for;    /* EasKcdKnownPasswords; 0: off */
+    apr_interval_time_t cache_for;    /* EasKcdPasswordCache; 0: off */
+    bool count_unknown_users;         /* false where another provider may know such a user */
+    bool charge_unknown_users;        /* false where that provider charges them itself */
 };
 
 /* Result of the throttle, for logs. */

@@ -70,8 +70,13 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
 }
 
 /* How EasKcdLockout relates to the lockout policy of AD, or that it protects no accounts. */
-static void log_policy(const server_rec *s, const struct eas_lockout_rules *rules)
+static void log_policy(const server_rec *s, const struct eas_throttle_rules *throttle_rules)
 {
+    const struct eas_lockout_rules *rules = &throttle_rules->lockout;
+    const unsigned gateways = throttle_rules->gateways;
+    /* Each gateway also asks about one known password that may be wrong by now. */
+    const unsigned at_ad = gateways * (rules->failures + 1);
+
     if (rules->failures == 0 || rules->log_only) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "EAS3073: EasKcdLockout %s: wrong passwords sent to this server can lock "
@@ -80,17 +85,31 @@ static void log_policy(const server_rec *s, const struct eas_lockout_rules *rule
         return;
     }
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                 "EAS3070: EasKcdLockout %u %" APR_TIME_T_FMT "s: up to %u wrong passwords of an "
-                 "account reach Active Directory; its lockout threshold must be above %u, and its "
-                 "observation window at most %" APR_TIME_T_FMT
-                 " minutes (Get-ADDefaultDomainPasswordPolicy)",
-                 rules->failures, apr_time_sec(rules->window), rules->failures + 1,
-                 rules->failures + 1, apr_time_sec(rules->window) / 60);
+                 "EAS3070: EasKcdLockout %u %" APR_TIME_T_FMT
+                 "s at each of %u gateways: up to %u wrong passwords of an account reach Active "
+                 "Directory; its lockout threshold must be above %u, and its observation window "
+                 "at most %" APR_TIME_T_FMT " minutes (Get-ADDefaultDomainPasswordPolicy)",
+                 rules->failures, apr_time_sec(rules->window), gateways, at_ad, at_ad,
+                 apr_time_sec(rules->window) / 60);
 }
 
-static bool same_lockout(const struct eas_lockout_rules *a, const struct eas_lockout_rules *b)
+/* A cache of several gateways suggests that each would count as if it were the only one. */
+static void log_gateways(const server_rec *s)
 {
-    return a->failures == b->failures && a->window == b->window && a->log_only == b->log_only;
+    const struct eas_auth_server *conf = eas_auth_server_of(s);
+
+    if (conf->lockout_failures != 0 && conf->lockout_gateways == 0
+        && conf->shared.provider_name != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "EAS3074: EasKcdCache may be common to several gateways, each of which counts "
+                     "wrong passwords for itself; let EasKcdLockout declare gateways=n");
+    }
+}
+
+static bool same_lockout(const struct eas_throttle_rules *a, const struct eas_throttle_rules *b)
+{
+    return a->lockout.failures == b->lockout.failures && a->lockout.window == b->lockout.window
+           && a->lockout.log_only == b->lockout.log_only && a->gateways == b->gateways;
 }
 
 /* Once for each setting, not for each virtual host. */
@@ -105,11 +124,10 @@ static void log_policies(const server_rec *main_server)
         for (other = main_server; !logged && other != s; other = other->next) {
             struct eas_throttle_rules theirs = eas_auth_throttle_rules(eas_auth_server_of(other));
 
-            logged = eas_auth_server_of(other)->authority != NULL
-                     && same_lockout(&rules.lockout, &theirs.lockout);
+            logged = eas_auth_server_of(other)->authority != NULL && same_lockout(&rules, &theirs);
         }
         if (!logged) {
-            log_policy(s, &rules.lockout);
+            log_policy(s, &rules);
         }
     }
 }
@@ -125,6 +143,7 @@ int eas_throttle_post_config(apr_pool_t *pconf, server_rec *main_server)
     /* httpd reads its configuration twice at start. */
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
         log_policies(main_server);
+        log_gateways(main_server);
     }
     return OK;
 }
