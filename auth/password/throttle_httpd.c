@@ -2,11 +2,14 @@
 /* auth/password/throttle_httpd.c - Log-on throttle in httpd: memory, logs and response time */
 
 #include "auth/password/throttle_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/password/refusal_delay.h"
 #include "auth/shared/retained_httpd.h"
 
 #include <apr_strings.h>
+#include <ap_mpm.h>
 #include <http_core.h>
 
 /*
@@ -20,13 +23,18 @@
 
 #define RETAINED_NAME "mod_eas_kcd:guard:3"
 
-#define DELAY_STEP apr_time_from_msec(100)
+/* Slots for delayed refusals: of all processes with one thread, or of one process with several. */
+#define SLOTS_MAX 256
+#define SLOTS_BYTES (SLOTS_MAX * sizeof(_Atomic(apr_int64_t)))
 
 /* The counters lie in memory that processes share. */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "atomic integers work in shared memory");
 
 /* Written in post_config, before the fork; read by all threads. */
 static struct eas_throttle the_throttle;
+
+/* Written in post_config and in child_init; read by all threads of the child. */
+static struct eas_refusal_slots the_slots;
 
 const struct eas_throttle *eas_throttle(void)
 {
@@ -35,12 +43,12 @@ const struct eas_throttle *eas_throttle(void)
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
-    enum { RECORDS, STRANGERS, NAME_CACHE, VERSIONS };
+    enum { RECORDS, STRANGERS, NAME_CACHE, COUNTERS };
     static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
         [RECORDS] = { RECORDS_BYTES, true },
         [STRANGERS] = { STRANGERS_BYTES, true },
         [NAME_CACHE] = { NAME_CACHE_BYTES, true },
-        [VERSIONS] = { VERSIONS_BYTES, false },
+        [COUNTERS] = { VERSIONS_BYTES + SLOTS_BYTES, false },
     };
     const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
     struct eas_keyring *keyring = NULL;
@@ -56,7 +64,8 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
             eas_shm_table_attach(retained->segments[STRANGERS], STRANGERS_BYTES);
         the_throttle.name_cache =
             eas_shm_table_attach(retained->segments[NAME_CACHE], NAME_CACHE_BYTES);
-        the_throttle.password_versions = retained->segments[VERSIONS];
+        the_throttle.password_versions = retained->segments[COUNTERS];
+        the_slots.ends = (void *)((char *)retained->segments[COUNTERS] + VERSIONS_BYTES);
     }
     if (the_throttle.lockout_records == NULL || the_throttle.strangers == NULL
         || the_throttle.name_cache == NULL) {
@@ -225,11 +234,32 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
     log_address(r, rules, attempt);
 }
 
-void eas_throttle_delay(request_rec *r, enum eas_rc rc)
+void eas_throttle_child_init(void)
 {
-    apr_interval_time_t elapsed = apr_time_now() - r->request_time;
+    static _Atomic(apr_int64_t) own[SLOTS_MAX];
+    int threads = 0, processes = 0;
 
-    if (rc == EAS_DENIED || rc == EAS_UNKNOWN || rc == EAS_EXPIRED || rc == EAS_THROTTLED) {
-        apr_sleep(elapsed < 0 ? DELAY_STEP : DELAY_STEP - elapsed % DELAY_STEP);
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
+    if (threads > 1) {
+        the_slots.ends = own;
+    }
+    the_slots.n = eas_refusal_delay_share(threads > 1 ? threads : processes, SLOTS_MAX);
+}
+
+void eas_throttle_delay(request_rec *r, enum eas_rc rc, apr_time_t since)
+{
+    apr_time_t now = eas_clock_now();
+    apr_interval_time_t left = eas_refusal_delay_left(now - since);
+
+    if (rc != EAS_DENIED && rc != EAS_UNKNOWN && rc != EAS_EXPIRED && rc != EAS_THROTTLED) {
+        return;
+    }
+    if (eas_refusal_delay_reserve(&the_slots, now, now + left)) {
+        apr_sleep(left);
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "EAS1315: enough threads delay refusals; this one is sent at once");
     }
 }
