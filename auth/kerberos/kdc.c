@@ -123,6 +123,9 @@ enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
         return EAS_KDC_KEY_EXPIRED;
     case KRB5KDC_ERR_POLICY:
         return EAS_KDC_POLICY;
+    case KRB5KDC_ERR_ETYPE_NOSUPP:
+    case KRB5KDC_ERR_NULL_KEY:
+        return EAS_KDC_NO_KEY;
     case KRB5KDC_ERR_BADOPTION:
         return EAS_KDC_BADOPTION;
     case KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN:

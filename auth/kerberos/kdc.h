@@ -44,7 +44,8 @@ enum eas_kdc_cause {
     EAS_KDC_SKEW = 1 << 7,
     EAS_KDC_STALE = 1 << 8, /* a ticket of the caller has expired, or its key has changed */
     EAS_KDC_UNREACHABLE = 1 << 9,
-    EAS_KDC_OTHER = 1 << 10
+    EAS_KDC_NO_KEY = 1 << 10, /* the account has no key of a type that KDC and gateway accept */
+    EAS_KDC_OTHER = 1 << 11
 };
 
 /*

@@ -16,6 +16,9 @@ static const struct eas_kdc_failure log_on_failures[] = {
     eas_kdc_failure(EAS_KDC_KEY_EXPIRED, EAS_EXPIRED, 1033,
                     "the password has expired or must be changed"),
     eas_kdc_failure(EAS_KDC_POLICY, EAS_DENIED, 1034, "a policy of the domain forbids this log-on"),
+    eas_kdc_failure(EAS_KDC_NO_KEY, EAS_DENIED, 1038,
+                    "the account has no key of an encryption type that the KDC and krb5.conf "
+                    "accept; set its password anew, or check its encryption types"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 1035,
                     "the clocks of this machine and the KDC differ; synchronise them"),
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1036,
