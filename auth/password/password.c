@@ -27,6 +27,10 @@ static const struct eas_kdc_failure evidence_failures[] = {
     eas_kdc_failure(EAS_KDC_UNKNOWN_SERVER, EAS_MISCONFIGURED, 1040,
                     "the KDC issues no tickets for the gateway's own account; give it a "
                     "service principal name (setspn -S HTTP/gateway.example.com account)"),
+    eas_kdc_failure(EAS_KDC_POLICY, EAS_FORBIDDEN, 1044,
+                    "a policy of the domain forbids this user a ticket for the gateway; check the "
+                    "authentication policy or silo of the gateway's account, and its permission "
+                    "\"Allowed to authenticate\""),
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1041,
                     "the KDC stopped answering during a log-on"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1042,

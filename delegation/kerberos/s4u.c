@@ -52,8 +52,8 @@ static const struct eas_kdc_failure common_failures[] = {
                     "no KDC answered; check the domain controllers and krb5.conf"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2022,
                     "the clocks of this machine and the KDC differ; synchronise them"),
-    eas_kdc_failure(EAS_KDC_REVOKED | EAS_KDC_POLICY | EAS_KDC_UNKNOWN_CLIENT, EAS_FORBIDDEN, 2023,
-                    "the KDC issues no tickets for this user"),
+    eas_kdc_failure(EAS_KDC_REVOKED | EAS_KDC_KEY_EXPIRED | EAS_KDC_POLICY | EAS_KDC_UNKNOWN_CLIENT,
+                    EAS_FORBIDDEN, 2023, "the KDC issues no tickets for this user"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 2024, "the KDC refused to delegate"),
 };
 
@@ -83,6 +83,12 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
             eas_service_tgt_note_transition(service_tgt);
         }
     }
+    else if (code == KRB5KDC_ERR_PADATA_TYPE_NOSUPP) {
+        /* libkrb5 reports so that the reply has the client of the TGT (s4u_creds.c). */
+        rc = eas_fail(err, EAS_FORBIDDEN, 2026,
+                      "the user is %s, the gateway's own account, for which it cannot act",
+                      eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt)));
+    }
     else {
         rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
     }
@@ -93,32 +99,60 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
 }
 
 /* BADOPTION: whose fault is it? */
-static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
-                                   const struct eas_ticket *evidence, enum eas_s4u_evidence source,
-                                   const char *spn, krb5_error_code code, struct eas_err *err)
+static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                                   const struct eas_s4u_proxy_request *request,
+                                   krb5_error_code code, struct eas_err *err)
 {
-    bool forwardable = eas_ticket_forwardable(evidence);
-    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(gateway));
+    bool forwardable = eas_ticket_forwardable(request->evidence);
+    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt));
 
     if (kdc->ntstatus == STATUS_ACCOUNT_RESTRICTION
         || (!forwardable
-            && (source == EAS_S4U_FROM_PASSWORD || eas_service_tgt_may_transition(gateway)))) {
+            && (request->origin == EAS_S4U_FROM_PASSWORD
+                || eas_service_tgt_may_transition(service_tgt)))) {
         return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2030, code,
                             "this user may not be delegated: the account is marked \"sensitive and "
                             "cannot be delegated\" or is in Protected Users");
     }
     if (!forwardable) {
         return eas_fail(err, EAS_MISCONFIGURED, 2031,
-                        "%s may not do protocol transition, or this user may not be delegated; for "
-                        "the former: Set-ADAccountControl -TrustedToAuthForDelegation $true",
-                        account);
+                        "%s may not do protocol transition "
+                        "(Set-ADAccountControl -TrustedToAuthForDelegation $true), or for "
+                        "resource-based delegation is not in the "
+                        "PrincipalsAllowedToDelegateToAccount of %s, or this user may not be "
+                        "delegated",
+                        account, request->spn);
     }
     return eas_fail(
         err, EAS_MISCONFIGURED, 2032,
         "the KDC does not let %s delegate to %s; add that name to the account's "
         "msDS-AllowedToDelegateTo (or, for resource-based delegation, the account to the "
         "backend's PrincipalsAllowedToDelegateToAccount)",
-        account, spn);
+        account, request->spn);
+}
+
+static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                              const struct eas_s4u_proxy_request *request, krb5_error_code code,
+                              struct eas_err *err)
+{
+    switch (eas_kdc_cause(code)) {
+    case EAS_KDC_BADOPTION:
+        return fail_delegation(kdc, service_tgt, request, code, err);
+    case EAS_KDC_UNKNOWN_SERVER:
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 2033,
+            "the KDC knows no service %s; register it (setspn -S %s account) or correct "
+            "EasKcdSPN or the worker's host name",
+            request->spn, request->spn);
+    case EAS_KDC_POLICY:
+        return eas_fail(err, EAS_FORBIDDEN, 2034,
+                        "a policy of the domain forbids this user a ticket for %s; check the "
+                        "authentication policy or silo of that service's account, its permission "
+                        "\"Allowed to authenticate\", and whether it is enabled",
+                        request->spn);
+    default:
+        return eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+    }
 }
 
 static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)
@@ -164,18 +198,8 @@ enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_t
     else if (code == 0) {
         *ticket_out = eas_ticket_take(ticket);
     }
-    else if (eas_kdc_cause(code) == EAS_KDC_BADOPTION) {
-        rc = fail_delegation(kdc, service_tgt, request->evidence, request->origin, request->spn,
-                             code, err);
-    }
-    else if (eas_kdc_cause(code) == EAS_KDC_UNKNOWN_SERVER) {
-        rc = eas_fail(err, EAS_MISCONFIGURED, 2033,
-                      "the KDC knows no service %s; register it (setspn -S %s account) or correct "
-                      "EasKcdSPN or the worker's host name",
-                      request->spn, request->spn);
-    }
     else {
-        rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+        rc = fail_proxy(kdc, service_tgt, request, code, err);
     }
     krb5_free_creds(kdc->ctx, ticket);
     krb5_free_principal(kdc->ctx, wanted.server);

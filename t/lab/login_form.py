@@ -21,6 +21,7 @@ TEXTS = {
     "signed-out": "You have signed out.",
     "try-later": "Signing in is not possible just now.",
     "bad-request": "This form was incomplete or out of date.",
+    "forbidden": "You may not sign in here.",
 }
 
 
