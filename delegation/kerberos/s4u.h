@@ -6,7 +6,7 @@
 
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/ticket.h"
-#include "delegation/kerberos/service_tgt.h"
+#include "auth/kerberos/service_tgt.h"
 
 /*
  * S4U2Self: a ticket for the gateway in the name of a user that another module authenticated.  It

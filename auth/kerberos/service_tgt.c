@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/service_tgt.c - the gateway's own TGT, from its keytab */
+/* auth/kerberos/service_tgt.c - the gateway's own TGT, from its keytab */
 
-#include "delegation/kerberos/service_tgt.h"
+#include "auth/kerberos/service_tgt.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
