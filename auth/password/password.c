@@ -2,7 +2,7 @@
 /* auth/password/password.c - Password verification at the KDC */
 
 #include "auth/password/password.h"
-#include "auth/kerberos/kdc.h"
+#include "auth/kerberos/as.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -37,8 +37,13 @@ static const struct eas_kdc_failure evidence_failures[] = {
                     "the KDC refused the user's ticket for the gateway"),
 };
 
-static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code, struct eas_err *err)
+static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
+                               const struct eas_realms *realms, struct eas_err *err)
 {
+    if (eas_kdc_cause(code) == EAS_KDC_OTHER_REALM && kdc->as.referral[0] != '\0'
+        && eas_identity_check_realm(kdc->as.referral, realms, err) != EAS_OK) {
+        return err->rc;
+    }
     eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
     /* The first message carries no password, so an answer to it verifies none. */
     if (err->rc == EAS_EXPIRED && kdc->messages <= 1) {
@@ -119,6 +124,22 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
     return rc;
 }
 
+/* The realm of client is then that of the user. */
+static krb5_error_code log_on(struct eas_kdc *kdc, krb5_principal client,
+                              const struct eas_password_request *request, krb5_creds *tgt)
+{
+    const struct eas_as_request as_request = { .client = client,
+                                               .password = request->password->bytes };
+    unsigned hops = 0;
+    krb5_error_code code;
+
+    do {
+        code = eas_as_log_on(kdc, &as_request, tgt);
+    } while (code == KRB5KDC_ERR_WRONG_REALM
+             && eas_as_follow(kdc, &request->authority->realms, &hops, client));
+    return code;
+}
+
 static enum eas_rc verify(apr_pool_t *pool, struct eas_kdc *kdc,
                           const struct eas_password_request *request,
                           struct eas_identity **identity_out, struct eas_err *err)
@@ -132,10 +153,10 @@ static enum eas_rc verify(apr_pool_t *pool, struct eas_kdc *kdc,
 
     memset(&tgt, 0, sizeof(tgt));
     if (code == 0) {
-        code = eas_kdc_log_on(kdc, client, request->password->bytes, NULL, &tgt);
+        code = log_on(kdc, client, request, &tgt);
     }
     rc = code == 0 ? eas_kdc_check_clock(tgt.times.authtime, apr_time_now(), err)
-                   : fail_log_on(kdc, code, err);
+                   : fail_log_on(kdc, code, &authority->realms, err);
     if (rc == EAS_OK) {
         rc =
             eas_kdc_user_name(kdc, pool, tgt.client, &authority->realms, &identity->principal, err);
@@ -174,22 +195,19 @@ bool eas_password_was_wrong(const struct eas_err *err)
     return err->rc == EAS_DENIED && err->tag == 1030;
 }
 
-static enum eas_rc get_salt(apr_pool_t *pool, struct eas_kdc *kdc, const struct eas_login *login,
-                            const char **salt_out, struct eas_err *err)
+static enum eas_rc get_salt(apr_pool_t *pool, struct eas_kdc *kdc,
+                            const struct eas_password_request *request, const char **salt_out,
+                            struct eas_err *err)
 {
+    const struct eas_realms *realms = &request->authority->realms;
     krb5_principal client = NULL;
-    krb5_data salt = { 0 };
-    krb5_error_code code = eas_kdc_principal(kdc, login, &client);
+    krb5_error_code code = eas_kdc_principal(kdc, &request->login, &client);
 
     if (code == 0) {
-        code = eas_kdc_salt(kdc, client, &salt);
+        code = eas_as_salt(kdc, pool, client, realms, salt_out);
     }
-    if (code == 0) {
-        *salt_out = apr_pstrmemdup(pool, salt.data, salt.length);
-    }
-    krb5_free_data_contents(kdc->ctx, &salt);
     krb5_free_principal(kdc->ctx, client);
-    return code == 0 ? EAS_OK : fail_log_on(kdc, code, err);
+    return code == 0 ? EAS_OK : fail_log_on(kdc, code, realms, err);
 }
 
 enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
@@ -200,7 +218,7 @@ enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
     enum eas_rc rc = eas_kdc_open(&kdc, job, request->authority->kdc_timeout, err);
 
     if (rc == EAS_OK) {
-        rc = get_salt(pool, &kdc, &request->login, salt_out, err);
+        rc = get_salt(pool, &kdc, request, salt_out, err);
     }
     eas_kdc_close(&kdc);
     return rc;
