@@ -3,6 +3,7 @@
 
 #include "delegation/kerberos/s4u.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* [MS-SFU] 3.2.5.2.3: the user's account forbids it, not the configuration. */
@@ -98,6 +99,67 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
     return rc;
 }
 
+static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)
+{
+    /* Without a realm: the KDC refers to the right one, also across domains. */
+    krb5_error_code code = krb5_parse_name_flags(ctx, spn, KRB5_PRINCIPAL_PARSE_NO_DEF_REALM, out);
+
+    if (code == 0) {
+        /* libkrb5 resolves the host part of an SRV_HST by DNS. */
+        (*out)->type = KRB5_NT_SRV_INST;
+    }
+    return code;
+}
+
+/*
+ * The realm of a service, from an ordinary ticket of the gateway for it; NULL if the KDC issues
+ * none.  The caller frees it.
+ */
+static char *service_realm(struct eas_kdc *kdc, krb5_ccache ccache, const char *spn)
+{
+    krb5_creds wanted, *creds = NULL;
+    krb5_ticket *ticket = NULL;
+    char *realm = NULL;
+
+    memset(&wanted, 0, sizeof(wanted));
+    /* The server of the creds has the realm of the request, which is empty. */
+    if (krb5_cc_get_principal(kdc->ctx, ccache, &wanted.client) == 0
+        && parse_spn(kdc->ctx, spn, &wanted.server) == 0
+        && krb5_get_credentials(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE, ccache, &wanted,
+                                &creds)
+               == 0
+        && krb5_decode_ticket(&creds->ticket, &ticket) == 0) {
+        realm = strndup(ticket->server->realm.data, ticket->server->realm.length);
+    }
+    krb5_free_ticket(kdc->ctx, ticket);
+    krb5_free_creds(kdc->ctx, creds);
+    krb5_free_principal(kdc->ctx, wanted.server);
+    krb5_free_principal(kdc->ctx, wanted.client);
+    return realm;
+}
+
+/*
+ * Whether the service is one of another realm, and the error that says so.  KDCs refuse it as an
+ * unknown service or as one that is not in the list.
+ */
+static bool fail_other_realm(struct eas_kdc *kdc, krb5_ccache ccache, const char *account,
+                             const char *spn, struct eas_err *err)
+{
+    char *realm = service_realm(kdc, ccache, spn);
+    const char *ours = strrchr(account, '@');
+    bool is_other = realm != NULL && ours != NULL && strcmp(realm, ours + 1) != 0;
+
+    if (is_other) {
+        eas_fail(err, EAS_MISCONFIGURED, 2035,
+                 "%s is a service of the realm %s, where msDS-AllowedToDelegateTo of %s has no "
+                 "effect; add the account to the PrincipalsAllowedToDelegateToAccount of the "
+                 "backend's account (resource-based delegation), or use a gateway of that realm",
+                 spn, realm, account);
+    }
+    free(realm);
+    return is_other;
+}
+
 /* BADOPTION: whose fault is it? */
 static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                                    const struct eas_s4u_proxy_request *request,
@@ -132,13 +194,21 @@ static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *
 }
 
 static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
-                              const struct eas_s4u_proxy_request *request, krb5_error_code code,
-                              struct eas_err *err)
+                              krb5_ccache ccache, const struct eas_s4u_proxy_request *request,
+                              krb5_error_code code, struct eas_err *err)
 {
+    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt));
+
     switch (eas_kdc_cause(code)) {
     case EAS_KDC_BADOPTION:
-        return fail_delegation(kdc, service_tgt, request, code, err);
+        if (fail_delegation(kdc, service_tgt, request, code, err) == EAS_MISCONFIGURED) {
+            fail_other_realm(kdc, ccache, account, request->spn, err);
+        }
+        return err->rc;
     case EAS_KDC_UNKNOWN_SERVER:
+        if (fail_other_realm(kdc, ccache, account, request->spn, err)) {
+            return EAS_MISCONFIGURED;
+        }
         return eas_fail(
             err, EAS_MISCONFIGURED, 2033,
             "the KDC knows no service %s; register it (setspn -S %s account) or correct "
@@ -153,18 +223,6 @@ static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *servi
     default:
         return eas_kdc_fail_by_cause(kdc, err, code, common_failures);
     }
-}
-
-static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)
-{
-    /* Without a realm: the KDC refers to the right one, also across domains. */
-    krb5_error_code code = krb5_parse_name_flags(ctx, spn, KRB5_PRINCIPAL_PARSE_NO_DEF_REALM, out);
-
-    if (code == 0) {
-        /* libkrb5 resolves the host part of an SRV_HST by DNS. */
-        (*out)->type = KRB5_NT_SRV_INST;
-    }
-    return code;
 }
 
 enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
@@ -199,7 +257,7 @@ enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_t
         *ticket_out = eas_ticket_take(ticket);
     }
     else {
-        rc = fail_proxy(kdc, service_tgt, request, code, err);
+        rc = fail_proxy(kdc, service_tgt, ccache, request, code, err);
     }
     krb5_free_creds(kdc->ctx, ticket);
     krb5_free_principal(kdc->ctx, wanted.server);

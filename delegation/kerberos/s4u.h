@@ -33,7 +33,8 @@ struct eas_s4u_proxy_request {
  *  - EAS_FORBIDDEN if this user may not be delegated (sensitive, Protected Users).  Either the
  *    evidence is not forwardable although that was requested, or the KDC returns that NTSTATUS.
  *    Also if a policy forbids this user the service.
- *  - EAS_MISCONFIGURED if no user can be: forwardable evidence was refused, or the SPN is unknown.
+ *  - EAS_MISCONFIGURED if no user can be: forwardable evidence was refused, or the SPN is unknown or
+ *    of another realm; one more message tells.
  *  - EAS_UNAVAILABLE for all other failures.
  * If the delegation principal may not do protocol transition, no evidence from S4U2Self is
  * forwardable.  So its lack concerns the user only after another one was forwardable.
