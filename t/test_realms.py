@@ -8,6 +8,7 @@ from lab.ad import CAS1, CAS2, CAS3
 from lab.backend import GssBackend
 from lab.client import assert_unavailable
 from lab.exchange import location
+from lab.frontdoor import FORM, Visitor
 from lab.mit import Mit, write_krb5_conf
 from lab.relay import Relay
 
@@ -16,7 +17,7 @@ OURS = f"EasKcdDomain THERE {THERE}\n"
 HOSTS = {"cas1.corp.example.test": HERE, "cas2.corp.example.test": HERE,
          "cas3.corp.example.test": THERE}
 PASSWORD = {"hanna": "At-home-in-here-1", "theo": "At-home-in-there-2",
-            "thea": "Also-known-in-here-3"}
+            "thea": "Also-known-in-here-3", "erik": "Out-of-date-6"}
 
 
 class Realms:
@@ -30,6 +31,8 @@ class Realms:
         for realm, users in ((self.here, ("hanna",)), (self.there, ("theo", "thea"))):
             for user in users:
                 realm.add(user, PASSWORD[user])
+        self.here.add("erik", PASSWORD["erik"], "+needchange")
+        self.here.alias("erik", "eric")
         for realm, spns in ((self.here, (CAS1, CAS2)), (self.there, (CAS3,))):
             realm.add("gateway", "Gateway-of-a-realm-4", "+ok_to_auth_as_delegate")
             for spn in spns:
@@ -156,6 +159,32 @@ def test_realms_that_refer_to_each_other(member, services, relays):
     assert "EAS1037" in refused(gw, services["cas1"], "hanna", "EAS1037")
     assert here.counts["AS-REQ"] + there.counts["AS-REQ"] == 5
     assert here.counts["AS-REQ/timestamp"] + there.counts["AS-REQ/timestamp"] == 0
+
+
+def test_expired_password(member, realms, services):
+    """The KDC says so before it verifies the password; the form says so only to the owner."""
+    gw = member(OURS)
+    owner, other = Visitor(gw), Visitor(gw)
+    before = realms.here.failures("erik")
+    assert other.log_on("erik", "nonsense").header("Location") == f"{FORM}?reason=wrong&destination=%2f"
+    assert "EAS1030" in gw.error_log.text()
+    assert realms.here.failures("erik") == before + 1
+    assert owner.log_on("erik", PASSWORD["erik"]).header("Location") \
+        == f"{FORM}?reason=expired&destination=%2f"
+    assert "EAS1033" in gw.error_log.text()
+    assert gw.get("/eas", "erik", PASSWORD["erik"]).status == 401
+    assert services["cas1"].requests() == []
+
+
+def test_guesses_at_an_expired_password_are_counted(member, realms, services):
+    """Both names are those of one account, and have one lockout."""
+    gw = member("EasKcdLockout 2 30m\n")
+    gw.expect("EAS1310")
+    before = realms.here.failures("erik")
+    for n in range(4):
+        for name in ("erik", "eric"):
+            gw.get("/eas", name, f"guess {n} of {name}")
+    assert before < realms.here.failures("erik") <= before + 3
 
 
 def test_service_that_is_not_in_the_list(member, services):

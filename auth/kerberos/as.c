@@ -32,6 +32,9 @@ krb5_error_code eas_as_log_on(struct eas_kdc *kdc, const struct eas_as_request *
         krb5_get_init_creds_opt_set_proxiable(opt, 0);
         code = krb5_init_creds_init(kdc->ctx, request->client, NULL, NULL, 0, opt, &exchange);
     }
+    if (code == 0 && request->service != NULL) {
+        code = krb5_init_creds_set_service(kdc->ctx, exchange, request->service);
+    }
     if (code == 0 && request->password != NULL) {
         code = krb5_init_creds_set_password(kdc->ctx, exchange, request->password);
     }
@@ -59,7 +62,7 @@ bool eas_as_follow(struct eas_kdc *kdc, const struct eas_realms *realms, unsigne
 }
 
 /* Has the KDC name the pre-authentication that it wants.  KRB5KDC_ERR_PREAUTH_REQUIRED if it does. */
-static krb5_error_code probe(struct eas_kdc *kdc, krb5_principal client)
+static krb5_error_code probe(struct eas_kdc *kdc, krb5_principal client, const char *service)
 {
     krb5_get_init_creds_opt *opt = NULL;
     krb5_init_creds_context exchange = NULL;
@@ -68,6 +71,9 @@ static krb5_error_code probe(struct eas_kdc *kdc, krb5_principal client)
     if (code == 0) {
         krb5_get_init_creds_opt_set_canonicalize(opt, 1);
         code = krb5_init_creds_init(kdc->ctx, client, NULL, NULL, 0, opt, &exchange);
+    }
+    if (code == 0 && service != NULL) {
+        code = krb5_init_creds_set_service(kdc->ctx, exchange, service);
     }
     if (code == 0) {
         code = run(kdc, exchange, true);
@@ -85,7 +91,10 @@ krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principa
     krb5_error_code code;
 
     do {
-        code = probe(kdc, client);
+        code = probe(kdc, client, NULL);
+        if (code == KRB5KDC_ERR_KEY_EXP) {
+            code = probe(kdc, client, EAS_AS_CHANGE_PASSWORD);
+        }
     } while (code == KRB5KDC_ERR_WRONG_REALM && eas_as_follow(kdc, realms, &hops, client));
     if (code != KRB5KDC_ERR_PREAUTH_REQUIRED) {
         return code;

@@ -13,7 +13,11 @@ struct eas_as_request {
     krb5_principal client;
     const char *password; /* or NULL: the keytab */
     krb5_keytab keytab;
+    const char *service; /* NULL: the TGT */
 };
+
+/* The service for changes of passwords.  A KDC issues its ticket for an expired password, too. */
+#define EAS_AS_CHANGE_PASSWORD "kadmin/changepw"
 
 /*
  * A log-on at the realm of the client.  Always requests the canonical name and a forwardable
@@ -39,7 +43,8 @@ bool eas_as_follow(struct eas_kdc *kdc, const struct eas_realms *realms, unsigne
  * KDC returns it without a password.  Follows referrals, and leaves the realm in client.
  *
  * Sends one message to each realm, the first of an AS exchange (RFC 4120 5.2.7.5), and fails as
- * that does.  Where the KDC names no salt (RC4 keys), the result is the default salt of the name.
+ * that does.  A KDC that refuses an expired password before it asks for it is sent another one.
+ * Where the KDC names no salt (RC4 keys), the result is the default salt of the name.
  */
 krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
                             const struct eas_realms *realms, const char **salt_out);

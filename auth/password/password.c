@@ -44,9 +44,28 @@ static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
         && eas_identity_check_realm(kdc->as.referral, realms, err) != EAS_OK) {
         return err->rc;
     }
-    eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
-    /* The first message carries no password, so an answer to it verifies none. */
-    if (err->rc == EAS_EXPIRED && kdc->messages <= 1) {
+    return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
+}
+
+/*
+ * A KDC may report an expired password before it has verified any (MIT, Samba 4.22).  The ticket
+ * for a change of the password verifies it.  Without that ticket it is not known to be right.
+ */
+static enum eas_rc fail_expired(struct eas_kdc *kdc, krb5_principal client,
+                                const struct eas_password_request *request, struct eas_err *err)
+{
+    const struct eas_as_request change = { .client = client,
+                                           .password = request->password->bytes,
+                                           .service = EAS_AS_CHANGE_PASSWORD };
+    krb5_creds ticket;
+    krb5_error_code code = eas_as_log_on(kdc, &change, &ticket);
+
+    if (code == 0) {
+        krb5_free_cred_contents(kdc->ctx, &ticket);
+        return eas_kdc_fail_by_cause(kdc, err, KRB5KDC_ERR_KEY_EXP, log_on_failures);
+    }
+    fail_log_on(kdc, code, &request->authority->realms, err);
+    if (err->rc == EAS_EXPIRED) {
         err->rc = EAS_DENIED;
     }
     return err->rc;
@@ -156,7 +175,9 @@ static enum eas_rc verify(apr_pool_t *pool, struct eas_kdc *kdc,
         code = log_on(kdc, client, request, &tgt);
     }
     rc = code == 0 ? eas_kdc_check_clock(tgt.times.authtime, apr_time_now(), err)
-                   : fail_log_on(kdc, code, &authority->realms, err);
+         : eas_kdc_cause(code) == EAS_KDC_KEY_EXPIRED
+             ? fail_expired(kdc, client, request, err)
+             : fail_log_on(kdc, code, &authority->realms, err);
     if (rc == EAS_OK) {
         rc =
             eas_kdc_user_name(kdc, pool, tgt.client, &authority->realms, &identity->principal, err);

@@ -173,6 +173,13 @@ class Mit:
         self._directory.change(f"dn: {self._dn(account)}\nchangetype: modify\n"
                                f"add: krbAllowedToDelegateTo\n{values}")
 
+    def alias(self, name: str, alias: str) -> None:
+        """Another name of a principal."""
+        self._directory.change(
+            f"dn: {self._dn(name)}\nchangetype: modify\nadd: krbCanonicalName\n"
+            f"krbCanonicalName: {name}@{self.realm}\n-\nadd: krbPrincipalName\n"
+            f"krbPrincipalName: {alias}@{self.realm}\n")
+
     def refer(self, name: str, to: "Mit") -> None:
         """Refer the log-on of *name* to the realm where it is a user (RFC 6806, section 7)."""
         self.kadmin(f"addprinc -randkey {name}")
