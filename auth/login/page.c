@@ -55,6 +55,8 @@ static const struct {
     [EAS_PAGE_CONFIRM_LOGOUT] = { "confirm-logout", "Do you want to sign out?" },
     [EAS_PAGE_BAD_REQUEST] = { "bad-request", "This form was incomplete or out of date. Please "
                                               "sign in again; cookies must be allowed." },
+    [EAS_PAGE_FORBIDDEN] = { "forbidden", "You may not sign in here. Please ask your "
+                                          "administrator." },
 };
 
 /* Text, and the placeholder behind it (the last part has none). */

@@ -19,7 +19,8 @@ enum eas_page_reason {
     EAS_PAGE_OTHER_SESSION, /* the browser had another user's session */
     EAS_PAGE_TRY_LATER,
     EAS_PAGE_CONFIRM_LOGOUT, /* the sign-out page, which posts to logout_action */
-    EAS_PAGE_BAD_REQUEST
+    EAS_PAGE_BAD_REQUEST,
+    EAS_PAGE_FORBIDDEN /* only if the password was right */
 };
 
 /* The reason's {{reason}}, also its name in the address of the login page; "" for EAS_PAGE_NONE. */

@@ -197,6 +197,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
         return AUTH_USER_NOT_FOUND;
     case EAS_DENIED:
     case EAS_EXPIRED:
+    case EAS_FORBIDDEN:
         return AUTH_DENIED;
     default:
         return AUTH_GENERAL_ERROR;

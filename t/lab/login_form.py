@@ -22,6 +22,7 @@ TEXTS = {
     "other-session": "Another session was open here.",
     "try-later": "Signing in is not possible just now.",
     "bad-request": "This form was incomplete or out of date.",
+    "forbidden": "You may not sign in here.",
 }
 
 

@@ -305,6 +305,8 @@ static void test_reasons(void **state)
           .shown = "class=\"message try-later\" role=\"alert\">Signing in is not" },
         { .reason = EAS_PAGE_BAD_REQUEST,
           .shown = "class=\"message bad-request\" role=\"alert\">This form was" },
+        { .reason = EAS_PAGE_FORBIDDEN,
+          .shown = "class=\"message forbidden\" role=\"alert\">You may not" },
     };
     size_t i;
 
