@@ -4,7 +4,7 @@
 #include "t/fuzz/fuzz.h"
 
 #include "auth/password/credentials.h"
-#include "delegation/kerberos/der.h"
+#include "auth/base/der.h"
 #include "delegation/kerberos/token.h"
 #include "delegation/ticket_cache.h"
 
