@@ -9,6 +9,7 @@
 #include "auth/activesync/rules_httpd.h"
 #include "auth/authn_httpd.h"
 #include "auth/base/module_httpd.h"
+#include "auth/base/wipe_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
 #include "auth/login/challenge_httpd.h"
@@ -123,6 +124,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_authn_register_hooks(pool);
     eas_path_register_hooks(pool);
     eas_private_register_hooks(pool);
+    eas_wipe_register_hooks(pool);
     eas_challenge_register_hooks(pool);
     eas_activesync_register_hooks(pool);
     eas_rules_register_hooks(pool);

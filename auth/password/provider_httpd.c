@@ -45,6 +45,12 @@ static enum eas_rc verify_at_provider(request_rec *r, const authn_provider *prov
 {
     struct eas_identity *identity;
 
+    /* mod_ssl's own check of such names comes too late (ssl_hook_UserCheck). */
+    if (credentials->name[0] == '/') {
+        return eas_fail(err, EAS_DENIED, 1084,
+                        "the name begins with /, as those that SSLOptions FakeBasicAuth makes of "
+                        "certificates; no password verifies it");
+    }
     switch (provider->check_password(r, credentials->name, credentials->password->bytes)) {
     case AUTH_GRANTED:
         identity = apr_pcalloc(r->pool, sizeof(*identity));
