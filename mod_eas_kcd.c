@@ -53,6 +53,7 @@ static void *server_create(apr_pool_t *pool, server_rec *s)
 
     server->auth = eas_auth_server_create(pool);
     server->delegation = eas_delegation_server_create(pool);
+    server->process = apr_pcalloc(pool, sizeof(*server->process));
     return server;
 }
 
@@ -63,6 +64,7 @@ static void *server_merge(apr_pool_t *pool, void *basev, void *addv)
 
     server->auth = eas_auth_server_merge(pool, base->auth, add->auth);
     server->delegation = eas_delegation_server_create(pool);
+    server->process = base->process;
     return server;
 }
 

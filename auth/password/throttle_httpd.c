@@ -21,12 +21,9 @@
 /* The counters lie in memory that processes share. */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "atomic integers work in shared memory");
 
-/* Written in post_config, before the fork; read by all threads. */
-static struct eas_throttle the_throttle;
-
 const struct eas_throttle *eas_throttle(void)
 {
-    return &the_throttle;
+    return eas_module_process()->throttle;
 }
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
@@ -38,6 +35,7 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
         [VERSIONS] = { VERSIONS_BYTES, false },
     };
     const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
+    struct eas_throttle *throttle = apr_pcalloc(pconf, sizeof(*throttle));
     struct eas_keyring *keyring = NULL;
     enum eas_rc rc;
 
@@ -45,19 +43,20 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
         return eas_fail(err, EAS_UNAVAILABLE, 3071, "OpenSSL provides no random bytes");
     }
     if (retained->is_complete) {
-        the_throttle.lockout_records =
+        throttle->lockout_records =
             eas_shm_table_attach(retained->segments[RECORDS], RECORDS_BYTES);
-        the_throttle.name_cache =
+        throttle->name_cache =
             eas_shm_table_attach(retained->segments[NAME_CACHE], NAME_CACHE_BYTES);
-        the_throttle.password_versions = retained->segments[VERSIONS];
+        throttle->password_versions = retained->segments[VERSIONS];
     }
-    if (the_throttle.lockout_records == NULL || the_throttle.name_cache == NULL) {
+    if (throttle->lockout_records == NULL || throttle->name_cache == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
                         (int)((RECORDS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
-    eas_retained_watch(the_throttle.lockout_records, "lockouts");
+    eas_retained_watch(pconf, throttle->lockout_records, "lockouts");
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
-    the_throttle.keyring = keyring;
+    throttle->keyring = keyring;
+    eas_module_process()->throttle = throttle;
     return rc;
 }
 
