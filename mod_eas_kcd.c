@@ -9,6 +9,7 @@
 #include "auth/activesync/rules_httpd.h"
 #include "auth/authn_httpd.h"
 #include "auth/base/module_httpd.h"
+#include "auth/base/wipe_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
 #include "auth/login/challenge_httpd.h"
@@ -52,6 +53,7 @@ static void *server_create(apr_pool_t *pool, server_rec *s)
 
     server->auth = eas_auth_server_create(pool);
     server->delegation = eas_delegation_server_create(pool);
+    server->process = apr_pcalloc(pool, sizeof(*server->process));
     return server;
 }
 
@@ -62,6 +64,7 @@ static void *server_merge(apr_pool_t *pool, void *basev, void *addv)
 
     server->auth = eas_auth_server_merge(pool, base->auth, add->auth);
     server->delegation = eas_delegation_server_create(pool);
+    server->process = base->process;
     return server;
 }
 
@@ -123,6 +126,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_authn_register_hooks(pool);
     eas_path_register_hooks(pool);
     eas_private_register_hooks(pool);
+    eas_wipe_register_hooks(pool);
     eas_challenge_register_hooks(pool);
     eas_activesync_register_hooks(pool);
     eas_rules_register_hooks(pool);

@@ -224,7 +224,10 @@ static int hook_check_authz(request_rec *r)
 
 void eas_authn_register_hooks(apr_pool_t *pool)
 {
-    ap_hook_check_authn(hook_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    /* mod_ssl leaves a decoded copy of Basic credentials behind (ssl_hook_UserCheck). */
+    static const char *const before[] = { "mod_ssl.c", NULL };
+
+    ap_hook_check_authn(hook_check_authn, NULL, before, APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(hook_check_authz, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_access(hook_check_access, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);

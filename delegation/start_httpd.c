@@ -123,7 +123,7 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
     const struct eas_delegation_server *main_conf = eas_delegation_server_of(main_server);
     server_rec *s;
 
-    eas_outgoing_child_init();
+    eas_outgoing_child_init(pchild);
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
     for (s = main_server; s != NULL; s = s->next) {
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;

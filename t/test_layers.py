@@ -129,3 +129,29 @@ def test_module_needs_no_mod_proxy():
                                check=True, text=True, stdout=subprocess.PIPE).stdout
     assert "ap_log_rerror_" in undefined, "nm shows nothing"
     assert not re.findall(r"\bU ((?:ap_)?proxy_\w+)", undefined)
+
+
+# Other variables of the process than those that auth/base/module_httpd.h lists.
+VARIABLES = {
+    "eas_kcd_module": "httpd's record of the module",
+    "filter_handle": "registered with httpd, as those below",
+    "exchange_filter_handle": "",
+    "response_filter_handle": "",
+    "callbacks": "registered with auth/, by mod_eas_kcd.c",
+    "unset_dir": "not written: the record of a section without directives",
+    "current": "of a thread",
+    "last_serial": "counters: numbers that are unique in the process",
+    "clients": "",
+    "puts": "",
+    "child": "connection pools: mod_watchdog's thread outlives the pools that could hold them",
+    "reaping": "",
+}
+
+
+def test_module_has_no_other_variables():
+    """State of the process has one owner, the main server's configuration record."""
+    table = subprocess.run(["objdump", "-t", TOP / ".libs" / "mod_eas_kcd.so"], check=True,
+                           text=True, stdout=subprocess.PIPE).stdout
+    found = re.findall(r"^.{25}\.t?(?:bss|data)\t\S+ +(?:\.hidden )?(\w+)", table, re.MULTILINE)
+    own = {symbol for symbol in found if not symbol.startswith("__")} - {"completed"}
+    assert own == VARIABLES.keys()

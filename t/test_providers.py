@@ -437,6 +437,25 @@ def test_session_of_a_kdc_user_beside_a_file(provided):
 
 # --- start-up ------------------------------------------------------------------------------------
 
+def test_names_of_certificates(gateway, fake_backends, lab_dir):
+    """FakeBasicAuth lists them in a file, with a password that everybody knows."""
+    users = lab_dir / "certificates.htpasswd"
+    users.write_text(stored("/CN=frank", "password"))
+    users.chmod(0o644)
+    backend = fake_backends(lambda _: response("200 OK"))
+    gw = gateway("EasKcdPasswordProvider file\n"
+                 + location(backend.url, f'AuthUserFile "{users}"', TRANSITION)
+                 + f'<Location "/eas-kcd/">\nAuthUserFile "{users}"\n</Location>\n',
+                 modules=AUTHN)
+    assert gw.get("/eas", "/CN=frank", "password").status == 401
+    assert gw.logged("/eas")["EAS_KCD_ERROR"] == "EAS1084"
+    visitor = Visitor(gw)
+    assert visitor.log_on("/CN=frank", "password").status == 303
+    assert visitor.session is None
+    assert gw.logged(FORM)["EAS_KCD_ERROR"] == "EAS1084"
+    assert backend.requests == []
+
+
 @pytest.mark.parametrize("providers", ["nosuch", "kdc nosuch", "file,kdc", "KDC"])
 def test_unknown_provider_is_refused(gateway, providers):
     gw = gateway(f"EasKcdPasswordProvider {providers}\n", modules=AUTHN, start=False)

@@ -236,6 +236,33 @@ def test_clock_off(gateway, backends, offset):
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
 
 
+def test_clock_off_where_libkrb5_does_not_follow_the_kdc(gateway, backends, domain, lab_dir):
+    """The KDC then refuses the time in the request."""
+    own_time = domain.write_krb5_conf(lab_dir / "own-time.conf", domain.port, "kdc_timesync = 0")
+    cas1 = backends("cas1")
+    gw = gateway("EasKcdRequireTLS Off\n" + location(cas1.url), clock=True, tls=False,
+                 krb5_conf=own_time)
+    gw.expect("EAS1035")
+    gw.set_clock("+10m")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert gw.logged("/eas")["EAS_KCD_ERROR"] == "EAS1035"
+    assert cas1.requests() == []
+    gw.set_clock("+0")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+
+
+def test_no_encryption_type_in_common(gateway, backends, domain, lab_dir):
+    camellia = domain.write_krb5_conf(lab_dir / "camellia.conf", domain.port,
+                                      "permitted_enctypes = camellia256-cts-cmac")
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), krb5_conf=camellia)
+    gw.expect("EAS1037")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert gw.logged("/eas")["EAS_KCD_ERROR"] == "EAS1037"
+    assert "encryption type" in gw.error_log.text()
+    assert cas1.requests() == []
+
+
 def test_rogue_kdc_cannot_authenticate(gateway, backends, rogue_domain):
     """It knows alice by the attacker's password and issues tickets, but not with our key."""
     from lab.ad import ROGUE

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/module_httpd.h - the module's symbol and its two configuration slots */
+/* auth/base/module_httpd.h - the module's symbol, its configuration slots, and its process state */
 
 #ifndef EAS_AUTH_BASE_MODULE_HTTPD_H
 #define EAS_AUTH_BASE_MODULE_HTTPD_H
@@ -28,11 +28,32 @@ struct eas_module_dir {
 struct eas_module_server {
     struct eas_auth_server *auth;
     struct eas_delegation_server *delegation;
+    struct eas_module_process *process; /* the main server's */
+};
+
+/*
+ * State of the server process that no directive sets.  It is made and ends with the main server's
+ * record.  The start-up phases write it before the fork, child_init writes a child's part, and all
+ * threads read it.  Each member belongs to the file of its name, which alone changes it.
+ */
+struct eas_module_process {
+    struct eas_shared_state *shared;
+    struct eas_socache_state *socache;
+    struct eas_retained_watched *retained;
+    struct eas_throttle *throttle;
+    struct eas_refusal_slots *throttle_delays;
+    struct eas_challenge_rules *challenge;
+    struct eas_mod_proxy_functions *mod_proxy;
+    struct eas_conn_pools_counter *conn_pools;
+    struct eas_outgoing_child *outgoing;
 };
 
 /* NULL for a section that holds no directive of the module. */
 struct eas_module_dir *eas_module_dir_of(const ap_conf_vector_t *per_dir_config);
 
 struct eas_module_server *eas_module_server_of(const server_rec *s);
+
+/* Valid from pre_config on. */
+struct eas_module_process *eas_module_process(void);
 
 #endif

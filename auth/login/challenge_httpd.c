@@ -40,21 +40,22 @@ static const char script_rule[] =
 /* An invalid session cookie shows that the client is a browser; its other headers do not matter. */
 static const char not_exchange_rule[] = "%{REQUEST_URI} !~ " EXCHANGE_PATHS;
 
-/* Written in check_config only, by one thread. */
-static struct {
+/* Written in check_config. */
+struct eas_challenge_rules {
     const ap_expr_info_t *form;
     const ap_expr_info_t *script;
     const ap_expr_info_t *not_exchange;
-} rules;
+};
 
 const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp)
 {
+    struct eas_challenge_rules *rules = apr_pcalloc(pconf, sizeof(*rules));
     const struct {
         const char *text;
         const ap_expr_info_t **out;
-    } all[] = { { eas_challenge_form_rule, &rules.form },
-                { script_rule, &rules.script },
-                { not_exchange_rule, &rules.not_exchange } };
+    } all[] = { { eas_challenge_form_rule, &rules->form },
+                { script_rule, &rules->script },
+                { not_exchange_rule, &rules->not_exchange } };
     apr_size_t i;
 
     for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -68,6 +69,7 @@ const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp)
         }
         *all[i].out = info;
     }
+    eas_module_process()->challenge = rules;
     return NULL;
 }
 
@@ -127,7 +129,8 @@ static int challenge_form(request_rec *r, enum eas_page_reason reason)
 int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
 {
     const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
-    const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules.form;
+    const struct eas_challenge_rules *rules = eas_module_process()->challenge;
+    const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules->form;
 
     if (eas_auth_challenge(conf) == EAS_CHALLENGE_BASIC) {
         return challenge_basic(r);
@@ -138,7 +141,7 @@ int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
     if (eas_auth_challenge(conf) == EAS_CHALLENGE_FORM) {
         return HTTP_FORBIDDEN;
     }
-    if (matches(r, rules.script) || (had_session && matches(r, rules.not_exchange))) {
+    if (matches(r, rules->script) || (had_session && matches(r, rules->not_exchange))) {
         return challenge_script(r);
     }
     return challenge_basic(r);

@@ -78,6 +78,12 @@ static enum eas_rc ask_provider(request_rec *r, const char *name,
         ap_lookup_provider(AUTHN_PROVIDER_GROUP, name, AUTHN_PROVIDER_VERSION);
     struct eas_identity *identity;
 
+    /* mod_ssl's own check of such names comes too late (ssl_hook_UserCheck). */
+    if (credentials->name[0] == '/') {
+        return eas_fail(err, EAS_DENIED, 1084,
+                        "the name begins with /, as those that SSLOptions FakeBasicAuth makes of "
+                        "certificates; no password verifies it");
+    }
     switch (provider->check_password(r, credentials->name, credentials->password->bytes)) {
     case AUTH_GRANTED:
         identity = apr_pcalloc(r->pool, sizeof(*identity));

@@ -30,15 +30,9 @@
 /* The counters lie in memory that processes share. */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "atomic integers work in shared memory");
 
-/* Written in post_config, before the fork; read by all threads. */
-static struct eas_throttle the_throttle;
-
-/* Written in post_config and in child_init; read by all threads of the child. */
-static struct eas_refusal_slots the_slots;
-
 const struct eas_throttle *eas_throttle(void)
 {
-    return &the_throttle;
+    return eas_module_process()->throttle;
 }
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
@@ -51,6 +45,8 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
         [COUNTERS] = { VERSIONS_BYTES + SLOTS_BYTES, false },
     };
     const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
+    struct eas_throttle *throttle = apr_pcalloc(pconf, sizeof(*throttle));
+    struct eas_refusal_slots *delays = apr_pcalloc(pconf, sizeof(*delays));
     struct eas_keyring *keyring = NULL;
     enum eas_rc rc;
 
@@ -58,23 +54,24 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
         return eas_fail(err, EAS_UNAVAILABLE, 3071, "OpenSSL provides no random bytes");
     }
     if (retained->is_complete) {
-        the_throttle.lockout_records =
+        throttle->lockout_records =
             eas_shm_table_attach(retained->segments[RECORDS], RECORDS_BYTES);
-        the_throttle.strangers =
-            eas_shm_table_attach(retained->segments[STRANGERS], STRANGERS_BYTES);
-        the_throttle.name_cache =
+        throttle->strangers = eas_shm_table_attach(retained->segments[STRANGERS], STRANGERS_BYTES);
+        throttle->name_cache =
             eas_shm_table_attach(retained->segments[NAME_CACHE], NAME_CACHE_BYTES);
-        the_throttle.password_versions = retained->segments[COUNTERS];
-        the_slots.ends = (void *)((char *)retained->segments[COUNTERS] + VERSIONS_BYTES);
+        throttle->password_versions = retained->segments[COUNTERS];
+        delays->ends = (void *)((char *)retained->segments[COUNTERS] + VERSIONS_BYTES);
     }
-    if (the_throttle.lockout_records == NULL || the_throttle.strangers == NULL
-        || the_throttle.name_cache == NULL) {
+    if (throttle->lockout_records == NULL || throttle->strangers == NULL
+        || throttle->name_cache == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
                         (int)((RECORDS_BYTES + STRANGERS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
-    eas_retained_watch(the_throttle.lockout_records, "lockouts");
+    eas_retained_watch(pconf, throttle->lockout_records, "lockouts");
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
-    the_throttle.keyring = keyring;
+    throttle->keyring = keyring;
+    eas_module_process()->throttle = throttle;
+    eas_module_process()->throttle_delays = delays;
     return rc;
 }
 
@@ -234,17 +231,17 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
     log_address(r, rules, attempt);
 }
 
-void eas_throttle_child_init(void)
+void eas_throttle_child_init(apr_pool_t *pchild)
 {
-    static _Atomic(apr_int64_t) own[SLOTS_MAX];
+    struct eas_refusal_slots *delays = eas_module_process()->throttle_delays;
     int threads = 0, processes = 0;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
     if (threads > 1) {
-        the_slots.ends = own;
+        delays->ends = apr_pcalloc(pchild, SLOTS_MAX * sizeof(*delays->ends));
     }
-    the_slots.n = eas_refusal_delay_share(threads > 1 ? threads : processes, SLOTS_MAX);
+    delays->n = eas_refusal_delay_share(threads > 1 ? threads : processes, SLOTS_MAX);
 }
 
 void eas_throttle_delay(request_rec *r, enum eas_rc rc, apr_time_t since)
@@ -255,7 +252,7 @@ void eas_throttle_delay(request_rec *r, enum eas_rc rc, apr_time_t since)
     if (rc != EAS_DENIED && rc != EAS_UNKNOWN && rc != EAS_EXPIRED && rc != EAS_THROTTLED) {
         return;
     }
-    if (eas_refusal_delay_reserve(&the_slots, now, now + left)) {
+    if (eas_refusal_delay_reserve(eas_module_process()->throttle_delays, now, now + left)) {
         apr_sleep(left);
     }
     else {

@@ -25,7 +25,7 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
                       const struct eas_throttle_attempt *attempt);
 
 /* In child_init: the share of the threads that may delay refusals. */
-void eas_throttle_child_init(void);
+void eas_throttle_child_init(apr_pool_t *pchild);
 
 /*
  * Delays the refusal of credentials that were complete at that time of the monotonic clock

@@ -2,6 +2,7 @@
 /* auth/shared/retained_httpd.c - Memory that outlives graceful restarts */
 
 #include "auth/shared/retained_httpd.h"
+#include "auth/base/module_httpd.h"
 
 #include <apr_shm.h>
 #include <http_config.h>
@@ -67,17 +68,22 @@ enum eas_rc eas_retained_keyring(const struct eas_retained *retained, apr_pool_t
 #define LOG_EVERY apr_time_from_sec(60)
 
 /* Of the parent process, which httpd's monitor hook runs in. */
-static struct {
+struct eas_retained_watched {
     struct eas_shm_table *table;
     const char *what;
     uint64_t logged;
     apr_time_t logged_at;
-} watched[WATCHED_MAX];
+};
 
-void eas_retained_watch(struct eas_shm_table *table, const char *what)
+void eas_retained_watch(apr_pool_t *pconf, struct eas_shm_table *table, const char *what)
 {
+    struct eas_module_process *process = eas_module_process();
+    struct eas_retained_watched *watched = process->retained;
     int i = 0;
 
+    if (watched == NULL) {
+        watched = process->retained = apr_pcalloc(pconf, WATCHED_MAX * sizeof(*watched));
+    }
     while (i < WATCHED_MAX && watched[i].table != NULL && watched[i].table != table) {
         i++;
     }
@@ -91,11 +97,12 @@ void eas_retained_watch(struct eas_shm_table *table, const char *what)
 /* httpd calls it every ten seconds. */
 static int hook_monitor(apr_pool_t *pool, server_rec *s)
 {
+    struct eas_retained_watched *watched = eas_module_process()->retained;
     apr_time_t now = apr_time_now();
     int i;
 
     (void)pool;
-    for (i = 0; i < WATCHED_MAX && watched[i].table != NULL; i++) {
+    for (i = 0; watched != NULL && i < WATCHED_MAX && watched[i].table != NULL; i++) {
         uint64_t evicted = eas_shm_table_evicted(watched[i].table);
 
         if (evicted > watched[i].logged && now - watched[i].logged_at >= LOG_EVERY) {

@@ -44,7 +44,7 @@ const struct eas_retained *eas_retained_attach(
  * Has the parent process log when records of the table are evicted (EAS1073).  In post_config; what
  * is in the plural.
  */
-void eas_retained_watch(struct eas_shm_table *table, const char *what);
+void eas_retained_watch(apr_pool_t *pconf, struct eas_shm_table *table, const char *what);
 
 void eas_retained_register_hooks(apr_pool_t *pool);
 

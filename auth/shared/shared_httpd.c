@@ -27,14 +27,19 @@
 
 #define RETAINED_NAME "mod_eas_kcd:shared:3"
 
-/* Written in check_config and post_config, before the fork; read by all threads. */
-static struct {
+/* Written in check_config and post_config. */
+struct eas_shared_state {
     struct eas_keyring *keyring;
     struct eas_shm_table *sign_outs;
     struct eas_shm_table *evidence;
     struct eas_shm_table *reproducible;
     struct eas_shm_table *alive;
-} shared;
+};
+
+static struct eas_shared_state *state(void)
+{
+    return eas_module_process()->shared;
+}
 
 static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
                                struct eas_err *err)
@@ -81,7 +86,7 @@ static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *fil
         secrets[i] = secret;
     }
     return rc == EAS_OK
-               ? eas_seal_keyring_create(pconf, secrets, files->nelts, &shared.keyring, err)
+               ? eas_seal_keyring_create(pconf, secrets, files->nelts, &state()->keyring, err)
                : rc;
 }
 
@@ -90,7 +95,7 @@ int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *con
     struct eas_err err;
     enum eas_rc rc = EAS_OK;
 
-    memset(&shared, 0, sizeof(shared));
+    eas_module_process()->shared = apr_pcalloc(pconf, sizeof(struct eas_shared_state));
     if (conf->provider_name != NULL && conf->secret_files == NULL) {
         rc = eas_fail(&err, EAS_MISCONFIGURED, 3023,
                       "EasKcdCache %s shares records with other gateways, which need a secret in "
@@ -129,15 +134,15 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
             err, EAS_UNAVAILABLE, 3026, "the system has no shared memory of %d MB",
             (int)((SIGN_OUTS_BYTES + EVIDENCE_BYTES + REPRODUCIBLE_BYTES + ALIVE_BYTES) >> 20));
     }
-    shared.sign_outs = eas_shm_table_attach(retained->segments[SIGN_OUTS], SIGN_OUTS_BYTES);
-    shared.evidence = eas_shm_table_attach(retained->segments[EVIDENCE], EVIDENCE_BYTES);
-    shared.reproducible =
+    state()->sign_outs = eas_shm_table_attach(retained->segments[SIGN_OUTS], SIGN_OUTS_BYTES);
+    state()->evidence = eas_shm_table_attach(retained->segments[EVIDENCE], EVIDENCE_BYTES);
+    state()->reproducible =
         eas_shm_table_attach(retained->segments[REPRODUCIBLE], REPRODUCIBLE_BYTES);
-    shared.alive = eas_shm_table_attach(retained->segments[ALIVE], ALIVE_BYTES);
-    eas_retained_watch(shared.sign_outs, "sign-outs");
-    eas_retained_watch(shared.evidence, "the evidence of sessions");
-    return shared.keyring != NULL ? EAS_OK
-                                  : eas_retained_keyring(retained, pconf, &shared.keyring, err);
+    state()->alive = eas_shm_table_attach(retained->segments[ALIVE], ALIVE_BYTES);
+    eas_retained_watch(pconf, state()->sign_outs, "sign-outs");
+    eas_retained_watch(pconf, state()->evidence, "the evidence of sessions");
+    return state()->keyring != NULL ? EAS_OK
+                                    : eas_retained_keyring(retained, pconf, &state()->keyring, err);
 }
 
 /* The name of a record under one of the secrets.  Records are kept under the first. */
@@ -147,7 +152,7 @@ static enum eas_rc name_of(int secret, enum eas_shared_kind kind, struct eas_byt
     unsigned char k = (unsigned char)kind;
     const struct eas_bytes parts[] = { { &k, 1 }, id };
 
-    return eas_seal_mac(shared.keyring, secret, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
+    return eas_seal_mac(state()->keyring, secret, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
 }
 
 int eas_shared_post_config(apr_pool_t *pconf, server_rec *s)
@@ -171,7 +176,7 @@ int eas_shared_post_config(apr_pool_t *pconf, server_rec *s)
 
 const struct eas_keyring *eas_shared_keyring(void)
 {
-    return shared.keyring;
+    return state()->keyring;
 }
 
 /* Records of one table evict none of another. */
@@ -180,18 +185,18 @@ static struct eas_shm_table *table_of(enum eas_shared_kind kind)
     switch (kind) {
     case EAS_SHARED_REVOKED:
     case EAS_SHARED_NOT_BEFORE:
-        return shared.sign_outs;
+        return state()->sign_outs;
     case EAS_SHARED_PASSWORD:
     case EAS_SHARED_TICKET:
-        return shared.reproducible;
+        return state()->reproducible;
     case EAS_SHARED_ALIVE:
-        return shared.alive;
+        return state()->alive;
     case EAS_SHARED_EVIDENCE:
     case EAS_SHARED_LIVENESS:
     case EAS_SHARED_LIST:
         break;
     }
-    return shared.evidence;
+    return state()->evidence;
 }
 
 struct record {
@@ -215,7 +220,7 @@ static enum eas_rc seal_record(apr_pool_t *pool, const unsigned char *name,
 
     memcpy(plain, &record->expires, sizeof(record->expires));
     memcpy(plain + sizeof(record->expires), record->value.at, record->value.len);
-    rc = eas_seal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding_of(pool, name),
+    rc = eas_seal(state()->keyring, pool, EAS_SEAL_EVIDENCE, binding_of(pool, name),
                   eas_bytes_make(plain, len), sealed, err);
     OPENSSL_cleanse(plain, len);
     return rc;
@@ -228,8 +233,8 @@ static bool unseal_record(apr_pool_t *pool, const unsigned char *name, struct ea
     struct eas_secret *plain;
     struct eas_err err;
 
-    if (eas_unseal(shared.keyring, pool, EAS_SEAL_EVIDENCE, binding_of(pool, name), sealed, &plain,
-                   &err)
+    if (eas_unseal(state()->keyring, pool, EAS_SEAL_EVIDENCE, binding_of(pool, name), sealed,
+                   &plain, &err)
             != EAS_OK
         || plain->len < sizeof(record->expires)) {
         return false;
@@ -253,9 +258,9 @@ static enum eas_rc quota_of(const struct eas_shared_name *of, struct eas_shm_quo
     const struct eas_bytes parts[] = { { &list, 1 }, { &kind, 1 }, of->owner };
 
     quota->limit = of->owner.len > 0 ? limits[of->kind] : 0;
-    return quota->limit > 0
-               ? eas_seal_mac(shared.keyring, 0, EAS_SEAL_RECORD_NAME, parts, 3, quota->owner, err)
-               : EAS_OK;
+    return quota->limit > 0 ? eas_seal_mac(state()->keyring, 0, EAS_SEAL_RECORD_NAME, parts, 3,
+                                           quota->owner, err)
+                            : EAS_OK;
 }
 
 static bool put_local(const struct eas_shared_name *of, const unsigned char *name,
@@ -368,7 +373,7 @@ static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, 
     int i;
 
     /* While a secret is replaced, older records have names of the older secret. */
-    for (i = 0; answer == EAS_SHARED_NONE && i < eas_seal_keyring_size(shared.keyring); i++) {
+    for (i = 0; answer == EAS_SHARED_NONE && i < eas_seal_keyring_size(state()->keyring); i++) {
         if (name_of(i, kind, id, name, &err) != EAS_OK) {
             return EAS_SHARED_FAILED;
         }
@@ -418,7 +423,7 @@ enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_k
     int i;
 
     *latest_out = 0;
-    for (i = 0; i < eas_seal_keyring_size(shared.keyring); i++) {
+    for (i = 0; i < eas_seal_keyring_size(state()->keyring); i++) {
         if (name_of(i, kind, id, name, &err) != EAS_OK) {
             return EAS_SHARED_FAILED;
         }

@@ -33,28 +33,34 @@
 /* Longer values are no records of this module. */
 #define VALUE_MAX (128 * 1024)
 
-/* Written in post_config, before the fork, and in child_init; read by all threads. */
-static struct {
+/* Written in check_config, in post_config, and in child_init. */
+struct eas_socache_state {
     const ap_socache_provider_t *provider; /* NULL: none */
     ap_socache_instance_t *instance;
     server_rec *server;        /* the main server, for the provider's log */
     apr_global_mutex_t *mutex; /* NULL: the provider needs none */
     unsigned char liveness_name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_workers *workers; /* of this child */
-} cache;
+};
+
+static struct eas_socache_state *state(void)
+{
+    return eas_module_process()->socache;
+}
 
 enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const char *args,
                                      struct eas_err *err)
 {
+    struct eas_socache_state *cache = apr_pcalloc(pconf, sizeof(*cache));
     const char *error;
 
-    memset(&cache, 0, sizeof(cache));
+    eas_module_process()->socache = cache;
     if (name == NULL) {
         return EAS_OK;
     }
-    cache.provider =
+    cache->provider =
         ap_lookup_provider(AP_SOCACHE_PROVIDER_GROUP, name, AP_SOCACHE_PROVIDER_VERSION);
-    if (cache.provider == NULL) {
+    if (cache->provider == NULL) {
         return eas_fail(err, EAS_MISCONFIGURED, 3022,
                         "EasKcdCache: there is no socache provider %s; LoadModule "
                         "socache_%s_module (a2enmod socache_%s)",
@@ -66,7 +72,7 @@ enum eas_rc eas_socache_check_config(apr_pool_t *pconf, const char *name, const 
             "EasKcdCache names several servers; while one is down, its records would be "
             "looked for at another, and signed-out sessions would be valid; name one server");
     }
-    error = cache.provider->create(&cache.instance, args, pconf, pconf);
+    error = cache->provider->create(&cache->instance, args, pconf, pconf);
     return error == NULL ? EAS_OK
                          : eas_fail(err, EAS_MISCONFIGURED, 3024, "EasKcdCache: %s", error);
 }
@@ -75,19 +81,20 @@ enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s,
                                     const unsigned char *liveness_name, struct eas_err *err)
 {
     /* Length of names (digests), size of the largest values (tickets), and life of a session. */
-    static struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
+    struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
+    struct eas_socache_state *cache = state();
     apr_status_t rv = APR_SUCCESS;
 
-    if (cache.provider == NULL) {
+    if (cache->provider == NULL) {
         return EAS_OK;
     }
-    cache.server = s;
-    memcpy(cache.liveness_name, liveness_name, sizeof(cache.liveness_name));
-    if (cache.provider->flags & AP_SOCACHE_FLAG_NOTMPSAFE) {
-        rv = ap_global_mutex_create(&cache.mutex, NULL, MUTEX_TYPE, NULL, s, pconf, 0);
+    cache->server = s;
+    memcpy(cache->liveness_name, liveness_name, sizeof(cache->liveness_name));
+    if (cache->provider->flags & AP_SOCACHE_FLAG_NOTMPSAFE) {
+        rv = ap_global_mutex_create(&cache->mutex, NULL, MUTEX_TYPE, NULL, s, pconf, 0);
     }
     if (rv == APR_SUCCESS) {
-        rv = cache.provider->init(cache.instance, MUTEX_TYPE, &hints, s, pconf);
+        rv = cache->provider->init(cache->instance, MUTEX_TYPE, &hints, s, pconf);
     }
     return rv == APR_SUCCESS
                ? EAS_OK
@@ -98,61 +105,65 @@ void eas_socache_child_init(apr_pool_t *pchild, server_rec *s)
 {
     struct eas_workers_limits limits = { PROVIDER_THREADS, PROVIDER_THREADS, PROVIDER_QUEUE,
                                          PROVIDER_STALLED };
+    struct eas_socache_state *cache = state();
     struct eas_err err;
 
-    if (cache.mutex != NULL
-        && apr_global_mutex_child_init(&cache.mutex, apr_global_mutex_lockfile(cache.mutex), pchild)
+    if (cache->mutex != NULL
+        && apr_global_mutex_child_init(&cache->mutex, apr_global_mutex_lockfile(cache->mutex),
+                                       pchild)
                != APR_SUCCESS) {
         eas_fail(&err, EAS_UNAVAILABLE, 3028,
                  "EasKcdCache: this child process cannot use the mutex");
         eas_log_startup(s, &err);
-        cache.provider = NULL;
+        cache->provider = NULL;
     }
-    if (cache.provider != NULL) {
-        cache.workers = eas_workers_create(pchild, limits);
+    if (cache->provider != NULL) {
+        cache->workers = eas_workers_create(pchild, limits);
     }
 }
 
-static bool lock_provider(void)
+static bool lock_provider(const struct eas_socache_state *cache)
 {
-    return cache.mutex == NULL || apr_global_mutex_lock(cache.mutex) == APR_SUCCESS;
+    return cache->mutex == NULL || apr_global_mutex_lock(cache->mutex) == APR_SUCCESS;
 }
 
-static void unlock_provider(void)
+static void unlock_provider(const struct eas_socache_state *cache)
 {
-    if (cache.mutex != NULL) {
-        apr_global_mutex_unlock(cache.mutex);
+    if (cache->mutex != NULL) {
+        apr_global_mutex_unlock(cache->mutex);
     }
 }
 
 static bool provider_put(apr_pool_t *pool, const unsigned char *name, struct eas_bytes sealed,
                          apr_time_t expires)
 {
+    const struct eas_socache_state *cache = state();
     apr_status_t rv;
 
-    if (!lock_provider()) {
+    if (!lock_provider(cache)) {
         return false;
     }
-    rv = cache.provider->store(cache.instance, cache.server, name, EAS_SHM_TABLE_KEY_SIZE, expires,
-                               (unsigned char *)sealed.at, (unsigned)sealed.len, pool);
-    unlock_provider();
+    rv = cache->provider->store(cache->instance, cache->server, name, EAS_SHM_TABLE_KEY_SIZE,
+                                expires, (unsigned char *)sealed.at, (unsigned)sealed.len, pool);
+    unlock_provider(cache);
     return rv == APR_SUCCESS;
 }
 
 static enum eas_shared_answer provider_retrieve(apr_pool_t *pool, const unsigned char *name,
                                                 struct eas_bytes *sealed)
 {
+    const struct eas_socache_state *cache = state();
     unsigned len = VALUE_MAX;
     unsigned char *buffer;
     apr_status_t rv;
 
-    if (!lock_provider()) {
+    if (!lock_provider(cache)) {
         return EAS_SHARED_FAILED;
     }
     buffer = apr_palloc(pool, len);
-    rv = cache.provider->retrieve(cache.instance, cache.server, name, EAS_SHM_TABLE_KEY_SIZE,
-                                  buffer, &len, pool);
-    unlock_provider();
+    rv = cache->provider->retrieve(cache->instance, cache->server, name, EAS_SHM_TABLE_KEY_SIZE,
+                                   buffer, &len, pool);
+    unlock_provider(cache);
     *sealed = eas_bytes_make(buffer, len);
     return rv == APR_SUCCESS            ? EAS_SHARED_FOUND
            : APR_STATUS_IS_NOTFOUND(rv) ? EAS_SHARED_NONE
@@ -163,13 +174,13 @@ static enum eas_shared_answer provider_retrieve(apr_pool_t *pool, const unsigned
 /* Whether the provider has the liveness record, or can store it. */
 static bool provider_is_up(apr_pool_t *pool)
 {
+    const unsigned char *name = state()->liveness_name;
     struct eas_bytes ignored;
-    enum eas_shared_answer answer = provider_retrieve(pool, cache.liveness_name, &ignored);
+    enum eas_shared_answer answer = provider_retrieve(pool, name, &ignored);
 
     return answer == EAS_SHARED_FOUND
            || (answer == EAS_SHARED_NONE
-               && provider_put(pool, cache.liveness_name, eas_bytes_of_text("1"),
-                               apr_time_now() + LIVENESS_FOR));
+               && provider_put(pool, name, eas_bytes_of_text("1"), apr_time_now() + LIVENESS_FOR));
 }
 
 /*
@@ -255,11 +266,11 @@ static enum eas_shared_answer dispatch(apr_pool_t *pool, struct request *request
     struct eas_job *job;
     struct eas_err ignored;
 
-    if (cache.provider == NULL) {
+    if (state()->provider == NULL) {
         return EAS_SHARED_NONE;
     }
     memcpy(key.name, request->name, sizeof(key.name));
-    eas_workers_run(cache.workers, &task, PROVIDER_TIMEOUT, &job, &waited, &ignored);
+    eas_workers_run(state()->workers, &task, PROVIDER_TIMEOUT, &job, &waited, &ignored);
     if (job == NULL) {
         return EAS_SHARED_FAILED;
     }

@@ -30,8 +30,15 @@ struct eas_conn_pools {
     _Atomic(proxy_worker *) slots[]; /* NULL before the first use */
 };
 
-/* Eviction requests of all children, to all children; in shared memory. */
-static _Atomic apr_uint32_t *eviction_requests;
+/* Eviction requests of all children, to all children; in shared memory.  NULL: there is none. */
+struct eas_conn_pools_counter {
+    _Atomic apr_uint32_t requests;
+};
+
+static struct eas_conn_pools_counter *counters(void)
+{
+    return eas_module_process()->conn_pools;
+}
 
 /*
  * Held by the reaper while it works.  Statically initialised: the thread of mod_watchdog is in a
@@ -73,7 +80,7 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
 
 static _Atomic apr_uint32_t *eviction_requests_for(const struct eas_conn_pools *pools)
 {
-    return &eviction_requests[pools->worker->s->hash.def % COUNTERS];
+    return &counters()[pools->worker->s->hash.def % COUNTERS].requests;
 }
 
 /* mod_proxy's own limits: `max=` connections, idle for `ttl=`. */
@@ -83,7 +90,7 @@ static struct eas_conn_pools *make_pools(proxy_worker *worker)
     struct eas_conn_pools *pools = apr_pcalloc(child.pool, size);
 
     pools->worker = worker;
-    pools->satisfied = eviction_requests != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
+    pools->satisfied = counters() != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
     pools->connections =
         eas_connections_create(child.pool, worker->s->hmax > 0 ? (unsigned)worker->s->hmax : 1,
                                worker->s->ttl > 0 ? worker->s->ttl : MAX_IDLE);
@@ -161,7 +168,7 @@ static void reap_pools(struct eas_conn_pools *pools, apr_time_t now)
     unsigned unsatisfied = eas_connections_reap(pools->connections, now);
     apr_uint32_t requests;
 
-    if (eviction_requests == NULL) {
+    if (counters() == NULL) {
         return;
     }
     requests = atomic_load(eviction_requests_for(pools));
@@ -200,13 +207,12 @@ void eas_conn_pools_post_config(apr_pool_t *pconf)
         APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
     APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *register_callback =
         APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    const apr_size_t size = COUNTERS * sizeof(struct eas_conn_pools_counter);
     ap_watchdog_t *watchdog;
     apr_shm_t *shm;
 
-    eviction_requests = NULL;
-    if (apr_shm_create(&shm, COUNTERS * sizeof(*eviction_requests), NULL, pconf) == APR_SUCCESS) {
-        eviction_requests = apr_shm_baseaddr_get(shm);
-        memset((void *)eviction_requests, 0, COUNTERS * sizeof(*eviction_requests));
+    if (apr_shm_create(&shm, size, NULL, pconf) == APR_SUCCESS) {
+        eas_module_process()->conn_pools = memset(apr_shm_baseaddr_get(shm), 0, size);
     }
 
     /* Without mod_watchdog, idle connections are closed as exchanges with their backend end. */

@@ -2,12 +2,13 @@
 /* delegation/proxy/mod_proxy_httpd.c - mod_proxy, found at run time */
 
 #include "delegation/proxy/mod_proxy_httpd.h"
+#include "auth/base/module_httpd.h"
 
 #include <apr_dso.h>
 #include <dlfcn.h>
 
-/* Written in pre_config, by the only thread. */
-static struct {
+/* Written in pre_config. */
+struct eas_mod_proxy_functions {
     module *proxy;
     module *proxy_http;
     __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
@@ -16,12 +17,17 @@ static struct {
     __typeof__(ap_proxy_get_worker) *get_worker;
     __typeof__(ap_proxy_get_balancer) *get_balancer;
     __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
-} found;
+};
+
+static struct eas_mod_proxy_functions *found(void)
+{
+    return eas_module_process()->mod_proxy;
+}
 
 /* mod_proxy may be linked into httpd itself. */
 static void *find_symbol(apr_pool_t *pool, const char *name)
 {
-    apr_dso_handle_t *handle = found.proxy->dynamic_load_handle;
+    apr_dso_handle_t *handle = found()->proxy->dynamic_load_handle;
     apr_dso_handle_sym_t symbol = NULL;
 
     if (handle == NULL && apr_os_dso_handle_put(&handle, dlopen(NULL, RTLD_NOW), pool)) {
@@ -37,18 +43,18 @@ void eas_mod_proxy_find(apr_pool_t *pconf,
 {
     __typeof__(proxy_hook_scheme_handler) *hook = NULL;
 
-    found.proxy = ap_find_linked_module("mod_proxy.c");
-    found.proxy_http = ap_find_linked_module("mod_proxy_http.c");
-    found.run_scheme_handler = NULL;
-    if (found.proxy == NULL) {
+    eas_module_process()->mod_proxy = apr_pcalloc(pconf, sizeof(struct eas_mod_proxy_functions));
+    found()->proxy = ap_find_linked_module("mod_proxy.c");
+    found()->proxy_http = ap_find_linked_module("mod_proxy_http.c");
+    if (found()->proxy == NULL) {
         return;
     }
-    found.run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
-    found.define_worker = find_symbol(pconf, "ap_proxy_define_worker");
-    found.initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
-    found.get_worker = find_symbol(pconf, "ap_proxy_get_worker");
-    found.get_balancer = find_symbol(pconf, "ap_proxy_get_balancer");
-    found.location_reverse_map = find_symbol(pconf, "ap_proxy_location_reverse_map");
+    found()->run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
+    found()->define_worker = find_symbol(pconf, "ap_proxy_define_worker");
+    found()->initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
+    found()->get_worker = find_symbol(pconf, "ap_proxy_get_worker");
+    found()->get_balancer = find_symbol(pconf, "ap_proxy_get_balancer");
+    found()->location_reverse_map = find_symbol(pconf, "ap_proxy_location_reverse_map");
     hook = find_symbol(pconf, "proxy_hook_scheme_handler");
     if (hook != NULL) {
         hook(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
@@ -57,26 +63,26 @@ void eas_mod_proxy_find(apr_pool_t *pconf,
 
 bool eas_mod_proxy_is_loaded(void)
 {
-    return found.proxy_http != NULL && found.run_scheme_handler != NULL;
+    return found()->proxy_http != NULL && found()->run_scheme_handler != NULL;
 }
 
 int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                      char *url, const char *proxyhost, apr_port_t proxyport)
 {
-    return found.run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
+    return found()->run_scheme_handler(r, worker, conf, url, proxyhost, proxyport);
 }
 
 const char *eas_mod_proxy_mapping_of(const ap_conf_vector_t *section)
 {
     const proxy_dir_conf *conf =
-        found.proxy != NULL ? ap_get_module_config(section, found.proxy) : NULL;
+        found()->proxy != NULL ? ap_get_module_config(section, found()->proxy) : NULL;
 
     return conf != NULL && conf->alias != NULL ? conf->alias->real : NULL;
 }
 
 static proxy_server_conf *server_conf_of(const server_rec *s)
 {
-    return found.proxy != NULL ? ap_get_module_config(s->module_config, found.proxy) : NULL;
+    return found()->proxy != NULL ? ap_get_module_config(s->module_config, found()->proxy) : NULL;
 }
 
 const char *eas_mod_proxy_server_mapping(const server_rec *s, const char *path)
@@ -108,12 +114,12 @@ static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_wo
 apr_interval_time_t eas_mod_proxy_timeout_of(apr_pool_t *pool, const server_rec *s, const char *url)
 {
     proxy_server_conf *conf = server_conf_of(s);
-    proxy_balancer *balancer = found.get_balancer(pool, conf, url, 0);
+    proxy_balancer *balancer = found()->get_balancer(pool, conf, url, 0);
     apr_interval_time_t least;
     int i;
 
     if (balancer == NULL || balancer->workers->nelts == 0) {
-        return timeout_of_worker(s, found.get_worker(pool, NULL, conf, url));
+        return timeout_of_worker(s, found()->get_worker(pool, NULL, conf, url));
     }
     least = timeout_of_worker(s, APR_ARRAY_IDX(balancer->workers, 0, proxy_worker *));
     for (i = 1; i < balancer->workers->nelts; i++) {
@@ -127,7 +133,8 @@ apr_interval_time_t eas_mod_proxy_timeout_of(apr_pool_t *pool, const server_rec 
 
 const char *eas_mod_proxy_reverse_map(request_rec *r, const char *url)
 {
-    return found.location_reverse_map(r, ap_get_module_config(r->per_dir_config, found.proxy), url);
+    return found()->location_reverse_map(r, ap_get_module_config(r->per_dir_config, found()->proxy),
+                                         url);
 }
 
 const apr_array_header_t *eas_mod_proxy_sections(const server_rec *s)
@@ -144,7 +151,7 @@ static bool is_http(const char *url)
 
 static const proxy_balancer *find_balancer(const server_rec *s, const char *url)
 {
-    const proxy_server_conf *conf = ap_get_module_config(s->module_config, found.proxy);
+    const proxy_server_conf *conf = ap_get_module_config(s->module_config, found()->proxy);
     const proxy_balancer *balancer = (const proxy_balancer *)conf->balancers->elts;
     int i;
 
@@ -183,15 +190,15 @@ proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, se
     proxy_worker *slot;
 
     /* Any URL: it goes into the shared part, which is replaced by the original's. */
-    if (found.define_worker == NULL || found.initialize_worker == NULL
-        || found.define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
+    if (found()->define_worker == NULL || found()->initialize_worker == NULL
+        || found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
         return NULL;
     }
     slot->s = worker->s;
     slot->hash = worker->hash;
     slot->balancer = worker->balancer;
     slot->section_config = worker->section_config;
-    return found.initialize_worker(slot, s, pool) == APR_SUCCESS ? slot : NULL;
+    return found()->initialize_worker(slot, s, pool) == APR_SUCCESS ? slot : NULL;
 }
 
 apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,

@@ -37,8 +37,9 @@ struct record {
 
 static _Thread_local struct eas_exchange *current;
 
-/* Of this child; random, so that no client can send it. */
-static char placeholder[sizeof("Negotiate ") + 32];
+struct eas_outgoing_child {
+    char placeholder[sizeof("Negotiate ") + 32]; /* random, so that no client can send it */
+};
 
 /* A variant of the module, built for tests alone, has no veto: they test the check at the write. */
 #ifdef EAS_TEST_NO_VETO
@@ -49,7 +50,7 @@ static const bool veto = true;
 
 const char *eas_outgoing_placeholder(void)
 {
-    return placeholder;
+    return eas_module_process()->outgoing->placeholder;
 }
 
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
@@ -218,8 +219,8 @@ static enum eas_rc acquire(const struct record *record, struct eas_err *err)
 /* Splits the placeholder off into a bucket of its own.  NULL if there is none. */
 static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
 {
+    const char *placeholder = eas_outgoing_placeholder(), *data, *found;
     apr_size_t want = strlen(placeholder), len;
-    const char *data, *found;
     apr_bucket *b;
 
     if (want == 0) {
@@ -370,14 +371,16 @@ static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
     return OK;
 }
 
-void eas_outgoing_child_init(void)
+void eas_outgoing_child_init(apr_pool_t *pchild)
 {
+    struct eas_outgoing_child *child = apr_pcalloc(pchild, sizeof(*child));
     unsigned char random[16];
 
+    eas_module_process()->outgoing = child;
     /* A placeholder that is not random stays empty, and no request gets a token. */
     if (RAND_bytes(random, sizeof(random)) == 1) {
-        apr_cpystrn(placeholder, "Negotiate ", sizeof(placeholder));
-        apr_escape_hex(placeholder + strlen("Negotiate "), random, sizeof(random), 0, NULL);
+        apr_cpystrn(child->placeholder, "Negotiate ", sizeof(child->placeholder));
+        apr_escape_hex(child->placeholder + strlen("Negotiate "), random, sizeof(random), 0, NULL);
     }
 }
 

@@ -60,7 +60,7 @@ void eas_outgoing_release(struct eas_exchange *exchange);
  */
 const char *eas_outgoing_client_owner(request_rec *r);
 
-void eas_outgoing_child_init(void);
+void eas_outgoing_child_init(apr_pool_t *pchild);
 void eas_outgoing_register_hooks(apr_pool_t *pool);
 
 #endif
