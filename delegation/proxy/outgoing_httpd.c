@@ -215,7 +215,10 @@ static enum eas_rc acquire(const struct record *record, struct eas_err *err)
     return EAS_OK;
 }
 
-/* Splits the placeholder off into a bucket of its own.  NULL if there is none. */
+/*
+ * Splits the placeholder off into a bucket of its own.  NULL if there is none.  A head lies in
+ * memory.  A body in a file follows it, and would be read whole into memory here.
+ */
 static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
 {
     apr_size_t want = strlen(placeholder), len;
@@ -225,7 +228,8 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
     if (want == 0) {
         return NULL; /* RAND_bytes() failed in eas_outgoing_child_init() */
     }
-    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && !APR_BUCKET_IS_FILE(b);
+         b = APR_BUCKET_NEXT(b)) {
         if (APR_BUCKET_IS_METADATA(b) || b->length == (apr_size_t)-1 || b->length < want
             || apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ) != APR_SUCCESS) {
             continue;
