@@ -26,6 +26,7 @@ TO_INBOX = FORM + "?destination=%2fowa%2f%3fae%3dFolder%26id%3da%252Bb"
 WRONG = "That user name and password did not work. Please check them and try again."
 ENDED = "Your session has ended. Please sign in again."
 SIGNED_OUT = "You have signed out."
+OTHER_USER = "Another user was signed in here. That session has ended; please sign in again."
 TITLE = '<Location "/">\nAuthName "Example Mail"\n</Location>\n'
 
 # A Location that authenticates only: under another clock no ticket is good.
@@ -195,6 +196,8 @@ def test_back_to_the_form_after_log_on(titled, browser):
     chromium.wait(lambda: chromium.shows_form)
     assert chromium.find("#password").get_attribute("value") == ""
     chromium.log_on("bob", PASSWORDS["bob"])
+    assert chromium.message == OTHER_USER
+    chromium.log_on("bob", PASSWORDS["bob"])
     chromium.arrive("/owa/")
     assert f'"remote_user":"bob@{REALM}"' in chromium.text
 
@@ -241,6 +244,99 @@ def test_private_session_lasts_longer(gateway, fake_backends, browser):
     assert len(backend.requests) == before
 
 
+# --- one user after another ------------------------------------------------------------------
+
+@pytest.fixture
+def remembering(fake_backends):
+    """A backend that gives each browser a cookie for a part of its paths, and a page to keep."""
+    def script(request):
+        return response("200 OK", [
+            ("Content-Type", "text/html"), ("Cache-Control", "private, max-age=3600"),
+            ("Set-Cookie", "backend=session; Path=/owa; HttpOnly; Max-Age=3600")],
+            f"<h1>Page {len(backend.requests)}</h1>".encode())
+    backend = fake_backends(script)
+    return backend
+
+
+def assert_forgets(chromium, backend):
+    """The first page of the next user: asked for anew, and without the first one's cookie."""
+    *_, last = backend.requests
+    assert chromium.text == f"Page {len(backend.requests)}"
+    assert last.all("Cookie") == []
+
+
+def cookies_at(backend):
+    return backend.requests[-1].all("Cookie")
+
+
+def test_next_user_after_a_sign_out(gateway, remembering, browser):
+    gw = gateway(UNDELEGATED.format(url=remembering.url))
+    chromium = browser()
+    signed_in(chromium, gw)
+    chromium.open(gw, "/owa/second")
+    assert cookies_at(remembering) == ["backend=session"]
+    chromium.sign_out(gw)
+    chromium.arrive(FORM + "?reason=signed-out")
+    signed_in(chromium, gw, "bob")
+    assert_forgets(chromium, remembering)
+
+
+def test_next_user_after_the_end_of_a_session(gateway, remembering, browser):
+    gw = gateway(UNDELEGATED.format(url=remembering.url), clock=True)
+    chromium = browser()
+    signed_in(chromium, gw)
+    gw.set_clock("+16m")
+    chromium.open(gw, "/owa/another")
+    chromium.arrive(FORM + "?reason=timed-out&destination=%2fowa%2fanother")
+    gw.set_clock("+0")
+    chromium.log_on("bob", PASSWORDS["bob"])
+    chromium.arrive("/owa/another")
+    assert_forgets(chromium, remembering)
+
+
+def test_next_user_without_a_sign_out(gateway, remembering, browser):
+    """The first session ends, its cookie is of no use, and the second user logs on twice."""
+    gw = gateway(UNDELEGATED.format(url=remembering.url))
+    chromium = browser()
+    signed_in(chromium, gw)
+    before = len(remembering.requests)
+    chromium.open(gw, FORM + "?destination=%2fowa%2f")
+    chromium.log_on("bob", PASSWORDS["bob"])
+    chromium.arrive(FORM + "?reason=other-user&destination=%2fowa%2f")
+    assert chromium.message == OTHER_USER
+    assert "EAS1097" in gw.error_log.tags()
+    assert COOKIE not in chromium.cookies()
+    assert len(remembering.requests) == before
+    chromium.log_on("bob", PASSWORDS["bob"])
+    chromium.arrive("/owa/")
+    assert_forgets(chromium, remembering)
+
+
+def test_next_log_on_of_the_same_user(gateway, remembering, browser):
+    """The backend's session goes on, as it does while the session here is renewed."""
+    gw = gateway(UNDELEGATED.format(url=remembering.url))
+    chromium = browser()
+    signed_in(chromium, gw)
+    chromium.open(gw, FORM + "?destination=%2fowa%2fanother")
+    chromium.log_on("alice", PASSWORDS["alice"])
+    chromium.arrive("/owa/another")
+    assert cookies_at(remembering) == ["backend=session"]
+
+
+def test_next_user_where_the_administrator_keeps_the_data(gateway, remembering, browser):
+    gw = gateway("SetEnvIf Request_URI . eas-kcd-keep-site-data\n"
+                 + UNDELEGATED.format(url=remembering.url))
+    chromium = browser()
+    signed_in(chromium, gw)
+    chromium.sign_out(gw)
+    chromium.arrive(FORM + "?reason=signed-out")
+    assert COOKIE not in chromium.cookies()
+    chromium.open(gw, "/owa/another")
+    chromium.log_on("bob", PASSWORDS["bob"])
+    chromium.arrive("/owa/another")
+    assert cookies_at(remembering) == ["backend=session"]
+
+
 # --- more than one page ----------------------------------------------------------------------
 
 def test_two_tabs_with_a_form_each(titled, browser):
@@ -255,6 +351,8 @@ def test_two_tabs_with_a_form_each(titled, browser):
     assert f'"remote_user":"alice@{REALM}"' in chromium.text
     chromium.driver.switch_to.window(first)
     assert chromium.shows_form
+    chromium.log_on("bob", PASSWORDS["bob"])
+    assert chromium.message == OTHER_USER
     chromium.log_on("bob", PASSWORDS["bob"])
     chromium.arrive("/owa/one")
     assert f'"remote_user":"bob@{REALM}"' in chromium.text

@@ -66,6 +66,17 @@ def test_garbage_keytab(gateway, lab_dir):
     assert code != 0 and "EAS3001" in said
 
 
+def test_keytab_that_everybody_reads(gateway, domain, lab_dir):
+    """It makes tickets in any user's name, as the secret file makes sessions."""
+    keytab = domain.export_keytab(lab_dir / "exposed.keytab", ["gateway"])
+    keytab.chmod(0o644)
+    gw = gateway(f'EasKcdKeytab "{keytab}"', start=False)
+    code, said = gw.check_config()
+    assert code != 0 and "EAS3006" in said and "chmod 600" in said
+    keytab.chmod(0o640)
+    assert gw.check_config()[0] == 0
+
+
 def test_delegation_without_keytab(gateway):
     gw = gateway(DELEGATING.format("http://127.0.0.1:9"), account=None, start=False)
     code, said = gw.check_config()

@@ -13,7 +13,7 @@ from lab.errorlog import Entry
 from lab.exchange import ask, location, open_location, trusting
 from lab.gateway import MODULES, module_without_veto
 from lab.owners import THREE, owners
-from lab.simulated import echo
+from lab.simulated import echo, persistent
 from lab.wait import connections, until
 
 USERS = [f"user{n:02}" for n in range(1, 21)]
@@ -247,8 +247,8 @@ def test_graceful_restarts(gateway, fake_backends, keeper, first_user, mpm):
 # --- a backend that authenticates connections ------------------------------------------------
 
 def test_persistent_authentication_is_reported_once(gateway, fake_backends, keeper):
-    backend = fake_backends(lambda request: echo(request, keeper.acceptor.accept(
-        request.authorization).user).replace(b"\r\n", b"\r\nPersistent-Auth: true\r\n", 1))
+    backend = fake_backends(lambda request: persistent(echo(request, keeper.acceptor.accept(
+        request.authorization).user)))
     gw = gateway(location(backend.url), processes=1)
     for user in (*THREE, *THREE):
         answer = ask(gw, "/eas", user)

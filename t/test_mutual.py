@@ -14,7 +14,7 @@ from lab.exchange import ask, location, trusting
 from lab.fake_backend import response
 from lab.kerberos import token_of
 from lab.names import GATEWAY
-from lab.simulated import damaged, unwrapped
+from lab.simulated import Sessions, damaged, unwrapped
 from lab.wait import until
 
 CANARY = "Wes-Brot-ich-ess"
@@ -33,14 +33,17 @@ class Backend:
     status: str = "200 OK"
     proofs: object = staticmethod(lambda right: [right])
     body: bytes = CANARY.encode() * 10
+    persistent: bool = False    # a remark of the answers with a proof
     previous: list = field(default_factory=list)
 
     def __call__(self, request):
         right = self.keeper.proof(request)
         values = self.proofs(right) if right else []
         self.previous.append(right)
-        return response(self.status, [*TELLING, *(("WWW-Authenticate", v) for v in values)],
-                        self.body)
+        more = [("WWW-Authenticate", value) for value in values]
+        if more and self.persistent:
+            more.append(("Persistent-Auth", "true"))
+        return response(self.status, [*TELLING, *more], self.body)
 
 
 def negotiate(data):
@@ -282,6 +285,7 @@ def test_missing_on_a_connection_that_has_proved_itself(published, backend):
     """A backend that authenticates connections proves itself once; and to one user only."""
     gw, server = published()
     gw.expect("EAS2052")
+    backend.persistent = True
     assert_all_passed(get(gw), backend, 200)
     backend.proofs = missing
     for _ in range(3):
@@ -295,9 +299,46 @@ def test_missing_on_a_connection_that_has_proved_itself(published, backend):
     assert {request.connection for request in server.requests} == {1, 2}
 
 
+def test_a_proof_does_not_cover_the_next_answer(published, backend):
+    """The backend has not said that it authenticates connections."""
+    gw, server = published()
+    gw.expect("EAS2052")
+    assert_all_passed(get(gw), backend, 200)
+    backend.proofs = missing
+    assert_nothing_passed(get(gw), 502)
+    backend.status = "404 Not Found"
+    assert_nothing_passed(get(gw), 404)
+    assert [request.connection for request in server.requests] == [1, 1, 2]
+
+
+def test_a_remark_without_a_proof_says_nothing(published, backend):
+    gw, server = published()
+    gw.expect("EAS2052")
+    server.script = lambda _: response("200 OK", [*TELLING, ("Persistent-Auth", "true")], b"x")
+    for _ in range(2):
+        assert_nothing_passed(get(gw), 502)
+
+
+def test_a_session_of_the_backend_that_belongs_to_another_user(published, keeper):
+    """The backend reads its cookie, not the token, on a connection that has proved itself."""
+    gw, server = published()
+    gw.expect("EAS2052")
+    server.script = sessions = Sessions(keeper.acceptor)
+    with gw.client() as client:
+        cookie = ask(client, "/eas", "alice").header("Set-Cookie").partition(";")[0]
+        assert ask(client, "/eas", "bob").status == 200
+        answer = ask(client, "/eas", "bob", headers=[("Cookie", cookie)])
+    assert answer.status == 502
+    assert b"alice" not in everything(answer)
+    assert gw.logged()["EAS_KCD_ERROR"] == "EAS2052"
+    assert [request.connection for request in server.requests] == [1, 2, 2]
+    assert sessions.seen == {"accepted": 2}
+
+
 def test_every_new_connection_proves_itself_anew(published, backend):
     gw, server = published("EasKcdBackendReuse Off")
     gw.expect("EAS2052")
+    backend.persistent = True
     assert_all_passed(get(gw), backend, 200)
     backend.proofs = missing
     assert_nothing_passed(get(gw), 502)

@@ -8,7 +8,7 @@ import pytest
 from lab.ad import PASSWORDS
 from lab.exchange import location
 from lab.fake_backend import response
-from lab.frontdoor import BROWSER, COOKIE, FORM, FORM_COOKIE, PHONE, Visitor
+from lab.frontdoor import BROWSER, COOKIE, FORM, FORM_COOKIE, LOGOUT, PHONE, Visitor
 from lab.sessions import OWA, holder, log_on, refused, refused_all, served, user
 from lab.two_hosts import HOST_A, HOST_B, two_hosts
 
@@ -21,6 +21,9 @@ def owa(gateway, mailbox):
 
 
 # --- attributes ------------------------------------------------------------------------------
+
+CLEARING = '"cache", "cookies"'
+
 
 def attributes_of(line):
     pair, *attributes = [part.strip() for part in line.split(";")]
@@ -47,10 +50,19 @@ def test_attributes_on_every_path(gateway, mailbox):
         (440, gw.get(OWA, headers=[*BROWSER, *dead, ("Sec-Fetch-Mode", "cors")])),
         (401, gw.get("/Microsoft-Server-ActiveSync", headers=[*PHONE, *dead])),
         (403, alice.get("/barred")),
+        (303, alice.log_on("bob", PASSWORDS["bob"])),
+        (303, alice.log_on("bob", PASSWORDS["bob"])),
+        (200, alice.get(LOGOUT)),
         (303, alice.sign_out()),
         (303, alice.sign_out()),
     ]
     assert [answer.status for _, answer in got] == [status for status, _ in got]
+    for _, answer in got:       # a browser may drop cookies that come with it
+        lines = answer.all("Set-Cookie")
+        ends = [line for line in lines if "Max-Age=0" in line]
+        assert answer.header("Clear-Site-Data") == (CLEARING if ends else None)
+        assert not ends or ends == lines
+    assert len([1 for _, answer in got if answer.header("Clear-Site-Data")]) == 7
     lines = [line for _, answer in got for line in answer.all("Set-Cookie")]
     live = ["httponly", "path=/", "samesite=lax", "secure"]
     for line in lines:
@@ -59,7 +71,7 @@ def test_attributes_on_every_path(gateway, mailbox):
         assert attributes in (live, sorted(["max-age=0", *live])), line
         assert len(line) < 400 and "domain" not in line.lower()
     names = [attributes_of(line)[0] for line in lines]
-    assert names.count(COOKIE) == 8 and names.count(FORM_COOKIE) >= 2
+    assert names.count(COOKIE) == 10 and names.count(FORM_COOKIE) >= 2
     assert all(answer.all("Set-Cookie") for status, answer in got if status in (302, 440))
     assert mailbox.requests == []
 

@@ -37,3 +37,8 @@ void eas_secret_wipe(struct eas_secret *secret)
     OPENSSL_cleanse(secret->bytes, secret->len);
     secret->len = 0;
 }
+
+bool eas_secret_is_exposed(apr_fileperms_t protection)
+{
+    return (protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE | APR_FPROT_GWRITE)) != 0;
+}

@@ -4,7 +4,8 @@
 #ifndef EAS_AUTH_BASE_SECRET_H
 #define EAS_AUTH_BASE_SECRET_H
 
-#include <apr_pools.h>
+#include <apr_file_info.h>
+#include <stdbool.h>
 
 /*
  * A NUL that len does not count follows the bytes, because krb5 takes C strings; so a caller of
@@ -24,5 +25,8 @@ struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len);
 
 /* Cleanses the bytes and sets len to 0. */
 void eas_secret_wipe(struct eas_secret *secret);
+
+/* Whether the mode of a file with secrets lets everybody read it, or others than the owner write. */
+bool eas_secret_is_exposed(apr_fileperms_t protection);
 
 #endif

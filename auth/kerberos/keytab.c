@@ -2,8 +2,8 @@
 /* auth/kerberos/keytab.c - Keytab of the gateway, in memory */
 
 #include "auth/kerberos/keytab.h"
+#include "auth/base/secret.h"
 
-#include <apr_file_info.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 #include <apr_time.h>
@@ -21,6 +21,7 @@ struct replaced {
 struct file_state {
     apr_time_t mtime;
     apr_ino_t inode;
+    bool is_exposed;
 };
 
 struct eas_keytab {
@@ -62,9 +63,11 @@ static bool has_changed(const struct eas_keytab *keytab, struct file_state *stat
     bool changed = false;
 
     apr_pool_create(&scratch, NULL);
-    if (apr_stat(&finfo, keytab->path, APR_FINFO_MTIME | APR_FINFO_INODE, scratch) == APR_SUCCESS) {
+    if (apr_stat(&finfo, keytab->path, APR_FINFO_MTIME | APR_FINFO_INODE | APR_FINFO_PROT, scratch)
+        == APR_SUCCESS) {
         state->mtime = finfo.mtime;
         state->inode = finfo.inode;
+        state->is_exposed = eas_secret_is_exposed(finfo.protection);
         changed = finfo.mtime != keytab->in_memory.mtime || finfo.inode != keytab->in_memory.inode;
     }
     apr_pool_destroy(scratch);
@@ -217,6 +220,11 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
                   "`samba-tool domain exportkeytab`)",
                   err);
     }
+    else if (keytab->in_memory.is_exposed) {
+        rc = eas_fail(err, EAS_MISCONFIGURED, 3006,
+                      "keytab %s is readable by all users or writable by other users; chmod 600",
+                      path);
+    }
     else {
         rc = choose_principal(pool, keytab, principal, preferred, err);
     }
@@ -258,7 +266,7 @@ void eas_keytab_refresh(struct eas_keytab *keytab)
     if (now - keytab->checked_at >= REFRESH_INTERVAL || now < keytab->checked_at) {
         keytab->checked_at = now;
         /* An unusable file is read again: its permissions may change. */
-        if (has_changed(keytab, &state) && reread(keytab)) {
+        if (has_changed(keytab, &state) && !state.is_exposed && reread(keytab)) {
             keytab->in_memory = state;
         }
     }

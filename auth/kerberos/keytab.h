@@ -12,8 +12,8 @@
 /*
  * The server reads the file at start, as root, so that it can be 0600 root; children inherit the
  * memory. A child that may read the file also reads a changed one (eas_keytab_refresh), so a key is
- * rotated without a restart.  A file that has become unreadable or unusable is ignored; the last
- * valid keys stay.
+ * rotated without a restart.  A file that has become unreadable, unusable or readable by everybody is
+ * ignored; the last valid keys stay.
  *
  * Thread-safe.  Lives as long as its pool.
  */

@@ -30,6 +30,9 @@ void eas_cookie_add(request_rec *r, const char *name, const char *value)
 void eas_cookie_clear(request_rec *r)
 {
     eas_cookie_add(r, eas_cookie_name(r), NULL);
+    if (apr_table_get(r->subprocess_env, "eas-kcd-keep-site-data") == NULL) {
+        apr_table_setn(r->err_headers_out, "Clear-Site-Data", "\"cache\", \"cookies\"");
+    }
 }
 
 void eas_cookie_strip_request(request_rec *r, apr_table_t *headers)

@@ -6,7 +6,12 @@
 
 #include <httpd.h>
 
-/* Makes the browser delete the session cookie. */
+/*
+ * The session in this browser has ended.  Makes the browser delete the session cookie, and by
+ * `Clear-Site-Data` the cookies and cached pages of the backends, which would serve the next user
+ * as this one; unless `eas-kcd-keep-site-data` is set.  No response may call it and set a cookie: browsers drop that, too (Chromium), or
+ * keep it (Firefox).
+ */
 void eas_cookie_clear(request_rec *r);
 
 /* Removes the module's cookies from the headers of a request to a backend. */

@@ -171,8 +171,11 @@ static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct 
     return rc == EAS_OK ? eas_csrf_check(r, (*form_out)->token, err) : rc;
 }
 
-/* A new log-on ends the old session of the browser, so that no copy of its cookie stays valid. */
-static void end_old_session(request_rec *r)
+/*
+ * A new log-on ends the old session of the browser, so that no copy of its cookie stays valid.
+ * Returns whether the session was another user's, or unreadable.
+ */
+static bool end_old_session(request_rec *r, const char *principal)
 {
     struct eas_session_result old;
     struct eas_err err;
@@ -182,6 +185,8 @@ static void end_old_session(request_rec *r)
         && eas_session_end(r, &old, false, &ended, &err) != EAS_OK) {
         eas_log_error(r, &err);
     }
+    return old.state != EAS_SESSION_NONE
+           && (old.session == NULL || strcmp(old.session->principal, principal) != 0);
 }
 
 static int refuse_with_page(request_rec *r, const struct eas_err *err, const char *destination)
@@ -205,6 +210,17 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, const char *
                            destination));
 }
 
+/* The new session's cookie would not survive Clear-Site-Data, so the user logs on once more. */
+static int change_user(request_rec *r, const char *principal, const char *destination)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "EAS1097: %s logged on in a browser with another user's session; it has ended, "
+                  "and the browser deletes the site's cookies",
+                  principal);
+    eas_cookie_clear(r);
+    return redirect(r, eas_login_location(r, EAS_PAGE_OTHER_USER, destination));
+}
+
 static int log_on(request_rec *r)
 {
     const struct eas_identity *identity;
@@ -219,8 +235,10 @@ static int log_on(request_rec *r)
         credentials.password = form->password;
         rc = eas_provider_verify(r, &credentials, &identity, &err);
     }
+    if (rc == EAS_OK && end_old_session(r, identity->principal)) {
+        return change_user(r, identity->principal, form->destination);
+    }
     if (rc == EAS_OK) {
-        end_old_session(r);
         rc = eas_session_start(r, identity, form->trusted, &err);
     }
     if (rc != EAS_OK) {

@@ -48,6 +48,8 @@ static const struct {
                                                "Please change it first, then sign in here." },
     [EAS_PAGE_TIMED_OUT] = { "timed-out", "Your session has ended. Please sign in again." },
     [EAS_PAGE_SIGNED_OUT] = { "signed-out", "You have signed out." },
+    [EAS_PAGE_OTHER_USER] = { "other-user", "Another user was signed in here. That session has "
+                                            "ended; please sign in again." },
     [EAS_PAGE_TRY_LATER] = { "try-later", "Signing in is not possible just now. Please try again "
                                           "in a minute." },
     [EAS_PAGE_CONFIRM_LOGOUT] = { "confirm-logout", "Do you want to sign out?" },

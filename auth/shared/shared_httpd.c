@@ -55,7 +55,7 @@ static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_se
                         path, path);
     }
     apr_file_close(file);
-    if (finfo.protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE | APR_FPROT_GWRITE)) {
+    if (eas_secret_is_exposed(finfo.protection)) {
         return eas_fail(
             err, EAS_MISCONFIGURED, 3021,
             "EasKcdSecretFile %s is readable by all users or writable by other users; chmod 600",

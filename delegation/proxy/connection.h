@@ -86,7 +86,10 @@ void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exch
 /* The backend has sent something. */
 void eas_connection_answered(struct eas_connection *connection);
 
-/* Whether the backend has authenticated itself to the owner; only for the connection's exchange. */
+/*
+ * Whether the backend has authenticated itself and the connection to the owner; only for the
+ * connection's exchange.
+ */
 void eas_connection_set_authenticated(struct eas_connection *connection);
 bool eas_connection_is_authenticated(const struct eas_connection *connection);
 

@@ -44,13 +44,21 @@ static int check_value(void *data, const char *name, const char *value)
     return 1;
 }
 
+/* The backend authenticates the connection (MS-N2HT 2.2). */
+static bool is_persistent(request_rec *r)
+{
+    return ap_find_token(r->pool, apr_table_getm(r->pool, r->headers_out, "Persistent-Auth"),
+                         "true");
+}
+
 /* There may be several WWW-Authenticate headers. */
 static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *response)
 {
     struct search search = { .r = r, .response = response, .reply = EAS_REPLY_ABSENT };
 
     apr_table_do(check_value, &search, r->headers_out, "WWW-Authenticate", NULL);
-    if (search.reply == EAS_REPLY_RIGHT && response->exchange->connection != NULL) {
+    if (search.reply == EAS_REPLY_RIGHT && response->exchange->connection != NULL
+        && is_persistent(r)) {
         eas_connection_set_authenticated(response->exchange->connection);
     }
     return search.reply;
@@ -58,16 +66,13 @@ static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *r
 
 static void log_persistence(request_rec *r, struct eas_response *response)
 {
-    const char *value = apr_table_getm(r->pool, r->headers_out, "Persistent-Auth"), *backend;
+    const char *backend = is_persistent(r) ? eas_conn_pools_report(response->pools) : NULL;
 
-    if (ap_find_token(r->pool, value, "true")) {
-        backend = eas_conn_pools_report(response->pools);
-        if (backend != NULL) {
-            ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
-                          "EAS2054: %s authenticates connections (Persistent-Auth: true); each of "
-                          "them is used for one user only",
-                          backend);
-        }
+    if (backend != NULL) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
+                      "EAS2054: %s authenticates connections (Persistent-Auth: true); each of "
+                      "them is used for one user only",
+                      backend);
     }
 }
 
@@ -82,7 +87,7 @@ static void decide(request_rec *r, struct eas_response *response, int status)
 
     if (facts.token) {
         facts.reply = check_reply(r, response);
-        facts.mutual_before =
+        facts.connection_authenticated =
             exchange->connection != NULL && eas_connection_is_authenticated(exchange->connection);
         log_persistence(r, response);
     }

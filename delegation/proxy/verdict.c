@@ -14,7 +14,7 @@ enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
     if (facts->reply == EAS_REPLY_WRONG) {
         return EAS_VERDICT_REFUSE;
     }
-    if (facts->mutual_before || !facts->mutual_required) {
+    if (facts->connection_authenticated || !facts->mutual_required) {
         return EAS_VERDICT_PASS;
     }
     return facts->status >= 400 ? EAS_VERDICT_STATUS_ONLY : EAS_VERDICT_REFUSE;

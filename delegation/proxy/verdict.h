@@ -17,8 +17,8 @@ struct eas_verdict_facts {
     bool token;     /* the request had a token */
     bool hides_401; /* the module answers a 401, not the backend */
     enum eas_verdict_reply reply;
-    bool mutual_before;   /* an earlier reply on this connection was right */
-    bool mutual_required; /* EasKcdMutualAuth required */
+    bool connection_authenticated; /* an earlier response on it had a right reply, and said so */
+    bool mutual_required;          /* EasKcdMutualAuth required */
 };
 
 enum eas_verdict {
@@ -30,8 +30,11 @@ enum eas_verdict {
 
 /*
  * RFC 4559 section 5: a backend that accepts the token sends an AP-REP.  A backend that rejects the
- * request before that (4xx, 5xx) sends none.  One that authenticates the connection sends it once.
- * A wrong AP-REP is always refused.
+ * request before that (4xx, 5xx) sends none.  One that authenticates the connection sends it once,
+ * with `Persistent-Auth: true` (MS-N2HT 2.2).  A wrong AP-REP is always refused.
+ *
+ * An earlier AP-REP alone excuses nothing: a backend with sessions of its own (Tomcat) sends none to
+ * a request with its session cookie, and serves the user of that session, whatever the token says.
  */
 enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts);
 

@@ -19,6 +19,7 @@ TEXTS = {
     "expired": "Your password has expired or must be changed.",
     "timed-out": "Your session has ended.",
     "signed-out": "You have signed out.",
+    "other-user": "Another user was signed in here.",
     "try-later": "Signing in is not possible just now.",
     "bad-request": "This form was incomplete or out of date.",
 }

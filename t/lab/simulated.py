@@ -39,6 +39,11 @@ def echo(request: Request, user: str | None, proof: str | None = None) -> bytes:
     return proved(answer, proof) if proof else answer
 
 
+def persistent(answer: bytes) -> bytes:
+    """The answer with IIS's remark that it authenticates the connection."""
+    return answer.replace(b"\r\n", b"\r\nPersistent-Auth: true\r\n", 1)
+
+
 class Keeper:
     """The base of these backends: holds keys, and counts the tokens accepted and refused."""
 
@@ -92,7 +97,8 @@ class Bound(PerRequest):
 
 class FirstUser(Keeper):
     """The worst that IIS is feared to be: whoever comes first has the connection for good. New
-    tokens on it are ignored, and tokenless requests are served as that user."""
+    tokens on it are ignored, and tokenless requests are served as that user. It says so, as IIS
+    does."""
 
     def __init__(self, acceptor: Acceptor) -> None:
         super().__init__(acceptor)
@@ -105,7 +111,29 @@ class FirstUser(Keeper):
         if accepted is None:
             return always_401(request) if request.authorization else echo(request, None)
         self.users[request.connection] = accepted.user
-        return echo(request, accepted.user, accepted.www_authenticate)
+        return persistent(echo(request, accepted.user, accepted.www_authenticate))
+
+
+class Sessions(Keeper):
+    """Tomcat: who has its session cookie is the user of that session; the token is not read."""
+
+    COOKIE = "JSESSIONID"
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        super().__init__(acceptor)
+        self.users: dict[str, str] = {}
+
+    def __call__(self, request: Request) -> Answer:
+        for cookie in "; ".join(request.all("Cookie")).split("; "):
+            if cookie in self.users:
+                return echo(request, self.users[cookie])
+        accepted = self.accept(request)
+        if accepted is None:
+            return always_401(request)
+        cookie = f"{self.COOKIE}={len(self.users) + 1}"
+        self.users[cookie] = accepted.user
+        return echo(request, accepted.user, accepted.www_authenticate).replace(
+            b"\r\n", f"\r\nSet-Cookie: {cookie}; Path=/; HttpOnly\r\n".encode(), 1)
 
 
 class Unruly(PerRequest):

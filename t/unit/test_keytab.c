@@ -9,6 +9,7 @@
 #include <apr_time.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define GATEWAY "gateway@" REALM
 #define SERVICE "HTTP/gateway.eas.test@" REALM
@@ -234,6 +235,33 @@ static void test_files_without_keys(void **state)
     }
 }
 
+static void set_mode(struct fixture *f, mode_t mode)
+{
+    assert_int_equal(chmod(krb5_path(f->file), mode), 0);
+}
+
+static void test_mode_of_the_file(void **state)
+{
+    static const struct {
+        mode_t mode;
+        bool refused;
+    } rows[] = { { 0600, false }, { 0400, false }, { 0640, false }, { 0644, true },
+                 { 0604, true },  { 0602, true },  { 0620, true },  { 0666, true } };
+    struct fixture *f = *state;
+    size_t i;
+
+    add_entry(f, GATEWAY, 1);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        set_mode(f, rows[i].mode);
+        if (rows[i].refused) {
+            assert_load_fails(f, NULL, 3006, "chmod 600");
+        }
+        else {
+            must_load(f, NULL);
+        }
+    }
+}
+
 static void test_principal_without_a_key(void **state)
 {
     struct fixture *f = *state;
@@ -335,6 +363,23 @@ static void test_refresh_keeps_the_keys_when_the_file_is_unusable(void **state)
         assert_refresh_keeps_keys(f, keytab);
         remove_file(f);
     }
+}
+
+static void test_refresh_ignores_a_file_that_everybody_reads(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_keytab *keytab;
+
+    add_entry(f, GATEWAY, 1);
+    keytab = must_load(f, NULL);
+    add_entry(f, GATEWAY, 2);
+    set_mode(f, 0644);
+    assert_refresh_keeps_keys(f, keytab);
+    assert_false(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
+    set_mode(f, 0640);
+    now += INTERVAL;
+    eas_keytab_refresh(keytab);
+    assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
 static void test_refresh_keeps_the_keys_when_the_file_is_gone(void **state)
@@ -443,10 +488,10 @@ static void test_refresh_reads_a_file_that_becomes_readable(void **state)
     keytab = must_load(f, NULL);
     remove_file(f);
     add_entry(f, GATEWAY, 2);
-    assert_int_equal(chmod(krb5_path(f->file), 0), 0);
+    set_mode(f, 0);
     refresh_unprivileged(keytab);
     assert_false(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
-    assert_int_equal(chmod(krb5_path(f->file), 0644), 0);
+    set_mode(f, 0640);
     now += INTERVAL;
     refresh_unprivileged(keytab);
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
@@ -512,6 +557,8 @@ int main(void)
         KEYTAB_TEST(test_missing_file),
         KEYTAB_TEST(test_directory_as_keytab),
         KEYTAB_TEST(test_files_without_keys),
+        KEYTAB_TEST(test_mode_of_the_file),
+        KEYTAB_TEST(test_refresh_ignores_a_file_that_everybody_reads),
         KEYTAB_TEST(test_principal_without_a_key),
         KEYTAB_TEST(test_invalid_principal),
         KEYTAB_TEST(test_refresh_reads_a_replaced_file),

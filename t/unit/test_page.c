@@ -299,6 +299,8 @@ static void test_reasons(void **state)
           .shown = "class=\"message timed-out\" role=\"alert\">Your session has ended" },
         { .reason = EAS_PAGE_SIGNED_OUT,
           .shown = "class=\"message signed-out\" role=\"alert\">You have signed out" },
+        { .reason = EAS_PAGE_OTHER_USER,
+          .shown = "class=\"message other-user\" role=\"alert\">Another user was signed in" },
         { .reason = EAS_PAGE_TRY_LATER,
           .shown = "class=\"message try-later\" role=\"alert\">Signing in is not" },
         { .reason = EAS_PAGE_BAD_REQUEST,

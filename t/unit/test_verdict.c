@@ -58,7 +58,7 @@ static void test_responses_to_a_token(void **state)
         const struct eas_verdict_facts facts = { .token = true,
                                                  .hides_401 = true,
                                                  .reply = rows[i].reply,
-                                                 .mutual_before = rows[i].before,
+                                                 .connection_authenticated = rows[i].before,
                                                  .mutual_required = rows[i].required };
 
         assert_verdict(&facts, rows[i].success, rows[i].failure);
