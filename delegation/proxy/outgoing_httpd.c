@@ -84,7 +84,7 @@ void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interr
 void eas_outgoing_release(struct eas_exchange *exchange)
 {
     if (exchange->connection != NULL) {
-        eas_connection_release(exchange->connection, exchange->serial, apr_time_now());
+        eas_connection_release(exchange->connection, exchange->serial);
         exchange->released = true;
     }
 }
@@ -118,11 +118,6 @@ static const char *current_owner(void)
 static apr_uint64_t current_serial(void)
 {
     return current != NULL ? current->serial : 0;
-}
-
-static void shutdown_socket(void *socket)
-{
-    apr_socket_shutdown(socket, APR_SHUTDOWN_READWRITE);
 }
 
 static apr_status_t close_connection(void *data)
@@ -188,10 +183,8 @@ static void attach_connection(conn_rec *c, struct record *record)
         record->unowned = true; /* mod_proxy's own, such as a health check */
         return;
     }
-    record->connection = eas_connection_open(current->connections, shutdown_socket,
-                                             ap_get_conn_socket(c), apr_time_now());
-    /* Before the cleanup of the socket, whose descriptor another thread may get. */
-    apr_pool_pre_cleanup_register(c->pool, record->connection, close_connection);
+    record->connection = eas_connection_open(current->connections, apr_time_now());
+    apr_pool_cleanup_register(c->pool, record->connection, close_connection, apr_pool_cleanup_null);
 }
 
 static enum eas_rc acquire(const struct record *record, struct eas_err *err)
