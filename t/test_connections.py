@@ -316,6 +316,23 @@ def test_graceful_restarts(gateway, fake_backends, keeper, first_user, mpm):
     assert {len(users) for users in owners(backend, keeper).values()} == {1}
 
 
+@pytest.mark.parametrize("mpm", MPMS)
+def test_children_end_with_open_connections(gateway, fake_backends, first_user, mpm):
+    """In whatever order their pools are destroyed. A child that reads memory after that has no
+    memory left to read (MaxMemFree), and its signal is in the error log."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway("MaxMemFree 1\n" + location(backend.url, require="Require all granted")
+                 + open_location(backend.url), mpm=mpm, processes=8 if mpm == "prefork" else 2)
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            asked = [("/eas", user) for user in (*THREE, None)] + [("/open",)]
+            answers = pool.map(lambda args: ask(gw, *args), asked * 8)
+            assert {answer.status for answer in answers} == {200}
+        gw.graceful()
+    gw.stop()
+    gw.check_log()
+
+
 # --- a backend that authenticates connections ------------------------------------------------
 
 def test_persistent_authentication_is_reported_once(gateway, fake_backends, keeper):
