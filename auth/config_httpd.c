@@ -72,6 +72,7 @@ static void inherit_lockout(struct eas_auth_server *conf, const struct eas_auth_
 {
     conf->lockout_failures = from->lockout_failures;
     conf->lockout_window = from->lockout_window;
+    conf->lockout_gateways = from->lockout_gateways;
     conf->lockout_log_only = from->lockout_log_only;
 }
 
@@ -138,11 +139,13 @@ apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf)
 
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf)
 {
-    struct eas_throttle_rules rules = { .count_unknown_users = true };
+    struct eas_throttle_rules rules = { .count_unknown_users = true, .charge_unknown_users = true };
     bool is_set = conf->lockout_failures >= 0;
     int last = conf->providers != NULL ? conf->providers->nelts - 1 : -1;
 
-    rules.lockout.failures = is_set ? (unsigned)conf->lockout_failures : DEFAULT_LOCKOUT_FAILURES;
+    rules.gateways = conf->lockout_gateways > 0 ? (unsigned)conf->lockout_gateways : 1;
+    rules.lockout.failures =
+        (is_set ? (unsigned)conf->lockout_failures : DEFAULT_LOCKOUT_FAILURES) / rules.gateways;
     rules.lockout.window = is_set ? conf->lockout_window : DEFAULT_LOCKOUT_WINDOW;
     rules.lockout.log_only = is_set && conf->lockout_log_only;
     rules.lockout.remember_for =
@@ -150,7 +153,7 @@ struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *
     rules.known_for = conf->known_passwords >= 0 ? conf->known_passwords : DEFAULT_KNOWN_PASSWORDS;
     rules.cache_for = eas_auth_password_cache(conf);
     if (last >= 0) {
-        rules.count_unknown_users =
+        rules.count_unknown_users = rules.charge_unknown_users =
             strcmp(APR_ARRAY_IDX(conf->providers, last, const char *), "kdc") == 0;
     }
     return rules;

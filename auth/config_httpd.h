@@ -36,7 +36,8 @@ struct eas_auth_server {
     apr_interval_time_t password_cache;      /* 0: off */
     apr_interval_time_t known_passwords;     /* 0: off */
     apr_interval_time_t bad_password_memory; /* 0: off */
-    int lockout_failures;                    /* 0: off; -1: the two below are not set either */
+    int lockout_failures;                    /* 0: off; -1: the three below are not set either */
+    int lockout_gateways;                    /* that share these failures; 0: not declared */
     apr_interval_time_t lockout_window;
     bool lockout_log_only;
     apr_array_header_t *providers; /* of const char *; NULL: kdc */

@@ -99,8 +99,8 @@ const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const ch
     return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->bad_password_memory);
 }
 
-/* The highest threshold of AD is 999. */
-static bool parse_failures(const char *text, int *failures)
+/* A number from 1 to 998, since the highest threshold of AD is 999. */
+static bool parse_failures(const char *text, int *number)
 {
     apr_int64_t value;
     char *end;
@@ -109,29 +109,62 @@ static bool parse_failures(const char *text, int *failures)
         return false;
     }
     value = apr_strtoi64(text, &end, 10);
-    *failures = (int)value;
+    *number = (int)value;
     return *end == '\0' && value >= 1 && value < 999;
 }
 
-const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, const char *failures,
-                                 const char *window, const char *mode)
+static bool parse_lockout_option(const char *text, struct eas_auth_server *conf)
+{
+    static const char gateways[] = "gateways=";
+
+    if (ap_cstr_casecmp(text, "log-only") == 0) {
+        conf->lockout_log_only = true;
+        return true;
+    }
+    return ap_cstr_casecmpn(text, gateways, sizeof(gateways) - 1) == 0
+           && parse_failures(text + sizeof(gateways) - 1, &conf->lockout_gateways);
+}
+
+static bool parse_lockout(int argc, char *const argv[], struct eas_auth_server *conf)
+{
+    int i;
+
+    if (argc < 2 || !parse_failures(argv[0], &conf->lockout_failures)
+        || !eas_duration_parse(argv[1], &conf->lockout_window)
+        || conf->lockout_window < apr_time_from_sec(1)) {
+        return false;
+    }
+    for (i = 2; i < argc; i++) {
+        if (!parse_lockout_option(argv[i], conf)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, int argc, char *const argv[])
 {
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
 
-    conf->lockout_log_only = mode != NULL;
-    if (window == NULL && ap_cstr_casecmp(failures, "off") == 0) {
+    conf->lockout_log_only = false;
+    conf->lockout_gateways = 0;
+    if (argc == 1 && ap_cstr_casecmp(argv[0], "off") == 0) {
         conf->lockout_failures = 0;
         conf->lockout_window = 0;
         return NULL;
     }
-    if (window == NULL || !parse_failures(failures, &conf->lockout_failures)
-        || !eas_duration_parse(window, &conf->lockout_window)
-        || conf->lockout_window < apr_time_from_sec(1)
-        || (mode != NULL && ap_cstr_casecmp(mode, "log-only") != 0)) {
+    if (!parse_lockout(argc, argv, conf)) {
         return apr_psprintf(cmd->pool,
                             "%s: takes how many wrong passwords may reach Active Directory, within "
-                            "which time, and perhaps log-only: for example %s 3 30m; or off",
+                            "which time, and perhaps log-only and gateways=n: for example %s 3 "
+                            "30m; or off",
                             cmd->cmd->name, cmd->cmd->name);
+    }
+    if (conf->lockout_gateways > conf->lockout_failures) {
+        return apr_psprintf(cmd->pool,
+                            "%s: %d gateways cannot share %d wrong passwords, because each counts "
+                            "its own share; set at least two for each gateway",
+                            cmd->cmd->name, conf->lockout_gateways, conf->lockout_failures);
     }
     return NULL;
 }

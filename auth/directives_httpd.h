@@ -16,8 +16,7 @@ const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_known_passwords(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const char *arg);
-const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, const char *failures,
-                                 const char *window, const char *mode);
+const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
 const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg);

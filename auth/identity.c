@@ -53,8 +53,7 @@ static const char *mapped_realm(const struct eas_realms *realms, const char *nam
     return NULL;
 }
 
-/* The configured realm that equals the name without letter case, or NULL. */
-static const char *configured_realm(const struct eas_realms *realms, const char *name)
+const char *eas_identity_realm(const struct eas_realms *realms, const char *name)
 {
     int i;
 
@@ -77,7 +76,7 @@ static enum eas_rc parse_domain_user(apr_pool_t *pool, const char *domain, const
 {
     login->realm = mapped_realm(realms, domain);
     if (login->realm == NULL) {
-        login->realm = configured_realm(realms, domain);
+        login->realm = eas_identity_realm(realms, domain);
     }
     if (login->realm == NULL || strchr(user, '\\')) {
         return eas_fail(err, EAS_DENIED, 1003,
@@ -92,7 +91,7 @@ static enum eas_rc parse_suffixed(apr_pool_t *pool, const char *name, const char
                                   struct eas_err *err)
 {
     apr_size_t user_len = (apr_size_t)(suffix - name) - 1;
-    const char *realm = configured_realm(realms, suffix);
+    const char *realm = eas_identity_realm(realms, suffix);
 
     if (*suffix == '\0' || memchr(name, '@', user_len)) {
         return eas_fail(err, EAS_DENIED, 1004, "the name has no suffix or more than one");
@@ -158,7 +157,7 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
 
     if (strchr(name, '\\') == NULL
         && (at == NULL
-            || (configured_realm(realms, at + 1) == NULL
+            || (eas_identity_realm(realms, at + 1) == NULL
                 && mapped_realm(realms, at + 1) == NULL))) {
         return eas_fail(
             err, EAS_FORBIDDEN, 1008,
@@ -177,18 +176,24 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
     return EAS_OK;
 }
 
+enum eas_rc eas_identity_check_realm(const char *realm, const struct eas_realms *realms,
+                                     struct eas_err *err)
+{
+    return eas_identity_realm(realms, realm) != NULL
+               ? EAS_OK
+               : eas_fail(err, EAS_DENIED, 1007,
+                          "the realm %s of the user is not configured; add it with EasKcdDomain",
+                          realm);
+}
+
 enum eas_rc eas_identity_check(const char *user, apr_size_t len, const char *realm,
                                const struct eas_realms *realms, struct eas_err *err)
 {
     if (len > EAS_NAME_MAX || has_control(user, len) || !eas_utf8_is_valid(user, len)) {
         return eas_fail(err, EAS_DENIED, 1006, "the KDC's canonical name is not a user name");
     }
-    if (configured_realm(realms, realm) == NULL) {
-        return eas_fail(err, EAS_DENIED, 1007,
-                        "the realm %s of the user is not configured; add it with EasKcdDomain",
-                        realm);
-    }
-    return check_user(user, len, err);
+    return eas_identity_check_realm(realm, realms, err) == EAS_OK ? check_user(user, len, err)
+                                                                  : err->rc;
 }
 
 const char *eas_identity_realms_text(apr_pool_t *pool, const struct eas_realms *realms)

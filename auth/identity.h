@@ -63,6 +63,13 @@ enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t l
                                const struct eas_realms *realms, struct eas_login *login_out,
                                struct eas_err *err);
 
+/* The configured spelling of a realm of the realms; letter case does not count.  NULL: another. */
+const char *eas_identity_realm(const struct eas_realms *realms, const char *name);
+
+/* EAS_OK if the realm is one of the realms, else EAS_DENIED. */
+enum eas_rc eas_identity_check_realm(const char *realm, const struct eas_realms *realms,
+                                     struct eas_err *err);
+
 /*
  * The identity for a name from another module or from an expression.  The name must have a realm or
  * domain of the realms: Administrator of an htpasswd file is not Administrator of AD.  Result in

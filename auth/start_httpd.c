@@ -208,6 +208,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
 
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
+    eas_throttle_child_init();
     child.workers = make_workers(pchild);
     child.tickets = eas_shared_cache(EAS_SHARED_TICKET);
     verifier = apr_pcalloc(eas_workers_pool(child.workers), sizeof(*verifier));

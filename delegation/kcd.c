@@ -5,7 +5,7 @@
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/ticket.h"
 #include "delegation/kerberos/s4u.h"
-#include "delegation/kerberos/service_tgt.h"
+#include "auth/kerberos/service_tgt.h"
 #include "delegation/ticket_cache.h"
 
 #include <apr_strings.h>

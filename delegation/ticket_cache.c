@@ -94,7 +94,7 @@ enum eas_ticket_cache_state eas_ticket_cache_find(struct eas_ticket_cache *cache
         state = begin_renewal(entry, query->renewable_until, now) ? EAS_TICKET_CACHE_RENEWAL_DUE
                                                                   : EAS_TICKET_CACHE_HIT;
     }
-    else if (now >= entry->replaced_at && now - entry->replaced_at < REPLACED_STAYS) {
+    else if (now >= entry->replaced_at && entry->replaced_at > now - REPLACED_STAYS) {
         eas_fail(err, EAS_BACKEND, 2110,
                  "the backend does not accept the ticket for %s, which has just been renewed",
                  query->spn);

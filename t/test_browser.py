@@ -26,7 +26,7 @@ TO_INBOX = FORM + "?destination=%2fowa%2f%3fae%3dFolder%26id%3da%252Bb"
 WRONG = "That user name and password did not work. Please check them and try again."
 ENDED = "Your session has ended. Please sign in again."
 SIGNED_OUT = "You have signed out."
-OTHER_USER = "Another user was signed in here. That session has ended; please sign in again."
+OTHER_SESSION = "Another session was open here. It has ended; please sign in again."
 TITLE = '<Location "/">\nAuthName "Example Mail"\n</Location>\n'
 
 # A Location that authenticates only: under another clock no ticket is good.
@@ -196,7 +196,7 @@ def test_back_to_the_form_after_log_on(titled, browser):
     chromium.wait(lambda: chromium.shows_form)
     assert chromium.find("#password").get_attribute("value") == ""
     chromium.log_on("bob", PASSWORDS["bob"])
-    assert chromium.message == OTHER_USER
+    assert chromium.message == OTHER_SESSION
     chromium.log_on("bob", PASSWORDS["bob"])
     chromium.arrive("/owa/")
     assert f'"remote_user":"bob@{REALM}"' in chromium.text
@@ -302,8 +302,8 @@ def test_next_user_without_a_sign_out(gateway, remembering, browser):
     before = len(remembering.requests)
     chromium.open(gw, FORM + "?destination=%2fowa%2f")
     chromium.log_on("bob", PASSWORDS["bob"])
-    chromium.arrive(FORM + "?reason=other-user&destination=%2fowa%2f")
-    assert chromium.message == OTHER_USER
+    chromium.arrive(FORM + "?reason=other-session&destination=%2fowa%2f")
+    assert chromium.message == OTHER_SESSION
     assert "EAS1097" in gw.error_log.tags()
     assert COOKIE not in chromium.cookies()
     assert len(remembering.requests) == before
@@ -352,7 +352,7 @@ def test_two_tabs_with_a_form_each(titled, browser):
     chromium.driver.switch_to.window(first)
     assert chromium.shows_form
     chromium.log_on("bob", PASSWORDS["bob"])
-    assert chromium.message == OTHER_USER
+    assert chromium.message == OTHER_SESSION
     chromium.log_on("bob", PASSWORDS["bob"])
     chromium.arrive("/owa/one")
     assert f'"remote_user":"bob@{REALM}"' in chromium.text

@@ -212,7 +212,10 @@ def test_destinations_that_were_accepted_are_led_to_as_they_are(gateway, ok_back
 def test_a_planted_cookie_is_replaced(webmail):
     for planted in ("x", "", 120 * "A", 4000 * "B"):
         visitor = Visitor(webmail, jar={COOKIE: planted})
-        assert visitor.log_on("alice", PASSWORDS["alice"]).status == 303
+        answer = visitor.log_on("alice", PASSWORDS["alice"])
+        assert (answer.status, visitor.session) == (303, None)
+        assert "reason=other-session" in answer.header("Location")
+        visitor.log_on("alice", PASSWORDS["alice"])
         assert visitor.session not in (planted, None)
         assert visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}"
         assert Visitor(webmail, jar={COOKIE: planted}).get("/owa/").status == 302

@@ -2,6 +2,7 @@
 """Guessing and stale passwords: accounts of a domain with a lockout policy are not locked from outside."""
 
 import itertools
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import DOMAINS, VARYING, location
 from lab.frontdoor import Visitor
+from lab.gateway import MODULES
 from lab.krbmsg import PA_ENC_TIMESTAMP, Message
 from lab.sanitizer import moves_clock
 from lab.unique import unique_path
@@ -96,7 +98,8 @@ def test_stale_password_is_asked_about_once(guarded, strict, victim, relay):
 def test_different_guesses_at_once(guarded, strict, victim, relay):
     """A hundred, over several children and threads."""
     gw = guarded(processes=4)
-    assert at_once(gw, [(victim, f"guess-{n}") for n in range(100)]) == [401] * 100
+    assert Counter(at_once(gw, [(victim, f"guess-{n}") for n in range(100)])) \
+        == {401: N, 503: 100 - N}
     assert strict.bad_pwd_count(victim) <= N + 1 and asked(relay) == N
     assert not strict.is_locked(victim)
     assert gw.error_log.tags().count("EAS1310") == 1
@@ -113,7 +116,7 @@ def test_known_phone_passes_at_once(guarded, strict, victim, relay):
         entry = entry_of(gw, victim, PASSWORDS[victim])
         assert (entry["status"], entry["EAS_KCD_LOCKOUT"]) == ("200", "known")
         entry = entry_of(gw, victim, "guess-again")
-        assert (entry["status"], entry["EAS_KCD_ERROR"]) == ("401", "EAS1301")
+        assert (entry["status"], entry["EAS_KCD_ERROR"]) == ("503", "EAS1301")
     assert asked(relay) == N + 4
     assert not strict.is_locked(victim)
 
@@ -126,7 +129,7 @@ def test_known_password_that_is_wrong_now(guarded, strict, victim, relay):
     try:
         lock_out(gw, victim)
         relay.reset()
-        assert set(at_once(gw, [(victim, PASSWORDS[victim])] * 30)) == {401}
+        assert set(at_once(gw, [(victim, PASSWORDS[victim])] * 30)) == {401}    # remembered
         assert asked(relay) <= 1
         assert strict.bad_pwd_count(victim) <= N + 1 and not strict.is_locked(victim)
     finally:
@@ -138,15 +141,18 @@ def test_live_session_is_served_during_a_lockout(guarded, victim):
     visitor = Visitor(gw)
     assert visitor.log_on(victim, PASSWORDS[victim], "/eas").status == 303
     lock_out(gw, victim)
-    assert gw.get("/eas", victim, "guess-again").status == 401
+    assert gw.get("/eas", victim, "guess-again").status == 503
     assert visitor.get("/eas").status == 200
 
 
 def test_the_form_counts_as_basic_does(guarded, strict, victim, relay):
     gw = guarded()
-    for n in range(6):
+    for n in range(N):
         assert "reason=wrong" in Visitor(gw).log_on(victim, f"guess-{n}").header("Location")
-    assert gw.get("/eas", victim, "guess-again").status == 401
+    answer = Visitor(gw).log_on(victim, "guess-again")
+    assert (answer.status, answer.header("Retry-After")) == (503, "30")
+    assert b"try-later" in answer.body
+    assert gw.get("/eas", victim, "guess-again").status == 503
     assert asked(relay) == N and not strict.is_locked(victim)
 
 
@@ -159,7 +165,7 @@ def test_spellings_of_one_account(guarded, strict, relay):
     names = ("bob", "BoB", r"CORP\bob", r"corp\BOB", f"bob@{REALM}", f"bOb@{REALM.lower()}",
              "bob.builder@mail.example.test", "BOB.Builder@Mail.Example.Test")
     for n, name in enumerate(names):
-        assert gw.get("/eas", name, f"guess-{n}").status == 401
+        assert gw.get("/eas", name, f"guess-{n}").status == (401 if n < N else 503)
     assert asked(relay) == N and strict.bad_pwd_count("bob") == N
     strict.unlock("bob")
 
@@ -190,7 +196,7 @@ def test_account_without_preauthentication(guarded, strict, relay):
     strict.set_flag("carol", no_preauthentication)
     try:
         gw = guarded()
-        assert at_once(gw, [("carol", f"guess-{n}") for n in range(5)], 1) == [401] * 5
+        assert at_once(gw, [("carol", f"guess-{n}") for n in range(5)], 1) == [401] * N + [503] * 2
         until(lambda: len(gw.requests()) == 5, 5, "the access log")
         assert [entry["EAS_KCD_ERROR"] for entry in gw.requests()] \
             == ["EAS1030"] * N + ["EAS1301"] * 2
@@ -203,23 +209,24 @@ def test_graceful_restarts(guarded, strict, victim, relay):
     gw = guarded("EasKcdPasswordCache off\n")
     assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
     for n in range(2 * N):
-        assert gw.get("/eas", victim, f"guess-{n}").status == 401
+        expected = 401 if n < N else 503
+        assert gw.get("/eas", victim, f"guess-{n}").status == expected
         gw.graceful()
-        assert gw.get("/eas", victim, f"guess-{n}").status == 401
+        assert gw.get("/eas", victim, f"guess-{n}").status == expected
     assert asked(relay) == N + 1
     assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
     assert not strict.is_locked(victim)
 
 
 def test_unknown_names_evict_no_record(guarded, victim, relay):
-    """They leave no records, and after a while their address does not reach AD any more."""
+    """Theirs are elsewhere, and after a while their address does not reach AD any more."""
     gw = guarded()
     lock_out(gw, victim)
     relay.reset()
-    assert set(at_once(gw, [(f"nobody{n}", "guess") for n in range(400)], 8)) == {401}
+    assert set(at_once(gw, [(f"nobody{n}", "guess") for n in range(400)], 8)) == {401, 503}
     assert 90 <= len(questions(relay)) < 130
     relay.reset()
-    assert gw.get("/eas", victim, "guess-again").status == 401
+    assert gw.get("/eas", victim, "guess-again").status == 503
     assert relay.counts.total() == 0
     assert gw.error_log.tags().count("EAS1313") == 1
 
@@ -241,13 +248,13 @@ RemoteIPInternalProxy 127.0.0.1
 """
 
 
-def spray(gw, addresses, count: int = 110) -> None:
+def spray(gw, addresses, names=range(110)) -> None:
     """Unknown names from these addresses, in turn."""
-    pairs = zip(range(count), itertools.cycle(addresses))
+    pairs = zip(names, itertools.cycle(addresses))
     with ThreadPoolExecutor(10) as pool:
         answers = pool.map(lambda pair: gw.get("/eas", f"nobody{pair[0]}", "x",
                                                [("X-Forwarded-For", pair[1])]), pairs)
-        assert {answer.status for answer in answers} == {401}
+        assert {answer.status for answer in answers} <= {401, 503}
 
 
 def test_one_address_does_not_reach_ad_for_ever(guarded, victim, relay):
@@ -264,7 +271,7 @@ def test_one_address_does_not_reach_ad_for_ever(guarded, victim, relay):
     gw.graceful()       # forgets what is proved
     relay.reset()
     entry = entry_of(gw, unproved, PASSWORDS[unproved], here)
-    assert (entry["status"], entry["EAS_KCD_LOCKOUT"]) == ("401", "source")
+    assert (entry["status"], entry["EAS_KCD_LOCKOUT"]) == ("503", "source")
     assert relay.counts.total() == 0
     assert gw.get("/eas", known, PASSWORDS[known], here).status == 200
     assert gw.get("/eas", known, PASSWORDS[known], here).status == 200
@@ -277,9 +284,9 @@ def test_ipv6_by_its_first_half(guarded, relay):
     gw = guarded(REMOTE_IP)
     spray(gw, [f"2001:db8:0:1::{n:x}" for n in range(1, 60)])
     relay.reset()
-    spray(gw, ["2001:db8:0:1:ffff::1"], 1)
+    spray(gw, ["2001:db8:0:1:ffff::1"], [200])
     assert relay.counts.total() == 0
-    spray(gw, ["2001:db8:0:2::1"], 1)
+    spray(gw, ["2001:db8:0:2::1"], [201])
     assert len(questions(relay)) == 1
 
 
@@ -311,7 +318,7 @@ def test_it_ends_by_itself(guarded, victim, relay):
     lock_out(gw, victim)
     for minute in (1, 2, 3):
         gw.set_clock(f"+{minute}m")
-        assert gw.get("/eas", victim, PASSWORDS[victim]).status == 401
+        assert gw.get("/eas", victim, PASSWORDS[victim]).status == 503
         assert gw.get("/eas", victim, "guess-0").status == 401
     assert asked(relay) == N
     gw.set_clock("+241s")
@@ -320,21 +327,27 @@ def test_it_ends_by_itself(guarded, victim, relay):
 
 @moves_clock
 def test_refused_password_is_asked_about_again(guarded, victim, relay):
-    gw = guarded("EasKcdBadPasswordMemory 2m\n", clock=True)
+    gw = guarded("EasKcdLockout 3 1m\nEasKcdBadPasswordMemory 2m\n", clock=True)
     for clock, expected in (("+0", 1), ("+119s", 1), ("+121s", 2)):
         gw.set_clock(clock)
         assert gw.get("/eas", victim, "stale").status == 401
         assert asked(relay) == expected
 
 
-def test_refusals_that_do_not_count(guarded, relay, domain):
-    """A disabled account, a password that must be changed, a KDC that is down."""
+def test_a_stale_phone_does_not_lock_its_owner_out(guarded, strict, victim, relay):
+    """The phone tries for three windows, each of two memories; then comes a new password."""
+    gw = guarded("EasKcdPasswordCache off\nEasKcdLockout 3 1m\nEasKcdBadPasswordMemory 30s\n",
+                 clock=True)
+    for second in range(0, 181, 10):
+        gw.set_clock(f"+{second}s")
+        assert gw.get("/eas", victim, "stale").status == 401
+    assert asked(relay) == 4
+    assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
+
+
+def test_kdc_that_is_down_counts_nothing(guarded, relay):
     gw = guarded()
-    none = "-" if domain.checks_account_first else "0"  # no salt has named the record
     gw.expect("EAS1036", "EAS1254")
-    for name in ("dirk", "mike", "ernst") * 5:
-        entry = entry_of(gw, name, PASSWORDS[name])
-        assert (entry["status"], entry["EAS_KCD_FAILURES"]) == ("401", none)
     relay.refuse()
     for n in range(5):
         assert gw.get("/eas", "alice", f"guess-{n}").status == 503
@@ -343,25 +356,129 @@ def test_refusals_that_do_not_count(guarded, relay, domain):
           "the KDC to be tried again")
 
 
+# --- honest answers --------------------------------------------------------------------------
+
+@pytest.mark.smoke
+def test_a_phone_with_a_deleted_account(guarded, relay):
+    """It costs one question, and its neighbours behind the same address log on."""
+    gw = guarded("EasKcdPasswordCache off\n")
+    assert set(at_once(gw, [("nobody", "stale")] * 150, 8)) == {401}
+    assert len(questions(relay)) == 1
+    assert gw.get("/eas", "carol", PASSWORDS["carol"]).status == 200
+    assert set(gw.error_log.tags()) == {"EAS1031", "EAS1300"}
+
+
+@pytest.fixture
+def keyless(strict):
+    """An account whose keys are all of a type that the KDC does not use."""
+    des_only = 0x200000
+    strict.set_flag("user20", des_only)
+    yield "user20"
+    strict.set_flag("user20", des_only, False)
+
+
+def test_statuses_tell_nothing_about_accounts(guarded, victim, keyless, relay):
+    """A user, nobody, and accounts that are disabled, expired, outside their keys: guesses and
+    their repetition get the same."""
+    gw = guarded()
+    for name in (victim, "nobody", "dirk", "ernst", "mike", keyless):
+        statuses = [gw.get("/eas", name, f"guess-{n}").status
+                    for n in (0, 0, 1, 2, 2, 3, 0, 4)]
+        assert (name, statuses) == (name, [401, 401, 401, 401, 401, 503, 401, 503])
+    gw.allow("EAS1310", because="accounts were locked")
+
+
+@pytest.mark.parametrize("name", ["dirk", "mike", "ernst"])
+def test_state_of_an_account_is_asked_about_once(guarded, relay, name):
+    """It is disabled, its password must be changed, or it has expired: also with the right one."""
+    gw = guarded()
+    for _ in range(20):
+        assert gw.get("/eas", name, PASSWORDS[name]).status == 401
+    assert len(questions(relay)) <= 3
+
+
+def test_the_form_still_says_expired_from_memory(guarded, domain, relay):
+    if domain.checks_account_first:
+        pytest.skip("this KDC refuses an expired password before it verifies it")
+    gw = guarded()
+    for _ in range(3):
+        assert "reason=expired" in Visitor(gw).log_on("mike", PASSWORDS["mike"]).header("Location")
+    assert gw.error_log.tags() == ["EAS1033", "EAS1305", "EAS1305"]
+
+
+def test_account_without_keys_spends_its_guessers_budget(guarded, keyless, relay):
+    gw = guarded()
+    for n in range(N):
+        assert gw.get("/eas", keyless, f"guess-{n}").status == 401
+    assert set(gw.error_log.tags()) == {"EAS1038", "EAS1310"}
+    relay.reset()
+    assert gw.get("/eas", keyless, "guess-again").status == 503
+    assert relay.counts.total() == 0
+
+
+def test_unasked_guesses_spend_a_budget(guarded, victim, relay):
+    """Else an address could try all passwords for one that is remembered, which gets 401."""
+    gw = guarded()
+    lock_out(gw, victim)
+    at_once(gw, [(victim, f"other-{n}") for n in range(110)], 10)
+    assert "EAS1303" in gw.error_log.tags() and gw.error_log.tags().count("EAS1313") == 1
+
+
+def test_a_repeated_unasked_password_spends_one_token(guarded, victim, relay):
+    """The owner's phone with a new password, during a lockout."""
+    gw = guarded()
+    lock_out(gw, victim)
+    assert set(at_once(gw, [(victim, "new")] * 150, 8)) == {503}
+    assert "EAS1303" not in gw.error_log.tags()
+
+
 def test_start_up_says_how_ad_must_be_set(guarded):
     gw = guarded(start=False)
     gw.start()
     text = gw.error_log.text()
-    assert "EAS3070: EasKcdLockout 3 1800s" in text
+    assert "EAS3070: EasKcdLockout 3 1800s at each of 1 gateways" in text
     assert "threshold must be above 4, and its observation window at most 30 minutes" in text
+    assert "EAS3074" not in text
     gw = guarded("EasKcdLockout off\n", start=False)
     gw.start()
     assert "EAS3073: EasKcdLockout off" in gw.error_log.text()
 
 
+def test_gateways_share_the_count(guarded, victim, relay):
+    """Each has half of five, without the remainder; AD's threshold has room for both."""
+    gw = guarded("EasKcdLockout 5 30m gateways=2\n")
+    assert "EAS3070: EasKcdLockout 2 1800s at each of 2 gateways" in gw.error_log.text()
+    assert "threshold must be above 6" in gw.error_log.text()
+    assert at_once(gw, [(victim, f"guess-{n}") for n in range(4)], 1) == [401, 401, 503, 503]
+    assert asked(relay) == 2
+
+
+@pytest.mark.parametrize("lockout", ["", "EasKcdLockout 4 30m\n"])
+def test_undeclared_gateways_are_reported(guarded, secret, redis, lockout):
+    """Where a cache may be common to them."""
+    common = f'EasKcdSecretFile "{secret()}"\nEasKcdCache redis:127.0.0.1:{redis.port}\n'
+    for declared in (lockout, "EasKcdLockout off\n", "EasKcdLockout 4 30m log-only gateways=1\n"):
+        gw = guarded(common + declared, modules=(*MODULES, "socache_redis"), start=False)
+        gw.start()
+        assert ("EAS3074" in gw.error_log.text()) == (declared == lockout)
+
+
 @pytest.mark.parametrize("line", ["EasKcdLockout 0 30m", "EasKcdLockout 3", "EasKcdLockout 3 0",
                                   "EasKcdLockout -1 30m", "EasKcdLockout 1000 30m",
                                   "EasKcdLockout 3 30m only-log", "EasKcdLockout off 30m",
-                                  "EasKcdLockout 3x 30m"])
+                                  "EasKcdLockout 3x 30m", "EasKcdLockout", "EasKcdLockout 3 30m 2",
+                                  "EasKcdLockout 3 30m gateways", "EasKcdLockout 3 30m gateways=0",
+                                  "EasKcdLockout 3 30m gateways=2x", "EasKcdLockout off gateways=2",
+                                  "EasKcdLockout 3 30m log-only gateways="])
 def test_bad_values(guarded, line):
     code, said = guarded(line + "\n", start=False).check_config()
     assert code != 0 and "EasKcdLockout: takes how many wrong passwords" in said
     assert "EasKcdLockout 3 30m; or off" in said
+
+
+def test_more_gateways_than_wrong_passwords(guarded):
+    code, said = guarded("EasKcdLockout 3 30m gateways=4\n", start=False).check_config()
+    assert code != 0 and "EasKcdLockout: 4 gateways cannot share 3 wrong passwords" in said
 
 
 # --- proved passwords ------------------------------------------------------------------------
@@ -422,16 +539,20 @@ def test_nothing_is_truncated(guarded, strict, victim):
 
 
 def test_answers_are_the_same_bytes(guarded, victim):
-    """Wrong, remembered, locked, unknown, no user's name, from an address that has spent its budget."""
+    """Wrong, remembered, unknown, no user's name; and locked, or from an address that has spent its
+    budget."""
     gw = guarded()
-    attempts = [(victim, "a"), (victim, "a"), (victim, "b"), (victim, "c"), (victim, "d"),
-                ("nobody", "x"), ("gateway$", "x"), ("nobody", "y")]
-    answers = set()
-    for n, attempt in enumerate(attempts):
-        if n == len(attempts) - 1:
+    refused = [(victim, "a"), (victim, "a"), (victim, "b"), (victim, "c"), (victim, "a"),
+               ("nobody", "x"), ("nobody", "x"), ("gateway$", "x")]
+    throttled = [(victim, "d"), ("nobody", "y")]
+    answers = {401: set(), 503: set()}
+    for attempt in refused + throttled:
+        if attempt == throttled[-1]:
             at_once(gw, [(f"nobody{m}", "x") for m in range(110)], 10)
         answer = gw.get("/eas", *attempt)
-        answers.add((answer.status, answer.body,
-                     tuple((n, v) for n, v in answer.headers if n not in VARYING)))
-    assert len(answers) == 1
+        answers[answer.status].add((answer.body, tuple((n, v) for n, v in answer.headers
+                                                       if n not in VARYING)))
+        assert answer.status == (503 if attempt in throttled else 401)
+        assert answer.header("Retry-After") == ("30" if attempt in throttled else None)
+    assert len(answers[401]) == len(answers[503]) == 1
     assert {"EAS1030", "EAS1300", "EAS1301", "EAS1303", "EAS1031"} <= set(gw.error_log.tags())

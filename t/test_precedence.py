@@ -44,7 +44,7 @@ PLACES = {
     "owa": ("Require valid-user", "challenged"),
     "Microsoft-Server-ActiveSync": ("Require valid-user", "challenged"),
     "granted": ("Require all granted", "asked by the backend"),
-    "public": ("Require all granted", "served"),
+    "public": ("Require all granted", "served", "EasKcdMutualAuth optional"),
 }
 
 AGENTS = {"browser": BROWSER, "phone": PHONE, "none": NOBODY}
@@ -102,8 +102,9 @@ def played(lab_dir, domain, authority, backends):
     keytab = domain.export_keytab(lab_dir / "precedence.keytab",
                                   ["gateway", "HTTP/gateway.corp.example.test"])
     conf = UNGUARDED + "EasKcdSession public 1s 1s\n" + "".join(
-        location(f"{cas1.url}/{'open/' if nobody == 'served' else ''}", path=f"/{place}/",
-                 require=require) for place, (require, nobody) in PLACES.items())
+        location(f"{cas1.url}/{'open/' if nobody == 'served' else ''}", *lines,
+                 path=f"/{place}/", require=require)
+        for place, (require, nobody, *lines) in PLACES.items())
     gw = Gateway(lab_dir / "precedence", conf, keytab=keytab, krb5_conf=domain.krb5_conf,
                  ca_file=authority.ca_file, tls=authority.certificate(GATEWAY))
     gw.start()

@@ -2,6 +2,7 @@
 """Password providers: ours in mod_auth_basic, and httpd's own behind AuthType EasKcd."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -191,11 +192,12 @@ def test_file(provided, relay):
     ("carol", PASSWORDS["carol"], "EAS1081"), ("", "x", "EAS1081"), (BOB, "", "EAS1012"),
     (None, None, "EAS1062")])
 def test_file_wrong(provided, relay, user, password, tag):
-    """Identical from outside; and the KDC is nobody to ask."""
+    """Identical from outside; and the KDC is nobody to ask.  A second time, the file is not asked."""
     gw, cas1 = provided("file", TRANSITION)
     relay.reset()
-    for agent in ([], PHONE):
-        answer = refused(gw, cas1, user, password, 401, tag, agent)
+    again = "EAS1300" if tag in ("EAS1080", "EAS1081") else tag
+    for agent, expected in (([], tag), (PHONE, again)):
+        answer = refused(gw, cas1, user, password, 401, expected, agent)
         assert answer.all("WWW-Authenticate") == [CHALLENGE]
     assert {entry["EAS_KCD_AUTH"] for entry in gw.requests()} == {"none"}
     assert relay.counts["AS-REQ"] == 0
@@ -301,6 +303,36 @@ def test_a_file_users_rights_are_no_others(provided):
     gw.expect("EAS2040")
     assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
     refused(gw, cas1, BOB, FILE_PASSWORD, 403, "EAS2040")
+
+
+def test_guesses_at_a_file_user_are_counted(provided, relay):
+    """As those at a user of AD, and at a name that nobody has; the user's own password goes on."""
+    gw, cas1 = provided("kdc file", TRANSITION)
+    gw.expect("EAS1008")
+    gw.allow("EAS1310", because="names were locked")
+    refused(gw, cas1, "frank", FILE_PASSWORD, 403, "EAS1008")
+    for name, tag in (("frank", "EAS1080"), ("nobody", "EAS1081"), ("user17", "EAS1030")):
+        for n in range(3):
+            refused(gw, cas1, name, f"guess-{n}", 401, tag)
+        for n in (3, 3, 4):
+            answer = refused(gw, cas1, name, f"guess-{n}", 503, "EAS1301")
+            assert answer.header("Retry-After") == "30"
+            assert answer.header("WWW-Authenticate") is None
+        refused(gw, cas1, name, "guess-0", 401, "EAS1300")
+    relay.reset()
+    refused(gw, cas1, "frank", FILE_PASSWORD, 403, "EAS1008")
+    assert relay.counts.total() == 0, "AD did not know frank with this password lately"
+
+
+def test_guesses_at_file_users_spend_a_budget(provided):
+    gw, cas1 = provided("file", TRANSITION)
+    gw.allow("EAS1310", "EAS1313", because="names and an address were locked")
+    with ThreadPoolExecutor(10) as pool:
+        pairs = [("frank", f"guess-{n}") for n in range(110)]
+        statuses = list(pool.map(lambda pair: gw.get("/eas", *pair).status, pairs))
+    assert sorted(statuses) == [401] * 3 + [503] * 107
+    assert gw.error_log.tags().count("EAS1313") == 1
+    refused(gw, cas1, BOB, FILE_PASSWORD, 503, "EAS1303")
 
 
 def test_kdc_down_does_not_fall_to_the_next(provided, relay):

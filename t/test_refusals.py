@@ -3,12 +3,23 @@
 
 import pytest
 
+from lab import krbmsg
 from lab.ad import CAS1, PASSWORDS, REALM
 from lab.client import assert_unavailable, basic
 from lab.exchange import DOMAINS, VARYING, location
+from lab.frontdoor import Visitor
+from lab.login_form import TEXTS
 from lab.sanitizer import moves_clock
 from lab.wait import until
 
+PROVIDER = """
+<Location "/basic">
+    AuthType Basic
+    AuthName "Basic"
+    AuthBasicProvider kdc
+    Require valid-user
+</Location>
+"""
 CHALLENGE = 'Basic realm="Mail", charset="UTF-8"'
 
 
@@ -124,6 +135,40 @@ def test_sensitive_user(refusing):
     response = refusing.get("/eas", "sandra", PASSWORDS["sandra"])
     assert response.status == 403
     assert response.header("WWW-Authenticate") is None
+
+
+POLICY = 12     # KDC_ERR_POLICY
+
+
+def test_policy_for_tickets_to_the_gateway(gateway, backends, relay):
+    """The right password, and a user who may not authenticate to the gateway's account."""
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url) + PROVIDER, krb5_conf=relay.krb5_conf)
+    gw.expect("EAS1044", "AH01617")
+    relay.answer(lambda message: message.kind == "TGS-REQ" and message.service == "gateway",
+                 krbmsg.error(POLICY, REALM))
+    response = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert (response.status, response.header("WWW-Authenticate")) == (403, None)
+    assert gw.logged()["EAS_KCD_ERROR"] == "EAS1044"
+    assert "authentication policy or silo of the gateway's account" in gw.error_log.text()
+    page = Visitor(gw).log_on("alice", PASSWORDS["alice"])
+    assert page.status == 403
+    assert TEXTS["forbidden"] in page.body.decode()
+    assert gw.get("/basic", "alice", PASSWORDS["alice"]).status == 401
+    assert cas1.requests() == []
+
+
+def test_policy_for_tickets_to_the_backend(gateway, backends, relay):
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), krb5_conf=relay.krb5_conf)
+    gw.expect("EAS2034")
+    relay.answer(lambda message: "TGS-REQ/s4u2proxy" in message.labels(),
+                 krbmsg.error(POLICY, REALM))
+    response = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert (response.status, response.header("WWW-Authenticate")) == (403, None)
+    assert gw.logged()["EAS_KCD_ERROR"] == "EAS2034"
+    assert "a ticket for HTTP/cas1.corp.example.test" in gw.error_log.text()
+    assert cas1.requests() == []
 
 
 def test_user_outside_require(gateway, backends):

@@ -55,7 +55,9 @@ def test_logging_on_begins_a_new_session(owa, mailbox):
     planted = mallory.session
     victim = holder(owa, planted)
     victim.log_on("alice", PASSWORDS["alice"])
-    assert victim.session != planted
+    assert victim.session is None
+    victim.log_on("alice", PASSWORDS["alice"])
+    assert victim.session not in (planted, None)
     served(victim)
     refused(mailbox, holder(owa, planted))
     first = victim.session

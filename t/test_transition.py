@@ -10,7 +10,7 @@ from lab.tls import Authority
 from lab.unique import unique_number, unique_path
 
 # Another module sets r->user: an htpasswd file has no realm of its own, but may name one.
-USERS = ("bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
+USERS = (f"mike@{REALM}", f"gateway2@{REALM}", "bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
          f"sandra@{REALM}", f"dirk@{REALM}", f"nobody@{REALM}", f"backend1$@{REALM}",
          f"HTTP/cas1@{REALM}", f"alice@{REALM}")
 
@@ -90,9 +90,11 @@ def test_a_password_users_ticket_serves_no_other_right(foreign, gateway, backend
 
 
 def test_account_that_may_not_transition(foreign):
-    answer = refused(foreign("EasKcdProtocolTransition On", account="gateway"), f"bob@{REALM}",
-                     "EAS2031", 503)
+    gw = foreign("EasKcdProtocolTransition On", account="gateway")
+    answer = refused(gw, f"bob@{REALM}", "EAS2031", 503)
     assert answer.header("Retry-After") == "30"
+    # With resource-based delegation, the lack of that right refuses nobody.
+    assert "PrincipalsAllowedToDelegateToAccount of HTTP/cas1" in gw.error_log.text()
 
 
 def test_sensitive_user(foreign):
@@ -102,9 +104,15 @@ def test_sensitive_user(foreign):
     refused(gw, f"sandra@{REALM}", "EAS2030")
 
 
-@pytest.mark.parametrize("user", [f"dirk@{REALM}", f"nobody@{REALM}"])
+@pytest.mark.parametrize("user", [f"dirk@{REALM}", f"nobody@{REALM}", f"mike@{REALM}"])
 def test_users_that_the_kdc_refuses(foreign, user):
+    """mike's password must be changed."""
     refused(foreign("EasKcdProtocolTransition On"), user, "EAS2023")
+
+
+def test_gateways_own_account(foreign, backends):
+    refused(foreign("EasKcdProtocolTransition On"), f"gateway2@{REALM}", "EAS2026")
+    assert backends("cas1").requests() == []
 
 
 def test_delegate_user(gateway, backends):

@@ -18,6 +18,7 @@ enum eas_rc {
     EAS_DENIED,        /* credentials missing, wrong or unusable */
     EAS_UNKNOWN,       /* the user does not exist; to the client the same as EAS_DENIED */
     EAS_EXPIRED,       /* right but expired: password must be changed, session timed out */
+    EAS_THROTTLED,     /* not verified, because of the gateway's own counting; try again later */
     EAS_FORBIDDEN,     /* the authenticated user may not do this */
     EAS_UNAVAILABLE,   /* the KDC or the gateway cannot do it at present */
     EAS_MISCONFIGURED, /* an administrator must act first */

@@ -13,6 +13,7 @@ static int level_of(enum eas_rc rc)
     case EAS_DENIED:
     case EAS_UNKNOWN:
     case EAS_EXPIRED:
+    case EAS_THROTTLED:
         return APLOG_INFO;
     case EAS_FORBIDDEN:
         return APLOG_WARNING;
@@ -39,6 +40,7 @@ static int status_of(enum eas_rc rc)
         return HTTP_FORBIDDEN;
     case EAS_BACKEND:
         return HTTP_BAD_GATEWAY;
+    case EAS_THROTTLED:
     case EAS_UNAVAILABLE:
     case EAS_MISCONFIGURED:
     case EAS_OK: /* a refusal without a reason is the gateway's failure */

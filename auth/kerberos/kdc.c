@@ -48,6 +48,50 @@ static unsigned ntstatus_of(const krb5_data *e_data)
     return (unsigned)p[0] | (unsigned)p[1] << 8 | (unsigned)p[2] << 16 | (unsigned)p[3] << 24;
 }
 
+/* An error may name a realm of the client, in which the KDC knows the client (RFC 6806 section 7). */
+static bool read_referral(struct eas_kdc_as *as, const krb5_data *realm, const krb5_error *error)
+{
+    krb5_error_code code = ERROR_TABLE_BASE_krb5 + (krb5_error_code)error->error;
+    const krb5_data *to;
+
+    if (error->client == NULL
+        || (code != KRB5KDC_ERR_WRONG_REALM && code != KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN)) {
+        return false;
+    }
+    to = &error->client->realm;
+    if (to->length == 0 || to->length > EAS_KDC_REALM_MAX
+        || memchr(to->data, '\0', to->length) != NULL
+        || (to->length == realm->length && memcmp(to->data, realm->data, to->length) == 0)) {
+        return false;
+    }
+    memcpy(as->referral, to->data, to->length);
+    as->referral[to->length] = '\0';
+    return true;
+}
+
+/* Any result but 0 ends the exchange. */
+static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *realm,
+                                     const krb5_error *error)
+{
+    krb5_error_code code = ERROR_TABLE_BASE_krb5 + (krb5_error_code)error->error;
+
+    eas_preauth_read_error(eas_bytes_make(error->e_data.data, error->e_data.length), &as->preauth);
+    if (read_referral(as, realm, error)) {
+        return KRB5KDC_ERR_WRONG_REALM;
+    }
+    return as->probing && code == KRB5KDC_ERR_PREAUTH_REQUIRED ? code : 0;
+}
+
+static krb5_error_code read_error(struct eas_kdc *kdc, const krb5_data *realm,
+                                  const krb5_error *error)
+{
+    kdc->ntstatus = ntstatus_of(&error->e_data);
+    if (error->error == KRB5KDC_ERR_PREAUTH_FAILED - ERROR_TABLE_BASE_krb5) {
+        return KRB5KDC_ERR_PREAUTH_FAILED;
+    }
+    return kdc->as.running ? read_as_error(&kdc->as, realm, error) : 0;
+}
+
 static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_code code,
                                      const krb5_data *realm, const krb5_data *message,
                                      const krb5_data *reply, krb5_data **new_reply_out)
@@ -55,18 +99,23 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
     struct eas_kdc *kdc = data;
     krb5_error *error;
 
-    (void)realm, (void)message, (void)new_reply_out;
+    (void)message, (void)new_reply_out;
     if (kdc->job != NULL) {
         eas_job_receive(kdc->job, code == 0);
     }
-    if (code != 0 || reply->length == 0 || (unsigned char)reply->data[0] != KRB_ERROR_OCTET
-        || krb5_rd_error(ctx, reply, &error) != 0) {
+    if (code != 0 || reply->length == 0) {
         return code;
     }
-    if (error->error == KRB5KDC_ERR_PREAUTH_FAILED - ERROR_TABLE_BASE_krb5) {
-        code = KRB5KDC_ERR_PREAUTH_FAILED;
+    /* An AS-REP answers a probe for a user without pre-authentication. */
+    if (kdc->as.running && kdc->as.probing
+        && eas_preauth_read_reply(eas_bytes_make(reply->data, reply->length), &kdc->as.preauth)) {
+        return KRB5KDC_ERR_PREAUTH_REQUIRED;
     }
-    kdc->ntstatus = ntstatus_of(&error->e_data);
+    if ((unsigned char)reply->data[0] != KRB_ERROR_OCTET
+        || krb5_rd_error(ctx, reply, &error) != 0) {
+        return 0;
+    }
+    code = read_error(kdc, realm, error);
     krb5_free_error(ctx, error);
     return code;
 }
@@ -123,6 +172,9 @@ enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
         return EAS_KDC_KEY_EXPIRED;
     case KRB5KDC_ERR_POLICY:
         return EAS_KDC_POLICY;
+    case KRB5KDC_ERR_ETYPE_NOSUPP:
+    case KRB5KDC_ERR_NULL_KEY:
+        return EAS_KDC_NO_KEY;
     case KRB5KDC_ERR_BADOPTION:
         return EAS_KDC_BADOPTION;
     case KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN:
@@ -141,6 +193,8 @@ enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
     case KRB5_REALM_UNKNOWN:
     case KRB5KDC_ERR_SVC_UNAVAILABLE:
         return EAS_KDC_UNREACHABLE;
+    case KRB5KDC_ERR_WRONG_REALM:
+        return EAS_KDC_OTHER_REALM;
     default:
         return EAS_KDC_OTHER;
     }
@@ -183,55 +237,6 @@ enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_
     *text_out = apr_pstrdup(pool, text);
     krb5_free_unparsed_name(kdc->ctx, text);
     return EAS_OK;
-}
-
-krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const char *password,
-                               krb5_keytab keytab, krb5_creds *tgt)
-{
-    krb5_get_init_creds_opt *opt = NULL;
-    krb5_init_creds_context exchange = NULL;
-    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
-
-    if (code == 0) {
-        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
-        krb5_get_init_creds_opt_set_forwardable(opt, 1);
-        krb5_get_init_creds_opt_set_proxiable(opt, 0);
-        code = krb5_init_creds_init(kdc->ctx, client, NULL, NULL, 0, opt, &exchange);
-    }
-    if (code == 0 && password != NULL) {
-        code = krb5_init_creds_set_password(kdc->ctx, exchange, password);
-    }
-    else if (code == 0) {
-        code = krb5_init_creds_set_keytab(kdc->ctx, exchange, keytab);
-    }
-    if (code == 0) {
-        code = krb5_init_creds_get(kdc->ctx, exchange);
-    }
-    if (code == 0) {
-        code = krb5_init_creds_get_creds(kdc->ctx, exchange, tgt);
-    }
-    krb5_init_creds_free(kdc->ctx, exchange);
-    krb5_get_init_creds_opt_free(kdc->ctx, opt);
-    return code;
-}
-
-krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out)
-{
-    krb5_get_init_creds_opt *opt = NULL;
-    krb5_data parameters = { 0 };
-    krb5_enctype enctype = ENCTYPE_NULL;
-    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
-
-    if (code == 0) {
-        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
-        code = krb5_get_etype_info(kdc->ctx, client, opt, &enctype, salt_out, &parameters);
-    }
-    if (code == 0 && enctype == ENCTYPE_NULL) {
-        code = krb5_principal2salt(kdc->ctx, client, salt_out);
-    }
-    krb5_free_data_contents(kdc->ctx, &parameters);
-    krb5_get_init_creds_opt_free(kdc->ctx, opt);
-    return code;
 }
 
 enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, struct eas_err *err)

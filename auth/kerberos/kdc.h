@@ -6,11 +6,23 @@
 
 #include "auth/base/error.h"
 #include "auth/identity.h"
+#include "auth/kerberos/preauth.h"
 #include "auth/workers/job.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <krb5/krb5.h>
+
+/* The longest name of a realm: that of a DNS name. */
+#define EAS_KDC_REALM_MAX 255
+
+/* The latest AS exchange (auth/kerberos/as.h), for the hooks and from them. */
+struct eas_kdc_as {
+    bool running;                         /* what follows concerns the messages under way */
+    bool probing;                         /* the first answer ends the exchange */
+    struct eas_preauth preauth;           /* of the latest answer */
+    char referral[EAS_KDC_REALM_MAX + 1]; /* the realm that the KDC refers to; "" if to none */
+};
 
 /*
  * The context serves one caller on one thread for a few exchanges.  libkrb5 writes into a
@@ -22,6 +34,7 @@
  *  - No message is sent after the deadline.  A message under way may take longer.  A job sends no
  *    message to a realm whose circuit breaker is open.
  *  - The NTSTATUS in an error of AD is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
+ *  - A referral ends the AS exchange, so that no password is put to a realm that is not ours.
  */
 struct eas_kdc {
     krb5_context ctx;
@@ -30,6 +43,7 @@ struct eas_kdc {
     apr_time_t deadline;
     unsigned messages; /* sent so far */
     unsigned ntstatus; /* of the last error; 0: none */
+    struct eas_kdc_as as;
 };
 
 /* Causes of a failed exchange, one bit each.  Several error codes have the same cause. */
@@ -44,7 +58,9 @@ enum eas_kdc_cause {
     EAS_KDC_SKEW = 1 << 7,
     EAS_KDC_STALE = 1 << 8, /* a ticket of the caller has expired, or its key has changed */
     EAS_KDC_UNREACHABLE = 1 << 9,
-    EAS_KDC_OTHER = 1 << 10
+    EAS_KDC_NO_KEY = 1 << 10, /* the account has no key of a type that KDC and gateway accept */
+    EAS_KDC_OTHER_REALM = 1 << 11, /* the user is of another realm */
+    EAS_KDC_OTHER = 1 << 12
 };
 
 /*
@@ -85,25 +101,6 @@ krb5_error_code eas_kdc_principal(struct eas_kdc *kdc, const struct eas_login *l
 enum eas_rc eas_kdc_user_name(struct eas_kdc *kdc, apr_pool_t *pool, krb5_const_principal name,
                               const struct eas_realms *realms, const char **text_out,
                               struct eas_err *err);
-
-/*
- * The AS exchange (RFC 4120 3.1), with a password or, if that is NULL, with a keytab.  Always
- * requests the canonical name and a forwardable ticket.  The caller frees *tgt after success.
- *
- * krb5_get_init_creds_password() would repeat a refused exchange at the primary KDC and offer to
- * change an expired password (gic_pwd.c).  This function does neither.
- */
-krb5_error_code eas_kdc_log_on(struct eas_kdc *kdc, krb5_principal client, const char *password,
-                               krb5_keytab keytab, krb5_creds *tgt);
-
-/*
- * The salt of the client's keys.  All login names of an AD user have it in common, and the KDC
- * returns it without a password.  libkrb5 allocates it; krb5_free_data_contents() frees it.
- *
- * Sends one message, the first of an AS exchange (RFC 4120 5.2.7.5), and fails as that does.  Where
- * the KDC names no salt (RC4 keys), the result is the default salt of the client's name.
- */
-krb5_error_code eas_kdc_salt(struct eas_kdc *kdc, krb5_principal client, krb5_data *salt_out);
 
 /* The default realm of krb5.conf, in pool.  EAS_OK or EAS_MISCONFIGURED. */
 enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, struct eas_err *err);

@@ -135,7 +135,7 @@ static apr_interval_time_t margin_of(const struct eas_ticket *ticket)
     apr_interval_time_t quarter = (eas_ticket_end(ticket) - start_of(ticket)) / 4;
 
     quarter -= quarter % APR_USEC_PER_SEC;
-    return quarter < MARGIN ? quarter : MARGIN;
+    return quarter < 0 ? 0 : quarter < MARGIN ? quarter : MARGIN;
 }
 
 apr_time_t eas_ticket_stale_at(const struct eas_ticket *ticket)

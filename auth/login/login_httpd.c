@@ -189,20 +189,22 @@ static bool end_old_session(request_rec *r, const char *principal)
            && (old.session == NULL || strcmp(old.session->principal, principal) != 0);
 }
 
-static int refuse_with_page(request_rec *r, const struct eas_err *err, const char *destination)
+static int refuse_with_page(request_rec *r, const struct eas_err *err, enum eas_page_reason reason,
+                            const char *destination)
 {
     int status = eas_log_refuse(r, err);
 
-    return send_page(r, status,
-                     status == HTTP_SERVICE_UNAVAILABLE ? EAS_PAGE_TRY_LATER : EAS_PAGE_BAD_REQUEST,
+    return send_page(r, status, status == HTTP_SERVICE_UNAVAILABLE ? EAS_PAGE_TRY_LATER : reason,
                      status == HTTP_SERVICE_UNAVAILABLE ? destination : NULL);
 }
 
 /* The page has one text for every wrong user name or password; the log has the cause. */
-static int log_on_failed(request_rec *r, const struct eas_err *err, const char *destination)
+static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_read,
+                         const char *destination)
 {
     if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
-        return refuse_with_page(r, err, destination);
+        return refuse_with_page(r, err, was_read ? EAS_PAGE_FORBIDDEN : EAS_PAGE_BAD_REQUEST,
+                                destination);
     }
     eas_log_error(r, err);
     return redirect(r, eas_login_location(
@@ -214,11 +216,11 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, const char *
 static int change_user(request_rec *r, const char *principal, const char *destination)
 {
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "EAS1097: %s logged on in a browser with another user's session; it has ended, "
-                  "and the browser deletes the site's cookies",
+                  "EAS1097: %s logged on in a browser with the session of another user, or an "
+                  "unreadable one; it has ended, and the browser deletes the site's cookies",
                   principal);
     eas_cookie_clear(r);
-    return redirect(r, eas_login_location(r, EAS_PAGE_OTHER_USER, destination));
+    return redirect(r, eas_login_location(r, EAS_PAGE_OTHER_SESSION, destination));
 }
 
 static int log_on(request_rec *r)
@@ -228,6 +230,7 @@ static int log_on(request_rec *r)
     struct eas_form *form = NULL;
     struct eas_err err;
     enum eas_rc rc = read_form(r, &form, &err);
+    bool was_read = rc == EAS_OK;
 
     if (rc == EAS_OK) {
         credentials.name = form->username;
@@ -242,7 +245,7 @@ static int log_on(request_rec *r)
         rc = eas_session_start(r, identity, form->trusted, &err);
     }
     if (rc != EAS_OK) {
-        return log_on_failed(r, &err, form != NULL ? form->destination : NULL);
+        return log_on_failed(r, &err, was_read, form != NULL ? form->destination : NULL);
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
     apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
@@ -277,7 +280,7 @@ static int show_form(request_rec *r)
     apr_table_t *args;
 
     if (read_args(r, &destination, &err) != EAS_OK) {
-        return refuse_with_page(r, &err, NULL);
+        return refuse_with_page(r, &err, EAS_PAGE_BAD_REQUEST, NULL);
     }
     ap_args_to_table(r, &args);
     return send_page(r, HTTP_OK, reason_named(apr_table_get(args, "reason")), destination);
@@ -307,7 +310,7 @@ static int sign_out(request_rec *r)
         }
     }
     if (rc != EAS_OK) {
-        return refuse_with_page(r, &err, NULL);
+        return refuse_with_page(r, &err, EAS_PAGE_BAD_REQUEST, NULL);
     }
     eas_cookie_clear(r);
     return redirect(r, eas_login_location(r, EAS_PAGE_SIGNED_OUT, NULL));

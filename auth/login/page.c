@@ -48,13 +48,15 @@ static const struct {
                                                "Please change it first, then sign in here." },
     [EAS_PAGE_TIMED_OUT] = { "timed-out", "Your session has ended. Please sign in again." },
     [EAS_PAGE_SIGNED_OUT] = { "signed-out", "You have signed out." },
-    [EAS_PAGE_OTHER_USER] = { "other-user", "Another user was signed in here. That session has "
-                                            "ended; please sign in again." },
+    [EAS_PAGE_OTHER_SESSION] = { "other-session", "Another session was open here. It has ended; "
+                                                  "please sign in again." },
     [EAS_PAGE_TRY_LATER] = { "try-later", "Signing in is not possible just now. Please try again "
                                           "in a minute." },
     [EAS_PAGE_CONFIRM_LOGOUT] = { "confirm-logout", "Do you want to sign out?" },
     [EAS_PAGE_BAD_REQUEST] = { "bad-request", "This form was incomplete or out of date. Please "
                                               "sign in again; cookies must be allowed." },
+    [EAS_PAGE_FORBIDDEN] = { "forbidden", "You may not sign in here. Please ask your "
+                                          "administrator." },
 };
 
 /* Text, and the placeholder behind it (the last part has none). */

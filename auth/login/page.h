@@ -16,10 +16,11 @@ enum eas_page_reason {
     EAS_PAGE_EXPIRED_PASSWORD, /* only if the password was right */
     EAS_PAGE_TIMED_OUT,
     EAS_PAGE_SIGNED_OUT,
-    EAS_PAGE_OTHER_USER, /* the browser had another user's session */
+    EAS_PAGE_OTHER_SESSION, /* the browser had another user's session */
     EAS_PAGE_TRY_LATER,
     EAS_PAGE_CONFIRM_LOGOUT, /* the sign-out page, which posts to logout_action */
-    EAS_PAGE_BAD_REQUEST
+    EAS_PAGE_BAD_REQUEST,
+    EAS_PAGE_FORBIDDEN /* only if the password was right */
 };
 
 /* The reason's {{reason}}, also its name in the address of the login page; "" for EAS_PAGE_NONE. */
@@ -46,7 +47,7 @@ struct eas_template;
  *   {{action}} {{token}} {{destination}}  for the form; all three are required
  *   {{title}} {{username}}                the site's name, and the user name if it is known
  *   {{message}} {{reason}}                the reason as a text, and as a class attribute: "wrong",
- *                                         "expired", "timed-out", "signed-out", "other-user",
+ *                                         "expired", "timed-out", "signed-out", "other-session",
  *                                         "try-later", "bad-request", or nothing
  *   {{checked_public}} {{checked_private}}  "checked" for one of the two values of `trusted`
  *   {{style}}                             the built-in style sheet, for a <style> element

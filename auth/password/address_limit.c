@@ -76,12 +76,27 @@ struct query {
     bool result;
 };
 
+static void write_bucket(struct eas_shm_table_value *value, apr_time_t full_at)
+{
+    struct bucket bucket = { full_at };
+
+    memcpy(value->bytes, &bucket, sizeof(bucket));
+    value->len = sizeof(bucket);
+    value->expires = full_at;
+}
+
+/* An empty bucket from before a clock step fills from now on, also where all are refused. */
 static bool has_token(void *data, struct eas_shm_table_value *value)
 {
     struct query *query = data;
+    apr_interval_time_t until_full = time_to_full(value, query->now);
 
-    query->result = holds_token(time_to_full(value, query->now));
-    return false;
+    query->result = holds_token(until_full);
+    if (until_full < FILL_TIME) {
+        return false;
+    }
+    write_bucket(value, query->now + FILL_TIME);
+    return true;
 }
 
 static bool take_token(void *data, struct eas_shm_table_value *value)
@@ -89,12 +104,9 @@ static bool take_token(void *data, struct eas_shm_table_value *value)
     struct query *query = data;
     apr_interval_time_t before = time_to_full(value, query->now);
     apr_interval_time_t after = before + EAS_ADDRESS_LIMIT_REFILL;
-    struct bucket bucket = { query->now + (after < FILL_TIME ? after : FILL_TIME) };
 
     query->result = holds_token(before) && !holds_token(after);
-    memcpy(value->bytes, &bucket, sizeof(bucket));
-    value->len = sizeof(bucket);
-    value->expires = bucket.full_at;
+    write_bucket(value, query->now + (after < FILL_TIME ? after : FILL_TIME));
     return true;
 }
 

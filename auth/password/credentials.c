@@ -128,8 +128,8 @@ static enum eas_rc verify(struct eas_job *job, struct log_on *log_on, struct eas
 
     if (rc == EAS_OK) {
         rc = eas_password_verify(log_on->pool, job, &log_on->request, &log_on->identity, err);
-        eas_throttle_end(verifier->throttle, log_on->pool, &log_on->rules, &log_on->attempt, rc,
-                         err);
+        eas_throttle_end(verifier->throttle, log_on->pool, &log_on->rules, &log_on->attempt,
+                         eas_throttle_outcome(&log_on->rules, rc, err));
     }
     if (rc == EAS_OK && log_on->rules.cache_for > 0) {
         apr_time_t expires = apr_time_now() + log_on->rules.cache_for;

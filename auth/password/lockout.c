@@ -7,11 +7,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 
 /* Of one user: concurrent attempts, and refused passwords remembered. */
 #define MAX_PENDING 12
 #define MAX_REFUSED 16
+
+/* Of one user: passwords refused during a lockout without a question, the latest. */
+#define MAX_UNASKED 4
+
+/* Time of a refusal that depends on the account's state, which an administrator can change. */
+#define BRIEFLY apr_time_from_sec(300)
 
 /* Longer than any exchange with a KDC.  The process of an older reservation has died. */
 #define PENDING_FOR apr_time_from_sec(120)
@@ -34,6 +40,9 @@ struct pending {
 struct refused {
     int64_t at;
     int64_t lasts;
+    uint64_t failure; /* `failed` when it was counted; 0: it was not */
+    uint32_t outcome; /* of enum eas_lockout_outcome */
+    uint32_t unused;
     unsigned char digest[EAS_SEAL_MAC_SIZE];
 };
 
@@ -47,20 +56,21 @@ struct record {
         uint16_t n_pending;
         uint16_t n_refused;
         uint32_t known_failed; /* the known password was wrong during this lockout */
-        uint32_t unused;
+        uint32_t n_unasked;    /* all, also those that were replaced */
         uint64_t next_id;
-        uint64_t failed;   /* wrong passwords counted since the record exists */
-        uint64_t forgiven; /* of these, the ones that no longer count */
-        int64_t last;      /* time of the latest */
-        int64_t window;    /* the longest window under which they were counted */
+        uint64_t failed;               /* wrong passwords counted since the record exists */
+        uint64_t forgiven;             /* of these, the ones that no longer count */
+        int64_t last;                  /* time of the latest */
+        int64_t window;                /* the longest window under which they were counted */
+        uint64_t unasked[MAX_UNASKED]; /* parts of digests */
     } h;
     struct pending pending[MAX_PENDING];
     struct refused refused[MAX_REFUSED];
 };
 
 _Static_assert(sizeof(struct record) <= EAS_SHM_TABLE_UPDATE_MAX, "a record fits an update");
-_Static_assert(sizeof(struct header) == 56 && sizeof(struct pending) == 64
-                   && sizeof(struct refused) == 48,
+_Static_assert(sizeof(struct header) == 88 && sizeof(struct pending) == 64
+                   && sizeof(struct refused) == 64,
                "VERSION stands for these sizes");
 
 /* --- the record as bytes --- */
@@ -183,6 +193,16 @@ static void remove_refused(struct record *record, unsigned i)
     record->refused[i] = record->refused[--record->h.n_refused];
 }
 
+static bool is_enforced(const struct eas_lockout_rules *rules)
+{
+    return rules->failures > 0 && !rules->log_only;
+}
+
+static bool still_counts(const struct record *record, const struct refused *entry)
+{
+    return entry->failure > record->h.forgiven;
+}
+
 /* A future time in the record dates from before a clock step back. */
 static bool clamp_time(int64_t *when, apr_time_t now)
 {
@@ -218,58 +238,127 @@ static bool advance_time(struct record *record, const struct eas_lockout_rules *
         record->h.forgiven = record->h.failed;
         record->h.window = 0;
         record->h.known_failed = 0;
+        memset(record->h.unasked, 0, sizeof(record->h.unasked));
     }
     for (i = record->h.n_refused; i-- > 0;) {
+        const struct refused *entry = &record->refused[i];
+
         changed = clamp_time(&record->refused[i].at, now) || changed;
-        if (now - record->refused[i].at >= record->refused[i].lasts) {
+        if (now - entry->at >= entry->lasts && !still_counts(record, entry)) {
             remove_refused(record, i);
         }
     }
     return changed;
 }
 
-static bool is_refused(const struct record *record, const unsigned char *digest)
+static struct refused *find_refused(struct record *record, const unsigned char *digest)
 {
     unsigned i;
 
     for (i = 0; i < record->h.n_refused; i++) {
         if (memcmp(record->refused[i].digest, digest, EAS_SEAL_MAC_SIZE) == 0) {
-            return true;
+            return &record->refused[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-/* Replaces the oldest if the record is full. */
-static void remember_refused(struct record *record, const unsigned char *digest, apr_time_t now,
-                             apr_interval_time_t lasts)
+/*
+ * AD counts each wrong password, also a repeated one.  So a wrong one that still counts here is not
+ * asked about again, although its time is over.  During a lockout this holds for all refusals: the
+ * status must not tell the state of the account.
+ */
+static bool is_remembered(const struct record *record, const struct eas_lockout_rules *rules,
+                          const struct refused *entry, bool locked, apr_time_t now)
+{
+    return now - entry->at < entry->lasts
+           || (is_enforced(rules) && still_counts(record, entry)
+               && (locked || entry->outcome == EAS_LOCKOUT_WRONG));
+}
+
+/* The place of a new entry: that of the oldest if the record is full. */
+static struct refused *make_room(struct record *record)
 {
     unsigned i, oldest = 0;
 
+    if (record->h.n_refused < MAX_REFUSED) {
+        return &record->refused[record->h.n_refused++];
+    }
     for (i = 1; i < record->h.n_refused; i++) {
         if (record->refused[i].at < record->refused[oldest].at) {
             oldest = i;
         }
     }
-    if (record->h.n_refused < MAX_REFUSED) {
-        oldest = record->h.n_refused++;
+    return &record->refused[oldest];
+}
+
+/*
+ * Whether a refused password counts.  Without log_only, the KDC would not have been asked during a
+ * lockout, unless about the known password.
+ */
+static bool counts(const struct eas_lockout_rules *rules, const struct pending *pending,
+                   enum eas_lockout_outcome outcome)
+{
+    return outcome == EAS_LOCKOUT_WRONG    ? !(pending->during_lockout && rules->log_only)
+           : outcome == EAS_LOCKOUT_NOBODY ? !pending->during_lockout
+                                           : false;
+}
+
+static apr_interval_time_t time_of(const struct eas_lockout_rules *rules,
+                                   enum eas_lockout_outcome outcome)
+{
+    bool brief = outcome == EAS_LOCKOUT_NOBODY || outcome == EAS_LOCKOUT_EXPIRED;
+
+    return brief && rules->remember_for > BRIEFLY ? BRIEFLY : rules->remember_for;
+}
+
+/* Counts a refused password, unless it counts already, and remembers it. */
+static void refuse(struct record *record, const struct eas_lockout_rules *rules,
+                   struct eas_lockout_attempt *attempt, const struct pending *pending,
+                   enum eas_lockout_outcome outcome, apr_time_t now)
+{
+    struct refused *entry = find_refused(record, attempt->digest);
+    uint64_t failure = entry != NULL && still_counts(record, entry) ? entry->failure : 0;
+
+    attempt->is_new_guess = failure == 0 && outcome != EAS_LOCKOUT_EXPIRED;
+    if (failure == 0 && counts(rules, pending, outcome)) {
+        count_failure(record, rules, now);
+        failure = record->h.failed;
     }
-    record->refused[oldest].at = now;
-    record->refused[oldest].lasts = lasts;
-    memcpy(record->refused[oldest].digest, digest, EAS_SEAL_MAC_SIZE);
+    record->h.known_failed |= pending->during_lockout && outcome == EAS_LOCKOUT_WRONG;
+    if (entry == NULL) {
+        entry = make_room(record);
+        memcpy(entry->digest, attempt->digest, EAS_SEAL_MAC_SIZE);
+    }
+    entry->at = now;
+    entry->lasts = time_of(rules, outcome);
+    entry->failure = failure;
+    entry->outcome = outcome;
+}
+
+/* The passwords that no longer count may have become right. */
+static void forget_forgiven(struct record *record)
+{
+    unsigned i;
+
+    for (i = record->h.n_refused; i-- > 0;) {
+        if (!still_counts(record, &record->refused[i])) {
+            remove_refused(record, i);
+        }
+    }
 }
 
 /* Another attempt must finish first: with this password, the known one, or up to the limit. */
 static bool must_wait(const struct record *record, const struct eas_lockout_rules *rules,
                       const struct eas_lockout_attempt *attempt)
 {
-    bool enforced = rules->failures > 0 && !rules->log_only;
+    bool enforced = is_enforced(rules);
     unsigned i;
 
     for (i = 0; i < record->h.n_pending; i++) {
         const struct pending *pending = &record->pending[i];
 
-        if (rules->remember_for > 0
+        if ((rules->remember_for > 0 || enforced)
             && memcmp(pending->digest, attempt->digest, EAS_SEAL_MAC_SIZE) == 0) {
             return true;
         }
@@ -295,19 +384,39 @@ static void reserve(struct record *record, struct eas_lockout_attempt *attempt, 
     memcpy(pending->digest, attempt->digest, EAS_SEAL_MAC_SIZE);
 }
 
+/* True if it is none of the latest. */
+static bool note_unasked(struct record *record, const struct eas_lockout_attempt *attempt)
+{
+    uint64_t part;
+    unsigned i;
+
+    memcpy(&part, attempt->digest, sizeof(part));
+    for (i = 0; i < MAX_UNASKED; i++) {
+        if (record->h.unasked[i] == part) {
+            return false;
+        }
+    }
+    record->h.unasked[record->h.n_unasked++ % MAX_UNASKED] = part;
+    return true;
+}
+
 static enum eas_lockout_answer decide(struct record *record, const struct eas_lockout_rules *rules,
                                       struct eas_lockout_attempt *attempt, apr_time_t now)
 {
     bool locked = rules->failures > 0 && counted(record) >= rules->failures;
+    bool refused = locked && !rules->log_only && !(attempt->known && !record->h.known_failed);
+    const struct refused *entry = find_refused(record, attempt->digest);
 
     attempt->counted = counted(record);
-    attempt->locked_now = false;
+    attempt->locked_now = attempt->is_new_guess = false;
     attempt->during_lockout = locked;
     attempt->id = 0;
-    if (rules->remember_for > 0 && is_refused(record, attempt->digest)) {
+    if (entry != NULL && is_remembered(record, rules, entry, refused, now)) {
+        attempt->remembered = (enum eas_lockout_outcome)entry->outcome;
         return EAS_LOCKOUT_REMEMBERED;
     }
-    if (locked && !rules->log_only && !(attempt->known && !record->h.known_failed)) {
+    if (refused) {
+        attempt->is_new_guess = note_unasked(record, attempt);
         return EAS_LOCKOUT_LOCKED;
     }
     if (must_wait(record, rules, attempt)) {
@@ -341,20 +450,13 @@ static void apply_outcome(struct record *record, const struct eas_lockout_rules 
     bool found = remove_reservation(record, attempt->id, &pending);
 
     if (outcome == EAS_LOCKOUT_RIGHT) {
-        record->h.n_refused = 0;
         if (found && !pending.during_lockout && pending.failed_before > record->h.forgiven) {
             record->h.forgiven = pending.failed_before;
         }
+        forget_forgiven(record);
     }
-    else if (outcome == EAS_LOCKOUT_WRONG) {
-        /* Without log_only, the KDC would not have been asked. */
-        if (!(pending.during_lockout && rules->log_only)) {
-            count_failure(record, rules, now);
-            record->h.known_failed |= pending.during_lockout;
-        }
-        if (rules->remember_for > 0 && !is_refused(record, attempt->digest)) {
-            remember_refused(record, attempt->digest, now, rules->remember_for);
-        }
+    else if (outcome != EAS_LOCKOUT_NO_ANSWER) {
+        refuse(record, rules, attempt, &pending, outcome, now);
     }
     attempt->counted = counted(record);
     attempt->locked_now =
@@ -380,8 +482,8 @@ static bool admit(void *data, struct eas_shm_table_value *value)
     unpack(value, update->now, &record);
     changed = advance_time(&record, update->rules, update->now);
     update->answer = decide(&record, update->rules, update->attempt, update->now);
-    if (!changed && update->answer != EAS_LOCKOUT_ASK) {
-        return false; /* a refusal changes nothing */
+    if (!changed && update->answer != EAS_LOCKOUT_ASK && !update->attempt->is_new_guess) {
+        return false;
     }
     pack(&record, update->now, update->rules, value);
     return true;
@@ -407,6 +509,7 @@ enum eas_lockout_answer eas_lockout_admit(struct eas_shm_table *records,
 
     if (rules->failures == 0 && rules->remember_for == 0) {
         attempt->id = 0;
+        attempt->is_new_guess = false;
         return EAS_LOCKOUT_ASK;
     }
     return eas_shm_table_update(records, attempt->user, now, admit, &update) ? update.answer

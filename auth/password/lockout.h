@@ -26,7 +26,12 @@
  *    seen others after it.  During a lockout it forgives nothing; otherwise each log-on of the
  *    victim's phone would admit new guesses.
  *  - A refused password is remembered, and refused again without the KDC, until its time is over or
- *    a password was right.  While the KDC is asked about a password, further attempts with it wait.
+ *    a later password was right.  While it counts, it is remembered in any case: AD would count it
+ *    again.  So devices with less old passwords than the limit lock nobody, however long they try.
+ *    While the KDC is asked about a password, further attempts with it wait.
+ *  - A refusal for another reason, such as a disabled account, counts too, and is remembered for
+ *    five minutes.  AD does not count it, so the KDC may be asked again.  It counts here because a
+ *    client could tell such accounts from others by their answers.
  *  - The known password (auth/password/known_password.h) is admitted during a lockout, one attempt
  *    at a time and until it was wrong once.  That adds at most one wrong password.
  *
@@ -34,21 +39,21 @@
  * forward ends times early.  The reservations of a process that died count as wrong after two
  * minutes.
  *
- * Thread-safe, without memory of its own.  The table holds these records and the known passwords
- * only.  There is a record for each user whom the KDC was lately asked about, and none for unknown
- * names.
+ * Thread-safe, without memory of its own.  A table holds these records and the known passwords
+ * only.  There is a record for each user about whom there was a question lately.  Names that AD
+ * does not know have records of the same kind in a table of their own, so that they evict none.
  */
 struct eas_lockout_rules {
     unsigned failures;                /* limit of wrong passwords; 0: no lockout */
     apr_interval_time_t window;       /* above zero, where there is a lockout */
     bool log_only;                    /* ask the KDC nevertheless, and log */
-    apr_interval_time_t remember_for; /* time of a refused password; 0: not remembered */
+    apr_interval_time_t remember_for; /* least time of a refused password */
 };
 
 enum eas_lockout_answer {
     EAS_LOCKOUT_ASK,        /* the KDC may be asked; eas_lockout_finish() takes the outcome */
     EAS_LOCKOUT_BUSY,       /* other attempts of the user must finish first; try again */
-    EAS_LOCKOUT_REMEMBERED, /* refused: the KDC refused this password lately */
+    EAS_LOCKOUT_REMEMBERED, /* refused: attempt->remembered was the outcome lately */
     EAS_LOCKOUT_LOCKED,     /* refused: too many wrong passwords */
     EAS_LOCKOUT_BROKEN      /* refused: the table is unusable */
 };
@@ -56,7 +61,10 @@ enum eas_lockout_answer {
 enum eas_lockout_outcome {
     EAS_LOCKOUT_RIGHT,
     EAS_LOCKOUT_WRONG,
-    EAS_LOCKOUT_NO_ANSWER /* no answer of the KDC, or an error that is not about the password */
+    EAS_LOCKOUT_NOBODY,    /* refused whatever the password is: disabled, locked in AD */
+    EAS_LOCKOUT_EXPIRED,   /* right, but to be changed; counts nothing */
+    EAS_LOCKOUT_ELSEWHERE, /* another provider may know the user; remembered, counts nothing */
+    EAS_LOCKOUT_NO_ANSWER  /* no answer of the KDC, or an error that is not about the user */
 };
 
 struct eas_lockout_attempt {
@@ -65,8 +73,10 @@ struct eas_lockout_attempt {
     bool known;                                 /* in: it is the known password */
 
     bool during_lockout; /* out: admitted as the known password, or because of log_only */
-    unsigned counted;    /* out: wrong passwords that count now */
+    unsigned counted;    /* out: refused passwords that count now */
     bool locked_now;     /* out of eas_lockout_finish(): this one reached the limit */
+    bool is_new_guess;   /* out: not a repetition, and no right password so far */
+    enum eas_lockout_outcome remembered; /* out, with EAS_LOCKOUT_REMEMBERED */
 
     apr_uint64_t id; /* of the reservation; 0: none */
 };

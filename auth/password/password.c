@@ -2,7 +2,7 @@
 /* auth/password/password.c - Password verification at the KDC */
 
 #include "auth/password/password.h"
-#include "auth/kerberos/kdc.h"
+#include "auth/kerberos/as.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -16,6 +16,9 @@ static const struct eas_kdc_failure log_on_failures[] = {
     eas_kdc_failure(EAS_KDC_KEY_EXPIRED, EAS_EXPIRED, 1033,
                     "the password has expired or must be changed"),
     eas_kdc_failure(EAS_KDC_POLICY, EAS_DENIED, 1034, "a policy of the domain forbids this log-on"),
+    eas_kdc_failure(EAS_KDC_NO_KEY, EAS_DENIED, 1038,
+                    "the account has no key of an encryption type that the KDC and krb5.conf "
+                    "accept; set its password anew, or check its encryption types"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 1035,
                     "the clocks of this machine and the KDC differ; synchronise them"),
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1036,
@@ -27,17 +30,45 @@ static const struct eas_kdc_failure evidence_failures[] = {
     eas_kdc_failure(EAS_KDC_UNKNOWN_SERVER, EAS_MISCONFIGURED, 1040,
                     "the KDC issues no tickets for the gateway's own account; give it a "
                     "service principal name (setspn -S HTTP/gateway.example.com account)"),
+    eas_kdc_failure(EAS_KDC_POLICY, EAS_FORBIDDEN, 1044,
+                    "a policy of the domain forbids this user a ticket for the gateway; check the "
+                    "authentication policy or silo of the gateway's account, and its permission "
+                    "\"Allowed to authenticate\""),
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1041,
                     "the KDC stopped answering during a log-on"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1042,
                     "the KDC refused the user's ticket for the gateway"),
 };
 
-static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code, struct eas_err *err)
+static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
+                               const struct eas_realms *realms, struct eas_err *err)
 {
-    eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
-    /* The first message carries no password, so an answer to it verifies none. */
-    if (err->rc == EAS_EXPIRED && kdc->messages <= 1) {
+    if (eas_kdc_cause(code) == EAS_KDC_OTHER_REALM && kdc->as.referral[0] != '\0'
+        && eas_identity_check_realm(kdc->as.referral, realms, err) != EAS_OK) {
+        return err->rc;
+    }
+    return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
+}
+
+/*
+ * A KDC may report an expired password before it has verified any (MIT, Samba 4.22).  The ticket
+ * for a change of the password verifies it.  Without that ticket it is not known to be right.
+ */
+static enum eas_rc fail_expired(struct eas_kdc *kdc, krb5_principal client,
+                                const struct eas_password_request *request, struct eas_err *err)
+{
+    const struct eas_as_request change = { .client = client,
+                                           .password = request->password->bytes,
+                                           .service = EAS_AS_CHANGE_PASSWORD };
+    krb5_creds ticket;
+    krb5_error_code code = eas_as_log_on(kdc, &change, &ticket);
+
+    if (code == 0) {
+        krb5_free_cred_contents(kdc->ctx, &ticket);
+        return eas_kdc_fail_by_cause(kdc, err, KRB5KDC_ERR_KEY_EXP, log_on_failures);
+    }
+    fail_log_on(kdc, code, &request->authority->realms, err);
+    if (err->rc == EAS_EXPIRED) {
         err->rc = EAS_DENIED;
     }
     return err->rc;
@@ -115,6 +146,22 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
     return rc;
 }
 
+/* The realm of client is then that of the user. */
+static krb5_error_code log_on(struct eas_kdc *kdc, krb5_principal client,
+                              const struct eas_password_request *request, krb5_creds *tgt)
+{
+    const struct eas_as_request as_request = { .client = client,
+                                               .password = request->password->bytes };
+    unsigned hops = 0;
+    krb5_error_code code;
+
+    do {
+        code = eas_as_log_on(kdc, &as_request, tgt);
+    } while (code == KRB5KDC_ERR_WRONG_REALM
+             && eas_as_follow(kdc, &request->authority->realms, &hops, client));
+    return code;
+}
+
 static enum eas_rc verify(apr_pool_t *pool, struct eas_kdc *kdc,
                           const struct eas_password_request *request,
                           struct eas_identity **identity_out, struct eas_err *err)
@@ -128,10 +175,12 @@ static enum eas_rc verify(apr_pool_t *pool, struct eas_kdc *kdc,
 
     memset(&tgt, 0, sizeof(tgt));
     if (code == 0) {
-        code = eas_kdc_log_on(kdc, client, request->password->bytes, NULL, &tgt);
+        code = log_on(kdc, client, request, &tgt);
     }
     rc = code == 0 ? eas_kdc_check_clock(tgt.times.authtime, apr_time_now(), err)
-                   : fail_log_on(kdc, code, err);
+         : eas_kdc_cause(code) == EAS_KDC_KEY_EXPIRED
+             ? fail_expired(kdc, client, request, err)
+             : fail_log_on(kdc, code, &authority->realms, err);
     if (rc == EAS_OK) {
         rc =
             eas_kdc_user_name(kdc, pool, tgt.client, &authority->realms, &identity->principal, err);
@@ -170,22 +219,19 @@ bool eas_password_was_wrong(const struct eas_err *err)
     return err->rc == EAS_DENIED && err->tag == 1030;
 }
 
-static enum eas_rc get_salt(apr_pool_t *pool, struct eas_kdc *kdc, const struct eas_login *login,
-                            const char **salt_out, struct eas_err *err)
+static enum eas_rc get_salt(apr_pool_t *pool, struct eas_kdc *kdc,
+                            const struct eas_password_request *request, const char **salt_out,
+                            struct eas_err *err)
 {
+    const struct eas_realms *realms = &request->authority->realms;
     krb5_principal client = NULL;
-    krb5_data salt = { 0 };
-    krb5_error_code code = eas_kdc_principal(kdc, login, &client);
+    krb5_error_code code = eas_kdc_principal(kdc, &request->login, &client);
 
     if (code == 0) {
-        code = eas_kdc_salt(kdc, client, &salt);
+        code = eas_as_salt(kdc, pool, client, realms, salt_out);
     }
-    if (code == 0) {
-        *salt_out = apr_pstrmemdup(pool, salt.data, salt.length);
-    }
-    krb5_free_data_contents(kdc->ctx, &salt);
     krb5_free_principal(kdc->ctx, client);
-    return code == 0 ? EAS_OK : fail_log_on(kdc, code, err);
+    return code == 0 ? EAS_OK : fail_log_on(kdc, code, realms, err);
 }
 
 enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
@@ -196,7 +242,7 @@ enum eas_rc eas_password_salt(apr_pool_t *pool, struct eas_job *job,
     enum eas_rc rc = eas_kdc_open(&kdc, job, request->authority->kdc_timeout, err);
 
     if (rc == EAS_OK) {
-        rc = get_salt(pool, &kdc, &request->login, salt_out, err);
+        rc = get_salt(pool, &kdc, request, salt_out, err);
     }
     eas_kdc_close(&kdc);
     return rc;

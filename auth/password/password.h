@@ -35,8 +35,9 @@ struct eas_password_request {
  *  4.  That ticket decrypts with the gateway's keytab, so that a spoofed KDC logs nobody in.
  * The ticket of step 3 is the evidence ticket for constrained delegation.
  *
- * EAS_OK with the identity in pool, which also holds its evidence.  EAS_DENIED, EAS_UNKNOWN,
- * EAS_EXPIRED, EAS_UNAVAILABLE or EAS_MISCONFIGURED otherwise.
+ * EAS_OK with the identity in pool, which also holds its evidence.  EAS_FORBIDDEN if the password is
+ * right, but a policy refuses step 3.  EAS_DENIED, EAS_UNKNOWN, EAS_EXPIRED, EAS_UNAVAILABLE or
+ * EAS_MISCONFIGURED otherwise.
  *
  * Blocks on the network for the authority's timeout, and longer by the exchange under way.  Runs on
  * the thread of the job.

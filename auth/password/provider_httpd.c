@@ -2,6 +2,7 @@
 /* auth/password/provider_httpd.c - Password providers: the KDC, and authn providers of httpd */
 
 #include "auth/password/provider_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/password/credentials.h"
@@ -12,15 +13,44 @@
 #include <http_request.h>
 #include <mod_auth.h>
 
-static enum eas_rc verify_at_kdc(request_rec *r, const struct eas_credentials *credentials,
+/* How long a log-on waits for others with the same name at another provider than the KDC. */
+#define WAIT_MAX apr_time_from_sec(5)
+#define WAIT_STEP apr_time_from_msec(10)
+
+/* The credentials of a request, complete at the time of the call. */
+struct verification {
+    const struct eas_credentials *credentials;
+    struct eas_throttle_rules rules;
+    apr_time_t since;      /* of the monotonic clock */
+    bool is_about_account; /* the answer depends on more than the form of the name */
+};
+
+static struct verification start(request_rec *r, const struct eas_credentials *credentials)
+{
+    return (struct verification){
+        .credentials = credentials,
+        .rules = eas_auth_throttle_rules(eas_auth_server_of(r->server)),
+        .since = eas_clock_now(),
+    };
+}
+
+/* A name that is no user's by its form is refused at once: the client knows that by itself. */
+static void finish(request_rec *r, const struct verification *verification, enum eas_rc rc)
+{
+    eas_secret_wipe(verification->credentials->password);
+    if (verification->is_about_account) {
+        eas_throttle_delay(r, rc, verification->since);
+    }
+}
+
+static enum eas_rc verify_at_kdc(request_rec *r, struct verification *verification,
                                  const struct eas_identity **identity_out, struct eas_err *err)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
-    const struct eas_throttle_rules rules = eas_auth_throttle_rules(conf);
     const struct eas_credentials_request request = { .authority = conf->authority,
                                                      .vhost_key = conf->vhost_key,
-                                                     .credentials = credentials,
-                                                     .rules = &rules,
+                                                     .credentials = verification->credentials,
+                                                     .rules = &verification->rules,
                                                      .address = r->useragent_ip };
     const apr_interval_time_t before = eas_request_of(r)->kdc_waited;
     struct eas_credentials_result result = { .waited = before };
@@ -33,16 +63,19 @@ static enum eas_rc verify_at_kdc(request_rec *r, const struct eas_credentials *c
     }
     rc = eas_credentials_check(conf->verifier, r->pool, &request, &result, err);
     eas_request_waited(r, result.waited - before);
-    eas_throttle_log(r, &rules, &result.attempt);
+    eas_throttle_log(r, &verification->rules, &result.attempt);
+    verification->is_about_account |= result.attempt.asked_at != 0;
     *identity_out = result.identity;
     return rc;
 }
 
 /* The name stays as typed, and need not be the name of an AD user. */
-static enum eas_rc verify_at_provider(request_rec *r, const authn_provider *provider,
-                                      const char *name, const struct eas_credentials *credentials,
-                                      const struct eas_identity **identity_out, struct eas_err *err)
+static enum eas_rc ask_provider(request_rec *r, const char *name,
+                                const struct eas_credentials *credentials,
+                                const struct eas_identity **identity_out, struct eas_err *err)
 {
+    const authn_provider *provider =
+        ap_lookup_provider(AUTHN_PROVIDER_GROUP, name, AUTHN_PROVIDER_VERSION);
     struct eas_identity *identity;
 
     switch (provider->check_password(r, credentials->name, credentials->password->bytes)) {
@@ -62,15 +95,52 @@ static enum eas_rc verify_at_provider(request_rec *r, const authn_provider *prov
     }
 }
 
+/* The throttle counts what this provider refuses, and what the last provider does not know. */
+static enum eas_lockout_outcome outcome_at_provider(enum eas_rc rc, bool is_last)
+{
+    return rc == EAS_OK                   ? EAS_LOCKOUT_RIGHT
+           : rc == EAS_DENIED             ? EAS_LOCKOUT_WRONG
+           : rc == EAS_UNKNOWN && is_last ? EAS_LOCKOUT_WRONG
+                                          : EAS_LOCKOUT_NO_ANSWER;
+}
+
+static enum eas_rc verify_at_provider(request_rec *r, const char *name, bool is_last,
+                                      struct verification *verification,
+                                      const struct eas_identity **identity_out, struct eas_err *err)
+{
+    const struct eas_credentials *credentials = verification->credentials;
+    const struct eas_password_request log_on = { .login = { .user = credentials->name },
+                                                 .password = credentials->password };
+    const struct eas_throttle_request request = { &log_on, &verification->rules, r->useragent_ip };
+    struct eas_throttle_attempt attempt = { .busy = false };
+    apr_interval_time_t waited = 0;
+    enum eas_rc rc = eas_throttle_begin_elsewhere(eas_throttle(), r->pool, &request, &attempt, err);
+
+    while (attempt.busy && waited < WAIT_MAX) {
+        apr_sleep(WAIT_STEP);
+        waited += WAIT_STEP;
+        rc = eas_throttle_begin_elsewhere(eas_throttle(), r->pool, &request, &attempt, err);
+    }
+    if (rc == EAS_OK) {
+        rc = ask_provider(r, name, credentials, identity_out, err);
+        eas_throttle_end(eas_throttle(), r->pool, &verification->rules, &attempt,
+                         outcome_at_provider(rc, is_last));
+    }
+    eas_throttle_log(r, &verification->rules, &attempt);
+    verification->is_about_account = true;
+    return rc;
+}
+
 enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *credentials,
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
+    struct verification verification = start(r, credentials);
     const apr_array_header_t *names = eas_auth_server_of(r->server)->providers;
     enum eas_rc rc = EAS_OK;
     int i;
 
     if (names == NULL) {
-        rc = verify_at_kdc(r, credentials, identity_out, err);
+        rc = verify_at_kdc(r, &verification, identity_out, err);
     }
     /*
      * As in mod_auth_basic, a provider is asked only about users that are unknown to those before
@@ -80,19 +150,17 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
         const char *name = APR_ARRAY_IDX(names, i, const char *);
 
         if (strcmp(name, "kdc") == 0) {
-            rc = verify_at_kdc(r, credentials, identity_out, err);
+            rc = verify_at_kdc(r, &verification, identity_out, err);
         }
         else {
-            rc = verify_at_provider(
-                r, ap_lookup_provider(AUTHN_PROVIDER_GROUP, name, AUTHN_PROVIDER_VERSION), name,
-                credentials, identity_out, err);
+            rc = verify_at_provider(r, name, i == names->nelts - 1, &verification, identity_out,
+                                    err);
         }
         if (rc != EAS_UNKNOWN) {
             break;
         }
     }
-    eas_secret_wipe(credentials->password);
-    eas_throttle_delay(r, rc);
+    finish(r, &verification, rc);
     return rc;
 }
 
@@ -104,14 +172,17 @@ static authn_status check_password(request_rec *r, const char *user, const char 
 {
     struct eas_credentials credentials = { user, strlen(user),
                                            eas_secret_make(r->pool, password, strlen(password)) };
+    struct verification verification = start(r, &credentials);
     const struct eas_identity *identity;
     struct eas_err err;
     enum eas_rc rc;
 
+    /* The next provider of AuthBasicProvider may know them. */
+    verification.rules.count_unknown_users = false;
+    verification.rules.charge_unknown_users = true;
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
-                                        : verify_at_kdc(r, &credentials, &identity, &err);
-    eas_secret_wipe(credentials.password);
-    eas_throttle_delay(r, rc);
+                                        : verify_at_kdc(r, &verification, &identity, &err);
+    finish(r, &verification, rc);
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, identity->principal);
@@ -126,6 +197,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
         return AUTH_USER_NOT_FOUND;
     case EAS_DENIED:
     case EAS_EXPIRED:
+    case EAS_FORBIDDEN:
         return AUTH_DENIED;
     default:
         return AUTH_GENERAL_ERROR;

@@ -28,6 +28,7 @@ struct context {
     struct eas_job *job;
     const struct eas_throttle_request *request;
     struct eas_throttle_attempt *attempt;
+    const char *spelling; /* of a name that another provider knows; "" for the KDC */
 };
 
 /* AD ignores letter case.  Other names that AD takes for the same have records of their own. */
@@ -52,15 +53,17 @@ static enum eas_rc make_key(const struct eas_throttle *throttle, const char *lab
     return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_RECORD_NAME, parts, 3, key, err);
 }
 
-static enum eas_rc digest_password(const struct eas_throttle *throttle,
-                                   const struct eas_secret *password,
-                                   struct eas_lockout_attempt *attempt, struct eas_err *err)
+static enum eas_rc digest_password(const struct context *ctx, struct eas_lockout_attempt *attempt,
+                                   struct eas_err *err)
 {
+    const struct eas_secret *password = ctx->request->log_on->password;
     const struct eas_bytes parts[] = { eas_bytes_of_text("password"),
                                        eas_bytes_make(attempt->user, sizeof(attempt->user)),
-                                       eas_bytes_make(password->bytes, password->len) };
+                                       eas_bytes_make(password->bytes, password->len),
+                                       eas_bytes_of_text(ctx->spelling) };
 
-    return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_PASSWORD, parts, 3, attempt->digest, err);
+    return eas_seal_mac(ctx->throttle->keyring, 0, EAS_SEAL_PASSWORD, parts, 4, attempt->digest,
+                        err);
 }
 
 /* --- AD user of a login name ------------------------------------------------------------------ */
@@ -113,50 +116,6 @@ static bool find_name(const struct context *ctx, const unsigned char *key,
     memset(record, 0, sizeof(*record));
     memcpy(record, value, len);
     return true;
-}
-
-static enum eas_rc refuse_address(struct eas_throttle_attempt *attempt, struct eas_err *err)
-{
-    attempt->state = EAS_THROTTLE_ADDRESS;
-    return eas_fail(err, EAS_DENIED, 1303,
-                    "too many log-ons from this address have failed lately; the KDC was not asked");
-}
-
-static void take_token(const struct eas_throttle *throttle, const struct eas_throttle_rules *rules,
-                       struct eas_throttle_attempt *attempt)
-{
-    if (rules->lockout.failures > 0) {
-        attempt->bucket_emptied_now =
-            eas_address_limit_take(throttle->name_cache, &attempt->address_key, apr_time_now());
-    }
-}
-
-/* An address without tokens makes the KDC look up no further login names. */
-static enum eas_rc find_user(const struct context *ctx, bool bucket_empty, struct eas_err *err)
-{
-    const struct eas_login *login = &ctx->request->log_on->login;
-    const struct eas_throttle_rules *rules = ctx->request->rules;
-    struct eas_throttle_attempt *attempt = ctx->attempt;
-    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
-    struct name_record record;
-    enum eas_rc rc =
-        make_key(ctx->throttle, login->enterprise ? "enterprise" : "principal",
-                 fold_case(ctx->pool, login->user), fold_case(ctx->pool, login->realm), key, err);
-
-    if (rc == EAS_OK && !find_name(ctx, key, &record)) {
-        if (bucket_empty && !rules->lockout.log_only) {
-            return refuse_address(attempt, err);
-        }
-        rc = learn_name(ctx, key, &record, err);
-        if (rc == EAS_UNKNOWN && rules->count_unknown_users) {
-            take_token(ctx->throttle, rules, attempt);
-        }
-    }
-    if (rc == EAS_OK) {
-        memcpy(attempt->lockout.user, record.user, sizeof(record.user));
-        attempt->user = apr_pstrdup(ctx->pool, record.label);
-    }
-    return rc;
 }
 
 /* --- password versions ------------------------------------------------------------------------ */
@@ -223,12 +182,46 @@ bool eas_throttle_read_version(const struct eas_throttle *throttle,
 
 /* --- one attempt ------------------------------------------------------------------------------ */
 
-static enum eas_rc admit(const struct eas_throttle *throttle,
-                         const struct eas_throttle_rules *rules,
-                         struct eas_throttle_attempt *attempt, struct eas_err *err)
+static enum eas_rc refuse_address(struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
-    enum eas_lockout_answer answer = eas_lockout_admit(throttle->lockout_records, &rules->lockout,
-                                                       &attempt->lockout, attempt->asked_at);
+    attempt->state = EAS_THROTTLE_ADDRESS;
+    return eas_fail(
+        err, EAS_THROTTLED, 1303,
+        "too many log-ons from this address have failed lately; this one was not verified");
+}
+
+static void take_token(const struct eas_throttle *throttle, const struct eas_throttle_rules *rules,
+                       struct eas_throttle_attempt *attempt)
+{
+    if (rules->lockout.failures > 0
+        && eas_address_limit_take(throttle->name_cache, &attempt->address_key, apr_time_now())) {
+        attempt->bucket_emptied_now = true;
+    }
+}
+
+static enum eas_rc refuse_remembered(struct eas_throttle_attempt *attempt, struct eas_err *err)
+{
+    attempt->state = EAS_THROTTLE_REMEMBERED;
+    switch (attempt->lockout.remembered) {
+    case EAS_LOCKOUT_EXPIRED:
+        return eas_fail(err, EAS_EXPIRED, 1305,
+                        "the KDC said lately that this password has expired or must be changed; it "
+                        "was not asked again");
+    case EAS_LOCKOUT_ELSEWHERE:
+        return eas_fail(err, EAS_UNKNOWN, 1306,
+                        "the KDC did not know this user lately; it was not asked again");
+    default:
+        return eas_fail(err, EAS_DENIED, 1300,
+                        "this password was refused lately, and was not verified again");
+    }
+}
+
+static enum eas_rc admit(const struct context *ctx, struct eas_err *err)
+{
+    const struct eas_throttle_rules *rules = ctx->request->rules;
+    struct eas_throttle_attempt *attempt = ctx->attempt;
+    enum eas_lockout_answer answer =
+        eas_lockout_admit(attempt->records, &rules->lockout, &attempt->lockout, attempt->asked_at);
 
     attempt->counted = attempt->lockout.counted;
     switch (answer) {
@@ -238,83 +231,176 @@ static enum eas_rc admit(const struct eas_throttle *throttle,
         }
         return EAS_OK;
     case EAS_LOCKOUT_REMEMBERED:
-        attempt->state = EAS_THROTTLE_REMEMBERED;
-        return eas_fail(err, EAS_DENIED, 1300,
-                        "the KDC refused this password lately; it was not asked again");
+        return refuse_remembered(attempt, err);
     case EAS_LOCKOUT_LOCKED:
         attempt->state = EAS_THROTTLE_LOCKED;
-        return eas_fail(err, EAS_DENIED, 1301,
-                        "%u passwords of this account were wrong lately; the KDC was not asked",
+        /* Else guesses would find the passwords that are remembered, which get another answer. */
+        if (attempt->lockout.is_new_guess) {
+            take_token(ctx->throttle, rules, attempt);
+        }
+        return eas_fail(err, EAS_THROTTLED, 1301,
+                        "%u passwords of this name were refused lately; this one was not verified",
                         attempt->counted);
     case EAS_LOCKOUT_BUSY:
         attempt->busy = true;
-        return eas_fail(err, EAS_UNAVAILABLE, 1302,
-                        "the KDC takes too long over other log-ons of this account");
+        return eas_fail(err, EAS_UNAVAILABLE, 1302, "other log-ons with this name take too long");
     case EAS_LOCKOUT_BROKEN:
         break;
     }
     return eas_fail(err, EAS_UNAVAILABLE, 1304, "the table of wrong passwords cannot be used");
 }
 
-static bool is_known(const struct eas_throttle *throttle, apr_pool_t *pool,
-                     const struct eas_throttle_rules *rules,
-                     const struct eas_throttle_attempt *attempt)
+static bool is_known(const struct context *ctx)
 {
-    struct eas_known_password presented = { throttle->lockout_records, throttle->keyring,
+    const struct eas_throttle_attempt *attempt = ctx->attempt;
+    struct eas_known_password presented = { attempt->records, ctx->throttle->keyring,
                                             attempt->lockout.user, attempt->lockout.digest };
 
-    return eas_known_password_is(&presented, pool, rules->known_for, attempt->asked_at);
+    return eas_known_password_is(&presented, ctx->pool, ctx->request->rules->known_for,
+                                 attempt->asked_at);
 }
 
-/* With a digest of the password, which the caller cleanses after a refusal. */
-static enum eas_rc check(const struct context *ctx, bool bucket_empty, struct eas_err *err)
+/*
+ * Admits the password, or refuses it, by the record with that key in one of the tables.  Without a
+ * reservation, the digest is cleansed.
+ */
+static enum eas_rc check(const struct context *ctx, struct eas_shm_table *records,
+                         const unsigned char *key, struct eas_err *err)
 {
-    const struct eas_throttle_rules *rules = ctx->request->rules;
     struct eas_throttle_attempt *attempt = ctx->attempt;
+    bool log_only = ctx->request->rules->lockout.log_only;
+    enum eas_rc rc;
 
-    attempt->lockout.known = is_known(ctx->throttle, ctx->pool, rules, attempt);
-    if (bucket_empty && attempt->lockout.known) {
-        attempt->state = EAS_THROTTLE_KNOWN;
+    attempt->records = records;
+    memcpy(attempt->lockout.user, key, sizeof(attempt->lockout.user));
+    rc = digest_password(ctx, &attempt->lockout, err);
+    if (rc != EAS_OK) {
+        return rc;
     }
-    else if (bucket_empty && rules->lockout.log_only) {
-        attempt->state = EAS_THROTTLE_WOULD_ADDRESS;
+    attempt->lockout.known = is_known(ctx);
+    if (attempt->bucket_was_empty) {
+        attempt->state = attempt->lockout.known ? EAS_THROTTLE_KNOWN : EAS_THROTTLE_WOULD_ADDRESS;
     }
-    else if (bucket_empty) {
-        return refuse_address(attempt, err);
+    rc = attempt->bucket_was_empty && !attempt->lockout.known && !log_only
+             ? refuse_address(attempt, err)
+             : admit(ctx, err);
+    if (rc != EAS_OK) {
+        OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
     }
-    attempt->version.current = version_of(ctx->throttle, attempt->lockout.user);
-    attempt->version.value = atomic_load(attempt->version.current);
-    return admit(ctx->throttle, rules, attempt, err);
+    return rc;
+}
+
+enum eas_lockout_outcome eas_throttle_outcome(const struct eas_throttle_rules *rules,
+                                              enum eas_rc rc, const struct eas_err *err)
+{
+    switch (rc) {
+    case EAS_OK:
+        return EAS_LOCKOUT_RIGHT;
+    case EAS_UNKNOWN:
+        return rules->count_unknown_users ? EAS_LOCKOUT_WRONG : EAS_LOCKOUT_ELSEWHERE;
+    case EAS_EXPIRED:
+        return EAS_LOCKOUT_EXPIRED;
+    case EAS_DENIED:
+        return eas_password_was_wrong(err) ? EAS_LOCKOUT_WRONG : EAS_LOCKOUT_NOBODY;
+    default:
+        return EAS_LOCKOUT_NO_ANSWER;
+    }
+}
+
+static void finish(const struct eas_throttle *throttle, const struct eas_throttle_rules *rules,
+                   struct eas_throttle_attempt *attempt, enum eas_lockout_outcome outcome)
+{
+    bool charged = outcome != EAS_LOCKOUT_ELSEWHERE || rules->charge_unknown_users;
+
+    eas_lockout_finish(attempt->records, &rules->lockout, &attempt->lockout, outcome,
+                       apr_time_now());
+    if (attempt->lockout.is_new_guess && charged) {
+        take_token(throttle, rules, attempt);
+    }
+    if (attempt->lockout.id != 0) {
+        attempt->counted = attempt->lockout.counted;
+        attempt->locked_now = attempt->lockout.locked_now;
+    }
+    OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
+}
+
+/*
+ * The AD user of a login name, from the name cache or from the KDC.  A name that the KDC gives no
+ * salt for is counted as a user is, in a table of its own: so the answers to guesses do not tell
+ * whether there is such a user.
+ */
+static enum eas_rc find_user(const struct context *ctx, struct name_record *record,
+                             struct eas_err *err)
+{
+    const struct eas_login *login = &ctx->request->log_on->login;
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
+    enum eas_lockout_outcome outcome;
+    enum eas_rc rc =
+        make_key(ctx->throttle, login->enterprise ? "enterprise" : "principal",
+                 fold_case(ctx->pool, login->user), fold_case(ctx->pool, login->realm), key, err);
+
+    if (rc != EAS_OK || find_name(ctx, key, record)) {
+        return rc;
+    }
+    rc = check(ctx, ctx->throttle->strangers, key, err);
+    if (rc == EAS_OK) {
+        rc = learn_name(ctx, key, record, err);
+        outcome = rc == EAS_OK ? EAS_LOCKOUT_NO_ANSWER
+                               : eas_throttle_outcome(ctx->request->rules, rc, err);
+        finish(ctx->throttle, ctx->request->rules, ctx->attempt, outcome);
+    }
+    return rc;
+}
+
+static enum eas_rc start(const struct context *ctx, struct eas_err *err)
+{
+    struct eas_throttle_attempt *attempt = ctx->attempt;
+    enum eas_rc rc;
+
+    memset(attempt, 0, sizeof(*attempt));
+    attempt->asked_at = apr_time_now();
+    rc = eas_address_limit_key(ctx->throttle->keyring, ctx->request->address, &attempt->address_key,
+                               err);
+    attempt->bucket_was_empty =
+        rc == EAS_OK && ctx->request->rules->lockout.failures > 0
+        && !eas_address_limit_has_tokens(ctx->throttle->name_cache, &attempt->address_key,
+                                         attempt->asked_at);
+    return rc;
 }
 
 enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *pool,
                                struct eas_job *job, const struct eas_throttle_request *request,
                                struct eas_throttle_attempt *attempt, struct eas_err *err)
 {
-    const struct context ctx = { throttle, pool, job, request, attempt };
-    bool bucket_empty = false;
-    enum eas_rc rc;
+    const struct context ctx = { throttle, pool, job, request, attempt, "" };
+    struct name_record record;
+    enum eas_rc rc = start(&ctx, err);
 
-    memset(attempt, 0, sizeof(*attempt));
-    attempt->asked_at = apr_time_now();
-    rc = eas_address_limit_key(throttle->keyring, request->address, &attempt->address_key, err);
     if (rc == EAS_OK) {
-        bucket_empty = request->rules->lockout.failures > 0
-                       && !eas_address_limit_has_tokens(throttle->name_cache, &attempt->address_key,
-                                                        attempt->asked_at);
-        rc = find_user(&ctx, bucket_empty, err);
+        rc = find_user(&ctx, &record, err);
     }
     if (rc == EAS_OK) {
-        rc = digest_password(throttle, request->log_on->password, &attempt->lockout, err);
-    }
-    if (rc != EAS_OK) {
-        return rc;
-    }
-    rc = check(&ctx, bucket_empty, err);
-    if (rc != EAS_OK) {
-        OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
+        attempt->user = apr_pstrdup(pool, record.label);
+        attempt->version.current = version_of(throttle, record.user);
+        attempt->version.value = atomic_load(attempt->version.current);
+        rc = check(&ctx, throttle->lockout_records, record.user, err);
     }
     return rc;
+}
+
+enum eas_rc eas_throttle_begin_elsewhere(const struct eas_throttle *throttle, apr_pool_t *pool,
+                                         const struct eas_throttle_request *request,
+                                         struct eas_throttle_attempt *attempt, struct eas_err *err)
+{
+    const char *name = request->log_on->login.user;
+    const struct context ctx = { throttle, pool, NULL, request, attempt, name };
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
+    enum eas_rc rc = start(&ctx, err);
+
+    if (rc == EAS_OK) {
+        rc = make_key(throttle, "provider", fold_case(pool, name), "", key, err);
+    }
+    return rc == EAS_OK ? check(&ctx, throttle->strangers, key, err) : rc;
 }
 
 /* A changed password invalidates older entries of the password caches of all processes. */
@@ -324,36 +410,23 @@ static void learn_password(const struct eas_throttle *throttle, apr_pool_t *pool
 {
     apr_interval_time_t keep_for =
         rules->known_for > rules->cache_for ? rules->known_for : rules->cache_for;
-    struct eas_known_password verified = { throttle->lockout_records, throttle->keyring,
+    struct eas_known_password verified = { attempt->records, throttle->keyring,
                                            attempt->lockout.user, attempt->lockout.digest };
     apr_uint32_t before = attempt->version.value;
 
     if (keep_for > 0 && eas_known_password_learn(&verified, pool, attempt->asked_at, keep_for)
-        && atomic_compare_exchange_strong(version_of(throttle, attempt->lockout.user), &before,
-                                          before + 1)) {
+        && attempt->version.current != NULL
+        && atomic_compare_exchange_strong(attempt->version.current, &before, before + 1)) {
         attempt->version.value = before + 1;
     }
 }
 
 void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
                       const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
-                      enum eas_rc rc, const struct eas_err *err)
+                      enum eas_lockout_outcome outcome)
 {
-    enum eas_lockout_outcome outcome = rc == EAS_OK                  ? EAS_LOCKOUT_RIGHT
-                                       : eas_password_was_wrong(err) ? EAS_LOCKOUT_WRONG
-                                                                     : EAS_LOCKOUT_NO_ANSWER;
-
     if (outcome == EAS_LOCKOUT_RIGHT) {
         learn_password(throttle, pool, rules, attempt);
     }
-    else if (outcome == EAS_LOCKOUT_WRONG || (rc == EAS_UNKNOWN && rules->count_unknown_users)) {
-        take_token(throttle, rules, attempt);
-    }
-    eas_lockout_finish(throttle->lockout_records, &rules->lockout, &attempt->lockout, outcome,
-                       apr_time_now());
-    if (attempt->lockout.id != 0) {
-        attempt->counted = attempt->lockout.counted;
-        attempt->locked_now = attempt->lockout.locked_now;
-    }
-    OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
+    finish(throttle, rules, attempt, outcome);
 }

@@ -22,6 +22,12 @@ struct eas_throttle {
     /* Lockout records and known passwords.  No other record may evict these. */
     struct eas_shm_table *lockout_records;
 
+    /*
+     * The same of names that the KDC gives no salt for, and of users of other providers.  Records
+     * may be lost; AD locks none of these.
+     */
+    struct eas_shm_table *strangers;
+
     /* Login names and token buckets of client addresses.  Records may be lost. */
     struct eas_shm_table *name_cache;
 
@@ -36,17 +42,19 @@ struct eas_throttle {
 #define EAS_THROTTLE_PASSWORD_VERSIONS 65536
 
 struct eas_throttle_rules {
-    struct eas_lockout_rules lockout;
-    apr_interval_time_t known_for; /* EasKcdKnownPasswords; 0: off */
-    apr_interval_time_t cache_for; /* EasKcdPasswordCache; 0: off */
-    bool count_unknown_users;      /* false where another provider may know such a user */
+    struct eas_lockout_rules lockout; /* with this gateway's share of EasKcdLockout */
+    unsigned gateways;                /* with a share each */
+    apr_interval_time_t known_for;    /* EasKcdKnownPasswords; 0: off */
+    apr_interval_time_t cache_for;    /* EasKcdPasswordCache; 0: off */
+    bool count_unknown_users;         /* false where another provider may know such a user */
+    bool charge_unknown_users;        /* false where that provider charges them itself */
 };
 
 /* Result of the throttle, for logs. */
 enum eas_throttle_state {
     EAS_THROTTLE_NONE,
-    EAS_THROTTLE_REMEMBERED,   /* refused: the KDC refused this password lately */
-    EAS_THROTTLE_LOCKED,       /* refused: too many wrong passwords of the user */
+    EAS_THROTTLE_REMEMBERED,   /* refused: this password was refused lately */
+    EAS_THROTTLE_LOCKED,       /* refused: too many wrong passwords of the name */
     EAS_THROTTLE_ADDRESS,      /* refused: too many failures of the client address */
     EAS_THROTTLE_KNOWN,        /* asked despite one of the last two: the known password */
     EAS_THROTTLE_WOULD_LOCK,   /* log-only: asked instead of EAS_THROTTLE_LOCKED */
@@ -62,8 +70,8 @@ struct eas_throttle_request {
 struct eas_throttle_attempt {
     enum eas_throttle_state state;
     const char *user;        /* name of the AD user for logs, from the salt; NULL: not known */
-    unsigned counted;        /* wrong passwords of the user that count now */
-    bool locked_now;         /* this wrong password reached the limit */
+    unsigned counted;        /* refused passwords of the name that count now */
+    bool locked_now;         /* this refused password reached the limit */
     bool bucket_emptied_now; /* this failure took the last token of the client address */
     bool busy;               /* try again later, after another look into the password cache */
     struct eas_password_version
@@ -71,6 +79,8 @@ struct eas_throttle_attempt {
 
     /* Of the throttle alone. */
     struct eas_address_limit_key address_key;
+    bool bucket_was_empty;
+    struct eas_shm_table *records; /* with the reservation */
     struct eas_lockout_attempt lockout;
     apr_time_t asked_at;
 };
@@ -80,19 +90,36 @@ struct eas_throttle_attempt {
  * cache.  For a login name that is not in the name cache, one message to the KDC gets the salt.
  * The name cache keeps the result for a day.  Runs on the thread of the job.
  *
- * EAS_OK: the caller asks, and then calls eas_throttle_end() whatever the result is.  EAS_DENIED or
- * EAS_UNKNOWN: refused; the client sees no difference.  EAS_UNAVAILABLE with attempt->busy: other
- * log-ons of the user are under way, and the caller tries again while it can wait.  Other errors
- * are those of eas_password_salt().  *attempt is always set; its user is in pool.
+ * EAS_OK: the caller asks, and then calls eas_throttle_end() whatever the result is.  EAS_DENIED,
+ * EAS_UNKNOWN or EAS_EXPIRED: refused, as this password was lately.  EAS_THROTTLED: refused by a
+ * count, which does not tell whether the password is right.  The client sees no difference between
+ * users and names that nobody has.  An address without tokens gets EAS_THROTTLED for all passwords
+ * but the known one; otherwise its guesses could find those that are remembered.
+ *
+ * EAS_UNAVAILABLE with attempt->busy: other log-ons of the user are under way, and the caller tries
+ * again while it can wait.  Other errors are those of eas_password_salt().  *attempt is always set;
+ * its user is in pool.
  */
 enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *pool,
                                struct eas_job *job, const struct eas_throttle_request *request,
                                struct eas_throttle_attempt *attempt, struct eas_err *err);
 
-/* Takes the result of eas_password_verify(), and its error unless that is EAS_OK. */
+/*
+ * The same before a password is put to another provider than the KDC.  Of the log-on, it reads the
+ * name, as typed, and the password.  Sends no message; runs on any thread.
+ */
+enum eas_rc eas_throttle_begin_elsewhere(const struct eas_throttle *throttle, apr_pool_t *pool,
+                                         const struct eas_throttle_request *request,
+                                         struct eas_throttle_attempt *attempt, struct eas_err *err);
+
+/* The outcome of a result of eas_password_verify(); its error is read unless it is EAS_OK. */
+enum eas_lockout_outcome eas_throttle_outcome(const struct eas_throttle_rules *rules,
+                                              enum eas_rc rc, const struct eas_err *err);
+
+/* Ends an attempt that was admitted. */
 void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
                       const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
-                      enum eas_rc rc, const struct eas_err *err);
+                      enum eas_lockout_outcome outcome);
 
 /*
  * A password version as bytes, for records of the shared cache.  Counters belong to one gateway:

@@ -2,27 +2,39 @@
 /* auth/password/throttle_httpd.c - Log-on throttle in httpd: memory, logs and response time */
 
 #include "auth/password/throttle_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/password/refusal_delay.h"
 #include "auth/shared/retained_httpd.h"
 
 #include <apr_strings.h>
+#include <ap_mpm.h>
 #include <http_core.h>
 
-/* For 100 000 users with wrong or known passwords, and 60 000 login names and addresses. */
+/*
+ * For 100 000 users with wrong or known passwords, 30 000 names that nobody has, and 60 000 login
+ * names and addresses.
+ */
 #define RECORDS_BYTES ((apr_size_t)32 << 20)
+#define STRANGERS_BYTES ((apr_size_t)16 << 20)
 #define NAME_CACHE_BYTES ((apr_size_t)16 << 20)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
 
-#define RETAINED_NAME "mod_eas_kcd:guard:2"
+#define RETAINED_NAME "mod_eas_kcd:guard:3"
 
-#define DELAY_STEP apr_time_from_msec(100)
+/* Slots for delayed refusals: of all processes with one thread, or of one process with several. */
+#define SLOTS_MAX 256
+#define SLOTS_BYTES (SLOTS_MAX * sizeof(_Atomic(apr_int64_t)))
 
 /* The counters lie in memory that processes share. */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "atomic integers work in shared memory");
 
 /* Written in post_config, before the fork; read by all threads. */
 static struct eas_throttle the_throttle;
+
+/* Written in post_config and in child_init; read by all threads of the child. */
+static struct eas_refusal_slots the_slots;
 
 const struct eas_throttle *eas_throttle(void)
 {
@@ -31,11 +43,12 @@ const struct eas_throttle *eas_throttle(void)
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
-    enum { RECORDS, NAME_CACHE, VERSIONS };
+    enum { RECORDS, STRANGERS, NAME_CACHE, COUNTERS };
     static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
         [RECORDS] = { RECORDS_BYTES, true },
+        [STRANGERS] = { STRANGERS_BYTES, true },
         [NAME_CACHE] = { NAME_CACHE_BYTES, true },
-        [VERSIONS] = { VERSIONS_BYTES, false },
+        [COUNTERS] = { VERSIONS_BYTES + SLOTS_BYTES, false },
     };
     const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
     struct eas_keyring *keyring = NULL;
@@ -47,13 +60,17 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
     if (retained->is_complete) {
         the_throttle.lockout_records =
             eas_shm_table_attach(retained->segments[RECORDS], RECORDS_BYTES);
+        the_throttle.strangers =
+            eas_shm_table_attach(retained->segments[STRANGERS], STRANGERS_BYTES);
         the_throttle.name_cache =
             eas_shm_table_attach(retained->segments[NAME_CACHE], NAME_CACHE_BYTES);
-        the_throttle.password_versions = retained->segments[VERSIONS];
+        the_throttle.password_versions = retained->segments[COUNTERS];
+        the_slots.ends = (void *)((char *)retained->segments[COUNTERS] + VERSIONS_BYTES);
     }
-    if (the_throttle.lockout_records == NULL || the_throttle.name_cache == NULL) {
+    if (the_throttle.lockout_records == NULL || the_throttle.strangers == NULL
+        || the_throttle.name_cache == NULL) {
         return eas_fail(err, EAS_UNAVAILABLE, 3072, "the system has no shared memory of %d MB",
-                        (int)((RECORDS_BYTES + NAME_CACHE_BYTES) >> 20));
+                        (int)((RECORDS_BYTES + STRANGERS_BYTES + NAME_CACHE_BYTES) >> 20));
     }
     eas_retained_watch(the_throttle.lockout_records, "lockouts");
     rc = eas_retained_keyring(retained, pconf, &keyring, err);
@@ -62,8 +79,13 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
 }
 
 /* How EasKcdLockout relates to the lockout policy of AD, or that it protects no accounts. */
-static void log_policy(const server_rec *s, const struct eas_lockout_rules *rules)
+static void log_policy(const server_rec *s, const struct eas_throttle_rules *throttle_rules)
 {
+    const struct eas_lockout_rules *rules = &throttle_rules->lockout;
+    const unsigned gateways = throttle_rules->gateways;
+    /* Each gateway also asks about one known password that may be wrong by now. */
+    const unsigned at_ad = gateways * (rules->failures + 1);
+
     if (rules->failures == 0 || rules->log_only) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "EAS3073: EasKcdLockout %s: wrong passwords sent to this server can lock "
@@ -72,17 +94,31 @@ static void log_policy(const server_rec *s, const struct eas_lockout_rules *rule
         return;
     }
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                 "EAS3070: EasKcdLockout %u %" APR_TIME_T_FMT "s: up to %u wrong passwords of an "
-                 "account reach Active Directory; its lockout threshold must be above %u, and its "
-                 "observation window at most %" APR_TIME_T_FMT
-                 " minutes (Get-ADDefaultDomainPasswordPolicy)",
-                 rules->failures, apr_time_sec(rules->window), rules->failures + 1,
-                 rules->failures + 1, apr_time_sec(rules->window) / 60);
+                 "EAS3070: EasKcdLockout %u %" APR_TIME_T_FMT
+                 "s at each of %u gateways: up to %u wrong passwords of an account reach Active "
+                 "Directory; its lockout threshold must be above %u, and its observation window "
+                 "at most %" APR_TIME_T_FMT " minutes (Get-ADDefaultDomainPasswordPolicy)",
+                 rules->failures, apr_time_sec(rules->window), gateways, at_ad, at_ad,
+                 apr_time_sec(rules->window) / 60);
 }
 
-static bool same_lockout(const struct eas_lockout_rules *a, const struct eas_lockout_rules *b)
+/* A cache of several gateways suggests that each would count as if it were the only one. */
+static void log_gateways(const server_rec *s)
 {
-    return a->failures == b->failures && a->window == b->window && a->log_only == b->log_only;
+    const struct eas_auth_server *conf = eas_auth_server_of(s);
+
+    if (conf->lockout_failures != 0 && conf->lockout_gateways == 0
+        && conf->shared.provider_name != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "EAS3074: EasKcdCache may be common to several gateways, each of which counts "
+                     "wrong passwords for itself; let EasKcdLockout declare gateways=n");
+    }
+}
+
+static bool same_lockout(const struct eas_throttle_rules *a, const struct eas_throttle_rules *b)
+{
+    return a->lockout.failures == b->lockout.failures && a->lockout.window == b->lockout.window
+           && a->lockout.log_only == b->lockout.log_only && a->gateways == b->gateways;
 }
 
 /* Once for each setting, not for each virtual host. */
@@ -97,11 +133,10 @@ static void log_policies(const server_rec *main_server)
         for (other = main_server; !logged && other != s; other = other->next) {
             struct eas_throttle_rules theirs = eas_auth_throttle_rules(eas_auth_server_of(other));
 
-            logged = eas_auth_server_of(other)->authority != NULL
-                     && same_lockout(&rules.lockout, &theirs.lockout);
+            logged = eas_auth_server_of(other)->authority != NULL && same_lockout(&rules, &theirs);
         }
         if (!logged) {
-            log_policy(s, &rules.lockout);
+            log_policy(s, &rules);
         }
     }
 }
@@ -117,34 +152,42 @@ int eas_throttle_post_config(apr_pool_t *pconf, server_rec *main_server)
     /* httpd reads its configuration twice at start. */
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
         log_policies(main_server);
+        log_gateways(main_server);
     }
     return OK;
+}
+
+/* The names that AD gives no name for are as clients typed them, and are not logged. */
+static const char *name_of(const struct eas_throttle_attempt *attempt)
+{
+    return attempt->user != NULL ? attempt->user : "a name without a usable account";
 }
 
 static void log_user(request_rec *r, const struct eas_throttle_rules *rules,
                      const struct eas_throttle_attempt *attempt)
 {
     if (attempt->locked_now) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+        ap_log_rerror(APLOG_MARK, attempt->user != NULL ? APLOG_WARNING : APLOG_INFO, 0, r,
                       "EAS1310: %u wrong passwords of %s, the last from %s: %s for %" APR_TIME_T_FMT
                       " seconds",
-                      attempt->counted, attempt->user, r->useragent_ip,
-                      rules->lockout.log_only ? "others would be refused without asking the KDC"
-                                              : "others are refused without asking the KDC",
+                      attempt->counted, name_of(attempt), r->useragent_ip,
+                      rules->lockout.log_only ? "others would be refused without a question"
+                                              : "others are refused without a question",
                       apr_time_sec(rules->lockout.window));
     }
     if (attempt->state == EAS_THROTTLE_KNOWN) {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                      "EAS1311: the KDC is asked about %s from %s with the last verified password, "
-                      "although other passwords are refused",
-                      attempt->user, r->useragent_ip);
+        ap_log_rerror(
+            APLOG_MARK, APLOG_INFO, 0, r,
+            "EAS1311: the last verified password of %s, from %s, is verified although other "
+            "passwords are refused",
+            name_of(attempt), r->useragent_ip);
     }
     if (attempt->state == EAS_THROTTLE_WOULD_LOCK) {
         ap_log_rerror(
             APLOG_MARK, APLOG_INFO, 0, r,
             "EAS1312: log-only: after %u wrong passwords of %s, a log-on from %s would have "
             "been refused without asking the KDC",
-            attempt->counted, attempt->user, r->useragent_ip);
+            attempt->counted, name_of(attempt), r->useragent_ip);
     }
 }
 
@@ -191,11 +234,32 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
     log_address(r, rules, attempt);
 }
 
-void eas_throttle_delay(request_rec *r, enum eas_rc rc)
+void eas_throttle_child_init(void)
 {
-    apr_interval_time_t elapsed = apr_time_now() - r->request_time;
+    static _Atomic(apr_int64_t) own[SLOTS_MAX];
+    int threads = 0, processes = 0;
 
-    if (rc == EAS_DENIED || rc == EAS_UNKNOWN || rc == EAS_EXPIRED) {
-        apr_sleep(elapsed < 0 ? DELAY_STEP : DELAY_STEP - elapsed % DELAY_STEP);
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
+    if (threads > 1) {
+        the_slots.ends = own;
+    }
+    the_slots.n = eas_refusal_delay_share(threads > 1 ? threads : processes, SLOTS_MAX);
+}
+
+void eas_throttle_delay(request_rec *r, enum eas_rc rc, apr_time_t since)
+{
+    apr_time_t now = eas_clock_now();
+    apr_interval_time_t left = eas_refusal_delay_left(now - since);
+
+    if (rc != EAS_DENIED && rc != EAS_UNKNOWN && rc != EAS_EXPIRED && rc != EAS_THROTTLED) {
+        return;
+    }
+    if (eas_refusal_delay_reserve(&the_slots, now, now + left)) {
+        apr_sleep(left);
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "EAS1315: enough threads delay refusals; this one is sent at once");
     }
 }

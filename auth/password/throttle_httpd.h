@@ -24,10 +24,14 @@ const struct eas_throttle *eas_throttle(void);
 void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
                       const struct eas_throttle_attempt *attempt);
 
+/* In child_init: the share of the threads that may delay refusals. */
+void eas_throttle_child_init(void);
+
 /*
- * Delays the refusal of credentials to the next multiple of 100 ms since the request began.  The
- * response time then does not show the reason.  Returns at once for all other results.
+ * Delays the refusal of credentials that were complete at that time of the monotonic clock
+ * (auth/password/refusal_delay.h).  The response time then does not show the reason.  Returns at
+ * once for all other results, and if enough threads delay refusals already.
  */
-void eas_throttle_delay(request_rec *r, enum eas_rc rc);
+void eas_throttle_delay(request_rec *r, enum eas_rc rc, apr_time_t since);
 
 #endif

@@ -5,7 +5,7 @@
 #define EAS_DELEGATION_KERBEROS_AP_H
 
 #include "auth/kerberos/ticket_key.h"
-#include "delegation/kerberos/der.h"
+#include "auth/base/der.h"
 
 /*
  * krb5_mk_req_extended() and krb5_rd_rep() do the same, but decode and encode the ticket and derive

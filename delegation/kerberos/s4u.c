@@ -3,6 +3,7 @@
 
 #include "delegation/kerberos/s4u.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* [MS-SFU] 3.2.5.2.3: the user's account forbids it, not the configuration. */
@@ -52,8 +53,8 @@ static const struct eas_kdc_failure common_failures[] = {
                     "no KDC answered; check the domain controllers and krb5.conf"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2022,
                     "the clocks of this machine and the KDC differ; synchronise them"),
-    eas_kdc_failure(EAS_KDC_REVOKED | EAS_KDC_POLICY | EAS_KDC_UNKNOWN_CLIENT, EAS_FORBIDDEN, 2023,
-                    "the KDC issues no tickets for this user"),
+    eas_kdc_failure(EAS_KDC_REVOKED | EAS_KDC_KEY_EXPIRED | EAS_KDC_POLICY | EAS_KDC_UNKNOWN_CLIENT,
+                    EAS_FORBIDDEN, 2023, "the KDC issues no tickets for this user"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 2024, "the KDC refused to delegate"),
 };
 
@@ -83,6 +84,12 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
             eas_service_tgt_note_transition(service_tgt);
         }
     }
+    else if (code == KRB5KDC_ERR_PADATA_TYPE_NOSUPP) {
+        /* libkrb5 reports so that the reply has the client of the TGT (s4u_creds.c). */
+        rc = eas_fail(err, EAS_FORBIDDEN, 2026,
+                      "the user is %s, the gateway's own account, for which it cannot act",
+                      eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt)));
+    }
     else {
         rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
     }
@@ -90,35 +97,6 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
     krb5_free_principal(kdc->ctx, wanted.client);
     close_ccache(kdc, service_tgt, tgt, ccache, code);
     return rc;
-}
-
-/* BADOPTION: whose fault is it? */
-static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *gateway,
-                                   const struct eas_ticket *evidence, enum eas_s4u_evidence source,
-                                   const char *spn, krb5_error_code code, struct eas_err *err)
-{
-    bool forwardable = eas_ticket_forwardable(evidence);
-    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(gateway));
-
-    if (kdc->ntstatus == STATUS_ACCOUNT_RESTRICTION
-        || (!forwardable
-            && (source == EAS_S4U_FROM_PASSWORD || eas_service_tgt_may_transition(gateway)))) {
-        return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2030, code,
-                            "this user may not be delegated: the account is marked \"sensitive and "
-                            "cannot be delegated\" or is in Protected Users");
-    }
-    if (!forwardable) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2031,
-                        "%s may not do protocol transition, or this user may not be delegated; for "
-                        "the former: Set-ADAccountControl -TrustedToAuthForDelegation $true",
-                        account);
-    }
-    return eas_fail(
-        err, EAS_MISCONFIGURED, 2032,
-        "the KDC does not let %s delegate to %s; add that name to the account's "
-        "msDS-AllowedToDelegateTo (or, for resource-based delegation, the account to the "
-        "backend's PrincipalsAllowedToDelegateToAccount)",
-        account, spn);
 }
 
 static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)
@@ -131,6 +109,120 @@ static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_princip
         (*out)->type = KRB5_NT_SRV_INST;
     }
     return code;
+}
+
+/*
+ * The realm of a service, from an ordinary ticket of the gateway for it; NULL if the KDC issues
+ * none.  The caller frees it.
+ */
+static char *service_realm(struct eas_kdc *kdc, krb5_ccache ccache, const char *spn)
+{
+    krb5_creds wanted, *creds = NULL;
+    krb5_ticket *ticket = NULL;
+    char *realm = NULL;
+
+    memset(&wanted, 0, sizeof(wanted));
+    /* The server of the creds has the realm of the request, which is empty. */
+    if (krb5_cc_get_principal(kdc->ctx, ccache, &wanted.client) == 0
+        && parse_spn(kdc->ctx, spn, &wanted.server) == 0
+        && krb5_get_credentials(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE, ccache, &wanted,
+                                &creds)
+               == 0
+        && krb5_decode_ticket(&creds->ticket, &ticket) == 0) {
+        realm = strndup(ticket->server->realm.data, ticket->server->realm.length);
+    }
+    krb5_free_ticket(kdc->ctx, ticket);
+    krb5_free_creds(kdc->ctx, creds);
+    krb5_free_principal(kdc->ctx, wanted.server);
+    krb5_free_principal(kdc->ctx, wanted.client);
+    return realm;
+}
+
+/*
+ * Whether the service is one of another realm, and the error that says so.  KDCs refuse it as an
+ * unknown service or as one that is not in the list.
+ */
+static bool fail_other_realm(struct eas_kdc *kdc, krb5_ccache ccache, const char *account,
+                             const char *spn, struct eas_err *err)
+{
+    char *realm = service_realm(kdc, ccache, spn);
+    const char *ours = strrchr(account, '@');
+    bool is_other = realm != NULL && ours != NULL && strcmp(realm, ours + 1) != 0;
+
+    if (is_other) {
+        eas_fail(err, EAS_MISCONFIGURED, 2035,
+                 "%s is a service of the realm %s, where msDS-AllowedToDelegateTo of %s has no "
+                 "effect; add the account to the PrincipalsAllowedToDelegateToAccount of the "
+                 "backend's account (resource-based delegation), or use a gateway of that realm",
+                 spn, realm, account);
+    }
+    free(realm);
+    return is_other;
+}
+
+/* BADOPTION: whose fault is it? */
+static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                                   const struct eas_s4u_proxy_request *request,
+                                   krb5_error_code code, struct eas_err *err)
+{
+    bool forwardable = eas_ticket_forwardable(request->evidence);
+    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt));
+
+    if (kdc->ntstatus == STATUS_ACCOUNT_RESTRICTION
+        || (!forwardable
+            && (request->origin == EAS_S4U_FROM_PASSWORD
+                || eas_service_tgt_may_transition(service_tgt)))) {
+        return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2030, code,
+                            "this user may not be delegated: the account is marked \"sensitive and "
+                            "cannot be delegated\" or is in Protected Users");
+    }
+    if (!forwardable) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2031,
+                        "%s may not do protocol transition "
+                        "(Set-ADAccountControl -TrustedToAuthForDelegation $true), or for "
+                        "resource-based delegation is not in the "
+                        "PrincipalsAllowedToDelegateToAccount of %s, or this user may not be "
+                        "delegated",
+                        account, request->spn);
+    }
+    return eas_fail(
+        err, EAS_MISCONFIGURED, 2032,
+        "the KDC does not let %s delegate to %s; add that name to the account's "
+        "msDS-AllowedToDelegateTo (or, for resource-based delegation, the account to the "
+        "backend's PrincipalsAllowedToDelegateToAccount)",
+        account, request->spn);
+}
+
+static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                              krb5_ccache ccache, const struct eas_s4u_proxy_request *request,
+                              krb5_error_code code, struct eas_err *err)
+{
+    const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt));
+
+    switch (eas_kdc_cause(code)) {
+    case EAS_KDC_BADOPTION:
+        if (fail_delegation(kdc, service_tgt, request, code, err) == EAS_MISCONFIGURED) {
+            fail_other_realm(kdc, ccache, account, request->spn, err);
+        }
+        return err->rc;
+    case EAS_KDC_UNKNOWN_SERVER:
+        if (fail_other_realm(kdc, ccache, account, request->spn, err)) {
+            return EAS_MISCONFIGURED;
+        }
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 2033,
+            "the KDC knows no service %s; register it (setspn -S %s account) or correct "
+            "EasKcdSPN or the worker's host name",
+            request->spn, request->spn);
+    case EAS_KDC_POLICY:
+        return eas_fail(err, EAS_FORBIDDEN, 2034,
+                        "a policy of the domain forbids this user a ticket for %s; check the "
+                        "authentication policy or silo of that service's account, its permission "
+                        "\"Allowed to authenticate\", and whether it is enabled",
+                        request->spn);
+    default:
+        return eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+    }
 }
 
 enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
@@ -164,18 +256,8 @@ enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_t
     else if (code == 0) {
         *ticket_out = eas_ticket_take(ticket);
     }
-    else if (eas_kdc_cause(code) == EAS_KDC_BADOPTION) {
-        rc = fail_delegation(kdc, service_tgt, request->evidence, request->origin, request->spn,
-                             code, err);
-    }
-    else if (eas_kdc_cause(code) == EAS_KDC_UNKNOWN_SERVER) {
-        rc = eas_fail(err, EAS_MISCONFIGURED, 2033,
-                      "the KDC knows no service %s; register it (setspn -S %s account) or correct "
-                      "EasKcdSPN or the worker's host name",
-                      request->spn, request->spn);
-    }
     else {
-        rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+        rc = fail_proxy(kdc, service_tgt, ccache, request, code, err);
     }
     krb5_free_creds(kdc->ctx, ticket);
     krb5_free_principal(kdc->ctx, wanted.server);

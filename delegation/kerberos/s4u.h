@@ -6,14 +6,14 @@
 
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/ticket.h"
-#include "delegation/kerberos/service_tgt.h"
+#include "auth/kerberos/service_tgt.h"
 
 /*
  * S4U2Self: a ticket for the gateway in the name of a user that another module authenticated.  It
  * authenticates nobody: the KDC issues it for expired passwords, too ([MS-SFU] 5.1).  The ticket's
  * client is the canonical name; the caller checks whether it is an allowed user.
- * EAS_OK with a reference for the caller; EAS_FORBIDDEN if the KDC does not know the user or has
- * disabled it; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
+ * EAS_OK with a reference for the caller; EAS_FORBIDDEN if the KDC does not know the user, refuses
+ * the user tickets, or if the user is the gateway's account; EAS_UNAVAILABLE; EAS_MISCONFIGURED.
  */
 enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
@@ -32,7 +32,9 @@ struct eas_s4u_proxy_request {
  * S4U2Proxy: the user's ticket for the SPN.  EAS_OK with a reference for the caller.  Otherwise:
  *  - EAS_FORBIDDEN if this user may not be delegated (sensitive, Protected Users).  Either the
  *    evidence is not forwardable although that was requested, or the KDC returns that NTSTATUS.
- *  - EAS_MISCONFIGURED if no user can be: forwardable evidence was refused, or the SPN is unknown.
+ *    Also if a policy forbids this user the service.
+ *  - EAS_MISCONFIGURED if no user can be: forwardable evidence was refused, or the SPN is unknown or
+ *    of another realm; one more message tells.
  *  - EAS_UNAVAILABLE for all other failures.
  * If the delegation principal may not do protocol transition, no evidence from S4U2Self is
  * forwardable.  So its lack concerns the user only after another one was forwardable.

@@ -4,7 +4,7 @@
 #ifndef EAS_DELEGATION_KERBEROS_SPNEGO_H
 #define EAS_DELEGATION_KERBEROS_SPNEGO_H
 
-#include "delegation/kerberos/der.h"
+#include "auth/base/der.h"
 
 /* The most octets that eas_spnego_wrap_init() adds. */
 #define EAS_SPNEGO_INIT_MAX 128

@@ -80,6 +80,50 @@ static void check_name(apr_pool_t *pool, const char *name, size_t len)
     }
 }
 
+/* The login of a good name; NULL for any user stands for a refusal. */
+static void check_made(apr_pool_t *pool, const char *name, const char *user, const char *realm,
+                       bool is_foreign)
+{
+    struct eas_realms realms = realms_of(pool);
+    struct eas_login login = { NULL, NULL, false };
+    const struct eas_identity *identity = NULL;
+    struct eas_err err;
+
+    check(eas_identity_parse(pool, name, strlen(name), &realms, &login, &err)
+          == (user != NULL ? EAS_OK : EAS_DENIED));
+    check(user == NULL || (strcmp(login.user, user) == 0 && strcmp(login.realm, realm) == 0));
+    check(user == NULL || login.enterprise == (strchr(user, '@') != NULL));
+    check(eas_identity_foreign(pool, name, &realms, &identity, &err)
+          == (is_foreign ? EAS_OK : EAS_FORBIDDEN));
+}
+
+/* A plain user in each form of a name. */
+static void check_forms(apr_pool_t *pool, struct eas_bytes input)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz.-_'0123456789";
+    char *user = apr_pcalloc(pool, 65), *at = user;
+    const char *name;
+
+    for (input = fuzz_take(&input, 64); input.len > 0;) {
+        *at++ = plain[fuzz_octet(&input) % (sizeof(plain) - 1)];
+    }
+    if (at == user) {
+        return;
+    }
+    check_made(pool, user, user, REALM, false);
+    check_made(pool, apr_pstrcat(pool, "sub\\", user, NULL), user, SUB, true);
+    check_made(pool, apr_pstrcat(pool, "corp.Example.com\\", user, NULL), user, REALM, true);
+    check_made(pool, apr_pstrcat(pool, user, "@Sub.example.com", NULL), user, SUB, true);
+    name = apr_pstrcat(pool, user, "@Example.com", NULL);
+    check_made(pool, name, name, REALM, true);
+    name = apr_pstrcat(pool, user, "@else.where", NULL);
+    check_made(pool, name, name, REALM, false);
+    check_made(pool, apr_pstrcat(pool, user, "@", NULL), NULL, NULL, false);
+    check_made(pool, apr_pstrcat(pool, "OTHER\\", user, NULL), NULL, NULL, false);
+    check_made(pool, apr_pstrcat(pool, user, "@SUB.example.com ", NULL), NULL, NULL, false);
+    check_made(pool, apr_pstrcat(pool, user, "$", NULL), NULL, NULL, false);
+}
+
 static const struct eas_credentials *parse(apr_pool_t *pool, const char *header)
 {
     struct eas_credentials *credentials = NULL;
@@ -91,7 +135,8 @@ static const struct eas_credentials *parse(apr_pool_t *pool, const char *header)
     if (credentials != NULL) {
         const struct eas_secret *password = credentials->password;
 
-        check(rc == EAS_OK && strncasecmp(header, "basic", 5) == 0);
+        check(rc == EAS_OK && strncasecmp(header, "basic", 5) == 0
+              && (header[5] == ' ' || header[5] == '\t'));
         check(password->len > 0 && memchr(password->bytes, '\0', password->len) == NULL);
         check(password->bytes[password->len] == '\0');
         check(eas_utf8_is_valid(password->bytes, password->len));
@@ -133,5 +178,6 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
         break;
     default:
         check_name(pool, (const char *)input.at, input.len);
+        check_forms(pool, input);
     }
 }

@@ -79,6 +79,36 @@ static void check_form(apr_pool_t *pool, const struct eas_form *form, enum eas_r
     check_round_trip(pool, form);
 }
 
+/* A form of two texts is accepted exactly if it can be one, with these texts. */
+static void check_made(apr_pool_t *pool, struct eas_bytes input)
+{
+    struct eas_bytes name = fuzz_take(&input, input.len / 2);
+    const char *body =
+        apr_pstrcat(pool, "x=&token", escaped(pool, "username", (const char *)name.at, name.len),
+                    escaped(pool, "p%61ssword", (const char *)input.at, input.len), NULL);
+    bool has_nul = memchr(name.at, '\0', name.len) || memchr(input.at, '\0', input.len);
+    bool is_text = eas_utf8_is_valid((const char *)name.at, name.len);
+    struct eas_form *form = NULL;
+    struct eas_err err;
+    enum eas_rc rc;
+
+    if (strlen(body) > EAS_FORM_MAX) {
+        return;
+    }
+    rc = eas_form_parse(pool, TYPE, body, strlen(body), &form, &err);
+    check(rc
+              == (has_nul || !is_text ? EAS_MALFORMED
+                  : name.len > 0      ? EAS_OK
+                                      : EAS_DENIED)
+          || (rc == EAS_DENIED && input.len == 0));
+    if (rc == EAS_OK) {
+        check(form->username_len == name.len && memcmp(form->username, name.at, name.len) == 0);
+        check(form->password->len == input.len
+              && memcmp(form->password->bytes, input.at, input.len) == 0);
+        check(!form->trusted && form->destination == NULL && *form->token == '\0');
+    }
+}
+
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
     static const char *const types[] = { TYPE, TYPE " ; charset=utf-8", TYPE "x", NULL };
@@ -99,4 +129,5 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     if (form != NULL) {
         check_form(pool, form, rc);
     }
+    check_made(pool, input);
 }

@@ -10,23 +10,29 @@
 #define TABLE_SIZE 32768
 #define TIME_MAX (APR_INT64_MAX >> 4)
 #define ATTEMPTS 16
+#define MAX_PENDING 12
+#define MAX_REFUSED 16
 #define STEPS 64
 
-/* Sizes in a record. */
-#define HEADER 56
-#define PENDING 64
-#define REFUSED 48
+#define DIGESTS 8
+
+/* Of a record: the version and sizes that the unit has written. */
+static struct {
+    unsigned char version[4];
+    size_t header, pending, refused;
+} layout;
 
 struct run {
     struct eas_shm_table *table;
     struct eas_lockout_rules rules;
     apr_time_t now;
     bool known; /* password 0 is the known one */
-    bool fresh; /* the record began empty */
+    bool fresh; /* the record began empty, and the rest is a model of it */
     struct eas_lockout_attempt attempts[ATTEMPTS];
     unsigned n_attempts;
     unsigned wrong; /* AD's count */
     apr_time_t last_wrong;
+    apr_time_t wrong_at[DIGESTS]; /* the latest time of a digest; 0: never */
 };
 
 static struct eas_shm_table *make_table(void *memory)
@@ -35,19 +41,36 @@ static struct eas_shm_table *make_table(void *memory)
     return eas_shm_table_attach(memory, TABLE_SIZE);
 }
 
+static size_t size_of(const uint16_t counts[2])
+{
+    return layout.header + counts[0] * layout.pending + counts[1] * layout.refused;
+}
+
 /* Whether the bytes have the version, and the length of their counts. */
 static bool is_record(struct eas_bytes bytes)
 {
-    uint32_t version;
     uint16_t counts[2];
 
-    if (bytes.len < HEADER) {
+    if (bytes.len < layout.header || memcmp(bytes.at, layout.version, 4) != 0) {
         return false;
     }
-    memcpy(&version, bytes.at, sizeof(version));
     memcpy(counts, bytes.at + 4, sizeof(counts));
-    return version == 1 && counts[0] <= 12 && counts[1] <= 16
-           && bytes.len == (size_t)(HEADER + counts[0] * PENDING + counts[1] * REFUSED);
+    return counts[0] <= MAX_PENDING && counts[1] <= MAX_REFUSED && bytes.len == size_of(counts);
+}
+
+/* The bytes with the version and the length of a record. */
+static struct eas_bytes as_record(apr_pool_t *pool, struct eas_bytes bytes)
+{
+    unsigned char *record = apr_pcalloc(pool, EAS_SHM_TABLE_UPDATE_MAX);
+    uint16_t counts[2];
+
+    memcpy(record, bytes.at, bytes.len);
+    memcpy(record, layout.version, 4);
+    memcpy(counts, record + 4, sizeof(counts));
+    counts[0] %= MAX_PENDING + 1;
+    counts[1] %= MAX_REFUSED + 1;
+    memcpy(record + 4, counts, sizeof(counts));
+    return eas_bytes_make(record, size_of(counts));
 }
 
 static struct eas_lockout_attempt make_attempt(const struct run *run, unsigned password)
@@ -57,6 +80,37 @@ static struct eas_lockout_attempt make_attempt(const struct run *run, unsigned p
     memset(attempt.user, 'u', sizeof(attempt.user));
     memset(attempt.digest, (int)password, sizeof(attempt.digest));
     return attempt;
+}
+
+static size_t stored_size(apr_pool_t *pool, const struct run *run)
+{
+    struct eas_lockout_attempt attempt = make_attempt(run, 0);
+    struct eas_bytes stored;
+
+    check(eas_shm_table_get(run->table, pool, attempt.user, run->now, &stored.at, &stored.len));
+    memcpy(layout.version, stored.at, sizeof(layout.version));
+    return stored.len;
+}
+
+/* A first attempt, a second one, and the refusal of one of them tell the sizes. */
+static void learn_layout(apr_pool_t *pool, void *memory)
+{
+    struct run run = { .table = make_table(memory),
+                       .rules = { .failures = 3,
+                                  .window = apr_time_from_sec(60),
+                                  .remember_for = apr_time_from_sec(60) },
+                       .now = apr_time_from_sec(1000) };
+    struct eas_lockout_attempt one = make_attempt(&run, 1), two = make_attempt(&run, 2);
+    size_t first, second;
+
+    check(eas_lockout_admit(run.table, &run.rules, &one, run.now) == EAS_LOCKOUT_ASK);
+    first = stored_size(pool, &run);
+    check(eas_lockout_admit(run.table, &run.rules, &two, run.now) == EAS_LOCKOUT_ASK);
+    second = stored_size(pool, &run);
+    layout.pending = second - first;
+    layout.header = first - layout.pending;
+    eas_lockout_finish(run.table, &run.rules, &one, EAS_LOCKOUT_WRONG, run.now);
+    layout.refused = stored_size(pool, &run) - first;
 }
 
 /* A call leaves a record behind, or none. */
@@ -85,10 +139,29 @@ static void finish(struct run *run, unsigned i, enum eas_lockout_outcome outcome
             run->wrong = 0;
         }
         run->wrong++;
-        run->last_wrong = run->now;
+        run->last_wrong = run->wrong_at[attempt.digest[0]] = run->now;
     }
     /* AD's threshold, one above ours, is never reached. */
     check(!run->fresh || run->rules.failures == 0 || run->rules.log_only || run->wrong <= allowed);
+}
+
+/* A refusal has a cause, which ends. */
+static void check_refusal(const struct run *run, unsigned password, enum eas_lockout_answer answer)
+{
+    const struct eas_lockout_rules *rules = &run->rules;
+    bool enforced = rules->failures > 0 && !rules->log_only;
+    bool counts = enforced && run->last_wrong > 0 && run->now - run->last_wrong < rules->window;
+    apr_time_t wrong_at = run->wrong_at[password];
+
+    check(answer != EAS_LOCKOUT_BROKEN);
+    check(answer != EAS_LOCKOUT_LOCKED || enforced);
+    check(answer != EAS_LOCKOUT_REMEMBERED || enforced || rules->remember_for > 0);
+    if (run->fresh) {
+        check(answer != EAS_LOCKOUT_LOCKED || counts);
+        check(answer != EAS_LOCKOUT_BUSY || run->n_attempts > 0);
+        check(answer != EAS_LOCKOUT_REMEMBERED
+              || (wrong_at > 0 && (counts || run->now - wrong_at < rules->remember_for)));
+    }
 }
 
 static void admit(struct run *run, unsigned password)
@@ -96,9 +169,7 @@ static void admit(struct run *run, unsigned password)
     struct eas_lockout_attempt attempt = make_attempt(run, password);
     enum eas_lockout_answer answer = eas_lockout_admit(run->table, &run->rules, &attempt, run->now);
 
-    check(answer != EAS_LOCKOUT_BROKEN);
-    check(answer != EAS_LOCKOUT_LOCKED || (run->rules.failures > 0 && !run->rules.log_only));
-    check(answer != EAS_LOCKOUT_REMEMBERED || run->rules.remember_for > 0);
+    check_refusal(run, password, answer);
     if (answer == EAS_LOCKOUT_ASK) {
         check(run->n_attempts < ATTEMPTS);
         run->attempts[run->n_attempts++] = attempt;
@@ -114,7 +185,7 @@ static void step(struct run *run, unsigned how)
 
     switch (how & 3) {
     case 0:
-        admit(run, rest % 8);
+        admit(run, rest % DIGESTS);
         break;
     case 1:
         if (run->n_attempts > 0) {
@@ -147,15 +218,14 @@ static void check_no_record(const struct run *run)
     free(memory);
 }
 
-static struct run make_run(void *memory, struct eas_bytes *input)
+static struct run make_run(void *memory, unsigned flags, struct eas_bytes *input)
 {
-    unsigned flags = fuzz_octet(input);
     struct run run = { .table = make_table(memory),
                        .rules = { .failures = flags % 4,
                                   .window = apr_time_from_sec(60 + fuzz_octet(input) * 10),
                                   .log_only = (flags & 4) != 0,
                                   .remember_for = flags & 8 ? apr_time_from_sec(300) : 0 },
-                       .now = (apr_time_t)(fuzz_number(input, 8) & TIME_MAX),
+                       .now = (apr_time_t)(fuzz_number(input, 8) & TIME_MAX) + 1,
                        .known = (flags & 16) != 0,
                        .fresh = (flags & 32) != 0 };
 
@@ -168,12 +238,16 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     struct run run;
     struct eas_bytes record;
     struct eas_lockout_attempt attempt;
-    unsigned n_steps = 0;
+    unsigned flags = fuzz_octet(&input), n_steps = 0;
 
     check(memory != NULL);
-    run = make_run(memory, &input);
+    if (layout.header == 0) {
+        learn_layout(pool, memory);
+    }
+    run = make_run(memory, flags, &input);
     if (!run.fresh) {
         record = fuzz_take(&input, (size_t)fuzz_number(&input, 2) % (EAS_SHM_TABLE_UPDATE_MAX + 1));
+        record = flags & 64 ? as_record(pool, record) : record;
         attempt = make_attempt(&run, 0);
         check(eas_shm_table_put(run.table, attempt.user, record.at, record.len, APR_INT64_MAX));
         if (!is_record(record)) {

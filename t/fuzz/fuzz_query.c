@@ -7,6 +7,9 @@
 #include "auth/activesync/timeouts.h"
 #include "auth/activesync/wbxml.h"
 
+#include <apr_encode.h>
+#include <apr_strings.h>
+
 /* A text for logs and comparisons: not empty, without control characters; or NULL. */
 static void check_text(const char *text)
 {
@@ -54,6 +57,120 @@ static void check_query(apr_pool_t *pool, const struct eas_query *query)
     check_timeouts(pool, query->command);
 }
 
+/* --- queries that were made from fields ------------------------------------------------------- */
+
+struct fields {
+    struct eas_bytes user, id, type;
+};
+
+static bool is_clean(struct eas_bytes text)
+{
+    while (text.len > 0) {
+        if (fuzz_is_control((char)fuzz_octet(&text))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_same(const char *text, struct eas_bytes expected)
+{
+    return text != NULL
+               ? strlen(text) == expected.len && memcmp(text, expected.at, expected.len) == 0
+               : expected.len == 0;
+}
+
+/* An id with other characters than those of ids is in hexadecimal. */
+static bool is_same_id(apr_pool_t *pool, const char *id, struct eas_bytes expected)
+{
+    static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
+    char *hex = apr_palloc(pool, 2 * expected.len + 1);
+    size_t i, n = 0;
+
+    for (i = 0; i < expected.len; i++) {
+        n += expected.at[i] != 0 && strchr(plain, expected.at[i]) != NULL;
+        snprintf(hex + 2 * i, 3, "%02X", expected.at[i]);
+    }
+    return n == expected.len ? is_same(id, expected)
+                             : is_same(id, eas_bytes_make(hex, 2 * expected.len));
+}
+
+/* Parses a query that must be good exactly if its texts are. */
+static void check_made(apr_pool_t *pool, const char *text, bool good, const struct fields *fields,
+                       const char *command)
+{
+    struct eas_query *query = NULL;
+    struct eas_err err;
+    enum eas_rc rc = eas_query_parse(pool, text, strlen(text), &query, &err);
+
+    check(rc == (good ? EAS_OK : EAS_MALFORMED));
+    if (good) {
+        check(strcmp(query->command, command) == 0 && is_same(query->user, fields->user)
+              && is_same(query->device_type, fields->type)
+              && is_same_id(pool, query->device_id, fields->id));
+        check(query->protocol_version == NULL || strcmp(query->protocol_version, "14.1") == 0);
+        check(query->policy_key == NULL || strcmp(query->policy_key, "67305985") == 0);
+    }
+}
+
+static const char *escaped(apr_pool_t *pool, struct eas_bytes value)
+{
+    char *text = apr_pcalloc(pool, 3 * value.len + 1);
+    size_t i;
+
+    for (i = 0; i < value.len; i++) {
+        snprintf(text + 3 * i, 4, "%%%02x", value.at[i]);
+    }
+    return text;
+}
+
+static void check_plain(apr_pool_t *pool, const struct fields *fields)
+{
+    bool good = is_clean(fields->user) && is_clean(fields->id) && is_clean(fields->type);
+    const char *rest = apr_pstrcat(pool, "user=", escaped(pool, fields->user),
+                                   "&DEVICEID=", escaped(pool, fields->id),
+                                   "&X=1&DeviceType=", escaped(pool, fields->type), NULL);
+
+    check_made(pool, apr_pstrcat(pool, rest, "&cmd=sYNC", NULL), good, fields, "Sync");
+    check_made(pool, apr_pstrcat(pool, "Cmd=Other&", rest, NULL), good, fields, "Other");
+    check_made(pool, apr_pstrcat(pool, "Cmd=Ping&", rest, "&Cmd=Ping", NULL), false, fields, NULL);
+    check_made(pool, rest, false, fields, NULL);
+}
+
+static unsigned char *put(unsigned char *to, struct eas_bytes value)
+{
+    *to++ = (unsigned char)value.len;
+    memcpy(to, value.at, value.len);
+    return to + value.len;
+}
+
+/* Version 14.1, FolderSync, a locale, the fields with a policy key. */
+static void check_blob(apr_pool_t *pool, const struct fields *fields)
+{
+    unsigned char blob[1024] = { 141, 9, 9, 4 }, *end = put(blob + 4, fields->id);
+    bool good = fields->id.len > 0 && is_clean(fields->user) && is_clean(fields->type);
+
+    end = put(put(end, eas_bytes_make("\x01\x02\x03\x04", 4)), fields->type);
+    *end++ = 7; /* another parameter */
+    end = put(end, eas_bytes_make("x", 1));
+    *end++ = 8;
+    end = put(end, fields->user);
+    check_made(pool, apr_pencode_base64_binary(pool, blob, end - blob, APR_ENCODE_NONE, NULL), good,
+               fields, "FolderSync");
+}
+
+static void check_fields(apr_pool_t *pool, struct eas_bytes input)
+{
+    struct fields fields;
+    size_t n = input.len / 3 < 255 ? input.len / 3 : 255;
+
+    fields.id = fuzz_take(&input, n);
+    fields.user = fuzz_take(&input, n);
+    fields.type = fuzz_take(&input, 255);
+    check_plain(pool, &fields);
+    check_blob(pool, &fields);
+}
+
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
     struct eas_query *query = NULL;
@@ -73,4 +190,5 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
         check(rc == EAS_MALFORMED && err.rc == rc && err.tag >= 1200 && err.tag <= 1207
               && query == NULL);
     }
+    check_fields(pool, input);
 }

@@ -190,23 +190,69 @@ static void check_changed(apr_pool_t *pool, struct eas_bytes input)
     check(!accepts(token) || contains(token, shared.cipher));
 }
 
-/* The reader of DER stays inside; the writer's elements are read as they were written. */
+/* The length of the head and of the contents, by X.690 section 8.1.3; false if it is none. */
+static bool measure(struct eas_bytes text, unsigned tag, size_t *head, size_t *len)
+{
+    size_t octets = text.len > 1 && text.at[1] > 0x80 ? text.at[1] - 0x80 : 0;
+
+    *head = 2 + octets;
+    if (text.len < *head || text.at[0] != tag || text.at[1] == 0x80 || octets > 3) {
+        return false;
+    }
+    text.at += octets > 0 ? 2 : 1;
+    text.len = octets > 0 ? octets : 1;
+    *len = (size_t)fuzz_number(&text, (int)text.len);
+    return true;
+}
+
+/* The reader finds what stands there, and nothing else. */
+static void check_enter(apr_pool_t *pool, struct eas_bytes input)
+{
+    unsigned tag = input.len > 0 ? input.at[0] : 0;
+    struct eas_bytes contents, whole = input;
+    size_t head, len = 0;
+    bool good = measure(input, tag, &head, &len) && len <= input.len - head;
+
+    check(eas_der_enter(&input, tag, &contents) == good);
+    check(!eas_der_enter(&whole, tag ^ 1, &contents));
+    if (good) {
+        check(contents.at == whole.at + head && contents.len == len);
+        check(input.at == contents.at + len && input.at + input.len == whole.at + whole.len);
+        check_enter(pool, contents);
+    }
+}
+
+static void check_integer(apr_pool_t *pool, apr_int32_t value)
+{
+    struct eas_der der = eas_der_begin(apr_palloc(pool, 8), 8);
+    struct eas_bytes written, octets = { NULL, 0 };
+    int64_t found;
+
+    eas_der_put_integer(&der, value);
+    written = eas_bytes_make(der.at, (size_t)(der.end - der.at));
+    check(eas_der_enter_only(written, EAS_DER_INTEGER, &octets) && octets.len > 0);
+    found = octets.at[0] & 0x80 ? -1 : 0;
+    check(octets.len == 1 || octets.at[0] != (found & 0xff) || (octets.at[1] ^ found) & 0x80);
+    while (octets.len > 0) {
+        found = (int64_t)((uint64_t)found << 8 | fuzz_octet(&octets));
+    }
+    check(found == value);
+}
+
+/* The writer's elements are read as they were written. */
 static void check_der(apr_pool_t *pool, struct eas_bytes input)
 {
-    size_t room = input.len + EAS_DER_HEAD_MAX + 8;
+    size_t room = input.len + EAS_DER_HEAD_MAX;
     struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
     struct eas_bytes contents, rest = input, written;
     unsigned tag = fuzz_octet(&rest);
 
-    if (eas_der_enter(&input, tag, &contents)) {
-        check(contents.at >= rest.at && contents.at + contents.len == input.at);
-        check(input.at + input.len == rest.at + rest.len);
-        check_der(pool, contents);
-    }
+    check_enter(pool, input);
     eas_der_put_element(&der, tag, rest.at, rest.len);
     written = eas_bytes_make(der.at, (size_t)(der.end - der.at));
     check(eas_der_enter_only(written, tag, &contents) && contents.len == rest.len
           && memcmp(contents.at, rest.at, rest.len) == 0);
+    check_integer(pool, (apr_int32_t)fuzz_number(&rest, 4));
 }
 
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)

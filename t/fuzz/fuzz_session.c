@@ -111,11 +111,53 @@ static void check_changed(apr_pool_t *pool, struct eas_bytes record, size_t at, 
     check((eas_unseal(params->keyring, pool, EAS_SEAL_CSRF, VHOST, sealed, &plain, &err) == EAS_OK)
           == (bits == 0));
     check((plain != NULL) == (bits == 0));
+    sealed.len = at % sealed.len;
+    check(eas_unseal(params->keyring, pool, EAS_SEAL_CSRF, VHOST, sealed, &plain, &err)
+          == EAS_DENIED);
+}
+
+/* A time near now, or any. */
+static apr_time_t fuzz_time(struct eas_bytes *input, apr_time_t now)
+{
+    unsigned how = fuzz_octet(input);
+    apr_time_t offset = apr_time_from_sec((apr_time_t)(fuzz_number(input, 2) % 32768)) * 4;
+
+    return how % 4 == 0   ? (apr_time_t)(fuzz_number(input, 8) & TIME_MAX)
+           : how % 4 == 1 ? now + offset + how / 128
+           : offset > now ? 0
+                          : now - offset - how / 128;
+}
+
+/* A session of any times is read as it was written, and is live within its limits alone. */
+static void check_made(apr_pool_t *pool, struct eas_bytes input, apr_time_t now)
+{
+    unsigned flags = fuzz_octet(&input);
+    struct eas_session made = { .is_private = flags % 2, .has_evidence = flags / 2 % 2 }, *found;
+    const struct eas_session_limits *limit = &limits[made.is_private];
+    const char *value;
+    struct eas_err err;
+    apr_time_t end;
+
+    memset(made.id, (int)flags, sizeof(made.id));
+    made.started = fuzz_time(&input, now);
+    made.seen = fuzz_time(&input, now);
+    made.end = fuzz_time(&input, now);
+    made.principal = fuzz_text(pool, &input);
+    if (eas_session_seal(session_params(), pool, &made, &value, &err) != EAS_OK) {
+        check(*made.principal == '\0' || strlen(made.principal) > EAS_SESSION_PRINCIPAL_MAX);
+        return;
+    }
+    end = made.started + limit->max < made.end ? made.started + limit->max : made.end;
+    check(check_cookie(pool, value, now, &found)
+          == (made.started <= now + SKEW && made.seen <= now + SKEW && now < end
+              && now - made.seen <= limit->idle));
+    made.end = found->end; /* the limits of a configuration may have become lower */
+    check_same(&made, found);
 }
 
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
-    unsigned mode = fuzz_octet(&input) % 3;
+    unsigned mode = fuzz_octet(&input) % 4;
     apr_time_t now = (apr_time_t)(fuzz_number(&input, 8) & TIME_MAX);
     struct eas_session *session = NULL;
     unsigned at, bits;
@@ -125,6 +167,9 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     }
     else if (mode == 1) {
         check_record(pool, input, now);
+    }
+    else if (mode == 3) {
+        check_made(pool, input, now);
     }
     else {
         at = (unsigned)fuzz_number(&input, 2);

@@ -86,7 +86,9 @@ static void put(struct run *run, unsigned id, struct eas_bytes *input)
 
     make_key(key, id);
     fill(value, id, &model);
-    if (eas_shm_table_put(run->table, key, value, model.len, end_of(&model))) {
+    check(eas_shm_table_put(run->table, key, value, model.len, end_of(&model))
+          == eas_shm_table_takes(run->table, model.len));
+    if (eas_shm_table_takes(run->table, model.len)) {
         run->models[id] = model;
         check(look(run, id) == !model.expired);
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Just enough ASN.1 to tell Kerberos messages (RFC 4120) apart."""
+"""Just enough ASN.1 to tell Kerberos messages (RFC 4120) apart, and to encode an error."""
 
+import time
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -47,6 +48,38 @@ def parse(data: bytes) -> Message:
         return Message(kind)
     except (IndexError, KeyError, StopIteration, ValueError):
         return Message("unknown")
+
+
+def error(code: int, realm: str, client_realm: str | None = None) -> bytes:
+    """A KRB-ERROR; a referral (RFC 6806, section 7) has the realm of the client."""
+    fields = {0: _number(5), 1: _number(30),
+              4: _der(0x18, time.strftime("%Y%m%d%H%M%SZ", time.gmtime()).encode()),
+              5: _number(0), 6: _number(code), 9: _text(realm), 10: _name("krbtgt", realm)}
+    if client_realm is not None:
+        fields |= {7: _text(client_realm), 8: _name("user")}
+    return _der(0x7E, _der(0x30, _fields(fields)))
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    length = bytes([len(content)]) if len(content) < 0x80 else b"\x81" + bytes([len(content)])
+    return bytes([tag]) + length + content
+
+
+def _fields(fields: dict[int, bytes]) -> bytes:
+    return b"".join(_der(0xA0 | number, content) for number, content in sorted(fields.items()))
+
+
+def _number(value: int) -> bytes:
+    return _der(0x02, bytes([value]))
+
+
+def _text(value: str) -> bytes:
+    return _der(0x1B, value.encode())
+
+
+def _name(*parts: str) -> bytes:
+    strings = _der(0x30, b"".join(_text(part) for part in parts))
+    return _der(0x30, _fields({0: _number(1), 1: strings}))
 
 
 def _parse_request(kind: str, fields: dict[int, bytes]) -> Message:

@@ -19,9 +19,10 @@ TEXTS = {
     "expired": "Your password has expired or must be changed.",
     "timed-out": "Your session has ended.",
     "signed-out": "You have signed out.",
-    "other-user": "Another user was signed in here.",
+    "other-session": "Another session was open here.",
     "try-later": "Signing in is not possible just now.",
     "bad-request": "This form was incomplete or out of date.",
+    "forbidden": "You may not sign in here.",
 }
 
 

@@ -29,6 +29,7 @@ class Relay:
         self._kdc_port = kdc_port
         self._mode = "pass"
         self._delay = 0.0
+        self._replies: list[tuple[Callable[[Message], bool], bytes]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
@@ -62,6 +63,10 @@ class Relay:
     def refuse(self) -> None:
         """No socket at all: a KDC that is down."""
         self._set("refuse")
+
+    def answer(self, requests: Callable[[Message], bool], reply: bytes) -> None:
+        """Give *reply* to such requests, which do not reach the KDC, and pass everything else on."""
+        self._replies.append((requests, reply))
 
     def _set(self, mode: str, delay: float = 0.0) -> None:
         self._do(self._change(mode, delay))
@@ -110,11 +115,13 @@ class Relay:
 
     async def _exchange(self, request: bytes, ask: Ask) -> bytes | None:
         """The KDC's answer, or None where the client shall get none."""
-        self.messages.append(parse(request))
+        message = parse(request)
+        self.messages.append(message)
         if self._mode == "blackhole":
             return None
         await asyncio.sleep(self._delay)
-        answer = await ask(request)
+        replies = [reply for requests, reply in self._replies if requests(message)]
+        answer = replies[0] if replies else await ask(request)
         self.messages.append(parse(answer))
         return answer
 

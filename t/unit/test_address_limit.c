@@ -103,6 +103,18 @@ static void test_clock_steps(void **state)
     assert_int_equal(drain(buckets, &key, START), EAS_ADDRESS_LIMIT_BURST);
 }
 
+/* The address is refused at first, so no failure writes its bucket anew. */
+static void test_clock_steps_back_before_a_refusal(void **state)
+{
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
+    apr_time_t back = START - 100000 * EAS_ADDRESS_LIMIT_REFILL;
+
+    drain(buckets, &key, START);
+    assert_false(eas_address_limit_has_tokens(buckets, &key, back));
+    assert_int_equal(drain(buckets, &key, back + 5 * EAS_ADDRESS_LIMIT_REFILL), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +122,7 @@ int main(void)
         POOL_TEST(test_bucket_empties_and_refills),
         POOL_TEST(test_failures_beyond_the_last_token_delay_no_refill),
         POOL_TEST(test_clock_steps),
+        POOL_TEST(test_clock_steps_back_before_a_refusal),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

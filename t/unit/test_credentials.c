@@ -69,15 +69,9 @@ static struct eas_verifier *make_verifier(apr_pool_t *pool)
     /* Without threads, each job waits until its timeout. */
     struct eas_workers_limits limits = { .threads = 0, .share = 1, .queued = 1 };
     struct eas_verifier *verifier = apr_pcalloc(pool, sizeof(*verifier));
-    struct eas_throttle *throttle = apr_pcalloc(pool, sizeof(*throttle));
     struct eas_err err;
 
-    throttle->keyring = throttles_keyring(pool);
-    throttle->lockout_records = throttles_table(pool);
-    throttle->name_cache = throttles_table(pool);
-    throttle->password_versions =
-        apr_pcalloc(pool, EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t));
-    verifier->throttle = throttle;
+    verifier->throttle = throttles_throttle(pool);
     memset(&shared, 0, sizeof(shared));
     verifier->workers = eas_workers_create(pool, limits);
     verifier->shared_cache = &shared_cache;

@@ -4,7 +4,7 @@
 #include "t/unit/der.h"
 #include "t/unit/unit.h"
 
-#include "delegation/kerberos/der.h"
+#include "auth/base/der.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "t/unit/krb5_files.h"
 #include "t/unit/unit.h"
 
-#include "auth/kerberos/kdc.h"
+#include "auth/kerberos/as.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -70,6 +70,8 @@ static const struct {
     ROW(KRB5KDC_ERR_NAME_EXP, EAS_KDC_REVOKED),
     ROW(KRB5KDC_ERR_KEY_EXP, EAS_KDC_KEY_EXPIRED),
     ROW(KRB5KDC_ERR_POLICY, EAS_KDC_POLICY),
+    ROW(KRB5KDC_ERR_ETYPE_NOSUPP, EAS_KDC_NO_KEY),
+    ROW(KRB5KDC_ERR_NULL_KEY, EAS_KDC_NO_KEY),
     ROW(KRB5KDC_ERR_BADOPTION, EAS_KDC_BADOPTION),
     ROW(KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN, EAS_KDC_UNKNOWN_SERVER),
     ROW(KRB5KDC_ERR_MUST_USE_USER2USER, EAS_KDC_UNKNOWN_SERVER),
@@ -83,11 +85,11 @@ static const struct {
     ROW(KRB5_REALM_CANT_RESOLVE, EAS_KDC_UNREACHABLE),
     ROW(KRB5_REALM_UNKNOWN, EAS_KDC_UNREACHABLE),
     ROW(KRB5KDC_ERR_SVC_UNAVAILABLE, EAS_KDC_UNREACHABLE),
+    ROW(KRB5KDC_ERR_WRONG_REALM, EAS_KDC_OTHER_REALM),
     /* These count neither as a wrong password nor as a refusal of the user. */
     ROW(0, EAS_KDC_OTHER),
     ROW(-1, EAS_KDC_OTHER),
     ROW(ENOMEM, EAS_KDC_OTHER),
-    ROW(KRB5KDC_ERR_ETYPE_NOSUPP, EAS_KDC_OTHER),
     ROW(KRB5KDC_ERR_PREAUTH_REQUIRED, EAS_KDC_OTHER),
     ROW(KRB5KRB_ERR_GENERIC, EAS_KDC_OTHER),
     ROW(KRB5KRB_ERR_FIELD_TOOLONG, EAS_KDC_OTHER),
@@ -404,7 +406,7 @@ static krb5_error_code log_on(struct eas_kdc *kdc)
     krb5_error_code code;
 
     assert_int_equal(eas_kdc_principal(kdc, &login, &client), 0);
-    code = eas_kdc_log_on(kdc, client, "secret", NULL, &tgt);
+    code = eas_as_log_on(kdc, &(struct eas_as_request){ client, "secret", NULL }, &tgt);
     krb5_free_principal(kdc->ctx, client);
     return code;
 }
@@ -451,8 +453,8 @@ static krb5_error_code receive(struct eas_kdc *kdc, krb5_error_code code, krb5_d
 }
 
 /* Result of the hook for a KRB-ERROR with e-data. */
-static krb5_error_code receive_error(struct eas_kdc *kdc, krb5_error_code error, const char *e_data,
-                                     size_t len)
+static krb5_error_code receive_error_about(struct eas_kdc *kdc, krb5_error_code error,
+                                           const char *client, const char *e_data, size_t len)
 {
     krb5_error message;
     krb5_data encoded;
@@ -462,11 +464,21 @@ static krb5_error_code receive_error(struct eas_kdc *kdc, krb5_error_code error,
     message.error = (krb5_ui_4)(error - ERROR_TABLE_BASE_krb5);
     message.e_data = (krb5_data){ 0, (unsigned)len, (char *)e_data };
     assert_int_equal(krb5_parse_name(kdc->ctx, "krbtgt/" REALM "@" REALM, &message.server), 0);
+    if (client != NULL) {
+        assert_int_equal(krb5_parse_name(kdc->ctx, client, &message.client), 0);
+    }
     assert_int_equal(krb5_mk_error(kdc->ctx, &message, &encoded), 0);
     code = receive(kdc, 0, encoded);
     krb5_free_data_contents(kdc->ctx, &encoded);
     krb5_free_principal(kdc->ctx, message.server);
+    krb5_free_principal(kdc->ctx, message.client);
     return code;
+}
+
+static krb5_error_code receive_error(struct eas_kdc *kdc, krb5_error_code error, const char *e_data,
+                                     size_t len)
+{
+    return receive_error_about(kdc, error, NULL, e_data, len);
 }
 
 static void test_only_a_wrong_password_ends_the_exchange(void **state)
@@ -485,6 +497,90 @@ static void test_only_a_wrong_password_ends_the_exchange(void **state)
     for (i = 0; i < COUNT_OF(others); i++) {
         assert_int_equal(receive_error(&kdc, others[i], NULL, 0), 0);
     }
+    eas_kdc_close(&kdc);
+}
+
+/* libkrb5 would put the password to any realm that a KDC refers to. */
+static void test_referral_ends_the_as_exchange(void **state)
+{
+    static const struct {
+        bool running;
+        krb5_error_code error;
+        const char *client;
+        krb5_error_code code;
+        const char *referral;
+    } rows[] = {
+        { true, KRB5KDC_ERR_WRONG_REALM, "alice@OTHER.TEST", KRB5KDC_ERR_WRONG_REALM,
+          "OTHER.TEST" },
+        { true, KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN, "alice@OTHER.TEST", KRB5KDC_ERR_WRONG_REALM,
+          "OTHER.TEST" },
+        { true, KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN, "alice@" REALM, 0, "" },
+        { true, KRB5KDC_ERR_WRONG_REALM, "alice@" REALM, 0, "" },
+        { true, KRB5KDC_ERR_WRONG_REALM, NULL, 0, "" },
+        { true, KRB5KDC_ERR_WRONG_REALM, "alice@A\\0B", 0, "" },
+        { true, KRB5KDC_ERR_KEY_EXP, "alice@OTHER.TEST", 0, "" },
+        { false, KRB5KDC_ERR_WRONG_REALM, "alice@OTHER.TEST", 0, "" },
+    };
+    struct eas_kdc kdc;
+    size_t i;
+
+    (void)state;
+    open_kdc(&kdc);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        memset(&kdc.as, 0, sizeof(kdc.as));
+        kdc.as.running = rows[i].running;
+        assert_int_equal(receive_error_about(&kdc, rows[i].error, rows[i].client, NULL, 0),
+                         rows[i].code);
+        assert_string_equal(kdc.as.referral, rows[i].referral);
+    }
+    eas_kdc_close(&kdc);
+}
+
+static void test_referrals_to_realms_that_are_ours(void **state)
+{
+    static const struct eas_domain domain = { "OTHER", "OTHER.TEST" };
+    apr_array_header_t *domains = apr_array_make(*state, 1, sizeof(domain));
+    const struct eas_realms realms = { REALM, domains };
+    krb5_principal client;
+    struct eas_kdc kdc;
+    unsigned hops = 0;
+
+    APR_ARRAY_PUSH(domains, struct eas_domain) = domain;
+    open_kdc(&kdc);
+    assert_int_equal(krb5_parse_name(kdc.ctx, "alice@" REALM, &client), 0);
+    strcpy(kdc.as.referral, "EVIL.TEST");
+    assert_false(eas_as_follow(&kdc, &realms, &hops, client));
+    strcpy(kdc.as.referral, "");
+    assert_false(eas_as_follow(&kdc, &realms, &hops, client));
+    assert_int_equal(hops, 0);
+    strcpy(kdc.as.referral, "other.test");
+    while (hops < EAS_AS_REFERRALS) {
+        assert_true(eas_as_follow(&kdc, &realms, &hops, client));
+    }
+    assert_int_equal(client->realm.length, strlen("OTHER.TEST"));
+    assert_memory_equal(client->realm.data, "OTHER.TEST", client->realm.length);
+    assert_false(eas_as_follow(&kdc, &realms, &hops, client));
+    krb5_free_principal(kdc.ctx, client);
+    eas_kdc_close(&kdc);
+}
+
+static void test_probe_ends_with_the_first_answer(void **state)
+{
+    static const krb5_data as_rep = { 0, 14,
+                                      (char *)"\x6b\x0c\x30\x0a\xa0\x03\x02\x01\x05\xa1\x03\x02"
+                                              "\x01\x0b" };
+    struct eas_kdc kdc;
+
+    (void)state;
+    open_kdc(&kdc);
+    kdc.as.running = true;
+    assert_int_equal(receive(&kdc, 0, as_rep), 0);
+    assert_int_equal(receive_error(&kdc, KRB5KDC_ERR_PREAUTH_REQUIRED, NULL, 0), 0);
+    kdc.as.probing = true;
+    assert_int_equal(receive(&kdc, 0, as_rep), KRB5KDC_ERR_PREAUTH_REQUIRED);
+    assert_int_equal(receive_error(&kdc, KRB5KDC_ERR_PREAUTH_REQUIRED, NULL, 0),
+                     KRB5KDC_ERR_PREAUTH_REQUIRED);
+    assert_int_equal(receive_error(&kdc, KRB5KDC_ERR_KEY_EXP, NULL, 0), 0);
     eas_kdc_close(&kdc);
 }
 
@@ -602,6 +698,9 @@ int main(void)
         cmocka_unit_test(test_no_message_after_the_deadline),
         cmocka_unit_test(test_closed_port_is_unreachable),
         cmocka_unit_test(test_only_a_wrong_password_ends_the_exchange),
+        cmocka_unit_test(test_referral_ends_the_as_exchange),
+        POOL_TEST(test_referrals_to_realms_that_are_ours),
+        cmocka_unit_test(test_probe_ends_with_the_first_answer),
         cmocka_unit_test(test_ntstatus_of_an_error),
         cmocka_unit_test(test_other_replies_pass),
         cmocka_unit_test(test_ccache_holds_only_the_tgt),

@@ -83,12 +83,12 @@ static void test_foreign_records_count_as_none(void **state)
 {
     static const struct foreign records[] = {
         { .version = 7, .n_pending = 400 },
-        { .version = 1, .n_pending = 400 },
-        { .version = 1, .n_refused = 65535 },
-        { .version = 1, .n_pending = 13 },
-        { .version = 1, .n_refused = 17 },
-        { .version = 1, .n_pending = 12, .n_refused = 16 },
-        { .version = 1 },
+        { .version = 2, .n_pending = 400 },
+        { .version = 2, .n_refused = 65535 },
+        { .version = 2, .n_pending = 13 },
+        { .version = 2, .n_refused = 17 },
+        { .version = 2, .n_pending = 12, .n_refused = 16 },
+        { .version = 2 },
     };
     unsigned i;
 
@@ -176,17 +176,139 @@ static void test_refusals_do_not_prolong_a_lockout(void **state)
 
 static void test_refused_password_is_remembered(void **state)
 {
+    static const struct eas_lockout_rules no_lockout = { .remember_for = 15 * MINUTE };
     struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt one = make_attempt(0, 1), two = make_attempt(0, 2);
     apr_time_t now;
 
-    assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(try_password(records, &no_lockout, &one, EAS_LOCKOUT_WRONG, START),
+                     EAS_LOCKOUT_ASK);
     for (now = START; now < START + 15 * MINUTE; now += MINUTE / 4) {
-        assert_int_equal(guess(records, 1, now), EAS_LOCKOUT_REMEMBERED);
+        assert_int_equal(eas_lockout_admit(records, &no_lockout, &one, now),
+                         EAS_LOCKOUT_REMEMBERED);
     }
-    assert_int_equal(guess(records, 1, START + 15 * MINUTE - 1), EAS_LOCKOUT_REMEMBERED);
-    assert_int_equal(guess(records, 2, START + 15 * MINUTE - 1), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(records, 1, START + 15 * MINUTE), EAS_LOCKOUT_ASK);
-    assert_int_equal(guess(records, 2, START + 15 * MINUTE), EAS_LOCKOUT_REMEMBERED);
+    now = START + 15 * MINUTE;
+    assert_int_equal(try_password(records, &no_lockout, &two, EAS_LOCKOUT_WRONG, now - 1),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(try_password(records, &no_lockout, &one, EAS_LOCKOUT_WRONG, now),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &no_lockout, &two, now), EAS_LOCKOUT_REMEMBERED);
+}
+
+/*
+ * Devices repeat their old passwords every minute for a day.  Each password is asked about once
+ * while it counts, whatever the memory, and the owner's new password always gets through.
+ */
+static void check_stale_passwords(apr_pool_t *pool, unsigned devices, apr_interval_time_t memory)
+{
+    struct eas_lockout_rules r = rules;
+    struct eas_shm_table *records = throttles_table(pool);
+    struct eas_lockout_attempt attempt;
+    unsigned minute, i, asked = 0;
+
+    r.remember_for = memory;
+    for (minute = 0; minute < 24 * 60; minute++) {
+        apr_time_t now = START + minute * MINUTE;
+
+        for (i = 1; i <= devices; i++) {
+            if (minute >= 20 * (i - 1)) {
+                attempt = make_attempt(0, i);
+                asked +=
+                    try_password(records, &r, &attempt, EAS_LOCKOUT_WRONG, now) == EAS_LOCKOUT_ASK;
+                assert_true(attempt.counted <= devices);
+            }
+        }
+        attempt = make_attempt(0, 9);
+        if (try_password(records, &r, &attempt, EAS_LOCKOUT_NO_ANSWER, now) != EAS_LOCKOUT_ASK) {
+            fail_msg("the new password is refused in minute %u", minute);
+        }
+    }
+    assert_true(asked <= devices * 24 * 60 / 30);
+}
+
+static void test_stale_passwords_below_the_limit_lock_nobody(void **state)
+{
+    check_stale_passwords(*state, 1, 15 * MINUTE);
+    check_stale_passwords(*state, 1, 0);
+    check_stale_passwords(*state, 1, 20 * MINUTE);
+    check_stale_passwords(*state, 2, 15 * MINUTE);
+    check_stale_passwords(*state, 2, 0);
+}
+
+/* As of an account that is disabled, or locked in AD. */
+static void test_other_refusals_count_and_are_remembered_briefly(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt = make_attempt(0, 1);
+    apr_time_t now;
+    unsigned asked = 0;
+
+    for (now = START; now < START + 20 * MINUTE; now += MINUTE / 4) {
+        if (try_password(records, &rules, &attempt, EAS_LOCKOUT_NOBODY, now) == EAS_LOCKOUT_ASK) {
+            assert_int_equal(attempt.is_new_guess, asked == 0);
+            asked++;
+        }
+        assert_int_equal(attempt.counted, 1);
+    }
+    assert_int_equal(asked, 4);
+    assert_int_equal(log_on(records, 2, now), EAS_LOCKOUT_ASK);
+    assert_int_equal(log_on(records, 1, now), EAS_LOCKOUT_ASK);
+}
+
+/* The status of a repeated password must not tell a disabled account from another one. */
+static void test_other_refusals_are_remembered_during_a_lockout(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt;
+    unsigned i;
+
+    for (i = 1; i <= 3; i++) {
+        attempt = make_attempt(0, i);
+        assert_int_equal(try_password(records, &rules, &attempt, EAS_LOCKOUT_NOBODY, START),
+                         EAS_LOCKOUT_ASK);
+    }
+    assert_int_equal(guess(records, 1, START + WINDOW - 1), EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(guess(records, 4, START + WINDOW - 1), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, START + WINDOW), EAS_LOCKOUT_ASK);
+}
+
+/* It was right, so it counts nothing; the new password ends the memory of it. */
+static void test_expired_password_is_remembered_briefly(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt = make_attempt(0, 1);
+
+    assert_int_equal(try_password(records, &rules, &attempt, EAS_LOCKOUT_EXPIRED, START),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(attempt.counted, 0);
+    assert_false(attempt.is_new_guess);
+    assert_int_equal(eas_lockout_admit(records, &rules, &attempt, START + 5 * MINUTE - 1),
+                     EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(attempt.remembered, EAS_LOCKOUT_EXPIRED);
+    assert_int_equal(
+        try_password(records, &rules, &attempt, EAS_LOCKOUT_EXPIRED, START + 5 * MINUTE),
+        EAS_LOCKOUT_ASK);
+    assert_int_equal(log_on(records, 2, START + 6 * MINUTE), EAS_LOCKOUT_ASK);
+    assert_int_equal(log_on(records, 1, START + 6 * MINUTE), EAS_LOCKOUT_ASK);
+}
+
+/* log-only asks again after the memory, and does not count again. */
+static void test_log_only_counts_a_repeated_password_once(void **state)
+{
+    static const struct eas_lockout_rules only_log = {
+        .failures = 3, .window = WINDOW, .log_only = true, .remember_for = 5 * MINUTE
+    };
+    struct eas_shm_table *records = throttles_table(*state);
+    unsigned i;
+
+    for (i = 0; i < 6; i++) {
+        struct eas_lockout_attempt attempt = make_attempt(0, 1);
+
+        assert_int_equal(
+            try_password(records, &only_log, &attempt, EAS_LOCKOUT_WRONG, START + i * 5 * MINUTE),
+            EAS_LOCKOUT_ASK);
+        assert_int_equal(attempt.counted, 1);
+    }
 }
 
 /* A record remembers 16; a new one replaces the oldest. */
@@ -351,10 +473,10 @@ static void test_known_password_is_admitted_until_it_is_wrong(void **state)
     eas_lockout_finish(records, &rules, &one, EAS_LOCKOUT_WRONG, START);
     assert_int_equal(one.counted, 4);
     assert_int_equal(eas_lockout_admit(records, &rules, &two, START), EAS_LOCKOUT_REMEMBERED);
-    /* Another known password is refused too, and so is this one when it is no longer remembered. */
+    /* Another known password is refused too, and this one is remembered while it counts. */
     assert_int_equal(try_known(records, 8, EAS_LOCKOUT_WRONG, START), EAS_LOCKOUT_LOCKED);
     assert_int_equal(try_known(records, 9, EAS_LOCKOUT_WRONG, START + 16 * MINUTE),
-                     EAS_LOCKOUT_LOCKED);
+                     EAS_LOCKOUT_REMEMBERED);
     assert_int_equal(try_known(records, 8, EAS_LOCKOUT_RIGHT, START + WINDOW), EAS_LOCKOUT_ASK);
 }
 
@@ -404,13 +526,17 @@ static void test_lockout_without_memory_of_refused_passwords(void **state)
 {
     static const struct eas_lockout_rules no_memory = { .failures = 3, .window = WINDOW };
     struct eas_shm_table *records = throttles_table(*state);
-    struct eas_lockout_attempt attempt = make_attempt(0, 1);
+    struct eas_lockout_attempt attempt;
     unsigned i;
 
     for (i = 0; i < 3; i++) {
+        attempt = make_attempt(0, i);
         assert_int_equal(try_password(records, &no_memory, &attempt, EAS_LOCKOUT_WRONG, START),
                          EAS_LOCKOUT_ASK);
+        assert_int_equal(eas_lockout_admit(records, &no_memory, &attempt, START),
+                         EAS_LOCKOUT_REMEMBERED);
     }
+    attempt = make_attempt(0, 9);
     assert_int_equal(eas_lockout_admit(records, &no_memory, &attempt, START), EAS_LOCKOUT_LOCKED);
 }
 
@@ -423,9 +549,9 @@ static void test_clock_step_back_prolongs_nothing(void **state)
 
     lock_out(records, START);
     assert_int_equal(guess(records, 9, back), EAS_LOCKOUT_LOCKED);
-    assert_int_equal(guess(records, 1, back + 15 * MINUTE - 1), EAS_LOCKOUT_REMEMBERED);
-    assert_int_equal(guess(records, 1, back + 15 * MINUTE), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, back + WINDOW - 1), EAS_LOCKOUT_REMEMBERED);
     assert_int_equal(guess(records, 9, back + WINDOW - 1), EAS_LOCKOUT_LOCKED);
+    assert_int_equal(guess(records, 1, back + WINDOW), EAS_LOCKOUT_ASK);
     assert_int_equal(guess(records, 9, back + WINDOW), EAS_LOCKOUT_ASK);
 }
 
@@ -496,6 +622,11 @@ int main(void)
         POOL_TEST(test_lockout_ends_a_window_after_the_last_wrong_password),
         POOL_TEST(test_refusals_do_not_prolong_a_lockout),
         POOL_TEST(test_refused_password_is_remembered),
+        POOL_TEST(test_stale_passwords_below_the_limit_lock_nobody),
+        POOL_TEST(test_other_refusals_count_and_are_remembered_briefly),
+        POOL_TEST(test_other_refusals_are_remembered_during_a_lockout),
+        POOL_TEST(test_expired_password_is_remembered_briefly),
+        POOL_TEST(test_log_only_counts_a_repeated_password_once),
         POOL_TEST(test_oldest_refused_password_is_replaced),
         POOL_TEST(test_right_password_forgives),
         POOL_TEST(test_right_password_forgives_no_later_ones),

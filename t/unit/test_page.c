@@ -299,12 +299,14 @@ static void test_reasons(void **state)
           .shown = "class=\"message timed-out\" role=\"alert\">Your session has ended" },
         { .reason = EAS_PAGE_SIGNED_OUT,
           .shown = "class=\"message signed-out\" role=\"alert\">You have signed out" },
-        { .reason = EAS_PAGE_OTHER_USER,
-          .shown = "class=\"message other-user\" role=\"alert\">Another user was signed in" },
+        { .reason = EAS_PAGE_OTHER_SESSION,
+          .shown = "class=\"message other-session\" role=\"alert\">Another session was open" },
         { .reason = EAS_PAGE_TRY_LATER,
           .shown = "class=\"message try-later\" role=\"alert\">Signing in is not" },
         { .reason = EAS_PAGE_BAD_REQUEST,
           .shown = "class=\"message bad-request\" role=\"alert\">This form was" },
+        { .reason = EAS_PAGE_FORBIDDEN,
+          .shown = "class=\"message forbidden\" role=\"alert\">You may not" },
     };
     size_t i;
 

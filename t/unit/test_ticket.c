@@ -101,6 +101,7 @@ static void test_end_and_stale_time(void **state)
         { "four minutes", 1000, 1000, 1240, 1180 },
         { "three seconds: no whole quarter", 1000, 1000, 1003, 1003 },
         { "no life", 1000, 1000, 1000, 1000 },
+        { "an end before the start", 37000, 37000, 1000, 1000 },
         { "a late starttime", 1000, 36600, 37000, 36900 },
         { "no starttime: life begins at authtime", 1000, 0, 1400, 1300 },
         { "until the last signed second", 2147400000u, 2147400000u, 2147483647u, 2147483347 },

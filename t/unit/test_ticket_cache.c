@@ -248,6 +248,19 @@ static void test_load_from_the_shared_cache(void **state)
     assert_int_equal(shared.finds, 2);
 }
 
+/* No gateway writes that time; a difference to it overflows. */
+static void test_load_of_the_earliest_replacement(void **state)
+{
+    struct eas_ticket_cache *cache = make_cache(*state);
+    struct eas_ticket *ticket = put(cache, *state, true, NOW);
+    const apr_time_t earliest = APR_INT64_MIN;
+
+    memcpy(shared.bytes, &earliest, sizeof(earliest));
+    assert_true(eas_ticket_cache_load(cache, *state, eas_bytes_of_text("k"), EAS_SHARED_CACHE_LOCAL,
+                                      0, NOW));
+    assert_int_equal(find(cache, ticket, 0, NOW), EAS_TICKET_CACHE_NOTHING);
+}
+
 static void test_load_of_a_later_ticket_only(void **state)
 {
     struct eas_ticket_cache *cache = make_cache(*state);
@@ -339,6 +352,7 @@ int main(void)
         POOL_TEST(test_ticket_that_the_backend_refused),
         POOL_TEST(test_replaced_ticket_stays_for_a_minute),
         POOL_TEST(test_load_from_the_shared_cache),
+        POOL_TEST(test_load_of_the_earliest_replacement),
         POOL_TEST(test_load_of_a_later_ticket_only),
         POOL_TEST(test_load_of_a_cut_record),
         POOL_TEST(test_references),

@@ -8,6 +8,7 @@
 
 #include "auth/base/seal.h"
 #include "auth/base/shm_table.h"
+#include "auth/password/throttle.h"
 
 #include <apr_shm.h>
 
@@ -31,6 +32,19 @@ static inline struct eas_shm_table *throttles_table(apr_pool_t *pool)
     assert_int_equal(apr_shm_create(&shm, THROTTLES_TABLE_SIZE, NULL, pool), APR_SUCCESS);
     eas_shm_table_format(apr_shm_baseaddr_get(shm), THROTTLES_TABLE_SIZE);
     return eas_shm_table_attach(apr_shm_baseaddr_get(shm), THROTTLES_TABLE_SIZE);
+}
+
+static inline const struct eas_throttle *throttles_throttle(apr_pool_t *pool)
+{
+    struct eas_throttle *throttle = apr_pcalloc(pool, sizeof(*throttle));
+
+    throttle->keyring = throttles_keyring(pool);
+    throttle->lockout_records = throttles_table(pool);
+    throttle->strangers = throttles_table(pool);
+    throttle->name_cache = throttles_table(pool);
+    throttle->password_versions =
+        apr_pcalloc(pool, EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t));
+    return throttle;
 }
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/service_tgt.c - the gateway's own TGT, from its keytab */
+/* auth/kerberos/service_tgt.c - the gateway's own TGT, from its keytab */
 
-#include "delegation/kerberos/service_tgt.h"
+#include "auth/kerberos/service_tgt.h"
+#include "auth/kerberos/as.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
@@ -60,14 +61,16 @@ static const struct eas_kdc_failure log_on_failures[] = {
 static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
 {
+    struct eas_as_request request = { .password = NULL };
     krb5_creds creds;
     krb5_error_code code;
     enum eas_rc rc;
 
     memset(&creds, 0, sizeof(creds));
     eas_keytab_refresh(service_tgt->keytab);
-    code = eas_kdc_log_on(kdc, (krb5_principal)eas_keytab_principal(service_tgt->keytab), NULL,
-                          eas_keytab_handle(service_tgt->keytab), &creds);
+    request.client = (krb5_principal)eas_keytab_principal(service_tgt->keytab);
+    request.keytab = eas_keytab_handle(service_tgt->keytab);
+    code = eas_as_log_on(kdc, &request, &creds);
     if (code != 0) {
         return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
     }

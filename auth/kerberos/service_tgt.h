@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/service_tgt.h - the gateway's own TGT, from its keytab */
+/* auth/kerberos/service_tgt.h - the gateway's own TGT, from its keytab */
 
-#ifndef EAS_DELEGATION_KERBEROS_SERVICE_TGT_H
-#define EAS_DELEGATION_KERBEROS_SERVICE_TGT_H
+#ifndef EAS_AUTH_KERBEROS_SERVICE_TGT_H
+#define EAS_AUTH_KERBEROS_SERVICE_TGT_H
 
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/keytab.h"

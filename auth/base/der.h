@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/der.h - DER (X.690): written from its end, read from its beginning */
+/* auth/base/der.h - DER (X.690): written from its end, read from its beginning */
 
-#ifndef EAS_DELEGATION_KERBEROS_DER_H
-#define EAS_DELEGATION_KERBEROS_DER_H
+#ifndef EAS_AUTH_BASE_DER_H
+#define EAS_AUTH_BASE_DER_H
 
 #include "auth/base/bytes.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/der.c - DER (X.690): written from its end, read from its beginning */
+/* auth/base/der.c - DER (X.690): written from its end, read from its beginning */
 
-#include "delegation/kerberos/der.h"
+#include "auth/base/der.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/as.c - AS exchange (RFC 4120 3.1) with one realm, and its referrals */
+
+#include "auth/kerberos/as.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+/* The hooks of kdc see an AS exchange while libkrb5 runs it. */
+static krb5_error_code run(struct eas_kdc *kdc, krb5_init_creds_context exchange, bool probing)
+{
+    krb5_error_code code;
+
+    memset(&kdc->as, 0, sizeof(kdc->as));
+    kdc->as.running = true;
+    kdc->as.probing = probing;
+    code = krb5_init_creds_get(kdc->ctx, exchange);
+    kdc->as.running = false;
+    return code;
+}
+
+krb5_error_code eas_as_log_on(struct eas_kdc *kdc, const struct eas_as_request *request,
+                              krb5_creds *tgt)
+{
+    krb5_get_init_creds_opt *opt = NULL;
+    krb5_init_creds_context exchange = NULL;
+    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+
+    if (code == 0) {
+        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
+        krb5_get_init_creds_opt_set_forwardable(opt, 1);
+        krb5_get_init_creds_opt_set_proxiable(opt, 0);
+        code = krb5_init_creds_init(kdc->ctx, request->client, NULL, NULL, 0, opt, &exchange);
+    }
+    if (code == 0 && request->service != NULL) {
+        code = krb5_init_creds_set_service(kdc->ctx, exchange, request->service);
+    }
+    if (code == 0 && request->password != NULL) {
+        code = krb5_init_creds_set_password(kdc->ctx, exchange, request->password);
+    }
+    else if (code == 0) {
+        code = krb5_init_creds_set_keytab(kdc->ctx, exchange, request->keytab);
+    }
+    if (code == 0) {
+        code = run(kdc, exchange, false);
+    }
+    if (code == 0) {
+        code = krb5_init_creds_get_creds(kdc->ctx, exchange, tgt);
+    }
+    krb5_init_creds_free(kdc->ctx, exchange);
+    krb5_get_init_creds_opt_free(kdc->ctx, opt);
+    return code;
+}
+
+bool eas_as_follow(struct eas_kdc *kdc, const struct eas_realms *realms, unsigned *hops,
+                   krb5_principal client)
+{
+    const char *realm = eas_identity_realm(realms, kdc->as.referral);
+
+    return realm != NULL && ++*hops <= EAS_AS_REFERRALS
+           && krb5_set_principal_realm(kdc->ctx, client, realm) == 0;
+}
+
+/* Has the KDC name the pre-authentication that it wants.  KRB5KDC_ERR_PREAUTH_REQUIRED if it does. */
+static krb5_error_code probe(struct eas_kdc *kdc, krb5_principal client, const char *service)
+{
+    krb5_get_init_creds_opt *opt = NULL;
+    krb5_init_creds_context exchange = NULL;
+    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+
+    if (code == 0) {
+        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
+        code = krb5_init_creds_init(kdc->ctx, client, NULL, NULL, 0, opt, &exchange);
+    }
+    if (code == 0 && service != NULL) {
+        code = krb5_init_creds_set_service(kdc->ctx, exchange, service);
+    }
+    if (code == 0) {
+        code = run(kdc, exchange, true);
+    }
+    krb5_init_creds_free(kdc->ctx, exchange);
+    krb5_get_init_creds_opt_free(kdc->ctx, opt);
+    return code;
+}
+
+krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
+                            const struct eas_realms *realms, const char **salt_out)
+{
+    krb5_data salt = { 0 };
+    unsigned hops = 0;
+    krb5_error_code code;
+
+    do {
+        code = probe(kdc, client, NULL);
+        if (code == KRB5KDC_ERR_KEY_EXP) {
+            code = probe(kdc, client, EAS_AS_CHANGE_PASSWORD);
+        }
+    } while (code == KRB5KDC_ERR_WRONG_REALM && eas_as_follow(kdc, realms, &hops, client));
+    if (code != KRB5KDC_ERR_PREAUTH_REQUIRED) {
+        return code;
+    }
+    if (kdc->as.preauth.salt[0] != '\0') {
+        *salt_out = apr_pstrdup(pool, kdc->as.preauth.salt);
+        return 0;
+    }
+    code = krb5_principal2salt(kdc->ctx, client, &salt);
+    if (code == 0) {
+        *salt_out = apr_pstrmemdup(pool, salt.data, salt.length);
+    }
+    krb5_free_data_contents(kdc->ctx, &salt);
+    return code;
+}

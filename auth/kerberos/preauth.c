@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/preauth.c - Pre-authentication data of a KDC's answer in an AS exchange */
+
+#include "auth/kerberos/preauth.h"
+#include "auth/base/der.h"
+
+#include <string.h>
+
+#define AS_REP 11
+
+/* Types of PA-DATA, as the contents of an INTEGER. */
+#define PA_ETYPE_INFO2 "\x13"
+#define PA_FX_FAST "\x00\x88"
+
+/* Whether the octets are those of a string constant. */
+#define is(bytes, constant) \
+    ((bytes).len == sizeof(constant) - 1 && memcmp((bytes).at, constant, (bytes).len) == 0)
+
+/* ETYPE-INFO2-ENTRY ::= SEQUENCE { etype [0], salt [1] OPTIONAL, s2kparams [2] OPTIONAL } */
+static bool read_entry(struct eas_bytes entry, struct eas_preauth *preauth)
+{
+    struct eas_bytes field, salt;
+
+    if (!eas_der_enter(&entry, EAS_DER_CONTEXT(0), &field)
+        || !eas_der_enter(&entry, EAS_DER_CONTEXT(1), &field)
+        || !eas_der_enter_only(field, EAS_DER_GENERAL_STRING, &salt) || salt.len == 0
+        || salt.len > EAS_PREAUTH_SALT_MAX || memchr(salt.at, '\0', salt.len) != NULL) {
+        return false;
+    }
+    memcpy(preauth->salt, salt.at, salt.len);
+    preauth->salt[salt.len] = '\0';
+    return true;
+}
+
+static void read_etype_info2(struct eas_bytes value, struct eas_preauth *preauth)
+{
+    struct eas_bytes entries, entry;
+
+    if (eas_der_enter_only(value, EAS_DER_SEQUENCE, &entries)) {
+        while (eas_der_enter(&entries, EAS_DER_SEQUENCE, &entry) && !read_entry(entry, preauth)) {
+        }
+    }
+}
+
+/* PA-DATA ::= SEQUENCE { padata-type [1] Int32, padata-value [2] OCTET STRING } */
+static void read_padata(struct eas_bytes padata, struct eas_preauth *preauth)
+{
+    struct eas_bytes field, type, value;
+
+    if (!eas_der_enter(&padata, EAS_DER_CONTEXT(1), &field)
+        || !eas_der_enter_only(field, EAS_DER_INTEGER, &type)
+        || !eas_der_enter(&padata, EAS_DER_CONTEXT(2), &field)
+        || !eas_der_enter_only(field, EAS_DER_OCTET_STRING, &value)) {
+        return;
+    }
+    if (is(type, PA_FX_FAST)) {
+        preauth->offers_fast = value.len == 0;
+        preauth->is_fast = value.len > 0;
+    }
+    else if (is(type, PA_ETYPE_INFO2)) {
+        read_etype_info2(value, preauth);
+    }
+}
+
+void eas_preauth_read_error(struct eas_bytes e_data, struct eas_preauth *preauth_out)
+{
+    struct eas_bytes list, padata;
+
+    memset(preauth_out, 0, sizeof(*preauth_out));
+    if (eas_der_enter_only(e_data, EAS_DER_SEQUENCE, &list)) {
+        while (eas_der_enter(&list, EAS_DER_SEQUENCE, &padata)) {
+            read_padata(padata, preauth_out);
+        }
+    }
+}
+
+/* KDC-REP ::= SEQUENCE { pvno [0], msg-type [1], padata [2] OPTIONAL, … } */
+bool eas_preauth_read_reply(struct eas_bytes message, struct eas_preauth *preauth_out)
+{
+    struct eas_bytes reply, fields, field;
+
+    memset(preauth_out, 0, sizeof(*preauth_out));
+    if (!eas_der_enter_only(message, EAS_DER_APPLICATION(AS_REP), &reply)
+        || !eas_der_enter_only(reply, EAS_DER_SEQUENCE, &fields)
+        || !eas_der_enter(&fields, EAS_DER_CONTEXT(0), &field)
+        || !eas_der_enter(&fields, EAS_DER_CONTEXT(1), &field)) {
+        return false;
+    }
+    if (eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field)) {
+        eas_preauth_read_error(field, preauth_out);
+    }
+    return true;
+}
