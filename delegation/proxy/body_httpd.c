@@ -83,6 +83,7 @@ static int keep_piece(request_rec *r, struct eas_body *body, apr_bucket_brigade 
 int eas_body_keep(request_rec *r, apr_off_t limit, struct eas_body **body_out)
 {
     struct eas_body *body = apr_pcalloc(r->pool, sizeof(*body));
+    apr_table_t *headers = r->headers_in;
     apr_bucket_brigade *piece;
     int status = OK;
 
@@ -98,6 +99,8 @@ int eas_body_keep(request_rec *r, apr_off_t limit, struct eas_body **body_out)
         }
         body->whole = body->whole && body->len <= limit;
         apr_brigade_destroy(piece);
+        /* MergeTrailers puts trailers beside headers, after mod_headers has judged those. */
+        r->headers_in = headers;
     }
     *body_out = body;
     return status;

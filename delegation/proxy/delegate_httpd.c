@@ -245,6 +245,11 @@ static int conclude(struct eas_attempt *attempt, int status)
         return challenge(r);
     case EAS_VERDICT_REFUSE:
         return refuse(r, &response->err);
+    case EAS_VERDICT_FORBIDDEN:
+        eas_fail(&err, EAS_FORBIDDEN, 2074,
+                 "the backend knows the user, and refuses the request; give the user the right to "
+                 "it at the backend");
+        return refuse(r, &err);
     case EAS_VERDICT_STATUS_ONLY:
         return answer_status_only(r, response);
     case EAS_VERDICT_PASS:
