@@ -192,8 +192,8 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct
         eas_ticket_to_pool(job->ticket, job->pool);
         eas_ticket_cache_put(cache, job->pool, job->key, job->ticket, replaces, apr_time_now());
     }
-    /* Even without an answer: a ticket that the backend refused must not be used again. */
-    else if ((rc != EAS_UNAVAILABLE || replaces) && job->renews == 0) {
+    /* Without an answer, the ticket stays: the backend may have refused one request only. */
+    else if (rc != EAS_UNAVAILABLE && job->renews == 0) {
         eas_ticket_cache_put_refusal(cache, job->key, err, apr_time_now());
     }
     return rc;

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend connection has one owner, a user or nobody, and serves that owner for long."""
 
+import os
+import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from lab.ad import CAS1, CAS2, REALM
 from lab.backend import GssBackend
+from lab.client import assert_unavailable
 from lab.errorlog import Entry
 from lab.exchange import ask, location, open_location, trusting
 from lab.gateway import MODULES, module_without_veto
@@ -147,16 +151,25 @@ def test_health_checks(gateway, fake_backends, keeper, first_user):
 
 # --- a backend with few threads --------------------------------------------------------------
 
+def test_users_in_turns_keep_their_connections(gateway, fake_backends, per_request):
+    """As many as EasKcdBackendPools says, each with one connection."""
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(f"EasKcdBackendPools {len(USERS)}\n" + location(backend.url), processes=1,
+                 threads=len(USERS) // 2)
+    for user in USERS * 4:
+        assert ask(gw, "/eas", user).status == 200
+    assert backend.connections == len(USERS)
+
+
 def test_idle_connections_are_no_more_than_max(gateway, fake_backends, per_request):
-    """Over all pools of a child, whoever they belong to."""
+    """Whoever they belong to."""
     backend = fake_backends(per_request, proves=False)
     gw = gateway(location(backend.url, parameters="max=3"), processes=1)
     most = 0
     for user in USERS:
         assert ask(gw, "/eas", user).status == 200
         most = max(most, connections(backend.port))
-    assert most <= 4        # three, and one that is just being closed
-    until(lambda: connections(backend.port) <= 3, 10, "the surplus to be closed")
+    assert most <= 3
     before = backend.connections
     with gw.client() as client:
         for _ in range(20):
@@ -164,14 +177,73 @@ def test_idle_connections_are_no_more_than_max(gateway, fake_backends, per_reque
     assert backend.connections <= before + 1
 
 
+@pytest.fixture
+def slow(gateway, fake_backends, per_request):
+    """slow(parameters): a gateway whose backend answers when told to, and its gate."""
+    gate = threading.Event()
+
+    def answer(request):
+        gate.wait(20)
+        return per_request(request)
+
+    def start(parameters):
+        backend = fake_backends(answer, proves=False)
+        gw = gateway(location(backend.url, parameters=parameters), processes=1)
+        gate.set()
+        for user in USERS[:8]:
+            assert ask(gw, "/eas", user).status == 200
+        gate.clear()
+        return gw, backend, gate
+    yield start
+    gate.set()
+
+
+def test_busy_connections_are_no_more_than_max(slow):
+    """Further requests wait for one, as mod_proxy's do."""
+    gw, backend, gate = slow("max=2")
+    seen = len(backend.requests)
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask, gw, "/eas", user) for user in USERS[:8]]
+        until(lambda: len(backend.requests) == seen + 2, 10, "two requests at the backend")
+        until(lambda: connections(backend.port) == 2, 10, "evicted ones to be closed")
+        assert len(backend.requests) == seen + 2
+        gate.set()
+        assert {answer.result().status for answer in answers} == {200}
+    assert connections(backend.port) == 2
+
+
+def test_no_connection_in_time(slow):
+    gw, backend, gate = slow("max=1 acquire=100")
+    gw.expect("EAS2073")
+    seen = len(backend.requests)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(ask, gw, "/eas", USERS[0])
+        until(lambda: len(backend.requests) == seen + 1, 10, "a request at the backend")
+        assert_unavailable(ask(gw, "/eas", USERS[1]))
+        gate.set()
+        assert held.result().status == 200
+    assert len(backend.requests) == seen + 1
+    assert ask(gw, "/eas", USERS[1]).status == 200
+
+
+def sockets(gw):
+    """Of the one child."""
+    child = Path(f"/proc/{(root := gw.daemon.process.pid)}/task/{root}/children").read_text()
+    links = Path(f"/proc/{child.split()[-1]}/fd").iterdir()
+    return sum(os.readlink(link).startswith("socket:") for link in links)
+
+
 def test_idle_connections_end(gateway, fake_backends, per_request):
+    """In time, with their descriptors, whoever they belong to."""
     backend = fake_backends(per_request, proves=False)
-    gw = gateway(location(backend.url, parameters="ttl=1"), processes=2)
+    gw = gateway(location(backend.url, parameters="ttl=1"), processes=1)
+    before = sockets(gw)
     with ThreadPoolExecutor(8) as pool:
         assert {answer.status for answer in pool.map(
             lambda user: ask(gw, "/eas", user), USERS * 2)} == {200}
-    assert connections(backend.port) > 0
-    until(lambda: connections(backend.port) == 0, 20, "idle connections to be closed")
+    assert sockets(gw) > before + 5
+    until(lambda: sockets(gw) <= before, 20, "idle connections to be closed")
+    assert connections(backend.port) == 0
 
 
 @pytest.mark.parametrize("parameters", ["max=4", ""], ids=["with max=", "as it comes"])
@@ -242,6 +314,23 @@ def test_graceful_restarts(gateway, fake_backends, keeper, first_user, mpm):
         assert {status for result in running for status in result.result()} == {200}
     assert ask(gw, "/open").status == 200
     assert {len(users) for users in owners(backend, keeper).values()} == {1}
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+def test_children_end_with_open_connections(gateway, fake_backends, first_user, mpm):
+    """In whatever order their pools are destroyed. A child that reads memory after that has no
+    memory left to read (MaxMemFree), and its signal is in the error log."""
+    backend = fake_backends(first_user, proves=False)
+    gw = gateway("MaxMemFree 1\n" + location(backend.url, require="Require all granted")
+                 + open_location(backend.url), mpm=mpm, processes=8 if mpm == "prefork" else 2)
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            asked = [("/eas", user) for user in (*THREE, None)] + [("/open",)]
+            answers = pool.map(lambda args: ask(gw, *args), asked * 8)
+            assert {answer.status for answer in answers} == {200}
+        gw.graceful()
+    gw.stop()
+    gw.check_log()
 
 
 # --- a backend that authenticates connections ------------------------------------------------

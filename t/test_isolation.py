@@ -4,10 +4,11 @@
 import pytest
 
 from lab.ad import PASSWORDS, REALM
-from lab.client import basic
-from lab.exchange import location
+from lab.client import basic, connect
+from lab.exchange import location, trusting
 from lab.fake_backend import always_401, response
 from lab.gateway import MODULES
+from lab.names import GATEWAY
 
 ALICE = f"alice@{REALM}"
 OPEN = """
@@ -227,6 +228,53 @@ def test_token_goes_to_no_other_host(gateway, fake_backends):
     gw.expect("EAS2065")
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
     assert backend.requests == []
+
+
+def test_token_goes_to_no_other_port(gateway, fake_backends):
+    """The client says which, by the mapping."""
+    backend = fake_backends(ok)
+    host = backend.url.rpartition(":")[0]
+    gw = gateway(f"""
+<Proxy "{host}">
+    ProxySet keepalive=On
+</Proxy>
+""" + rewritten(f"{host}:$1/").replace("^/eas(.*)$", "^/eas/([0-9]+)$"))
+    gw.expect("EAS2065")
+    assert gw.get(f"/eas/{backend.port}", "alice", PASSWORDS["alice"]).status == 503
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_token_goes_to_no_forward_proxy(gateway, fake_backends, authority, tls):
+    """TLS passes through one, as a tunnel."""
+    backend = fake_backends(ok, tls=tls)
+    between = fake_backends(lambda _: response("403 Forbidden"), "cas2")
+    gw = gateway(f'ProxyRemote "*" "{between.url}"\n' + trusting(authority)
+                 + location(backend.url))
+    gw.allow("EAS2075", *(("AH01084", "AH01097", "AH00957", "AH01114", "AH00950", "AH00958") if tls else ()),
+             because="the forward proxy here makes no tunnel")
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"])
+    assert answer.status in ((502, 503) if tls else (503,))
+    assert ("EAS2075" in gw.error_log.tags()) is not tls
+    assert backend.requests == []
+    assert [request.line for request in between.requests] == (
+        [f"CONNECT {backend.url.partition('//')[2]} HTTP/1.0"] if tls else [])
+    assert not [request for request in between.requests if request.authorization]
+
+
+def test_trailers_become_no_headers(gateway, fake_backends):
+    """mod_headers has removed what a client must not send, before the trailers come."""
+    backend = fake_backends(ok)
+    gw = gateway("MergeTrailers On\nRequestHeader unset X-Role\n" + location(backend.url))
+    body = b"1\r\nx\r\n0\r\nX-Role: admin\r\nX-IsFromCafe: 1\r\n\r\n"
+    with connect(gw.port) as client:
+        client.sendall(f"POST /eas HTTP/1.1\r\nHost: {GATEWAY}\r\nConnection: close\r\n"
+                       f"Authorization: {basic('alice', PASSWORDS['alice'])}\r\nX-Role: admin\r\n"
+                       "Trailer: X-Role\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert [request.body for request in backend.requests] == [b"x"]
+    assert backend.requests[0].all("X-Role") == backend.requests[0].all("X-IsFromCafe") == []
 
 
 def test_error_document_below_the_same_protection(gateway, backends):

@@ -73,6 +73,8 @@ RIGHT = {
     "after a wrong one": lambda right: [damaged(right), right],
     "before a wrong one": lambda right: [right, damaged(right)],
     "among others": lambda right: [NTLM, right, 'Basic realm="x"'],
+    "before another in its line": lambda right: [f"{right}, NTLM"],
+    "between others in its line": lambda right: [f'Basic realm="a, b", {right} ,NTLM'],
 }
 
 
@@ -241,6 +243,44 @@ def test_no_byte_of_a_body_passes(published, backend, method, size, tls):
     assert len(answer.body) < 2000
     backend.proofs = RIGHT["alone"]
     assert get(gw).status == 200
+
+
+# --- the backend knows the user, and says 401 ------------------------------------------------
+
+@pytest.mark.parametrize("override", ["Off", "On"])
+def test_user_that_the_backend_refuses(published, backend, relay, override):
+    """A new ticket would change nothing, and a POST is not repeated."""
+    gw, server = published(f"ProxyErrorOverride {override}")
+    gw.allow("EAS2074", because="each refusal is logged")
+    assert get(gw).status == 200
+    seen = len(server.requests)
+    backend.status = "401 Unauthorized"
+    for method, body in (("GET", None), ("POST", b"x")):
+        assert_nothing_passed(get(gw, method=method, body=body), 403)
+    assert len(server.requests) == seen + 2
+    backend.status = "200 OK"
+    assert_all_passed(get(gw), backend, 200)
+    until(lambda: len(gw.requests()) == 4, 5, "the access log")
+    assert [entry["EAS_KCD_TICKET"] for entry in gw.requests()[1:]] == ["hit"] * 3
+    assert gw.error_log.tags().count("EAS2074") == 2 and "EAS2056" not in gw.error_log.tags()
+
+
+def test_refusal_without_an_end(published, backend, keeper):
+    """The body of a response that does not pass is not read for as long as the backend likes."""
+    gw, server = published()
+    gw.expect("EAS2074")
+    sent = []
+
+    def endless(request):
+        yield (b"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n"
+               b"WWW-Authenticate: " + keeper.proof(request).encode() + b"\r\n\r\n")
+        while True:
+            yield b"1000\r\n" + bytes(4096) + b"\r\n"
+            sent.append(4096)
+
+    server.script = endless
+    assert get(gw).status == 403
+    assert sum(sent) < 16_000_000, "what sockets and mod_proxy hold"
 
 
 # --- missing ---------------------------------------------------------------------------------

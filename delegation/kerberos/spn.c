@@ -57,6 +57,10 @@ enum eas_rc eas_spn_expand(apr_pool_t *pool, const char *pattern, const char *ho
                         "the worker has no host name that could stand in a service principal name; "
                         "name the service by EasKcdSPN and the worker by its DNS name");
     }
+    /* DNS knows a name with a dot at its end, Kerberos does not. */
+    if (host_len > 1 && host[host_len - 1] == '.') {
+        host_len--;
+    }
     spn = q = apr_palloc(pool, strlen(pattern) * (host_len + 1) + 1);
     for (p = pattern; *p; p++) {
         if (*p == '%' && *++p == 'h') {

@@ -3,6 +3,10 @@
 
 #include "delegation/kerberos/spnego.h"
 
+#include <apr_cstr.h>
+#include <apr_strings.h>
+#include <string.h>
+
 /* InitialContextToken, RFC 2743 section 3.1. */
 #define INITIAL_CONTEXT_TOKEN EAS_DER_APPLICATION(0)
 
@@ -71,4 +75,39 @@ bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out
     }
     *ap_rep_out = framed;
     return true;
+}
+
+/* The next comma outside of a quoted string, or the end. */
+static const char *end_of_element(const char *p)
+{
+    bool quoted = false;
+
+    for (; *p != '\0' && (quoted || *p != ','); p++) {
+        if (quoted && *p == '\\' && p[1] != '\0') {
+            p++;
+        }
+        else if (*p == '"') {
+            quoted = !quoted;
+        }
+    }
+    return p;
+}
+
+const char *eas_spnego_next_challenge(apr_pool_t *pool, const char **value)
+{
+    static const char scheme[] = "Negotiate ";
+    const apr_size_t len = sizeof(scheme) - 1;
+
+    while (**value != '\0') {
+        const char *begin = *value + strspn(*value, ", \t"), *end = end_of_element(begin);
+
+        *value = end;
+        while (end > begin && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+        if ((apr_size_t)(end - begin) > len && apr_cstr_casecmpn(begin, scheme, len) == 0) {
+            return apr_pstrmemdup(pool, begin, (apr_size_t)(end - begin));
+        }
+    }
+    return NULL;
 }

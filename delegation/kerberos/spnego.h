@@ -6,6 +6,8 @@
 
 #include "auth/base/der.h"
 
+#include <apr_pools.h>
+
 /* The most octets that eas_spnego_wrap_init() adds. */
 #define EAS_SPNEGO_INIT_MAX 128
 
@@ -21,5 +23,12 @@ void eas_spnego_wrap_init(struct eas_der *der);
  * Windows uses for it ([MS-SPNG] 3.1.5.2), or absent.
  */
 bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out);
+
+/*
+ * The next challenge with a token of scheme Negotiate, as `Negotiate <token>` in pool; NULL at the
+ * end.  Moves *value behind it.  A WWW-Authenticate header can hold challenges of several schemes,
+ * with commas between them (RFC 9110 section 11.6.1).
+ */
+const char *eas_spnego_next_challenge(apr_pool_t *pool, const char **value);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/conn_pools_httpd.c - connection pools of a backend, one for several owners */
+/* delegation/proxy/conn_pools_httpd.c - connection pools of a backend, of one connection each */
 
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "auth/request_httpd.h"
 
+#include <ap_mpm.h>
 #include <apr_hash.h>
 #include <apr_optional.h>
 #include <apr_shm.h>
@@ -25,9 +26,11 @@ struct eas_conn_pools {
     struct eas_conn_pools *next;
     proxy_worker *worker;
     struct eas_connections *connections;
+    struct eas_slots *slots;      /* whose handles are workers */
+    unsigned spare;               /* idle connections that may be older than max_idle */
+    apr_interval_time_t max_idle; /* of the others */
     atomic_bool reported;
-    apr_uint32_t satisfied;          /* eviction requests so far; of the reaper's thread */
-    _Atomic(proxy_worker *) slots[]; /* NULL before the first use */
+    apr_uint32_t satisfied; /* eviction requests so far; of the reaper's thread */
 };
 
 /* Eviction requests of all children, to all children; in shared memory.  NULL: there is none. */
@@ -83,17 +86,46 @@ static _Atomic apr_uint32_t *eviction_requests_for(const struct eas_conn_pools *
     return &counters()[pools->worker->s->hash.def % COUNTERS].requests;
 }
 
-/* mod_proxy's own limits: `max=` connections, idle for `ttl=`. */
+static apr_status_t unref_connections(void *data)
+{
+    eas_connections_unref(data);
+    return APR_SUCCESS;
+}
+
+/*
+ * mod_proxy's default for `max=` is the number of threads, so that no request ever waits.  Identities
+ * may be more than that, a limit that protects the backend may be less.
+ */
+static unsigned max_connections(const proxy_worker *worker)
+{
+    int threads = 1;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    if (worker->s->hmax == 0) {
+        return 1; /* one thread, as with prefork */
+    }
+    return (unsigned)(worker->s->hmax < threads || worker->s->hmax > child.n ? worker->s->hmax
+                                                                             : child.n);
+}
+
+/* mod_proxy's default for `smax=` is that of `max=`. */
+static unsigned spare_connections(const proxy_worker *worker)
+{
+    return worker->s->smax > 0 && worker->s->smax < worker->s->hmax ? (unsigned)worker->s->smax : 0;
+}
+
 static struct eas_conn_pools *make_pools(proxy_worker *worker)
 {
-    apr_size_t size = sizeof(struct eas_conn_pools) + (apr_size_t)child.n * sizeof(proxy_worker *);
-    struct eas_conn_pools *pools = apr_pcalloc(child.pool, size);
+    struct eas_conn_pools *pools = apr_pcalloc(child.pool, sizeof(*pools));
 
     pools->worker = worker;
     pools->satisfied = counters() != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
-    pools->connections =
-        eas_connections_create(child.pool, worker->s->hmax > 0 ? (unsigned)worker->s->hmax : 1,
-                               worker->s->ttl > 0 ? worker->s->ttl : MAX_IDLE);
+    pools->slots = eas_slots_create(child.pool, max_connections(worker));
+    pools->spare = spare_connections(worker);
+    pools->max_idle = worker->s->ttl > 0 ? worker->s->ttl : MAX_IDLE;
+    pools->connections = eas_connections_create();
+    apr_pool_cleanup_register(child.pool, pools->connections, unref_connections,
+                              apr_pool_cleanup_null);
     return pools;
 }
 
@@ -130,31 +162,68 @@ struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *
     return pools->connections;
 }
 
-/* Under the mutex. */
-static proxy_worker *make_slot(const struct eas_conn_pools *pools)
+/* With the worker's own pool if mod_proxy can make no other: there most connections are closed. */
+static proxy_worker *make_worker(const struct eas_conn_pools *pools)
 {
-    proxy_worker *slot = eas_mod_proxy_make_slot(child.pool, pools->worker, child.server);
+    proxy_worker *worker;
 
-    return slot != NULL ? slot : pools->worker;
+    apr_thread_mutex_lock(child.mutex);
+    worker = eas_mod_proxy_make_slot(child.pool, pools->worker, child.server);
+    apr_thread_mutex_unlock(child.mutex);
+    return worker != NULL ? worker : pools->worker;
 }
 
-proxy_worker *eas_conn_pools_worker_for(struct eas_conn_pools *pools, const char *owner)
+static void close_connection(struct eas_slot *slot)
 {
-    apr_ssize_t len = APR_HASH_KEY_STRING;
-    unsigned n = apr_hashfunc_default(owner, &len) % (unsigned)child.n;
-    proxy_worker *found = atomic_load(&pools->slots[n]);
+    eas_mod_proxy_close_slot(slot->handle, child.server);
+}
 
-    if (found != NULL) {
-        return found;
+/* Returns whether there was one to close. */
+static bool close_oldest(struct eas_conn_pools *pools, apr_time_t idle_before, unsigned spare)
+{
+    struct eas_slot *slot = eas_slots_take_idle(pools->slots, idle_before, spare);
+
+    if (slot != NULL) {
+        close_connection(slot);
+        eas_slots_put(pools->slots, slot, false, 0);
     }
-    apr_thread_mutex_lock(child.mutex);
-    found = atomic_load(&pools->slots[n]);
-    if (found == NULL) {
-        found = make_slot(pools);
-        atomic_store(&pools->slots[n], found);
+    return slot != NULL;
+}
+
+struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *owner,
+                                     apr_interval_time_t max_wait, proxy_worker **worker_out)
+{
+    const proxy_worker_shared *limits = pools->worker->s;
+    bool close_first;
+    struct eas_slot *slot = eas_slots_take(
+        pools->slots, owner, limits->acquire_set ? limits->acquire : max_wait, &close_first);
+
+    if (slot == NULL) {
+        return NULL;
     }
-    apr_thread_mutex_unlock(child.mutex);
-    return found;
+    if (slot->handle == NULL) {
+        slot->handle = make_worker(pools);
+    }
+    if (close_first) {
+        close_connection(slot);
+    }
+    *worker_out = slot->handle;
+#ifdef EAS_TEST_NO_VETO
+    *worker_out = pools->worker; /* where connections of other owners are */
+#endif
+    return slot;
+}
+
+void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released)
+{
+    apr_time_t now = apr_time_now();
+    bool kept = released && eas_mod_proxy_slot_is_open(slot->handle);
+
+    if (!kept) {
+        close_connection(slot);
+    }
+    eas_slots_put(pools->slots, slot, kept, now);
+    close_oldest(pools, now - pools->max_idle, pools->spare);
 }
 
 const char *eas_conn_pools_report(struct eas_conn_pools *pools)
@@ -162,17 +231,29 @@ const char *eas_conn_pools_report(struct eas_conn_pools *pools)
     return atomic_exchange(&pools->reported, true) ? NULL : pools->worker->s->name_ex;
 }
 
+/* Closes n idle connections; returns how many were missing. */
+static unsigned evict(struct eas_conn_pools *pools, apr_time_t now, unsigned n)
+{
+    while (n > 0 && close_oldest(pools, now, 0)) {
+        n--;
+    }
+    return n;
+}
+
 /* If this child has no idle connection to close, it asks the other children. */
 static void reap_pools(struct eas_conn_pools *pools, apr_time_t now)
 {
-    unsigned unsatisfied = eas_connections_reap(pools->connections, now);
+    unsigned unsatisfied;
     apr_uint32_t requests;
 
+    while (close_oldest(pools, now - pools->max_idle, pools->spare)) {
+    }
+    unsatisfied = evict(pools, now, eas_connections_requests(pools->connections, now));
     if (counters() == NULL) {
         return;
     }
     requests = atomic_load(eviction_requests_for(pools));
-    eas_connections_evict(pools->connections, requests - pools->satisfied);
+    (void)evict(pools, now, requests - pools->satisfied);
     if (unsatisfied > 0) {
         requests = atomic_fetch_add(eviction_requests_for(pools), unsatisfied) + unsatisfied;
     }

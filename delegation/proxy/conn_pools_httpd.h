@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/conn_pools_httpd.h - connection pools of a backend, one for several owners */
+/* delegation/proxy/conn_pools_httpd.h - connection pools of a backend, of one connection each */
 
 #ifndef EAS_DELEGATION_PROXY_CONN_POOLS_HTTPD_H
 #define EAS_DELEGATION_PROXY_CONN_POOLS_HTTPD_H
 
 #include "delegation/proxy/connection.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
+#include "delegation/proxy/slots.h"
 
 /*
  * mod_proxy takes any idle connection of a worker's pool.  Each connection has one owner, so most
- * of them would have another owner and be closed.  Therefore each worker gets EasKcdBackendPools
- * more pools, made at their first use.  An owner always has the same pool.  Connections without an
- * owner stay in the worker's own pool.
+ * of them would have another owner and be closed.  Therefore a worker gets pools of one connection
+ * each (delegation/proxy/slots.h), made as they are needed.  Connections without an owner stay in
+ * the worker's own pool.
+ *
+ * In a child there are no more of these connections, kept or busy, than the worker's `max=`.  Where
+ * that is not less than the number of threads, EasKcdBackendPools may raise it.
  */
 struct eas_conn_pools;
 
@@ -24,11 +28,18 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
 /* The pools of a worker; made at the first call. */
 struct eas_conn_pools *eas_conn_pools_of(proxy_worker *worker);
 
-/* The connections in all of these pools. */
+/* All connections to this backend. */
 struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *pools);
 
-/* mod_proxy's worker with the owner's pool; the original worker if mod_proxy can make none. */
-proxy_worker *eas_conn_pools_worker_for(struct eas_conn_pools *pools, const char *owner);
+/*
+ * Leases a pool to an exchange of that owner; *worker_out is mod_proxy's worker with that pool.
+ * Waits for one as long as the worker's `acquire=` says, else for max_wait; NULL if none came.
+ */
+struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *owner,
+                                     apr_interval_time_t max_wait, proxy_worker **worker_out);
+
+/* Ends the lease.  Closes the connection unless the exchange has released it. */
+void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released);
 
 /* The backend authenticates connections.  Returns its name at the first call, then NULL. */
 const char *eas_conn_pools_report(struct eas_conn_pools *pools);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/connection.c - backend connections: owners, reuse, eviction */
+/* delegation/proxy/connection.c - backend connections: their owners, and one exchange at a time */
 
 #include "delegation/proxy/connection.h"
 
@@ -10,70 +10,70 @@
 #include <string.h>
 
 /* Without a response for this long, a new connection may wait for a thread of the backend. */
-#define FIRST_EVICTION apr_time_from_sec(1)
+#define FIRST_REQUEST apr_time_from_sec(1)
 
 enum state { NEW, BUSY, IDLE, CLOSED };
 
 struct eas_connection {
-    APR_RING_ENTRY(eas_connection) age;     /* while idle, in the order of idle_since */
     APR_RING_ENTRY(eas_connection) waiting; /* while unanswered, in the order of opened_at */
-    struct eas_connections *all;
+    struct eas_connections *all;            /* a reference */
     _Atomic unsigned refs;
-    enum state state; /* this and the fields below: under the mutex of all */
-    bool open;
-    bool counted;
+    enum state state;      /* this and the fields below: under the mutex of all */
     char *owner;           /* NULL: none, or new */
     apr_uint64_t exchange; /* the last one */
     bool unanswered;
     apr_time_t opened_at;
-    apr_interval_time_t eviction_after; /* since then */
-    apr_time_t idle_since;
-    void (*shutdown_socket)(void *socket);
-    void *socket;
+    apr_interval_time_t request_after; /* since then */
     bool authenticated; /* not under the mutex: of the exchange that has the connection */
 };
 
-APR_RING_HEAD(age_ring, eas_connection);
+APR_RING_HEAD(waiting_ring, eas_connection);
 
 struct eas_connections {
-    apr_thread_mutex_t *mutex; /* held for pointer work and for shutdown_socket() */
-    struct age_ring idle;      /* with an owner */
-    struct age_ring waiting;   /* without a response so far */
-    unsigned owned;            /* open, with an owner */
-    unsigned max;
-    apr_interval_time_t max_idle;
+    apr_pool_t *pool; /* of its own; holds this, too */
+    _Atomic unsigned refs;
+    apr_thread_mutex_t *mutex;   /* held for pointer work only */
+    struct waiting_ring waiting; /* without a response so far */
 };
 
-struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
-                                               apr_interval_time_t max_idle)
+struct eas_connections *eas_connections_create(void)
 {
-    struct eas_connections *all = apr_pcalloc(pool, sizeof(*all));
+    struct eas_connections *all;
+    apr_pool_t *pool;
 
-    all->max = max;
-    all->max_idle = max_idle;
-    apr_thread_mutex_create(&all->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
-    APR_RING_INIT(&all->idle, eas_connection, age);
+    if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS) {
+        abort(); /* as APR's pools do */
+    }
+    all = apr_pcalloc(pool, sizeof(*all));
+    all->pool = pool;
+    atomic_init(&all->refs, 1);
+    if (apr_thread_mutex_create(&all->mutex, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS) {
+        abort();
+    }
     APR_RING_INIT(&all->waiting, eas_connection, waiting);
     return all;
 }
 
-struct eas_connection *eas_connection_open(struct eas_connections *all,
-                                           void (*shutdown_socket)(void *socket), void *socket,
-                                           apr_time_t now)
+void eas_connections_unref(struct eas_connections *all)
+{
+    if (atomic_fetch_sub(&all->refs, 1) == 1) {
+        apr_pool_destroy(all->pool);
+    }
+}
+
+struct eas_connection *eas_connection_open(struct eas_connections *all, apr_time_t now)
 {
     struct eas_connection *connection = calloc(1, sizeof(*connection));
 
     if (connection == NULL) {
-        abort(); /* as APR's pools do */
+        abort();
     }
+    atomic_fetch_add(&all->refs, 1);
     connection->all = all;
     atomic_init(&connection->refs, 1);
-    connection->open = true;
-    connection->shutdown_socket = shutdown_socket;
-    connection->socket = socket;
     connection->unanswered = true;
     connection->opened_at = now;
-    connection->eviction_after = FIRST_EVICTION;
+    connection->request_after = FIRST_REQUEST;
     apr_thread_mutex_lock(all->mutex);
     APR_RING_INSERT_TAIL(&all->waiting, connection, eas_connection, waiting);
     apr_thread_mutex_unlock(all->mutex);
@@ -89,18 +89,10 @@ struct eas_connection *eas_connection_ref(struct eas_connection *connection)
 void eas_connection_unref(struct eas_connection *connection)
 {
     if (connection != NULL && atomic_fetch_sub(&connection->refs, 1) == 1) {
+        eas_connections_unref(connection->all);
         free(connection->owner);
         free(connection);
     }
-}
-
-/* Under the mutex. */
-static void leave_idle(struct eas_connection *connection, enum state next)
-{
-    if (connection->owner != NULL) {
-        APR_RING_REMOVE(connection, age);
-    }
-    connection->state = next;
 }
 
 /* Under the mutex. */
@@ -112,78 +104,30 @@ static void stop_waiting(struct eas_connection *connection)
     }
 }
 
-/* Under the mutex; an open connection with an owner. */
-static void shut_down(struct eas_connection *connection)
-{
-    connection->state = CLOSED;
-    connection->counted = false;
-    connection->all->owned--;
-    connection->shutdown_socket(connection->socket);
-}
-
-/* Under the mutex. */
-static void close_oldest(struct eas_connections *all)
-{
-    struct eas_connection *oldest = APR_RING_FIRST(&all->idle);
-
-    leave_idle(oldest, CLOSED);
-    shut_down(oldest);
-}
-
-static bool has_idle(const struct eas_connections *all)
-{
-    return !APR_RING_EMPTY(&all->idle, eas_connection, age);
-}
-
-/* Under the mutex: idle connections since before then, and those over max. */
-static void close_idle(struct eas_connections *all, apr_time_t before)
-{
-    while (has_idle(all)
-           && (APR_RING_FIRST(&all->idle)->idle_since < before || all->owned > all->max)) {
-        close_oldest(all);
-    }
-}
-
-/*
- * Under the mutex.  Each connection without a response requests another eviction after twice as
- * long: another request may have got the backend's free thread.
- */
-static unsigned evict_for_waiting(struct eas_connections *all, apr_time_t now)
+/* Another request may have got the backend's free thread: so a connection repeats its request. */
+unsigned eas_connections_requests(struct eas_connections *all, apr_time_t now)
 {
     struct eas_connection *connection;
-    unsigned unsatisfied = 0;
+    unsigned requests = 0;
 
+    apr_thread_mutex_lock(all->mutex);
     APR_RING_FOREACH(connection, &all->waiting, eas_connection, waiting)
     {
-        if (now - connection->opened_at <= connection->eviction_after) {
-            continue;
-        }
-        connection->eviction_after *= 2;
-        if (has_idle(all)) {
-            close_oldest(all);
-        }
-        else {
-            unsatisfied++;
+        if (now - connection->opened_at > connection->request_after) {
+            connection->request_after *= 2;
+            requests++;
         }
     }
-    return unsatisfied;
+    apr_thread_mutex_unlock(all->mutex);
+    return requests;
 }
 
 void eas_connection_close(struct eas_connection *connection)
 {
-    struct eas_connections *all = connection->all;
-
-    apr_thread_mutex_lock(all->mutex);
-    if (connection->state == IDLE) {
-        leave_idle(connection, CLOSED);
-    }
+    apr_thread_mutex_lock(connection->all->mutex);
     stop_waiting(connection);
-    connection->open = false;
-    if (connection->counted) {
-        connection->counted = false;
-        all->owned--;
-    }
-    apr_thread_mutex_unlock(all->mutex);
+    connection->state = CLOSED;
+    apr_thread_mutex_unlock(connection->all->mutex);
     eas_connection_unref(connection);
 }
 
@@ -208,9 +152,7 @@ static bool may_use(const struct eas_connection *connection, const char *owner,
 
 static void occupy(struct eas_connection *connection, apr_uint64_t exchange)
 {
-    if (connection->state == IDLE) {
-        leave_idle(connection, BUSY);
-    }
+    connection->state = BUSY;
     connection->exchange = exchange;
 }
 
@@ -236,11 +178,7 @@ static void set_owner(struct eas_connection *connection, const char *owner)
         if (connection->owner == NULL) {
             abort();
         }
-        connection->counted = true;
-        connection->all->owned++;
-        close_idle(connection->all, 0);
     }
-    connection->state = BUSY;
 }
 
 bool eas_connection_acquire(struct eas_connection *connection, const char *owner,
@@ -262,51 +200,28 @@ bool eas_connection_acquire(struct eas_connection *connection, const char *owner
     return may;
 }
 
-void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange,
-                            apr_time_t now)
+/* Under the mutex. */
+static bool is_held_by(const struct eas_connection *connection, apr_uint64_t exchange)
 {
-    struct eas_connections *all = connection->all;
+    return connection->state == BUSY && connection->exchange == exchange;
+}
 
-    apr_thread_mutex_lock(all->mutex);
-    if (connection->open && connection->state == BUSY && connection->exchange == exchange) {
+void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange)
+{
+    apr_thread_mutex_lock(connection->all->mutex);
+    if (is_held_by(connection, exchange)) {
         connection->state = IDLE;
-        connection->idle_since = now;
-        if (connection->owner != NULL) {
-            APR_RING_INSERT_TAIL(&all->idle, connection, eas_connection, age);
-            close_idle(all, now - all->max_idle);
-        }
     }
-    apr_thread_mutex_unlock(all->mutex);
+    apr_thread_mutex_unlock(connection->all->mutex);
 }
 
 void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exchange)
 {
     apr_thread_mutex_lock(connection->all->mutex);
-    if (connection->open && connection->owner != NULL && connection->state == BUSY
-        && connection->exchange == exchange) {
-        shut_down(connection);
+    if (connection->owner != NULL && is_held_by(connection, exchange)) {
+        connection->state = CLOSED;
     }
     apr_thread_mutex_unlock(connection->all->mutex);
-}
-
-unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now)
-{
-    unsigned unsatisfied;
-
-    apr_thread_mutex_lock(all->mutex);
-    close_idle(all, now - all->max_idle);
-    unsatisfied = evict_for_waiting(all, now);
-    apr_thread_mutex_unlock(all->mutex);
-    return unsatisfied;
-}
-
-void eas_connections_evict(struct eas_connections *all, unsigned n)
-{
-    apr_thread_mutex_lock(all->mutex);
-    while (n-- > 0 && has_idle(all)) {
-        close_oldest(all);
-    }
-    apr_thread_mutex_unlock(all->mutex);
 }
 
 void eas_connection_answered(struct eas_connection *connection)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/connection.h - backend connections: owners, reuse, eviction */
+/* delegation/proxy/connection.h - backend connections: their owners, and one exchange at a time */
 
 #ifndef EAS_DELEGATION_PROXY_CONNECTION_H
 #define EAS_DELEGATION_PROXY_CONNECTION_H
@@ -14,7 +14,6 @@
  * for life, and one exchange at a time:
  *
  *   new --acquire--> busy --release--> idle --reuse--> busy ...
- *                     |                  `---close---> closed
  *                     `--abandon--> closed
  *
  * An owner is a text: user, service, evidence and delegation principal.  NULL: the connection has
@@ -30,36 +29,24 @@ struct eas_connection;
 struct eas_connections;
 
 /*
- * At most max connections with an owner are open, and none is idle for longer than max_idle.  One
- * more than max closes the longest idle one.  Busy connections are never closed, so there can be
- * more than max of these.
- *
+ * Counted by references, too, and independent of any pool: mod_proxy's pools of connections may
+ * outlive the module's.  Returns one reference.
+ */
+struct eas_connections *eas_connections_create(void);
+void eas_connections_unref(struct eas_connections *all);
+
+/*
  * A new connection without a response for a second may mean that idle connections hold all threads
- * of the backend.  Each such connection closes the longest idle one: after one second, two, four,
- * and so on.  If it is only a long poll, little is lost.
+ * of the backend.  Each such connection requests the end of one idle connection: after one second,
+ * two, four, and so on.  If it is only a long poll, little is lost.  Returns the number of requests;
+ * to be called every second.
  */
-struct eas_connections *eas_connections_create(apr_pool_t *pool, unsigned max,
-                                               apr_interval_time_t max_idle);
+unsigned eas_connections_requests(struct eas_connections *all, apr_time_t now);
 
-/*
- * Closes connections that are due; to be called every second.  Returns the number of unsatisfied
- * eviction requests: new connections without a response that found no idle one to close.
- */
-unsigned eas_connections_reap(struct eas_connections *all, apr_time_t now);
+/* A new connection, with one reference. */
+struct eas_connection *eas_connection_open(struct eas_connections *all, apr_time_t now);
 
-/* Closes up to n connections for other children, the longest idle ones first. */
-void eas_connections_evict(struct eas_connections *all, unsigned n);
-
-/*
- * A new connection.  shutdown_socket(socket) shuts the socket down, for the peer and for mod_proxy.
- * It is called at most once, under a lock, in any thread, and never after eas_connection_close().
- * Returns one reference.
- */
-struct eas_connection *eas_connection_open(struct eas_connections *all,
-                                           void (*shutdown_socket)(void *socket), void *socket,
-                                           apr_time_t now);
-
-/* The owner of the socket closes it.  Drops the reference of eas_connection_open(). */
+/* The socket's owner closes it.  Drops the reference of eas_connection_open(). */
 void eas_connection_close(struct eas_connection *connection);
 
 struct eas_connection *eas_connection_ref(struct eas_connection *connection);
@@ -77,10 +64,9 @@ bool eas_connection_acquire(struct eas_connection *connection, const char *owner
                             apr_uint64_t exchange);
 
 /* The exchange has ended well: its whole response was read and accepted. */
-void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange,
-                            apr_time_t now);
+void eas_connection_release(struct eas_connection *connection, apr_uint64_t exchange);
 
-/* The exchange has ended, without a release: a connection with an owner is closed at once. */
+/* The exchange has ended, without a release: no other has a connection with an owner. */
 void eas_connection_abandon(struct eas_connection *connection, apr_uint64_t exchange);
 
 /* The backend has sent something. */

@@ -102,6 +102,27 @@ static void set_environment(const struct eas_attempt *attempt)
     apr_table_setn(env, "proxy-interim-response", "Suppress");
 }
 
+/* An exchange without an owner uses the worker's own connection pool. */
+static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call *call,
+                       struct eas_slot **slot)
+{
+    proxy_worker *worker = call->worker;
+
+    if (attempt->owner != NULL) {
+        *slot = eas_conn_pools_take(attempt->response.pools, attempt->owner,
+                                    attempt->exchange.timeout, &worker);
+        if (*slot == NULL) {
+            eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
+                     "all connections to %s that its max= permits are busy; raise that, or shorten "
+                     "the backend's responses",
+                     call->worker->s->name_ex);
+            return HTTP_SERVICE_UNAVAILABLE;
+        }
+    }
+    return eas_mod_proxy_run_scheme_handler(attempt->r, worker, call->conf, call->url,
+                                            call->proxyhost, call->proxyport);
+}
+
 /* Step 2. */
 static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme_call *call)
 {
@@ -109,7 +130,7 @@ static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme
     struct eas_attempt *outer = current;
     apr_table_t *client_headers = r->headers_in;
     struct eas_exchange *interrupted;
-    proxy_worker *worker = call->worker;
+    struct eas_slot *slot = NULL;
     int status;
 
     r->headers_in = apr_table_copy(r->pool, client_headers);
@@ -117,20 +138,21 @@ static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme
     if (attempt->ticket != NULL) {
         set_environment(attempt);
         eas_body_hand_over(r, attempt->body);
-        worker = eas_conn_pools_worker_for(attempt->response.pools, attempt->owner);
     }
     attempt->exchange.ticket = attempt->ticket;
     eas_response_expect(r, &attempt->response);
     interrupted = eas_outgoing_begin(&attempt->exchange);
     current = attempt;
-    status = eas_mod_proxy_run_scheme_handler(r, worker, call->conf, call->url, call->proxyhost,
-                                              call->proxyport);
+    status = run_on_slot(attempt, call, &slot);
     current = outer;
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.connection != NULL) {
         eas_body_note_sent(attempt->body);
     }
     eas_outgoing_end(&attempt->exchange, interrupted);
+    if (slot != NULL) {
+        eas_conn_pools_put(attempt->response.pools, slot, attempt->exchange.released);
+    }
     r->headers_in = client_headers;
     return status;
 }
@@ -223,6 +245,11 @@ static int conclude(struct eas_attempt *attempt, int status)
         return challenge(r);
     case EAS_VERDICT_REFUSE:
         return refuse(r, &response->err);
+    case EAS_VERDICT_FORBIDDEN:
+        eas_fail(&err, EAS_FORBIDDEN, 2074,
+                 "the backend knows the user, and refuses the request; give the user the right to "
+                 "it at the backend");
+        return refuse(r, &err);
     case EAS_VERDICT_STATUS_ONLY:
         return answer_status_only(r, response);
     case EAS_VERDICT_PASS:

@@ -14,6 +14,7 @@ struct eas_mod_proxy_functions {
     __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
     __typeof__(ap_proxy_define_worker) *define_worker;
     __typeof__(ap_proxy_initialize_worker) *initialize_worker;
+    __typeof__(ap_proxy_release_connection) *release_connection;
     __typeof__(ap_proxy_get_worker) *get_worker;
     __typeof__(ap_proxy_get_balancer) *get_balancer;
     __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
@@ -52,6 +53,7 @@ void eas_mod_proxy_find(apr_pool_t *pconf,
     found()->run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
     found()->define_worker = find_symbol(pconf, "ap_proxy_define_worker");
     found()->initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
+    found()->release_connection = find_symbol(pconf, "ap_proxy_release_connection");
     found()->get_worker = find_symbol(pconf, "ap_proxy_get_worker");
     found()->get_balancer = find_symbol(pconf, "ap_proxy_get_balancer");
     found()->location_reverse_map = find_symbol(pconf, "ap_proxy_location_reverse_map");
@@ -185,20 +187,49 @@ const char *eas_mod_proxy_unfit(const server_rec *s, const char *url)
     return NULL;
 }
 
+/*
+ * The pool is that of a worker without `max=`, which has one connection in cp->conn instead of an
+ * apr_reslist (ap_proxy_initialize_worker()).  Where there is no reslist, mod_proxy uses cp->conn,
+ * whatever the parameters of the original say (ap_proxy_acquire_connection()).
+ */
 proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s)
 {
     proxy_worker *slot;
 
     /* Any URL: it goes into the shared part, which is replaced by the original's. */
     if (found()->define_worker == NULL || found()->initialize_worker == NULL
+        || found()->release_connection == NULL
         || found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
         return NULL;
     }
-    slot->s = worker->s;
+    slot->s->hmax = 0;
+    slot->s->status |= PROXY_WORKER_INITIALIZED; /* no defaults */
     slot->hash = worker->hash;
     slot->balancer = worker->balancer;
     slot->section_config = worker->section_config;
-    return found()->initialize_worker(slot, s, pool) == APR_SUCCESS ? slot : NULL;
+    if (found()->initialize_worker(slot, s, pool) != APR_SUCCESS || slot->cp->res != NULL) {
+        return NULL;
+    }
+    slot->s = worker->s;
+    return slot;
+}
+
+bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)
+{
+    const proxy_conn_rec *conn = slot->cp->res == NULL ? slot->cp->conn : NULL;
+
+    return conn != NULL && conn->connection != NULL;
+}
+
+void eas_mod_proxy_close_slot(proxy_worker *slot, server_rec *s)
+{
+    if (eas_mod_proxy_slot_is_open(slot)) {
+        proxy_conn_rec *conn = slot->cp->conn;
+
+        slot->cp->conn = NULL;
+        conn->close = 1;
+        found()->release_connection("EAS", conn, s);
+    }
 }
 
 apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,

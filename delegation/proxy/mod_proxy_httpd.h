@@ -29,11 +29,15 @@ int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy
                                      char *url, const char *proxyhost, apr_port_t proxyport);
 
 /*
- * Another connection pool for the same backend: a worker that shares status, counters and
+ * A worker for the same backend with a pool of one connection.  It shares status, counters and
  * parameters with the original.  mod_proxy allocates it, so that its size is that of the loaded
- * mod_proxy.  NULL if mod_proxy fails.
+ * mod_proxy.  One exchange at a time may use it.  NULL if mod_proxy fails.
  */
 proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s);
+
+/* Whether the pool of such a worker, which no exchange uses, has an open connection. */
+bool eas_mod_proxy_slot_is_open(const proxy_worker *slot);
+void eas_mod_proxy_close_slot(proxy_worker *slot, server_rec *s);
 
 /* mod_proxy's time-out of the worker's socket, in microseconds (ap_proxy_connect_backend()). */
 apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,

@@ -85,7 +85,7 @@ void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interr
 void eas_outgoing_release(struct eas_exchange *exchange)
 {
     if (exchange->connection != NULL) {
-        eas_connection_release(exchange->connection, exchange->serial, apr_time_now());
+        eas_connection_release(exchange->connection, exchange->serial);
         exchange->released = true;
     }
 }
@@ -119,11 +119,6 @@ static const char *current_owner(void)
 static apr_uint64_t current_serial(void)
 {
     return current != NULL ? current->serial : 0;
-}
-
-static void shutdown_socket(void *socket)
-{
-    apr_socket_shutdown(socket, APR_SHUTDOWN_READWRITE);
 }
 
 static apr_status_t close_connection(void *data)
@@ -189,10 +184,8 @@ static void attach_connection(conn_rec *c, struct record *record)
         record->unowned = true; /* mod_proxy's own, such as a health check */
         return;
     }
-    record->connection = eas_connection_open(current->connections, shutdown_socket,
-                                             ap_get_conn_socket(c), apr_time_now());
-    /* Before the cleanup of the socket, whose descriptor another thread may get. */
-    apr_pool_pre_cleanup_register(c->pool, record->connection, close_connection);
+    record->connection = eas_connection_open(current->connections, apr_time_now());
+    apr_pool_cleanup_register(c->pool, record->connection, close_connection, apr_pool_cleanup_null);
 }
 
 static enum eas_rc acquire(const struct record *record, struct eas_err *err)
@@ -216,7 +209,10 @@ static enum eas_rc acquire(const struct record *record, struct eas_err *err)
     return EAS_OK;
 }
 
-/* Splits the placeholder off into a bucket of its own.  NULL if there is none. */
+/*
+ * Splits the placeholder off into a bucket of its own.  NULL if there is none.  A head lies in
+ * memory.  A body in a file follows it, and would be read whole into memory here.
+ */
 static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
 {
     const char *placeholder = eas_outgoing_placeholder(), *data, *found;
@@ -226,7 +222,8 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
     if (want == 0) {
         return NULL; /* RAND_bytes() failed in eas_outgoing_child_init() */
     }
-    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && !APR_BUCKET_IS_FILE(b);
+         b = APR_BUCKET_NEXT(b)) {
         if (APR_BUCKET_IS_METADATA(b) || b->length == (apr_size_t)-1 || b->length < want
             || apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ) != APR_SUCCESS) {
             continue;

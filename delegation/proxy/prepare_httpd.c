@@ -93,23 +93,44 @@ enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
     return rc;
 }
 
-/*
- * A rewritten URL may lead to another host than the worker's (as CVE-2021-40438 does), which must
- * not get the user's token.
- */
-static enum eas_rc check_target(request_rec *r, const proxy_worker *worker, const char *url,
-                                struct eas_err *err)
+static apr_port_t port_of(const apr_uri_t *uri)
+{
+    return uri->port_str != NULL ? uri->port : apr_uri_port_of_scheme(uri->scheme);
+}
+
+static bool is_workers(request_rec *r, const proxy_worker_shared *worker, const char *url)
 {
     apr_uri_t uri;
 
-    if (apr_uri_parse(r->pool, url, &uri) != APR_SUCCESS || uri.hostname == NULL
-        || strcasecmp(uri.hostname, worker->s->hostname_ex) != 0
-        /* A socket of the URL, not of the worker (ap_proxy_determine_connection()). */
-        || (*worker->s->uds_path == '\0' && apr_table_get(r->notes, "uds_path") != NULL)) {
+    return apr_uri_parse(r->pool, url, &uri) == APR_SUCCESS && uri.hostname != NULL
+           && ap_cstr_casecmp(uri.scheme, worker->scheme) == 0
+           && ap_cstr_casecmp(uri.hostname, worker->hostname_ex) == 0
+           && port_of(&uri) == worker->port
+           /* A socket of the URL, not of the worker (ap_proxy_determine_connection()). */
+           && (*worker->uds_path != '\0' || apr_table_get(r->notes, "uds_path") == NULL);
+}
+
+/*
+ * A rewritten URL may lead to another server than the worker's (as CVE-2021-40438 does), which must
+ * not get the user's token.  Nor must a forward proxy: through that, only TLS is end to end.
+ */
+static enum eas_rc check_target(request_rec *r, const struct eas_scheme_call *call,
+                                struct eas_err *err)
+{
+    const proxy_worker *worker = call->worker;
+
+    if (!is_workers(r, worker->s, call->url)) {
         return eas_fail(err, EAS_MISCONFIGURED, 2065,
-                        "the request is not for the host of its worker, %s; EasKcdDelegate needs a "
-                        "worker for every backend (ProxyPass or a <Proxy> section)",
-                        worker->s->hostname_ex);
+                        "the request is not for the host and port of its worker, %s:%u; "
+                        "EasKcdDelegate needs a worker for every backend (ProxyPass or a <Proxy> "
+                        "section)",
+                        worker->s->hostname_ex, (unsigned)worker->s->port);
+    }
+    if (call->proxyhost != NULL && strcmp(worker->s->scheme, "https") != 0) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2075,
+                        "ProxyRemote would give the user's token to %s; use an https backend, or "
+                        "except it by NoProxy",
+                        call->proxyhost);
     }
     if (strcmp(worker->s->scheme, "http") != 0 && strcmp(worker->s->scheme, "https") != 0) {
         return eas_fail(err, EAS_MISCONFIGURED, 2062,
@@ -124,7 +145,7 @@ static enum eas_rc first_ticket(struct eas_attempt *attempt, const struct eas_sc
                                 struct eas_err *err)
 {
     request_rec *r = attempt->r;
-    enum eas_rc rc = check_target(r, call->worker, call->url, err);
+    enum eas_rc rc = check_target(r, call, err);
 
     if (rc == EAS_OK) {
         rc = eas_spn_expand(r->pool, eas_delegation_spn(attempt->conf),

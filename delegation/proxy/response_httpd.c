@@ -4,6 +4,7 @@
 #include "delegation/proxy/response_httpd.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/request_httpd.h"
+#include "delegation/kerberos/spnego.h"
 
 #include <http_connection.h>
 #include <http_protocol.h>
@@ -12,34 +13,38 @@
 /* mod_proxy_http's note: it discarded the response, and httpd makes an error page. */
 #define OVERRIDE_NOTE "proxy-error-override"
 
+/* Octets of a withheld response's body that are read; error pages are shorter. */
+#define DISCARDED_MAX (64 * 1024)
+
 /* mod_proxy's note of a time-out. */
 #define TIMED_OUT_NOTE "proxy_timedout"
 
 static ap_filter_rec_t *response_filter_handle;
 
-/* For check_value(). */
+/* For check_line(). */
 struct search {
     request_rec *r;
     struct eas_response *response;
     enum eas_verdict_reply reply;
 };
 
-static int check_value(void *data, const char *name, const char *value)
+/* One line, in which challenges of other schemes may stand, too. */
+static int check_line(void *data, const char *name, const char *value)
 {
     struct search *search = data;
     struct eas_exchange *exchange = search->response->exchange;
+    const char *challenge;
 
     (void)name;
-    if (strncasecmp(value, "Negotiate ", 10) != 0 || value[10 + strspn(value + 10, " ")] == '\0') {
-        return 1; /* another scheme, or Negotiate without a token */
-    }
-    search->reply = EAS_REPLY_WRONG;
-    if (exchange->pending != NULL
-        && eas_kcd_verify(exchange->principal, search->r->pool, exchange->pending, value,
-                          &search->response->err)
-               == EAS_OK) {
-        search->reply = EAS_REPLY_RIGHT;
-        return 0;
+    while ((challenge = eas_spnego_next_challenge(search->r->pool, &value)) != NULL) {
+        search->reply = EAS_REPLY_WRONG;
+        if (exchange->pending != NULL
+            && eas_kcd_verify(exchange->principal, search->r->pool, exchange->pending, challenge,
+                              &search->response->err)
+                   == EAS_OK) {
+            search->reply = EAS_REPLY_RIGHT;
+            return 0;
+        }
     }
     return 1;
 }
@@ -56,7 +61,7 @@ static enum eas_verdict_reply check_reply(request_rec *r, struct eas_response *r
 {
     struct search search = { .r = r, .response = response, .reply = EAS_REPLY_ABSENT };
 
-    apr_table_do(check_value, &search, r->headers_out, "WWW-Authenticate", NULL);
+    apr_table_do(check_line, &search, r->headers_out, "WWW-Authenticate", NULL);
     if (search.reply == EAS_REPLY_RIGHT && response->exchange->connection != NULL
         && is_persistent(r)) {
         eas_connection_set_authenticated(response->exchange->connection);
@@ -167,9 +172,26 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
 /* The response was read to its end. */
 static void release(struct eas_response *response)
 {
-    if (response->verdict == EAS_VERDICT_PASS || response->verdict == EAS_VERDICT_STATUS_ONLY) {
+    if (response->verdict == EAS_VERDICT_PASS || response->verdict == EAS_VERDICT_STATUS_ONLY
+        || response->verdict == EAS_VERDICT_FORBIDDEN) {
         eas_outgoing_release(response->exchange);
     }
+}
+
+/*
+ * The body of a response that does not pass is read so far, because its connection may be used
+ * again then.  The rest costs more than a new connection, or has no end.
+ */
+static bool is_read_on(struct eas_response *response, apr_bucket_brigade *bb)
+{
+    apr_off_t len = 0;
+
+    if (response->state == EAS_RESPONSE_BROKEN) {
+        return true;
+    }
+    apr_brigade_length(bb, 0, &len);
+    response->discarded += len;
+    return response->verdict != EAS_VERDICT_REFUSE && response->discarded <= DISCARDED_MAX;
 }
 
 static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
@@ -185,11 +207,10 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         release(response);
     }
     if (response->state != EAS_RESPONSE_PASSED) {
+        bool read_on = at_end || is_read_on(response, bb);
+
         apr_brigade_cleanup(bb);
-        /* The rest of a refused response is not read. */
-        return response->state == EAS_RESPONSE_WITHHELD && response->verdict == EAS_VERDICT_REFUSE
-                   ? APR_ECONNABORTED
-                   : APR_SUCCESS;
+        return read_on ? APR_SUCCESS : APR_ECONNABORTED;
     }
     if (at_end) {
         response->filter = NULL;
@@ -202,6 +223,7 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 {
     response->state = EAS_RESPONSE_NONE;
     response->err.rc = EAS_OK;
+    response->discarded = 0;
     response->before.status = r->status;
     response->before.headers_out = apr_table_copy(r->pool, r->headers_out);
     response->before.err_headers_out = apr_table_copy(r->pool, r->err_headers_out);

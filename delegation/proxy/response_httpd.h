@@ -32,6 +32,7 @@ struct eas_response {
     int status;                 /* the backend's */
     const char *retry_after;    /* the backend's, or NULL */
     struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE */
+    apr_off_t discarded;        /* octets of a body that does not pass */
     struct ap_filter_t *filter; /* while it is in the chain */
     struct {                    /* of the request, before the exchange */
         int status;

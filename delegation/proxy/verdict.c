@@ -6,7 +6,8 @@
 enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
 {
     if (facts->status == 401 && facts->hides_401) {
-        return EAS_VERDICT_UNAUTHORIZED;
+        return facts->token && facts->reply == EAS_REPLY_RIGHT ? EAS_VERDICT_FORBIDDEN
+                                                               : EAS_VERDICT_UNAUTHORIZED;
     }
     if (!facts->token || facts->reply == EAS_REPLY_RIGHT) {
         return EAS_VERDICT_PASS;

@@ -25,13 +25,15 @@ enum eas_verdict {
     EAS_VERDICT_PASS,         /* to the client, as it is */
     EAS_VERDICT_STATUS_ONLY,  /* an error without mutual authentication: only its status passes */
     EAS_VERDICT_UNAUTHORIZED, /* 401: another ticket, or the module's own challenge */
+    EAS_VERDICT_FORBIDDEN,    /* 401 with the AP-REP: 403, since the backend knows the user */
     EAS_VERDICT_REFUSE        /* 502: mutual authentication failed */
 };
 
 /*
  * RFC 4559 section 5: a backend that accepts the token sends an AP-REP.  A backend that rejects the
  * request before that (4xx, 5xx) sends none.  One that authenticates the connection sends it once,
- * with `Persistent-Auth: true` (MS-N2HT 2.2).  A wrong AP-REP is always refused.
+ * with `Persistent-Auth: true` (MS-N2HT 2.2).  A wrong AP-REP is always refused.  A 401 beside a
+ * right one refuses the user, not the ticket, which a new ticket would not change.
  *
  * An earlier AP-REP alone excuses nothing: a backend with sessions of its own (Tomcat) sends none to
  * a request with its session cookie, and serves the user of that session, whatever the token says.

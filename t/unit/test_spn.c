@@ -86,6 +86,7 @@ static void test_expand_puts_the_host_in(void **state)
         const char *pattern, *host, *spn;
     } rows[] = {
         { "HTTP/%h", "cas1.corp.example.com", "HTTP/cas1.corp.example.com" },
+        { "HTTP/%h", "cas1.corp.example.com.", "HTTP/cas1.corp.example.com" },
         { "HTTP/%h", "CAS1", "HTTP/CAS1" },
         { "HTTP/%h", "x", "HTTP/x" },
         { "HTTP/%h", "cas_1-a.example", "HTTP/cas_1-a.example" },

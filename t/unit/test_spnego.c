@@ -214,6 +214,46 @@ static void test_rejected_and_incomplete_states(void **state)
     }
 }
 
+static void test_challenges_of_a_header(void **state)
+{
+    static const struct {
+        const char *value;
+        const char *first;
+        const char *second;
+    } rows[] = {
+        { "Negotiate oYG2", "Negotiate oYG2", NULL },
+        { "negotiate   oYG2==  ", "negotiate   oYG2==", NULL },
+        { "Negotiate oYG2, NTLM", "Negotiate oYG2", NULL },
+        { "NTLM,Negotiate oYG2", "Negotiate oYG2", NULL },
+        { ", ,NTLM\t,\tNegotiate oYG2,,", "Negotiate oYG2", NULL },
+        { "Negotiate a, Negotiate b", "Negotiate a", "Negotiate b" },
+        { "Negotiate a Negotiate b", "Negotiate a Negotiate b", NULL },
+        { "Basic realm=\"a, Negotiate b\", Negotiate c", "Negotiate c", NULL },
+        { "Basic realm=\"\\\", Negotiate b\", Negotiate c", "Negotiate c", NULL },
+        { "Basic realm=\"a, Negotiate b", NULL, NULL },
+        { "Basic realm=\"a\\", NULL, NULL },
+        { "Negotiate", NULL, NULL },
+        { "Negotiate ", NULL, NULL },
+        { "Negotiate , a", NULL, NULL },
+        { "Negotiates oYG2", NULL, NULL },
+        { "", NULL, NULL },
+    };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const char *value = rows[i].value, *expected[] = { rows[i].first, rows[i].second, NULL };
+        size_t j = 0;
+        const char *found;
+
+        while ((found = eas_spnego_next_challenge(*state, &value)) != NULL) {
+            assert_non_null(expected[j]);
+            assert_string_equal(found, expected[j]);
+            j++;
+        }
+        assert_null(expected[j]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +267,7 @@ int main(void)
         POOL_TEST(test_octets_after_the_response),
         POOL_TEST(test_changed_octets),
         POOL_TEST(test_rejected_and_incomplete_states),
+        POOL_TEST(test_challenges_of_a_header),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -85,7 +85,9 @@ static void test_hidden_401(void **state)
             .status = 401, .token = true, .hides_401 = true, .reply = reply, .mutual_required = true
         };
 
-        assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_UNAUTHORIZED);
+        assert_int_equal(eas_verdict_on(&facts), reply == EAS_REPLY_RIGHT
+                                                     ? EAS_VERDICT_FORBIDDEN
+                                                     : EAS_VERDICT_UNAUTHORIZED);
         facts.token = false;
         assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_UNAUTHORIZED);
     }

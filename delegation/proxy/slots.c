@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/slots.c - slots for backend connections, each leased to one exchange at a time */
+
+#include "delegation/proxy/slots.h"
+
+#include <apr_hash.h>
+#include <apr_thread_cond.h>
+#include <stdlib.h>
+#include <string.h>
+
+APR_RING_HEAD(slot_ring, eas_slot);
+
+struct eas_slots {
+    apr_pool_t *pool;
+    apr_thread_mutex_t *mutex; /* for all that follows, and for slots that are not leased */
+    apr_thread_cond_t *put;    /* a slot has been put back */
+    apr_hash_t *idle_of;       /* the idle slots of an owner, the last used one first */
+    struct slot_ring idle;     /* by age */
+    struct slot_ring empty;
+    unsigned n_idle;
+    unsigned n;
+    unsigned max;
+};
+
+struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max)
+{
+    struct eas_slots *slots = apr_pcalloc(pool, sizeof(*slots));
+
+    slots->pool = pool;
+    slots->max = max;
+    slots->idle_of = apr_hash_make(pool);
+    APR_RING_INIT(&slots->idle, eas_slot, link);
+    APR_RING_INIT(&slots->empty, eas_slot, link);
+    if (apr_thread_mutex_create(&slots->mutex, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS
+        || apr_thread_cond_create(&slots->put, pool) != APR_SUCCESS) {
+        abort(); /* as APR does without memory */
+    }
+    return slots;
+}
+
+/* --- under the mutex -------------------------------------------------------------------------- */
+
+static void set_idle_of(struct eas_slots *slots, const struct eas_slot *of, struct eas_slot *first)
+{
+    /* The key must live as long as the entry. */
+    apr_hash_set(slots->idle_of, of->owner, APR_HASH_KEY_STRING, NULL);
+    if (first != NULL) {
+        apr_hash_set(slots->idle_of, first->owner, APR_HASH_KEY_STRING, first);
+    }
+}
+
+static void add_idle(struct eas_slots *slots, struct eas_slot *slot)
+{
+    slot->next = apr_hash_get(slots->idle_of, slot->owner, APR_HASH_KEY_STRING);
+    set_idle_of(slots, slot, slot);
+    APR_RING_INSERT_TAIL(&slots->idle, slot, eas_slot, link);
+    slots->n_idle++;
+}
+
+static void remove_idle(struct eas_slots *slots, struct eas_slot *slot)
+{
+    struct eas_slot *first = apr_hash_get(slots->idle_of, slot->owner, APR_HASH_KEY_STRING);
+    struct eas_slot *before = first;
+
+    if (first == slot) {
+        set_idle_of(slots, slot, slot->next);
+    }
+    else {
+        while (before->next != slot) {
+            before = before->next;
+        }
+        before->next = slot->next;
+    }
+    APR_RING_REMOVE(slot, link);
+    slots->n_idle--;
+}
+
+static struct eas_slot *take_empty(struct eas_slots *slots)
+{
+    struct eas_slot *slot;
+
+    if (APR_RING_EMPTY(&slots->empty, eas_slot, link)) {
+        return NULL;
+    }
+    slot = APR_RING_FIRST(&slots->empty);
+    APR_RING_REMOVE(slot, link);
+    return slot;
+}
+
+static struct eas_slot *take_oldest(struct eas_slots *slots)
+{
+    struct eas_slot *slot;
+
+    if (APR_RING_EMPTY(&slots->idle, eas_slot, link)) {
+        return NULL;
+    }
+    slot = APR_RING_FIRST(&slots->idle);
+    remove_idle(slots, slot);
+    return slot;
+}
+
+static struct eas_slot *make_slot(struct eas_slots *slots)
+{
+    if (slots->n >= slots->max) {
+        return NULL;
+    }
+    slots->n++;
+    return apr_pcalloc(slots->pool, sizeof(struct eas_slot));
+}
+
+static struct eas_slot *take(struct eas_slots *slots, const char *owner)
+{
+    struct eas_slot *slot = apr_hash_get(slots->idle_of, owner, APR_HASH_KEY_STRING);
+
+    if (slot != NULL) {
+        remove_idle(slots, slot);
+        return slot;
+    }
+    slot = take_empty(slots);
+    if (slot == NULL) {
+        slot = make_slot(slots);
+    }
+    return slot != NULL ? slot : take_oldest(slots);
+}
+
+/* --- leases ----------------------------------------------------------------------------------- */
+
+static bool is_owned_by(const struct eas_slot *slot, const char *owner)
+{
+    return slot->owner != NULL && strcmp(slot->owner, owner) == 0;
+}
+
+static void set_owner(struct eas_slot *slot, const char *owner)
+{
+    free(slot->owner);
+    slot->owner = strdup(owner);
+    if (slot->owner == NULL) {
+        abort();
+    }
+}
+
+struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
+                                apr_interval_time_t max_wait, bool *close_first)
+{
+    apr_time_t now = apr_time_now(), until = now + max_wait;
+    struct eas_slot *slot;
+
+    apr_thread_mutex_lock(slots->mutex);
+    slot = take(slots, owner);
+    while (slot == NULL && now < until) {
+        apr_thread_cond_timedwait(slots->put, slots->mutex, until - now);
+        slot = take(slots, owner);
+        now = apr_time_now();
+    }
+    apr_thread_mutex_unlock(slots->mutex);
+    *close_first = false;
+    if (slot != NULL && !is_owned_by(slot, owner)) {
+        *close_first = slot->kept;
+        set_owner(slot, owner);
+    }
+    return slot;
+}
+
+struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before, unsigned spare)
+{
+    struct eas_slot *slot = NULL;
+
+    apr_thread_mutex_lock(slots->mutex);
+    if (slots->n_idle > spare && APR_RING_FIRST(&slots->idle)->idle_since < before) {
+        slot = take_oldest(slots);
+    }
+    apr_thread_mutex_unlock(slots->mutex);
+    return slot;
+}
+
+void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, apr_time_t now)
+{
+    apr_thread_mutex_lock(slots->mutex);
+    slot->kept = kept;
+    slot->idle_since = now;
+    if (kept) {
+        add_idle(slots, slot);
+    }
+    else {
+        APR_RING_INSERT_HEAD(&slots->empty, slot, eas_slot, link);
+    }
+    apr_thread_cond_signal(slots->put);
+    apr_thread_mutex_unlock(slots->mutex);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/slots.h - slots for backend connections, each leased to one exchange at a time */
+
+#ifndef EAS_DELEGATION_PROXY_SLOTS_H
+#define EAS_DELEGATION_PROXY_SLOTS_H
+
+#include <apr_pools.h>
+#include <apr_ring.h>
+#include <apr_time.h>
+#include <stdbool.h>
+
+/*
+ * A slot has room for one connection to a backend, which belongs to one owner:
+ *
+ *   empty --take--> leased --put(kept)--> idle --take by its owner--> leased ...
+ *                     |                     |
+ *                     `--put(not kept)--> empty <--put-- leased by the closer
+ *
+ * An exchange gets an idle slot of its owner, else an empty or a new one, else the longest idle one,
+ * whose connection the caller closes.  So an owner keeps its connection for as long as there is
+ * room, and a slot's number of connections, kept or busy, is never above one.
+ *
+ * Owners are texts (delegation/proxy/connection.h).  Thread-safe.
+ */
+struct eas_slots;
+
+/* One slot.  During a lease, it belongs to the leaseholder. */
+struct eas_slot {
+    APR_RING_ENTRY(eas_slot) link; /* idle ones, by age, or empty ones */
+    struct eas_slot *next;         /* idle, of the same owner */
+    char *owner;                   /* of the connection kept; NULL: none yet */
+    apr_time_t idle_since;
+    bool kept;    /* there is a connection */
+    void *handle; /* the caller's; NULL in a new slot */
+};
+
+/* At most max slots, above zero; in the pool. */
+struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max);
+
+/*
+ * Leases a slot to an exchange of that owner.  If it keeps another owner's connection, *close_first
+ * is true, and the caller closes that before any use.  Without a slot to be had, waits for one until
+ * max_wait is over; NULL if none came.
+ */
+struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
+                                apr_interval_time_t max_wait, bool *close_first);
+
+/*
+ * Leases the longest idle slot to a caller that closes its connection, if it has been idle since
+ * before that time, and more than spare slots are idle; else NULL.
+ */
+struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before, unsigned spare);
+
+/* Ends the lease.  kept: the slot has a connection, which its owner may use again. */
+void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, apr_time_t now);
+
+#endif
