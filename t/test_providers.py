@@ -331,7 +331,7 @@ def test_guesses_at_file_users_spend_a_budget(provided):
         pairs = [("frank", f"guess-{n}") for n in range(110)]
         statuses = list(pool.map(lambda pair: gw.get("/eas", *pair).status, pairs))
     assert sorted(statuses) == [401] * 3 + [503] * 107
-    assert gw.error_log.tags().count("EAS1313") == 1
+    assert "EAS1313" in gw.error_log.tags()
     refused(gw, cas1, BOB, FILE_PASSWORD, 503, "EAS1303")
 
 
