@@ -224,11 +224,13 @@ def test_unknown_names_evict_no_record(guarded, victim, relay):
     lock_out(gw, victim)
     relay.reset()
     assert set(at_once(gw, [(f"nobody{n}", "guess") for n in range(150)], 12)) == {401, 503}
-    assert 90 <= len(questions(relay)) < 130
+    asked_about = len(questions(relay))
+    assert 90 <= asked_about < 130
     relay.reset()
     assert gw.get("/eas", victim, "guess-again").status == 503
     assert relay.counts.total() == 0
-    assert 1 <= gw.error_log.tags().count("EAS1313") < 4    # a slow machine refills the bucket
+    # On a slow machine, the bucket gets tokens meanwhile, and each that is taken empties it again.
+    assert 1 <= gw.error_log.tags().count("EAS1313") <= max(1, asked_about - 99)
 
 
 def test_long_names(guarded, relay):

@@ -137,13 +137,14 @@ static const char *scan_path(struct scan *scan, struct eas_bytes rest, char *dec
     return cause != NULL ? cause : check_segment(scan);
 }
 
-/* WideCharToMultiByte() maps these to / \ . % : or ; in some ANSI code page. */
+/* WideCharToMultiByte() maps these to / \ . % : or ; in some ANSI code page: yen and won, too. */
 static bool has_best_fit(const char *decoded)
 {
     static const char *const characters[] = {
-        "\xe2\x80\xa4", "\xe2\x81\x84", "\xe2\x88\x95", "\xe2\x88\x96",
-        "\xe2\x88\xb6", "\xe2\xa7\xb5", "\xe2\xa7\xb8", "\xef\xb9\x92",
-        "\xef\xb9\x95", "\xef\xb9\xa8", "\xef\xbc", /* fullwidth ASCII, up to U+FF3F */
+        "\xc2\xa5",     "\xcd\xbe",     "\xd6\x89",     "\xd9\xaa",     "\xe2\x82\xa9",
+        "\xe2\x83\xa5", "\xe2\x80\xa4", "\xe2\x81\x84", "\xe2\x88\x95", "\xe2\x88\x96",
+        "\xe2\x88\xb6", "\xe2\xa7\xb5", "\xe2\xa7\xb8", "\xef\xb9\x92", "\xef\xb9\x95",
+        "\xef\xb9\xa8", "\xef\xbc", /* fullwidth ASCII, up to U+FF3F */
     };
     apr_size_t i;
 

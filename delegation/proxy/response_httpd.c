@@ -14,7 +14,7 @@
 #define OVERRIDE_NOTE "proxy-error-override"
 
 /* Octets of a withheld response's body that are read; error pages are shorter. */
-#define DISCARDED_MAX (64 * 1024)
+#define DISCARDED_MAX 65536
 
 /* mod_proxy's note of a time-out. */
 #define TIMED_OUT_NOTE "proxy_timedout"

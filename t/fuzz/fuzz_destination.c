@@ -37,11 +37,29 @@ static void check_segments(char *path)
     }
 }
 
+/* Segments of plain characters and escaped letters, and any query, are a destination. */
+static void check_plain(apr_pool_t *pool, struct eas_bytes input)
+{
+    static const char *const pieces[] = { "a",   "Z",      "0",  "-",    "_",  "~",   "$",
+                                          "=",   ";",      ":",  "@",    "b.", "..c", "%41",
+                                          "%2d", "%c3%a4", "/x", "/y.z", "%25" };
+    char *path = apr_pcalloc(pool, 8 * input.len + 16), *at = path;
+
+    for (at += sprintf(at, "/a"); input.len > 0;) {
+        at += sprintf(at, "%s", pieces[fuzz_octet(&input) % (sizeof(pieces) / sizeof(*pieces))]);
+    }
+    check(eas_destination_is_local(path) == (strlen(path) <= EAS_DESTINATION_MAX));
+    strcpy(at, "/?a/../");
+    check(eas_destination_is_local(path) == (strlen(path) <= EAS_DESTINATION_MAX));
+}
+
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
+    struct eas_bytes pieces = input;
     char *destination = fuzz_text(pool, &input), *at;
     size_t slashes = 0;
 
+    check_plain(pool, pieces);
     if (!eas_destination_is_local(destination)) {
         return;
     }

@@ -26,12 +26,14 @@ struct run {
     struct eas_shm_table *table;
     struct eas_lockout_rules rules;
     apr_time_t now;
-    bool known; /* password 0 is the known one */
-    bool fresh; /* the record began empty, and the rest is a model of it */
+    apr_time_t ads_now; /* the clock of AD, which never steps back */
+    bool known;         /* password 0 is the known one */
+    bool fresh;         /* the record began empty, and the rest is a model of it */
     struct eas_lockout_attempt attempts[ATTEMPTS];
     unsigned n_attempts;
     unsigned wrong; /* AD's count */
-    apr_time_t last_wrong;
+    apr_time_t ads_last_wrong;
+    apr_time_t last_wrong;        /* by our clock */
     apr_time_t wrong_at[DIGESTS]; /* the latest time of a digest; 0: never */
 };
 
@@ -135,10 +137,11 @@ static void finish(struct run *run, unsigned i, enum eas_lockout_outcome outcome
         run->wrong = 0;
     }
     else if (outcome == EAS_LOCKOUT_WRONG) {
-        if (run->now - run->last_wrong >= run->rules.window) {
+        if (run->ads_now - run->ads_last_wrong >= run->rules.window) {
             run->wrong = 0;
         }
         run->wrong++;
+        run->ads_last_wrong = run->ads_now;
         run->last_wrong = run->wrong_at[attempt.digest[0]] = run->now;
     }
     /* AD's threshold, one above ours, is never reached. */
@@ -164,11 +167,30 @@ static void check_refusal(const struct run *run, unsigned password, enum eas_loc
     }
 }
 
+/* A time that a clock step back has left in the future is now; a second is no step. */
+static void clamp(apr_time_t *when, apr_time_t now)
+{
+    if (*when > now + apr_time_from_sec(1)) {
+        *when = now;
+    }
+}
+
+static void clamp_times(struct run *run)
+{
+    unsigned i;
+
+    clamp(&run->last_wrong, run->now);
+    for (i = 0; i < DIGESTS; i++) {
+        clamp(&run->wrong_at[i], run->now);
+    }
+}
+
 static void admit(struct run *run, unsigned password)
 {
     struct eas_lockout_attempt attempt = make_attempt(run, password);
     enum eas_lockout_answer answer = eas_lockout_admit(run->table, &run->rules, &attempt, run->now);
 
+    clamp_times(run);
     check_refusal(run, password, answer);
     if (answer == EAS_LOCKOUT_ASK) {
         check(run->n_attempts < ATTEMPTS);
@@ -199,7 +221,11 @@ static void step(struct run *run, unsigned how)
         break;
     default:
         if (run->n_attempts == 0) { /* no answer takes as long as that */
-            run->now += apr_time_from_sec(rest * rest);
+            apr_time_t step = apr_time_from_sec(rest % 32 * (rest % 32) * 4);
+
+            run->now += rest & 32 ? -step : step;
+            run->now = run->now > 0 ? run->now : 1;
+            run->ads_now += rest & 32 ? 0 : step;
         }
     }
 }
@@ -226,6 +252,7 @@ static struct run make_run(void *memory, unsigned flags, struct eas_bytes *input
                                   .log_only = (flags & 4) != 0,
                                   .remember_for = flags & 8 ? apr_time_from_sec(300) : 0 },
                        .now = (apr_time_t)(fuzz_number(input, 8) & TIME_MAX) + 1,
+                       .ads_now = apr_time_from_sec(1000000),
                        .known = (flags & 16) != 0,
                        .fresh = (flags & 32) != 0 };
 

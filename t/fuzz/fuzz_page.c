@@ -6,6 +6,8 @@
 #include "auth/base/utf8.h"
 #include "auth/login/page.h"
 
+#include <apr_strings.h>
+
 struct counts {
     size_t of[256]; /* by octet */
 };
@@ -48,6 +50,65 @@ static void check_nested(apr_pool_t *pool, const struct eas_template *template)
           && strstr(html, "{{action}}") != NULL);
 }
 
+/* The text that a browser reads: entities are decoded. */
+static const char *as_read(apr_pool_t *pool, const char *html)
+{
+    static const struct {
+        const char *entity;
+        char c;
+    } entities[] = { { "&amp;", '&' },  { "&lt;", '<' },  { "&gt;", '>' }, { "&#34;", '"' },
+                     { "&#39;", '\'' }, { "&#61;", '=' }, { "&#96;", '`' } };
+    char *text = apr_palloc(pool, strlen(html) + 1), *at = text;
+    size_t i;
+
+    while (*html != '\0') {
+        size_t len = 1;
+
+        *at = *html;
+        for (i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
+            if (strncmp(html, entities[i].entity, strlen(entities[i].entity)) == 0) {
+                len = strlen(entities[i].entity);
+                *at = entities[i].c;
+            }
+        }
+        html += len;
+        at++;
+    }
+    *at = '\0';
+    return text;
+}
+
+/* Texts around placeholders stay, and a browser reads the values that stand between them. */
+static void check_made(apr_pool_t *pool, const struct eas_page *page, struct eas_bytes input)
+{
+    static const char plain[] = "ab<>\n\r \t\"'=}/.{-";
+    static const char *const names[] = { "{{action}}", "{{token}}", "{{destination}}", "{{title}}",
+                                         "{{username}}" };
+    const char *values[] = { page->action, page->token, page->destination, page->title,
+                             page->username };
+    struct eas_page shown = *page;
+    const char *html = "", *expected = "";
+    const struct eas_template *template = NULL;
+    struct eas_err err;
+    size_t i, n = input.len / 5 + 1, at;
+
+    shown.reason = EAS_PAGE_NONE; /* the sign-out page has no template */
+    for (i = 0; i < 5; i++) {
+        struct eas_bytes part = fuzz_take(&input, n);
+        char *text = apr_pcalloc(pool, part.len + 2);
+
+        for (at = 0; part.len > 0; at++) {
+            text[at] = plain[fuzz_octet(&part) % (sizeof(plain) - 1)];
+            text[at] = at > 0 && text[at - 1] == '{' && text[at] == '{' ? '-' : text[at];
+        }
+        text[at] = '.';
+        html = apr_pstrcat(pool, html, text, names[i], NULL);
+        expected = apr_pstrcat(pool, expected, text, values[i], NULL);
+    }
+    check(eas_page_compile(pool, html, strlen(html), &template, &err) == EAS_OK);
+    check(strcmp(as_read(pool, eas_page_render(pool, template, &shown)), expected) == 0);
+}
+
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
     unsigned how = fuzz_octet(&input);
@@ -66,6 +127,7 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     struct eas_err err = { EAS_OK, 0, "" };
     enum eas_rc rc = eas_page_compile(pool, html, input.len, &template, &err);
 
+    check_made(pool, &page, input);
     if (rc == EAS_OK) {
         check(html == NULL || eas_utf8_is_valid(html, input.len));
         check_values(pool, template, &page);

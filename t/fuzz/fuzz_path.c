@@ -109,11 +109,33 @@ static void check_segments(apr_pool_t *pool, const char *path)
     }
 }
 
+/* A path of plain characters is good, and one with a bad piece is not. */
+static void check_plain(apr_pool_t *pool, struct eas_bytes input)
+{
+    static const char *const good[] = { "a",    "Z",      "0",    "-",     "_",  "~a",
+                                        "$",    "=",      "b.c",  "@",     "/d", "%41",
+                                        "%20e", "%c3%a4", "/./f", "/../g", ";h" };
+    static const char *const bad[] = { "\\",     "%5c", "%2f", "%2F",   "/%2e",    "%u0041",
+                                       "%00",    "%0a", "%7f", "%252e", "%255c",   "/..;/",
+                                       "%c0%af", "%ff", "%4",  "/...",  "%c2%a5x", "/. /" };
+    unsigned which = fuzz_octet(&input) % (sizeof(bad) / sizeof(*bad));
+    char *path = apr_pcalloc(pool, 8 * input.len + 32), *at = path;
+
+    for (at += sprintf(at, "/a"); input.len > 0;) {
+        at += sprintf(at, "%s", good[fuzz_octet(&input) % (sizeof(good) / sizeof(*good))]);
+    }
+    check(eas_path_ambiguity(pool, path, strlen(path)) == NULL);
+    sprintf(at, "%s/x", bad[which]);
+    check(eas_path_ambiguity(pool, path, strlen(path)) != NULL);
+}
+
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
+    struct eas_bytes pieces = input;
     const char *path = apr_pstrcat(pool, "/", fuzz_text(pool, &input), NULL), *plain, *at;
     size_t len = strlen(path);
 
+    check_plain(pool, pieces);
     if (eas_path_ambiguity(pool, apr_pmemdup(pool, path, len), len) != NULL) {
         return;
     }

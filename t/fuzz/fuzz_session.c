@@ -122,17 +122,19 @@ static apr_time_t fuzz_time(struct eas_bytes *input, apr_time_t now)
     unsigned how = fuzz_octet(input);
     apr_time_t offset = apr_time_from_sec((apr_time_t)(fuzz_number(input, 2) % 32768)) * 4;
 
-    return how % 4 == 0   ? (apr_time_t)(fuzz_number(input, 8) & TIME_MAX)
-           : how % 4 == 1 ? now + offset + how / 128
-           : offset > now ? 0
-                          : now - offset - how / 128;
+    if (how % 4 == 0) {
+        return (apr_time_t)(fuzz_number(input, 8) & TIME_MAX);
+    }
+    offset += how / 128;
+    return how % 4 == 1 ? now + offset : now > offset ? now - offset : 0;
 }
 
 /* A session of any times is read as it was written, and is live within its limits alone. */
 static void check_made(apr_pool_t *pool, struct eas_bytes input, apr_time_t now)
 {
     unsigned flags = fuzz_octet(&input);
-    struct eas_session made = { .is_private = flags % 2, .has_evidence = flags / 2 % 2 }, *found;
+    struct eas_session made = { .is_private = flags % 2, .has_evidence = flags / 2 % 2 },
+                       *found = NULL;
     const struct eas_session_limits *limit = &limits[made.is_private];
     const char *value;
     struct eas_err err;
