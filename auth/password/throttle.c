@@ -324,17 +324,39 @@ static void finish(const struct eas_throttle *throttle, const struct eas_throttl
     OPENSSL_cleanse(attempt->lockout.digest, sizeof(attempt->lockout.digest));
 }
 
+/* Counts an answer of the KDC by which there is no such user.  Another one may have come first. */
+static enum eas_rc count_stranger(const struct context *ctx, const unsigned char *key,
+                                  enum eas_rc answer, struct eas_err *err)
+{
+    const struct eas_throttle_rules *rules = ctx->request->rules;
+    enum eas_lockout_outcome outcome = eas_throttle_outcome(rules, answer, err);
+    struct eas_err refusal;
+    enum eas_rc rc;
+
+    if (outcome == EAS_LOCKOUT_NO_ANSWER) {
+        return answer;
+    }
+    rc = check(ctx, ctx->throttle->strangers, key, &refusal);
+    if (rc != EAS_OK) {
+        *err = refusal;
+        return rc;
+    }
+    finish(ctx->throttle, rules, ctx->attempt, outcome);
+    return answer;
+}
+
 /*
  * The AD user of a login name, from the name cache or from the KDC.  A name that the KDC gives no
  * salt for is counted as a user is, in a table of its own: so the answers to guesses do not tell
  * whether there is such a user.
+ *
+ * No reservation is kept meanwhile: AD locks no stranger, and a silent KDC would hold it.
  */
 static enum eas_rc find_user(const struct context *ctx, struct name_record *record,
                              struct eas_err *err)
 {
     const struct eas_login *login = &ctx->request->log_on->login;
     unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
-    enum eas_lockout_outcome outcome;
     enum eas_rc rc =
         make_key(ctx->throttle, login->enterprise ? "enterprise" : "principal",
                  fold_case(ctx->pool, login->user), fold_case(ctx->pool, login->realm), key, err);
@@ -344,10 +366,11 @@ static enum eas_rc find_user(const struct context *ctx, struct name_record *reco
     }
     rc = check(ctx, ctx->throttle->strangers, key, err);
     if (rc == EAS_OK) {
+        finish(ctx->throttle, ctx->request->rules, ctx->attempt, EAS_LOCKOUT_NO_ANSWER);
         rc = learn_name(ctx, key, record, err);
-        outcome = rc == EAS_OK ? EAS_LOCKOUT_NO_ANSWER
-                               : eas_throttle_outcome(ctx->request->rules, rc, err);
-        finish(ctx->throttle, ctx->request->rules, ctx->attempt, outcome);
+        if (rc != EAS_OK) {
+            rc = count_stranger(ctx, key, rc, err);
+        }
     }
     return rc;
 }
