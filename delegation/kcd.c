@@ -3,9 +3,9 @@
 
 #include "delegation/kcd.h"
 #include "auth/kerberos/kdc.h"
+#include "auth/kerberos/service_tgt.h"
 #include "auth/kerberos/ticket.h"
 #include "delegation/kerberos/s4u.h"
-#include "auth/kerberos/service_tgt.h"
 #include "delegation/ticket_cache.h"
 
 #include <apr_strings.h>
@@ -39,16 +39,18 @@ struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
     return kcd;
 }
 
-struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
+struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd,
+                                                   struct eas_service_tgt *service_tgt,
                                                    const struct eas_realms *realms,
                                                    apr_interval_time_t kdc_timeout)
 {
     apr_pool_t *pool = eas_workers_pool(kcd->workers);
     struct eas_kcd_principal *principal = apr_palloc(pool, sizeof(*principal));
+    const struct eas_keytab *keytab = eas_service_tgt_keytab(service_tgt);
     krb5_const_principal us = eas_keytab_principal(keytab);
 
     principal->kcd = kcd;
-    principal->service_tgt = eas_service_tgt_create(pool, keytab);
+    principal->service_tgt = service_tgt;
     principal->realms = realms;
     principal->timeout = kdc_timeout;
     principal->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
