@@ -18,6 +18,7 @@
  * EasKcdCommandTimeout is in auth/activesync/timeouts.c.
  */
 #define DEFAULT_KDC_TIMEOUT SECONDS(5)
+#define DEFAULT_ARMOR EAS_ARMOR_TRY
 #define DEFAULT_PASSWORD_CACHE MINUTES(5)
 #define DEFAULT_KNOWN_PASSWORDS DAYS(30)
 #define DEFAULT_BAD_PASSWORD_MEMORY MINUTES(15)
@@ -56,6 +57,7 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
     struct eas_auth_server *conf = apr_pcalloc(pool, sizeof(*conf));
 
     conf->kdc_timeout = -1;
+    conf->armor = -1;
     conf->password_cache = -1;
     conf->known_passwords = -1;
     conf->bad_password_memory = -1;
@@ -86,6 +88,7 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_POINTER(principal);
     INHERIT_POINTER(realm);
     INHERIT_NUMBER(kdc_timeout);
+    INHERIT_NUMBER(armor);
     INHERIT_NUMBER(password_cache);
     INHERIT_NUMBER(known_passwords);
     INHERIT_NUMBER(bad_password_memory);
@@ -207,6 +210,11 @@ bool eas_auth_requires_tls(const struct eas_auth_dir *conf)
 bool eas_auth_always_authenticates(const struct eas_auth_dir *conf)
 {
     return conf->always >= 0 ? conf->always : DEFAULT_ALWAYS_AUTHENTICATE;
+}
+
+enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf)
+{
+    return conf->armor >= 0 ? (enum eas_armor_mode)conf->armor : DEFAULT_ARMOR;
 }
 
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf)

@@ -33,6 +33,7 @@ struct eas_auth_server {
     const char *realm;
     apr_array_header_t *domains; /* of struct eas_domain */
     apr_interval_time_t kdc_timeout;
+    int armor;                               /* enum eas_armor_mode */
     apr_interval_time_t password_cache;      /* 0: off */
     apr_interval_time_t known_passwords;     /* 0: off */
     apr_interval_time_t bad_password_memory; /* 0: off */
@@ -83,6 +84,7 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 
 /* The effective values: as configured, else the default. */
 apr_interval_time_t eas_auth_kdc_timeout(const struct eas_auth_server *conf);
+enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf);
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf);
 const char *eas_auth_session_cookie(const struct eas_auth_server *conf);

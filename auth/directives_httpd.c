@@ -64,6 +64,21 @@ static const char *set_duration(cmd_parms *cmd, const char *arg, apr_interval_ti
     return NULL;
 }
 
+const char *eas_auth_set_armor(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const names[] = { "Off", "Try", "Require" };
+    int i;
+
+    (void)dir;
+    for (i = EAS_ARMOR_OFF; i <= EAS_ARMOR_REQUIRE; i++) {
+        if (ap_cstr_casecmp(arg, names[i]) == 0) {
+            eas_auth_server_of(cmd->server)->armor = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of Off, Try and Require", cmd->cmd->name, arg);
+}
+
 const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
 {
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);

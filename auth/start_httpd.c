@@ -68,6 +68,7 @@ static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server,
     }
     authority = apr_pcalloc(pconf, sizeof(*authority));
     authority->kdc_timeout = eas_auth_kdc_timeout(conf);
+    authority->armor_mode = eas_auth_armor(conf);
     authority->realms.domains = conf->domains;
     authority->realms.default_realm = conf->realm;
     authority->keytab = shared_keytab(main_server, s);
@@ -172,6 +173,25 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
     return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
 }
 
+/* One TGT for all servers with the same keytab. */
+static void prepare_armor(apr_pool_t *pool, server_rec *main_server, server_rec *s)
+{
+    struct eas_authority *authority = eas_auth_server_of(s)->authority;
+    const server_rec *other;
+
+    for (other = main_server; other != s; other = other->next) {
+        const struct eas_authority *theirs = eas_auth_server_of(other)->authority;
+
+        if (theirs != NULL && theirs->keytab == authority->keytab) {
+            authority->service_tgt = theirs->service_tgt;
+            authority->armor = theirs->armor;
+            return;
+        }
+    }
+    authority->service_tgt = eas_service_tgt_create(pool, authority->keytab);
+    authority->armor = eas_armor_create(pool, authority->service_tgt);
+}
+
 static struct eas_workers *make_workers(apr_pool_t *pchild)
 {
     struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
@@ -220,6 +240,9 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     }
     for (s = main_server; s != NULL; s = s->next) {
         eas_auth_server_of(s)->verifier = verifier;
+        if (eas_auth_server_of(s)->authority != NULL) {
+            prepare_armor(eas_workers_pool(child.workers), main_server, s);
+        }
     }
     return child;
 }

@@ -3,9 +3,10 @@
 
 #include "delegation/kcd.h"
 #include "auth/kerberos/kdc.h"
-#include "auth/kerberos/ticket.h"
-#include "delegation/kerberos/s4u.h"
 #include "auth/kerberos/service_tgt.h"
+#include "auth/kerberos/ticket.h"
+#include "delegation/kerberos/pac.h"
+#include "delegation/kerberos/s4u.h"
 #include "delegation/ticket_cache.h"
 
 #include <apr_strings.h>
@@ -39,16 +40,18 @@ struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
     return kcd;
 }
 
-struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
+struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd,
+                                                   struct eas_service_tgt *service_tgt,
                                                    const struct eas_realms *realms,
                                                    apr_interval_time_t kdc_timeout)
 {
     apr_pool_t *pool = eas_workers_pool(kcd->workers);
     struct eas_kcd_principal *principal = apr_palloc(pool, sizeof(*principal));
+    const struct eas_keytab *keytab = eas_service_tgt_keytab(service_tgt);
     krb5_const_principal us = eas_keytab_principal(keytab);
 
     principal->kcd = kcd;
-    principal->service_tgt = eas_service_tgt_create(pool, keytab);
+    principal->service_tgt = service_tgt;
     principal->realms = realms;
     principal->timeout = kdc_timeout;
     principal->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
@@ -83,6 +86,26 @@ static struct eas_bytes cache_key(apr_pool_t *pool, const struct eas_kcd_princip
 
 /* --- exchanges with the KDC ------------------------------------------------------------------- */
 
+/*
+ * S4U2Self leaves an enterprise name as it is, and backends without AD's SIDs would take it for the
+ * user's name.  The PAC has the account's name, for which S4U2Self is repeated.
+ */
+static enum eas_rc canonicalize_evidence(const struct eas_kcd_principal *principal,
+                                         struct eas_kdc *kdc, apr_pool_t *pool,
+                                         struct eas_ticket **evidence, struct eas_err *err)
+{
+    struct eas_keytab *keytab = eas_service_tgt_keytab(principal->service_tgt);
+    const krb5_data *realm = &eas_ticket_creds(*evidence)->client->realm;
+    struct eas_login login = { .user = eas_pac_account(kdc, pool, keytab, *evidence) };
+
+    if (login.user == NULL) {
+        return EAS_OK;
+    }
+    login.realm = apr_pstrmemdup(pool, realm->data, realm->length);
+    eas_ticket_unref(*evidence);
+    return eas_s4u_self(kdc, principal->service_tgt, &login, evidence, err);
+}
+
 /* The canonical name may be that of an alias: a service, or a user of a foreign realm. */
 static enum eas_rc fetch_evidence(const struct eas_kcd_principal *principal, struct eas_kdc *kdc,
                                   apr_pool_t *pool, const struct eas_login *login,
@@ -91,6 +114,9 @@ static enum eas_rc fetch_evidence(const struct eas_kcd_principal *principal, str
     const char *canonical;
     enum eas_rc rc = eas_s4u_self(kdc, principal->service_tgt, login, evidence, err);
 
+    if (rc == EAS_OK && login->enterprise) {
+        rc = canonicalize_evidence(principal, kdc, pool, evidence, err);
+    }
     if (rc == EAS_OK) {
         rc = eas_kdc_user_name(kdc, pool, eas_ticket_creds(*evidence)->client, principal->realms,
                                &canonical, err);

@@ -6,7 +6,7 @@
 
 #include "auth/base/error.h"
 #include "auth/identity.h"
-#include "auth/kerberos/keytab.h"
+#include "auth/kerberos/service_tgt.h"
 #include "auth/shared/cache.h"
 #include "auth/workers/workers.h"
 #include "delegation/kerberos/token.h"
@@ -23,8 +23,9 @@ struct eas_kcd_principal;
 struct eas_kcd *eas_kcd_create(struct eas_workers *workers,
                                const struct eas_shared_cache *shared_cache, apr_size_t cache_bytes);
 
-/* realms and keytab must live as long as the process. */
-struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd, struct eas_keytab *keytab,
+/* realms and service_tgt must live as long as the process. */
+struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd,
+                                                   struct eas_service_tgt *service_tgt,
                                                    const struct eas_realms *realms,
                                                    apr_interval_time_t kdc_timeout);
 

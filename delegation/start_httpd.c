@@ -134,8 +134,8 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
         }
         conf->principal = shared_principal(main_server, s);
         if (conf->principal == NULL) {
-            conf->principal = eas_kcd_principal_create(kcd, authority->keytab, &authority->realms,
-                                                       authority->kdc_timeout);
+            conf->principal = eas_kcd_principal_create(kcd, authority->service_tgt,
+                                                       &authority->realms, authority->kdc_timeout);
         }
     }
 }

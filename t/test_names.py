@@ -114,5 +114,5 @@ def words_of_c(text):
 
 def words_of_text(text):
     """The words of a default that are values: `public 15m 8h, private 8h 24h` has four."""
-    flags = {"On": "1", "Off": "0", "required": "1"}
+    flags = {"On": "1", "Off": "0", "required": "1", "Try": "try"}
     return [flags.get(text, text)] if " " not in text else re.findall(r"\b\d+\w*", text)

@@ -11,6 +11,7 @@ from lab.exchange import location
 from lab.frontdoor import FORM, Visitor
 from lab.mit import Mit, write_krb5_conf
 from lab.relay import Relay
+from lab.unique import unique_path
 
 HERE, THERE = "HERE.EXAMPLE.TEST", "THERE.EXAMPLE.TEST"
 OURS = f"EasKcdDomain THERE {THERE}\n"
@@ -103,16 +104,18 @@ def relays(realms):
 
 
 def served(gw, typed, user):
-    answer = gw.get("/eas", typed, PASSWORD[user])
+    path = unique_path("/eas")
+    answer = gw.get(path, typed, PASSWORD[user])
     assert answer.status == 200
-    assert gw.logged()["EAS_KCD_USER"] == answer.json()["remote_user"]
+    assert gw.logged(path)["EAS_KCD_USER"] == answer.json()["remote_user"]
     return answer.json()["remote_user"]
 
 
 def refused(gw, backend, user, tag):
     gw.expect(tag)
-    assert_unavailable(gw.get("/eas", user, PASSWORD[user]))
-    assert gw.logged()["EAS_KCD_ERROR"] == tag
+    path = unique_path("/eas")
+    assert_unavailable(gw.get(path, user, PASSWORD[user]))
+    assert gw.logged(path)["EAS_KCD_ERROR"] == tag
     assert backend.requests() == []
     return gw.error_log.text()
 
@@ -185,6 +188,15 @@ def test_guesses_at_an_expired_password_are_counted(member, realms, services):
         for name in ("erik", "eric"):
             gw.get("/eas", name, f"guess {n} of {name}")
     assert before < realms.here.failures("erik") <= before + 3
+
+
+def test_armour_for_users_of_the_other_realm(member, relays):
+    """The gateway's TGT of that realm costs two messages, once."""
+    here, there, krb5_conf = relays
+    gw = member(OURS, krb5_conf=krb5_conf)
+    served(gw, f"theo@{THERE}", "theo")
+    assert there.counts["AS-REQ/armored"] == 2
+    assert there.counts["AS-REQ/timestamp"] == 0
 
 
 def test_service_that_is_not_in_the_list(member, services):

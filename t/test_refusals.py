@@ -101,25 +101,38 @@ def test_lenient_spelling_of_the_scheme(gateway, backends, scheme):
     assert gw.get("/eas", headers=[("Authorization", value)]).status == 200
 
 
-def test_one_guess_is_one_failure_at_the_kdc(gateway, backends, relay):
+# The messages of a guess, after that about the account. What armoured ones hold cannot be seen.
+GUESS = {"Off": [[], ["AS-REQ/timestamp"]], "Try": [["AS-REQ/armored"]] * 2}
+
+
+def guesses(relay):
+    messages = [message.labels()[1:] for message in relay.messages
+                if message.kind == "AS-REQ" and message.client == "alice"]
+    return messages[1:]
+
+
+@pytest.mark.parametrize("armor", GUESS)
+def test_one_guess_is_one_failure_at_the_kdc(gateway, backends, relay, armor):
     relay.reset()
-    gw = gateway(location(backends("cas1").url), krb5_conf=relay.krb5_conf)
+    gw = gateway(f"EasKcdArmor {armor}\n" + location(backends("cas1").url),
+                 krb5_conf=relay.krb5_conf)
     assert gw.get("/eas", "alice", "nonsense").status == 401
-    assert relay.counts["AS-REQ/timestamp"] == 1
+    assert guesses(relay) == GUESS[armor]
     assert relay.counts["KRB-ERROR/24"] == 1
 
 
-def test_primary_kdc_is_not_asked_again(gateway, backends, relay, lab_dir):
+@pytest.mark.parametrize("armor", GUESS)
+def test_primary_kdc_is_not_asked_again(gateway, backends, relay, lab_dir, armor):
     """krb5.conf may name a primary KDC, which libkrb5 asks once more after a refusal."""
     conf = lab_dir / "primary.conf"
     text = relay.krb5_conf.read_text()
     kdc = next(line for line in text.splitlines() if line.strip().startswith("kdc ="))
     conf.write_text(text.replace(kdc, kdc + "\n" + kdc.replace("kdc", "primary_kdc")
                                  + "\n" + kdc.replace("kdc", "admin_server")))
-    gw = gateway(location(backends("cas1").url), krb5_conf=conf)
+    gw = gateway(f"EasKcdArmor {armor}\n" + location(backends("cas1").url), krb5_conf=conf)
     relay.reset()
     assert gw.get("/eas", "alice", "nonsense").status == 401
-    assert relay.counts["AS-REQ/timestamp"] == 1
+    assert guesses(relay) == GUESS[armor]
 
 
 def test_names_that_cannot_be_users_reach_no_kdc(gateway, backends, relay):

@@ -99,6 +99,7 @@ def test_private_session_ends_at_its_end_and_outlives_its_evidence(timed, clock,
         relay.reset()
         served(alice)
         assert relay.counts["AS-REQ/timestamp"] <= 1    # the gateway's own
+        assert relay.counts["AS-REQ/armored"] == 0
         path = unique_path(OWA)
         assert alice.get(path).json()["remote_user"] == user("alice")
         assert gw.logged(path)["EAS_KCD_USER"] == user("alice")

@@ -3,14 +3,14 @@
 
 import pytest
 
-from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
+from lab.ad import PASSWORDS, REALM, UPN_SUFFIX, Account
 from lab.exchange import DOMAINS, location
 from lab.gateway import MODULES
 from lab.tls import Authority
 from lab.unique import unique_number, unique_path
 
 # Another module sets r->user: an htpasswd file has no realm of its own, but may name one.
-USERS = (f"mike@{REALM}", f"gateway2@{REALM}", "bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
+USERS = (f"robot@{UPN_SUFFIX}", f"mike@{REALM}", f"gateway2@{REALM}", "bob", f"bob@{REALM}", r"CORP\bob", f"bob.builder@{UPN_SUFFIX}", "bob@elsewhere.test",
          f"sandra@{REALM}", f"dirk@{REALM}", f"nobody@{REALM}", f"backend1$@{REALM}",
          f"HTTP/cas1@{REALM}", f"alice@{REALM}")
 
@@ -58,14 +58,23 @@ def test_user_of_another_module(foreign, user):
 
 @pytest.mark.smoke
 def test_upn_of_another_module(foreign, gateway, backends):
-    """A suffix must be named before it is believed. S4U2Self does not canonicalize: the name stays,
-    and AD's acceptors go by the SID in the ticket."""
+    """A suffix must be named before it is believed. Backends get the account's name, which S4U2Self
+    alone leaves out, also where they do not know AD's SIDs."""
     gw = foreign("EasKcdProtocolTransition On")
     refused(gw, f"bob.builder@{UPN_SUFFIX}", "EAS1008")
     gw = foreign("EasKcdProtocolTransition On", f"</Location>\nEasKcdDomain {UPN_SUFFIX} {REALM}\n"
                  "<Location /eas>")
     answer = gw.get("/eas", f"bob.builder@{UPN_SUFFIX}", "x")
-    assert answer.json()["remote_user"] == rf"bob.builder\@{UPN_SUFFIX}@{REALM}"
+    assert answer.json()["remote_user"] == f"bob@{REALM}"
+
+
+def test_upn_of_a_service(foreign, backends, domain):
+    """The account's name shows what it is."""
+    domain.add(Account("robot$", "Machine-0", upn=f"robot@{UPN_SUFFIX}"))
+    gw = foreign("EasKcdProtocolTransition On", f"</Location>\nEasKcdDomain {UPN_SUFFIX} {REALM}\n"
+                 "<Location /eas>")
+    refused(gw, f"robot@{UPN_SUFFIX}", "EAS1002")
+    assert backends("cas1").requests() == []
 
 
 @pytest.mark.parametrize("user,tag", [("bob", "EAS1008"), ("bob@elsewhere.test", "EAS1008"),

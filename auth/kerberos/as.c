@@ -7,13 +7,15 @@
 #include <string.h>
 
 /* The hooks of kdc see an AS exchange while libkrb5 runs it. */
-static krb5_error_code run(struct eas_kdc *kdc, krb5_init_creds_context exchange, bool probing)
+static krb5_error_code run(struct eas_kdc *kdc, krb5_init_creds_context exchange, bool probing,
+                           bool armored)
 {
     krb5_error_code code;
 
     memset(&kdc->as, 0, sizeof(kdc->as));
     kdc->as.running = true;
     kdc->as.probing = probing;
+    kdc->as.armored = armored;
     code = krb5_init_creds_get(kdc->ctx, exchange);
     kdc->as.running = false;
     return code;
@@ -30,6 +32,14 @@ krb5_error_code eas_as_log_on(struct eas_kdc *kdc, const struct eas_as_request *
         krb5_get_init_creds_opt_set_canonicalize(opt, 1);
         krb5_get_init_creds_opt_set_forwardable(opt, 1);
         krb5_get_init_creds_opt_set_proxiable(opt, 0);
+    }
+    if (code == 0 && request->armor != NULL) {
+        code = krb5_get_init_creds_opt_set_fast_ccache(kdc->ctx, opt, request->armor);
+    }
+    if (code == 0 && request->armor != NULL) {
+        code = krb5_get_init_creds_opt_set_fast_flags(kdc->ctx, opt, KRB5_FAST_REQUIRED);
+    }
+    if (code == 0) {
         code = krb5_init_creds_init(kdc->ctx, request->client, NULL, NULL, 0, opt, &exchange);
     }
     if (code == 0 && request->service != NULL) {
@@ -42,7 +52,7 @@ krb5_error_code eas_as_log_on(struct eas_kdc *kdc, const struct eas_as_request *
         code = krb5_init_creds_set_keytab(kdc->ctx, exchange, request->keytab);
     }
     if (code == 0) {
-        code = run(kdc, exchange, false);
+        code = run(kdc, exchange, false, request->armor != NULL);
     }
     if (code == 0) {
         code = krb5_init_creds_get_creds(kdc->ctx, exchange, tgt);
@@ -61,8 +71,7 @@ bool eas_as_follow(struct eas_kdc *kdc, const struct eas_realms *realms, unsigne
            && krb5_set_principal_realm(kdc->ctx, client, realm) == 0;
 }
 
-/* Has the KDC name the pre-authentication that it wants.  KRB5KDC_ERR_PREAUTH_REQUIRED if it does. */
-static krb5_error_code probe(struct eas_kdc *kdc, krb5_principal client, const char *service)
+krb5_error_code eas_as_probe(struct eas_kdc *kdc, krb5_principal client, const char *service)
 {
     krb5_get_init_creds_opt *opt = NULL;
     krb5_init_creds_context exchange = NULL;
@@ -76,7 +85,7 @@ static krb5_error_code probe(struct eas_kdc *kdc, krb5_principal client, const c
         code = krb5_init_creds_set_service(kdc->ctx, exchange, service);
     }
     if (code == 0) {
-        code = run(kdc, exchange, true);
+        code = run(kdc, exchange, true, false);
     }
     krb5_init_creds_free(kdc->ctx, exchange);
     krb5_get_init_creds_opt_free(kdc->ctx, opt);
@@ -91,9 +100,9 @@ krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principa
     krb5_error_code code;
 
     do {
-        code = probe(kdc, client, NULL);
+        code = eas_as_probe(kdc, client, NULL);
         if (code == KRB5KDC_ERR_KEY_EXP) {
-            code = probe(kdc, client, EAS_AS_CHANGE_PASSWORD);
+            code = eas_as_probe(kdc, client, EAS_AS_CHANGE_PASSWORD);
         }
     } while (code == KRB5KDC_ERR_WRONG_REALM && eas_as_follow(kdc, realms, &hops, client));
     if (code != KRB5KDC_ERR_PREAUTH_REQUIRED) {

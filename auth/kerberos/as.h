@@ -14,6 +14,7 @@ struct eas_as_request {
     const char *password; /* or NULL: the keytab */
     krb5_keytab keytab;
     const char *service; /* NULL: the TGT */
+    krb5_ccache armor;   /* for FAST, with a TGT of the client's realm; NULL: none */
 };
 
 /* The service for changes of passwords.  A KDC issues its ticket for an expired password, too. */
@@ -29,6 +30,12 @@ struct eas_as_request {
  */
 krb5_error_code eas_as_log_on(struct eas_kdc *kdc, const struct eas_as_request *request,
                               krb5_creds *tgt);
+
+/*
+ * The first message of an exchange.  KRB5KDC_ERR_PREAUTH_REQUIRED if the KDC knows the client, and
+ * kdc->as.preauth has its answer.
+ */
+krb5_error_code eas_as_probe(struct eas_kdc *kdc, krb5_principal client, const char *service);
 
 /*
  * After KRB5KDC_ERR_WRONG_REALM (RFC 6806 section 7): puts the realm that the KDC refers to into

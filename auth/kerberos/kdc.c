@@ -20,6 +20,9 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     struct eas_kdc *kdc = data;
 
     (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
+    if (kdc->as.running && kdc->as.ended) {
+        return KRB5KDC_ERR_PREAUTH_FAILED;
+    }
     if (kdc->job != NULL && !eas_job_send(kdc->job, eas_bytes_make(realm->data, realm->length))) {
         return KRB5_KDC_UNREACH;
     }
@@ -79,6 +82,13 @@ static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *rea
     if (read_referral(as, realm, error)) {
         return KRB5KDC_ERR_WRONG_REALM;
     }
+    if (as->armored && !as->preauth.is_fast && code != KRB5KRB_ERR_RESPONSE_TOO_BIG) {
+        as->unarmored = true;
+        return code;
+    }
+    as->ended = as->armored && code != KRB5KDC_ERR_PREAUTH_REQUIRED
+                && code != KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED
+                && code != KRB5KRB_ERR_RESPONSE_TOO_BIG;
     return as->probing && code == KRB5KDC_ERR_PREAUTH_REQUIRED ? code : 0;
 }
 
@@ -195,6 +205,8 @@ enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
         return EAS_KDC_UNREACHABLE;
     case KRB5KDC_ERR_WRONG_REALM:
         return EAS_KDC_OTHER_REALM;
+    case KRB5_ERR_FAST_REQUIRED:
+        return EAS_KDC_NO_ARMOR;
     default:
         return EAS_KDC_OTHER;
     }

@@ -20,6 +20,9 @@
 struct eas_kdc_as {
     bool running;                         /* what follows concerns the messages under way */
     bool probing;                         /* the first answer ends the exchange */
+    bool armored;                         /* with FAST */
+    bool unarmored;                       /* an answer to that was not: it ended the exchange */
+    bool ended;                           /* no message may follow */
     struct eas_preauth preauth;           /* of the latest answer */
     char referral[EAS_KDC_REALM_MAX + 1]; /* the realm that the KDC refers to; "" if to none */
 };
@@ -34,6 +37,8 @@ struct eas_kdc_as {
  *  - No message is sent after the deadline.  A message under way may take longer.  A job sends no
  *    message to a realm whose circuit breaker is open.
  *  - The NTSTATUS in an error of AD is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
+ *  - An error ends an AS exchange with FAST, where it is not armoured itself, or where a password
+ *    may have been sent: the KDC's reason is encrypted.
  *  - A referral ends the AS exchange, so that no password is put to a realm that is not ours.
  */
 struct eas_kdc {
@@ -60,7 +65,8 @@ enum eas_kdc_cause {
     EAS_KDC_UNREACHABLE = 1 << 9,
     EAS_KDC_NO_KEY = 1 << 10, /* the account has no key of a type that KDC and gateway accept */
     EAS_KDC_OTHER_REALM = 1 << 11, /* the user is of another realm */
-    EAS_KDC_OTHER = 1 << 12
+    EAS_KDC_NO_ARMOR = 1 << 12,    /* FAST is required, and cannot be had */
+    EAS_KDC_OTHER = 1 << 13
 };
 
 /*

@@ -89,5 +89,6 @@ bool eas_preauth_read_reply(struct eas_bytes message, struct eas_preauth *preaut
     if (eas_der_enter(&fields, EAS_DER_CONTEXT(2), &field)) {
         eas_preauth_read_error(field, preauth_out);
     }
+    preauth_out->is_reply = true;
     return true;
 }

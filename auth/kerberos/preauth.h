@@ -13,6 +13,7 @@
 
 /* Pre-authentication data (RFC 4120 5.2.7, RFC 6113) that this module uses. */
 struct eas_preauth {
+    bool is_reply;    /* an AS-REP, which offers nothing */
     bool offers_fast; /* an empty PA-FX-FAST: the KDC understands FAST */
     bool is_fast;     /* a PA-FX-FAST with contents: the answer itself is armoured */
     char salt[EAS_PREAUTH_SALT_MAX + 1]; /* of the first key with one; "" if none has */

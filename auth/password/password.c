@@ -2,7 +2,7 @@
 /* auth/password/password.c - Password verification at the KDC */
 
 #include "auth/password/password.h"
-#include "auth/kerberos/as.h"
+#include "auth/kerberos/armor.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -23,6 +23,10 @@ static const struct eas_kdc_failure log_on_failures[] = {
                     "the clocks of this machine and the KDC differ; synchronise them"),
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1036,
                     "no KDC answered; check the domain controllers and krb5.conf"),
+    eas_kdc_failure(EAS_KDC_NO_ARMOR, EAS_MISCONFIGURED, 1045,
+                    "EasKcdArmor is Require, and there is no armour (FAST) for the log-on; enable "
+                    "it in the domain (\"KDC support for claims, compound authentication and "
+                    "Kerberos armoring\"), or set EasKcdArmor Try"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1037, "the KDC cannot authenticate users"),
 };
 
@@ -61,7 +65,8 @@ static enum eas_rc fail_expired(struct eas_kdc *kdc, krb5_principal client,
                                            .password = request->password->bytes,
                                            .service = EAS_AS_CHANGE_PASSWORD };
     krb5_creds ticket;
-    krb5_error_code code = eas_as_log_on(kdc, &change, &ticket);
+    krb5_error_code code = eas_armor_log_on(request->authority->armor,
+                                            request->authority->armor_mode, kdc, &change, &ticket);
 
     if (code == 0) {
         krb5_free_cred_contents(kdc->ctx, &ticket);
@@ -150,15 +155,16 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
 static krb5_error_code log_on(struct eas_kdc *kdc, krb5_principal client,
                               const struct eas_password_request *request, krb5_creds *tgt)
 {
+    const struct eas_authority *authority = request->authority;
     const struct eas_as_request as_request = { .client = client,
                                                .password = request->password->bytes };
     unsigned hops = 0;
     krb5_error_code code;
 
     do {
-        code = eas_as_log_on(kdc, &as_request, tgt);
+        code = eas_armor_log_on(authority->armor, authority->armor_mode, kdc, &as_request, tgt);
     } while (code == KRB5KDC_ERR_WRONG_REALM
-             && eas_as_follow(kdc, &request->authority->realms, &hops, client));
+             && eas_as_follow(kdc, &authority->realms, &hops, client));
     return code;
 }
 
@@ -229,6 +235,9 @@ static enum eas_rc get_salt(apr_pool_t *pool, struct eas_kdc *kdc,
 
     if (code == 0) {
         code = eas_as_salt(kdc, pool, client, realms, salt_out);
+    }
+    if (code == 0) {
+        eas_armor_note(request->authority->armor, kdc, client);
     }
     krb5_free_principal(kdc->ctx, client);
     return code == 0 ? EAS_OK : fail_log_on(kdc, code, realms, err);

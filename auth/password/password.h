@@ -6,6 +6,7 @@
 
 #include "auth/base/secret.h"
 #include "auth/identity.h"
+#include "auth/kerberos/armor.h"
 #include "auth/kerberos/keytab.h"
 #include "auth/workers/workers.h"
 
@@ -15,6 +16,9 @@
 /* Keytab, realms and timeout of a virtual host.  Lives as long as its configuration. */
 struct eas_authority {
     struct eas_keytab *keytab;
+    struct eas_service_tgt *service_tgt; /* of this child, and its armour; NULL in the parent */
+    struct eas_armor *armor;
+    enum eas_armor_mode armor_mode;
     struct eas_realms realms;
     apr_interval_time_t kdc_timeout;
 };

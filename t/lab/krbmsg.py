@@ -8,6 +8,7 @@ from typing import Iterator
 KINDS = {0x6A: "AS-REQ", 0x6B: "AS-REP", 0x6C: "TGS-REQ", 0x6D: "TGS-REP", 0x7E: "KRB-ERROR"}
 
 PA_ENC_TIMESTAMP = 2
+PA_FX_FAST = 136            # RFC 6113, section 5.4
 PA_FOR_USER = 129           # [MS-SFU] 2.2.1
 PA_S4U_X509_USER = 130      # [MS-SFU] 2.2.2
 CNAME_IN_ADDL_TKT = 1 << 17  # KDC option bit 14, [MS-SFU] 2.2.3: S4U2Proxy
@@ -28,6 +29,7 @@ class Message:
         """The names that it is counted under: its kind, and its special properties."""
         special = {
             "timestamp": self.kind == "AS-REQ" and PA_ENC_TIMESTAMP in self.padata,
+            "armored": self.kind == "AS-REQ" and PA_FX_FAST in self.padata,
             "s4u2self": bool({PA_FOR_USER, PA_S4U_X509_USER} & self.padata),
             "s4u2proxy": self.kind == "TGS-REQ" and bool(self.options & CNAME_IN_ADDL_TKT),
             str(self.error): self.error is not None,

@@ -86,6 +86,7 @@ static const struct {
     ROW(KRB5_REALM_UNKNOWN, EAS_KDC_UNREACHABLE),
     ROW(KRB5KDC_ERR_SVC_UNAVAILABLE, EAS_KDC_UNREACHABLE),
     ROW(KRB5KDC_ERR_WRONG_REALM, EAS_KDC_OTHER_REALM),
+    ROW(KRB5_ERR_FAST_REQUIRED, EAS_KDC_NO_ARMOR),
     /* These count neither as a wrong password nor as a refusal of the user. */
     ROW(0, EAS_KDC_OTHER),
     ROW(-1, EAS_KDC_OTHER),
@@ -406,7 +407,8 @@ static krb5_error_code log_on(struct eas_kdc *kdc)
     krb5_error_code code;
 
     assert_int_equal(eas_kdc_principal(kdc, &login, &client), 0);
-    code = eas_as_log_on(kdc, &(struct eas_as_request){ client, "secret", NULL }, &tgt);
+    code = eas_as_log_on(kdc, &(struct eas_as_request){ .client = client, .password = "secret" },
+                         &tgt);
     krb5_free_principal(kdc->ctx, client);
     return code;
 }
@@ -564,6 +566,40 @@ static void test_referrals_to_realms_that_are_ours(void **state)
     eas_kdc_close(&kdc);
 }
 
+/* In FAST, the KDC's reason is encrypted, and libkrb5 may repeat the guess in another way. */
+static void test_errors_to_an_armoured_message(void **state)
+{
+    static const char armoured[] = "\x30\x0e\x30\x0c\xa1\x04\x02\x02\x00\x88\xa2\x04\x04\x02xx";
+    static const struct {
+        krb5_error_code error;
+        bool is_fast;
+        bool unarmored, ended;
+    } rows[] = {
+        { KRB5KDC_ERR_PREAUTH_REQUIRED, true, false, false },
+        { KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED, true, false, false },
+        { KRB5KRB_ERR_GENERIC, true, false, true },
+        { KRB5KDC_ERR_POLICY, true, false, true },
+        { KRB5KDC_ERR_PREAUTH_REQUIRED, false, true, false },
+        { KRB5KRB_AP_ERR_BAD_INTEGRITY, false, true, false },
+        { KRB5KRB_ERR_RESPONSE_TOO_BIG, false, false, false },
+    };
+    struct eas_kdc kdc;
+    size_t i;
+
+    (void)state;
+    open_kdc(&kdc);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        memset(&kdc.as, 0, sizeof(kdc.as));
+        kdc.as.running = kdc.as.armored = true;
+        assert_int_equal(receive_error(&kdc, rows[i].error, rows[i].is_fast ? armoured : NULL,
+                                       rows[i].is_fast ? sizeof(armoured) - 1 : 0),
+                         rows[i].unarmored ? rows[i].error : 0);
+        assert_int_equal(kdc.as.unarmored, rows[i].unarmored);
+        assert_int_equal(kdc.as.ended, rows[i].ended);
+    }
+    eas_kdc_close(&kdc);
+}
+
 static void test_probe_ends_with_the_first_answer(void **state)
 {
     static const krb5_data as_rep = { 0, 14,
@@ -700,6 +736,7 @@ int main(void)
         cmocka_unit_test(test_only_a_wrong_password_ends_the_exchange),
         cmocka_unit_test(test_referral_ends_the_as_exchange),
         POOL_TEST(test_referrals_to_realms_that_are_ours),
+        cmocka_unit_test(test_errors_to_an_armoured_message),
         cmocka_unit_test(test_probe_ends_with_the_first_answer),
         cmocka_unit_test(test_ntstatus_of_an_error),
         cmocka_unit_test(test_other_replies_pass),

@@ -89,6 +89,7 @@ static void test_replies(void **state)
     (void)state;
     assert_true(eas_preauth_read_reply(eas_bytes_make(salted, sizeof(salted) - 1), &preauth));
     assert_string_equal(preauth.salt, "TESTx");
+    assert_true(preauth.is_reply);
     assert_true(eas_preauth_read_reply(eas_bytes_make(bare, sizeof(bare) - 1), &preauth));
     assert_string_equal(preauth.salt, "");
     assert_false(eas_preauth_read_reply(eas_bytes_make(bare, sizeof(bare) - 2), &preauth));

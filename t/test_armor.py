@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FAST: the gateway's TGT armours the log-ons of users."""
+
+import pytest
+
+from lab import krbmsg
+from lab.ad import PASSWORDS, REALM
+from lab.client import assert_unavailable
+from lab.exchange import UNGUARDED, location
+from lab.unique import unique_path
+
+PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 25, 24, 41
+
+# The account of a login name is asked for once, without armour, when the name is new.
+FIRST_SIGHT = 1
+
+
+@pytest.fixture
+def start(gateway, backends, relay):
+    """start(conf): a gateway of one process, whose TGT a first user has paid for."""
+    cas1 = backends("cas1")
+
+    def make(conf="", warm=True):
+        gw = gateway(conf + location(cas1.url), krb5_conf=relay.krb5_conf, processes=1)
+        if warm:
+            assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
+        relay.reset()
+        cas1.mark()
+        return gw
+    return make
+
+
+def is_armored(message):
+    return "AS-REQ/armored" in message.labels()
+
+
+def users_messages(relay):
+    """The messages of users' AS exchanges, by labels."""
+    return [message.labels()[1:] for message in relay.messages
+            if message.kind == "AS-REQ" and message.client != "gateway"]
+
+
+@pytest.mark.smoke
+def test_armour_costs_no_message(start, relay):
+    gw = start()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).json()["remote_user"] == f"alice@{REALM}"
+    assert users_messages(relay) == [[], ["AS-REQ/armored"], ["AS-REQ/armored"]]
+    assert relay.counts["AS-REQ"] + relay.counts["TGS-REQ"] == 4 + FIRST_SIGHT
+
+
+def test_off(start, relay):
+    gw = start("EasKcdArmor Off\n")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], [], ["AS-REQ/timestamp"]]
+
+
+def test_name_that_another_process_knows(start, relay):
+    """Whether the KDC offers armour: one message more, once."""
+    gw = start("EasKcdPasswordCache off\n")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    gw.graceful()
+    relay.reset()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], ["AS-REQ/armored"], ["AS-REQ/armored"]]
+    relay.reset()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [["AS-REQ/armored"], ["AS-REQ/armored"]]
+
+
+@pytest.mark.parametrize("mode", ["Off", "Try", "Require"])
+def test_one_guess_is_one_failure(start, relay, domain, backends, mode):
+    gw = start(UNGUARDED + f"EasKcdArmor {mode}\n")
+    domain.lockout_policy(50)
+    before = domain.bad_pwd_count("carol")
+    for guess in range(1, 4):
+        path = unique_path("/eas")
+        assert gw.get(path, "carol", f"guess {guess}").status == 401
+        assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1030"
+        assert domain.bad_pwd_count("carol") == before + guess
+        assert relay.counts[f"KRB-ERROR/{PREAUTH_FAILED}"] == guess
+    domain.lockout_policy(0)
+    domain.unlock("carol")
+    assert backends("cas1").requests() == []
+
+
+@pytest.mark.parametrize("error", [PREAUTH_REQUIRED, MODIFIED],
+                         ids=["KDC without FAST", "TGT of an old key"])
+def test_armour_is_refused(start, relay, backends, error):
+    """Tried: the log-on goes on without it. Required: it ends, and no password is sent."""
+    relay.answer(is_armored, krbmsg.error(error, REALM))
+    gw = start(warm=False)
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], ["AS-REQ/armored"], [], ["AS-REQ/timestamp"]]
+    gw = start("EasKcdArmor Require\n", warm=False)
+    gw.expect("EAS1045")
+    path = unique_path("/eas")
+    assert_unavailable(gw.get(path, "alice", PASSWORDS["alice"]))
+    assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1045"
+    assert users_messages(relay) == [[], ["AS-REQ/armored"]]
+    assert backends("cas1").requests() == []
+
+
+def test_required_and_the_gateway_has_no_tgt(gateway, backends, relay, domain):
+    """Its account's password was changed."""
+    cas1 = backends("cas1")
+    domain.add_gateway("armorless", "HTTP/armorless.corp.example.test")
+    gw = gateway("EasKcdArmor Require\n" + location(cas1.url), account="armorless",
+                 krb5_conf=relay.krb5_conf)
+    domain.rotate_key("armorless")
+    relay.reset()
+    gw.expect("EAS1045")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert "the KDC refuses the gateway's own log-on" in gw.error_log.text()
+    assert all(message.client == "armorless" for message in relay.messages
+               if "AS-REQ/timestamp" in message.labels())
+    assert cas1.requests() == []
