@@ -30,6 +30,8 @@ static void check_status(apr_pool_t *pool, const char *command)
     if (body != NULL) {
         check(len == 8 + sizeof(tail) - 1 && memcmp(body, head, 4) == 0
               && memcmp(body + 8, tail, sizeof(tail) - 1) == 0);
+        check(strcmp(command, "Sync") != 0 || memcmp(body + 4, "\0\0\x45\x4e", 4) == 0);
+        check(strcmp(command, "FolderSync") != 0 || memcmp(body + 4, "\0\x07\x56\x4c", 4) == 0);
     }
 }
 
@@ -54,6 +56,8 @@ static void check_query(apr_pool_t *pool, const struct eas_query *query)
     check_text(query->protocol_version);
     check_text(query->policy_key);
     check_status(pool, query->command);
+    check_status(pool, "Sync");
+    check_status(pool, "FolderSync");
     check_timeouts(pool, query->command);
 }
 
