@@ -11,6 +11,7 @@
 
 #include <ap_mpm.h>
 #include <apr_strings.h>
+#include <http_log.h>
 #include <openssl/crypto.h>
 
 /* Size of a child's cache of passwords and evidence; about 15 000 users. */
@@ -165,10 +166,32 @@ int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main
     return eas_shared_check_config(pconf, &eas_auth_server_of(main_server)->shared, main_server);
 }
 
+/* Once for each default realm. */
+static void note_realms_left_to_libkrb5(server_rec *main_server)
+{
+    const char *last = "";
+    server_rec *s;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+        const char *realm = authority != NULL ? authority->realms.default_realm : last;
+
+        if (strcmp(realm, last) != 0 && eas_kdc_is_left_to_libkrb5(realm)) {
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                         "EAS3077: the KDCs of %s are asked by libkrb5, because krb5.conf names a "
+                         "proxy (https://) or a locator plugin finds them; a silent KDC delays "
+                         "more requests than where krb5.conf has \"kdc = host\"",
+                         realm);
+        }
+        last = realm;
+    }
+}
+
 int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 {
     int status = eas_shared_post_config(pconf, main_server);
 
+    note_realms_left_to_libkrb5(main_server);
     return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
 }
 

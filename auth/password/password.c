@@ -20,6 +20,9 @@ static const struct eas_kdc_failure log_on_failures[] = {
                     "the clocks of this machine and the KDC differ; synchronise them"),
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1036,
                     "no KDC answered; check the domain controllers and krb5.conf"),
+    eas_kdc_failure(EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 1038,
+                    "the KDC's address cannot be looked up; check the name servers in "
+                    "/etc/resolv.conf, or name the KDCs by address in krb5.conf"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1037, "the KDC cannot authenticate users"),
 };
 
@@ -27,7 +30,7 @@ static const struct eas_kdc_failure evidence_failures[] = {
     eas_kdc_failure(EAS_KDC_UNKNOWN_SERVER, EAS_MISCONFIGURED, 1040,
                     "the KDC issues no tickets for the gateway's own account; give it a "
                     "service principal name (setspn -S HTTP/gateway.example.com account)"),
-    eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1041,
+    eas_kdc_failure(EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 1041,
                     "the KDC stopped answering during a log-on"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1042,
                     "the KDC refused the user's ticket for the gateway"),

@@ -14,14 +14,14 @@
 
 /* The mutex of the job table protects all fields. */
 struct eas_workers {
-    struct eas_job_table jobs; /* its pool holds this, too */
+    struct eas_job_table jobs; /* first, so that the table of jobs is the pool; holds this, too */
     apr_pool_t *shared;        /* for objects that jobs share */
     pthread_cond_t work;       /* for threads: a job was queued, or the pool stops */
     struct eas_job_queue queue;
     unsigned stalled; /* callers that may wait while a peer is silent */
     unsigned threads;
-    unsigned idle;    /* threads without a job */
-    unsigned waiting; /* callers */
+    unsigned idle;              /* threads without a job */
+    unsigned waiting;           /* callers */
 };
 
 static void lock(struct eas_workers *workers)
@@ -396,6 +396,11 @@ void eas_workers_run_in_background(struct eas_workers *workers, const struct eas
     }
     eas_job_table_leave(&workers->jobs);
     unlock(workers);
+}
+
+struct eas_workers *eas_workers_of(struct eas_job *job)
+{
+    return (struct eas_workers *)job->table; /* its first member */
 }
 
 struct eas_workers_load eas_workers_load(struct eas_workers *workers)

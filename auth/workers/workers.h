@@ -13,9 +13,10 @@
 #include <stdbool.h>
 
 /*
- * libkrb5 takes no time-out: a KDC that accepts a connection and stays silent holds a thread for
- * half a minute (sendto_kdc.c).  So a thread of this pool makes the call, as a job, and the caller
- * stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
+ * Calls to KDCs end by their deadline, save where libkrb5 sends (auth/kerberos/kdc_locate.h): there
+ * a silent KDC holds a thread for half a minute (sendto_kdc.c).  A cache provider's call can take
+ * forever (auth/shared/socache_httpd.c).  So a thread of this pool makes the call, as a job, and the
+ * caller stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
  * run() stores the result.
  *
  *  - Single flight: concurrent callers with the same key share one job and its result.
@@ -81,6 +82,9 @@ enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_worker
 /* Queues the task as a background job, if there is room; no caller waits for it. */
 void eas_workers_run_in_background(struct eas_workers *workers,
                                    const struct eas_workers_task *task);
+
+/* The pool that runs the job; for run(), which may queue background jobs. */
+struct eas_workers *eas_workers_of(struct eas_job *job);
 
 /* Current counts. */
 struct eas_workers_load {
