@@ -195,15 +195,36 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
     return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
 }
 
-static struct eas_workers *make_workers(apr_pool_t *pchild)
+/* Two lines for an outage of a realm, in each child process. */
+static void report_outage(void *main_server, const char *realm, bool begins,
+                          apr_interval_time_t lasted, unsigned refused)
 {
+    if (begins) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                     "EAS1258: the KDCs of %s do not answer, so requests that need them get 503; "
+                     "check the domain controllers and krb5.conf",
+                     realm);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "EAS1259: a KDC of %s answers again after %" APR_TIME_T_FMT
+                     " s; %u requests were refused meanwhile",
+                     realm, apr_time_sec(lasted), refused);
+    }
+}
+
+static struct eas_workers *make_workers(apr_pool_t *pchild, server_rec *main_server)
+{
+    struct eas_workers *workers;
     struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
     int threads = 0;
 
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads >= 8) {
         limits.stalled = (unsigned)threads / 4;
     }
-    return eas_workers_create(pchild, limits);
+    workers = eas_workers_create(pchild, limits);
+    eas_workers_set_report(workers, report_outage, main_server);
+    return workers;
 }
 
 /* One key for all child processes, so that each finds the records of the others. */
@@ -231,7 +252,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
 
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
-    child.workers = make_workers(pchild);
+    child.workers = make_workers(pchild, main_server);
     child.tickets = eas_shared_cache(EAS_SHARED_TICKET);
     verifier = apr_pcalloc(eas_workers_pool(child.workers), sizeof(*verifier));
     verifier->workers = child.workers;

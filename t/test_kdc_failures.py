@@ -6,6 +6,7 @@
 
 import itertools
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -416,6 +417,26 @@ def test_gateways_own_log_on_without_name_server(gateway, backends, lab_dir, pai
     assert gw.get("/eas").status == 503
     servers[0].broken = False
     assert gw.get("/eas").status == 200
+
+
+# --- the log ----------------------------------------------------------------------------------
+
+def test_outage_is_two_lines(start, pair):
+    """Its requests are logged as info meanwhile."""
+    gw = start(pair)
+    gw.expect("EAS1036", "EAS1254", "EAS1258", "EAS1259")
+    assert status_of(gw, "user01") == 200
+    for relay in pair:
+        relay.refuse()
+    for n in range(2, 9):
+        assert status_of(gw, f"user{n:02}") == 503
+    pair[0].relay()
+    until(lambda: status_of(gw, "user09") == 200, RECOVERY + 1, "the KDC to be asked again")
+    lines = [(entry.tag, entry.level) for entry in gw.error_log.entries()
+             if entry.tag in ("EAS1036", "EAS1254", "EAS1258", "EAS1259")]
+    assert Counter(line for line in lines if line[1] != "info") == {
+        ("EAS1036", "error"): 3, ("EAS1258", "error"): 1, ("EAS1259", "notice"): 1}
+    assert lines.count(("EAS1254", "info")) >= 4
 
 
 # --- realms that libkrb5 reaches alone --------------------------------------------------------

@@ -41,11 +41,21 @@ struct eas_workers_limits {
 };
 
 /*
+ * Told once that a peer's circuit has opened, and once that it has closed: after lasted, in which so
+ * many jobs and messages were refused.  Called by the next caller of eas_workers_run().
+ */
+typedef void eas_workers_report(void *data, const char *peer, bool begins,
+                                apr_interval_time_t lasted, unsigned refused);
+
+/*
  * When the pool child is destroyed, queued jobs end with EAS_UNAVAILABLE, and running ones get half
  * a second.  A thread stuck in libkrb5 for longer lives to the end of the process, with all that it
  * uses.
  */
 struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits);
+
+/* Before the first job.  Errors during a reported outage are marked as its repeats. */
+void eas_workers_set_report(struct eas_workers *workers, eas_workers_report *report, void *data);
 
 /* A pool for objects that jobs share, such as caches; destroyed after the last thread, if ever. */
 apr_pool_t *eas_workers_pool(struct eas_workers *workers);

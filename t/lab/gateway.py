@@ -82,7 +82,10 @@ class Gateway(Httpd):
         return self
 
     def check_log(self) -> None:
-        self.error_log.assert_only_tags(*self._expected, *self._allowed)
+        named = self._expected | self._allowed
+        # A circuit that has opened is logged by the next request.
+        outage = {"EAS1258"} if named & {"EAS1036", "EAS1250", "EAS1254"} else set()
+        self.error_log.assert_only_tags(*named, *outage)
         self.error_log.assert_tags(*self._expected, start=self._begin)
 
     def logged(self, path: str | None = None) -> dict[str, str]:
