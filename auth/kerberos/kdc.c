@@ -56,13 +56,13 @@ static krb5_error_code inspect(struct eas_kdc *kdc, krb5_context ctx, const krb5
     return code;
 }
 
-/* The KDC of the conversation first, for a guess; else healthy ones first. */
-static void arrange(const struct eas_kdc *kdc, struct eas_kdc_addresses *addresses, bool guess)
+/* The KDC of the conversation first, then healthy ones. */
+static void arrange(const struct eas_kdc *kdc, struct eas_kdc_addresses *addresses)
 {
     unsigned i;
 
     eas_kdc_health_sort(addresses);
-    for (i = 1; guess && i < addresses->count; i++) {
+    for (i = 1; i < addresses->count; i++) {
         if (strcmp(addresses->at[i].text, kdc->answered.text) == 0) {
             memmove(&addresses->at[1], &addresses->at[0], i * sizeof(addresses->at[0]));
             addresses->at[0] = kdc->answered;
@@ -94,7 +94,7 @@ static krb5_error_code exchange(struct eas_kdc *kdc, krb5_context ctx, const cha
     struct eas_kdc_transport_reply reply;
 
     request.guess = eas_kdc_message_is_guess(request.message, kdc->answered.text[0] != '\0');
-    arrange(kdc, addresses, request.guess);
+    arrange(kdc, addresses);
     if (!request.guess) {
         check_failed(kdc, realm, request.message, addresses);
     }
@@ -222,7 +222,6 @@ void eas_kdc_close(struct eas_kdc *kdc)
     }
     if (kdc->ctx != NULL) {
         krb5_free_context(kdc->ctx);
-        profile_release(kdc->profile);
         kdc->ctx = NULL;
     }
 }

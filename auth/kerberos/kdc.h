@@ -23,7 +23,7 @@
  * three guarantees to those of libkrb5 1.20:
  *  - A wrong password is one failure at the KDC.  The first KDC_ERR_PREAUTH_FAILED ends the
  *    exchange; the library alone would try the next pre-authentication mechanism (get_in_tkt.c).
- *    A message with a guess goes to the KDC that has answered this conversation last.
+ *    The KDC that has answered this conversation last is asked first.
  *  - No message is sent after the deadline, and none is waited for.  (Where libkrb5 sends, a
  *    message under way may take longer.)  A job sends no message to a realm whose circuit breaker
  *    is open.

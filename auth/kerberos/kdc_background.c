@@ -29,7 +29,6 @@ static enum eas_rc run_refresh(struct eas_job *job, void *realm, struct eas_err 
     (void)job, (void)err;
     if (eas_kdc_profile_context(&ctx, &profile) == 0) {
         eas_kdc_locate_refresh(profile, realm, eas_clock_now() + REFRESH_TIMEOUT);
-        profile_release(profile);
         krb5_free_context(ctx);
     }
     return EAS_OK;

@@ -4,8 +4,15 @@
 #include "auth/kerberos/kdc_profile.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* krb5.conf, for all copies of a profile. */
+struct shared {
+    profile_t real;
+    atomic_uint refs;
+};
 
 /* libkrb5 never connects to it. */
 #define PLACEHOLDER "127.0.0.1"
@@ -25,15 +32,16 @@ static long copy_value(const char *value, char ***values_out)
     return 0;
 }
 
-static long get_values(void *real, const char *const *names, char ***values_out)
+static long get_values(void *data, const char *const *names, char ***values_out)
 {
+    const struct shared *shared = data;
     long code;
 
     if (names[0] != NULL && names[1] != NULL && names[2] == NULL
         && strcmp(names[0], "libdefaults") == 0 && strcmp(names[1], "dns_lookup_kdc") == 0) {
         return copy_value("false", values_out);
     }
-    code = profile_get_values(real, names, values_out);
+    code = profile_get_values(shared->real, names, values_out);
     if (code != 0 && names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
         && strcmp(names[0], "realms") == 0 && strcmp(names[2], "kdc") == 0) {
         return copy_value(PLACEHOLDER, values_out);
@@ -41,32 +49,44 @@ static long get_values(void *real, const char *const *names, char ***values_out)
     return code;
 }
 
-static void free_values(void *real, char **values)
+static void free_values(void *data, char **values)
 {
-    (void)real;
+    (void)data;
     profile_free_list(values);
 }
 
-static void cleanup(void *real)
+static void cleanup(void *data)
 {
-    profile_release(real);
+    struct shared *shared = data;
+
+    if (atomic_fetch_sub(&shared->refs, 1) == 1) {
+        profile_release(shared->real);
+        free(shared);
+    }
 }
 
-/* A copy for the same files: the library shares what it has read of them. */
-static long copy(void *real, void **copy_out)
+static long copy(void *data, void **copy_out)
+{
+    struct shared *shared = data;
+
+    atomic_fetch_add(&shared->refs, 1);
+    *copy_out = shared;
+    return 0;
+}
+
+static krb5_error_code read_files(profile_t *real_out)
 {
     krb5_context ctx;
-    long code = krb5_init_context(&ctx);
+    krb5_error_code code = krb5_init_context(&ctx);
 
-    (void)real;
     if (code == 0) {
-        code = krb5_get_profile(ctx, (struct _profile_t **)copy_out);
+        code = krb5_get_profile(ctx, real_out);
         krb5_free_context(ctx);
     }
     return code;
 }
 
-static krb5_error_code make_profile(profile_t *profile_out)
+static krb5_error_code make_profile(profile_t real, profile_t *profile_out)
 {
     struct profile_vtable table = {
         .minor_ver = 1,
@@ -75,14 +95,18 @@ static krb5_error_code make_profile(profile_t *profile_out)
         .cleanup = cleanup,
         .copy = copy,
     };
-    void *real;
-    krb5_error_code code = (krb5_error_code)copy(NULL, &real);
+    struct shared *shared = calloc(1, sizeof(*shared));
+    krb5_error_code code;
 
-    if (code == 0) {
-        code = (krb5_error_code)profile_init_vtable(&table, real, profile_out);
-        if (code != 0) {
-            profile_release(real);
-        }
+    if (shared == NULL) {
+        profile_release(real);
+        return ENOMEM;
+    }
+    shared->real = real;
+    atomic_init(&shared->refs, 1);
+    code = (krb5_error_code)profile_init_vtable(&table, shared, profile_out);
+    if (code != 0) {
+        cleanup(shared);
     }
     return code;
 }
@@ -90,17 +114,14 @@ static krb5_error_code make_profile(profile_t *profile_out)
 krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out, profile_t *profile_out)
 {
     profile_t ours;
-    krb5_error_code code = (krb5_error_code)copy(NULL, (void **)profile_out);
+    krb5_error_code code = read_files(profile_out);
 
     if (code == 0) {
-        code = make_profile(&ours);
-        if (code == 0) {
-            code = krb5_init_context_profile(ours, 0, ctx_out);
-            profile_release(ours);
-        }
-        if (code != 0) {
-            profile_release(*profile_out);
-        }
+        code = make_profile(*profile_out, &ours);
+    }
+    if (code == 0) {
+        code = krb5_init_context_profile(ours, 0, ctx_out); /* with a copy */
+        profile_release(ours);
     }
     return code;
 }

@@ -10,8 +10,8 @@
 /*
  * libkrb5 locates the KDCs of a realm before it calls the send hook (sendto_kdc.c), by DNS if
  * krb5.conf names none.  This context's profile has a placeholder for such realms, and says that
- * DNS is not asked for KDCs; all else is as in krb5.conf.  *profile_out is krb5.conf itself; the
- * caller releases both.
+ * DNS is not asked for KDCs; all else is as in krb5.conf.  *profile_out is krb5.conf itself, which
+ * lives as long as the context.
  */
 krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out, profile_t *profile_out);
 

@@ -29,7 +29,7 @@ class Relay:
         self.messages: list[Message] = []
         self.krb5_conf = Domain.write_krb5_conf(krb5_conf, self.port)
         self._kdc_port = kdc_port
-        self.silent_after: str | None = None    # no answer to messages with this label
+        self.silent_after: str | None = None    # from a message with this label on
         self.kdc_seconds = 0.0      # that the KDC behind it has taken for its answers
         self._mode = "pass"
         self._delay = 0.0
@@ -147,8 +147,9 @@ class Relay:
         """The KDC's answer, or None where the client shall get none."""
         message = parse(request)
         self.messages.append(message)
-        if self._mode in ("blackhole", "garbage", "close") \
-                or self.silent_after in message.labels():
+        if self.silent_after in message.labels():
+            self._mode = "blackhole"
+        if self._mode in ("blackhole", "garbage", "close"):
             return None
         await asyncio.sleep(self._delay)
         began = time.monotonic()

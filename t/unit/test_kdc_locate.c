@@ -29,7 +29,6 @@ static struct opened open_conf(const char *conf)
 static void close_conf(struct opened *opened)
 {
     krb5_free_context(opened->ctx);
-    profile_release(opened->profile);
     setenv("KRB5_CONFIG", krb5_path("krb5.conf"), 1);
     unlink(krb5_path("locate.conf"));
 }
