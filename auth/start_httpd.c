@@ -11,6 +11,7 @@
 
 #include <ap_mpm.h>
 #include <apr_strings.h>
+#include <http_log.h>
 #include <openssl/crypto.h>
 
 /* Size of a child's cache of passwords and evidence; about 15 000 users. */
@@ -166,10 +167,32 @@ int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main
     return eas_shared_check_config(pconf, &eas_auth_server_of(main_server)->shared, main_server);
 }
 
+/* Once for each default realm. */
+static void note_realms_left_to_libkrb5(server_rec *main_server)
+{
+    const char *last = "";
+    server_rec *s;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+        const char *realm = authority != NULL ? authority->realms.default_realm : last;
+
+        if (strcmp(realm, last) != 0 && eas_kdc_is_left_to_libkrb5(realm)) {
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                         "EAS3077: the KDCs of %s are asked by libkrb5, because krb5.conf names a "
+                         "proxy (https://) or a locator plugin finds them; a silent KDC delays "
+                         "more requests than where krb5.conf has \"kdc = host\"",
+                         realm);
+        }
+        last = realm;
+    }
+}
+
 int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 {
     int status = eas_shared_post_config(pconf, main_server);
 
+    note_realms_left_to_libkrb5(main_server);
     return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
 }
 
@@ -192,15 +215,36 @@ static void prepare_armor(apr_pool_t *pool, server_rec *main_server, server_rec 
     authority->armor = eas_armor_create(pool, authority->service_tgt);
 }
 
-static struct eas_workers *make_workers(apr_pool_t *pchild)
+/* Two lines for an outage of a realm, in each child process. */
+static void report_outage(void *main_server, const char *realm, bool begins,
+                          apr_interval_time_t lasted, unsigned refused)
 {
+    if (begins) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                     "EAS1258: the KDCs of %s do not answer, so requests that need them get 503; "
+                     "check the domain controllers and krb5.conf",
+                     realm);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                     "EAS1259: a KDC of %s answers again after %" APR_TIME_T_FMT
+                     " s; %u requests were refused meanwhile",
+                     realm, apr_time_sec(lasted), refused);
+    }
+}
+
+static struct eas_workers *make_workers(apr_pool_t *pchild, server_rec *main_server)
+{
+    struct eas_workers *workers;
     struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
     int threads = 0;
 
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads >= 8) {
         limits.stalled = (unsigned)threads / 4;
     }
-    return eas_workers_create(pchild, limits);
+    workers = eas_workers_create(pchild, limits);
+    eas_workers_set_report(workers, report_outage, main_server);
+    return workers;
 }
 
 /* One key for all child processes, so that each finds the records of the others. */
@@ -229,7 +273,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
     eas_throttle_child_init(pchild);
-    child.workers = make_workers(pchild);
+    child.workers = make_workers(pchild, main_server);
     child.tickets = eas_shared_cache(EAS_SHARED_TICKET);
     verifier = apr_pcalloc(eas_workers_pool(child.workers), sizeof(*verifier));
     verifier->workers = child.workers;

@@ -12,6 +12,7 @@ enum eas_rc eas_fail(struct eas_err *err, enum eas_rc rc, int tag, const char *f
 
     err->rc = rc;
     err->tag = tag;
+    err->repeats = 0;
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);

@@ -29,6 +29,7 @@ struct eas_err {
     enum eas_rc rc;
     int tag;        /* the nnnn of EASnnnn */
     char text[480]; /* the cause, then the cure if an administrator has one; no secrets */
+    int repeats;    /* an outage that has been logged is the cause: of less interest */
 };
 
 /* Sets *err and returns rc, so that a caller can `return eas_fail(…)`. */

@@ -51,7 +51,8 @@ static int status_of(enum eas_rc rc)
 
 void eas_log_error(request_rec *r, const struct eas_err *err)
 {
-    ap_log_rerror(APLOG_MARK, level_of(err->rc), 0, r, "EAS%04d: %s", err->tag, err->text);
+    ap_log_rerror(APLOG_MARK, err->repeats ? APLOG_INFO : level_of(err->rc), 0, r, "EAS%04d: %s",
+                  err->tag, err->text);
     apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
 }
 

@@ -2,24 +2,117 @@
 /* auth/kerberos/kdc.c - KDC context: a krb5_context with a deadline, and errors by cause */
 
 #include "auth/kerberos/kdc.h"
+#include "auth/base/clock.h"
+#include "auth/kerberos/kdc_background.h"
+#include "auth/kerberos/kdc_locate.h"
+#include "auth/kerberos/kdc_message.h"
+#include "auth/kerberos/kdc_profile.h"
+#include "auth/kerberos/kdc_transport.h"
 
 #include <apr_strings.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The default clock skew of MIT Kerberos, Heimdal and AD. */
 #define CLOCK_SKEW_SECONDS 300
 
-/* The application tag of a KRB-ERROR (RFC 4120 section 5.9.1) as its first octet. */
-#define KRB_ERROR_OCTET 0x7e
+/* The KDC of the conversation first, then healthy ones. */
+static void arrange(const struct eas_kdc *kdc, struct eas_kdc_addresses *addresses)
+{
+    unsigned i;
+
+    eas_kdc_health_sort(addresses);
+    for (i = 1; i < addresses->count; i++) {
+        if (strcmp(addresses->at[i].text, kdc->answered.text) == 0) {
+            memmove(&addresses->at[1], &addresses->at[0], i * sizeof(addresses->at[0]));
+            addresses->at[0] = kdc->answered;
+        }
+    }
+}
+
+static void check_failed(const struct eas_kdc *kdc, const char *realm, struct eas_bytes message,
+                         const struct eas_kdc_addresses *addresses)
+{
+    unsigned i;
+
+    for (i = 1; kdc->job != NULL && i < addresses->count; i++) {
+        if (eas_kdc_health_is_due(&addresses->at[i], eas_clock_now())) {
+            eas_kdc_background_check(kdc->job, realm, &addresses->at[i], message);
+        }
+    }
+}
+
+static krb5_error_code exchange(struct eas_kdc *kdc, krb5_context ctx, const char *realm,
+                                struct eas_kdc_addresses *addresses, const krb5_data *message,
+                                krb5_data *reply_out)
+{
+    struct eas_kdc_transport_request request = {
+        .addresses = addresses,
+        .message = eas_bytes_make(message->data, message->length),
+        .until = kdc->until,
+    };
+    struct eas_kdc_transport_reply reply;
+
+    request.guess = eas_kdc_message_is_guess(request.message, kdc->answered.text[0] != '\0');
+    arrange(kdc, addresses);
+    if (!request.guess) {
+        check_failed(kdc, realm, request.message, addresses);
+    }
+    if (!eas_kdc_transport_exchange(&request, &reply)) {
+        krb5_set_error_message(ctx, KRB5_KDC_UNREACH, "Cannot contact any KDC for realm '%s'",
+                               realm);
+        return KRB5_KDC_UNREACH;
+    }
+    kdc->answered = addresses->at[reply.from];
+    *reply_out = (krb5_data){ 0, (unsigned)reply.len, (char *)reply.bytes };
+    return 0;
+}
+
+static krb5_error_code fail_to_locate(krb5_context ctx, const char *realm,
+                                      enum eas_kdc_located located)
+{
+    krb5_error_code code =
+        located == EAS_KDC_LOCATED_NONE ? KRB5_REALM_UNKNOWN : KRB5_REALM_CANT_RESOLVE;
+
+    krb5_set_error_message(ctx, code,
+                           code == KRB5_REALM_UNKNOWN
+                               ? "Cannot find KDC for realm '%s'"
+                               : "The name servers do not answer about the KDCs of realm '%s'",
+                           realm);
+    return code;
+}
+
+/* Sets *sent_out where the message is not left to libkrb5. */
+static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const char *realm,
+                                    const krb5_data *message, krb5_data *reply_out, bool *sent_out)
+{
+    struct eas_kdc_addresses addresses;
+    enum eas_kdc_located located = eas_kdc_locate(kdc->profile, realm, kdc->until, &addresses);
+
+    *sent_out = located != EAS_KDC_LOCATED_BY_OTHERS;
+    if (!*sent_out) {
+        return 0;
+    }
+    if (located == EAS_KDC_LOCATED_STALE && kdc->job != NULL) {
+        eas_kdc_background_refresh(kdc->job, realm);
+    }
+    return located == EAS_KDC_LOCATED || located == EAS_KDC_LOCATED_STALE
+               ? exchange(kdc, ctx, realm, &addresses, message, reply_out)
+               : fail_to_locate(ctx, realm, located);
+}
 
 static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,
                                    const krb5_data *message, krb5_data **new_message_out,
                                    krb5_data **new_reply_out)
 {
     struct eas_kdc *kdc = data;
+    krb5_data *reply;
+    krb5_error_code code;
+    bool sent = false;
+    char *name;
 
-    (void)ctx, (void)message, (void)new_message_out, (void)new_reply_out;
+    (void)new_message_out;
     if (kdc->as.running && kdc->as.ended) {
         return KRB5KDC_ERR_PREAUTH_FAILED;
     }
@@ -30,104 +123,38 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
         return KRB5_KDC_UNREACH;
     }
     kdc->messages++;
+    name = strndup(realm->data, realm->length);
+    reply = calloc(1, sizeof(*reply));
+    code = name == NULL || reply == NULL ? ENOMEM
+                                         : send_message(kdc, ctx, name, message, reply, &sent);
+    if (sent && kdc->job != NULL) {
+        eas_job_receive(kdc->job, code == 0);
+    }
+    if (code == 0 && sent) {
+        code = eas_kdc_reply_read(ctx, realm, reply, &kdc->as, &kdc->ntstatus);
+    }
+    free(name);
+    if (code != 0 || !sent) {
+        free(reply != NULL ? reply->data : NULL);
+        free(reply);
+        return code;
+    }
+    *new_reply_out = reply;
     return 0;
 }
 
-/*
- * The NTSTATUS in the e-data of an error; 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a
- * type [1] INTEGER and a value [2] OCTET STRING.  The type is KERB_ERR_TYPE_EXTENDED (3); the value
- * is three little-endian words, and the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
- */
-static unsigned ntstatus_of(const krb5_data *e_data)
-{
-    static const unsigned char head[] = { 0x30, 0x15, 0xa1, 0x03, 0x02, 0x01,
-                                          0x03, 0xa2, 0x0e, 0x04, 0x0c };
-    const unsigned char *p = (const unsigned char *)e_data->data;
-
-    if (e_data->length != sizeof(head) + 12 || memcmp(p, head, sizeof(head)) != 0) {
-        return 0;
-    }
-    p += sizeof(head);
-    return (unsigned)p[0] | (unsigned)p[1] << 8 | (unsigned)p[2] << 16 | (unsigned)p[3] << 24;
-}
-
-/* An error may name a realm of the client, in which the KDC knows the client (RFC 6806 section 7). */
-static bool read_referral(struct eas_kdc_as *as, const krb5_data *realm, const krb5_error *error)
-{
-    krb5_error_code code = ERROR_TABLE_BASE_krb5 + (krb5_error_code)error->error;
-    const krb5_data *to;
-
-    if (error->client == NULL
-        || (code != KRB5KDC_ERR_WRONG_REALM && code != KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN)) {
-        return false;
-    }
-    to = &error->client->realm;
-    if (to->length == 0 || to->length > EAS_KDC_REALM_MAX
-        || memchr(to->data, '\0', to->length) != NULL
-        || (to->length == realm->length && memcmp(to->data, realm->data, to->length) == 0)) {
-        return false;
-    }
-    memcpy(as->referral, to->data, to->length);
-    as->referral[to->length] = '\0';
-    return true;
-}
-
-/* Any result but 0 ends the exchange. */
-static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *realm,
-                                     const krb5_error *error)
-{
-    krb5_error_code code = ERROR_TABLE_BASE_krb5 + (krb5_error_code)error->error;
-
-    eas_preauth_read_error(eas_bytes_make(error->e_data.data, error->e_data.length), &as->preauth);
-    if (read_referral(as, realm, error)) {
-        return KRB5KDC_ERR_WRONG_REALM;
-    }
-    if (as->armored && !as->preauth.is_fast && code != KRB5KRB_ERR_RESPONSE_TOO_BIG) {
-        as->unarmored = true;
-        return code;
-    }
-    as->ended = as->armored && code != KRB5KDC_ERR_PREAUTH_REQUIRED
-                && code != KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED
-                && code != KRB5KRB_ERR_RESPONSE_TOO_BIG;
-    return as->probing && code == KRB5KDC_ERR_PREAUTH_REQUIRED ? code : 0;
-}
-
-static krb5_error_code read_error(struct eas_kdc *kdc, const krb5_data *realm,
-                                  const krb5_error *error)
-{
-    kdc->ntstatus = ntstatus_of(&error->e_data);
-    if (error->error == KRB5KDC_ERR_PREAUTH_FAILED - ERROR_TABLE_BASE_krb5) {
-        return KRB5KDC_ERR_PREAUTH_FAILED;
-    }
-    return kdc->as.running ? read_as_error(&kdc->as, realm, error) : 0;
-}
-
+/* Where libkrb5 sends; it does not call this after a reply of the send hook. */
 static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_code code,
                                      const krb5_data *realm, const krb5_data *message,
                                      const krb5_data *reply, krb5_data **new_reply_out)
 {
     struct eas_kdc *kdc = data;
-    krb5_error *error;
 
     (void)message, (void)new_reply_out;
     if (kdc->job != NULL) {
         eas_job_receive(kdc->job, code == 0);
     }
-    if (code != 0 || reply->length == 0) {
-        return code;
-    }
-    /* An AS-REP answers a probe for a user without pre-authentication. */
-    if (kdc->as.running && kdc->as.probing
-        && eas_preauth_read_reply(eas_bytes_make(reply->data, reply->length), &kdc->as.preauth)) {
-        return KRB5KDC_ERR_PREAUTH_REQUIRED;
-    }
-    if ((unsigned char)reply->data[0] != KRB_ERROR_OCTET
-        || krb5_rd_error(ctx, reply, &error) != 0) {
-        return 0;
-    }
-    code = read_error(kdc, realm, error);
-    krb5_free_error(ctx, error);
-    return code;
+    return code != 0 ? code : eas_kdc_reply_read(ctx, realm, reply, &kdc->as, &kdc->ntstatus);
 }
 
 enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_time_t timeout,
@@ -140,7 +167,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
     if (job != NULL) {
         eas_job_open(job);
     }
-    code = krb5_init_context(&kdc->ctx);
+    code = eas_kdc_profile_context(&kdc->ctx, &kdc->profile);
     if (code != 0) {
         kdc->ctx = NULL;
         return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1020, code,
@@ -148,6 +175,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
     }
     kdc->timeout = timeout;
     kdc->deadline = apr_time_now() + timeout;
+    kdc->until = eas_clock_now() + timeout;
     krb5_set_kdc_send_hook(kdc->ctx, before_send, kdc);
     krb5_set_kdc_recv_hook(kdc->ctx, after_receive, kdc);
     return EAS_OK;
@@ -163,6 +191,22 @@ void eas_kdc_close(struct eas_kdc *kdc)
         krb5_free_context(kdc->ctx);
         kdc->ctx = NULL;
     }
+}
+
+bool eas_kdc_is_left_to_libkrb5(const char *realm)
+{
+    struct eas_kdc_addresses ignored;
+    bool is_left = false;
+    struct eas_kdc kdc;
+    struct eas_err err;
+
+    /* Without time, no question is asked. */
+    if (eas_kdc_open(&kdc, NULL, 0, &err) == EAS_OK) {
+        is_left =
+            eas_kdc_locate(kdc.profile, realm, kdc.until, &ignored) == EAS_KDC_LOCATED_BY_OTHERS;
+    }
+    eas_kdc_close(&kdc);
+    return is_left;
 }
 
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
@@ -198,8 +242,9 @@ enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
     case KRB5KRB_AP_ERR_MODIFIED:
     case KRB5KDC_ERR_TGT_REVOKED:
         return EAS_KDC_STALE;
-    case KRB5_KDC_UNREACH:
     case KRB5_REALM_CANT_RESOLVE:
+        return EAS_KDC_UNRESOLVED;
+    case KRB5_KDC_UNREACH:
     case KRB5_REALM_UNKNOWN:
     case KRB5KDC_ERR_SVC_UNAVAILABLE:
         return EAS_KDC_UNREACHABLE;

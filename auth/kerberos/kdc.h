@@ -6,36 +6,28 @@
 
 #include "auth/base/error.h"
 #include "auth/identity.h"
-#include "auth/kerberos/preauth.h"
+#include "auth/kerberos/kdc_health.h"
+#include "auth/kerberos/kdc_reply.h"
 #include "auth/workers/job.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <krb5/krb5.h>
-
-/* The longest name of a realm: that of a DNS name. */
-#define EAS_KDC_REALM_MAX 255
-
-/* The latest AS exchange (auth/kerberos/as.h), for the hooks and from them. */
-struct eas_kdc_as {
-    bool running;                         /* what follows concerns the messages under way */
-    bool probing;                         /* the first answer ends the exchange */
-    bool armored;                         /* with FAST */
-    bool unarmored;                       /* an answer to that was not: it ended the exchange */
-    bool ended;                           /* no message may follow */
-    struct eas_preauth preauth;           /* of the latest answer */
-    char referral[EAS_KDC_REALM_MAX + 1]; /* the realm that the KDC refers to; "" if to none */
-};
+#include <profile.h>
 
 /*
  * The context serves one caller on one thread for a few exchanges.  libkrb5 writes into a
  * krb5_context what it learns from a KDC, above all its clock.
  *
- * The hooks on the krb5_context add three guarantees to those of libkrb5 1.20:
+ * The send hook of the krb5_context sends the messages itself (kdc_transport.h), to the addresses
+ * that kdc_locate.h finds; libkrb5 sends those to realms that only it can locate.  The hooks add
+ * three guarantees to those of libkrb5 1.20:
  *  - A wrong password is one failure at the KDC.  The first KDC_ERR_PREAUTH_FAILED ends the
  *    exchange; the library alone would try the next pre-authentication mechanism (get_in_tkt.c).
- *  - No message is sent after the deadline.  A message under way may take longer.  A job sends no
- *    message to a realm whose circuit breaker is open.
+ *    The KDC that has answered this conversation last is asked first.
+ *  - No message is sent after the deadline, and none is waited for.  (Where libkrb5 sends, a
+ *    message under way may take longer.)  A job sends no message to a realm whose circuit breaker
+ *    is open.
  *  - The NTSTATUS in an error of AD is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
  *  - An error ends an AS exchange with FAST, where it is not armoured itself, or where a password
  *    may have been sent: the KDC's reason is encrypted.
@@ -46,8 +38,11 @@ struct eas_kdc {
     struct eas_job *job; /* the job that runs the exchanges, or NULL */
     apr_interval_time_t timeout;
     apr_time_t deadline;
-    unsigned messages; /* sent so far */
-    unsigned ntstatus; /* of the last error; 0: none */
+    apr_time_t until;                /* the deadline, of eas_clock_now() */
+    profile_t profile;               /* krb5.conf */
+    struct eas_kdc_address answered; /* the last KDC that has; without text: none yet */
+    unsigned messages;               /* sent so far */
+    unsigned ntstatus;               /* of the last error; 0: none */
     struct eas_kdc_as as;
 };
 
@@ -66,7 +61,8 @@ enum eas_kdc_cause {
     EAS_KDC_NO_KEY = 1 << 10, /* the account has no key of a type that KDC and gateway accept */
     EAS_KDC_OTHER_REALM = 1 << 11, /* the user is of another realm */
     EAS_KDC_NO_ARMOR = 1 << 12,    /* FAST is required, and cannot be had */
-    EAS_KDC_OTHER = 1 << 13
+    EAS_KDC_UNRESOLVED = 1 << 13,  /* the name servers do not answer */
+    EAS_KDC_OTHER = 1 << 14
 };
 
 /*
@@ -93,6 +89,9 @@ struct eas_kdc_failure {
 enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_time_t timeout,
                          struct eas_err *err);
 void eas_kdc_close(struct eas_kdc *kdc);
+
+/* True if only libkrb5 can send to the KDCs of the realm, without a deadline (kdc_locate.h). */
+bool eas_kdc_is_left_to_libkrb5(const char *realm);
 
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code);
 

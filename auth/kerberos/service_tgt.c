@@ -50,6 +50,9 @@ struct eas_keytab *eas_service_tgt_keytab(const struct eas_service_tgt *service_
 static const struct eas_kdc_failure log_on_failures[] = {
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 2010,
                     "no KDC answered; check the domain controllers and krb5.conf"),
+    eas_kdc_failure(EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 2014,
+                    "the KDC's address cannot be looked up; check the name servers in "
+                    "/etc/resolv.conf, or name the KDCs by address in krb5.conf"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2011,
                     "the clocks of this machine and the KDC differ; synchronise them"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_MISCONFIGURED, 2012,

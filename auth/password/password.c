@@ -27,6 +27,9 @@ static const struct eas_kdc_failure log_on_failures[] = {
                     "EasKcdArmor is Require, and there is no armour (FAST) for the log-on; enable "
                     "it in the domain (\"KDC support for claims, compound authentication and "
                     "Kerberos armoring\"), or set EasKcdArmor Try"),
+    eas_kdc_failure(EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 1039,
+                    "the KDC's address cannot be looked up; check the name servers in "
+                    "/etc/resolv.conf, or name the KDCs by address in krb5.conf"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1037, "the KDC cannot authenticate users"),
 };
 
@@ -38,7 +41,7 @@ static const struct eas_kdc_failure evidence_failures[] = {
                     "a policy of the domain forbids this user a ticket for the gateway; check the "
                     "authentication policy or silo of the gateway's account, and its permission "
                     "\"Allowed to authenticate\""),
-    eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1041,
+    eas_kdc_failure(EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 1041,
                     "the KDC stopped answering during a log-on"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1042,
                     "the KDC refused the user's ticket for the gateway"),

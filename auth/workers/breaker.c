@@ -12,9 +12,14 @@
  */
 #define PROBES_MAX 3
 
+bool eas_breaker_is_closed(const struct eas_breaker *breaker)
+{
+    return breaker->failures < FAILURES;
+}
+
 enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now)
 {
-    if (breaker->failures < FAILURES) {
+    if (eas_breaker_is_closed(breaker)) {
         return EAS_BREAKER_CLOSED;
     }
     if (now < breaker->probe_at || breaker->probes >= PROBES_MAX) {

@@ -28,6 +28,8 @@ enum eas_breaker_state {
     EAS_BREAKER_OPEN    /* do not send */
 };
 
+bool eas_breaker_is_closed(const struct eas_breaker *breaker);
+
 /* Each result EAS_BREAKER_PROBE starts a probe, which eas_breaker_probe_end() must end. */
 enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now);
 

@@ -62,6 +62,21 @@ struct eas_peer *eas_job_table_peer(struct eas_job_table *table, struct eas_byte
     return peer;
 }
 
+struct eas_peer *eas_job_table_changed(struct eas_job_table *table, struct eas_peer_outage *out)
+{
+    apr_hash_index_t *i;
+
+    /* Without a pool, the index is the table's own; the mutex protects it. */
+    for (i = apr_hash_first(NULL, table->peers); i != NULL; i = apr_hash_next(i)) {
+        struct eas_peer *peer = apr_hash_this_val(i);
+
+        if (eas_peer_outage_changed(peer, eas_clock_now(), out)) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
 void eas_job_table_leave(struct eas_job_table *table)
 {
     table->callers--;

@@ -69,6 +69,9 @@ void eas_job_table_remove(struct eas_job *job);
 /* Finds or adds the peer. */
 struct eas_peer *eas_job_table_peer(struct eas_job_table *table, struct eas_bytes name);
 
+/* A peer whose outage has begun or ended, with what is to be reported; NULL if there is none. */
+struct eas_peer *eas_job_table_changed(struct eas_job_table *table, struct eas_peer_outage *out);
+
 /* Ends the part of a caller. */
 void eas_job_table_leave(struct eas_job_table *table);
 

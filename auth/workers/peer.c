@@ -14,6 +14,24 @@ struct eas_peer_call eas_peer_call_make(struct eas_peer *own)
     return call;
 }
 
+bool eas_peer_outage_changed(struct eas_peer *peer, apr_time_t now, struct eas_peer_outage *out)
+{
+    bool is_closed = eas_breaker_is_closed(&peer->breaker);
+
+    if (is_closed != peer->outage.reported) {
+        return false;
+    }
+    if (!is_closed) {
+        peer->outage = (struct eas_peer_outage){ .reported = true, .since = now };
+        *out = peer->outage;
+    }
+    else {
+        *out = peer->outage;
+        out->reported = peer->outage.reported = false;
+    }
+    return true;
+}
+
 static void end_probe(struct eas_peer_call *call, apr_time_t now)
 {
     if (call->probed != NULL) {
@@ -31,6 +49,7 @@ static enum eas_breaker_state admit(struct eas_peer_call *call, struct eas_peer 
         return EAS_BREAKER_PROBE;
     }
     state = eas_breaker_admit(&peer->breaker, now);
+    peer->outage.refused += state == EAS_BREAKER_OPEN;
     if (state == EAS_BREAKER_PROBE) {
         end_probe(call, now);
         call->probed = peer;

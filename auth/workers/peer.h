@@ -23,10 +23,18 @@
 /* A peer without an answer for so long is slow or silent.  A lost TCP SYN takes as long. */
 #define EAS_PEER_SILENT_AFTER apr_time_from_sec(1)
 
+/* A time in which the circuit is not closed. */
+struct eas_peer_outage {
+    bool reported;    /* its beginning */
+    apr_time_t since; /* the failure that opened the circuit */
+    unsigned refused; /* jobs, and messages of jobs */
+};
+
 /* Lives as long as the worker pool; so peers must be few, and no client may choose their names. */
 struct eas_peer {
     const char *name;
     struct eas_breaker breaker;
+    struct eas_peer_outage outage;
 
     /* Of the jobs that contact this peer first; auth/workers/job_queue.c keeps the first three. */
     unsigned queued;
@@ -36,6 +44,9 @@ struct eas_peer {
     apr_time_t last_activity;
     apr_time_t silent_since; /* no job got an answer, of any peer, though a call was open */
 };
+
+/* True if the outage has begun, or ended, and that was not reported yet. */
+bool eas_peer_outage_changed(struct eas_peer *peer, apr_time_t now, struct eas_peer_outage *out);
 
 /* The messages of one job to peers. */
 struct eas_peer_call {

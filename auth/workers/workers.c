@@ -14,14 +14,16 @@
 
 /* The mutex of the job table protects all fields. */
 struct eas_workers {
-    struct eas_job_table jobs; /* its pool holds this, too */
+    struct eas_job_table jobs; /* first, so that the table of jobs is the pool; holds this, too */
     apr_pool_t *shared;        /* for objects that jobs share */
     pthread_cond_t work;       /* for threads: a job was queued, or the pool stops */
     struct eas_job_queue queue;
     unsigned stalled; /* callers that may wait while a peer is silent */
     unsigned threads;
-    unsigned idle;    /* threads without a job */
-    unsigned waiting; /* callers */
+    unsigned idle;              /* threads without a job */
+    unsigned waiting;           /* callers */
+    eas_workers_report *report; /* or NULL */
+    void *report_data;
 };
 
 static void lock(struct eas_workers *workers)
@@ -192,6 +194,12 @@ struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_lim
     return workers;
 }
 
+void eas_workers_set_report(struct eas_workers *workers, eas_workers_report *report, void *data)
+{
+    workers->report = report;
+    workers->report_data = data;
+}
+
 apr_pool_t *eas_workers_pool(struct eas_workers *workers)
 {
     return workers->shared;
@@ -351,12 +359,28 @@ static void give_up(struct eas_workers *workers, struct eas_job *job, enum eas_r
     eas_job_unref(job);
 }
 
+/* Releases the mutex during each report. */
+static void report_outages(struct eas_workers *workers)
+{
+    struct eas_peer_outage outage;
+    const struct eas_peer *peer;
+
+    while (workers->report != NULL
+           && (peer = eas_job_table_changed(&workers->jobs, &outage)) != NULL) {
+        unlock(workers);
+        workers->report(workers->report_data, peer->name, outage.reported,
+                        eas_clock_now() - outage.since, outage.refused);
+        lock(workers);
+    }
+}
+
 enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_workers_task *task,
                             apr_interval_time_t max_wait, struct eas_job **job_out,
                             apr_interval_time_t *waited, struct eas_err *err)
 {
     apr_time_t began = eas_clock_now();
     struct eas_job *job;
+    struct eas_peer *peer;
     enum eas_rc rc;
 
     *job_out = NULL;
@@ -378,6 +402,11 @@ enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_worker
             give_up(workers, job, rc);
         }
     }
+    peer = eas_job_table_peer(&workers->jobs, eas_bytes_of_text(task->peer));
+    if (rc == EAS_UNAVAILABLE) {
+        err->repeats = peer->outage.reported;
+    }
+    report_outages(workers);
     if (*job_out == NULL) {
         eas_job_table_leave(&workers->jobs);
     }
@@ -396,6 +425,11 @@ void eas_workers_run_in_background(struct eas_workers *workers, const struct eas
     }
     eas_job_table_leave(&workers->jobs);
     unlock(workers);
+}
+
+struct eas_workers *eas_workers_of(struct eas_job *job)
+{
+    return (struct eas_workers *)job->table; /* its first member */
 }
 
 struct eas_workers_load eas_workers_load(struct eas_workers *workers)

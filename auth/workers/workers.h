@@ -13,9 +13,10 @@
 #include <stdbool.h>
 
 /*
- * libkrb5 takes no time-out: a KDC that accepts a connection and stays silent holds a thread for
- * half a minute (sendto_kdc.c).  So a thread of this pool makes the call, as a job, and the caller
- * stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
+ * Calls to KDCs end by their deadline, save where libkrb5 sends (auth/kerberos/kdc_locate.h): there
+ * a silent KDC holds a thread for half a minute (sendto_kdc.c).  A cache provider's call can take
+ * forever (auth/shared/socache_httpd.c).  So a thread of this pool makes the call, as a job, and the
+ * caller stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
  * run() stores the result.
  *
  *  - Single flight: concurrent callers with the same key share one job and its result.
@@ -40,11 +41,21 @@ struct eas_workers_limits {
 };
 
 /*
+ * Told once that a peer's circuit has opened, and once that it has closed: after lasted, in which so
+ * many jobs and messages were refused.  Called by the next caller of eas_workers_run().
+ */
+typedef void eas_workers_report(void *data, const char *peer, bool begins,
+                                apr_interval_time_t lasted, unsigned refused);
+
+/*
  * When the pool child is destroyed, queued jobs end with EAS_UNAVAILABLE, and running ones get half
  * a second.  A thread stuck in libkrb5 for longer lives to the end of the process, with all that it
  * uses.
  */
 struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits);
+
+/* Before the first job.  Errors during a reported outage are marked as its repeats. */
+void eas_workers_set_report(struct eas_workers *workers, eas_workers_report *report, void *data);
 
 /* A pool for objects that jobs share, such as caches; destroyed after the last thread, if ever. */
 apr_pool_t *eas_workers_pool(struct eas_workers *workers);
@@ -81,6 +92,9 @@ enum eas_rc eas_workers_run(struct eas_workers *workers, const struct eas_worker
 /* Queues the task as a background job, if there is room; no caller waits for it. */
 void eas_workers_run_in_background(struct eas_workers *workers,
                                    const struct eas_workers_task *task);
+
+/* The pool that runs the job; for run(), which may queue background jobs. */
+struct eas_workers *eas_workers_of(struct eas_job *job);
 
 /* Current counts. */
 struct eas_workers_load {

@@ -49,7 +49,7 @@ static void close_ccache(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
 
 /* Failures that both exchanges have in common. */
 static const struct eas_kdc_failure common_failures[] = {
-    eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 2021,
+    eas_kdc_failure(EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 2021,
                     "no KDC answered; check the domain controllers and krb5.conf"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2022,
                     "the clocks of this machine and the KDC differ; synchronise them"),

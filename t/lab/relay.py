@@ -2,7 +2,9 @@
 """A relay in front of the KDC: it counts what passes, and can be a bad KDC or a bad network."""
 
 import asyncio
+import socket
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Awaitable, Callable, Coroutine
@@ -27,6 +29,8 @@ class Relay:
         self.messages: list[Message] = []
         self.krb5_conf = Domain.write_krb5_conf(krb5_conf, self.port)
         self._kdc_port = kdc_port
+        self.silent_after: str | None = None    # from a message with this label on
+        self.kdc_seconds = 0.0      # that the KDC behind it has taken for its answers
         self._mode = "pass"
         self._delay = 0.0
         self._replies: list[tuple[Callable[[Message], bool], bytes]] = []
@@ -35,6 +39,7 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._clients: set[asyncio.StreamWriter] = set()
+        self._blockers: list[socket.socket] = []
 
     def start(self) -> "Relay":
         self._thread.start()
@@ -68,6 +73,18 @@ class Relay:
         """Give *reply* to such requests, which do not reach the KDC, and pass everything else on."""
         self._replies.append((requests, reply))
 
+    def garbage(self) -> None:
+        """Answer what is no Kerberos: another service on the port."""
+        self._set("garbage")
+
+    def close(self) -> None:
+        """Take requests and close."""
+        self._set("close")
+
+    def drop(self) -> None:
+        """No answer to a SYN: a host that is off, a firewall."""
+        self._set("drop")
+
     def _set(self, mode: str, delay: float = 0.0) -> None:
         self._do(self._change(mode, delay))
 
@@ -94,8 +111,13 @@ class Relay:
 
     async def _change(self, mode: str, delay: float) -> None:
         self._mode, self._delay = mode, delay
-        if mode == "refuse":
+        for blocker in self._blockers:
+            blocker.close()
+        self._blockers.clear()
+        if mode in ("refuse", "drop"):
             await self._close()
+            if mode == "drop":
+                self._block()
         elif self._server is None:
             await self._listen()
 
@@ -112,9 +134,22 @@ class Relay:
         for client in self._clients:
             client.transport.abort()
 
+    def _block(self) -> None:
+        """A queue of connections that is full: Linux drops further SYNs."""
+        listener = socket.socket()
+        self._blockers.append(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = socket.socket()
+            self._blockers.append(waiting)
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", self.port))
+
     async def _end(self) -> None:
         """Nothing is left under way that would miss its loop."""
-        await self._close()
+        await self._change("refuse", 0.0)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -124,11 +159,15 @@ class Relay:
         """The KDC's answer, or None where the client shall get none."""
         message = parse(request)
         self.messages.append(message)
-        if self._mode == "blackhole":
+        if self.silent_after in message.labels():
+            self._mode = "blackhole"
+        if self._mode in ("blackhole", "garbage", "close"):
             return None
         await asyncio.sleep(self._delay)
+        began = time.monotonic()
         replies = [reply for requests, reply in self._replies if requests(message)]
         answer = replies[0] if replies else await ask(request)
+        self.kdc_seconds += time.monotonic() - began
         self.messages.append(parse(answer))
         return answer
 
@@ -138,8 +177,11 @@ class Relay:
         try:
             while True:
                 answer = await self._exchange(await _read_tcp(reader), self._ask_tcp)
-                if answer is None:
+                if answer is None and self._mode == "garbage":
+                    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                if answer is None and self._mode != "close":
                     await reader.read()     # until the client gives up
+                if answer is None:
                     return
                 writer.write(_framed(answer))
                 await writer.drain()

@@ -40,6 +40,50 @@ static void test_breaker_opens_and_closes(void **state)
     assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
 }
 
+struct reports {
+    int begun, ended;
+    unsigned refused;
+    apr_interval_time_t lasted;
+};
+
+static void note_report(void *data, const char *peer, bool begins, apr_interval_time_t lasted,
+                        unsigned refused)
+{
+    struct reports *reports = data;
+
+    assert_string_equal(peer, "REALM");
+    reports->begun += begins;
+    reports->ended += !begins;
+    reports->refused = refused;
+    reports->lasted = lasted;
+}
+
+static void test_outage_is_reported_at_its_beginning_and_end(void **state)
+{
+    struct eas_workers *workers =
+        MAKE_WORKERS(state, .threads = 2, .share = 2, .queued = 10, .stalled = 10);
+    struct reports reports = { 0 };
+    int i;
+
+    eas_workers_set_report(workers, note_report, &reports);
+    open_circuit(workers);
+    assert_int_equal(reports.begun, 1);
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 1254);
+    }
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", IS_DOWN, LONG_TIME), 4711);
+    assert_int_equal(reports.begun, 1);
+    assert_int_equal(reports.ended, 0);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+    assert_int_equal(reports.ended, 1);
+    assert_int_equal(reports.refused, 4);
+    assert_in_range(reports.lasted, apr_time_from_sec(10), apr_time_from_sec(12));
+    open_circuit(workers);
+    assert_int_equal(reports.begun, 2);
+}
+
 static void test_probe_without_a_message_is_repeated(void **state)
 {
     struct eas_workers *workers =
@@ -515,6 +559,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GATE_TEST(test_caller_without_time),
         GATE_TEST(test_breaker_opens_and_closes),
+        GATE_TEST(test_outage_is_reported_at_its_beginning_and_end),
         GATE_TEST(test_probe_without_a_message_is_repeated),
         GATE_TEST(test_silence_opens_the_breaker_and_probes_get_threads),
         GATE_TEST(test_stuck_jobs_are_replaced),

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/kdc_locate.h - the KDCs of a realm, by krb5.conf or DNS */
+
+#ifndef EAS_AUTH_KERBEROS_KDC_LOCATE_H
+#define EAS_AUTH_KERBEROS_KDC_LOCATE_H
+
+#include "auth/kerberos/kdc_health.h"
+
+#include <profile.h>
+
+enum eas_kdc_located {
+    EAS_KDC_LOCATED,
+    EAS_KDC_LOCATED_STALE,    /* as LOCATED; the caller has eas_kdc_locate_refresh() called */
+    EAS_KDC_LOCATED_NONE,     /* neither krb5.conf nor DNS has any */
+    EAS_KDC_LOCATED_NOT,      /* the name servers do not answer */
+    EAS_KDC_LOCATED_BY_OTHERS /* only libkrb5 can: by https (MS-KKDCP) or a locator plugin */
+};
+
+/*
+ * The addresses of the realm's "kdc" relations in krb5.conf or, if there are none and
+ * dns_lookup_kdc is not false, of the SRV records of _kerberos._tcp.  Answers of DNS are kept in
+ * this process for their time to live, and beyond it until newer ones have come.  Callers wait for
+ * one lookup of a realm at a time.  Thread-safe; ends before the time until of eas_clock_now().
+ */
+enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_time_t until,
+                                    struct eas_kdc_addresses *addresses_out);
+
+/* Asks DNS anew; without an answer the old ones stay. */
+void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until);
+
+#endif

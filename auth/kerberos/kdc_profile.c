@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/kerberos/kdc_profile.c - krb5.conf for a krb5_context that sends nothing by itself */
+
+#include "auth/kerberos/kdc_profile.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* krb5.conf, for all copies of a profile. */
+struct shared {
+    profile_t real;
+    atomic_uint refs;
+};
+
+/* libkrb5 never connects to it. */
+#define PLACEHOLDER "127.0.0.1"
+
+static long copy_value(const char *value, char ***values_out)
+{
+    char **values = calloc(2, sizeof(*values));
+
+    if (values != NULL) {
+        values[0] = strdup(value);
+    }
+    if (values == NULL || values[0] == NULL) {
+        free(values);
+        return ENOMEM;
+    }
+    *values_out = values;
+    return 0;
+}
+
+static long get_values(void *data, const char *const *names, char ***values_out)
+{
+    const struct shared *shared = data;
+    long code;
+
+    if (names[0] != NULL && names[1] != NULL && names[2] == NULL
+        && strcmp(names[0], "libdefaults") == 0 && strcmp(names[1], "dns_lookup_kdc") == 0) {
+        return copy_value("false", values_out);
+    }
+    code = profile_get_values(shared->real, names, values_out);
+    if (code != 0 && names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
+        && strcmp(names[0], "realms") == 0 && strcmp(names[2], "kdc") == 0) {
+        return copy_value(PLACEHOLDER, values_out);
+    }
+    return code;
+}
+
+static void free_values(void *data, char **values)
+{
+    (void)data;
+    profile_free_list(values);
+}
+
+static void cleanup(void *data)
+{
+    struct shared *shared = data;
+
+    if (atomic_fetch_sub(&shared->refs, 1) == 1) {
+        profile_release(shared->real);
+        free(shared);
+    }
+}
+
+static long copy(void *data, void **copy_out)
+{
+    struct shared *shared = data;
+
+    atomic_fetch_add(&shared->refs, 1);
+    *copy_out = shared;
+    return 0;
+}
+
+static krb5_error_code read_files(profile_t *real_out)
+{
+    krb5_context ctx;
+    krb5_error_code code = krb5_init_context(&ctx);
+
+    if (code == 0) {
+        code = krb5_get_profile(ctx, real_out);
+        krb5_free_context(ctx);
+    }
+    return code;
+}
+
+static krb5_error_code make_profile(profile_t real, profile_t *profile_out)
+{
+    struct profile_vtable table = {
+        .minor_ver = 1,
+        .get_values = get_values,
+        .free_values = free_values,
+        .cleanup = cleanup,
+        .copy = copy,
+    };
+    struct shared *shared = calloc(1, sizeof(*shared));
+    krb5_error_code code;
+
+    if (shared == NULL) {
+        profile_release(real);
+        return ENOMEM;
+    }
+    shared->real = real;
+    atomic_init(&shared->refs, 1);
+    code = (krb5_error_code)profile_init_vtable(&table, shared, profile_out);
+    if (code != 0) {
+        cleanup(shared);
+    }
+    return code;
+}
+
+krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out, profile_t *profile_out)
+{
+    profile_t ours;
+    krb5_error_code code = read_files(profile_out);
+
+    if (code == 0) {
+        code = make_profile(*profile_out, &ours);
+    }
+    if (code == 0) {
+        code = krb5_init_context_profile(ours, 0, ctx_out); /* with a copy */
+        profile_release(ours);
+    }
+    return code;
+}
