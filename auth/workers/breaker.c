@@ -4,8 +4,8 @@
 #include "auth/workers/breaker.h"
 
 #define FAILURES 3
-#define OPEN_FOR apr_time_from_sec(5)
-#define PROBE_TIMEOUT apr_time_from_sec(10)
+#define OPEN_FOR apr_time_from_sec(4)
+#define PROBE_TIMEOUT apr_time_from_sec(4)
 
 /*
  * A silent KDC holds a thread for some 27 seconds (sendto_kdc.c), in which three probes time out.

@@ -8,10 +8,11 @@
 #include <stdbool.h>
 
 /*
- * Stops messages to a peer that does not answer.  Three failures in a row open the circuit.  Five
+ * Stops messages to a peer that does not answer.  Three failures in a row open the circuit.  Four
  * seconds later it is half-open: one job may send, as a probe.  A success closes the circuit; a
- * failure opens it for five more seconds.  After ten seconds without a result the next probe may
- * start, but no more than three are ever pending.
+ * failure opens it for four more seconds.  After four seconds without a result the next probe may
+ * start, but no more than three are ever pending.  So requests are served five seconds after the
+ * end of an outage.
  *
  * All zero is a closed circuit.  The owner locks.  Times are microseconds of a monotonic clock.
  */

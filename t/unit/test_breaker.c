@@ -53,11 +53,11 @@ static void test_one_probe_at_a_time(void **state)
 
     (void)state;
     fail_times(&breaker, 3, 0);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(5) - 1), EAS_BREAKER_OPEN);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(5)), EAS_BREAKER_PROBE);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(5)), EAS_BREAKER_OPEN);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(15) - 1), EAS_BREAKER_OPEN);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(15)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(4) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(4)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(4)), EAS_BREAKER_OPEN);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(8) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(8)), EAS_BREAKER_PROBE);
 }
 
 static void test_three_probes_are_pending_at_most(void **state)
@@ -84,8 +84,8 @@ static void test_failed_probe_opens_again(void **state)
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(6)), EAS_BREAKER_PROBE);
     eas_breaker_failed(&breaker, SECONDS(6), SECONDS(8));
     eas_breaker_probe_end(&breaker, true, SECONDS(9));
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(13) - 1), EAS_BREAKER_OPEN);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(13)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(12) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(12)), EAS_BREAKER_PROBE);
 }
 
 /* A message sent before the probe must not let the next probe start. */
@@ -97,8 +97,8 @@ static void test_older_failure_does_not_end_the_probe(void **state)
     fail_times(&breaker, 3, 0);
     assert_int_equal(eas_breaker_admit(&breaker, SECONDS(6)), EAS_BREAKER_PROBE);
     eas_breaker_failed(&breaker, SECONDS(5), SECONDS(7));
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(16) - 1), EAS_BREAKER_OPEN);
-    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(16)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(10) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(eas_breaker_admit(&breaker, SECONDS(10)), EAS_BREAKER_PROBE);
 }
 
 static void test_successful_probe_closes(void **state)

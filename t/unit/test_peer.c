@@ -90,9 +90,9 @@ static void test_open_circuit_stops_messages(void **state)
     call = opened(0);
     assert_true(eas_peer_call_send(&call, &home, 0));
     eas_peer_call_receive(&call, true, 0);
-    assert_false(eas_peer_call_send(&call, &away, SECONDS(5) - 1));
+    assert_false(eas_peer_call_send(&call, &away, SECONDS(4) - 1));
     eas_peer_call_end(&call, SECONDS(5));
-    assert_int_equal(away.breaker.probe_at, SECONDS(5));
+    assert_int_equal(away.breaker.probe_at, SECONDS(4));
 }
 
 static void test_unsent_message_is_no_failure(void **state)
@@ -106,7 +106,7 @@ static void test_unsent_message_is_no_failure(void **state)
     eas_peer_call_abandon(&call, TIMEOUT);
     eas_peer_call_end(&call, TIMEOUT);
     assert_int_equal(home.breaker.failures, 0);
-    assert_int_equal(away.breaker.probe_at, SECONDS(5));
+    assert_int_equal(away.breaker.probe_at, SECONDS(4));
 }
 
 static void test_referral_may_be_the_probe(void **state)
@@ -159,7 +159,7 @@ static void test_probe_sends_all_its_messages(void **state)
     eas_peer_call_receive(&call, false, SECONDS(6));
     assert_false(eas_peer_call_send(&call, &home, SECONDS(6))); /* the probe has failed */
     eas_peer_call_end(&call, SECONDS(6));
-    assert_int_equal(state_of(&home, SECONDS(11) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(state_of(&home, SECONDS(10) - 1), EAS_BREAKER_OPEN);
     call = eas_peer_call_make(&home);
     assert_int_equal(eas_peer_call_admit(&call, SECONDS(11)), EAS_BREAKER_PROBE);
     eas_peer_call_open(&call, SECONDS(11));
@@ -184,7 +184,7 @@ static void test_successful_probe_that_ends_late(void **state)
     eas_peer_call_receive(&call, true, SECONDS(5));
     fail_three_times(&home, SECONDS(6));
     eas_peer_call_end(&call, SECONDS(7));
-    assert_int_equal(state_of(&home, SECONDS(11) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(state_of(&home, SECONDS(10) - 1), EAS_BREAKER_OPEN);
 }
 
 static void test_probe_that_never_begins_is_repeated(void **state)
