@@ -145,6 +145,10 @@ VARIABLES = {
     "puts": "",
     "child": "connection pools: mod_watchdog's thread outlives the pools that could hold them",
     "reaping": "",
+    "cache": "KDCs' addresses: a worker's thread may outlive the pools that could hold them",
+    "once": "",
+    "has_plugin": "",
+    "table": "KDCs' health, likewise",
 }
 
 

@@ -28,6 +28,11 @@ struct eas_armor {
     struct realm *realms;      /* few: log-ons follow referrals only to configured ones */
 };
 
+static bool is_without_answer(krb5_error_code code)
+{
+    return ((unsigned)eas_kdc_cause(code) & (EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED)) != 0;
+}
+
 static apr_status_t armor_cleanup(void *data)
 {
     struct realm *realm;
@@ -160,7 +165,7 @@ static krb5_error_code other_tgt(struct eas_armor *armor, struct eas_kdc *kdc,
         realm->tgt = eas_ticket_ref(tgt);
         *tgt_out = tgt;
     }
-    else if (eas_kdc_cause(code) != EAS_KDC_UNREACHABLE) {
+    else if (!is_without_answer(code)) {
         realm->refused_at = now;
     }
     apr_thread_mutex_unlock(armor->mutex);
@@ -242,7 +247,7 @@ static krb5_error_code fail_required(struct eas_kdc *kdc, krb5_error_code code)
 {
     const char *message;
 
-    if (eas_kdc_cause(code) == EAS_KDC_UNREACHABLE || code == KRB5_ERR_FAST_REQUIRED) {
+    if (is_without_answer(code) || code == KRB5_ERR_FAST_REQUIRED) {
         return code;
     }
     message = krb5_get_error_message(kdc->ctx, code);

@@ -39,6 +39,7 @@ static void check_failed(const struct eas_kdc *kdc, const char *realm, struct ea
     for (i = 1; kdc->job != NULL && i < addresses->count; i++) {
         if (eas_kdc_health_is_due(&addresses->at[i], eas_clock_now())) {
             eas_kdc_background_check(kdc->job, realm, &addresses->at[i], message);
+            break; /* one at a time: each holds a thread */
         }
     }
 }
@@ -89,17 +90,20 @@ static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const
 {
     struct eas_kdc_addresses addresses;
     enum eas_kdc_located located = eas_kdc_locate(kdc->profile, realm, kdc->until, &addresses);
+    krb5_error_code code;
 
     *sent_out = located != EAS_KDC_LOCATED_BY_OTHERS;
     if (!*sent_out) {
         return 0;
     }
-    if (located == EAS_KDC_LOCATED_STALE && kdc->job != NULL) {
-        eas_kdc_background_refresh(kdc->job, realm);
-    }
-    return located == EAS_KDC_LOCATED || located == EAS_KDC_LOCATED_STALE
+    code = located == EAS_KDC_LOCATED || located == EAS_KDC_LOCATED_STALE
                ? exchange(kdc, ctx, realm, &addresses, message, reply_out)
                : fail_to_locate(ctx, realm, located);
+    /* KDCs that do not answer may have other addresses by now. */
+    if (kdc->job != NULL && (located == EAS_KDC_LOCATED_STALE || code == KRB5_KDC_UNREACH)) {
+        eas_kdc_background_refresh(kdc->job, realm);
+    }
+    return code;
 }
 
 static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,

@@ -14,6 +14,9 @@
 #define REFRESH_TIMEOUT apr_time_from_sec(5)
 #define CHECK_TIMEOUT apr_time_from_sec(1)
 
+/* Not a realm: its circuit may be open because its addresses are old. */
+#define NAME_SERVERS "name servers"
+
 /* --- refresh ---------------------------------------------------------------------------------- */
 
 static void *copy_realm(apr_pool_t *pool, const void *realm)
@@ -26,9 +29,10 @@ static enum eas_rc run_refresh(struct eas_job *job, void *realm, struct eas_err 
     krb5_context ctx;
     profile_t profile;
 
-    (void)job, (void)err;
+    (void)err;
     if (eas_kdc_profile_context(&ctx, &profile) == 0) {
         eas_kdc_locate_refresh(profile, realm, eas_clock_now() + REFRESH_TIMEOUT);
+        eas_job_close(job); /* ends the thread here at the end of the process */
         krb5_free_context(ctx);
     }
     return EAS_OK;
@@ -38,7 +42,7 @@ void eas_kdc_background_refresh(struct eas_job *job, const char *realm)
 {
     char key[512];
     struct eas_workers_task task = {
-        .peer = realm,
+        .peer = NAME_SERVERS,
         .timeout = 2 * REFRESH_TIMEOUT,
         .prepare = copy_realm,
         .run = run_refresh,

@@ -244,6 +244,12 @@ static enum eas_kdc_located look_up(const char *key, const char *realm,
                                              : EAS_KDC_LOCATED_NOT;
 }
 
+bool eas_kdc_locate_has_plugin(void)
+{
+    pthread_once(&once, look_for_plugin);
+    return has_plugin;
+}
+
 /* --- the way to them -------------------------------------------------------------------------- */
 
 enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_time_t until,
@@ -256,7 +262,7 @@ enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_ti
 
     pthread_once(&once, look_for_plugin);
     addresses_out->count = 0;
-    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && has_plugin)) {
+    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && eas_kdc_locate_has_plugin())) {
         return EAS_KDC_LOCATED_BY_OTHERS;
     }
     if (hosts.count == 0 && !asks_dns(profile)) {

@@ -7,6 +7,7 @@
 #include "auth/kerberos/kdc_health.h"
 
 #include <profile.h>
+#include <stdbool.h>
 
 enum eas_kdc_located {
     EAS_KDC_LOCATED,
@@ -24,6 +25,11 @@ enum eas_kdc_located {
  */
 enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_time_t until,
                                     struct eas_kdc_addresses *addresses_out);
+
+/*
+ * Whether libkrb5 has a locator plugin.  It may locate KDCs of any realm that has none in krb5.conf.
+ */
+bool eas_kdc_locate_has_plugin(void);
 
 /* Asks DNS anew; without an answer the old ones stay. */
 void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until);

@@ -17,6 +17,7 @@
 /* RFC 4120 section 7.5.2, RFC 6113 section 7.1. */
 #define PA_ENC_TIMESTAMP 2
 #define PA_FX_FAST 136
+#define PA_SPAKE 151 /* its response; its support message is taken for one, too */
 #define PA_ENCRYPTED_CHALLENGE 138
 
 /* The next element's tag and contents; 0, which is no tag of Kerberos, at the end or if invalid. */
@@ -108,7 +109,7 @@ bool eas_kdc_message_is_guess(struct eas_bytes message, bool conversation)
             || !read_integer(element, &type)) {
             return true;
         }
-        if (type == PA_ENC_TIMESTAMP || type == PA_ENCRYPTED_CHALLENGE
+        if (type == PA_ENC_TIMESTAMP || type == PA_ENCRYPTED_CHALLENGE || type == PA_SPAKE
             || (type == PA_FX_FAST && conversation)) {
             return true;
         }

@@ -2,6 +2,7 @@
 /* auth/kerberos/kdc_profile.c - krb5.conf for a krb5_context that sends nothing by itself */
 
 #include "auth/kerberos/kdc_profile.h"
+#include "auth/kerberos/kdc_locate.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -37,6 +38,10 @@ static long get_values(void *data, const char *const *names, char ***values_out)
     const struct shared *shared = data;
     long code;
 
+    /* A plugin that does not serve a realm leaves it to krb5.conf and DNS. */
+    if (eas_kdc_locate_has_plugin()) {
+        return profile_get_values(shared->real, names, values_out);
+    }
     if (names[0] != NULL && names[1] != NULL && names[2] == NULL
         && strcmp(names[0], "libdefaults") == 0 && strcmp(names[1], "dns_lookup_kdc") == 0) {
         return copy_value("false", values_out);

@@ -22,6 +22,9 @@
 #define SERVER_TIMEOUT_MS 500
 #define ROUNDS 3
 
+/* Of one answer; the preferred ones of them are used, wherever they stand in it. */
+#define RECORDS_MAX 64
+
 struct service_record {
     unsigned priority, weight, port;
     char name[256];
@@ -33,7 +36,7 @@ struct lookup {
     bool failed; /* a name server has not answered, or has failed */
     int ttl;
     unsigned records;
-    struct service_record record[EAS_KDC_RESOLVE_HOSTS];
+    struct service_record record[RECORDS_MAX];
 };
 
 /* The addresses of one host. */
@@ -109,8 +112,7 @@ static void take_record(struct lookup *lookup, ns_msg *message, ns_rr *rr)
     struct service_record *record = &lookup->record[lookup->records];
     const unsigned char *data = ns_rr_rdata(*rr);
 
-    if (ns_rr_type(*rr) != ns_t_srv || lookup->records == EAS_KDC_RESOLVE_HOSTS
-        || ns_rr_rdlen(*rr) < 7
+    if (ns_rr_type(*rr) != ns_t_srv || lookup->records == RECORDS_MAX || ns_rr_rdlen(*rr) < 7
         || dn_expand(ns_msg_base(*message), ns_msg_end(*message), data + 6, record->name,
                      sizeof(record->name))
                <= 1) {
@@ -237,8 +239,9 @@ static void find_hosts(struct lookup *lookup, const char *service, apr_time_t un
     ares_query(lookup->channel, service, ns_c_in, ns_t_srv, take_service, lookup);
     run(lookup, until);
     sort_records(lookup);
-    hosts->count = lookup->records;
-    for (i = 0; i < lookup->records; i++) {
+    hosts->count =
+        lookup->records < EAS_KDC_RESOLVE_HOSTS ? lookup->records : EAS_KDC_RESOLVE_HOSTS;
+    for (i = 0; i < hosts->count; i++) {
         memcpy(hosts->at[i].name, lookup->record[i].name, sizeof(hosts->at[i].name));
         hosts->at[i].port = (unsigned short)lookup->record[i].port;
     }
@@ -292,7 +295,8 @@ enum eas_kdc_resolved eas_kdc_resolve(const char *service, const struct eas_kdc_
     }
     find_addresses(&lookup, hosts, until, addresses_out);
     ares_destroy(lookup.channel);
-    *ttl = lookup.ttl;
+    /* What is missing for a moment is looked up again soon. */
+    *ttl = lookup.failed ? 0 : lookup.ttl;
     return addresses_out->count > 0 ? EAS_KDC_RESOLVED
            : lookup.failed          ? EAS_KDC_RESOLVED_NOT
                                     : EAS_KDC_RESOLVED_NONE;

@@ -17,6 +17,9 @@
 /* As in libkrb5 (sendto_kdc.c); the largest PAC of AD is some 64 KB. */
 #define REPLY_MAX ((size_t)1024 * 1024)
 
+/* poll() takes an int of milliseconds. */
+#define POLL_MAX apr_time_from_sec(3600)
+
 #define LENGTH_SIZE 4
 #define KDC_ERR_SVC_UNAVAILABLE 29
 
@@ -264,6 +267,7 @@ static void advance(struct exchange *exchange, struct attempt *attempt)
 static void wait_for_events(struct exchange *exchange, apr_time_t now, apr_time_t until)
 {
     struct pollfd fds[EAS_KDC_HEALTH_ADDRESSES];
+    apr_interval_time_t wait = until - now < POLL_MAX ? until - now : POLL_MAX;
     unsigned i, count = exchange->count;
 
     for (i = 0; i < count; i++) {
@@ -274,7 +278,7 @@ static void wait_for_events(struct exchange *exchange, apr_time_t now, apr_time_
             .events = state == CONNECTING || state == SENDING ? POLLOUT : POLLIN,
         };
     }
-    if (poll(fds, count, (int)((until - now + 999) / 1000)) <= 0) {
+    if (poll(fds, count, (int)((wait + 999) / 1000)) <= 0) {
         return;
     }
     for (i = 0; i < count; i++) {
@@ -298,6 +302,20 @@ static void run(struct exchange *exchange)
     }
 }
 
+/* A KDC that got nothing, or got it just now, has not failed. */
+static bool has_had_time(const struct attempt *attempt, apr_time_t now)
+{
+    switch (attempt->state) {
+    case CONNECTING:
+        return now - attempt->began >= CONNECT_PATIENCE;
+    case SENDING:
+    case RECEIVING:
+        return now - attempt->sent_at >= eas_kdc_health_patience(attempt->address);
+    default:
+        return false;
+    }
+}
+
 static void end(struct exchange *exchange)
 {
     apr_time_t now = eas_clock_now();
@@ -307,7 +325,7 @@ static void end(struct exchange *exchange)
         struct attempt *attempt = &exchange->attempts[i];
 
         if (attempt->fd >= 0) {
-            if (exchange->answered_by < 0) {
+            if (exchange->answered_by < 0 && has_had_time(attempt, now)) {
                 overtake(attempt, now);
             }
             close(attempt->fd);

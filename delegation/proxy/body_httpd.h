@@ -15,8 +15,9 @@
 struct eas_body;
 
 /*
- * Reads the body up to limit octets.  A longer one can be sent once.  Trailers become no headers.  Blocks for the client, and
- * answers its `Expect: 100-continue`.  OK, or the HTTP status for the client's error.
+ * Reads the body up to limit octets.  A longer one can be sent once.  Trailers become no headers.
+ * Blocks for the client, and answers its `Expect: 100-continue`.  OK, or the HTTP status for the
+ * client's error.
  */
 int eas_body_keep(request_rec *r, apr_off_t limit, struct eas_body **body_out);
 

@@ -2,6 +2,7 @@
 /* delegation/proxy/conn_pools_httpd.c - connection pools of a backend, of one connection each */
 
 #include "delegation/proxy/conn_pools_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/request_httpd.h"
 
 #include <ap_mpm.h>
@@ -10,6 +11,7 @@
 #include <apr_shm.h>
 #include <apr_thread_mutex.h>
 #include <mod_watchdog.h>
+#include <mpm_common.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -17,6 +19,7 @@
 #define MAX_IDLE apr_time_from_sec(60)
 
 #define REAP_INTERVAL apr_time_from_sec(1)
+#define STOP_LOCK (APR_USEC_PER_SEC / 10)
 
 /* Counters of eviction requests.  Two backends with the same counter evict together. */
 #define COUNTERS 256
@@ -59,19 +62,45 @@ static struct {
     bool has_reaper; /* under reaping */
 } child;
 
+/* prefork runs this in a signal handler, which may have interrupted what the reaper waits for. */
 static apr_status_t stop_reaper(void *data)
 {
+    apr_time_t by = apr_time_now() + STOP_LOCK;
+    struct timespec until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
+
     (void)data;
-    pthread_mutex_lock(&reaping);
-    child.has_reaper = false;
-    pthread_mutex_unlock(&reaping);
+    if (pthread_mutex_timedlock(&reaping, &until) == 0) {
+        child.has_reaper = false;
+        pthread_mutex_unlock(&reaping);
+    }
     return APR_SUCCESS;
+}
+
+/*
+ * The pool of all connections, with an allocator that threads share: prefork's is not locked, and
+ * the reaper closes connections.
+ */
+static apr_pool_t *make_pool(apr_pool_t *pchild)
+{
+    apr_thread_mutex_t *mutex;
+    apr_allocator_t *allocator;
+    apr_pool_t *pool = NULL;
+
+    if (apr_allocator_create(&allocator) == APR_SUCCESS
+        && apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, pchild) == APR_SUCCESS
+        && apr_pool_create_ex(&pool, pchild, NULL, allocator) == APR_SUCCESS) {
+        apr_allocator_mutex_set(allocator, mutex);
+        apr_allocator_max_free_set(allocator, ap_max_mem_free);
+        apr_allocator_owner_set(allocator, pool);
+        return pool;
+    }
+    abort(); /* as httpd does without memory */
 }
 
 void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
 {
     pthread_mutex_lock(&reaping);
-    apr_pool_create(&child.pool, pchild);
+    child.pool = make_pool(pchild);
     apr_thread_mutex_create(&child.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     atomic_store(&child.all, NULL);
     child.server = main_server;
@@ -196,7 +225,8 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
     const proxy_worker_shared *limits = pools->worker->s;
     bool close_first;
     struct eas_slot *slot = eas_slots_take(
-        pools->slots, owner, limits->acquire_set ? limits->acquire : max_wait, &close_first);
+        pools->slots, owner, max_wait > 0 && limits->acquire_set ? limits->acquire : max_wait,
+        &close_first);
 
     if (slot == NULL) {
         return NULL;
@@ -216,7 +246,7 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
 
 void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = eas_clock_now();
     bool kept = released && eas_mod_proxy_slot_is_open(slot->handle);
 
     if (!kept) {
@@ -263,7 +293,7 @@ static void reap_pools(struct eas_conn_pools *pools, apr_time_t now)
 static void reap_all(void)
 {
     struct eas_conn_pools *pools;
-    apr_time_t now = apr_time_now();
+    apr_time_t now = eas_clock_now();
 
     for (pools = atomic_load(&child.all); pools != NULL; pools = pools->next) {
         reap_pools(pools, now);

@@ -20,7 +20,7 @@
  * none.  An exchange is a serial number, unique in the process.  0 stands for mod_proxy's own
  * exchanges, such as health checks, which have no owner and no known end.
  *
- * Thread-safe.  Counted by references: mod_proxy returns a connection to its pool, and another
+ * Times are of eas_clock_now().  Thread-safe.  Counted by references: mod_proxy returns a connection to its pool, and another
  * thread may close it, before its exchange ends.
  */
 struct eas_connection;

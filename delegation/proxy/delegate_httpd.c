@@ -102,16 +102,19 @@ static void set_environment(const struct eas_attempt *attempt)
     apr_table_setn(env, "proxy-interim-response", "Suppress");
 }
 
-/* An exchange without an owner uses the worker's own connection pool. */
-static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call *call,
+/*
+ * An exchange without an owner uses the worker's own connection pool.  A nested one does so rather
+ * than wait, because the outer one may hold the last slot.
+ */
+static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call *call, bool nested,
                        struct eas_slot **slot)
 {
     proxy_worker *worker = call->worker;
 
     if (attempt->owner != NULL) {
         *slot = eas_conn_pools_take(attempt->response.pools, attempt->owner,
-                                    attempt->exchange.timeout, &worker);
-        if (*slot == NULL) {
+                                    nested ? 0 : attempt->exchange.timeout, &worker);
+        if (*slot == NULL && !nested) {
             eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
                      "all connections to %s that its max= permits are busy; raise that, or shorten "
                      "the backend's responses",
@@ -143,7 +146,7 @@ static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme
     eas_response_expect(r, &attempt->response);
     interrupted = eas_outgoing_begin(&attempt->exchange);
     current = attempt;
-    status = run_on_slot(attempt, call, &slot);
+    status = run_on_slot(attempt, call, outer != NULL, &slot);
     current = outer;
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.connection != NULL) {

@@ -218,7 +218,7 @@ bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)
 {
     const proxy_conn_rec *conn = slot->cp->res == NULL ? slot->cp->conn : NULL;
 
-    return conn != NULL && conn->connection != NULL;
+    return conn != NULL && conn->sock != NULL; /* without a conn_rec for AJP */
 }
 
 void eas_mod_proxy_close_slot(proxy_worker *slot, server_rec *s)

@@ -2,6 +2,7 @@
 /* delegation/proxy/outgoing_httpd.c - filter on every outgoing connection: owners, and tokens */
 
 #include "delegation/proxy/outgoing_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/request_httpd.h"
 
 #include <apr_escape.h>
@@ -184,7 +185,7 @@ static void attach_connection(conn_rec *c, struct record *record)
         record->unowned = true; /* mod_proxy's own, such as a health check */
         return;
     }
-    record->connection = eas_connection_open(current->connections, apr_time_now());
+    record->connection = eas_connection_open(current->connections, eas_clock_now());
     apr_pool_cleanup_register(c->pool, record->connection, close_connection, apr_pool_cleanup_null);
 }
 

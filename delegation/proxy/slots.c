@@ -2,39 +2,49 @@
 /* delegation/proxy/slots.c - slots for backend connections, each leased to one exchange at a time */
 
 #include "delegation/proxy/slots.h"
+#include "auth/base/clock.h"
 
 #include <apr_hash.h>
-#include <apr_thread_cond.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 APR_RING_HEAD(slot_ring, eas_slot);
 
 struct eas_slots {
+    pthread_mutex_t mutex; /* for all that follows, and for slots that are not leased */
+    pthread_cond_t put;    /* a slot has been put back */
     apr_pool_t *pool;
-    apr_thread_mutex_t *mutex; /* for all that follows, and for slots that are not leased */
-    apr_thread_cond_t *put;    /* a slot has been put back */
-    apr_hash_t *idle_of;       /* the idle slots of an owner, the last used one first */
-    struct slot_ring idle;     /* by age */
+    apr_hash_t *idle_of;   /* the idle slots of an owner, the last used one first */
+    struct slot_ring idle; /* by age */
     struct slot_ring empty;
     unsigned n_idle;
     unsigned n;
     unsigned max;
 };
 
+static apr_status_t destroy(void *data)
+{
+    struct eas_slots *slots = data;
+
+    pthread_cond_destroy(&slots->put);
+    pthread_mutex_destroy(&slots->mutex);
+    return APR_SUCCESS;
+}
+
 struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max)
 {
     struct eas_slots *slots = apr_pcalloc(pool, sizeof(*slots));
 
-    slots->pool = pool;
+    /* Others allocate from that pool under locks of their own. */
+    apr_pool_create(&slots->pool, pool);
     slots->max = max;
-    slots->idle_of = apr_hash_make(pool);
+    slots->idle_of = apr_hash_make(slots->pool);
     APR_RING_INIT(&slots->idle, eas_slot, link);
     APR_RING_INIT(&slots->empty, eas_slot, link);
-    if (apr_thread_mutex_create(&slots->mutex, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS
-        || apr_thread_cond_create(&slots->put, pool) != APR_SUCCESS) {
-        abort(); /* as APR does without memory */
-    }
+    pthread_mutex_init(&slots->mutex, NULL);
+    eas_clock_init_cond(&slots->put);
+    apr_pool_cleanup_register(pool, slots, destroy, apr_pool_cleanup_null);
     return slots;
 }
 
@@ -142,17 +152,17 @@ static void set_owner(struct eas_slot *slot, const char *owner)
 struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
                                 apr_interval_time_t max_wait, bool *close_first)
 {
-    apr_time_t now = apr_time_now(), until = now + max_wait;
+    apr_time_t now = eas_clock_now(), until = now + max_wait;
     struct eas_slot *slot;
 
-    apr_thread_mutex_lock(slots->mutex);
+    pthread_mutex_lock(&slots->mutex);
     slot = take(slots, owner);
     while (slot == NULL && now < until) {
-        apr_thread_cond_timedwait(slots->put, slots->mutex, until - now);
+        eas_clock_wait(&slots->put, &slots->mutex, until);
         slot = take(slots, owner);
-        now = apr_time_now();
+        now = eas_clock_now();
     }
-    apr_thread_mutex_unlock(slots->mutex);
+    pthread_mutex_unlock(&slots->mutex);
     *close_first = false;
     if (slot != NULL && !is_owned_by(slot, owner)) {
         *close_first = slot->kept;
@@ -165,17 +175,17 @@ struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before,
 {
     struct eas_slot *slot = NULL;
 
-    apr_thread_mutex_lock(slots->mutex);
+    pthread_mutex_lock(&slots->mutex);
     if (slots->n_idle > spare && APR_RING_FIRST(&slots->idle)->idle_since < before) {
         slot = take_oldest(slots);
     }
-    apr_thread_mutex_unlock(slots->mutex);
+    pthread_mutex_unlock(&slots->mutex);
     return slot;
 }
 
 void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, apr_time_t now)
 {
-    apr_thread_mutex_lock(slots->mutex);
+    pthread_mutex_lock(&slots->mutex);
     slot->kept = kept;
     slot->idle_since = now;
     if (kept) {
@@ -184,6 +194,6 @@ void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, ap
     else {
         APR_RING_INSERT_HEAD(&slots->empty, slot, eas_slot, link);
     }
-    apr_thread_cond_signal(slots->put);
-    apr_thread_mutex_unlock(slots->mutex);
+    pthread_cond_signal(&slots->put);
+    pthread_mutex_unlock(&slots->mutex);
 }

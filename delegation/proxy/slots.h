@@ -20,7 +20,7 @@
  * whose connection the caller closes.  So an owner keeps its connection for as long as there is
  * room, and a slot's number of connections, kept or busy, is never above one.
  *
- * Owners are texts (delegation/proxy/connection.h).  Thread-safe.
+ * Owners are texts (delegation/proxy/connection.h).  Times are of eas_clock_now().  Thread-safe.
  */
 struct eas_slots;
 
@@ -34,7 +34,7 @@ struct eas_slot {
     void *handle; /* the caller's; NULL in a new slot */
 };
 
-/* At most max slots, above zero; in the pool. */
+/* At most max slots, above zero; in a pool below this one, which no other thread uses meanwhile. */
 struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max);
 
 /*

@@ -27,6 +27,7 @@ static void test_guesses(void **state)
         { BYTES(AS_REQ_HEAD("\x1c", "\x1a") "\xa3\x0e\x30\x0c" PA2("\x8a")), true, true },
         { BYTES(AS_REQ_HEAD("\x1c", "\x1a") "\xa3\x0e\x30\x0c" PA2("\x88")), false, true },
         { BYTES(AS_REQ_HEAD("\x1c", "\x1a") "\xa3\x0e\x30\x0c" PA2("\x95")), false, false },
+        { BYTES(AS_REQ_HEAD("\x1c", "\x1a") "\xa3\x0e\x30\x0c" PA2("\x97")), true, true },
         { BYTES(AS_REQ_HEAD("\x26", "\x24") "\xa3\x18\x30\x16" PA("\x10") PA("\x02")), true, true },
         { BYTES("\x6c\x02\x30\x00"), false, false }, /* a TGS-REQ */
         { BYTES("\x6e\x02\x30\x00"), true, true },   /* neither */
