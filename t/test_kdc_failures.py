@@ -166,7 +166,7 @@ class Cell:
 
 @pytest.fixture
 def clock(domain, lab_dir):
-    made = Clock(lab_dir / "moving", domain).start()
+    made = Clock(lab_dir / "cells-clock", domain).start()
     yield made
     made.stop()
 

@@ -179,7 +179,7 @@ def test_the_stale_password_under_another_spelling(guarded, victim, relay):
 
 def test_a_spelling_costs_one_message_at_first_sight(guarded, victim, relay):
     """And what is refused from memory costs none."""
-    gw = guarded("EasKcdPasswordCache off\n")
+    gw = guarded("EasKcdPasswordCache off\n", processes=1)
     for expected in (3, 2):     # the salt; then an exchange is two
         relay.reset()
         assert gw.get("/eas", victim, PASSWORDS[victim]).status == 200
@@ -403,7 +403,7 @@ def test_state_of_an_account_is_asked_about_once(guarded, relay, name):
     gw = guarded()
     for _ in range(20):
         assert gw.get("/eas", name, PASSWORDS[name]).status == 401
-    assert len(questions(relay)) <= 3
+    assert len(questions(relay)) <= 5       # an expired password takes an exchange more
 
 
 def test_the_form_still_says_expired_from_memory(guarded, domain, relay):

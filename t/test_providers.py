@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
-from lab.exchange import DOMAINS, location
+from lab.exchange import DOMAINS, UNGUARDED, location
 from lab.fake_backend import response
 from lab.frontdoor import FORM, PHONE, Visitor
 from lab.gateway import MODULES
@@ -443,7 +443,7 @@ def test_names_of_certificates(gateway, fake_backends, lab_dir):
     users.write_text(stored("/CN=frank", "password"))
     users.chmod(0o644)
     backend = fake_backends(lambda _: response("200 OK"))
-    gw = gateway("EasKcdPasswordProvider file\n"
+    gw = gateway(UNGUARDED + "EasKcdPasswordProvider file\n"
                  + location(backend.url, f'AuthUserFile "{users}"', TRANSITION)
                  + f'<Location "/eas-kcd/">\nAuthUserFile "{users}"\n</Location>\n',
                  modules=AUTHN)

@@ -64,11 +64,12 @@ def test_wrong_credentials_are_all_the_same_from_outside(refusing, domain):
     for what, (user, password, tag) in WRONG.items():
         tag = domain.tag_of(user, tag)
         refusing.mark()
-        refusing.expect(tag)
+        # With FAST, Samba looks at the account first. A child learns of FAST from an earlier answer.
+        tags = {tag, "EAS1032"} if what == "disabled, wrong password" else {tag}
         response = refusing.get("/eas", user, password)
         assert response.status == 401, what
         assert response.all("WWW-Authenticate") == [CHALLENGE], what
-        assert refusing.logged()["EAS_KCD_ERROR"] == tag, what
+        assert refusing.logged()["EAS_KCD_ERROR"] in tags, what
         headers = tuple((n, v) for n, v in response.headers if n not in VARYING)
         answers.setdefault((headers, response.body), []).append(what)
     assert len(answers) == 1, answers

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/thread.h - detached threads */
+/* auth/base/thread.h - threads without signals */
 
 #ifndef EAS_AUTH_BASE_THREAD_H
 #define EAS_AUTH_BASE_THREAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /*
- * Runs a function on a new thread; false if the system has none.  The thread is detached, because
- * one stuck in libkrb5 cannot be joined.  It blocks all signals, which the MPMs handle on their own
- * threads.
+ * Runs a function on a new thread; false if the system has none.  The thread blocks all signals,
+ * which the MPMs handle on their own threads.  The caller joins or detaches it.
  */
-bool eas_thread_start(void *(*run)(void *data), void *data);
+bool eas_thread_start(pthread_t *thread_out, void *(*run)(void *data), void *data);
 
 #endif

@@ -47,12 +47,33 @@ static const struct eas_kdc_failure evidence_failures[] = {
                     "the KDC refused the user's ticket for the gateway"),
 };
 
+/* Whether this machine asks for AES keys, which each account of AD can have. */
+static bool accepts_aes(krb5_context ctx)
+{
+    krb5_enctype *permitted, *p;
+    bool found = false;
+
+    if (krb5_get_permitted_enctypes(ctx, &permitted) != 0) {
+        return false;
+    }
+    for (p = permitted; *p != ENCTYPE_NULL; p++) {
+        found = found || *p == ENCTYPE_AES256_CTS_HMAC_SHA1_96
+                || *p == ENCTYPE_AES128_CTS_HMAC_SHA1_96;
+    }
+    krb5_free_enctypes(ctx, permitted);
+    return found;
+}
+
 static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
                                const struct eas_realms *realms, struct eas_err *err)
 {
     if (eas_kdc_cause(code) == EAS_KDC_OTHER_REALM && kdc->as.referral[0] != '\0'
         && eas_identity_check_realm(kdc->as.referral, realms, err) != EAS_OK) {
         return err->rc;
+    }
+    if (eas_kdc_cause(code) == EAS_KDC_NO_KEY && !accepts_aes(kdc->ctx)) {
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1037, code,
+                            "krb5.conf permits no AES keys; check permitted_enctypes");
     }
     return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
 }

@@ -12,13 +12,20 @@
 #define STOP_GRACE (APR_USEC_PER_SEC / 2)
 #define STOP_LOCK (APR_USEC_PER_SEC / 10)
 
+/* In the job table's pool. */
+struct thread {
+    struct thread *next;
+    pthread_t id;
+};
+
 /* The mutex of the job table protects all fields. */
 struct eas_workers {
     struct eas_job_table jobs; /* first, so that the table of jobs is the pool; holds this, too */
     apr_pool_t *shared;        /* for objects that jobs share */
     pthread_cond_t work;       /* for threads: a job was queued, or the pool stops */
     struct eas_job_queue queue;
-    unsigned stalled; /* callers that may wait while a peer is silent */
+    unsigned stalled;       /* callers that may wait while a peer is silent */
+    struct thread *started; /* to be joined */
     unsigned threads;
     unsigned idle;              /* threads without a job */
     unsigned waiting;           /* callers */
@@ -75,11 +82,21 @@ static void *work(void *data)
     return NULL;
 }
 
+static void start_thread(struct eas_workers *workers)
+{
+    struct thread *thread = apr_palloc(workers->jobs.pool, sizeof(*thread));
+
+    if (eas_thread_start(&thread->id, work, workers)) {
+        thread->next = workers->started;
+        workers->started = thread;
+        workers->threads++;
+    }
+}
+
 static void wake_thread(struct eas_workers *workers)
 {
-    if (eas_job_queue_wants_thread(&workers->queue, workers->threads, workers->idle)
-        && eas_thread_start(work, workers)) {
-        workers->threads++;
+    if (eas_job_queue_wants_thread(&workers->queue, workers->threads, workers->idle)) {
+        start_thread(workers);
     }
     pthread_cond_signal(&workers->work);
 }
@@ -142,8 +159,15 @@ static bool is_empty(const struct eas_workers *workers)
     return workers->threads + workers->jobs.callers == 0;
 }
 
+/* Without the mutex; no thread runs a job. */
 static void destroy(struct eas_workers *workers)
 {
+    struct thread *thread;
+
+    /* A thread's last instructions are this module's, which httpd unloads soon. */
+    for (thread = workers->started; thread != NULL; thread = thread->next) {
+        pthread_join(thread->id, NULL);
+    }
     pthread_cond_destroy(&workers->work);
     eas_job_table_destroy(&workers->jobs);
     apr_pool_destroy(workers->shared);

@@ -220,7 +220,8 @@ static bool close_oldest(struct eas_conn_pools *pools, apr_time_t idle_before, u
 }
 
 struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *owner,
-                                     apr_interval_time_t max_wait, proxy_worker **worker_out)
+                                     apr_interval_time_t max_wait, bool fresh,
+                                     proxy_worker **worker_out)
 {
     const proxy_worker_shared *limits = pools->worker->s;
     bool close_first;
@@ -234,7 +235,7 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
     if (slot->handle == NULL) {
         slot->handle = make_worker(pools);
     }
-    if (close_first) {
+    if (close_first || (fresh && slot->kept)) {
         close_connection(slot);
     }
     *worker_out = slot->handle;

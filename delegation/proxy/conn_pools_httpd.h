@@ -34,10 +34,11 @@ struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *
 /*
  * Leases a pool to an exchange of that owner; *worker_out is mod_proxy's worker with that pool.
  * Waits for one as long as the worker's `acquire=` says, else for max_wait, and never if that is 0;
- * NULL if none came.
+ * NULL if none came.  fresh: the owner's kept connection is closed, too.
  */
 struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *owner,
-                                     apr_interval_time_t max_wait, proxy_worker **worker_out);
+                                     apr_interval_time_t max_wait, bool fresh,
+                                     proxy_worker **worker_out);
 
 /* Ends the lease.  Closes the connection unless the exchange has released it. */
 void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released);

@@ -112,8 +112,9 @@ static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call
     proxy_worker *worker = call->worker;
 
     if (attempt->owner != NULL) {
-        *slot = eas_conn_pools_take(attempt->response.pools, attempt->owner,
-                                    nested ? 0 : attempt->exchange.timeout, &worker);
+        *slot =
+            eas_conn_pools_take(attempt->response.pools, attempt->owner,
+                                nested ? 0 : attempt->exchange.timeout, attempt->fresh, &worker);
         if (*slot == NULL && !nested) {
             eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
                      "all connections to %s that its max= permits are busy; raise that, or shorten "
@@ -315,6 +316,7 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
         }
         else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt, tries)) {
             eas_response_discard(r, response);
+            attempt->fresh = true; /* it closes all idle ones when it needs their threads */
         }
         else {
             break;

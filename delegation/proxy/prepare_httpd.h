@@ -25,6 +25,7 @@ struct eas_attempt {
     const char *owner;               /* of the backend connection; NULL: none */
     const struct eas_ticket *ticket; /* NULL: the request gets no token */
     struct eas_body *body;           /* NULL without a token */
+    bool fresh;                      /* not on a kept connection: the backend has closed one */
     struct eas_exchange exchange;    /* the last; an attempt can have two */
     struct eas_response response;    /* to that exchange */
 };
