@@ -74,13 +74,20 @@ static enum eas_rc authenticate(request_rec *r, struct eas_session_result *sessi
     return eas_provider_verify(r, credentials, identity_out, err);
 }
 
+/*
+ * Only the redirect to the form clears the browser.  The answer to a script may arrive after the
+ * next log-on, and would delete the new session.
+ */
 static int challenge(request_rec *r, enum eas_session_state state)
 {
-    if (state != EAS_SESSION_NONE) {
+    bool had_session = state != EAS_SESSION_NONE;
+    enum eas_page_reason reason = state == EAS_SESSION_EXPIRED ? EAS_PAGE_TIMED_OUT : EAS_PAGE_NONE;
+    int status = eas_challenge(r, reason, had_session);
+
+    if (had_session && status == HTTP_MOVED_TEMPORARILY) {
         eas_cookie_clear(r);
     }
-    return eas_challenge(r, state == EAS_SESSION_EXPIRED ? EAS_PAGE_TIMED_OUT : EAS_PAGE_NONE,
-                         state != EAS_SESSION_NONE);
+    return status;
 }
 
 int eas_authn_challenge(request_rec *r)

@@ -121,6 +121,34 @@ def test_plain_unknown_user_falls_to_the_next_provider(plain):
     assert gw.get("/eas", "frank", "nonsense").status == 401
 
 
+def test_a_pair_wrong_at_the_kdc_alone_is_put_to_the_file_elsewhere(gateway, fake_backends, htpasswd):
+    """AuthType EasKcd has no provider after the KDC, and AuthBasicProvider has."""
+    backend = fake_backends(lambda _: response("200 OK"))
+    gw = gateway(f"""
+<Location "/mail">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    ProxyPass "{backend.url}/mail"
+</Location>
+<Location "/intranet">
+    AuthType Basic
+    AuthName "Intranet"
+    AuthBasicProvider kdc file
+    AuthUserFile "{htpasswd}"
+    Require valid-user
+    ProxyPass "{backend.url}/intranet"
+</Location>
+""", modules=AUTHN)
+    assert gw.get("/mail", "frank", FILE_PASSWORD).status == 401
+    assert gw.logged("/mail")["EAS_KCD_ERROR"] == "EAS1031"
+    assert gw.get("/intranet", "frank", FILE_PASSWORD).status == 200
+    assert gw.get("/mail", "frank", FILE_PASSWORD).status == 401
+    assert gw.logged("/mail")["EAS_KCD_ERROR"] == "EAS1300"
+    assert gw.get("/intranet", "frank", FILE_PASSWORD).status == 200
+    assert [request.path for request in backend.requests] == ["/intranet", "/intranet"]
+
+
 def test_plain_file_first(plain):
     gw, cas1 = plain("file kdc", account="gateway2")
     gw.expect("EAS1008", "EAS2040", "AH01617")

@@ -62,7 +62,7 @@ def test_attributes_on_every_path(gateway, mailbox):
         ends = [line for line in lines if "Max-Age=0" in line]
         assert answer.header("Clear-Site-Data") == (CLEARING if ends else None)
         assert not ends or ends == lines
-    assert len([1 for _, answer in got if answer.header("Clear-Site-Data")]) == 7
+    assert len([1 for _, answer in got if answer.header("Clear-Site-Data")]) == 4
     lines = [line for _, answer in got for line in answer.all("Set-Cookie")]
     live = ["httponly", "path=/", "samesite=lax", "secure"]
     for line in lines:
@@ -71,8 +71,11 @@ def test_attributes_on_every_path(gateway, mailbox):
         assert attributes in (live, sorted(["max-age=0", *live])), line
         assert len(line) < 400 and "domain" not in line.lower()
     names = [attributes_of(line)[0] for line in lines]
-    assert names.count(COOKIE) == 10 and names.count(FORM_COOKIE) >= 2
-    assert all(answer.all("Set-Cookie") for status, answer in got if status in (302, 440))
+    assert names.count(COOKIE) == 7 and names.count(FORM_COOKIE) >= 2
+    assert all(answer.all("Set-Cookie") for status, answer in got if status == 302)
+    for status, answer in got:      # it may come after the next log-on, whose cookie must stay
+        if status in (401, 440):
+            assert not answer.all("Set-Cookie") and answer.header("Clear-Site-Data") is None
     assert mailbox.requests == []
 
 

@@ -223,6 +223,23 @@ def test_signed_out_stays_signed_out_while_the_cache_is_away(sharing, mailbox, r
         unavailable(mailbox, at(two, stolen))
 
 
+def test_log_on_as_another_user_while_the_cache_stores_nothing(sharing, mailbox, redis):
+    """The first user's session has not ended at the other gateways, so no page may say so."""
+    one, two = sharing(), sharing()
+    one.expect("EAS1070", "AH03478")
+    visitor = log_on(one)
+    first = at(two, visitor)
+    form = visitor.fields() | {"username": "bob", "password": PASSWORDS["bob"],
+                               "destination": "/", "trusted": "0"}
+    redis.do("CONFIG", "SET", "maxmemory", "1")
+    answer = visitor.submit(form)
+    assert answer.status == 503 and answer.header("Retry-After") == "30"
+    assert answer.header("Location") is None and answer.header("Clear-Site-Data") is None
+    assert visitor.session == first.session
+    redis.do("CONFIG", "SET", "maxmemory", "0")
+    served(first)
+
+
 def test_cache_that_hangs(sharing, mailbox, redis):
     """Half-open. Nobody waits for longer than a second, and passwords go on."""
     gw = sharing("RedisTimeout 1\n")

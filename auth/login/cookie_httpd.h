@@ -9,8 +9,8 @@
 /*
  * The session in this browser has ended.  Makes the browser delete the session cookie, and by
  * `Clear-Site-Data` the cookies and cached pages of the backends, which would serve the next user
- * as this one; unless `eas-kcd-keep-site-data` is set.  No response may call it and set a cookie: browsers drop that, too (Chromium), or
- * keep it (Firefox).
+ * as this one; unless `eas-kcd-keep-site-data` is set.  Only the answer to a navigation does so.
+ * Such a response sets no cookie: Chromium drops it, too, and Firefox keeps it.
  */
 void eas_cookie_clear(request_rec *r);
 

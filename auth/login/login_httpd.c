@@ -189,20 +189,18 @@ static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct 
 
 /*
  * A new log-on ends the old session of the browser, so that no copy of its cookie stays valid.
- * Returns whether the session was another user's, or unreadable.
+ * *others_out: the session was another user's, or unreadable.
  */
-static bool end_old_session(request_rec *r, const char *principal)
+static enum eas_rc end_old_session(request_rec *r, const char *principal, bool *others_out,
+                                   struct eas_err *err)
 {
     struct eas_session_result old;
-    struct eas_err err;
     bool ended;
+    enum eas_rc rc = eas_session_of(r, &old, err);
 
-    if (eas_session_of(r, &old, &err) == EAS_OK
-        && eas_session_end(r, &old, false, &ended, &err) != EAS_OK) {
-        eas_log_error(r, &err);
-    }
-    return old.state != EAS_SESSION_NONE
-           && (old.session == NULL || strcmp(old.session->principal, principal) != 0);
+    *others_out = old.state != EAS_SESSION_NONE
+                  && (old.session == NULL || strcmp(old.session->principal, principal) != 0);
+    return rc == EAS_OK ? eas_session_end(r, &old, false, &ended, err) : rc;
 }
 
 static int refuse_with_page(request_rec *r, const struct eas_err *err, enum eas_page_reason reason,
@@ -246,7 +244,7 @@ static int log_on(request_rec *r)
     struct eas_form *form = NULL;
     struct eas_err err;
     enum eas_rc rc = read_form(r, &form, &err);
-    bool was_read = rc == EAS_OK;
+    bool was_read = rc == EAS_OK, others_session = false;
 
     if (rc == EAS_OK) {
         credentials.name = form->username;
@@ -254,7 +252,10 @@ static int log_on(request_rec *r)
         credentials.password = form->password;
         rc = eas_provider_verify(r, &credentials, &identity, &err);
     }
-    if (rc == EAS_OK && end_old_session(r, identity->principal)) {
+    if (rc == EAS_OK) {
+        rc = end_old_session(r, identity->principal, &others_session, &err);
+    }
+    if (rc == EAS_OK && others_session) {
         return change_user(r, identity->principal, form->destination);
     }
     if (rc == EAS_OK) {

@@ -12,9 +12,13 @@
 /* The time that an empty bucket takes to fill. */
 #define FILL_TIME (EAS_ADDRESS_LIMIT_BURST * EAS_ADDRESS_LIMIT_REFILL)
 
-/* The whole record: a full bucket needs none, so it expires at this time. */
+/* With the largest debt.  Log-ons that were admitted at the same time may take more than is there. */
+#define DEBT_TIME (2 * FILL_TIME)
+
+/* The whole record: a full bucket needs none, so it expires at full_at. */
 struct bucket {
     apr_time_t full_at;
+    apr_time_t written_at; /* later than now by more than a refill: the clock has stepped back */
 };
 
 /* The octets that tell client addresses apart; 0 if the text is no address. */
@@ -52,18 +56,27 @@ enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char 
     return eas_seal_mac(keyring, 0, EAS_SEAL_RECORD_NAME, parts, 2, key_out->bytes, err);
 }
 
-/* The time until the bucket is full.  A record from before a clock step is at most empty. */
-static apr_interval_time_t time_to_full(const struct eas_shm_table_value *value, apr_time_t now)
+static struct bucket read_bucket(const struct eas_shm_table_value *value, apr_time_t now)
 {
-    struct bucket bucket;
+    struct bucket bucket = { now, now };
 
-    if (value->len != sizeof(bucket)) {
-        return 0;
+    if (value->len == sizeof(bucket)) {
+        memcpy(&bucket, value->bytes, sizeof(bucket));
     }
-    memcpy(&bucket, value->bytes, sizeof(bucket));
-    return bucket.full_at <= now              ? 0
-           : bucket.full_at - now > FILL_TIME ? FILL_TIME
-                                              : bucket.full_at - now;
+    return bucket;
+}
+
+static bool clock_stepped_back(const struct bucket *bucket, apr_time_t now)
+{
+    return bucket->written_at > now + EAS_ADDRESS_LIMIT_REFILL;
+}
+
+/* The time until the bucket is full.  A record from before a clock step is at most empty. */
+static apr_interval_time_t time_to_full(const struct bucket *bucket, apr_time_t now)
+{
+    apr_interval_time_t most = clock_stepped_back(bucket, now) ? FILL_TIME : DEBT_TIME;
+
+    return bucket->full_at <= now ? 0 : bucket->full_at - now > most ? most : bucket->full_at - now;
 }
 
 static bool holds_token(apr_interval_time_t until_full)
@@ -76,37 +89,40 @@ struct query {
     bool result;
 };
 
-static void write_bucket(struct eas_shm_table_value *value, apr_time_t full_at)
+static void write_bucket(struct eas_shm_table_value *value, apr_interval_time_t until_full,
+                         apr_time_t now)
 {
-    struct bucket bucket = { full_at };
+    struct bucket bucket = { now + until_full, now };
 
     memcpy(value->bytes, &bucket, sizeof(bucket));
     value->len = sizeof(bucket);
-    value->expires = full_at;
+    value->expires = bucket.full_at;
 }
 
 /* An empty bucket from before a clock step fills from now on, also where all are refused. */
 static bool has_token(void *data, struct eas_shm_table_value *value)
 {
     struct query *query = data;
-    apr_interval_time_t until_full = time_to_full(value, query->now);
+    struct bucket bucket = read_bucket(value, query->now);
+    apr_interval_time_t until_full = time_to_full(&bucket, query->now);
 
     query->result = holds_token(until_full);
-    if (until_full < FILL_TIME) {
+    if (!clock_stepped_back(&bucket, query->now)) {
         return false;
     }
-    write_bucket(value, query->now + FILL_TIME);
+    write_bucket(value, until_full, query->now);
     return true;
 }
 
 static bool take_token(void *data, struct eas_shm_table_value *value)
 {
     struct query *query = data;
-    apr_interval_time_t before = time_to_full(value, query->now);
+    struct bucket bucket = read_bucket(value, query->now);
+    apr_interval_time_t before = time_to_full(&bucket, query->now);
     apr_interval_time_t after = before + EAS_ADDRESS_LIMIT_REFILL;
 
     query->result = holds_token(before) && !holds_token(after);
-    write_bucket(value, query->now + (after < FILL_TIME ? after : FILL_TIME));
+    write_bucket(value, after < DEBT_TIME ? after : DEBT_TIME, query->now);
     return true;
 }
 

@@ -17,6 +17,9 @@
  * A log-on that the KDC was asked about and that failed takes one token.  A bucket refills
  * steadily, so the next try is possible after one interval, and a clock step has little effect.
  *
+ * A token is looked for before the question, and taken after the answer.  So log-ons at the same
+ * time may overdraw the bucket, at most by a whole one, and refills pay this debt first.
+ *
  * An IPv4 address or an IPv6 /64, the usual prefix of one subscriber, has one record.  The table
  * may lose records under a flood of addresses; those addresses then have full buckets.
  * Thread-safe.
@@ -42,7 +45,7 @@ enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char 
 bool eas_address_limit_has_tokens(struct eas_shm_table *buckets,
                                   const struct eas_address_limit_key *key, apr_time_t now);
 
-/* Takes a token; true if the bucket is empty by it. */
+/* Takes a token, also one that is not there; true if the bucket is empty by it. */
 bool eas_address_limit_take(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
                             apr_time_t now);
 

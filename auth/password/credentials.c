@@ -120,8 +120,9 @@ static void *prepare(apr_pool_t *pool, const void *arguments)
 /* The throttle counts an attempt before the KDC is asked, and always gets the result. */
 static enum eas_rc verify(struct eas_job *job, struct log_on *log_on, struct eas_err *err)
 {
-    const struct eas_throttle_request request = { &log_on->request, &log_on->rules,
-                                                  log_on->address };
+    const struct eas_throttle_request request = { .log_on = &log_on->request,
+                                                  .rules = &log_on->rules,
+                                                  .address = log_on->address };
     const struct eas_verifier *verifier = log_on->verifier;
     enum eas_rc rc =
         eas_throttle_begin(verifier->throttle, log_on->pool, job, &request, &log_on->attempt, err);

@@ -117,7 +117,12 @@ static enum eas_rc verify_at_provider(request_rec *r, const char *name, bool is_
     const struct eas_credentials *credentials = verification->credentials;
     const struct eas_password_request log_on = { .login = { .user = credentials->name },
                                                  .password = credentials->password };
-    const struct eas_throttle_request request = { &log_on, &verification->rules, r->useragent_ip };
+    const struct eas_throttle_request request = {
+        .log_on = &log_on,
+        .rules = &verification->rules,
+        .address = r->useragent_ip,
+        .vhost = apr_psprintf(r->pool, "%s:%u", r->server->server_hostname, r->server->port),
+    };
     struct eas_throttle_attempt attempt = { .busy = false };
     apr_interval_time_t waited = 0;
     enum eas_rc rc = eas_throttle_begin_elsewhere(eas_throttle(), r->pool, &request, &attempt, err);

@@ -345,6 +345,27 @@ static enum eas_rc count_stranger(const struct context *ctx, const unsigned char
     return answer;
 }
 
+/* The key of a record about the login name.  Kinds of records have prefixes. */
+static enum eas_rc make_login_key(const struct context *ctx, const char *prefix, unsigned char *key,
+                                  struct eas_err *err)
+{
+    const struct eas_login *login = &ctx->request->log_on->login;
+    const char *label =
+        apr_pstrcat(ctx->pool, prefix, login->enterprise ? "enterprise" : "principal", NULL);
+
+    return make_key(ctx->throttle, label, fold_case(ctx->pool, login->user),
+                    fold_case(ctx->pool, login->realm), key, err);
+}
+
+/*
+ * The same answer of the KDC is a wrong password where no provider follows, and none where another
+ * provider may know the user.  So neither record may decide in place of the other.
+ */
+static const char *prefix_of_stranger(const struct eas_throttle_rules *rules)
+{
+    return rules->count_unknown_users ? "stranger " : "stranger elsewhere ";
+}
+
 /*
  * The AD user of a login name, from the name cache or from the KDC.  A name that the KDC gives no
  * salt for is counted as a user is, in a table of its own: so the answers to guesses do not tell
@@ -355,21 +376,21 @@ static enum eas_rc count_stranger(const struct context *ctx, const unsigned char
 static enum eas_rc find_user(const struct context *ctx, struct name_record *record,
                              struct eas_err *err)
 {
-    const struct eas_login *login = &ctx->request->log_on->login;
-    unsigned char key[EAS_SHM_TABLE_KEY_SIZE];
-    enum eas_rc rc =
-        make_key(ctx->throttle, login->enterprise ? "enterprise" : "principal",
-                 fold_case(ctx->pool, login->user), fold_case(ctx->pool, login->realm), key, err);
+    unsigned char key[EAS_SHM_TABLE_KEY_SIZE], stranger[EAS_SHM_TABLE_KEY_SIZE];
+    enum eas_rc rc = make_login_key(ctx, "", key, err);
 
     if (rc != EAS_OK || find_name(ctx, key, record)) {
         return rc;
     }
-    rc = check(ctx, ctx->throttle->strangers, key, err);
+    rc = make_login_key(ctx, prefix_of_stranger(ctx->request->rules), stranger, err);
+    if (rc == EAS_OK) {
+        rc = check(ctx, ctx->throttle->strangers, stranger, err);
+    }
     if (rc == EAS_OK) {
         finish(ctx->throttle, ctx->request->rules, ctx->attempt, EAS_LOCKOUT_NO_ANSWER);
         rc = learn_name(ctx, key, record, err);
         if (rc != EAS_OK) {
-            rc = count_stranger(ctx, key, rc, err);
+            rc = count_stranger(ctx, stranger, rc, err);
         }
     }
     return rc;
@@ -421,7 +442,7 @@ enum eas_rc eas_throttle_begin_elsewhere(const struct eas_throttle *throttle, ap
     enum eas_rc rc = start(&ctx, err);
 
     if (rc == EAS_OK) {
-        rc = make_key(throttle, "provider", fold_case(pool, name), "", key, err);
+        rc = make_key(throttle, "provider", fold_case(pool, name), request->vhost, key, err);
     }
     return rc == EAS_OK ? check(&ctx, throttle->strangers, key, err) : rc;
 }

@@ -65,6 +65,7 @@ struct eas_throttle_request {
     const struct eas_password_request *log_on;
     const struct eas_throttle_rules *rules;
     const char *address; /* of the client */
+    const char *vhost;   /* for another provider: the name of the virtual host, and its port */
 };
 
 struct eas_throttle_attempt {
@@ -106,7 +107,8 @@ enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *
 
 /*
  * The same before a password is put to another provider than the KDC.  Of the log-on, it reads the
- * name, as typed, and the password.  Sends no message; runs on any thread.
+ * name, as typed, and the password.  The count is that of the virtual host, whose provider may know
+ * other users than the next one's.  Sends no message; runs on any thread.
  */
 enum eas_rc eas_throttle_begin_elsewhere(const struct eas_throttle *throttle, apr_pool_t *pool,
                                          const struct eas_throttle_request *request,

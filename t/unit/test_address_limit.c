@@ -60,7 +60,6 @@ static unsigned drain(struct eas_shm_table *buckets, const struct eas_address_li
         assert_int_equal(last, !eas_address_limit_has_tokens(buckets, key, now));
         n++;
     }
-    assert_false(eas_address_limit_take(buckets, key, now));
     return n;
 }
 
@@ -79,16 +78,36 @@ static void test_bucket_empties_and_refills(void **state)
                      EAS_ADDRESS_LIMIT_BURST);
 }
 
-static void test_failures_beyond_the_last_token_delay_no_refill(void **state)
+/* Log-ons at the same time are admitted by one token, and all of them fail. */
+static void test_failures_beyond_the_last_token_are_paid_for_later(void **state)
 {
     struct eas_shm_table *buckets = throttles_table(*state);
     struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
     unsigned i;
 
+    drain(buckets, &key, START);
+    for (i = 0; i < 20; i++) {
+        assert_false(eas_address_limit_take(buckets, &key, START));
+    }
+    for (i = 0; i <= 20; i++) {
+        assert_false(
+            eas_address_limit_has_tokens(buckets, &key, START + i * EAS_ADDRESS_LIMIT_REFILL));
+    }
+    assert_int_equal(drain(buckets, &key, START + 21 * EAS_ADDRESS_LIMIT_REFILL), 1);
+}
+
+static void test_debt_is_limited(void **state)
+{
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
+    apr_time_t paid = START + EAS_ADDRESS_LIMIT_BURST * EAS_ADDRESS_LIMIT_REFILL;
+    unsigned i;
+
     for (i = 0; i < 1000; i++) {
         eas_address_limit_take(buckets, &key, START);
     }
-    assert_int_equal(drain(buckets, &key, START + EAS_ADDRESS_LIMIT_REFILL), 1);
+    assert_false(eas_address_limit_has_tokens(buckets, &key, paid));
+    assert_int_equal(drain(buckets, &key, paid + EAS_ADDRESS_LIMIT_REFILL), 1);
 }
 
 static void test_clock_steps(void **state)
@@ -99,8 +118,20 @@ static void test_clock_steps(void **state)
 
     drain(buckets, &key, START);
     eas_address_limit_take(buckets, &key, back);
-    assert_int_equal(drain(buckets, &key, back + 5 * EAS_ADDRESS_LIMIT_REFILL), 5);
+    assert_int_equal(drain(buckets, &key, back + 6 * EAS_ADDRESS_LIMIT_REFILL), 5);
     assert_int_equal(drain(buckets, &key, START), EAS_ADDRESS_LIMIT_BURST);
+}
+
+/* The step is no longer than the largest debt. */
+static void test_small_clock_step_is_no_debt(void **state)
+{
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
+    apr_time_t back = START - 50 * EAS_ADDRESS_LIMIT_REFILL;
+
+    drain(buckets, &key, START);
+    assert_false(eas_address_limit_has_tokens(buckets, &key, back));
+    assert_int_equal(drain(buckets, &key, back + 5 * EAS_ADDRESS_LIMIT_REFILL), 5);
 }
 
 /* The address is refused at first, so no failure writes its bucket anew. */
@@ -120,8 +151,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_addresses_with_one_bucket),
         POOL_TEST(test_bucket_empties_and_refills),
-        POOL_TEST(test_failures_beyond_the_last_token_delay_no_refill),
+        POOL_TEST(test_failures_beyond_the_last_token_are_paid_for_later),
+        POOL_TEST(test_debt_is_limited),
         POOL_TEST(test_clock_steps),
+        POOL_TEST(test_small_clock_step_is_no_debt),
         POOL_TEST(test_clock_steps_back_before_a_refusal),
     };
 

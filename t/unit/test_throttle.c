@@ -17,16 +17,17 @@ static const struct eas_throttle_rules rules = {
     .known_for = apr_time_from_sec(86400),
 };
 
-/* The password is "<word>-<n>".  Returns the tag of the refusal; its status is that of the class. */
-static int try_password(apr_pool_t *pool, const struct eas_throttle *throttle, const char *name,
-                        const char *word, unsigned n, enum eas_lockout_outcome outcome)
+/* Returns the tag of the refusal; its status is that of the class. */
+static int try_at(apr_pool_t *pool, const struct eas_throttle *throttle, const char *vhost,
+                  const char *name, const char *password, enum eas_lockout_outcome outcome)
 {
-    const char *password = apr_psprintf(pool, "%s-%u", word, n);
     const struct eas_password_request log_on = {
         .login = { .user = name },
         .password = eas_secret_make(pool, password, strlen(password)),
     };
-    const struct eas_throttle_request request = { &log_on, &rules, "192.0.2.1" };
+    const struct eas_throttle_request request = {
+        .log_on = &log_on, .rules = &rules, .address = "192.0.2.1", .vhost = vhost
+    };
     struct eas_throttle_attempt attempt;
     struct eas_err err;
     enum eas_rc rc = eas_throttle_begin_elsewhere(throttle, pool, &request, &attempt, &err);
@@ -37,6 +38,13 @@ static int try_password(apr_pool_t *pool, const struct eas_throttle *throttle, c
     }
     assert_int_equal(rc, err.tag == 1300 ? EAS_DENIED : EAS_THROTTLED);
     return err.tag;
+}
+
+/* The password is "<word>-<n>". */
+static int try_password(apr_pool_t *pool, const struct eas_throttle *throttle, const char *name,
+                        const char *word, unsigned n, enum eas_lockout_outcome outcome)
+{
+    return try_at(pool, throttle, "mail:443", name, apr_psprintf(pool, "%s-%u", word, n), outcome);
 }
 
 static int guess(apr_pool_t *pool, const struct eas_throttle *throttle, const char *name,
@@ -67,6 +75,22 @@ static void test_spellings_are_remembered_apart(void **state)
     assert_int_equal(guess(*state, throttle, "Frank", 0), ADMITTED);
     assert_int_equal(guess(*state, throttle, "frank", 0), ADMITTED);
     assert_int_equal(guess(*state, throttle, "Frank", 0), 1300);
+}
+
+/* Their providers may know different users, such as those of two files. */
+static void test_virtual_hosts_are_counted_apart(void **state)
+{
+    const struct eas_throttle *throttle = throttles_throttle(*state);
+    unsigned i;
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(guess(*state, throttle, "frank", i), ADMITTED);
+    }
+    assert_int_equal(guess(*state, throttle, "frank", 3), 1301);
+    assert_int_equal(try_at(*state, throttle, "other:443", "frank", "guess-0", EAS_LOCKOUT_RIGHT),
+                     ADMITTED);
+    assert_int_equal(guess(*state, throttle, "frank", 0), 1300);
+    assert_int_equal(guess(*state, throttle, "frank", 3), 1301);
 }
 
 static void test_last_right_password_is_admitted_during_a_lockout(void **state)
@@ -150,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_names_are_counted),
         POOL_TEST(test_spellings_are_remembered_apart),
+        POOL_TEST(test_virtual_hosts_are_counted_apart),
         POOL_TEST(test_last_right_password_is_admitted_during_a_lockout),
         POOL_TEST(test_address_is_charged_for_distinct_guesses),
         POOL_TEST(test_address_is_charged_during_a_lockout),
