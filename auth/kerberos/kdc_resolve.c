@@ -295,7 +295,7 @@ enum eas_kdc_resolved eas_kdc_resolve(const char *service, const struct eas_kdc_
     }
     find_addresses(&lookup, hosts, until, addresses_out);
     ares_destroy(lookup.channel);
-    /* What is missing for a moment is looked up again soon. */
+    /* An address that is missing for a moment is looked up again soon. */
     *ttl = lookup.failed ? 0 : lookup.ttl;
     return addresses_out->count > 0 ? EAS_KDC_RESOLVED
            : lookup.failed          ? EAS_KDC_RESOLVED_NOT
