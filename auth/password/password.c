@@ -57,8 +57,8 @@ static bool accepts_aes(krb5_context ctx)
         return false;
     }
     for (p = permitted; *p != ENCTYPE_NULL; p++) {
-        found = found || *p == ENCTYPE_AES256_CTS_HMAC_SHA1_96
-                || *p == ENCTYPE_AES128_CTS_HMAC_SHA1_96;
+        found =
+            found || *p == ENCTYPE_AES256_CTS_HMAC_SHA1_96 || *p == ENCTYPE_AES128_CTS_HMAC_SHA1_96;
     }
     krb5_free_enctypes(ctx, permitted);
     return found;
