@@ -139,7 +139,7 @@ def test_a_pair_wrong_at_the_kdc_alone_is_put_to_the_file_elsewhere(gateway, fak
     Require valid-user
     ProxyPass "{backend.url}/intranet"
 </Location>
-""", modules=AUTHN)
+""", modules=AUTHN, processes=1)
     assert gw.get("/mail", "frank", FILE_PASSWORD).status == 401
     assert gw.logged("/mail")["EAS_KCD_ERROR"] == "EAS1031"
     assert gw.get("/intranet", "frank", FILE_PASSWORD).status == 200
