@@ -270,9 +270,9 @@ def test_no_encryption_type_in_common(gateway, backends, domain, lab_dir):
                                       "permitted_enctypes = camellia256-cts-cmac")
     cas1 = backends("cas1")
     gw = gateway(location(cas1.url), krb5_conf=camellia)
-    gw.expect("EAS1037")
+    gw.expect("EAS1046")
     assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
-    assert gw.logged("/eas")["EAS_KCD_ERROR"] == "EAS1037"
+    assert gw.logged("/eas")["EAS_KCD_ERROR"] == "EAS1046"
     assert "encryption type" in gw.error_log.text()
     assert cas1.requests() == []
 

@@ -72,7 +72,7 @@ static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
         return err->rc;
     }
     if (eas_kdc_cause(code) == EAS_KDC_NO_KEY && !accepts_aes(kdc->ctx)) {
-        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1037, code,
+        return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1046, code,
                             "krb5.conf permits no AES keys; check permitted_enctypes");
     }
     return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
