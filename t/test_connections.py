@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.ad import CAS1, CAS2, REALM
+from lab.ad import CAS1, CAS2, PASSWORDS, REALM
 from lab.backend import GssBackend
 from lab.client import assert_unavailable
 from lab.errorlog import Entry
 from lab.exchange import ask, location, open_location, trusting
+from lab.fake_backend import response
 from lab.gateway import MODULES, module_without_veto
 from lab.owners import THREE, owners
 from lab.simulated import echo, persistent
@@ -210,6 +211,49 @@ def test_busy_connections_are_no_more_than_max(slow):
         gate.set()
         assert {answer.result().status for answer in answers} == {200}
     assert connections(backend.port) == 2
+
+
+@pytest.mark.parametrize("kept", [1, 3])
+def test_backend_closes_all_kept_connections(gateway, fake_backends, per_request, kept):
+    """At once, for it needs their threads. A GET is repeated on a new one."""
+    together = threading.Barrier(kept)
+
+    def answer(request):
+        if request.path == "/together":
+            together.wait(20)
+        return per_request(request) if request.path == "/together" or request.connection > kept \
+            else None
+
+    backend = fake_backends(answer, proves=False)
+    gw = gateway(location(backend.url), processes=1)
+    gw.expect("AH01102", "AH00898")
+    with ThreadPoolExecutor(kept) as pool:
+        answers = pool.map(lambda _: ask(gw, "/eas/together", "alice"), range(kept))
+        assert {answer.status for answer in answers} == {200}
+    assert backend.connections == kept
+    assert ask(gw, "/eas", "alice").status == 200
+    assert backend.requests[-1].connection == kept + 1
+
+
+def test_a_page_that_includes_another(gateway, fake_backends, per_request):
+    """The request for the page has the only connection; the one inside does not wait for it."""
+    def answer(request):
+        accepted = per_request(request)
+        page = b'<!--#include virtual="/eas/inner" -->;end' if request.path == "/page" else b"inner"
+        head = accepted.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        fields = [tuple(line.split(": ", 1)) for line in head[1:]]
+        return response("200 OK", [("Content-Type", "text/html"), *(
+            field for field in fields if field[0] == "WWW-Authenticate")], page)
+
+    backend = fake_backends(answer, proves=False)
+    gw = gateway(location(backend.url, "Options +Includes", "SetOutputFilter INCLUDES",
+                          parameters="max=1"),
+                 modules=(*MODULES, "include"), processes=1)
+    began = time.monotonic()
+    answer = gw.get("/eas/page", "alice", PASSWORDS["alice"])
+    assert (answer.status, answer.body) == (200, b"inner;end")
+    assert time.monotonic() - began < 10
+    assert [request.path for request in backend.requests] == ["/page", "/inner"]
 
 
 def test_no_connection_in_time(slow):

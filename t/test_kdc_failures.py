@@ -401,6 +401,22 @@ def test_no_name_server_at_the_first_log_on(start, pair, servers, failure):
     until(lambda: status_of(gw, "user01") == 200, RECOVERY + 1, "the name server to be asked again")
 
 
+def test_KDCs_that_have_moved(start, pair, servers):
+    """DNS names their new addresses before the old answer's time is over, while the circuit is open."""
+    old, new = pair
+    publish(servers[0], [old])
+    gw = start(pair, servers[:1])
+    gw.expect("EAS1036")
+    gw.allow("EAS1254", because=AN_OUTAGE)
+    assert status_of(gw, "user01") == 200
+    old.refuse()
+    for user in ("user02", "user03", "user04", "user05"):
+        assert status_of(gw, user) == 503
+    servers[0].forget()
+    publish(servers[0], [new])
+    until(lambda: status_of(gw, "user06") == 200, 3 * RECOVERY, "DNS to be asked again")
+
+
 def test_realm_without_records(start, pair, servers):
     gw = start(pair, servers)
     gw.expect("EAS1036")

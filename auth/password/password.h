@@ -43,8 +43,8 @@ struct eas_password_request {
  * right, but a policy refuses step 3.  EAS_DENIED, EAS_UNKNOWN, EAS_EXPIRED, EAS_UNAVAILABLE or
  * EAS_MISCONFIGURED otherwise.
  *
- * Blocks on the network for the authority's timeout, and longer by the exchange under way.  Runs on
- * the thread of the job.
+ * Blocks on the network for the authority's timeout at most; where libkrb5 sends, longer by the
+ * exchange under way (auth/kerberos/kdc.h).  Runs on the thread of the job.
  */
 enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
                                 const struct eas_password_request *request,

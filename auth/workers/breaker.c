@@ -8,7 +8,7 @@
 #define PROBE_TIMEOUT apr_time_from_sec(4)
 
 /*
- * A silent KDC holds a thread for some 27 seconds (sendto_kdc.c), in which three probes time out.
+ * Where libkrb5 sends, a silent KDC holds a thread for some 27 seconds (sendto_kdc.c).
  */
 #define PROBES_MAX 3
 

@@ -26,7 +26,7 @@
 /* A time in which the circuit is not closed. */
 struct eas_peer_outage {
     bool reported;    /* its beginning */
-    apr_time_t since; /* the failure that opened the circuit */
+    apr_time_t since; /* when that was noticed */
     unsigned refused; /* jobs, and messages of jobs */
 };
 

@@ -16,8 +16,8 @@
  * Calls to KDCs end by their deadline, save where libkrb5 sends (auth/kerberos/kdc_locate.h): there
  * a silent KDC holds a thread for half a minute (sendto_kdc.c).  A cache provider's call can take
  * forever (auth/shared/socache_httpd.c).  So a thread of this pool makes the call, as a job, and the
- * caller stops waiting when its time is up.  The job belongs to no request: it goes on to its end, and its
- * run() stores the result.
+ * caller stops waiting when its time is up.  The job belongs to no request: it goes on to its end,
+ * and its run() stores the result.
  *
  *  - Single flight: concurrent callers with the same key share one job and its result.
  *  - Bulkhead: the queue is bounded, and jobs that contact the same peer first get no more than

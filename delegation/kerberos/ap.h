@@ -4,8 +4,8 @@
 #ifndef EAS_DELEGATION_KERBEROS_AP_H
 #define EAS_DELEGATION_KERBEROS_AP_H
 
-#include "auth/kerberos/ticket_key.h"
 #include "auth/base/der.h"
+#include "auth/kerberos/ticket_key.h"
 
 /*
  * krb5_mk_req_extended() and krb5_rd_rep() do the same, but decode and encode the ticket and derive

@@ -5,8 +5,8 @@
 #define EAS_DELEGATION_KERBEROS_S4U_H
 
 #include "auth/kerberos/kdc.h"
-#include "auth/kerberos/ticket.h"
 #include "auth/kerberos/service_tgt.h"
+#include "auth/kerberos/ticket.h"
 
 /*
  * S4U2Self: a ticket for the gateway in the name of a user that another module authenticated.  It

@@ -6,7 +6,6 @@
 #include "auth/request_httpd.h"
 
 #include <ap_mpm.h>
-#include <apr_hash.h>
 #include <apr_optional.h>
 #include <apr_shm.h>
 #include <apr_thread_mutex.h>

@@ -52,6 +52,10 @@ class NameServer:
         self._records.setdefault((SRV, name.lower()), []).append(
             struct.pack(">HHH", priority, 0, port) + _name(host))
 
+    def forget(self) -> None:
+        """No records any more: others follow."""
+        self._records = {}
+
     @property
     def asked(self) -> int:
         return sum(self.questions.values())
