@@ -11,7 +11,7 @@ ECHO = Path(__file__).with_name("echo.lua")
 
 CONF = """
 LimitRequestFieldSize 131072
-KeepAliveTimeout 60
+KeepAliveTimeout {keep_alive}
 # The only way to tell mod_lua the client's port.
 SetEnvIfExpr "%{{REMOTE_PORT}} =~ /(.+)/" LAB_PORT=$1
 LuaScope thread
@@ -41,12 +41,12 @@ class GssBackend(Httpd):
     """
 
     def __init__(self, root: Path, keytab: Path, krb5_conf: Path, *, name: str,
-                 connection_bound: bool = False, **options: Any) -> None:
+                 connection_bound: bool = False, keep_alive: int = 60, **options: Any) -> None:
         self.host = name
         shutil.chown(keytab, USER)      # mod_auth_gssapi opens it in the children
         # mod_lua reads the script as www-data, who may not be let into a developer's tree.
         conf = CONF.format(keytab=keytab, connection_bound="On" if connection_bound else "Off",
-                           echo=root / ECHO.name)
+                           echo=root / ECHO.name, keep_alive=keep_alive)
         super().__init__(root, conf, modules=(*BASIC_MODULES, "auth_gssapi", "lua"),
                          env={"KRB5_CONFIG": str(krb5_conf)}, **options)
         shutil.copy(ECHO, root)

@@ -23,9 +23,10 @@ class Clock:
         # The same command, at another time.
         self.kdc = Daemon("samba KDC, moved", shlex.split(domain.by_hand()), root / "kdc.log",
                           self.env)
+        # Kept connections outlive a move: else the backend closes them while requests use them.
         self.backend = GssBackend(
             root / "cas1", domain.export_keytab(root / "cas1.keytab", [CAS1]), domain.krb5_conf,
-            name="cas1.corp.example.test")
+            name="cas1.corp.example.test", keep_alive=864000)
         self.backend.daemon.env.update(self.env)
 
     def start(self) -> "Clock":
