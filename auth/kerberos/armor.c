@@ -50,7 +50,8 @@ struct eas_armor *eas_armor_create(apr_pool_t *pool, struct eas_service_tgt *ser
     apr_pool_create(&armor->pool, pool);
     armor->service_tgt = service_tgt;
     apr_thread_mutex_create(&armor->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
-    apr_pool_cleanup_register(pool, armor, armor_cleanup, apr_pool_cleanup_null);
+    /* Subpools end before the cleanups of their parent run, and the realms lie in this one. */
+    apr_pool_cleanup_register(armor->pool, armor, armor_cleanup, apr_pool_cleanup_null);
     return armor;
 }
 
