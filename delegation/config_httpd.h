@@ -18,6 +18,7 @@ struct eas_delegation_dir {
     int mutual; /* required */
     int reuse;
     int bind;
+    int token_by; /* enum eas_token_by */
     apr_off_t retry_body;
     apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
@@ -49,6 +50,7 @@ const char *eas_delegation_spn(const struct eas_delegation_dir *conf);
 bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf);
 bool eas_delegation_reuses(const struct eas_delegation_dir *conf);
 bool eas_delegation_binds(const struct eas_delegation_dir *conf);
+enum eas_token_by eas_delegation_token_by(const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 

@@ -215,6 +215,7 @@ void eas_prepare_exchange(struct eas_attempt *attempt, const struct eas_scheme_c
     attempt->exchange.owner = attempt->owner;
     attempt->exchange.principal = eas_delegation_server_of(r->server)->principal;
     attempt->exchange.bind = eas_delegation_binds(attempt->conf);
+    attempt->exchange.token_by = eas_delegation_token_by(attempt->conf);
     attempt->exchange.connections = eas_conn_pools_connections(attempt->response.pools);
     attempt->exchange.timeout = eas_request_timeout(r);
     if (attempt->exchange.timeout == 0) {
