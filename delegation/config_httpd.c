@@ -105,8 +105,12 @@ bool eas_delegation_binds(const struct eas_delegation_dir *conf)
     return conf->bind >= 0 ? conf->bind : DEFAULT_CHANNEL_BINDING;
 }
 
-enum eas_token_by eas_delegation_token_by(const struct eas_delegation_dir *conf)
+enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
+                                          const struct eas_delegation_dir *conf)
 {
+    if (server->native_unfit) {
+        return EAS_TOKEN_GSSAPI;
+    }
     return conf->token_by >= 0 ? (enum eas_token_by)conf->token_by : DEFAULT_TOKEN;
 }
 

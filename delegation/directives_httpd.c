@@ -90,6 +90,7 @@ const char *eas_delegation_set_token(cmd_parms *cmd, void *dir, const char *arg)
                             arg);
     }
     eas_delegation_dir_of(cmd->context)->token_by = native ? EAS_TOKEN_NATIVE : EAS_TOKEN_GSSAPI;
+    eas_delegation_server_of(cmd->server)->uses_gssapi |= !native;
     return NULL;
 }
 
