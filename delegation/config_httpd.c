@@ -14,12 +14,17 @@
 #define DEFAULT_BACKEND_REUSE 1
 #define DEFAULT_BACKEND_POOLS 64
 #define DEFAULT_CHANNEL_BINDING 1
+#define DEFAULT_TOKEN EAS_TOKEN_NATIVE
 #define DEFAULT_RETRY_BODY 131072
 
 /* httpd has no record for a section without directives of the module. */
-static struct eas_delegation_dir unset_dir = {
-    .delegate = -1, .transition = -1, .mutual = -1, .reuse = -1, .bind = -1, .retry_body = -1
-};
+static struct eas_delegation_dir unset_dir = { .delegate = -1,
+                                               .transition = -1,
+                                               .mutual = -1,
+                                               .reuse = -1,
+                                               .bind = -1,
+                                               .token_by = -1,
+                                               .retry_body = -1 };
 
 struct eas_delegation_server *eas_delegation_server_of(const server_rec *s)
 {
@@ -57,6 +62,7 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     INHERIT_NUMBER(mutual);
     INHERIT_NUMBER(reuse);
     INHERIT_NUMBER(bind);
+    INHERIT_NUMBER(token_by);
     INHERIT_NUMBER(retry_body);
     INHERIT_POINTER(strip_headers);
     if (add->strip_headers != NULL && base->strip_headers != NULL) {
@@ -97,6 +103,15 @@ bool eas_delegation_reuses(const struct eas_delegation_dir *conf)
 bool eas_delegation_binds(const struct eas_delegation_dir *conf)
 {
     return conf->bind >= 0 ? conf->bind : DEFAULT_CHANNEL_BINDING;
+}
+
+enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
+                                          const struct eas_delegation_dir *conf)
+{
+    if (server->native_unfit) {
+        return EAS_TOKEN_GSSAPI;
+    }
+    return conf->token_by >= 0 ? (enum eas_token_by)conf->token_by : DEFAULT_TOKEN;
 }
 
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)

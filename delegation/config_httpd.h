@@ -18,6 +18,7 @@ struct eas_delegation_dir {
     int mutual; /* required */
     int reuse;
     int bind;
+    int token_by; /* enum eas_token_by */
     apr_off_t retry_body;
     apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
@@ -28,6 +29,8 @@ struct eas_delegation_dir {
 /* Of a server. */
 struct eas_delegation_server {
     int pools;                                 /* of the main server; 0: not set */
+    bool uses_gssapi;                          /* EasKcdToken gssapi, in any of its sections */
+    bool native_unfit;                         /* native tokens fail the check of start-up */
     const struct eas_kcd_principal *principal; /* of the child; NULL without a keytab */
 };
 
@@ -49,6 +52,8 @@ const char *eas_delegation_spn(const struct eas_delegation_dir *conf);
 bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf);
 bool eas_delegation_reuses(const struct eas_delegation_dir *conf);
 bool eas_delegation_binds(const struct eas_delegation_dir *conf);
+enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
+                                          const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 

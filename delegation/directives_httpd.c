@@ -80,6 +80,20 @@ const char *eas_delegation_set_bind(cmd_parms *cmd, void *dir, int flag)
     return NULL;
 }
 
+const char *eas_delegation_set_token(cmd_parms *cmd, void *dir, const char *arg)
+{
+    bool native = ap_cstr_casecmp(arg, "native") == 0;
+
+    (void)dir;
+    if (!native && ap_cstr_casecmp(arg, "gssapi") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither native nor gssapi", cmd->cmd->name,
+                            arg);
+    }
+    eas_delegation_dir_of(cmd->context)->token_by = native ? EAS_TOKEN_NATIVE : EAS_TOKEN_GSSAPI;
+    eas_delegation_server_of(cmd->server)->uses_gssapi |= !native;
+    return NULL;
+}
+
 /* A whole number from low to high, or false. */
 static bool parse_number(const char *arg, apr_int64_t low, apr_int64_t high, apr_int64_t *out)
 {

@@ -401,15 +401,14 @@ enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_po
 }
 
 enum eas_rc eas_kcd_token(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                          const struct eas_ticket *ticket, struct eas_bytes binding,
-                          struct eas_token *token_out, struct eas_err *err)
+                          const struct eas_token_request *request, struct eas_token *token_out,
+                          struct eas_err *err)
 {
-    return eas_token_make(principal->kcd->token_maker, pool, ticket, binding, token_out, err);
+    return eas_token_make(principal->kcd->token_maker, pool, request, token_out, err);
 }
 
 enum eas_rc eas_kcd_verify(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                           const struct eas_pending_ap *pending, const char *value,
-                           struct eas_err *err)
+                           struct eas_pending_ap *pending, const char *value, struct eas_err *err)
 {
     return eas_token_verify(principal->kcd->token_maker, pool, pending, value, err);
 }

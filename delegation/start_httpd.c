@@ -5,6 +5,7 @@
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "delegation/config_httpd.h"
+#include "delegation/kerberos/token_check.h"
 #include "delegation/proxy/case_check_httpd.h"
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
@@ -111,9 +112,68 @@ static const struct eas_kcd_principal *shared_principal(server_rec *main_server,
     return NULL;
 }
 
-void eas_delegation_post_config(apr_pool_t *pconf)
+static bool may_delegate(server_rec *main_server)
+{
+    const server_rec *s = main_server;
+
+    while (s != NULL && eas_auth_server_of(s)->authority == NULL) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
+static bool uses_gssapi(server_rec *main_server)
+{
+    const server_rec *s = main_server;
+
+    while (s != NULL && !eas_delegation_server_of(s)->uses_gssapi) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
+/*
+ * Native tokens that GSSAPI does not read would be a 401 of every backend.  GSSAPI's own serve as
+ * well and cost more, so an update of a library stops no gateway at night.  But if GSSAPI's fail,
+ * too, nothing is left to delegate by.
+ */
+static int check_tokens(apr_pool_t *ptemp, server_rec *main_server)
+{
+    const char *native = eas_token_check(ptemp, EAS_TOKEN_NATIVE), *gssapi = NULL;
+    struct eas_err err;
+    server_rec *s;
+
+    if (native != NULL || uses_gssapi(main_server)) {
+        gssapi = eas_token_check(ptemp, EAS_TOKEN_GSSAPI);
+    }
+    if (gssapi != NULL) {
+        eas_fail(&err, EAS_MISCONFIGURED, 3081,
+                 "GSSAPI makes no tokens that it reads itself (%s); check /etc/krb5.conf, "
+                 "/etc/gss/mech.d and the installation of MIT Kerberos",
+                 gssapi);
+        eas_log_startup(main_server, &err);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (native != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server,
+                     "EAS3080: GSSAPI does not read the module's own tokens (%s), so EasKcdToken "
+                     "is gssapi everywhere; check the installation of OpenSSL, then report it",
+                     native);
+    }
+    for (s = main_server; s != NULL; s = s->next) {
+        eas_delegation_server_of(s)->native_unfit = native != NULL;
+    }
+    return OK;
+}
+
+int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     eas_conn_pools_post_config(pconf);
+    /* httpd reads its configuration twice when it starts. */
+    return may_delegate(main_server)
+                   && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
+               ? check_tokens(ptemp, main_server)
+               : OK;
 }
 
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,

@@ -3,6 +3,7 @@
 
 EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
 EAS_T_SANITIZER=FILE  libasan, where EAS_T_MODULE is built with it (build/check --asan)
+EAS_T_TOKEN=gssapi  EasKcdToken of all gateways that do not say it themselves
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """
@@ -217,8 +218,15 @@ def secret(lab_dir: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def token() -> str:
+    """EasKcdToken of the gateways; a test with both_tokens runs in each setting."""
+    return os.environ.get("EAS_T_TOKEN", "native")
+
+
+@pytest.fixture
 def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, authority: Authority,
-            shared: "Shared", by_hand: Callable[[str], None]) -> Iterator[Callable[..., Gateway]]:
+            shared: "Shared", by_hand: Callable[[str], None], token: str,
+            ) -> Iterator[Callable[..., Gateway]]:
     """gateway(conf, …): a started httpd with the module, on TLS unless tls=False.
 
     account= is whose keytab it gets ("gateway", "gateway2", None for none), krb5_conf= which
@@ -235,6 +243,8 @@ def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, autho
               **options: Any) -> Gateway:
         if not module_under_test().exists():
             pytest.skip(f"{module_under_test()} is not built")
+        if token != "native":
+            conf = f"EasKcdToken {token}\n{conf}"
         key = repr((conf, account, tls, krb5_conf, options))
         if reuse and key in shared.gateways:
             reused.append(shared.gateways[key].begin())

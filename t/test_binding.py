@@ -5,7 +5,7 @@ backend with Extended Protection "required" takes no others."""
 import pytest
 
 from lab.between import Between
-from lab.exchange import ask, location, trusting
+from lab.exchange import ask, both_tokens, location, trusting
 from lab.simulated import Bound, PerRequest
 
 NAME = "cas1.corp.example.test"
@@ -31,6 +31,7 @@ def between(authority):
         relay.stop()
 
 
+@both_tokens
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 def test_bound_from_the_first_request(gateway, fake_backends, authority, demanding, digest,
@@ -46,6 +47,7 @@ def test_bound_from_the_first_request(gateway, fake_backends, authority, demandi
     assert "EAS2056" not in gw.error_log.tags()
 
 
+@both_tokens
 def test_bodies_arrive_bound_as_well(gateway, fake_backends, authority, demanding):
     backend = fake_backends(demanding, tls=True, proves=False)
     gw = gateway(trusting(authority) + location(backend.url), processes=1)
@@ -54,6 +56,7 @@ def test_bodies_arrive_bound_as_well(gateway, fake_backends, authority, demandin
     assert demanding.seen == {"accepted": 4}
 
 
+@both_tokens
 @pytest.mark.parametrize("reuse", ["On", "Off"])
 def test_each_connection_has_its_own(gateway, fake_backends, authority, demanding, reuse):
     backend = fake_backends(demanding, tls=True, proves=False)
@@ -64,6 +67,7 @@ def test_each_connection_has_its_own(gateway, fake_backends, authority, demandin
     assert backend.connections == (1 if reuse == "On" else 5)
 
 
+@both_tokens
 def test_off(gateway, fake_backends, authority, demanding):
     """Without a binding, such a backend refuses: that this is so shows that the others are bound."""
     backend = fake_backends(demanding, tls=True, proves=False)
@@ -75,6 +79,7 @@ def test_off(gateway, fake_backends, authority, demanding):
     assert demanding.seen["unbound"] == demanding.seen["accepted"] >= 1
 
 
+@both_tokens
 @pytest.mark.parametrize("binding", ["On", "Off"])
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_backend_that_does_not_care(gateway, fake_backends, authority, keeper, binding, tls):
@@ -87,6 +92,7 @@ def test_backend_that_does_not_care(gateway, fake_backends, authority, keeper, b
     assert accepted.bound is (tls and binding == "On")
 
 
+@both_tokens
 @pytest.mark.smoke
 def test_tls_proxy_in_between(gateway, fake_backends, authority, demanding, between):
     """A certificate that the gateway trusts, but not the backend's: the token is worth nothing at

@@ -42,6 +42,7 @@ REFUSED = {
     "pools of a virtual host": ("<VirtualHost *:1>\nEasKcdBackendPools 8\n</VirtualHost>",
                                 "EasKcdBackendPools", "cannot occur within"),
     "bad mutual": ("EasKcdMutualAuth maybe", "EasKcdMutualAuth", "required"),
+    "bad token": ("EasKcdToken heimdal", "EasKcdToken", "neither native nor gssapi"),
     "bad armour": ("EasKcdArmor Perhaps", "EasKcdArmor", "none of Off, Try and Require"),
     "bad retry body": ("EasKcdRetryBody -1", "EasKcdRetryBody", "bytes"),
     "retry body with a unit": ("EasKcdRetryBody 128x", "EasKcdRetryBody", "bytes"),

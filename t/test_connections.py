@@ -14,7 +14,7 @@ from lab.ad import CAS1, CAS2, PASSWORDS, REALM
 from lab.backend import GssBackend
 from lab.client import assert_unavailable
 from lab.errorlog import Entry
-from lab.exchange import ask, location, open_location, trusting
+from lab.exchange import ask, both_tokens, location, open_location, trusting
 from lab.fake_backend import response
 from lab.gateway import MODULES, module_without_veto
 from lab.owners import THREE, owners
@@ -27,6 +27,7 @@ MPMS = ("event", "worker", "prefork")
 
 # --- reuse -----------------------------------------------------------------------------------
 
+@both_tokens
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_one_user_keeps_one_connection(gateway, fake_backends, authority, per_request, tls):
     backend = fake_backends(per_request, tls=tls, proves=False, reuse=True)
@@ -52,6 +53,7 @@ def test_reuse_off(gateway, fake_backends, first_user, parameters):
     until(lambda: connections(backend.port) <= 1, 10, "the delegated ones to be closed")
 
 
+@both_tokens
 @pytest.mark.parametrize("pools", [1, 2, 64])
 @pytest.mark.parametrize("reuse", ["On", "Off"])
 def test_users_share_no_connection(gateway, fake_backends, keeper, first_user, pools,
@@ -91,6 +93,7 @@ def test_connection_bound_backend(gateway, backends, authority, mpm, tls):
                 assert ask(client, "/open").status == 401
 
 
+@both_tokens
 @pytest.mark.smoke
 def test_one_user_and_two_services(gateway, fake_backends, keeper, per_request):
     """The same backend, and the same user, under two service principal names."""
@@ -109,7 +112,7 @@ def test_one_user_and_two_services(gateway, fake_backends, keeper, per_request):
     assert len({spn for spns in services.values() for spn in spns}) == 2
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm, token", [("event", "gssapi"), *((mpm, "native") for mpm in MPMS)])
 def test_many_users_many_threads(gateway, fake_backends, keeper, first_user, mpm):
     """Fewer pools than users, so that they meet in them."""
     backend = fake_backends(first_user, proves=False)

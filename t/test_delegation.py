@@ -4,7 +4,7 @@
 import pytest
 
 from lab.ad import CAS1, PASSWORDS, REALM, TRUSTED_TO_AUTH, UPN_SUFFIX
-from lab.exchange import DOMAINS, location
+from lab.exchange import DOMAINS, both_tokens, location
 from lab.fake_backend import response
 from lab.kerberos import Acceptor, kinit
 
@@ -158,6 +158,7 @@ def test_mpm(gateway, backends, mpm):
         assert answer.json()["remote_user"] == f"{user}@{REALM}"
 
 
+@both_tokens
 def test_poisoned_environment_changes_nothing(gateway, backends, domain, lab_dir):
     """An ambient ccache of somebody else is what the GSSAPI's mechanism glue would fall back to."""
     ccache = lab_dir / "poison"

@@ -5,7 +5,7 @@ import pytest
 
 from lab.ad import PASSWORDS, REALM
 from lab.client import basic, connect
-from lab.exchange import location, trusting
+from lab.exchange import both_tokens, location, trusting
 from lab.fake_backend import always_401, response
 from lab.gateway import MODULES
 from lab.names import GATEWAY
@@ -32,6 +32,7 @@ def ok(_):
     [("Proxy-Authorization", "Negotiate YII=")],
     [("Proxy-Connection", "Authorization")],
 ], ids=str)
+@both_tokens
 def test_client_cannot_touch_the_token(gateway, fake_backends, acceptor, headers):
     backend = fake_backends(ok, reuse=True)
     gw = gateway(location(backend.url), reuse=True)
@@ -83,6 +84,7 @@ def test_backend_authentication_stays_behind(gateway, fake_backends, status):
         assert answer.all(name) == [], name
 
 
+@both_tokens
 @pytest.mark.parametrize("error_override", ["Off", "On"])
 def test_backend_401_is_our_trouble(gateway, fake_backends, error_override):
     backend = fake_backends(always_401)
@@ -130,6 +132,7 @@ def test_backend_401_blames_no_member(gateway, fake_backends, backends):
     assert statuses.count(503) == 3 and statuses.count(200) == 3
 
 
+@both_tokens
 @pytest.mark.smoke
 def test_two_users_on_one_client_connection(gateway, backends):
     gw = gateway(location(backends("cas1").url))

@@ -14,7 +14,7 @@ import pytest
 from lab.ad import CAS1, PASSWORDS
 from lab.backend import GssBackend
 from lab.client import basic, connect
-from lab.exchange import ask, location
+from lab.exchange import ask, both_tokens, location
 from lab.fake_backend import always_401, response
 from lab.gateway import MODULES
 from lab.kerberos import Acceptor
@@ -120,6 +120,7 @@ def tickets(relay):
 
 # --- once ------------------------------------------------------------------------------------
 
+@both_tokens
 @pytest.mark.parametrize("override", ["Off", "On"])
 def test_get(stale, relay, override):
     gw, server = stale(f"ProxyErrorOverride {override}")
@@ -144,6 +145,7 @@ FRAMINGS = {"Content-Length": [], "chunked": [("Transfer-Encoding", "chunked")],
             "chunked, Expect": [("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]}
 
 
+@both_tokens
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_body(stale, relay, framing):
     """Each size is another user's, whose ticket is stale."""
@@ -312,6 +314,7 @@ def test_storm(gateway, fake_backends, relay):
     assert relay.counts.total() == 0
 
 
+@both_tokens
 def test_many_requests_find_out_at_once(stale, relay):
     """All of them have the old ticket; one new one does for all."""
     gw, server = stale()
@@ -332,6 +335,7 @@ def test_other_users_keep_their_tickets(stale, relay, service):
     assert server.script.refusals == 2
 
 
+@both_tokens
 def test_kdc_is_down_when_a_new_ticket_is_wanted(stale, relay):
     gw, server = stale()
     gw.expect("EAS2021")
@@ -370,6 +374,7 @@ def test_without_a_user_nothing_is_repeated(gateway, fake_backends):
 
 # --- a fresh authenticator for every write ---------------------------------------------------
 
+@both_tokens
 def test_replay_cache(gateway, fake_backends, domain, lab_dir):
     """The backend remembers every authenticator."""
     keytab = domain.export_keytab(lab_dir / "once-only.keytab", [CAS1])
@@ -388,6 +393,7 @@ def test_replay_cache(gateway, fake_backends, domain, lab_dir):
         script.acceptor.accept(backend.requests[0].authorization)
 
 
+@both_tokens
 def test_ping(gateway, fake_backends, domain, lab_dir):
     """mod_proxy sends the head alone, waits for 100, and sends the body: one token for both."""
     keytab = domain.export_keytab(lab_dir / "pinged.keytab", [CAS1])
@@ -409,6 +415,7 @@ def test_ping(gateway, fake_backends, domain, lab_dir):
 
 # --- under load ------------------------------------------------------------------------------
 
+@both_tokens
 def test_rotation_under_load(gateway, domain, lab_dir, service):
     """A real acceptor loses its old key while ten users post: nobody notices anything."""
     backend = GssBackend(lab_dir / f"rotating-{service.number}", service.keytab, domain.krb5_conf,

@@ -2,15 +2,13 @@
 /* delegation/kerberos/ap.c - client side of Kerberos' AP exchange (RFC 4120 section 3.2) */
 
 #include "delegation/kerberos/ap.h"
+#include "delegation/kerberos/message.h"
 
-#include <apr_time.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PVNO 5
 
 /* Message types, equal to the numbers of their APPLICATION tags (RFC 4120 section 5.10). */
 #define AUTHENTICATOR 2
@@ -24,9 +22,6 @@
 /* The longest session key of any enctype, and a sequence number. */
 #define KEY_MAX 64
 #define SEQUENCE_SIZE 4
-
-/* KerberosTime: YYYYMMDDHHMMSSZ. */
-#define TIME_SIZE 15
 
 /* An authenticator without its names; twice what is needed. */
 #define AUTHENTICATOR_MAX 512
@@ -53,76 +48,6 @@ static apr_size_t authenticator_max(const krb5_creds *ticket)
 apr_size_t eas_ap_request_max(const krb5_creds *ticket)
 {
     return ticket->ticket.length + authenticator_max(ticket) + AP_REQ_OVERHEAD;
-}
-
-/* --- fields of a SEQUENCE: element [n] -------------------------------------------------------- */
-
-static void put_integer(struct eas_der *der, unsigned n, krb5_int32 value)
-{
-    const unsigned char *end = der->at;
-
-    eas_der_put_integer(der, value);
-    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
-}
-
-static void put_octets(struct eas_der *der, unsigned n, unsigned tag, const void *bytes,
-                       apr_size_t len)
-{
-    const unsigned char *end = der->at;
-
-    eas_der_put_element(der, tag, bytes, len);
-    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
-}
-
-static void put_digits(char *text, int n, int value)
-{
-    for (; n > 0; n--, value /= 10) {
-        text[n - 1] = (char)('0' + value % 10);
-    }
-}
-
-static void put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
-{
-    char text[TIME_SIZE];
-    apr_time_exp_t tm;
-
-    /* Unsigned, as in libkrb5: times after 2038 are negative otherwise. */
-    apr_time_exp_gmt(&tm, apr_time_from_sec((apr_time_t)(uint32_t)when));
-    put_digits(text, 4, tm.tm_year + 1900);
-    put_digits(text + 4, 2, tm.tm_mon + 1);
-    put_digits(text + 6, 2, tm.tm_mday);
-    put_digits(text + 8, 2, tm.tm_hour);
-    put_digits(text + 10, 2, tm.tm_min);
-    put_digits(text + 12, 2, tm.tm_sec);
-    text[14] = 'Z';
-    put_octets(der, n, EAS_DER_GENERALIZED_TIME, text, TIME_SIZE);
-}
-
-/* EncryptionKey or Checksum: a type and octets. */
-static void put_typed(struct eas_der *der, unsigned n, krb5_int32 type, const void *bytes,
-                      apr_size_t len)
-{
-    const unsigned char *end = der->at;
-
-    put_octets(der, 1, EAS_DER_OCTET_STRING, bytes, len);
-    put_integer(der, 0, type);
-    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
-    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
-}
-
-static void put_principal_name(struct eas_der *der, unsigned n, krb5_const_principal name)
-{
-    const unsigned char *end = der->at;
-    int i;
-
-    for (i = name->length - 1; i >= 0; i--) {
-        eas_der_put_element(der, EAS_DER_GENERAL_STRING, name->data[i].data, name->data[i].length);
-    }
-    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
-    eas_der_wrap(der, end, EAS_DER_CONTEXT(1));
-    put_integer(der, 0, name->type);
-    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
-    eas_der_wrap(der, end, EAS_DER_CONTEXT(n));
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -166,14 +91,14 @@ static void put_authenticator(struct eas_der *der, krb5_const_principal client,
                               krb5_enctype enctype, const struct nonce *nonce,
                               const krb5_data *checksum, const struct eas_ap_time *time)
 {
-    put_integer(der, 7, nonce->sequence);
-    put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
-    put_time(der, 5, time->ctime);
-    put_integer(der, 4, time->cusec);
-    put_typed(der, 3, GSS_CHECKSUM_TYPE, checksum->data, checksum->length);
-    put_principal_name(der, 2, client);
-    put_octets(der, 1, EAS_DER_GENERAL_STRING, client->realm.data, client->realm.length);
-    put_integer(der, 0, PVNO);
+    eas_message_put_integer(der, 7, nonce->sequence);
+    eas_message_put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
+    eas_message_put_time(der, 5, time->ctime);
+    eas_message_put_integer(der, 4, time->cusec);
+    eas_message_put_typed(der, 3, GSS_CHECKSUM_TYPE, checksum->data, checksum->length);
+    eas_message_put_name(der, 2, client);
+    eas_message_put_realm(der, 1, client);
+    eas_message_put_integer(der, 0, EAS_MESSAGE_PVNO);
     eas_der_wrap(der, der->end, EAS_DER_SEQUENCE);
     eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AUTHENTICATOR));
 }
@@ -197,7 +122,7 @@ static krb5_error_code put_encrypted(krb5_context ctx, struct eas_ticket_key *ke
     if (code == 0) {
         eas_der_wrap(der, end, EAS_DER_OCTET_STRING);
         eas_der_wrap(der, end, EAS_DER_CONTEXT(2));
-        put_integer(der, 0, enctype);
+        eas_message_put_integer(der, 0, enctype);
         eas_der_wrap(der, end, EAS_DER_SEQUENCE);
     }
     return code;
@@ -214,9 +139,9 @@ static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
     end = der->at;
     eas_der_put(der, ticket->data, ticket->length);
     eas_der_wrap(der, end, EAS_DER_CONTEXT(3));
-    put_octets(der, 2, EAS_DER_BIT_STRING, options, sizeof(options));
-    put_integer(der, 1, AP_REQ);
-    put_integer(der, 0, PVNO);
+    eas_message_put_octets(der, 2, EAS_DER_BIT_STRING, options, sizeof(options));
+    eas_message_put_integer(der, 1, AP_REQ);
+    eas_message_put_integer(der, 0, EAS_MESSAGE_PVNO);
     eas_der_wrap(der, der->end, EAS_DER_SEQUENCE);
     eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AP_REQ));
 }
@@ -289,8 +214,9 @@ static bool find_encrypted(struct eas_bytes reply, krb5_enc_data *encrypted)
 
     if (!eas_der_enter_only(reply, EAS_DER_APPLICATION(AP_REP), &message)
         || !eas_der_enter_only(message, EAS_DER_SEQUENCE, &fields)
-        || !take_integer(&fields, 0, &pvno) || pvno != PVNO || !take_integer(&fields, 1, &type)
-        || type != AP_REP || !eas_der_enter_only(fields, EAS_DER_CONTEXT(2), &field)
+        || !take_integer(&fields, 0, &pvno) || pvno != EAS_MESSAGE_PVNO
+        || !take_integer(&fields, 1, &type) || type != AP_REP
+        || !eas_der_enter_only(fields, EAS_DER_CONTEXT(2), &field)
         || !eas_der_enter_only(field, EAS_DER_SEQUENCE, &fields)
         || !take_integer(&fields, 0, &encrypted->enctype)) {
         return false;
@@ -312,8 +238,8 @@ static bool repeats_time(struct eas_bytes plain, const struct eas_ap_time *time)
     struct eas_der expected = eas_der_begin(room, sizeof(room));
     struct eas_bytes part, fields;
 
-    put_integer(&expected, 1, time->cusec);
-    put_time(&expected, 0, time->ctime);
+    eas_message_put_integer(&expected, 1, time->cusec);
+    eas_message_put_time(&expected, 0, time->ctime);
     return eas_der_enter(&plain, EAS_DER_APPLICATION(ENC_AP_REP_PART), &part)
            && eas_der_enter(&part, EAS_DER_SEQUENCE, &fields)
            && eas_der_take(&fields, expected.at, (apr_size_t)(expected.end - expected.at));

@@ -4,9 +4,11 @@
 #include "delegation/kerberos/token.h"
 #include "auth/base/secret.h"
 #include "delegation/kerberos/ap.h"
+#include "delegation/kerberos/gss_token.h"
 #include "delegation/kerberos/spnego.h"
 
 #include <apr_encode.h>
+#include <apr_strings.h>
 #include <apr_tables.h>
 #include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
@@ -34,7 +36,8 @@ struct eas_token_maker {
 
 struct eas_pending_ap {
     const struct eas_ticket *ticket;
-    struct eas_ap_time time; /* of the authenticator */
+    struct eas_ap_time time;   /* of the authenticator */
+    struct eas_gss_token *gss; /* NULL: native */
 };
 
 static apr_status_t free_contexts(void *data)
@@ -138,75 +141,110 @@ static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *tic
     return code;
 }
 
-static enum eas_rc fail(krb5_context ctx, krb5_error_code code, struct eas_err *err)
+/* NULL for 0, else libkrb5's words. */
+static const char *words_of(krb5_context ctx, apr_pool_t *pool, krb5_error_code code)
 {
-    const char *words = krb5_get_error_message(ctx, code);
+    const char *words, *copy;
 
-    eas_fail(err, EAS_UNAVAILABLE, 2002, "cannot make a token from the service ticket: %s", words);
+    if (code == 0) {
+        return NULL;
+    }
+    words = krb5_get_error_message(ctx, code);
+    copy = apr_pstrdup(pool, words);
     krb5_free_error_message(ctx, words);
-    return EAS_UNAVAILABLE;
+    return copy;
+}
+
+static enum eas_rc fail(struct eas_err *err, const char *words)
+{
+    return eas_fail(err, EAS_UNAVAILABLE, 2002, "cannot make a token from the service ticket: %s",
+                    words);
 }
 
 /* Wiped with the pool; a long poll keeps it for up to an hour. */
-static const char *header_value(apr_pool_t *pool, const struct eas_der *token)
+static const char *header_value(apr_pool_t *pool, const void *token, apr_size_t len)
 {
     static const char scheme[] = "Negotiate ";
-    const apr_size_t prefix = sizeof(scheme) - 1, len = (apr_size_t)(token->end - token->at);
+    const apr_size_t prefix = sizeof(scheme) - 1;
     struct eas_secret *value = eas_secret_room(pool, prefix + (len + 2) / 3 * 4);
 
     memcpy(value->bytes, scheme, prefix);
     /* For a token of about 2,000 octets it takes a third of the time of apr_encode_base64(). */
-    EVP_EncodeBlock((unsigned char *)value->bytes + prefix, token->at, (int)len);
+    EVP_EncodeBlock((unsigned char *)value->bytes + prefix, token, (int)len);
     return value->bytes;
 }
 
-enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
-                           const struct eas_ticket *ticket, struct eas_bytes binding,
-                           struct eas_token *token_out, struct eas_err *err)
+static const char *make_natively(krb5_context ctx, apr_pool_t *pool,
+                                 const struct eas_token_request *request, struct eas_token *token)
 {
-    struct eas_pending_ap *pending = apr_palloc(pool, sizeof(*pending));
-    apr_size_t room = eas_ap_request_max(eas_ticket_creds(ticket)) + EAS_SPNEGO_INIT_MAX;
+    apr_size_t room = eas_ap_request_max(eas_ticket_creds(request->ticket)) + EAS_SPNEGO_INIT_MAX;
     struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
+    krb5_error_code code =
+        make_token(ctx, request->ticket, request->binding, &der, &token->pending->time);
+
+    if (code == 0) {
+        token->value = header_value(pool, der.at, (apr_size_t)(der.end - der.at));
+    }
+    OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
+    return words_of(ctx, pool, code);
+}
+
+static const char *make_by_gssapi(krb5_context ctx, apr_pool_t *pool,
+                                  const struct eas_token_request *request, struct eas_token *token)
+{
+    struct eas_secret *octets;
+    const char *words = eas_gss_token_make(ctx, pool, request->ticket, request->binding,
+                                           &token->pending->gss, &octets);
+
+    if (words == NULL) {
+        token->value = header_value(pool, octets->bytes, octets->len);
+        eas_secret_wipe(octets);
+    }
+    return words;
+}
+
+enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
+                           const struct eas_token_request *request, struct eas_token *token_out,
+                           struct eas_err *err)
+{
+    struct eas_token token = { NULL, apr_pcalloc(pool, sizeof(*token.pending)) };
+    const char *words;
     krb5_context ctx;
     krb5_error_code code = checkout_context(maker, &ctx);
 
     if (code != 0) {
-        return fail(NULL, code, err);
+        return fail(err, words_of(NULL, pool, code));
     }
-    pending->ticket = ticket;
-    code = make_token(ctx, ticket, binding, &der, &pending->time);
-    if (code == 0) {
-        *token_out = (struct eas_token){ header_value(pool, &der), pending };
-    }
-    else {
-        fail(ctx, code, err);
-    }
-    OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
+    token.pending->ticket = request->ticket;
+    words = request->by == EAS_TOKEN_GSSAPI ? make_by_gssapi(ctx, pool, request, &token)
+                                            : make_natively(ctx, pool, request, &token);
     checkin_context(maker, ctx);
-    return code == 0 ? EAS_OK : EAS_UNAVAILABLE;
+    if (words != NULL) {
+        return fail(err, words);
+    }
+    *token_out = token;
+    return EAS_OK;
 }
 
-static bool find_ap_rep(apr_pool_t *pool, const char *value, struct eas_bytes *ap_rep)
+static bool decode(apr_pool_t *pool, const char *value, struct eas_bytes *token)
 {
-    struct eas_bytes token;
-
     if (strncasecmp(value, "Negotiate ", 10) != 0 || strlen(value) > RESPONSE_TOKEN_MAX) {
         return false;
     }
     value += 10 + strspn(value + 10, " ");
-    token.at =
-        apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &token.len);
-    return token.at != NULL && eas_spnego_find_ap_rep(token, ap_rep);
+    token->at =
+        apr_pdecode_base64_binary(pool, value, APR_ENCODE_STRING, APR_ENCODE_NONE, &token->len);
+    return token->at != NULL;
 }
 
-static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
-                                   const struct eas_pending_ap *pending, const char *value)
+static krb5_error_code check_reply(krb5_context ctx, const struct eas_pending_ap *pending,
+                                   struct eas_bytes token)
 {
     struct eas_bytes ap_rep;
     krb5_error_code code;
     struct eas_ticket_key *key;
 
-    if (!find_ap_rep(pool, value, &ap_rep)) {
+    if (!eas_spnego_find_ap_rep(token, &ap_rep)) {
         return KRB5KRB_AP_ERR_MSG_TYPE;
     }
     code = eas_ticket_checkout_key(pending->ticket, ctx, &key);
@@ -218,25 +256,28 @@ static krb5_error_code check_value(krb5_context ctx, apr_pool_t *pool,
 }
 
 enum eas_rc eas_token_verify(struct eas_token_maker *maker, apr_pool_t *pool,
-                             const struct eas_pending_ap *pending, const char *value,
-                             struct eas_err *err)
+                             struct eas_pending_ap *pending, const char *value, struct eas_err *err)
 {
+    struct eas_bytes token;
+    const char *words;
     krb5_context ctx;
     krb5_error_code code = checkout_context(maker, &ctx);
 
     if (code != 0) {
-        return fail(NULL, code, err);
+        return fail(err, words_of(NULL, pool, code));
     }
-    code = check_value(ctx, pool, pending, value);
-    if (code != 0) {
-        const char *words = krb5_get_error_message(ctx, code);
-
-        eas_fail(
-            err, EAS_BACKEND, 2053,
-            "mutual authentication failed: the backend's reply does not belong to the token: %s",
-            words);
-        krb5_free_error_message(ctx, words);
+    if (!decode(pool, value, &token)) {
+        words = words_of(ctx, pool, KRB5KRB_AP_ERR_MSG_TYPE);
+    }
+    else {
+        words = pending->gss != NULL ? eas_gss_token_verify(pending->gss, pool, token)
+                                     : words_of(ctx, pool, check_reply(ctx, pending, token));
     }
     checkin_context(maker, ctx);
-    return code == 0 ? EAS_OK : EAS_BACKEND;
+    return words == NULL
+               ? EAS_OK
+               : eas_fail(err, EAS_BACKEND, 2053,
+                          "mutual authentication failed: the backend's reply does not belong to "
+                          "the token: %s",
+                          words);
 }

@@ -247,7 +247,11 @@ static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
 /* Replaces the placeholder by a token.  The body, after the head, has none. */
 static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, struct eas_err *err)
 {
-    struct eas_bytes binding = { record->binding, current->bind ? record->binding_len : 0 };
+    const struct eas_token_request request = {
+        .by = current->token_by,
+        .ticket = current->ticket,
+        .binding = { record->binding, current->bind ? record->binding_len : 0 },
+    };
     apr_bucket *place, *bucket;
     struct eas_token token;
     enum eas_rc rc;
@@ -259,7 +263,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
                    : eas_fail(err, EAS_UNAVAILABLE, 2051,
                               "a request in a user's name was about to be sent without a token");
     }
-    rc = eas_kcd_token(current->principal, current->r->pool, current->ticket, binding, &token, err);
+    rc = eas_kcd_token(current->principal, current->r->pool, &request, &token, err);
     if (rc == EAS_OK) {
         current->pending = token.pending;
         bucket = apr_bucket_pool_create(token.value, strlen(token.value), current->r->pool,

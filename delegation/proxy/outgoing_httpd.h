@@ -31,6 +31,7 @@ struct eas_exchange {
     const struct eas_ticket *ticket; /* NULL: without a token */
     const struct eas_kcd_principal *principal;
     bool bind; /* the token to the TLS channel */
+    enum eas_token_by token_by;
 
     /* Set by the filter. */
     apr_uint64_t serial;               /* never used twice in a process */

@@ -208,13 +208,15 @@ int eas_prepare_body(struct eas_attempt *attempt)
 void eas_prepare_exchange(struct eas_attempt *attempt, const struct eas_scheme_call *call)
 {
     request_rec *r = attempt->r;
+    const struct eas_delegation_server *server = eas_delegation_server_of(r->server);
 
     attempt->response.pools = eas_conn_pools_of(call->worker);
     attempt->response.hides_401 = attempt->ticket != NULL || eas_authn_in_effect(r);
     attempt->response.mutual_required = eas_delegation_requires_mutual(attempt->conf);
     attempt->exchange.owner = attempt->owner;
-    attempt->exchange.principal = eas_delegation_server_of(r->server)->principal;
+    attempt->exchange.principal = server->principal;
     attempt->exchange.bind = eas_delegation_binds(attempt->conf);
+    attempt->exchange.token_by = eas_delegation_token_by(server, attempt->conf);
     attempt->exchange.connections = eas_conn_pools_connections(attempt->response.pools);
     attempt->exchange.timeout = eas_request_timeout(r);
     if (attempt->exchange.timeout == 0) {

@@ -106,8 +106,9 @@ static bool accepts(struct eas_bytes token)
 
 static struct eas_token make_token(apr_pool_t *pool)
 {
-    krb5_creds creds;
+    struct eas_token_request request = { .by = EAS_TOKEN_NATIVE };
     struct eas_token token = { NULL, NULL };
+    krb5_creds creds;
     struct eas_err err;
 
     memset(&creds, 0, sizeof(creds));
@@ -116,9 +117,8 @@ static struct eas_token make_token(apr_pool_t *pool)
     check(krb5_copy_keyblock_contents(shared.ctx, &shared.session, &creds.keyblock) == 0);
     creds.ticket = (krb5_data){ 0, 8, strdup("a ticket") };
     creds.times.endtime = (krb5_timestamp)(time(NULL) + 86400 * 30);
-    check(eas_token_make(shared.maker, pool, eas_ticket_take(&creds), eas_bytes_make(NULL, 0),
-                         &token, &err)
-          == EAS_OK);
+    request.ticket = eas_ticket_take(&creds);
+    check(eas_token_make(shared.maker, pool, &request, &token, &err) == EAS_OK);
     return token;
 }
 

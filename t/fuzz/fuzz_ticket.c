@@ -84,9 +84,10 @@ static void check_header(apr_pool_t *pool, const char *value, const krb5_creds *
 static void check_token(apr_pool_t *pool, struct eas_ticket *ticket)
 {
     struct eas_token_maker *maker = eas_token_maker_create(pool);
+    const struct eas_token_request request = { .by = EAS_TOKEN_NATIVE, .ticket = ticket };
     struct eas_token token = { NULL, NULL };
     struct eas_err err = { EAS_OK, 0, "" };
-    enum eas_rc rc = eas_token_make(maker, pool, ticket, eas_bytes_make(NULL, 0), &token, &err);
+    enum eas_rc rc = eas_token_make(maker, pool, &request, &token, &err);
 
     check(rc == EAS_OK ? token.value != NULL : err.rc == rc && err.tag != 0);
     if (rc == EAS_OK) {

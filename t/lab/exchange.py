@@ -3,6 +3,8 @@
 
 import itertools
 
+import pytest
+
 from .ad import PASSWORDS, REALM
 from .client import Client, Headers, Response
 from .tls import Authority
@@ -20,6 +22,9 @@ UNGUARDED = """
 EasKcdBadPasswordMemory off
 EasKcdLockout off
 """
+
+# For tests of tokens and their answers: with each setting of EasKcdToken.
+both_tokens = pytest.mark.parametrize("token", ["native", "gssapi"])
 
 
 def location(backend_url: str, *lines: str, path: str = "/eas",

@@ -27,11 +27,15 @@ static void test_authenticator(void **state)
     close_request(f, &request);
 }
 
-/* RFC 4121 section 4.1.1: length of the bindings, the bindings, the flags; nothing delegated. */
+/*
+ * RFC 4121 section 4.1.1: length of the bindings, the bindings, the flags; nothing delegated.
+ * libgssapi_krb5 adds GSS_C_TRANS_FLAG, which services ignore.
+ */
 static void test_checksum_of_gssapi(void **state)
 {
-    static const unsigned char expected[24] = { 16, 0, 0, 0, [20] = FLAGS };
     struct fixture *f = *state;
+    const unsigned char trans = f->by == EAS_TOKEN_GSSAPI ? GSS_C_TRANS_FLAG >> 8 : 0;
+    const unsigned char expected[24] = { 16, 0, 0, 0, [20] = FLAGS, [21] = trans };
     struct request request = read_request(f, make_token(f, make_ticket(f, 3600)).value);
     const krb5_checksum *checksum = request.authenticator->checksum;
 
@@ -111,11 +115,11 @@ static void test_binding_that_is_too_long(void **state)
     static const unsigned char octets[256];
     const struct eas_bytes binding = { octets, sizeof(octets) };
     struct fixture *f = *state;
+    const struct eas_token_request request = { f->by, make_ticket(f, 3600), binding };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token;
 
-    assert_int_equal(eas_token_make(f->maker, f->pool, make_ticket(f, 3600), binding, &token, &err),
-                     EAS_UNAVAILABLE);
+    assert_int_equal(eas_token_make(f->maker, f->pool, &request, &token, &err), EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
 }
 
@@ -123,11 +127,11 @@ static void test_binding_that_is_too_long(void **state)
 
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
+    const struct eas_token_request request = { f->by, ticket, no_binding };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token = { NULL, NULL };
 
-    assert_int_equal(eas_token_make(f->maker, f->pool, ticket, no_binding, &token, &err),
-                     EAS_UNAVAILABLE);
+    assert_int_equal(eas_token_make(f->maker, f->pool, &request, &token, &err), EAS_UNAVAILABLE);
     assert_int_equal(err.rc, EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
     assert_non_null(strstr(err.text, words));
@@ -173,14 +177,14 @@ struct thread {
 static void *APR_THREAD_FUNC make_many(apr_thread_t *thread, void *data)
 {
     struct thread *self = data;
+    const struct eas_token_request request = { self->f->by, self->ticket, no_binding };
     struct eas_token token;
     struct eas_err err;
     int i;
 
     (void)thread;
     for (i = 0; i < EACH; i++) {
-        if (eas_token_make(self->f->maker, self->pool, self->ticket, no_binding, &token, &err)
-            == EAS_OK) {
+        if (eas_token_make(self->f->maker, self->pool, &request, &token, &err) == EAS_OK) {
             self->values[i] = token.value;
         }
     }
@@ -229,7 +233,7 @@ int main(void)
         TOKEN_TEST(test_ticket_is_unchanged),
         TOKEN_TEST(test_gssapi_accepts_the_token),
         TOKEN_TEST(test_channel_bindings),
-        TOKEN_TEST(test_binding_that_is_too_long),
+        NATIVE_TEST(test_binding_that_is_too_long),
         TOKEN_TEST(test_expired_ticket),
         TOKEN_TEST(test_no_ticket_in_the_credentials),
         TOKEN_TEST(test_token_after_a_failure),

@@ -14,6 +14,7 @@
 #include <apr_encode.h>
 #include <apr_strings.h>
 #include <gssapi/gssapi_ext.h>
+#include <gssapi/gssapi_krb5.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <time.h>
@@ -29,6 +30,7 @@ struct fixture {
     krb5_keytab keytab; /* with the service's key */
     krb5_keyblock key;
     struct eas_token_maker *maker;
+    enum eas_token_by by;
 };
 
 static inline void make_service_key(struct fixture *f)
@@ -56,7 +58,16 @@ static inline int start_test(void **state)
     }
     make_service_key(&fixture);
     fixture.maker = eas_token_maker_create(fixture.pool);
+    fixture.by = EAS_TOKEN_NATIVE;
     return 0;
+}
+
+static inline int start_gssapi_test(void **state)
+{
+    int failed = start_test(state);
+
+    ((struct fixture *)*state)->by = EAS_TOKEN_GSSAPI;
+    return failed;
 }
 
 static inline int end_test(void **state)
@@ -70,12 +81,11 @@ static inline int end_test(void **state)
     return 0;
 }
 
-/* Alice's ticket for the service, with a session key of that enctype; it ends in end seconds. */
-static inline struct eas_ticket *make_ticket_for(struct fixture *f, int end, krb5_enctype enctype)
+/* Alice's credentials for the service, still without a ticket. */
+static inline krb5_creds alices_creds(struct fixture *f, int end, krb5_enctype enctype)
 {
     time_t now = time(NULL);
     krb5_creds creds;
-    struct blob der;
 
     memset(&creds, 0, sizeof(creds));
     assert_int_equal(krb5_parse_name(f->ctx, CLIENT, &creds.client), 0);
@@ -83,12 +93,25 @@ static inline struct eas_ticket *make_ticket_for(struct fixture *f, int end, krb
     assert_int_equal(krb5_c_make_random_key(f->ctx, enctype, &creds.keyblock), 0);
     creds.times.authtime = creds.times.starttime = (krb5_timestamp)(now - 7200);
     creds.times.endtime = (krb5_timestamp)(now + end);
-    der = ticket_der(f->ctx, &f->key, &creds);
+    return creds;
+}
+
+/* Takes over the credentials. */
+static inline struct eas_ticket *issue_ticket(struct fixture *f, krb5_creds creds)
+{
+    struct blob der = ticket_der(f->ctx, &f->key, &creds);
+
     creds.ticket.data = malloc(der.len);
     assert_non_null(creds.ticket.data);
     memcpy(creds.ticket.data, der.bytes, der.len);
     creds.ticket.length = (unsigned)der.len;
     return eas_ticket_to_pool(eas_ticket_take(&creds), f->pool);
+}
+
+/* Alice's ticket for the service, with a session key of that enctype; it ends in end seconds. */
+static inline struct eas_ticket *make_ticket_for(struct fixture *f, int end, krb5_enctype enctype)
+{
+    return issue_ticket(f, alices_creds(f, end, enctype));
 }
 
 static inline struct eas_ticket *make_ticket(struct fixture *f, int end)
@@ -101,10 +124,11 @@ static const struct eas_bytes no_binding = { NULL, 0 };
 static inline struct eas_token make_bound_token(struct fixture *f, const struct eas_ticket *ticket,
                                                 struct eas_bytes binding)
 {
+    const struct eas_token_request request = { f->by, ticket, binding };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token = { NULL, NULL };
 
-    if (eas_token_make(f->maker, f->pool, ticket, binding, &token, &err) != EAS_OK) {
+    if (eas_token_make(f->maker, f->pool, &request, &token, &err) != EAS_OK) {
         fail_msg("EAS%d %s", err.tag, err.text);
     }
     return token;
@@ -228,6 +252,13 @@ static inline void close_request(struct fixture *f, struct request *request)
     krb5_auth_con_free(f->ctx, request->auth);
 }
 
-#define TOKEN_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
+#define NATIVE_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
+#define GSSAPI_TEST(test)                                             \
+    {                                                                 \
+#test " by GSSAPI", (test), start_gssapi_test, end_test, NULL \
+    }
+
+/* In both settings of EasKcdToken. */
+#define TOKEN_TEST(test) NATIVE_TEST(test), GSSAPI_TEST(test)
 
 #endif
