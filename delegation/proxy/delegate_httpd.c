@@ -4,7 +4,8 @@
  *
  * For each worker that mod_proxy tries:
  *  1. scheme_handler runs before that of mod_proxy_http.  The worker is known.  prepare_httpd gets
- *     a ticket for it and reads the body.  A failure here still ends the request.
+ *     a ticket for it and reads the body.  A failure here still ends the request.  If the KDC
+ *     issues nobody a ticket for it, mod_proxy tries the balancer's next one (failover_httpd).
  *  2. The real scheme handler runs inside, without the client's credentials, and with the
  *     connection pool of the ticket's owner.
  *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the
@@ -23,6 +24,7 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/request_httpd.h"
+#include "delegation/proxy/failover_httpd.h"
 #include "delegation/proxy/front_end.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
@@ -358,6 +360,9 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     if (current != NULL && current->r == r) {
         return DECLINED; /* step 2 */
     }
+    if (eas_failover_begin(r)) {
+        apr_table_unset(r->notes, STATUS_NOTE);
+    }
     status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
     if (status != 0) {
         return answer(r, status); /* an error page from a backend is refused, too */
@@ -368,7 +373,10 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     }
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
-        return refuse(r, &err);
+        status = refuse(r, &err);
+        return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, worker, proxyhost)
+                   ? HTTP_SERVICE_UNAVAILABLE
+                   : status;
     }
     status = eas_prepare_check(attempt);
     if (status != OK) {
@@ -392,7 +400,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
 
 void eas_delegate_pre_config(apr_pool_t *pconf)
 {
-    eas_mod_proxy_find(pconf, hook_scheme_handler);
+    eas_mod_proxy_find(pconf, hook_scheme_handler, eas_failover_pre_request);
 }
 
 void eas_delegate_register_hooks(apr_pool_t *pool)
