@@ -28,6 +28,8 @@ struct eas_request {
     bool private_response;               /* no cache may keep the response */
     const struct eas_query *query;       /* of an ActiveSync request, or NULL */
     struct eas_body *body; /* the kept request body (delegation/proxy/body_httpd.h), or NULL */
+    int workers_tried;     /* by mod_proxy, for this request */
+    bool next_worker;      /* mod_proxy is to try another (delegation/proxy/failover_httpd.h) */
     struct eas_rule_result rule;
     bool needs_user;  /* a rule was evaluated without a user */
     int refused;      /* the status of a refusal by AuthType EasKcd, or 0 */

@@ -60,7 +60,7 @@ struct eas_kcd_result {
  * A refused ticket is replaced by the cached one if that is another, else by a new one.  A ticket
  * that itself replaced a refused one stays for a minute: EAS_BACKEND.
  *
- * EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_MISCONFIGURED; EAS_BACKEND.
+ * EAS_OK; EAS_FORBIDDEN; EAS_UNAVAILABLE; EAS_NO_SERVICE; EAS_MISCONFIGURED; EAS_BACKEND.
  */
 enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                            const struct eas_kcd_request *request, struct eas_kcd_result *result,

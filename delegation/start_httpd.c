@@ -32,6 +32,12 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
     if (!eas_delegation_is_on(conf)) {
         return EAS_OK;
     }
+    if (eas_mod_proxy_missing() != NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3014,
+                        "mod_proxy or mod_proxy_http of this httpd has no %s, which EasKcdDelegate "
+                        "needs; use another version of httpd, or of mod_eas_kcd",
+                        eas_mod_proxy_missing());
+    }
     if (!eas_mod_proxy_is_loaded()) {
         return eas_fail(
             err, EAS_MISCONFIGURED, 3010,

@@ -9,6 +9,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import location
 from lab.gateway import MODULES
+from lab.httpd import DEBIAN_MODULES
 
 DELEGATING = '<Location "/x">\nEasKcdDelegate On\nProxyPass "{}"\n</Location>\n'
 MEMBER = ('<Proxy "balancer://b">\nBalancerMember "http://127.0.0.1:8080"\n'
@@ -103,6 +104,24 @@ def test_missing_mod_proxy_is_named(gateway, missing):
     gw = gateway('<Location "/x">\nEasKcdDelegate On\n</Location>', modules=modules, start=False)
     code, said = gw.check_config()
     assert code != 0 and "EAS3010" in said and "LoadModule proxy_http_module" in said
+
+
+@pytest.mark.parametrize("module,name", [("proxy", b"proxy_hook_pre_request"),
+                                         ("proxy_http", b"proxy-req-input")])
+def test_other_mod_proxy_is_refused(gateway, lab_dir, module, name):
+    """A name that the module reaches by its text is another one: no hook, or an empty body."""
+    renamed = lab_dir / f"renamed-{name.decode()}.so"
+    original = (DEBIAN_MODULES / f"mod_{module}.so").read_bytes()
+    assert original.count(name + b"\0") == 1
+    renamed.write_bytes(original.replace(name + b"\0", name[:-1] + b"_\0"))
+    modules = [each for each in MODULES if each not in ("proxy_balancer", "lbmethod_byrequests")]
+    for conf in (DELEGATING.format("http://127.0.0.1:9"), ""):
+        gw = gateway(conf, modules=modules, own_modules={module: renamed}, start=False)
+        code, said = gw.check_config()
+        if conf:
+            assert code != 0 and "EAS3014" in said and name.decode() in said
+        else:
+            assert code == 0, "delegation is off"
 
 
 def test_authentication_needs_no_mod_proxy(gateway):

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.ad import CAS1, CAS2, PASSWORDS, REALM
+from lab.ad import CAS1, CAS2, CAS3, PASSWORDS, REALM
+from lab.client import assert_unavailable
 from lab.exchange import ask, location
 from lab.fake_backend import always_401
 from lab.kerberos import Acceptor
@@ -124,6 +125,114 @@ def test_errors_of_one_user_disable_no_member(gateway, fake_backends, acceptors,
                  for answer in (ask(gw, "/eas", "carol") for _ in range(4))
                  if answer.json()["remote_user"] == f"carol@{REALM}"}
         assert len(hosts) == 2
+
+
+# --- a member that gets no tickets ------------------------------------------------------------
+
+# The mark of a dead member would stay for an hour, or not at all.
+PATIENCE = ["retry=3600", "retry=0"]
+
+
+@pytest.fixture
+def members(fake_backends, per_request):
+    """cas1, to which the gateway may delegate, and cas3, to which nobody may."""
+    return [fake_backends(per_request, short, proves=False) for short in ("cas1", "cas3")]
+
+
+def statuses(gw, user, number):
+    with gw.client() as client:
+        return [ask(client, "/eas", user).status for _ in range(number)]
+
+
+def times_marked(gw):
+    return gw.error_log.text().count("EAS2086")
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("parameters", PATIENCE)
+@pytest.mark.parametrize("tag", ["EAS2032", "EAS2033"])
+def test_member_without_tickets(gateway, members, per_request, tag, parameters):
+    """All requests are served by the other member.  The KDC is asked once for all users."""
+    good, refused = members
+    url = refused.url if tag == "EAS2032" else refused.url.replace(refused.host, "localhost")
+    gw = gateway(f"""<Proxy "balancer://cas">
+    BalancerMember "{url}" {parameters}
+    BalancerMember "{good.url}" {parameters}
+</Proxy>
+""" + location("balancer://cas"), processes=1)
+    gw.expect(tag, "EAS2086")
+    assert statuses(gw, "alice", 4) == [200] * 4
+    logged = gw.requests()[0]
+    assert (logged["EAS_KCD_SPN"], logged["EAS_KCD_ERROR"]) == (CAS1, "-")
+    assert statuses(gw, "bob", 4) == statuses(gw, "carol", 4) == [200] * 4
+    assert gw.error_log.tags().count(tag) == times_marked(gw) == 1
+    assert refused.requests == [] and per_request.seen == {"accepted": 12}
+
+
+@pytest.mark.parametrize("parameters", PATIENCE)
+def test_member_that_gets_tickets_again(gateway, domain, members, parameters):
+    """The mark ends by itself, soon after AD is corrected."""
+    good, refused = members
+    gw = gateway(balancer(refused, good, parameters=parameters))
+    gw.expect("EAS2032", "EAS2086")
+    assert statuses(gw, "alice", 4) == [200] * 4
+    domain.allow_delegation("gateway", [CAS3])
+    try:
+        until(lambda: statuses(gw, "alice", 2) == [200] * 2 and refused.requests, 25,
+              "a request at the member that was marked")
+    finally:
+        domain.revoke_delegation("gateway", [CAS3])
+
+
+def test_many_requests_at_once(gateway, members):
+    """No request ends because another one has removed a mark."""
+    good, refused = members
+    gw = gateway(balancer(refused, good, parameters="retry=0"))
+    gw.expect("EAS2032", "EAS2086")
+    with ThreadPoolExecutor(len(USERS)) as pool:
+        results = list(pool.map(lambda user: statuses(gw, user, 30), USERS))
+    assert results == [[200] * 30] * len(USERS)
+    assert refused.requests == []
+
+
+def test_refused_user_tries_no_other_member(gateway, fake_backends, per_request):
+    """A sensitive user would be refused by each.  The members serve others, in turn."""
+    members = [fake_backends(per_request, short, proves=False) for short in ("cas1", "cas2")]
+    gw = gateway(balancer(*members, parameters=PATIENCE[0]))
+    gw.expect("EAS2030")
+    for _ in range(3):
+        assert gw.get("/eas", "sandra", PASSWORDS["sandra"]).status == 403
+    assert gw.error_log.tags().count("EAS2030") == 3 and times_marked(gw) == 0
+    assert statuses(gw, "carol", 4) == [200] * 4
+    assert [len(member.requests) for member in members] == [2, 2]
+
+
+@pytest.mark.parametrize("what", ["no balancer", "only member", "others down", "others refused",
+                                  "ignores errors", "no attempts"])
+def test_no_next_member(gateway, members, what):
+    """The answer is that of a single backend; a mark would not help, or is not wanted."""
+    good, refused = members
+    good_one, flags = f'BalancerMember "{good.url}" status=+H', ""
+    if what in ("no balancer", "only member"):
+        good_one = ""
+    elif what == "others down":
+        good_one = f'BalancerMember "{good.url}" status=+D'
+    elif what == "others refused":
+        good_one = f'BalancerMember "{refused.url.replace(refused.host, "localhost")}"'
+    elif what == "ignores errors":
+        flags = "status=+I"
+    elif what == "no attempts":
+        good_one += "\n    ProxySet maxattempts=0"
+    gw = gateway(f"""<Proxy "balancer://cas">
+    BalancerMember "{refused.url}" {flags}
+    {good_one}
+</Proxy>
+""" + location(refused.url if what == "no balancer" else "balancer://cas"), processes=1)
+    gw.expect("EAS2032", *["EAS2033", "EAS2086"] * (what == "others refused"))
+    for _ in range(3):
+        assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert gw.logged()["EAS_KCD_ERROR"] in ("EAS2032", "EAS2033")
+    assert refused.requests == good.requests == []
 
 
 @pytest.mark.smoke

@@ -22,6 +22,7 @@ enum eas_rc {
     EAS_FORBIDDEN,     /* the authenticated user may not do this */
     EAS_UNAVAILABLE,   /* the KDC or the gateway cannot do it at present */
     EAS_MISCONFIGURED, /* an administrator must act first */
+    EAS_NO_SERVICE,    /* likewise: the KDC issues nobody a ticket for that service */
     EAS_BACKEND        /* the backend broke a protocol */
 };
 

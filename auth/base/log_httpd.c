@@ -18,6 +18,7 @@ static int level_of(enum eas_rc rc)
     case EAS_FORBIDDEN:
         return APLOG_WARNING;
     case EAS_MISCONFIGURED:
+    case EAS_NO_SERVICE:
         return APLOG_CRIT;
     case EAS_UNAVAILABLE:
     case EAS_BACKEND:
@@ -43,6 +44,7 @@ static int status_of(enum eas_rc rc)
     case EAS_THROTTLED:
     case EAS_UNAVAILABLE:
     case EAS_MISCONFIGURED:
+    case EAS_NO_SERVICE:
     case EAS_OK: /* a refusal without a reason is the gateway's failure */
         break;
     }

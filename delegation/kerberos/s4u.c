@@ -150,7 +150,7 @@ static bool fail_other_realm(struct eas_kdc *kdc, krb5_ccache ccache, const char
     bool is_other = realm != NULL && ours != NULL && strcmp(realm, ours + 1) != 0;
 
     if (is_other) {
-        eas_fail(err, EAS_MISCONFIGURED, 2035,
+        eas_fail(err, EAS_NO_SERVICE, 2035,
                  "%s is a service of the realm %s, where msDS-AllowedToDelegateTo of %s has no "
                  "effect; add the account to the PrincipalsAllowedToDelegateToAccount of the "
                  "backend's account (resource-based delegation), or use a gateway of that realm",
@@ -186,7 +186,7 @@ static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *
                         account, request->spn);
     }
     return eas_fail(
-        err, EAS_MISCONFIGURED, 2032,
+        err, EAS_NO_SERVICE, 2032,
         "the KDC does not let %s delegate to %s; add that name to the account's "
         "msDS-AllowedToDelegateTo (or, for resource-based delegation, the account to the "
         "backend's PrincipalsAllowedToDelegateToAccount)",
@@ -201,16 +201,16 @@ static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *servi
 
     switch (eas_kdc_cause(code)) {
     case EAS_KDC_BADOPTION:
-        if (fail_delegation(kdc, service_tgt, request, code, err) == EAS_MISCONFIGURED) {
+        if (fail_delegation(kdc, service_tgt, request, code, err) != EAS_FORBIDDEN) {
             fail_other_realm(kdc, ccache, account, request->spn, err);
         }
         return err->rc;
     case EAS_KDC_UNKNOWN_SERVER:
         if (fail_other_realm(kdc, ccache, account, request->spn, err)) {
-            return EAS_MISCONFIGURED;
+            return err->rc;
         }
         return eas_fail(
-            err, EAS_MISCONFIGURED, 2033,
+            err, EAS_NO_SERVICE, 2033,
             "the KDC knows no service %s; register it (setspn -S %s account) or correct "
             "EasKcdSPN or the worker's host name",
             request->spn, request->spn);

@@ -33,8 +33,9 @@ struct eas_s4u_proxy_request {
  *  - EAS_FORBIDDEN if this user may not be delegated (sensitive, Protected Users).  Either the
  *    evidence is not forwardable although that was requested, or the KDC returns that NTSTATUS.
  *    Also if a policy forbids this user the service.
- *  - EAS_MISCONFIGURED if no user can be: forwardable evidence was refused, or the SPN is unknown or
- *    of another realm; one more message tells.
+ *  - EAS_NO_SERVICE if no user can be: forwardable evidence was refused, or the SPN is unknown or of
+ *    another realm; one more message tells.
+ *  - EAS_MISCONFIGURED if this user may not be, or the gateway's account lacks a right.
  *  - EAS_UNAVAILABLE for all other failures.
  * If the delegation principal may not do protocol transition, no evidence from S4U2Self is
  * forwardable.  So its lack concerns the user only after another one was forwardable.

@@ -2,12 +2,10 @@
 /* delegation/proxy/body_httpd.c - request body, kept to repeat the request */
 
 #include "delegation/proxy/body_httpd.h"
+#include "delegation/proxy/mod_proxy_httpd.h"
 
 #include <http_protocol.h>
 #include <util_filter.h>
-
-/* The userdata key of what mod_proxy_http has read ahead (ap_proxy_http_handler()). */
-#define PROXY_INPUT "proxy-req-input"
 
 /* As mod_proxy's default (ProxyIOBufferSize). */
 #define PIECE 8192
@@ -110,10 +108,10 @@ static apr_bucket_brigade *proxy_input(request_rec *r)
 {
     apr_bucket_brigade *input = NULL;
 
-    apr_pool_userdata_get((void **)&input, PROXY_INPUT, r->pool);
+    apr_pool_userdata_get((void **)&input, EAS_MOD_PROXY_INPUT, r->pool);
     if (input == NULL) {
         input = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-        apr_pool_userdata_setn(input, PROXY_INPUT, NULL, r->pool);
+        apr_pool_userdata_setn(input, EAS_MOD_PROXY_INPUT, NULL, r->pool);
     }
     return input;
 }
@@ -138,7 +136,7 @@ void eas_body_hand_over(request_rec *r, struct eas_body *body)
 
     body->handed_over = true;
     /* The request before an internal redirect has the same pool. */
-    apr_pool_userdata_get((void **)&input, PROXY_INPUT, r->pool);
+    apr_pool_userdata_get((void **)&input, EAS_MOD_PROXY_INPUT, r->pool);
     if (input != NULL && (body->whole || !again)) {
         apr_brigade_cleanup(input);
     }

@@ -4,7 +4,8 @@
  *
  * For each worker that mod_proxy tries:
  *  1. scheme_handler runs before that of mod_proxy_http.  The worker is known.  prepare_httpd gets
- *     a ticket for it and reads the body.  A failure here still ends the request.
+ *     a ticket for it and reads the body.  A failure here still ends the request.  If the KDC
+ *     issues nobody a ticket for it, mod_proxy tries the balancer's next one (failover_httpd).
  *  2. The real scheme handler runs inside, without the client's credentials, and with the
  *     connection pool of the ticket's owner.
  *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the
@@ -13,7 +14,9 @@
  *     (outgoing_httpd) replaces it by a token at the write.
  *  4. response_httpd decides on the response.  After a 401 to a token the request is repeated once,
  *     with a new ticket.
- *  5. request_status: the module's refusal gets its status, when mod_proxy marks no worker for it.
+ *  5. A status that no failure of the connection has caused is hidden from mod_proxy, which marks a
+ *     balancer's member as broken for it.
+ *  6. request_status: the hidden status becomes the request's.
  */
 
 #include "delegation/proxy/delegate_httpd.h"
@@ -21,6 +24,7 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/request_httpd.h"
+#include "delegation/proxy/failover_httpd.h"
 #include "delegation/proxy/front_end.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
@@ -32,9 +36,8 @@
 #include <http_protocol.h>
 
 /*
- * The result of scheme_handler for the module's own refusals.  After 500, 502 and 503 mod_proxy
- * marks a balancer's member as broken and tries another worker.  After this status it does not, and
- * no failonstatus list has it.  request_status replaces it by the true status.
+ * The result of scheme_handler where the worker is not to blame (verdict.h).  mod_proxy marks none
+ * for it, and no failonstatus list has it.  request_status replaces it by the true status.
  */
 #define REFUSED 418
 
@@ -44,9 +47,8 @@
 /* Of this thread.  A subrequest may be proxied while its main request is. */
 static _Thread_local struct eas_attempt *current;
 
-/* Notes for request_status: the status of the answer, and the earlier value of r->status. */
+/* Note for request_status: the status of the answer. */
 #define STATUS_NOTE "eas-kcd:status"
-#define BEFORE_NOTE "eas-kcd:before"
 
 static int answer(request_rec *r, int status)
 {
@@ -62,13 +64,9 @@ static int refuse(request_rec *r, const struct eas_err *err)
 static int hook_request_status(int *status, request_rec *r)
 {
     const char *note = apr_table_get(r->notes, STATUS_NOTE);
-    const char *before = apr_table_get(r->notes, BEFORE_NOTE);
 
     if (note == NULL) {
         return DECLINED;
-    }
-    if (before != NULL) {
-        r->status = (int)apr_atoi64(before);
     }
     *status = (int)apr_atoi64(note);
     return OK;
@@ -164,9 +162,13 @@ static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme
 /* Step 3. */
 static int hook_proxy_fixups(request_rec *r)
 {
-    const struct eas_attempt *attempt = current;
+    struct eas_attempt *attempt = current;
 
-    if (attempt == NULL || attempt->r != r || !attempt->response.in_effect) {
+    if (attempt == NULL || attempt->r != r) {
+        return DECLINED;
+    }
+    attempt->exchange.resolved = true;
+    if (!attempt->response.in_effect) {
         return DECLINED;
     }
     apr_table_unset(r->headers_in, "Authorization");
@@ -193,10 +195,7 @@ static int challenge(request_rec *r)
     return answer(r, eas_authn_challenge(r));
 }
 
-/*
- * Headers and body may come from a server that is not the backend.  For mod_proxy's failonstatus,
- * r->status is the backend's until request_status.
- */
+/* Headers and body may come from a server that is not the backend. */
 static int answer_status_only(request_rec *r, const struct eas_response *response)
 {
     const char *number = apr_itoa(r->pool, response->status);
@@ -214,8 +213,6 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
         r->status_line = apr_pstrcat(r->pool, number, " Refused by the backend", NULL);
         ap_custom_response(r, response->status, "The mail server has refused the request.\n");
     }
-    apr_table_setn(r->notes, BEFORE_NOTE, apr_itoa(r->pool, r->status));
-    r->status = response->status;
     return answer(r, response->status);
 }
 
@@ -240,9 +237,7 @@ static int conclude(struct eas_attempt *attempt, int status)
     if (response->state == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057,
                  "the backend closed the connection without a response");
-        refuse(r, &err);
-        /* On a new connection mod_proxy marks the worker. */
-        return status == OK || attempt->exchange.pooled ? REFUSED : status;
+        return refuse(r, &err);
     }
     switch (response->verdict) {
     case EAS_VERDICT_UNAUTHORIZED:
@@ -325,13 +320,34 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
     return conclude(attempt, status);
 }
 
-/* TRACE, and TRACK of IIS, return the token to the client. */
-static bool reflects_headers(const request_rec *r)
+/* Step 5. */
+static int hide_from_worker(const struct eas_attempt *attempt, const char *url, int status)
 {
-    return r->method_number == M_TRACE || strcmp(r->method, "TRACK") == 0;
+    const struct eas_exchange *exchange = &attempt->exchange;
+    request_rec *r = attempt->r;
+    const struct eas_verdict_end end = {
+        .status = status,
+        .from_backend = eas_response_is_overridden(r),
+        .in_effect = attempt->response.in_effect,
+        .resolved = exchange->resolved,
+        .connected = exchange->connected,
+        .written = exchange->written,
+    };
+    struct eas_err err;
+
+    if (status == DECLINED && end.in_effect) {
+        /* mod_proxy would run the other handlers again, with the client's credentials. */
+        eas_fail(&err, EAS_MISCONFIGURED, 2084,
+                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", url);
+        return refuse(r, &err);
+    }
+    return status == OK || status == DECLINED || status == DONE || status == REFUSED
+                   || eas_verdict_blames_worker(&end)
+               ? status
+               : answer(r, status);
 }
 
-/* Steps 1 to 4. */
+/* Steps 1 to 5. */
 static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                /* NOLINTNEXTLINE(readability-non-const-parameter): as the hook's */
                                char *url, const char *proxyhost, apr_port_t proxyport)
@@ -344,6 +360,9 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     if (current != NULL && current->r == r) {
         return DECLINED; /* step 2 */
     }
+    if (eas_failover_begin(r)) {
+        apr_table_unset(r->notes, STATUS_NOTE);
+    }
     status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
     if (status != 0) {
         return answer(r, status); /* an error page from a backend is refused, too */
@@ -354,12 +373,16 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     }
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
-        return refuse(r, &err);
+        status = refuse(r, &err);
+        return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, worker, proxyhost)
+                   ? HTTP_SERVICE_UNAVAILABLE
+                   : status;
+    }
+    status = eas_prepare_check(attempt);
+    if (status != OK) {
+        return answer(r, status);
     }
     if (attempt->ticket != NULL) {
-        if (reflects_headers(r)) {
-            return HTTP_METHOD_NOT_ALLOWED;
-        }
         status = eas_prepare_body(attempt);
         if (status != OK) {
             return answer(r, status);
@@ -372,12 +395,12 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
         }
     }
     eas_prepare_exchange(attempt, &call);
-    return try_worker(attempt, &call);
+    return hide_from_worker(attempt, url, try_worker(attempt, &call));
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)
 {
-    eas_mod_proxy_find(pconf, hook_scheme_handler);
+    eas_mod_proxy_find(pconf, hook_scheme_handler, eas_failover_pre_request);
 }
 
 void eas_delegate_register_hooks(apr_pool_t *pool)

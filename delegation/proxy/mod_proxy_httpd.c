@@ -6,6 +6,8 @@
 
 #include <apr_dso.h>
 #include <dlfcn.h>
+#include <link.h>
+#include <string.h>
 
 /* Written in pre_config. */
 struct eas_mod_proxy_functions {
@@ -18,6 +20,7 @@ struct eas_mod_proxy_functions {
     __typeof__(ap_proxy_get_worker) *get_worker;
     __typeof__(ap_proxy_get_balancer) *get_balancer;
     __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
+    const char *missing; /* the name of a function that was not found, or NULL */
 };
 
 static struct eas_mod_proxy_functions *found(void)
@@ -37,35 +40,110 @@ static void *find_symbol(apr_pool_t *pool, const char *name)
     return apr_dso_sym(&symbol, handle, name) == APR_SUCCESS ? symbol : NULL;
 }
 
-void eas_mod_proxy_find(apr_pool_t *pconf,
-                        int (*scheme_handler)(request_rec *r, proxy_worker *worker,
-                                              proxy_server_conf *conf, char *url,
-                                              const char *proxyhost, apr_port_t proxyport))
+/* The functions' types are those of mod_proxy.h.  Without one of them, mod_proxy is not used. */
+static void find_functions(apr_pool_t *pool, proxy_HOOK_scheme_handler_t *scheme_handler,
+                           proxy_HOOK_pre_request_t *pre_request)
 {
-    __typeof__(proxy_hook_scheme_handler) *hook = NULL;
+    __typeof__(proxy_hook_scheme_handler) *hook_scheme_handler = NULL;
+    __typeof__(proxy_hook_pre_request) *hook_pre_request = NULL;
+    const struct {
+        const char *name;
+        void *function;
+    } wanted[] = {
+        { "proxy_hook_scheme_handler", &hook_scheme_handler },
+        { "proxy_hook_pre_request", &hook_pre_request },
+        { "proxy_run_scheme_handler", &found()->run_scheme_handler },
+        { "ap_proxy_define_worker", &found()->define_worker },
+        { "ap_proxy_initialize_worker", &found()->initialize_worker },
+        { "ap_proxy_release_connection", &found()->release_connection },
+        { "ap_proxy_get_worker", &found()->get_worker },
+        { "ap_proxy_get_balancer", &found()->get_balancer },
+        { "ap_proxy_location_reverse_map", &found()->location_reverse_map },
+    };
+    apr_size_t i;
 
+    for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        void *symbol = find_symbol(pool, wanted[i].name);
+
+        if (symbol == NULL) {
+            found()->missing = wanted[i].name;
+            found()->proxy = NULL;
+            return;
+        }
+        memcpy(wanted[i].function, &symbol, sizeof(symbol));
+    }
+    hook_scheme_handler(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    hook_pre_request(pre_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+}
+
+void eas_mod_proxy_find(apr_pool_t *pconf, proxy_HOOK_scheme_handler_t *scheme_handler,
+                        proxy_HOOK_pre_request_t *pre_request)
+{
     eas_module_process()->mod_proxy = apr_pcalloc(pconf, sizeof(struct eas_mod_proxy_functions));
     found()->proxy = ap_find_linked_module("mod_proxy.c");
     found()->proxy_http = ap_find_linked_module("mod_proxy_http.c");
-    if (found()->proxy == NULL) {
-        return;
-    }
-    found()->run_scheme_handler = find_symbol(pconf, "proxy_run_scheme_handler");
-    found()->define_worker = find_symbol(pconf, "ap_proxy_define_worker");
-    found()->initialize_worker = find_symbol(pconf, "ap_proxy_initialize_worker");
-    found()->release_connection = find_symbol(pconf, "ap_proxy_release_connection");
-    found()->get_worker = find_symbol(pconf, "ap_proxy_get_worker");
-    found()->get_balancer = find_symbol(pconf, "ap_proxy_get_balancer");
-    found()->location_reverse_map = find_symbol(pconf, "ap_proxy_location_reverse_map");
-    hook = find_symbol(pconf, "proxy_hook_scheme_handler");
-    if (hook != NULL) {
-        hook(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    if (found()->proxy != NULL) {
+        find_functions(pconf, scheme_handler, pre_request);
     }
 }
 
 bool eas_mod_proxy_is_loaded(void)
 {
-    return found()->proxy_http != NULL && found()->run_scheme_handler != NULL;
+    return found()->proxy != NULL && found()->proxy_http != NULL;
+}
+
+static const char *start_of(const struct dl_phdr_info *object, const ElfW(Phdr) * segment)
+{
+    return (const char *)object->dlpi_addr + segment->p_vaddr;
+}
+
+static bool holds(const struct dl_phdr_info *object, const void *address)
+{
+    ElfW(Half) i;
+
+    for (i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const char *start = start_of(object, segment);
+
+        if (segment->p_type == PT_LOAD && (const char *)address >= start
+            && (const char *)address < start + segment->p_memsz) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* dl_iterate_phdr()'s callback: searches the object that holds mod_proxy_http. */
+static int search_object(struct dl_phdr_info *object, size_t size, void *has_input)
+{
+    ElfW(Half) i;
+
+    (void)size;
+    if (!holds(object, found()->proxy_http)) {
+        return 0;
+    }
+    for (i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R) != 0
+            && memmem(start_of(object, segment), segment->p_filesz, EAS_MOD_PROXY_INPUT,
+                      sizeof(EAS_MOD_PROXY_INPUT))
+                   != NULL) {
+            *(bool *)has_input = true;
+        }
+    }
+    return 1;
+}
+
+const char *eas_mod_proxy_missing(void)
+{
+    bool has_input = false;
+
+    if (found()->missing == NULL && found()->proxy_http != NULL) {
+        dl_iterate_phdr(search_object, &has_input);
+        return has_input ? NULL : EAS_MOD_PROXY_INPUT;
+    }
+    return found()->missing;
 }
 
 int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
@@ -197,9 +275,7 @@ proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, se
     proxy_worker *slot;
 
     /* Any URL: it goes into the shared part, which is replaced by the original's. */
-    if (found()->define_worker == NULL || found()->initialize_worker == NULL
-        || found()->release_connection == NULL
-        || found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
+    if (found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
         return NULL;
     }
     slot->s->hmax = 0;

@@ -15,16 +15,23 @@
  * (server/main.c).
  */
 
-/* Finds mod_proxy and mod_proxy_http, and registers scheme_handler with the former. */
-void eas_mod_proxy_find(apr_pool_t *pconf,
-                        int (*scheme_handler)(request_rec *r, proxy_worker *worker,
-                                              proxy_server_conf *conf, char *url,
-                                              const char *proxyhost, apr_port_t proxyport));
+/* Finds mod_proxy and mod_proxy_http, and registers the hooks with the former. */
+void eas_mod_proxy_find(apr_pool_t *pconf, proxy_HOOK_scheme_handler_t *scheme_handler,
+                        proxy_HOOK_pre_request_t *pre_request);
 
 /* Whether mod_proxy and mod_proxy_http are loaded. */
 bool eas_mod_proxy_is_loaded(void);
 
-/* Runs the hook, as mod_proxy does; only if eas_mod_proxy_is_loaded(). */
+/* The userdata key of what mod_proxy_http has read ahead (ap_proxy_http_handler()). */
+#define EAS_MOD_PROXY_INPUT "proxy-req-input"
+
+/*
+ * The name of what this module reaches by name and the loaded modules lack, or NULL.  httpd must not
+ * start without it: no hook would run, or a repeated request would arrive without its body.
+ */
+const char *eas_mod_proxy_missing(void);
+
+/* Runs the hook, as mod_proxy does. */
 int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                      char *url, const char *proxyhost, apr_port_t proxyport);
 

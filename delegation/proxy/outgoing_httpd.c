@@ -61,6 +61,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
 
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
+    exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
     exchange->got_response = false;
     exchange->released = false;
@@ -204,6 +205,7 @@ static enum eas_rc acquire(const struct record *record, struct eas_err *err)
     if (current != NULL && current->connection != connection) {
         eas_connection_unref(current->connection);
         current->connection = eas_connection_ref(connection);
+        current->written = true;
         current->pooled = record->answered;
         current->got_response = current->released = false;
     }
@@ -308,7 +310,7 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         return ap_pass_brigade(f->next, bb);
     }
     attach_connection(f->c, record);
-    if (current != NULL && current->ticket != NULL && !record->tls_done) {
+    if (current != NULL && !record->tls_done) {
         record->tls_done = true;
         rv = do_tls_handshake(f->c, bb->bucket_alloc);
         if (rv != APR_SUCCESS) {
@@ -340,6 +342,9 @@ static int hook_pre_connection(conn_rec *c, void *socket)
         ap_set_module_config(c->conn_config, &eas_kcd_module, record);
         ap_add_input_filter(OUTGOING_FILTER, record, NULL, c);
         ap_add_output_filter(OUTGOING_FILTER, record, NULL, c);
+        if (current != NULL) {
+            current->connected = true;
+        }
     }
     return OK;
 }

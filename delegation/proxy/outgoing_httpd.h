@@ -33,10 +33,14 @@ struct eas_exchange {
     bool bind; /* the token to the TLS channel */
     enum eas_token_by token_by;
 
+    bool resolved; /* mod_proxy_http has made the head; set by the proxy's fixups */
+
     /* Set by the filter. */
     apr_uint64_t serial;               /* never used twice in a process */
     struct eas_connection *connection; /* the last that was written to; a reference, or NULL */
     bool pooled;                       /* ... and had carried another exchange */
+    bool connected;                    /* mod_proxy has made a new connection */
+    bool written;                      /* ... or found one, and has begun to write */
     bool got_response;                 /* the backend has sent something on it */
     bool released;                     /* it has ended well */
     bool send_incomplete;              /* a part of the request could not be written */

@@ -8,6 +8,7 @@
 #include "auth/request_httpd.h"
 #include "delegation/kerberos/spn.h"
 
+#include <apr_strings.h>
 #include <http_ssl.h>
 
 /* mod_ssl's SSLUserName sets this type. */
@@ -190,6 +191,44 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
         rc = first_ticket(attempt, call, err);
     }
     return rc;
+}
+
+/*
+ * RFC 9112 sections 6.1 and 6.3.  httpd has refused what does not end in chunked, and mod_proxy_http
+ * sends nothing but chunked.
+ */
+static int check_transfer_coding(request_rec *r)
+{
+    const char *value = apr_table_get(r->headers_in, "Transfer-Encoding");
+    int chunked = 0;
+    char *last, *coding;
+    struct eas_err err;
+
+    if (value == NULL || ap_cstr_casecmp(value, "chunked") == 0) {
+        return OK;
+    }
+    for (coding = apr_strtok(apr_pstrdup(r->pool, value), ", \t", &last); coding != NULL;
+         coding = apr_strtok(NULL, ", \t", &last)) {
+        chunked += ap_cstr_casecmp(coding, "chunked") == 0;
+    }
+    eas_fail(&err, EAS_MALFORMED, 2085,
+             "the transfer coding of the request is %s, and only chunked is supported", value);
+    eas_log_error(r, &err);
+    return chunked > 1 ? HTTP_BAD_REQUEST : HTTP_NOT_IMPLEMENTED;
+}
+
+/* TRACE, and TRACK of IIS, return the token to the client. */
+static bool reflects_headers(const request_rec *r)
+{
+    return r->method_number == M_TRACE || strcmp(r->method, "TRACK") == 0;
+}
+
+int eas_prepare_check(const struct eas_attempt *attempt)
+{
+    if (attempt->ticket != NULL && reflects_headers(attempt->r)) {
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    return attempt->response.in_effect ? check_transfer_coding(attempt->r) : OK;
 }
 
 int eas_prepare_body(struct eas_attempt *attempt)

@@ -37,6 +37,9 @@ struct eas_attempt {
 enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
                                 const struct eas_scheme_call *call, struct eas_err *err);
 
+/* Refuses what no backend gets, before a worker can be blamed for it.  OK, or an HTTP status. */
+int eas_prepare_check(const struct eas_attempt *attempt);
+
 /* Reads the body of a request with a ticket.  May block for the client.  OK, or an HTTP status. */
 int eas_prepare_body(struct eas_attempt *attempt);
 

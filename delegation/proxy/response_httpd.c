@@ -245,6 +245,11 @@ static bool closed_without_response(request_rec *r, const struct eas_exchange *e
            && apr_table_get(r->notes, TIMED_OUT_NOTE) == NULL;
 }
 
+bool eas_response_is_overridden(const request_rec *r)
+{
+    return apr_table_get(r->notes, OVERRIDE_NOTE) != NULL;
+}
+
 void eas_response_end(request_rec *r, struct eas_response *response, int returned)
 {
     if (response->filter != NULL) {
@@ -252,7 +257,7 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
         response->filter = NULL;
     }
     if (response->state == EAS_RESPONSE_NONE
-        && (apr_table_get(r->notes, OVERRIDE_NOTE) != NULL || returned == HTTP_UNAUTHORIZED)) {
+        && (eas_response_is_overridden(r) || returned == HTTP_UNAUTHORIZED)) {
         decide(r, response, returned); /* with ProxyErrorOverride the filter got nothing */
         release(response);
         if (response->state == EAS_RESPONSE_PASSED) {

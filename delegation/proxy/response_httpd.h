@@ -47,6 +47,9 @@ void eas_response_expect(request_rec *r, struct eas_response *response);
 /* After mod_proxy has returned this status. */
 void eas_response_end(request_rec *r, struct eas_response *response, int returned);
 
+/* Whether the status is the backend's, with ProxyErrorOverride. */
+bool eas_response_is_overridden(const request_rec *r);
+
 /* Discards a response of which the client got nothing, before another one. */
 void eas_response_discard(request_rec *r, const struct eas_response *response);
 

@@ -20,3 +20,16 @@ enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
     }
     return facts->status >= 400 ? EAS_VERDICT_STATUS_ONLY : EAS_VERDICT_REFUSE;
 }
+
+bool eas_verdict_blames_worker(const struct eas_verdict_end *end)
+{
+    bool refused_unsent = end->status == 500 && end->resolved && !end->connected && !end->written;
+
+    if (end->from_backend || end->status == 503) {
+        return true;
+    }
+    if (!end->in_effect) {
+        return !refused_unsent; /* the request of another Location, for a member that both use */
+    }
+    return end->status == 500 && !refused_unsent && !end->written;
+}

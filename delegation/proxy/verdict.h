@@ -40,4 +40,23 @@ enum eas_verdict {
  */
 enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts);
 
+/* How mod_proxy has ended an exchange. */
+struct eas_verdict_end {
+    int status;        /* returned by its scheme handler: an error */
+    bool from_backend; /* the backend's own, as with ProxyErrorOverride */
+    bool in_effect;    /* AuthType EasKcd or EasKcdDelegate is */
+    bool resolved;     /* DNS has the worker's address, and mod_proxy_http has made the head */
+    bool connected;    /* to a new connection */
+    bool written;      /* the TLS handshake is over, and the head was sent */
+};
+
+/*
+ * Whether the status may count against the worker: mod_proxy marks a balancer's member as broken
+ * after 500 and 503, and after each status of failonstatus.  The mark hits all users.  So it is for
+ * what all users have in common: no address, no connection, no TLS, no answer to `ping=`.
+ * mod_proxy_http returns 500 also for a request that it does not send, for a full disk, and for a
+ * backend that closes the connection; each of them can be caused by one request.
+ */
+bool eas_verdict_blames_worker(const struct eas_verdict_end *end);
+
 #endif

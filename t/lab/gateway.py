@@ -61,8 +61,8 @@ class Gateway(Httpd):
         if keytab is not None:
             conf = f'EasKcdKeytab "{keytab}"\n{conf}'
         options.setdefault("log_level", "notice eas_kcd:trace8")
-        super().__init__(root, conf, modules=modules, env=ambient | (env or {}),
-                         own_modules={"eas_kcd": module or module_under_test()},
+        own = {"eas_kcd": module or module_under_test(), **options.pop("own_modules", {})}
+        super().__init__(root, conf, modules=modules, env=ambient | (env or {}), own_modules=own,
                          access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in SHOWN},
                          **options)
         self.keytab = keytab

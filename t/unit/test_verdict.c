@@ -101,6 +101,55 @@ static void test_passed_401(void **state)
     assert_int_equal(eas_verdict_on(&facts), EAS_VERDICT_PASS);
 }
 
+/* The stages of an exchange, and whether its error counts against the worker. */
+static void test_blame(void **state)
+{
+    static const struct {
+        const char *what;
+        struct eas_verdict_end end;
+        bool blames;
+        bool elsewhere; /* in a Location that the module has no part in */
+    } rows[] = {
+        { "no DNS", { .status = 500 }, true, true },
+        { "a worker that is marked", { .status = 503 }, true, true },
+        { "the URL is malformed", { .status = 400 }, false, true },
+        { "refused unsent", { .status = 500, .resolved = true }, false, false },
+        { "no connection", { .status = 503, .resolved = true }, true, true },
+        { "unreadable body", { .status = 400, .resolved = true }, false, true },
+        { "no TLS", { .status = 500, .resolved = true, .connected = true }, true, true },
+        { "closed, new connection",
+          { .status = 500, .resolved = true, .connected = true, .written = true },
+          false,
+          true },
+        { "closed, kept connection",
+          { .status = 502, .resolved = true, .written = true },
+          false,
+          true },
+        { "no answer to ping=",
+          { .status = 503, .resolved = true, .connected = true, .written = true },
+          true,
+          true },
+        { "the backend's own status",
+          { .status = 404, .from_backend = true, .resolved = true, .written = true },
+          true,
+          true },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        struct eas_verdict_end end = rows[i].end;
+
+        if (eas_verdict_blames_worker(&end) != rows[i].elsewhere) {
+            fail_msg("elsewhere: %s", rows[i].what);
+        }
+        end.in_effect = true;
+        if (eas_verdict_blames_worker(&end) != rows[i].blames) {
+            fail_msg("%s", rows[i].what);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_responses_without_a_token),
         cmocka_unit_test(test_hidden_401),
         cmocka_unit_test(test_passed_401),
+        cmocka_unit_test(test_blame),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

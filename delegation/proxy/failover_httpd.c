@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/failover_httpd.c - another member of the balancer, where one gets no ticket */
+
+#include "delegation/proxy/failover_httpd.h"
+#include "auth/request_httpd.h"
+
+#include <http_log.h>
+
+/* As long as the cache of tickets keeps a refusal. */
+#define MARK_STAYS apr_time_from_sec(10)
+
+/* mod_proxy_balancer's note of a session that belongs to a member. */
+#define ROUTE_NOTE "session-route"
+
+bool eas_failover_begin(request_rec *r)
+{
+    struct eas_request *request = eas_request_of(r);
+    bool was_refused = request->next_worker;
+
+    request->workers_tried++;
+    request->next_worker = false;
+    if (was_refused) {
+        apr_table_unset(r->err_headers_out, "Retry-After");
+        apr_table_unset(r->subprocess_env, "EAS_KCD_ERROR");
+    }
+    return was_refused;
+}
+
+/* As mod_proxy_balancer judges: a mark that is older than `retry=` is removed. */
+static bool is_available(const proxy_worker *worker)
+{
+    const proxy_worker_shared *s = worker->s;
+    unsigned obstacles = s->status & (PROXY_WORKER_NOT_USABLE_BITMAP | PROXY_WORKER_DRAIN);
+
+    return obstacles == 0
+           || (obstacles == PROXY_WORKER_IN_ERROR && apr_time_now() > s->error_time + s->retry);
+}
+
+static bool has_other_member(const proxy_balancer *balancer, const proxy_worker *worker)
+{
+    int i;
+
+    for (i = 0; i < balancer->workers->nelts; i++) {
+        const proxy_worker *member = APR_ARRAY_IDX(balancer->workers, i, proxy_worker *);
+
+        if (member != worker && is_available(member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool eas_failover_to_next(request_rec *r, const proxy_worker *worker, const char *proxyhost)
+{
+    struct eas_request *request = eas_request_of(r);
+    const proxy_balancer *balancer = worker->balancer;
+
+    /* proxy_handler() does not fail over after an attempt through ProxyRemote. */
+    request->next_worker =
+        balancer != NULL && proxyhost == NULL && balancer->s->max_attempts_set
+        && request->workers_tried <= balancer->s->max_attempts
+        && !(worker->s->status & PROXY_WORKER_IGNORE_ERRORS)
+        && !(balancer->s->sticky_force && apr_table_get(r->notes, ROUTE_NOTE) != NULL)
+        && has_other_member(balancer, worker);
+    return request->next_worker;
+}
+
+/* In the same thread, after proxy_handler() has marked the worker. */
+int eas_failover_pre_request(proxy_worker **worker, proxy_balancer **balancer, request_rec *r,
+                             proxy_server_conf *conf, char **url)
+{
+    const struct eas_request *request = ap_get_module_config(r->request_config, &eas_kcd_module);
+    proxy_worker_shared *s;
+
+    if (*balancer != NULL && *worker != NULL && request != NULL && request->next_worker) {
+        s = (*worker)->s;
+        s->error_time = apr_time_now() + MARK_STAYS - s->retry;
+        s->status |= PROXY_WORKER_IN_ERROR;
+        ap_log_rerror(
+            APLOG_MARK, APLOG_NOTICE, 0, r,
+            "EAS2086: %s gets no tickets, and no requests for %d seconds; the next member "
+            "of the balancer is tried",
+            s->name_ex, (int)apr_time_sec(MARK_STAYS));
+    }
+    return DECLINED;
+}
