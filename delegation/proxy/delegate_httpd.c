@@ -216,6 +216,23 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
     return answer(r, response->status);
 }
 
+/* As nginx logs it: "client closed request". */
+#define CLIENT_LEFT 499
+
+/* Nothing is written to the client.  An error page would make another request. */
+static int end_request(request_rec *r)
+{
+    struct eas_err err;
+
+    eas_fail(&err, EAS_MALFORMED, 2080,
+             "the client has closed its connection before the backend's response; the request to "
+             "the backend is aborted");
+    eas_log_error(r, &err);
+    r->connection->aborted = 1;
+    r->status = CLIENT_LEFT;
+    return DONE;
+}
+
 /* Step 4: the answer, if the client has no response yet. */
 static int conclude(struct eas_attempt *attempt, int status)
 {
@@ -234,6 +251,9 @@ static int conclude(struct eas_attempt *attempt, int status)
         return status;
     }
     eas_response_discard(r, response);
+    if (response->state == EAS_RESPONSE_UNWANTED) {
+        return end_request(r);
+    }
     if (response->state == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057,
                  "the backend closed the connection without a response");

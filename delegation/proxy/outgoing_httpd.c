@@ -4,6 +4,8 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
+#include "delegation/proxy/client_httpd.h"
+#include "delegation/proxy/wait.h"
 
 #include <apr_escape.h>
 #include <apr_optional_hooks.h>
@@ -63,7 +65,9 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->connection = NULL;
     exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
-    exchange->got_response = false;
+    exchange->got_response = exchange->responding = false;
+    exchange->client_left = false;
+    exchange->lines = 0;
     exchange->released = false;
     exchange->send_incomplete = false;
     exchange->pending = NULL;
@@ -160,6 +164,51 @@ static void note_response(struct record *record)
     }
 }
 
+/* mod_proxy_http reads a response, for which this exchange waits. */
+static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_read_type_e block)
+{
+    return current != NULL && current->ticket != NULL && !current->responding
+           && current->connection != NULL && current->connection == record->connection
+           && mode == AP_MODE_GETLINE && block == APR_BLOCK_READ;
+}
+
+/*
+ * For mod_proxy_http this is the shortest response.  It would log an error as the backend's fault.
+ */
+static apr_status_t read_empty_response(apr_bucket_brigade *bb)
+{
+    static const char *const response[] = { "HTTP/1.0 204 No Content\r\n", "\r\n" };
+    const char *line;
+
+    if (current->lines == sizeof(response) / sizeof(response[0])) {
+        return APR_ECONNABORTED;
+    }
+    line = response[current->lines++];
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_immortal_create(line, strlen(line), bb->bucket_alloc));
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_awaited(ap_filter_t *f, apr_bucket_brigade *bb, apr_off_t readbytes)
+{
+    const char *line;
+    apr_size_t len;
+    apr_status_t rv =
+        current->client_left ? APR_ECONNABORTED : eas_client_wait(current->r, f->next, bb);
+
+    if (APR_STATUS_IS_ECONNABORTED(rv)) {
+        current->client_left = true;
+        return read_empty_response(bb);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
+    }
+    if (rv == APR_SUCCESS && has_data(bb)
+        && apr_bucket_read(APR_BRIGADE_FIRST(bb), &line, &len, APR_NONBLOCK_READ) == APR_SUCCESS) {
+        current->responding = eas_wait_is_over(line, len);
+    }
+    return rv;
+}
+
 /* mod_proxy checks by a speculative read whether a pooled connection is alive. */
 static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
                                  apr_read_type_e block, apr_off_t readbytes)
@@ -170,7 +219,8 @@ static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
     if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record)) {
         return APR_ECONNABORTED;
     }
-    rv = ap_get_brigade(f->next, bb, mode, block, readbytes);
+    rv = is_awaited(record, mode, block) ? read_awaited(f, bb, readbytes)
+                                         : ap_get_brigade(f->next, bb, mode, block, readbytes);
     if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
         note_response(record);
     }
@@ -207,7 +257,7 @@ static enum eas_rc acquire(const struct record *record, struct eas_err *err)
         current->connection = eas_connection_ref(connection);
         current->written = true;
         current->pooled = record->answered;
-        current->got_response = current->released = false;
+        current->got_response = current->responding = current->released = false;
     }
     return EAS_OK;
 }

@@ -18,6 +18,8 @@
  *  - Output: a write to a connection of another owner or exchange fails, and the connection is
  *    closed.  A request in a user's name must hold the placeholder.  The filter replaces it by a
  *    token, after the TLS handshake, anew each time that mod_proxy sends the head.
+ *  - Input, before the response to such a request: if the client leaves, mod_proxy gets an empty
+ *    response in the backend's place, and the connection is closed after it.
  */
 
 /* A request to a backend and its response, in one thread. */
@@ -42,6 +44,9 @@ struct eas_exchange {
     bool connected;                    /* mod_proxy has made a new connection */
     bool written;                      /* ... or found one, and has begun to write */
     bool got_response;                 /* the backend has sent something on it */
+    bool responding;                   /* its final response has begun */
+    bool client_left;                  /* before that */
+    unsigned lines;                    /* of the empty response, that mod_proxy has read */
     bool released;                     /* it has ended well */
     bool send_incomplete;              /* a part of the request could not be written */
     struct eas_pending_ap *pending;    /* of the last token */

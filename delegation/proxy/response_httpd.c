@@ -158,6 +158,10 @@ static bool has_bucket(const apr_bucket_brigade *bb, const apr_bucket_type_t *ty
 /* At the first brigade: nothing has been sent to the client. */
 static void begin(request_rec *r, struct eas_response *response, const apr_bucket_brigade *bb)
 {
+    if (response->exchange->client_left) {
+        response->state = EAS_RESPONSE_UNWANTED;
+        return;
+    }
     /* mod_proxy_http drops the client's connection by this bucket if the backend closed its own. */
     if (response->exchange->ticket != NULL && has_bucket(bb, &ap_bucket_type_eoc)) {
         response->state = EAS_RESPONSE_BROKEN;
@@ -186,7 +190,7 @@ static bool is_read_on(struct eas_response *response, apr_bucket_brigade *bb)
 {
     apr_off_t len = 0;
 
-    if (response->state == EAS_RESPONSE_BROKEN) {
+    if (response->state != EAS_RESPONSE_WITHHELD) {
         return true;
     }
     apr_brigade_length(bb, 0, &len);
@@ -202,7 +206,8 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     if (response->state == EAS_RESPONSE_NONE) {
         begin(f->r, response, bb);
     }
-    if (at_end && response->state != EAS_RESPONSE_BROKEN
+    if (at_end
+        && (response->state == EAS_RESPONSE_PASSED || response->state == EAS_RESPONSE_WITHHELD)
         && !has_bucket(bb, &ap_bucket_type_error)) {
         release(response);
     }

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/client_httpd.c - end of a client during the wait for the backend's response */
+
+#include "delegation/proxy/client_httpd.h"
+#include "auth/base/clock.h"
+#include "delegation/proxy/wait.h"
+
+#include <apr_portable.h>
+#include <http_core.h>
+#include <http_ssl.h>
+
+/* Where poll() does not see the end of the client. */
+#define SLICE apr_time_from_sec(1)
+
+/* Stops a read of the client at the time that it allows for requests. */
+#define REQUEST_TIMEOUT_FILTER "reqtimeout"
+
+struct wait {
+    conn_rec *client;
+    ap_filter_t *next;
+    apr_bucket_brigade *bb;
+    struct eas_wait sockets;
+    bool unread; /* what the client has sent before the wait has not been read */
+};
+
+static int descriptor(conn_rec *c)
+{
+    apr_socket_t *socket = ap_get_conn_socket(c);
+    apr_os_sock_t fd = -1;
+
+    return socket != NULL && apr_os_sock_get(&fd, socket) == APR_SUCCESS ? fd : -1;
+}
+
+/* Reads without removing: APR_EAGAIN if there is nothing.  An end is an error, or leaves a bucket. */
+static apr_status_t peek_once(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    apr_status_t rv = ap_get_brigade(f, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+
+    if (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb)) {
+        rv = APR_EAGAIN;
+    }
+    apr_brigade_cleanup(bb);
+    return rv;
+}
+
+/*
+ * A read by mod_ssl ends after a TLS record without data, such as a session ticket.  The next record
+ * may lie in the filter of the socket already, which poll() does not see.
+ */
+static apr_status_t peek(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    ap_filter_t *last = f;
+    apr_status_t rv;
+
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    do {
+        rv = peek_once(f, bb);
+    } while (APR_STATUS_IS_EAGAIN(rv) && last != f && peek_once(last, bb) == APR_SUCCESS);
+    return rv;
+}
+
+static bool is_readable(const struct wait *wait)
+{
+    return !APR_STATUS_IS_EAGAIN(peek(wait->next, wait->bb));
+}
+
+/*
+ * Past mod_reqtimeout: the time for the request is over by now, which would be an error to mod_ssl.
+ */
+static apr_status_t peek_client(conn_rec *c, apr_bucket_brigade *bb)
+{
+    ap_filter_t *f = c->input_filters, *skipped;
+    apr_status_t rv;
+
+    while (f->next != NULL && strcmp(f->next->frec->name, REQUEST_TIMEOUT_FILTER) != 0) {
+        f = f->next;
+    }
+    skipped = f->next;
+    if (skipped != NULL) {
+        f->next = skipped->next;
+    }
+    rv = peek(c->input_filters, bb);
+    if (skipped != NULL) {
+        f->next = skipped;
+    }
+    return rv;
+}
+
+/* Whether TLS says that the client has left.  Data that lies before its end is left unread. */
+static bool reads_end(struct wait *wait)
+{
+    apr_status_t rv = peek_client(wait->client, wait->bb);
+
+    wait->unread = false;
+    if (rv == APR_SUCCESS) {
+        wait->sockets.reads_client = false;
+    }
+    return rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv);
+}
+
+static void begin(struct wait *wait, request_rec *r, ap_filter_t *next, apr_bucket_brigade *bb)
+{
+    conn_rec *c = r->connection;
+    bool stream = c->master != NULL;
+
+    wait->client = c;
+    wait->next = next;
+    wait->bb = bb;
+    wait->sockets.backend = descriptor(next->c);
+    wait->sockets.client = stream ? -1 : descriptor(c);
+    wait->sockets.reads_client = wait->unread = !stream && ap_ssl_conn_is_ssl(c);
+}
+
+/* Whether poll() alone does not see each end of the client. */
+static bool needs_slices(const struct wait *wait)
+{
+    return wait->sockets.client < 0 || wait->unread;
+}
+
+/* APR_EAGAIN: go on. */
+static apr_status_t wait_once(struct wait *wait, apr_interval_time_t max)
+{
+    bool slice = needs_slices(wait) && (max < 0 || max > SLICE);
+
+    switch (eas_wait_poll(&wait->sockets, slice ? SLICE : max)) {
+    case EAS_WAIT_BACKEND_ENDED:
+        return APR_SUCCESS;
+    case EAS_WAIT_BACKEND:
+        return is_readable(wait) ? APR_SUCCESS : APR_EAGAIN;
+    case EAS_WAIT_CLIENT_LEFT:
+        return APR_ECONNABORTED;
+    case EAS_WAIT_CLIENT:
+        return reads_end(wait) ? APR_ECONNABORTED : APR_EAGAIN;
+    case EAS_WAIT_TIMEUP:
+        break;
+    }
+    if (!slice) {
+        return APR_TIMEUP;
+    }
+    return wait->client->aborted || (wait->unread && reads_end(wait)) ? APR_ECONNABORTED
+                                                                      : APR_EAGAIN;
+}
+
+apr_status_t eas_client_wait(request_rec *r, ap_filter_t *next, apr_bucket_brigade *bb)
+{
+    apr_interval_time_t timeout, left;
+    struct wait wait;
+    apr_time_t since;
+    apr_status_t rv;
+
+    begin(&wait, r, next, bb);
+    if (is_readable(&wait)) {
+        return APR_SUCCESS;
+    }
+    apr_socket_timeout_get(ap_get_conn_socket(next->c), &timeout);
+    left = timeout;
+    since = eas_clock_now();
+    for (;;) {
+        rv = wait_once(&wait, left);
+        if (!APR_STATUS_IS_EAGAIN(rv)) {
+            return rv;
+        }
+        if (timeout >= 0) {
+            left = timeout - (eas_clock_now() - since);
+            left = left > 0 ? left : 0;
+        }
+    }
+}

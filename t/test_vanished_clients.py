@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client that leaves while its request waits at the backend frees its thread and connection."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from lab.activesync import CHANGED, PATH, PING, TYPE, Exchange, plain
+from lab.ad import CAS1, PASSWORDS, REALM
+from lab.client import basic
+from lab.exchange import location, trusting
+from lab.gateway import MODULES
+from lab.kerberos import Acceptor
+from lab.names import GATEWAY
+from lab.raw_form import reset, shut_down
+from lab.wait import connections, until
+
+USERS = [f"user{n:02}" for n in range(1, 9)]
+PROMPT = 1.0        # seconds
+
+
+@pytest.fixture
+def exchange(domain, lab_dir, fake_backends):
+    """exchange(**options): (a server whose Pings wait for a change, its backend)."""
+    made = []
+
+    def start(**options):
+        keytab = domain.export_keytab(lab_dir / "cas1-vanished.keytab", [CAS1])
+        made.append(Exchange(Acceptor(keytab), 60))
+        return made[-1], fake_backends(made[-1], **options)
+    yield start
+    for server in made:
+        server.change()
+
+
+def published(backend, *lines, parameters=""):
+    return location(backend.url + PATH, *lines, path=PATH, parameters=parameters)
+
+
+def head(user, command="Ping", body=PING, version="1.1", more=""):
+    return (f"POST {plain(command, user)} HTTP/{version}\r\nHost: {GATEWAY}\r\n"
+            f"Authorization: {basic(user, PASSWORDS[user])}\r\nContent-Type: {TYPE}\r\n{more}"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+class TlsBytes:
+    """TLS whose records the test sends itself: in one piece, or without TCP's end after them."""
+
+    def __init__(self, port):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname=GATEWAY)
+        self._until_done(self._tls.do_handshake)
+
+    def _until_done(self, step):
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                result = step()
+                self.flush()
+                return result
+            self.flush()
+            self._in.write(self.socket.recv(65536) or b"")
+
+    def flush(self):
+        if data := self._out.read():
+            self.socket.sendall(data)
+
+    def write(self, data):
+        self._tls.write(data)
+
+    def end(self):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()      # sends close_notify, and would wait for the server's
+
+    def read(self):
+        return self._until_done(lambda: self._tls.read(65536))
+
+    def close(self):
+        self.socket.close()
+
+
+def dial(gw):
+    """A socket to the gateway, and the one below it whose end TCP sees."""
+    below = socket.create_connection(("127.0.0.1", gw.port), timeout=30)
+    if not gw.tls:
+        return below, below
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    raw = below.dup()
+    return context.wrap_socket(below, server_hostname=GATEWAY), raw
+
+
+def leave(client, below, how):
+    """TLS's end is not sent: a phone that lost its network sends none."""
+    how(below)
+    if how is reset:
+        client.close()      # the same socket
+
+
+def freed(gw, backend, clients, kept=0):
+    """The log, and the connections to the backend, within a second."""
+    until(lambda: connections(backend.port, of_peers=True) <= kept, PROMPT,
+          "the backend's connections to end")
+    until(lambda: gw.error_log.tags().count("EAS2080") == clients, PROMPT, "the log lines")
+    entries = [entry for entry in gw.requests() if "Cmd=Ping" in entry["uri"]]
+    assert [(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries] == [
+        ("499", "EAS2080")] * clients
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("mpm,tls", [("event", True), ("event", False), ("worker", True),
+                                     ("prefork", True)])
+@pytest.mark.parametrize("how", [shut_down, reset], ids=["FIN", "RST"])
+def test_next_user_is_served(gateway, exchange, how, mpm, tls):
+    """Eight Pings hold all eight threads; their clients leave, and the next user need not wait.
+    Then the same users get answers of their own, on new connections."""
+    server, backend = exchange()
+    gw = gateway("EasKcdRequireTLS Off\nMaxRequestWorkers 8\n" + published(backend), mpm=mpm,
+                 tls=tls, processes=8 if mpm == "prefork" else 1, threads=8)
+    gw.allow("AH00161", "AH00484", because="all threads are busy, as this test wants it")
+    clients = []
+    for user in USERS:
+        clients.append(dial(gw))
+        clients[-1][0].sendall(head(user))
+    until(lambda: server.waiting == 8, 20, "the Pings to wait")
+    gw.mark()
+    for client, below in clients:
+        leave(client, below, how)
+    began = time.monotonic()
+    with gw.client(timeout=5) as client:
+        assert client.request("OPTIONS", PATH, "alice", PASSWORDS["alice"]).status == 200
+        took = time.monotonic() - began
+        freed(gw, backend, clients=8, kept=1)
+    assert took < PROMPT
+    for client, _ in clients:
+        client.close()
+    server.change()
+    known = len(backend.requests)
+    for user in USERS:
+        assert gw.post(plain("Ping", user), PING, user, PASSWORDS[user]).body == CHANGED
+    used = {request.connection for request in backend.requests[:known]}
+    assert not used & {request.connection for request in backend.requests[known:]}
+
+
+@pytest.mark.parametrize("version,more", [("1.0", ""), ("1.0", "Connection: keep-alive\r\n"),
+                                          ("1.1", "Connection: close\r\n"),
+                                          ("1.1", "Expect: 100-continue\r\n")])
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS to the backend", "plain to the backend"])
+def test_other_requests(gateway, exchange, authority, version, more, tls):
+    """Any delegated request, after 100 (Continue) on either side, too."""
+    server, backend = exchange(tls=tls)
+    gw = gateway(trusting(authority) + published(backend, parameters="ping=5"), processes=1)
+    client, below = dial(gw)
+    client.sendall(head("alice", version=version, more=more))
+    until(lambda: server.waiting == 1, 10, "the Ping to wait")
+    leave(client, below, shut_down)
+    freed(gw, backend, clients=1)
+    client.settimeout(5)
+    with contextlib.suppress(ssl.SSLError):     # the server's end is none of TLS
+        rest = client.recv(65536)
+        assert rest == (b"HTTP/1.1 100 Continue\r\n\r\n" if "Expect" in more else b"")
+    client.close()
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with the request", "later"])
+def test_close_notify(gateway, exchange, at_once):
+    """The end of TLS is the client's, be it that TCP goes on, and that mod_reqtimeout would read
+    no more."""
+    server, backend = exchange()
+    gw = gateway("RequestReadTimeout header=20 body=1\nLogLevel reqtimeout:info ssl:info\n"
+                 + published(backend), processes=1, modules=(*MODULES, "reqtimeout"))
+    client = TlsBytes(gw.port)
+    client.write(head("alice"))
+    if at_once:
+        client.end()
+    client.flush()
+    until(lambda: server.waiting == 1, 10, "the Ping to wait")
+    if not at_once:
+        sent = time.monotonic()
+        until(lambda: time.monotonic() > sent + 2.5, 5, "the time for the request's body to pass")
+        assert server.waiting == 1 and connections(backend.port, of_peers=True) == 1
+        client.end()
+        client.flush()
+    until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT + 1, "the end")
+    freed(gw, backend, clients=1)
+    assert "AH01382" not in gw.error_log.text() and "AH01991" not in gw.error_log.text()
+    client.close()
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
+def test_more_data_is_no_end(gateway, exchange, tls):
+    """Pipelined requests wait for their turn; the end after them is one nevertheless."""
+    server, backend = exchange()
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), processes=1, tls=tls)
+    client, below = dial(gw)
+    client.sendall(head("alice"))
+    until(lambda: server.waiting == 1, 10, "the Ping to wait")
+    for piece in (b"\r\n", head("alice"), head("alice", "Sync", b"")):
+        client.sendall(piece)
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 1.5, 5, "more than a second to pass")
+    server.change()
+    answers = b""
+    while answers.count(b"HTTP/1.1 200 OK") < 3:
+        piece = client.recv(65536)
+        assert piece, answers
+        answers += piece
+    assert answers.count(CHANGED) == 2
+    server.settle()
+    client.sendall(head("alice") + head("alice", "Sync", b""))
+    until(lambda: server.waiting == 1, 10, "the last Ping to wait")
+    gw.mark()
+    leave(client, below, shut_down)
+    freed(gw, backend, clients=1)
+    client.close()
+    assert server.users == {f"alice@{REALM}"}
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
+def test_client_that_stays(gateway, exchange, tls):
+    """A Ping of several seconds ends by its time-out, not earlier, not later, and not as an end of
+    the client; a later one by its answer."""
+    server, backend = exchange()
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend, "EasKcdCommandTimeout Ping 3s"),
+                 processes=1, tls=tls)
+    gw.expect("AH01102", "AH00898")
+    with gw.client() as client:
+        began = time.monotonic()
+        answer = client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"])
+        assert answer.status == 502 and 3 <= time.monotonic() - began < 3.8
+    server.heartbeat = 2.5
+    with gw.client() as client:
+        began = time.monotonic()
+        assert client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"]).status == 200
+        assert time.monotonic() - began >= 2.5
+    assert "EAS2080" not in gw.error_log.tags()
+
+
+@pytest.mark.parametrize("mpm", ["event", "worker"])
+def test_stream_of_http2(gateway, exchange, mpm):
+    """A stream has no socket of its own; its end is known within a second."""
+    server, backend = exchange()
+    gw = gateway("Protocols h2 http/1.1\n" + published(backend), processes=1, mpm=mpm,
+                 modules=(*MODULES, "http2"))
+    client = subprocess.Popen(
+        ["nghttp", "--no-dep", "--data=-", f"--header=authorization: "
+         f"{basic('alice', PASSWORDS['alice'])}", f"https://{GATEWAY}:{gw.port}{plain('Ping')}"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client.stdin.write(PING)
+    client.stdin.close()
+    until(lambda: server.waiting == 1, 10, "the Ping to wait")
+    client.kill()
+    client.wait()
+    until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT + 1, "the end")
+    freed(gw, backend, clients=1)
