@@ -92,9 +92,8 @@ need_packages()
         || die "could not install ${missing[*]}"
 }
 
-# build_tree: the module, in the source tree; make itself sees to later changes
-# of configure.ac and Makefile.am
-build_tree()
+# configure_tree: in the source tree; make itself sees to later changes of configure.ac and Makefile.am
+configure_tree()
 {
     cd "$top"
     if [ ! -x configure ] || [ ! -f Makefile.in ]; then
@@ -103,5 +102,11 @@ build_tree()
     if [ ! -f Makefile ]; then
         ./configure --enable-werror
     fi
+}
+
+# build_tree: the module, in the source tree
+build_tree()
+{
+    configure_tree
     make -j "$(nproc)"
 }
