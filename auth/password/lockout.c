@@ -125,7 +125,11 @@ static bool is_remembered(const struct eas_lockout_record *record,
                           const struct eas_lockout_rules *rules,
                           const struct eas_lockout_refused *entry, bool locked, apr_time_t now)
 {
-    return now - entry->at < entry->lasts
+    /* A reload may have shortened the time. */
+    apr_interval_time_t lasts =
+        entry->lasts < rules->remember_for ? entry->lasts : rules->remember_for;
+
+    return (lasts > 0 && now - entry->at < lasts)
            || (is_enforced(rules) && still_counts(record, entry)
                && (locked || entry->outcome == EAS_LOCKOUT_WRONG));
 }

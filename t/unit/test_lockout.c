@@ -311,6 +311,26 @@ static void test_log_only_counts_a_repeated_password_once(void **state)
     }
 }
 
+/* After a reload; the record keeps the time that was right when it was written. */
+static void test_shorter_memory_forgets_at_once(void **state)
+{
+    struct eas_lockout_rules shorter = { .remember_for = 5 * MINUTE };
+    static const struct eas_lockout_rules before = { .remember_for = 15 * MINUTE };
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt attempt = make_attempt(0, 1);
+
+    assert_int_equal(try_password(records, &before, &attempt, EAS_LOCKOUT_WRONG, START),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(eas_lockout_admit(records, &shorter, &attempt, START + 4 * MINUTE),
+                     EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(
+        try_password(records, &shorter, &attempt, EAS_LOCKOUT_WRONG, START + 6 * MINUTE),
+        EAS_LOCKOUT_ASK);
+    shorter.remember_for = 0;
+    assert_int_equal(eas_lockout_admit(records, &shorter, &attempt, START + 7 * MINUTE),
+                     EAS_LOCKOUT_ASK);
+}
+
 /* A record remembers 16; a new one replaces the oldest. */
 static void test_oldest_refused_password_is_replaced(void **state)
 {
@@ -627,6 +647,7 @@ int main(void)
         POOL_TEST(test_other_refusals_are_remembered_during_a_lockout),
         POOL_TEST(test_expired_password_is_remembered_briefly),
         POOL_TEST(test_log_only_counts_a_repeated_password_once),
+        POOL_TEST(test_shorter_memory_forgets_at_once),
         POOL_TEST(test_oldest_refused_password_is_replaced),
         POOL_TEST(test_right_password_forgives),
         POOL_TEST(test_right_password_forgives_no_later_ones),
