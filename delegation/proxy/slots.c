@@ -15,8 +15,9 @@ struct eas_slots {
     pthread_mutex_t mutex; /* for all that follows, and for slots that are not leased */
     pthread_cond_t put;    /* a slot has been put back */
     apr_pool_t *pool;
-    apr_hash_t *idle_of;   /* the idle slots of an owner, the last used one first */
-    struct slot_ring idle; /* by age */
+    struct eas_slot **idle_of; /* by the hash of the owner; the last used one first */
+    unsigned n_lists;          /* of idle_of; a power of two */
+    struct slot_ring idle;     /* by age */
     struct slot_ring empty;
     unsigned n_idle;
     unsigned n;
@@ -39,7 +40,9 @@ struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max)
     /* Others allocate from that pool under locks of their own. */
     apr_pool_create(&slots->pool, pool);
     slots->max = max;
-    slots->idle_of = apr_hash_make(slots->pool);
+    for (slots->n_lists = 1; slots->n_lists < max; slots->n_lists *= 2) {
+    }
+    slots->idle_of = apr_pcalloc(slots->pool, slots->n_lists * sizeof(struct eas_slot *));
     APR_RING_INIT(&slots->idle, eas_slot, link);
     APR_RING_INIT(&slots->empty, eas_slot, link);
     pthread_mutex_init(&slots->mutex, NULL);
@@ -50,36 +53,28 @@ struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max)
 
 /* --- under the mutex -------------------------------------------------------------------------- */
 
-static void set_idle_of(struct eas_slots *slots, const struct eas_slot *of, struct eas_slot *first)
+static struct eas_slot **list_of(const struct eas_slots *slots, unsigned hash)
 {
-    /* The key must live as long as the entry. */
-    apr_hash_set(slots->idle_of, of->owner, APR_HASH_KEY_STRING, NULL);
-    if (first != NULL) {
-        apr_hash_set(slots->idle_of, first->owner, APR_HASH_KEY_STRING, first);
-    }
+    return &slots->idle_of[hash & (slots->n_lists - 1)];
 }
 
 static void add_idle(struct eas_slots *slots, struct eas_slot *slot)
 {
-    slot->next = apr_hash_get(slots->idle_of, slot->owner, APR_HASH_KEY_STRING);
-    set_idle_of(slots, slot, slot);
+    slot->ref = list_of(slots, slot->hash);
+    slot->next = *slot->ref;
+    if (slot->next != NULL) {
+        slot->next->ref = &slot->next;
+    }
+    *slot->ref = slot;
     APR_RING_INSERT_TAIL(&slots->idle, slot, eas_slot, link);
     slots->n_idle++;
 }
 
 static void remove_idle(struct eas_slots *slots, struct eas_slot *slot)
 {
-    struct eas_slot *first = apr_hash_get(slots->idle_of, slot->owner, APR_HASH_KEY_STRING);
-    struct eas_slot *before = first;
-
-    if (first == slot) {
-        set_idle_of(slots, slot, slot->next);
-    }
-    else {
-        while (before->next != slot) {
-            before = before->next;
-        }
-        before->next = slot->next;
+    *slot->ref = slot->next;
+    if (slot->next != NULL) {
+        slot->next->ref = slot->ref;
     }
     APR_RING_REMOVE(slot, link);
     slots->n_idle--;
@@ -118,10 +113,13 @@ static struct eas_slot *make_slot(struct eas_slots *slots)
     return apr_pcalloc(slots->pool, sizeof(struct eas_slot));
 }
 
-static struct eas_slot *take(struct eas_slots *slots, const char *owner)
+static struct eas_slot *take(struct eas_slots *slots, const char *owner, unsigned hash)
 {
-    struct eas_slot *slot = apr_hash_get(slots->idle_of, owner, APR_HASH_KEY_STRING);
+    struct eas_slot *slot = *list_of(slots, hash);
 
+    while (slot != NULL && (slot->hash != hash || strcmp(slot->owner, owner) != 0)) {
+        slot = slot->next;
+    }
     if (slot != NULL) {
         remove_idle(slots, slot);
         return slot;
@@ -140,9 +138,10 @@ static bool is_owned_by(const struct eas_slot *slot, const char *owner)
     return slot->owner != NULL && strcmp(slot->owner, owner) == 0;
 }
 
-static void set_owner(struct eas_slot *slot, const char *owner)
+static void set_owner(struct eas_slot *slot, const char *owner, unsigned hash)
 {
     free(slot->owner);
+    slot->hash = hash;
     slot->owner = strdup(owner);
     if (slot->owner == NULL) {
         abort();
@@ -153,20 +152,22 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
                                 apr_interval_time_t max_wait, bool *close_first)
 {
     apr_time_t now = eas_clock_now(), until = now + max_wait;
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+    unsigned hash = apr_hashfunc_default(owner, &len); /* it is long: before the mutex */
     struct eas_slot *slot;
 
     pthread_mutex_lock(&slots->mutex);
-    slot = take(slots, owner);
+    slot = take(slots, owner, hash);
     while (slot == NULL && now < until) {
         eas_clock_wait(&slots->put, &slots->mutex, until);
-        slot = take(slots, owner);
+        slot = take(slots, owner, hash);
         now = eas_clock_now();
     }
     pthread_mutex_unlock(&slots->mutex);
     *close_first = false;
     if (slot != NULL && !is_owned_by(slot, owner)) {
         *close_first = slot->kept;
-        set_owner(slot, owner);
+        set_owner(slot, owner, hash);
     }
     return slot;
 }

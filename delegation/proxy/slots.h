@@ -27,8 +27,9 @@ struct eas_slots;
 /* One slot.  During a lease, it belongs to the leaseholder. */
 struct eas_slot {
     APR_RING_ENTRY(eas_slot) link; /* idle ones, by age, or empty ones */
-    struct eas_slot *next;         /* idle, of the same owner */
+    struct eas_slot *next, **ref;  /* idle ones, by the hash of their owner */
     char *owner;                   /* of the connection kept; NULL: none yet */
+    unsigned hash;                 /* of the owner */
     apr_time_t idle_since;
     bool kept;    /* there is a connection */
     void *handle; /* the caller's; NULL in a new slot */

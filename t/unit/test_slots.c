@@ -145,6 +145,35 @@ static void test_idle_connections_to_close(void **state)
     assert_ptr_equal(slot, held[2]);
 }
 
+#define MANY 200
+
+/* So many that some have the same hash, up to the number of slots. */
+static void test_many_owners(void **state)
+{
+    struct eas_slots *slots = eas_slots_create(*state, MANY);
+    const char *owners[2 * MANY];
+    int i;
+
+    for (i = 0; i < 2 * MANY; i++) {
+        owners[i] = apr_psprintf(*state, "user%d", i);
+    }
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(use(slots, owners[i], true, T0 + i), NOTHING);
+    }
+    for (i = MANY - 1; i >= 0; i--) {
+        assert_int_equal(use(slots, owners[i], true, T0 + 2 * MANY - i), OWN);
+    }
+    /* They take the places of the longest idle, of which the last is owners[MANY / 2]. */
+    for (i = MANY; i < MANY + MANY / 2; i++) {
+        assert_int_equal(use(slots, owners[i], true, T0 + 2 * MANY + i), OTHER);
+    }
+    for (i = 0; i < MANY + MANY / 2; i++) {
+        if (i < MANY / 2 || i >= MANY) {
+            assert_int_equal(use(slots, owners[i], true, T0 + 4 * MANY + i), OWN);
+        }
+    }
+}
+
 #define ROUNDS 20000
 
 struct thread {
@@ -214,6 +243,7 @@ int main(void)
         POOL_TEST(test_the_longest_idle_connection_makes_room),
         POOL_TEST(test_nobody_loses_a_connection_without_need),
         POOL_TEST(test_idle_connections_to_close),
+        POOL_TEST(test_many_owners),
         POOL_TEST(test_threads),
     };
 
