@@ -135,11 +135,12 @@ def test_right(published, backend, what, mode):
 
 
 @both_tokens
-def test_right_after_a_wrong_one(published, backend, token):
-    """GSSAPI's context ends with the first wrong one."""
-    gw, _ = published()
+@pytest.mark.parametrize("inner", [None, "native", "gssapi"])
+def test_right_after_a_wrong_one(published, backend, token, inner):
+    """GSSAPI's context ends with the first wrong one. The inner section decides."""
+    gw, _ = published(*([f"EasKcdToken {inner}"] if inner else []))
     backend.proofs = lambda right: [damaged(right), right]
-    if token == "native":
+    if (inner or token) == "native":
         assert_all_passed(get(gw), backend, 200)
     else:
         gw.expect("EAS2053")

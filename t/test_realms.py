@@ -7,11 +7,13 @@ from lab import krbmsg
 from lab.ad import CAS1, CAS2, CAS3
 from lab.backend import GssBackend
 from lab.client import assert_unavailable
-from lab.exchange import location
+from lab.exchange import both_tokens, location
 from lab.frontdoor import FORM, Visitor
+from lab.kerberos import Acceptor
 from lab.mit import Mit, write_krb5_conf
 from lab.relay import Relay
-from lab.unique import unique_path
+from lab.simulated import PerRequest
+from lab.unique import unique_number, unique_path
 
 HERE, THERE = "HERE.EXAMPLE.TEST", "THERE.EXAMPLE.TEST"
 OURS = f"EasKcdDomain THERE {THERE}\n"
@@ -19,6 +21,10 @@ HOSTS = {"cas1.corp.example.test": HERE, "cas2.corp.example.test": HERE,
          "cas3.corp.example.test": THERE}
 PASSWORD = {"hanna": "At-home-in-here-1", "theo": "At-home-in-there-2",
             "thea": "Also-known-in-here-3", "erik": "Out-of-date-6"}
+
+ENCTYPES = {"aes256-sha1": "aes256-cts-hmac-sha1-96", "aes128-sha1": "aes128-cts-hmac-sha1-96",
+            "aes256-sha2": "aes256-cts-hmac-sha384-192",
+            "aes128-sha2": "aes128-cts-hmac-sha256-128"}
 
 
 class Realms:
@@ -38,7 +44,9 @@ class Realms:
             realm.add("gateway", "Gateway-of-a-realm-4", "+ok_to_auth_as_delegate")
             for spn in spns:
                 realm.add(spn, "Backend-of-a-realm-5")
-        self.here.allow_delegation("gateway", [CAS1])
+        for short, enctype in ENCTYPES.items():
+            self.here.add_service(f"HTTP/{short}", enctype)
+        self.here.allow_delegation("gateway", [CAS1, *(f"HTTP/{short}" for short in ENCTYPES)])
         self.here.refer("thea", self.there)
         self.here.trust(self.there)
         ports = {HERE: self.here.port, THERE: self.there.port}
@@ -120,11 +128,29 @@ def refused(gw, backend, user, tag):
     return gw.error_log.text()
 
 
+@both_tokens
 def test_users_of_both_realms(member):
     gw = member(OURS)
     assert served(gw, "hanna", "hanna") == f"hanna@{HERE}"
     assert served(gw, f"theo@{THERE}", "theo") == f"theo@{THERE}"
     assert served(gw, r"THERE\theo", "theo") == f"theo@{THERE}"
+
+
+@both_tokens
+@pytest.mark.parametrize("enctype", ENCTYPES)
+def test_each_enctype(gateway, fake_backends, realms, enctype):
+    """The ticket has it, and the session key of tokens and replies."""
+    spn = f"HTTP/{enctype}"
+    keytab = realms.here.export_keytab(realms.path / f"{enctype}-{unique_number()}.keytab", [spn])
+    backend = fake_backends(PerRequest(Acceptor(keytab)), proves=False)
+    gw = gateway(f'EasKcdKeytab "{realms.keytabs[HERE]}"\nEasKcdRealm {HERE}\n'
+                 + location(backend.url, f"EasKcdSPN {spn}"), account=None,
+                 krb5_conf=realms.krb5_conf, processes=1)
+    for _ in range(2):
+        assert served(gw, "hanna", "hanna") == f"hanna@{HERE}"
+    assert backend.script.seen == {"accepted": 2}
+    issued = [line for line in realms.here.log() if f"for {spn}@{HERE}" in line]
+    assert f"ses={ENCTYPES[enctype]}(" in issued[-1]
 
 
 @pytest.mark.parametrize("typed", ["thea", f"thea@{HERE}", f"thea@{THERE}"])

@@ -9,6 +9,8 @@
 #include <gssapi/gssapi_krb5.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <stdbool.h>
+#include <string.h>
 
 #define FLAGS                                                                      \
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
@@ -112,6 +114,24 @@ static OM_uint32 acquire(OM_uint32 *minor, const char *name, gss_cred_id_t *cred
     return major != GSS_S_COMPLETE ? major : gss_set_neg_mechs(minor, *cred, &inner);
 }
 
+/*
+ * Whether the credential is the user's.  A mechanism that interposes (gssproxy) may take another
+ * than that of the ccache.
+ */
+static bool is_of(gss_cred_id_t cred, const char *client)
+{
+    gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
+    gss_name_t name = GSS_C_NO_NAME;
+    OM_uint32 minor;
+    bool is = gss_inquire_cred(&minor, cred, &name, NULL, NULL, NULL) == GSS_S_COMPLETE
+              && gss_display_name(&minor, name, &text, NULL) == GSS_S_COMPLETE
+              && text.length == strlen(client) && memcmp(text.value, client, text.length) == 0;
+
+    gss_release_buffer(&minor, &text);
+    gss_release_name(&minor, &name);
+    return is;
+}
+
 /* As a principal's name: GSSAPI canonicalizes only the names of hosts. */
 static OM_uint32 import_target(OM_uint32 *minor, char *text, gss_name_t *target)
 {
@@ -134,15 +154,25 @@ static OM_uint32 init_context(OM_uint32 *minor, struct eas_gss_token *made,
                                 GSS_C_NO_BUFFER, NULL, out, NULL, NULL);
 }
 
-static const char *begin(apr_pool_t *pool, struct eas_gss_token *made, const char *name,
-                         char *target, struct eas_bytes binding, struct eas_secret **token)
+/* The names that GSSAPI gets. */
+struct names {
+    const char *ccache;
+    char *client;
+    char *target;
+};
+
+static const char *begin(apr_pool_t *pool, struct eas_gss_token *made, const struct names *names,
+                         struct eas_bytes binding, struct eas_secret **token)
 {
     gss_buffer_desc out = GSS_C_EMPTY_BUFFER;
-    OM_uint32 minor = 0, ignored, major = import_target(&minor, target, &made->target);
+    OM_uint32 minor = 0, ignored, major = import_target(&minor, names->target, &made->target);
     const char *words = NULL;
 
     if (major == GSS_S_COMPLETE) {
-        major = acquire(&minor, name, &made->cred);
+        major = acquire(&minor, names->ccache, &made->cred);
+    }
+    if (major == GSS_S_COMPLETE && !is_of(made->cred, names->client)) {
+        return "GSSAPI takes the credential of another user";
     }
     if (major == GSS_S_COMPLETE) {
         major = init_context(&minor, made, binding, &out);
@@ -164,33 +194,36 @@ static const char *begin_with_ccache(krb5_context ctx, apr_pool_t *pool, struct 
                                      const krb5_creds *creds, struct eas_bytes binding,
                                      struct eas_secret **token)
 {
-    const char *name = eas_gss_token_secret_name(pool), *words = NULL;
+    struct names names = { eas_gss_token_secret_name(pool), NULL, NULL };
+    const char *words = NULL;
     krb5_ccache ccache = NULL;
     krb5_ticket *ticket = NULL;
-    char *target = NULL;
     krb5_error_code code = check_ticket(ctx, creds);
 
-    if (name == NULL) {
+    if (names.ccache == NULL) {
         code = KRB5_CRYPTO_INTERNAL;
     }
     if (code == 0) {
         code = krb5_decode_ticket(&creds->ticket, &ticket);
     }
     if (code == 0) {
-        code = krb5_unparse_name(ctx, ticket->server, &target);
+        code = krb5_unparse_name(ctx, creds->client, &names.client);
     }
     if (code == 0) {
-        code = krb5_cc_resolve(ctx, name, &ccache);
+        code = krb5_unparse_name(ctx, ticket->server, &names.target);
+    }
+    if (code == 0) {
+        code = krb5_cc_resolve(ctx, names.ccache, &ccache);
     }
     if (code == 0) {
         code = store_ticket(ctx, ccache, creds, ticket->server);
     }
-    words = code != 0 ? words_of_krb5(ctx, pool, code)
-                      : begin(pool, made, name, target, binding, token);
+    words = code != 0 ? words_of_krb5(ctx, pool, code) : begin(pool, made, &names, binding, token);
     if (ccache != NULL) {
         krb5_cc_destroy(ctx, ccache);
     }
-    krb5_free_unparsed_name(ctx, target);
+    krb5_free_unparsed_name(ctx, names.client);
+    krb5_free_unparsed_name(ctx, names.target);
     krb5_free_ticket(ctx, ticket);
     return words;
 }

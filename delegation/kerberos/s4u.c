@@ -2,20 +2,13 @@
 /* delegation/kerberos/s4u.c - S4U2Self and S4U2Proxy ([MS-SFU]) */
 
 #include "delegation/kerberos/s4u.h"
+#include "delegation/kerberos/s4u_self.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* [MS-SFU] 3.2.5.2.3: the user's account forbids it, not the configuration. */
 #define STATUS_ACCOUNT_RESTRICTION 0xc000006eu
-
-/*
- * Exported by libkrb5 since 1.8 and used by kvno, but declared in no public header.  GSSAPI would
- * make a krb5_context of its own for this exchange, without the hooks of struct eas_kdc.
- */
-krb5_error_code krb5_get_credentials_for_user(krb5_context context, krb5_flags options,
-                                              krb5_ccache ccache, krb5_creds *in_creds,
-                                              krb5_data *cert, krb5_creds **out_creds);
 
 static enum eas_rc open_ccache(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                                struct eas_ticket **tgt, krb5_ccache *ccache, struct eas_err *err)
@@ -75,8 +68,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
     wanted.server = (krb5_principal)eas_keytab_principal(eas_service_tgt_keytab(service_tgt));
     code = eas_kdc_principal(kdc, login, &wanted.client);
     if (code == 0) {
-        code = krb5_get_credentials_for_user(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE,
-                                             ccache, &wanted, NULL, &evidence);
+        code = eas_s4u_self_exchange(kdc, ccache, &wanted, &evidence);
     }
     if (code == 0) {
         *evidence_out = eas_ticket_take(evidence);

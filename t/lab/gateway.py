@@ -33,11 +33,20 @@ def module_under_test() -> Path:
     return Path(os.environ.get("EAS_T_MODULE", built)).resolve()
 
 
+def _variant(name: str) -> Path:
+    """A variant of the module that make builds for tests."""
+    subprocess.run(["make", "-s", "-C", TOP, f"t/{name}/mod_eas_kcd.la"], check=True)
+    return TOP / "t" / name / ".libs" / "mod_eas_kcd.so"
+
+
 def module_without_veto() -> Path:
-    """The variant that make builds for tests: pooled connections do not veto their use."""
-    variant = "t/no-veto/mod_eas_kcd.la"
-    subprocess.run(["make", "-s", "-C", TOP, variant], check=True)
-    return TOP / "t" / "no-veto" / ".libs" / "mod_eas_kcd.so"
+    """Pooled connections do not veto their use."""
+    return _variant("no-veto")
+
+
+def module_by_gssapi() -> Path:
+    """For a libkrb5 without krb5_get_credentials_for_user()."""
+    return _variant("s4u-by-gssapi")
 
 
 class Gateway(Httpd):

@@ -161,6 +161,11 @@ class Mit:
         """A principal with pre-authentication; *options* are kadmin's, such as "+needchange"."""
         self.kadmin(f"addprinc +requires_preauth {' '.join(options)} -pw {password} {name}")
 
+    def add_service(self, name: str, enctype: str) -> None:
+        """A principal whose key and session keys have this enctype."""
+        self.kadmin(f"addprinc -randkey -e {enctype}:normal {name}")
+        self.kadmin(f"setstr {name} session_enctypes {enctype}")
+
     def trust(self, other: "Mit") -> None:
         """Both ways: each has the other's keys (RFC 4120, section 1.2)."""
         for realm in (self, other):
@@ -203,6 +208,10 @@ class Mit:
         line, = (line for line in self.kadmin(f"getprinc {name}").splitlines()
                  if line.startswith("Failed password attempts"))
         return int(line.split(":")[1])
+
+    def log(self) -> list[str]:
+        """What the KDC has logged."""
+        return (self.path / "krb5kdc.log").read_text().splitlines()
 
     def _dn(self, name: str) -> str:
         return f"krbPrincipalName={name}@{self.realm},cn={self.realm},cn=krb,{BASE}"

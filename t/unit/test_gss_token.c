@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #define CLIENT_KEYTAB "client.keytab"
+#define DEFAULT_CCACHE "MEMORY:default"
 
 /* Steps towards the network, of any library.  None happens in parallel. */
 static int sockets, lookups;
@@ -44,6 +45,24 @@ krb5_error_code KRB5_CALLCONV krb5_cc_resolve(krb5_context ctx, const char *name
     return real(ctx, name, ccache);
 }
 
+/* The ccache that an interposing mechanism takes instead; NULL: none. */
+static const char *other_ccache;
+
+OM_uint32 gss_acquire_cred_from(OM_uint32 *minor, gss_name_t name, OM_uint32 time,
+                                gss_OID_set mechs, gss_cred_usage_t usage,
+                                gss_const_key_value_set_t store, gss_cred_id_t *cred,
+                                gss_OID_set *actual, OM_uint32 *time_out)
+{
+    gss_key_value_element_desc element = { "ccache", other_ccache };
+    const gss_key_value_set_desc other = { 1, &element };
+    OM_uint32 (*real)(OM_uint32 *, gss_name_t, OM_uint32, gss_OID_set, gss_cred_usage_t,
+                      gss_const_key_value_set_t, gss_cred_id_t *, gss_OID_set *, OM_uint32 *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "gss_acquire_cred_from");
+    return real(minor, name, time, mechs, usage, other_ccache != NULL ? &other : store, cred,
+                actual, time_out);
+}
+
 /* --- what could lead GSSAPI to the KDC --------------------------------------------------- */
 
 /* Resolves names of hosts, and permits one enctype. */
@@ -61,18 +80,20 @@ static int write_conf(void)
     return krb5_write_file("krb5.conf", conf, sizeof(conf) - 1);
 }
 
-/* The default ccache has a TGT. */
-static void add_tgt(struct fixture *f)
+/* A ccache with one ticket. */
+static void fill_ccache(struct fixture *f, const char *name, const char *client, const char *server)
 {
     krb5_creds creds = alices_creds(f, 3600, ENCTYPE);
     krb5_ccache ccache;
     struct blob der;
 
+    krb5_free_principal(f->ctx, creds.client);
     krb5_free_principal(f->ctx, creds.server);
-    assert_int_equal(krb5_parse_name(f->ctx, "krbtgt/" REALM "@" REALM, &creds.server), 0);
+    assert_int_equal(krb5_parse_name(f->ctx, client, &creds.client), 0);
+    assert_int_equal(krb5_parse_name(f->ctx, server, &creds.server), 0);
     der = ticket_der(f->ctx, &f->key, &creds);
     creds.ticket = (krb5_data){ 0, (unsigned)der.len, (char *)der.bytes };
-    assert_int_equal(krb5_cc_default(f->ctx, &ccache), 0);
+    assert_int_equal(krb5_cc_resolve(f->ctx, name, &ccache), 0);
     assert_int_equal(krb5_cc_initialize(f->ctx, ccache, creds.client), 0);
     assert_int_equal(krb5_cc_store_cred(f->ctx, ccache, &creds), 0);
     krb5_cc_close(f->ctx, ccache);
@@ -102,7 +123,7 @@ static int start(void **state)
     if (krb5_files_start(state) != 0 || write_conf() != 0) {
         return -1;
     }
-    setenv("KRB5CCNAME", "MEMORY:default", 1);
+    setenv("KRB5CCNAME", DEFAULT_CCACHE, 1);
     snprintf(name, sizeof(name), "FILE:%s", krb5_path(CLIENT_KEYTAB));
     setenv("KRB5_CLIENT_KTNAME", name, 1);
     return 0;
@@ -118,9 +139,10 @@ static int start_tempted_test(void **state)
 {
     int failed = start_gssapi_test(state);
 
-    add_tgt(*state);
+    fill_ccache(*state, DEFAULT_CCACHE, CLIENT, "krbtgt/" REALM "@" REALM);
     add_client_key(*state);
     sockets = lookups = 0;
+    other_ccache = NULL;
     return failed;
 }
 
@@ -171,19 +193,35 @@ static void test_ticket_near_its_end(void **state)
     assert_accepted(f, make_ticket(f, 20));
 }
 
-/* GSSAPI passes over it in the ccache, as if it were missing. */
-static void test_ticket_that_libkrb5_may_not_use(void **state)
+static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
-    struct fixture *f = *state;
-    const struct eas_token_request request = {
-        f->by, make_ticket_for(f, 3600, ENCTYPE_AES128_CTS_HMAC_SHA1_96), no_binding
-    };
+    const struct eas_token_request request = { f->by, ticket, no_binding };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token;
 
     assert_int_equal(eas_token_make(f->maker, f->pool, &request, &token, &err), EAS_UNAVAILABLE);
     assert_int_equal(err.tag, 2002);
+    assert_non_null(strstr(err.text, words));
     assert_no_network();
+}
+
+/* GSSAPI passes over it in the ccache, as if it were missing. */
+static void test_ticket_that_libkrb5_may_not_use(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_no_token(f, make_ticket_for(f, 3600, ENCTYPE_AES128_CTS_HMAC_SHA1_96),
+                    "Matching credential not found");
+}
+
+/* It is for the same service. */
+static void test_credential_of_another_user(void **state)
+{
+    struct fixture *f = *state;
+
+    fill_ccache(f, "MEMORY:other", "carol@" REALM, SERVICE);
+    other_ccache = "MEMORY:other";
+    assert_no_token(f, make_ticket(f, 3600), "another user");
 }
 
 /* libkrb5 would resolve the host of such a name. */
@@ -232,6 +270,7 @@ int main(void)
         TEMPTED_TEST(test_steps_are_counted),
         TEMPTED_TEST(test_ticket_near_its_end),
         TEMPTED_TEST(test_ticket_that_libkrb5_may_not_use),
+        TEMPTED_TEST(test_credential_of_another_user),
         TEMPTED_TEST(test_ticket_of_a_host),
         TEMPTED_TEST(test_ticket_after_a_referral),
         TEMPTED_TEST(test_ccache_of_a_token),
