@@ -94,7 +94,7 @@ static int hook_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pt
 static int hook_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     ap_add_version_component(pconf, "mod_eas_kcd/" EAS_KCD_VERSION);
-    eas_delegation_post_config(pconf);
+    eas_delegation_post_config(pconf, s);
     return eas_auth_post_config(pconf, s);
 }
 

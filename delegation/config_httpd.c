@@ -15,11 +15,16 @@
 #define DEFAULT_BACKEND_POOLS 64
 #define DEFAULT_CHANNEL_BINDING 1
 #define DEFAULT_RETRY_BODY 131072
+#define DEFAULT_LONG_POLLS 4
 
 /* httpd has no record for a section without directives of the module. */
-static struct eas_delegation_dir unset_dir = {
-    .delegate = -1, .transition = -1, .mutual = -1, .reuse = -1, .bind = -1, .retry_body = -1
-};
+static struct eas_delegation_dir unset_dir = { .delegate = -1,
+                                               .transition = -1,
+                                               .mutual = -1,
+                                               .reuse = -1,
+                                               .bind = -1,
+                                               .retry_body = -1,
+                                               .long_polls = -1 };
 
 struct eas_delegation_server *eas_delegation_server_of(const server_rec *s)
 {
@@ -58,6 +63,7 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     INHERIT_NUMBER(reuse);
     INHERIT_NUMBER(bind);
     INHERIT_NUMBER(retry_body);
+    INHERIT_NUMBER(long_polls);
     INHERIT_POINTER(strip_headers);
     if (add->strip_headers != NULL && base->strip_headers != NULL) {
         conf->strip_headers = apr_array_append(pool, add->strip_headers, base->strip_headers);
@@ -102,6 +108,11 @@ bool eas_delegation_binds(const struct eas_delegation_dir *conf)
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)
 {
     return conf->retry_body >= 0 ? conf->retry_body : DEFAULT_RETRY_BODY;
+}
+
+unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf)
+{
+    return conf->long_polls >= 0 ? (unsigned)conf->long_polls : DEFAULT_LONG_POLLS;
 }
 
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf)

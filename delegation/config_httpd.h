@@ -19,6 +19,7 @@ struct eas_delegation_dir {
     int reuse;
     int bind;
     apr_off_t retry_body;
+    int long_polls;                    /* of a device; 0: unlimited */
     apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
     const ap_expr_info_t *delegate_user;
@@ -50,6 +51,7 @@ bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf);
 bool eas_delegation_reuses(const struct eas_delegation_dir *conf);
 bool eas_delegation_binds(const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
+unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 
 #endif

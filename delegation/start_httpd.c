@@ -8,6 +8,7 @@
 #include "delegation/proxy/case_check_httpd.h"
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
+#include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
@@ -111,9 +112,10 @@ static const struct eas_kcd_principal *shared_principal(server_rec *main_server,
     return NULL;
 }
 
-void eas_delegation_post_config(apr_pool_t *pconf)
+void eas_delegation_post_config(apr_pool_t *pconf, server_rec *main_server)
 {
     eas_conn_pools_post_config(pconf);
+    eas_long_polls_post_config(main_server);
 }
 
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,

@@ -19,7 +19,7 @@ void eas_delegation_pre_config(apr_pool_t *pconf);
  */
 int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server);
 
-void eas_delegation_post_config(apr_pool_t *pconf);
+void eas_delegation_post_config(apr_pool_t *pconf, server_rec *main_server);
 
 /* Makes the ticket cache, a delegation principal for each keytab, and the connection pools. */
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,

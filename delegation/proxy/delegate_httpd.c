@@ -22,6 +22,7 @@
 #include "auth/path_httpd.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/front_end.h"
+#include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/prepare_httpd.h"
@@ -345,6 +346,26 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
     return conclude(attempt, status);
 }
 
+/* Steps 2 to 4 of a long poll hold a place. */
+static int try_worker_in_place(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+{
+    struct eas_long_poll *poll = NULL;
+    struct eas_err err;
+    int status;
+
+    if (attempt->ticket != NULL
+        && eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
+               != EAS_OK) {
+        return refuse(attempt->r, &err);
+    }
+    attempt->exchange.poll = poll;
+    status = try_worker(attempt, call);
+    if (poll != NULL) {
+        eas_long_polls_end(poll);
+    }
+    return status;
+}
+
 /* TRACE, and TRACK of IIS, return the token to the client. */
 static bool reflects_headers(const request_rec *r)
 {
@@ -392,7 +413,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
         }
     }
     eas_prepare_exchange(attempt, &call);
-    return try_worker(attempt, &call);
+    return try_worker_in_place(attempt, &call);
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)
