@@ -242,6 +242,11 @@ apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, co
     return eas_timeouts_find(conf->command_timeouts, command);
 }
 
+bool eas_auth_command_waits(const struct eas_auth_dir *conf, const char *command)
+{
+    return eas_timeouts_waits(conf->command_timeouts, command);
+}
+
 bool eas_auth_is_strict_about_paths(const struct eas_auth_dir *conf)
 {
     return (conf->strict_path >= 0 ? conf->strict_path : DEFAULT_STRICT_PATH) != 0;

@@ -110,4 +110,7 @@ bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path);
 /* The backend's time-out for the command (EasKcdCommandTimeout); NULL is an unknown command. */
 apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command);
 
+/* Whether the backend may keep the command waiting (auth/activesync/timeouts.h). */
+bool eas_auth_command_waits(const struct eas_auth_dir *conf, const char *command);
+
 #endif

@@ -69,6 +69,17 @@ apr_interval_time_t eas_request_timeout(const request_rec *r)
                                         : 0;
 }
 
+const char *eas_request_waiting_device(const request_rec *r)
+{
+    const struct eas_query *query = eas_request_query(r);
+
+    if (query == NULL
+        || !eas_auth_command_waits(eas_auth_dir_of(r->per_dir_config), query->command)) {
+        return NULL;
+    }
+    return query->device_id != NULL ? query->device_id : "";
+}
+
 void eas_request_waited(request_rec *r, apr_interval_time_t waited)
 {
     struct eas_request *request = eas_request_of(r);

@@ -65,6 +65,12 @@ bool eas_request_is_activesync(const request_rec *r);
  */
 apr_interval_time_t eas_request_timeout(const request_rec *r);
 
+/*
+ * The device of a request that the backend may keep waiting, such as a Ping; empty if the query has
+ * none.  NULL for all other requests.
+ */
+const char *eas_request_waiting_device(const request_rec *r);
+
 /* Adds to the request's time of waiting for KDCs, and sets EAS_KCD_KDC_US. */
 void eas_request_waited(request_rec *r, apr_interval_time_t waited);
 

@@ -16,6 +16,7 @@
 #define DEFAULT_CHANNEL_BINDING 1
 #define DEFAULT_TOKEN EAS_TOKEN_NATIVE
 #define DEFAULT_RETRY_BODY 131072
+#define DEFAULT_LONG_POLLS 4
 
 /* httpd has no record for a section without directives of the module. */
 static struct eas_delegation_dir unset_dir = { .delegate = -1,
@@ -24,7 +25,8 @@ static struct eas_delegation_dir unset_dir = { .delegate = -1,
                                                .reuse = -1,
                                                .bind = -1,
                                                .token_by = -1,
-                                               .retry_body = -1 };
+                                               .retry_body = -1,
+                                               .long_polls = -1 };
 
 struct eas_delegation_server *eas_delegation_server_of(const server_rec *s)
 {
@@ -64,6 +66,7 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     INHERIT_NUMBER(bind);
     INHERIT_NUMBER(token_by);
     INHERIT_NUMBER(retry_body);
+    INHERIT_NUMBER(long_polls);
     INHERIT_POINTER(strip_headers);
     if (add->strip_headers != NULL && base->strip_headers != NULL) {
         conf->strip_headers = apr_array_append(pool, add->strip_headers, base->strip_headers);
@@ -117,6 +120,11 @@ enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *se
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)
 {
     return conf->retry_body >= 0 ? conf->retry_body : DEFAULT_RETRY_BODY;
+}
+
+unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf)
+{
+    return conf->long_polls >= 0 ? (unsigned)conf->long_polls : DEFAULT_LONG_POLLS;
 }
 
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf)

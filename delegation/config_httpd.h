@@ -20,6 +20,7 @@ struct eas_delegation_dir {
     int bind;
     int token_by; /* enum eas_token_by */
     apr_off_t retry_body;
+    int long_polls;                    /* of a device; 0: unlimited */
     apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
     const ap_expr_info_t *delegate_user;
@@ -55,6 +56,7 @@ bool eas_delegation_binds(const struct eas_delegation_dir *conf);
 enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
                                           const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
+unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 
 #endif

@@ -11,6 +11,7 @@
 
 #define RETRY_BODY_MAX 67108864 /* 64 MiB */
 #define POOLS_MAX 4096
+#define LONG_POLLS_MAX 1000
 
 const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag)
 {
@@ -131,6 +132,19 @@ const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char 
                             cmd->cmd->name, arg, RETRY_BODY_MAX);
     }
     eas_delegation_dir_of(cmd->context)->retry_body = (apr_off_t)bytes;
+    return NULL;
+}
+
+const char *eas_delegation_set_long_polls(cmd_parms *cmd, void *dir, const char *arg)
+{
+    apr_int64_t n = 0;
+
+    (void)dir;
+    if (ap_cstr_casecmp(arg, "Off") != 0 && !parse_number(arg, 0, LONG_POLLS_MAX, &n)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither Off nor a number from 0 to %d",
+                            cmd->cmd->name, arg, LONG_POLLS_MAX);
+    }
+    eas_delegation_dir_of(cmd->context)->long_polls = (int)n;
     return NULL;
 }
 

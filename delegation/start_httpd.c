@@ -9,6 +9,7 @@
 #include "delegation/proxy/case_check_httpd.h"
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
+#include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
@@ -175,6 +176,7 @@ static int check_tokens(apr_pool_t *ptemp, server_rec *main_server)
 int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     eas_conn_pools_post_config(pconf);
+    eas_long_polls_post_config(main_server);
     /* httpd reads its configuration twice when it starts. */
     return may_delegate(main_server)
                    && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG

@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from lab import sanitizer
+from lab.activesync import Exchange
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
 from lab.exchange import UNGUARDED, location
@@ -340,6 +341,20 @@ def mailbox(fake_backends: Callable[..., FakeBackend], acceptor: Acceptor) -> Fa
         return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)],
                         accepted.user.encode())
     return fake_backends(answer, reuse=True)
+
+
+@pytest.fixture
+def exchange(fake_backends: Callable[..., FakeBackend], acceptor: Acceptor,
+             ) -> Iterator[Callable[..., tuple[Exchange, FakeBackend]]]:
+    """exchange(heartbeat): (a scripted ActiveSync server, its backend)."""
+    made: list[Exchange] = []
+
+    def start(heartbeat: float = 60, **options: Any) -> tuple[Exchange, FakeBackend]:
+        made.append(Exchange(acceptor, heartbeat))
+        return made[-1], fake_backends(made[-1], **options)
+    yield start
+    for server in made:
+        server.change()     # its Pings end
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ REFUSED = {
                            "EasKcdBackendPools", "not allowed"),
     "pools of a virtual host": ("<VirtualHost *:1>\nEasKcdBackendPools 8\n</VirtualHost>",
                                 "EasKcdBackendPools", "cannot occur within"),
+    "bad long polls": ("EasKcdLongPolls -1", "EasKcdLongPolls", "neither Off nor a number"),
+    "too many long polls": ("EasKcdLongPolls 1001", "EasKcdLongPolls", "from 0 to 1000"),
     "bad mutual": ("EasKcdMutualAuth maybe", "EasKcdMutualAuth", "required"),
     "bad token": ("EasKcdToken heimdal", "EasKcdToken", "neither native nor gssapi"),
     "bad armour": ("EasKcdArmor Perhaps", "EasKcdArmor", "none of Off, Try and Require"),

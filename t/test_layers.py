@@ -58,7 +58,7 @@ def is_glue(path):
 # The headers in the hall of auth/ are what it offers to others.
 OFFERED = {"delegation": {f"auth/{name}.h" for name in (
     "identity", "request_httpd", "config_httpd", "authn_httpd", "private_httpd", "path_httpd",
-    "shared/cache", "login/cookie_httpd")}}
+    "shared/cache", "shared/retained_httpd", "login/cookie_httpd")}}
 
 
 def may_include(path, header):

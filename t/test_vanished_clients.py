@@ -9,32 +9,17 @@ import time
 
 import pytest
 
-from lab.activesync import CHANGED, PATH, PING, TYPE, Exchange, plain
-from lab.ad import CAS1, PASSWORDS, REALM
+from lab.activesync import CHANGED, PATH, PING, TYPE, plain
+from lab.ad import PASSWORDS, REALM
 from lab.client import basic
 from lab.exchange import location, trusting
 from lab.gateway import MODULES
-from lab.kerberos import Acceptor
 from lab.names import GATEWAY
 from lab.raw_form import reset, shut_down
 from lab.wait import connections, until
 
 USERS = [f"user{n:02}" for n in range(1, 9)]
 PROMPT = 1.0        # seconds
-
-
-@pytest.fixture
-def exchange(domain, lab_dir, fake_backends):
-    """exchange(**options): (a server whose Pings wait for a change, its backend)."""
-    made = []
-
-    def start(**options):
-        keytab = domain.export_keytab(lab_dir / "cas1-vanished.keytab", [CAS1])
-        made.append(Exchange(Acceptor(keytab), 60))
-        return made[-1], fake_backends(made[-1], **options)
-    yield start
-    for server in made:
-        server.change()
 
 
 def published(backend, *lines, parameters=""):

@@ -4,6 +4,7 @@
 #include "auth/activesync/timeouts.h"
 
 #include <apr_cstr.h>
+#include <string.h>
 
 /*
  * The default of EasKcdCommandTimeout.  Exchange answers a Ping or a waiting Sync after at most 59
@@ -53,6 +54,15 @@ apr_interval_time_t eas_timeouts_find(const apr_array_header_t *list, const char
         found = find_configured(list, "*");
     }
     return found != NULL ? found->timeout : find_default("*")->timeout;
+}
+
+bool eas_timeouts_waits(const apr_array_header_t *list, const char *command)
+{
+    if (command == NULL || strcmp(command, "*") == 0) {
+        return false;
+    }
+    return find_default(command) != NULL
+           || eas_timeouts_find(list, command) > eas_timeouts_find(list, NULL);
 }
 
 apr_array_header_t *eas_timeouts_set(apr_pool_t *pool, apr_array_header_t *list,

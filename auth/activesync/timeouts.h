@@ -6,6 +6,7 @@
 
 #include <apr_tables.h>
 #include <apr_time.h>
+#include <stdbool.h>
 
 /* One EasKcdCommandTimeout.  A list is an APR array; NULL is an empty list. */
 struct eas_timeout {
@@ -18,6 +19,12 @@ struct eas_timeout {
  * configured time-out precedes the default of the same command.
  */
 apr_interval_time_t eas_timeouts_find(const apr_array_header_t *list, const char *command);
+
+/*
+ * Whether the backend may keep a request of the command waiting on purpose: Ping, Sync, and a
+ * command whose own time-out is longer than that of "*".
+ */
+bool eas_timeouts_waits(const apr_array_header_t *list, const char *command);
 
 /* Adds a time-out or replaces that of its command.  Creates the list in pool if it is NULL. */
 apr_array_header_t *eas_timeouts_set(apr_pool_t *pool, apr_array_header_t *list,

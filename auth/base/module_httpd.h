@@ -46,6 +46,7 @@ struct eas_module_process {
     struct eas_mod_proxy_functions *mod_proxy;
     struct eas_conn_pools_counter *conn_pools;
     struct eas_outgoing_child *outgoing;
+    struct eas_long_polls *long_polls;
 };
 
 /* NULL for a section that holds no directive of the module. */

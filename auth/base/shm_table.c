@@ -3,21 +3,16 @@
 
 #include "auth/base/shm_table.h"
 #include "auth/base/bytes.h"
+#include "auth/base/shm_mutex.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #define TABLE_MAGIC 0x4541534b43443033u /* "EASKCD03": layout 3 */
 
 /* The number of slots that a key may be in. */
 #define PROBES 16
-
-/* A waiter retries to lock the mutex every 20 ms: see lock(). */
-#define LOCK_RETRY_NS 20000000
 
 /* Records begin at multiples of this. */
 #define ALIGN 8
@@ -79,17 +74,12 @@ static void set_sizes(struct eas_shm_table *table, apr_size_t size)
 void eas_shm_table_format(void *memory, apr_size_t size)
 {
     struct eas_shm_table *table = memory;
-    pthread_mutexattr_t attr;
 
     memset(table, 0, sizeof(*table));
     table->size = size;
     set_sizes(table, size);
     memset(table->slots, 0, table->n_slots * sizeof(uint64_t));
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&table->mutex, &attr);
-    pthread_mutexattr_destroy(&attr);
+    eas_shm_mutex_init(&table->mutex);
     table->magic = TABLE_MAGIC;
 }
 
@@ -128,34 +118,20 @@ static void replay(struct eas_shm_table *table)
  * A process that died with the mutex locked has left at worst reserved bytes in the ring without a
  * record, or a journal to replay: head moves before the record is written, and the slot is set
  * after.
- *
- * A process may also die between the unlock and the wake-up of the next waiter.  If another process
- * has locked the mutex meanwhile, that wake-up is lost; the kernel makes it only for a free mutex.
- * Waiters would then sleep until another waiter comes, so they retry on a timer.
  */
 static bool lock(struct eas_shm_table *table)
 {
-    int rv = pthread_mutex_trylock(&table->mutex);
+    enum eas_shm_mutex_result result = eas_shm_mutex_lock(&table->mutex);
 
-    while (rv == EBUSY || rv == ETIMEDOUT) {
-        struct timespec until;
-
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += LOCK_RETRY_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        rv = pthread_mutex_timedlock(&table->mutex, &until);
-    }
-    if (rv == EOWNERDEAD) {
-        rv = pthread_mutex_consistent(&table->mutex);
+    if (result == EAS_SHM_MUTEX_ABANDONED) {
         replay(table);
     }
-    return rv == 0;
+    return result != EAS_SHM_MUTEX_FAILED;
 }
 
 static void unlock(struct eas_shm_table *table)
 {
-    pthread_mutex_unlock(&table->mutex);
+    eas_shm_mutex_unlock(&table->mutex);
 }
 
 /* The record of a slot, or NULL if the slot is empty or its record is overwritten. */

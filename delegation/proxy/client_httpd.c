@@ -9,7 +9,7 @@
 #include <http_core.h>
 #include <http_ssl.h>
 
-/* Where poll() does not see the end of the client. */
+/* Where poll() does not see each end. */
 #define SLICE apr_time_from_sec(1)
 
 /* Stops a read of the client at the time that it allows for requests. */
@@ -17,6 +17,7 @@
 
 struct wait {
     conn_rec *client;
+    const struct eas_long_poll *poll;
     ap_filter_t *next;
     apr_bucket_brigade *bb;
     struct eas_wait sockets;
@@ -100,71 +101,73 @@ static bool reads_end(struct wait *wait)
     return rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv);
 }
 
-static void begin(struct wait *wait, request_rec *r, ap_filter_t *next, apr_bucket_brigade *bb)
+static void begin(struct wait *wait, conn_rec *client, ap_filter_t *next, apr_bucket_brigade *bb)
 {
-    conn_rec *c = r->connection;
-    bool stream = c->master != NULL;
+    bool stream = client->master != NULL;
 
-    wait->client = c;
+    wait->client = client;
     wait->next = next;
     wait->bb = bb;
     wait->sockets.backend = descriptor(next->c);
-    wait->sockets.client = stream ? -1 : descriptor(c);
-    wait->sockets.reads_client = wait->unread = !stream && ap_ssl_conn_is_ssl(c);
+    wait->sockets.client = stream ? -1 : descriptor(client);
+    wait->sockets.reads_client = wait->unread = !stream && ap_ssl_conn_is_ssl(client);
 }
 
-/* Whether poll() alone does not see each end of the client. */
+/* Whether poll() alone does not see each end. */
 static bool needs_slices(const struct wait *wait)
 {
-    return wait->sockets.client < 0 || wait->unread;
+    return wait->sockets.client < 0 || wait->unread || wait->poll != NULL;
 }
 
-/* APR_EAGAIN: go on. */
-static apr_status_t wait_once(struct wait *wait, apr_interval_time_t max)
+/* Events that poll() does not see.  EAS_CLIENT_TIMEUP: there is none. */
+static enum eas_client_event after_slice(struct wait *wait)
+{
+    if (wait->client->aborted || (wait->unread && reads_end(wait))) {
+        return EAS_CLIENT_LEFT;
+    }
+    if (wait->poll != NULL && !eas_long_polls_keep(wait->poll, eas_clock_now())) {
+        return EAS_CLIENT_REPLACED;
+    }
+    return EAS_CLIENT_TIMEUP;
+}
+
+/* EAS_CLIENT_TIMEUP: go on until it is time. */
+static enum eas_client_event wait_once(struct wait *wait, apr_interval_time_t max)
 {
     bool slice = needs_slices(wait) && (max < 0 || max > SLICE);
 
     switch (eas_wait_poll(&wait->sockets, slice ? SLICE : max)) {
     case EAS_WAIT_BACKEND_ENDED:
-        return APR_SUCCESS;
+        return EAS_CLIENT_READ;
     case EAS_WAIT_BACKEND:
-        return is_readable(wait) ? APR_SUCCESS : APR_EAGAIN;
+        return is_readable(wait) ? EAS_CLIENT_READ : EAS_CLIENT_TIMEUP;
     case EAS_WAIT_CLIENT_LEFT:
-        return APR_ECONNABORTED;
+        return EAS_CLIENT_LEFT;
     case EAS_WAIT_CLIENT:
-        return reads_end(wait) ? APR_ECONNABORTED : APR_EAGAIN;
+        return reads_end(wait) ? EAS_CLIENT_LEFT : EAS_CLIENT_TIMEUP;
     case EAS_WAIT_TIMEUP:
         break;
     }
-    if (!slice) {
-        return APR_TIMEUP;
-    }
-    return wait->client->aborted || (wait->unread && reads_end(wait)) ? APR_ECONNABORTED
-                                                                      : APR_EAGAIN;
+    return after_slice(wait);
 }
 
-apr_status_t eas_client_wait(request_rec *r, ap_filter_t *next, apr_bucket_brigade *bb)
+enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
+                                      ap_filter_t *next, apr_bucket_brigade *bb)
 {
-    apr_interval_time_t timeout, left;
-    struct wait wait;
+    enum eas_client_event event = EAS_CLIENT_TIMEUP;
+    struct wait wait = { .poll = poll };
+    apr_interval_time_t timeout, waited = 0;
     apr_time_t since;
-    apr_status_t rv;
 
-    begin(&wait, r, next, bb);
+    begin(&wait, r->connection, next, bb);
     if (is_readable(&wait)) {
-        return APR_SUCCESS;
+        return EAS_CLIENT_READ;
     }
     apr_socket_timeout_get(ap_get_conn_socket(next->c), &timeout);
-    left = timeout;
     since = eas_clock_now();
-    for (;;) {
-        rv = wait_once(&wait, left);
-        if (!APR_STATUS_IS_EAGAIN(rv)) {
-            return rv;
-        }
-        if (timeout >= 0) {
-            left = timeout - (eas_clock_now() - since);
-            left = left > 0 ? left : 0;
-        }
+    while (event == EAS_CLIENT_TIMEUP && (timeout < 0 || waited < timeout)) {
+        event = wait_once(&wait, timeout < 0 ? timeout : timeout - waited);
+        waited = eas_clock_now() - since;
     }
+    return event;
 }

@@ -4,20 +4,28 @@
 #ifndef EAS_DELEGATION_PROXY_CLIENT_HTTPD_H
 #define EAS_DELEGATION_PROXY_CLIENT_HTTPD_H
 
+#include "delegation/proxy/long_polls.h"
+
 #include <httpd.h>
-#include <stdbool.h>
 #include <util_filter.h>
 
+enum eas_client_event {
+    EAS_CLIENT_READ,    /* a read from the backend returns data, its end or an error at once */
+    EAS_CLIENT_TIMEUP,  /* the time-out of the backend's socket */
+    EAS_CLIENT_LEFT,    /* the client has left */
+    EAS_CLIENT_REPLACED /* a newer long poll has ended this one */
+};
+
 /*
- * Waits until a read from the backend returns data, the end of the connection or an error at once.
- * The filter is the next one on the outgoing connection; bb is empty before and after.  APR_SUCCESS;
- * APR_TIMEUP after the time-out of the backend's socket; APR_ECONNABORTED if the client has left:
+ * Waits for the backend's response.  The filter is the next one on the outgoing connection; bb is
+ * empty before and after.  The poll is NULL where nothing limits it.  A client has left if
  *  - it has closed or reset its TCP connection, or its half of it;
  *  - or it has sent TLS's close_notify, noticed within a second;
  *  - or HTTP/2 has ended the stream, noticed within a second.  The streams of a connection share its
  *    socket, which another thread reads.
  * A TLS client that has sent data before, such as pipelined requests, leaves by TCP only.
  */
-apr_status_t eas_client_wait(request_rec *r, ap_filter_t *next, apr_bucket_brigade *bb);
+enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
+                                      ap_filter_t *next, apr_bucket_brigade *bb);
 
 #endif

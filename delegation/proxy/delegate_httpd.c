@@ -26,6 +26,7 @@
 #include "auth/request_httpd.h"
 #include "delegation/proxy/failover_httpd.h"
 #include "delegation/proxy/front_end.h"
+#include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/prepare_httpd.h"
@@ -340,6 +341,26 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
     return conclude(attempt, status);
 }
 
+/* Steps 2 to 4 of a long poll hold a place. */
+static int try_worker_in_place(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+{
+    struct eas_long_poll *poll = NULL;
+    struct eas_err err;
+    int status;
+
+    if (attempt->ticket != NULL
+        && eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
+               != EAS_OK) {
+        return refuse(attempt->r, &err);
+    }
+    attempt->exchange.poll = poll;
+    status = try_worker(attempt, call);
+    if (poll != NULL) {
+        eas_long_polls_end(poll);
+    }
+    return status;
+}
+
 /* Step 5. */
 static int hide_from_worker(const struct eas_attempt *attempt, const char *url, int status)
 {
@@ -415,7 +436,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
         }
     }
     eas_prepare_exchange(attempt, &call);
-    return hide_from_worker(attempt, url, try_worker(attempt, &call));
+    return hide_from_worker(attempt, url, try_worker_in_place(attempt, &call));
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)

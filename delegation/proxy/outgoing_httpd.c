@@ -66,7 +66,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
     exchange->got_response = exchange->responding = false;
-    exchange->client_left = false;
+    exchange->client_left = exchange->ended = false;
     exchange->lines = 0;
     exchange->released = false;
     exchange->send_incomplete = false;
@@ -188,20 +188,41 @@ static apr_status_t read_empty_response(apr_bucket_brigade *bb)
     return APR_SUCCESS;
 }
 
+/* Whether the response is to be read; if not, *rv is the result of the read. */
+static bool await_response(ap_filter_t *f, apr_bucket_brigade *bb, apr_status_t *rv)
+{
+    if (!current->ended) {
+        switch (eas_client_wait(current->r, current->poll, f->next, bb)) {
+        case EAS_CLIENT_READ:
+            return true;
+        case EAS_CLIENT_TIMEUP:
+            *rv = APR_TIMEUP;
+            return false;
+        case EAS_CLIENT_LEFT:
+            current->client_left = true;
+            break;
+        case EAS_CLIENT_REPLACED:
+            eas_fail(&current->failure, EAS_THROTTLED, 2081,
+                     "a newer long poll of the user has ended this one; if devices need more at "
+                     "once, raise EasKcdLongPolls");
+            break;
+        }
+        current->ended = true;
+    }
+    *rv = read_empty_response(bb);
+    return false;
+}
+
 static apr_status_t read_awaited(ap_filter_t *f, apr_bucket_brigade *bb, apr_off_t readbytes)
 {
     const char *line;
+    apr_status_t rv;
     apr_size_t len;
-    apr_status_t rv =
-        current->client_left ? APR_ECONNABORTED : eas_client_wait(current->r, f->next, bb);
 
-    if (APR_STATUS_IS_ECONNABORTED(rv)) {
-        current->client_left = true;
-        return read_empty_response(bb);
+    if (!await_response(f, bb, &rv)) {
+        return rv;
     }
-    if (rv == APR_SUCCESS) {
-        rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
-    }
+    rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
     if (rv == APR_SUCCESS && has_data(bb)
         && apr_bucket_read(APR_BRIGADE_FIRST(bb), &line, &len, APR_NONBLOCK_READ) == APR_SUCCESS) {
         current->responding = eas_wait_is_over(line, len);

@@ -18,8 +18,9 @@
  *  - Output: a write to a connection of another owner or exchange fails, and the connection is
  *    closed.  A request in a user's name must hold the placeholder.  The filter replaces it by a
  *    token, after the TLS handshake, anew each time that mod_proxy sends the head.
- *  - Input, before the response to such a request: if the client leaves, mod_proxy gets an empty
- *    response in the backend's place, and the connection is closed after it.
+ *  - Input, before the response to such a request: if the client leaves, or a newer long poll ends
+ *    this one, mod_proxy gets an empty response in the backend's place.  The connection is closed
+ *    after it.
  */
 
 /* A request to a backend and its response, in one thread. */
@@ -34,6 +35,7 @@ struct eas_exchange {
     const struct eas_kcd_principal *principal;
     bool bind; /* the token to the TLS channel */
     enum eas_token_by token_by;
+    const struct eas_long_poll *poll; /* NULL: nothing limits it */
 
     bool resolved; /* mod_proxy_http has made the head; set by the proxy's fixups */
 
@@ -46,11 +48,12 @@ struct eas_exchange {
     bool got_response;                 /* the backend has sent something on it */
     bool responding;                   /* its final response has begun */
     bool client_left;                  /* before that */
+    bool ended;                        /* by the filter, before that */
     unsigned lines;                    /* of the empty response, that mod_proxy has read */
     bool released;                     /* it has ended well */
     bool send_incomplete;              /* a part of the request could not be written */
     struct eas_pending_ap *pending;    /* of the last token */
-    struct eas_err failure;            /* the filter refused to write; otherwise rc is EAS_OK */
+    struct eas_err failure;            /* the filter's refusal; otherwise rc is EAS_OK */
 };
 
 /* The value of the Authorization header until the filter replaces it by a token. */

@@ -15,7 +15,7 @@ enum eas_response_state {
     EAS_RESPONSE_PASSED,   /* passed to the client, or mod_proxy makes an error page of it */
     EAS_RESPONSE_WITHHELD, /* by the decision; the client got nothing */
     EAS_RESPONSE_BROKEN,   /* the backend closed the connection instead; the client got nothing */
-    EAS_RESPONSE_UNWANTED  /* the client has left before the response */
+    EAS_RESPONSE_UNWANTED  /* the exchange was ended before the response */
 };
 
 /* The response to one exchange; in the request's pool. */

@@ -4,6 +4,7 @@
 import base64
 import http.client
 import json
+import select
 import socket
 import ssl
 from dataclasses import dataclass
@@ -101,6 +102,12 @@ class Client:
     def receive(self) -> Response:
         answer = self._http.getresponse()
         return Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
+
+    def is_answered(self) -> bool:
+        """Whether the answer has begun to come; without TLS, which sends other things, too."""
+        assert isinstance(self._http.sock, socket.socket)
+        assert not isinstance(self._http.sock, ssl.SSLSocket)
+        return bool(select.select([self._http.sock], [], [], 0)[0])
 
     def get(self, path: str, user: str | None = None, password: str | None = None,
             headers: Headers = ()) -> Response:

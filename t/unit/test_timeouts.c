@@ -124,6 +124,27 @@ static void test_merge_with_an_empty_list(void **state)
     assert_timeout(eas_timeouts_merge(*state, NULL, list), "Search", 5);
 }
 
+static void test_commands_that_wait(void **state)
+{
+    static const struct eas_timeout rows[] = {
+        { .command = "*", .timeout = SECONDS(7) },
+        { .command = "Search", .timeout = SECONDS(8) },
+        { .command = "Find", .timeout = SECONDS(7) },
+        { .command = "Ping", .timeout = SECONDS(5) },
+    };
+    apr_array_header_t *list = list_of(*state, rows, COUNT_OF(rows));
+
+    assert_true(eas_timeouts_waits(NULL, "Ping"));
+    assert_true(eas_timeouts_waits(NULL, "sync"));
+    assert_true(eas_timeouts_waits(list, "ping"));
+    assert_true(eas_timeouts_waits(list, "search"));
+    assert_false(eas_timeouts_waits(NULL, "Search"));
+    assert_false(eas_timeouts_waits(list, "Find"));
+    assert_false(eas_timeouts_waits(list, "SendMail"));
+    assert_false(eas_timeouts_waits(list, "*"));
+    assert_false(eas_timeouts_waits(list, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +152,7 @@ int main(void)
         POOL_TEST(test_named_command_precedes_the_others),
         POOL_TEST(test_star_leaves_the_defaults_of_ping_and_sync),
         POOL_TEST(test_last_setting_of_a_command_counts),
+        POOL_TEST(test_commands_that_wait),
         POOL_TEST(test_merge),
         POOL_TEST(test_merge_with_an_empty_list),
     };

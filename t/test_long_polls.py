@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EasKcdLongPolls: how many long polls a device and a user hold at once, in all processes."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from lab.activesync import CHANGED, PATH, PING, TYPE, plain
+from lab.ad import PASSWORDS
+from lab.exchange import location
+from lab.wait import connections, until
+
+PROMPT = 2.0        # seconds: polls look each second
+
+
+def published(backend, *lines, path=PATH):
+    return location(backend.url + PATH, *lines, path=path)
+
+
+class Pings:
+    """Pings that wait, each on a connection of its own."""
+
+    def __init__(self, gw, server):
+        self.gw, self.server = gw, server
+        self.open = []
+
+    def send(self, user, device, path=PATH):
+        client = self.gw.client()
+        self.open.append(client)
+        client.send("POST", plain("Ping", user, device).replace(PATH, path), user, PASSWORDS[user],
+                    [("Content-Type", TYPE)], PING)
+        return client
+
+    def hold(self, user, device, path=PATH):
+        """Send one, and wait until it waits."""
+        waiting = self.server.waiting       # it waits for a change, whatever the gateway does
+        client = self.send(user, device, path)
+        until(lambda: self.server.waiting > waiting, 10, "the Ping to wait")
+        return client
+
+    def close(self):
+        for client in self.open:
+            client.close()
+
+
+@pytest.fixture
+def pings():
+    """pings(gateway, server)"""
+    made = []
+
+    def start(gw, server):
+        made.append(Pings(gw, server))
+        return made[-1]
+    yield start
+    for each in made:
+        each.close()
+
+
+def assert_ended(client, tag, gw):
+    """Not now, and nothing about credentials."""
+    answer = client.receive()
+    assert (answer.status, answer.header("Retry-After")) == (503, "30")
+    assert answer.header("WWW-Authenticate") is None
+    until(lambda: tag in [entry["EAS_KCD_ERROR"] for entry in gw.requests()], 5, "the access log")
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
+def test_oldest_of_a_device_is_ended(gateway, exchange, pings, mpm):
+    """A phone that changes its network sends a Ping while its last one still waits; in whatever
+    process. The newer ones of the device, other devices and users go on."""
+    server, backend = exchange()
+    gw = gateway(published(backend, "EasKcdLongPolls 2"), mpm=mpm,
+                 processes=12 if mpm == "prefork" else 3)
+    phones = pings(gw, server)
+    others = [phones.hold("alice", "tablet"), phones.hold("bob", "phone")]
+    first, second = phones.hold("alice", "phone"), phones.hold("alice", "phone")
+    began = time.monotonic()
+    third = phones.hold("alice", "PHONE")
+    assert_ended(first, "EAS2081", gw)
+    assert time.monotonic() - began < PROMPT
+    until(lambda: connections(backend.port, of_peers=True) == 4, 1, "its connection to end")
+    server.change()
+    assert {client.receive().body for client in (second, third, *others)} == {CHANGED}
+    assert gw.error_log.tags() == ["EAS2081"]
+
+
+def test_devices_of_a_user(gateway, exchange, pings):
+    """By default, four devices with two Pings each are no trouble."""
+    server, backend = exchange()
+    gw = gateway(published(backend), processes=2, threads=40)
+    phones = pings(gw, server)
+    waiting = [phones.hold("alice", f"device{n % 4}") for n in range(8)]
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + PROMPT, 5, "polls to look")
+    server.change()
+    assert {client.receive().body for client in waiting} == {CHANGED}
+    assert gw.error_log.tags() == []
+
+
+def test_made_up_devices(gateway, exchange, pings):
+    """One account with ever new device ids holds a few threads, and no more: its older polls end,
+    and if they come too fast, new ones are refused. Another user waits for nothing."""
+    server, backend = exchange()
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend, "EasKcdLongPolls 1"), processes=1,
+                 threads=40, tls=False)
+    for user in ("alice", "bob"):
+        assert gw.post(plain("Sync", user), b"", user, PASSWORDS[user]).status == 200
+    gw.mark()
+    phones = pings(gw, server)
+    hostile = [phones.send("alice", f"made-up-{n}") for n in range(36)]
+    began = time.monotonic()
+    assert gw.post(plain("Sync", "bob"), b"", "bob", PASSWORDS["bob"]).status == 200
+    assert time.monotonic() - began < 1
+    until(lambda: len(answered(hostile)) == 32, 20, "all but four Pings to end")
+    ended = answered(hostile)
+    for client in ended:
+        answer = client.receive()
+        assert (answer.status, answer.header("Retry-After")) == (503, "30")
+        assert answer.header("WWW-Authenticate") is None
+    until(lambda: {entry["EAS_KCD_ERROR"] for entry in gw.requests()} == {
+        "-", "EAS2081", "EAS2082"}, 5, "the access log")
+    waiting = phones.hold("bob", "phone")
+    server.change()
+    assert {client.receive().body for client in (waiting, *hostile) if client not in ended} == {
+        CHANGED}
+
+
+def answered(clients):
+    return [client for client in clients if client.is_answered()]
+
+
+@pytest.mark.parametrize("off", ["Off", "0"])
+def test_off(gateway, exchange, pings, off):
+    """No limit, but in a section that has one."""
+    server, backend = exchange()
+    gw = gateway(f"EasKcdLongPolls {off}\n" + published(backend)
+                 + published(backend, "EasKcdParseEas On", "EasKcdLongPolls 1", path="/limited"),
+                 processes=1, threads=60)
+    phones = pings(gw, server)
+    waiting = [phones.send("alice", "phone") for n in range(20)]
+    until(lambda: server.waiting == 20, 10, "the Pings to wait")
+    first, second = (phones.hold("alice", "phone", "/limited") for _ in range(2))
+    assert_ended(first, "EAS2081", gw)
+    server.change()
+    assert {client.receive().body for client in (*waiting, second)} == {CHANGED}
+    assert gw.error_log.tags() == ["EAS2081"]
+
+
+def test_over_a_graceful_restart(gateway, exchange, pings):
+    """A poll of the old children is ended by one of the new."""
+    server, backend = exchange()
+    gw = gateway(published(backend, "EasKcdLongPolls 1"))
+    phones = pings(gw, server)
+    first = phones.hold("alice", "phone")
+    gw.graceful()
+    second = phones.hold("alice", "phone")
+    assert_ended(first, "EAS2081", gw)
+    server.change()
+    assert second.receive().body == CHANGED
+
+
+def test_child_that_dies(gateway, exchange, pings):
+    """Its polls refuse none of later ones, and end none."""
+    server, backend = exchange()
+    gw = gateway(published(backend, "EasKcdLongPolls 1"), processes=1)
+    gw.allow("AH00051", "AH00052", because="a child is killed")
+    phones = pings(gw, server)
+    for _ in range(3):
+        phones.hold("alice", "phone")
+        child, = gw.children()
+        os.kill(child, signal.SIGKILL)
+        until(lambda: gw.children() not in (set(), {child}), 10, "another child")
+    waiting = phones.hold("alice", "phone")
+    server.change()
+    assert waiting.receive().body == CHANGED
+    assert gw.error_log.tags() == []
