@@ -61,6 +61,8 @@ def is_glue(path):
 OFFERED = {"delegation": {f"auth/{name}.h" for name in (
     "identity", "request_httpd", "config_httpd", "authn_httpd", "private_httpd", "path_httpd",
     "shared/cache", "login/cookie_httpd")}}
+# The doctor verifies a password as a log-on does.
+OFFERED_TO_ROOM = {"delegation/check": {"auth/password/password.h"}}
 
 
 def may_include(path, header):
@@ -70,7 +72,7 @@ def may_include(path, header):
     if room == ".":
         return True
     if target.split("/")[0] != half:
-        return half == "delegation" and (header in OFFERED[half]
+        return half == "delegation" and (header in OFFERED[half] | OFFERED_TO_ROOM.get(room, set())
                                          or target in BELOW["delegation/proxy"])
     if room in HALLS or target == room:
         return True

@@ -95,27 +95,6 @@ void eas_gateway_log_on(struct eas_check *check)
 
 /* --- own ticket ------------------------------------------------------------------------------- */
 
-static krb5_error_code get_own_ticket(struct eas_kdc *kdc, const struct eas_check *check,
-                                      struct eas_ticket *tgt, struct eas_ticket **ticket_out)
-{
-    krb5_creds wanted, *creds = NULL;
-    krb5_ccache ccache;
-    krb5_error_code code = eas_kdc_ccache(kdc, eas_ticket_creds(tgt), &ccache);
-
-    if (code == 0) {
-        memset(&wanted, 0, sizeof(wanted));
-        wanted.client = eas_ticket_creds(tgt)->client;
-        wanted.server = (krb5_principal)eas_keytab_principal(check->keytab);
-        code = krb5_get_credentials(kdc->ctx, KRB5_GC_NO_STORE, ccache, &wanted, &creds);
-        krb5_cc_destroy(kdc->ctx, ccache);
-    }
-    if (code == 0) {
-        *ticket_out = eas_ticket_take(creds);
-        krb5_free_creds(kdc->ctx, creds);
-    }
-    return code;
-}
-
 static void report_own_ticket(struct eas_check *check, struct eas_kdc *kdc,
                               const struct eas_ticket *ticket)
 {
@@ -127,9 +106,7 @@ static void report_own_ticket(struct eas_check *check, struct eas_kdc *kdc,
     eas_key_list(check->pool, check->keytab, &list);
     if (!eas_key_decrypts(kdc->ctx, check->keytab, eas_ticket_creds(ticket))) {
         eas_report_find(
-            check->report,
-            key.kvno > list.newest ? EAS_FINDING_KEYTAB_OLD : EAS_FINDING_KEYTAB_FOREIGN,
-            &check->names,
+            check->report, eas_key_finding(&key, &list), &check->names,
             apr_psprintf(check->pool, "the ticket has %s, the keytab %s", key.text, list.text));
         return;
     }
@@ -149,6 +126,7 @@ static void report_own_ticket(struct eas_check *check, struct eas_kdc *kdc,
 void eas_gateway_own_ticket(struct eas_check *check)
 {
     struct eas_ticket *tgt = NULL, *ticket = NULL;
+    krb5_creds *creds = NULL;
     struct eas_seen seen;
     struct eas_err err;
     struct eas_kdc kdc;
@@ -163,10 +141,13 @@ void eas_gateway_own_ticket(struct eas_check *check)
     if (rc != EAS_OK) {
         report_refusal(check, EAS_DIAGNOSIS_OWN, &seen, err.tag);
     }
-    else if (get_own_ticket(&kdc, check, tgt, &ticket) != 0) {
+    else if (eas_key_fetch(&kdc, eas_ticket_creds(tgt), eas_keytab_principal(check->keytab), &creds)
+             != 0) {
         report_refusal(check, EAS_DIAGNOSIS_OWN, &seen, 0);
     }
     else {
+        ticket = eas_ticket_take(creds);
+        krb5_free_creds(kdc.ctx, creds);
         report_own_ticket(check, &kdc, ticket);
     }
     eas_ticket_unref(ticket);

@@ -5,13 +5,47 @@
 
 #include <apr_general.h>
 #include <locale.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 enum { EXIT_PASSED, EXIT_FINDING, EXIT_USAGE };
+
+/* One line from the terminal, without an echo, or from stdin. */
+static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
+{
+    char line[1024];
+    struct eas_secret *password = NULL;
+    struct termios before, silent;
+    bool asks = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+
+    if (asks) {
+        fprintf(stderr, "Password of %s: ", user);
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    if (fgets(line, sizeof(line), stdin) != NULL) {
+        password = eas_secret_make(pool, line, strcspn(line, "\r\n"));
+    }
+    if (asks) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputc('\n', stderr);
+    }
+    OPENSSL_cleanse(line, sizeof(line));
+    return password != NULL && password->len > 0 ? password : NULL;
+}
 
 static int run(apr_pool_t *pool, const struct eas_options *options)
 {
     struct eas_check check = { .pool = pool, .options = options };
 
+    if (options->password && (check.password = read_password(pool, options->user)) == NULL) {
+        fputs("eas-kcd-check: no password on the standard input\n", stderr);
+        return EXIT_USAGE;
+    }
     check.report = eas_report_create(pool, options->json ? NULL : stdout);
     eas_walk(&check);
     if (options->json) {
@@ -30,6 +64,8 @@ int main(int argc, const char *const *argv)
     int status;
 
     setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdin, NULL, _IONBF, 0); /* no copy of the password */
     if (apr_app_initialize(&argc, &argv, NULL) != APR_SUCCESS
         || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return EXIT_FINDING;

@@ -4,6 +4,7 @@
 #include "delegation/check/options.h"
 #include "auth/base/duration.h"
 #include "auth/identity.h"
+#include "delegation/check/http.h"
 #include "delegation/kerberos/spn.h"
 
 #include <apr_getopt.h>
@@ -66,6 +67,14 @@ static bool add_domain(apr_pool_t *pool, struct eas_options *options, const char
     return true;
 }
 
+static bool set_url(apr_pool_t *pool, struct eas_options *options, const char *value)
+{
+    struct eas_http_target ignored;
+
+    options->connect = value;
+    return eas_http_parse(pool, value, &ignored);
+}
+
 static bool add_spn(struct eas_options *options, const char *value)
 {
     APR_ARRAY_PUSH(options->spns, const char *) = value;
@@ -105,7 +114,7 @@ static bool take(apr_pool_t *pool, struct eas_options *options, int option, cons
     case 'u':
         return (options->user = value) != NULL;
     case CONNECT:
-        return (options->connect = value) != NULL;
+        return set_url(pool, options, value);
     case CA_FILE:
         return (options->ca_file = value) != NULL;
     case HTTPD:

@@ -3,6 +3,7 @@
 
 #include "delegation/check/user.h"
 #include "auth/kerberos/as.h"
+#include "auth/password/password.h"
 #include "delegation/check/diagnosis.h"
 #include "delegation/check/key.h"
 #include "delegation/check/logon_info.h"
@@ -150,6 +151,96 @@ void eas_user_self(struct eas_check *check)
         eas_report_find(check->report, eas_diagnosis_of(&diagnosis), &check->names,
                         eas_seen_text(check->pool, &seen.last, err.tag));
     }
+    eas_kdc_close(&kdc);
+}
+
+/* --- the password ----------------------------------------------------------------------------- */
+
+void eas_user_log_on(struct eas_check *check)
+{
+    struct eas_authority authority = { .keytab = check->keytab,
+                                       .service_tgt = check->service_tgt,
+                                       .armor_mode = EAS_ARMOR_TRY,
+                                       .realms = check->realms,
+                                       .kdc_timeout = check->options->timeout };
+    struct eas_password_request request = { .authority = &authority, .password = check->password };
+    struct eas_identity *identity;
+    struct eas_err err;
+
+    eas_report_begin(check->report, "password", check->options->user);
+    authority.armor = eas_armor_create(check->pool, check->service_tgt);
+    if (!parse(check, &request.login)) {
+        return;
+    }
+    if (eas_password_verify(check->pool, NULL, &request, &identity, &err) == EAS_OK) {
+        check->evidence = identity->evidence;
+        check->from_password = true;
+        eas_report_pass(check->report,
+                        apr_psprintf(check->pool, "%s, evidence %s", identity->principal,
+                                     eas_ticket_forwardable(identity->evidence)
+                                         ? "forwardable"
+                                         : "not forwardable"));
+    }
+    else {
+        const struct eas_diagnosis diagnosis = { .asked = EAS_DIAGNOSIS_PASSWORD,
+                                                 .error = -1,
+                                                 .tag = err.tag };
+
+        check->evidence = NULL;
+        eas_report_find(check->report, eas_diagnosis_of(&diagnosis), &check->names,
+                        apr_psprintf(check->pool, "EAS%d", err.tag));
+    }
+}
+
+static krb5_error_code get_ticket_for_gateway(struct eas_check *check, struct eas_kdc *kdc,
+                                              const struct eas_login *login, krb5_creds **ticket)
+{
+    struct eas_as_request request = { .password = check->password->bytes };
+    krb5_principal client = NULL;
+    krb5_creds tgt;
+    krb5_error_code code = eas_kdc_principal(kdc, login, &client);
+
+    memset(&tgt, 0, sizeof(tgt));
+    request.client = client;
+    if (code == 0) {
+        code = eas_as_log_on(kdc, &request, &tgt);
+    }
+    if (code == 0) {
+        code = eas_key_fetch(kdc, &tgt, eas_keytab_principal(check->keytab), ticket);
+    }
+    krb5_free_cred_contents(kdc->ctx, &tgt);
+    krb5_free_principal(kdc->ctx, client);
+    return code;
+}
+
+void eas_user_compare_key(struct eas_check *check)
+{
+    krb5_creds *ticket = NULL;
+    struct eas_key key = { .text = "" };
+    struct eas_key_list list;
+    struct eas_login login;
+    struct eas_err err;
+    struct eas_kdc kdc;
+
+    eas_report_begin(check->report, "key of the gateway", check->names.principal);
+    if (!parse(check, &login)) {
+        return;
+    }
+    if (eas_kdc_open(&kdc, NULL, check->options->timeout, &err) != EAS_OK
+        || get_ticket_for_gateway(check, &kdc, &login, &ticket) != 0
+        || !eas_key_of_ticket(check->pool, ticket, &key)) {
+        eas_report_skip(check->report, "the user gets no ticket for the gateway");
+    }
+    else if (eas_key_decrypts(kdc.ctx, check->keytab, ticket)) {
+        eas_report_pass(check->report, key.text);
+    }
+    else {
+        eas_key_list(check->pool, check->keytab, &list);
+        eas_report_find(
+            check->report, eas_key_finding(&key, &list), &check->names,
+            apr_psprintf(check->pool, "the ticket has %s, the keytab %s", key.text, list.text));
+    }
+    krb5_free_creds(kdc.ctx, ticket);
     eas_kdc_close(&kdc);
 }
 

@@ -2,7 +2,9 @@
 /* delegation/check/walk.c - the steps of eas-kcd-check in their order */
 
 #include "delegation/check/walk.h"
+#include "delegation/check/backend.h"
 #include "delegation/check/gateway.h"
+#include "delegation/check/httpd_user.h"
 #include "delegation/check/machine.h"
 #include "delegation/check/user.h"
 
@@ -13,20 +15,34 @@ static bool passes(struct eas_check *check, void (*step)(struct eas_check *check
     return eas_report_last_passed(check->report);
 }
 
-static void walk_delegation(struct eas_check *check)
+static void walk_backends(struct eas_check *check)
 {
+    const struct eas_options *options = check->options;
     int i;
 
+    for (i = 0; i < options->spns->nelts; i++) {
+        const char *spn = APR_ARRAY_IDX(options->spns, i, const char *);
+        struct eas_ticket *ticket = eas_user_proxy(check, spn);
+
+        if (options->connect != NULL) {
+            eas_backend_check(check, options->connect, spn, ticket);
+        }
+        eas_ticket_unref(ticket);
+    }
+}
+
+static void walk_delegation(struct eas_check *check)
+{
     if (!passes(check, eas_user_exists)) {
         return;
     }
     if (!passes(check, eas_user_self)) {
         check->evidence = NULL;
     }
-    for (i = 0; i < check->options->spns->nelts; i++) {
-        eas_ticket_unref(
-            eas_user_proxy(check, APR_ARRAY_IDX(check->options->spns, i, const char *)));
+    else if (check->password != NULL) {
+        eas_user_log_on(check);
     }
+    walk_backends(check);
 }
 
 void eas_walk(struct eas_check *check)
@@ -38,8 +54,14 @@ void eas_walk(struct eas_check *check)
     if (check->keytab == NULL || !has_krb5_conf) {
         return;
     }
+    eas_httpd_user_check(check);
     eas_machine_kdcs(check);
-    if (passes(check, eas_gateway_log_on) && passes(check, eas_gateway_own_ticket)) {
+    if (!passes(check, eas_gateway_log_on)) {
+        if (check->password != NULL) {
+            eas_user_compare_key(check);
+        }
+    }
+    else if (passes(check, eas_gateway_own_ticket)) {
         walk_delegation(check);
     }
 }
