@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """eas-kcd-check names each misconfiguration that is made on purpose."""
 
+import os
 import re
 import subprocess
 
@@ -12,7 +13,8 @@ from lab.ad import (AES_ONLY, CAS1, CAS2, CAS3, DISABLED, LONG_AGO, PASSWORDS, R
                     TRUSTED_TO_AUTH, Account, Domain)
 from lab.fake_backend import always_401, response
 from lab.dns import NameServer, resolv_conf, using
-from lab.httpd import _faketime
+from lab.exchange import location
+from lab.httpd import BINARY, _faketime
 from lab.kerberos import kinit
 from lab.relay import Relay
 from lab.simulated import damaged
@@ -101,7 +103,7 @@ def test_text(domain, keytab, account):
     ["-k", "x", "-u", "alice", "-s", CAS1, "--timeout", "0"],
     ["-k", "x", "-u", "alice", "-s", CAS1, "-d", "CORP"],
     ["-k", "x", "-c", "y", "-u", "alice"],
-    ["-k", "x", "-u", "alice", "-s", CAS1, "-s", CAS2, "--connect", "https://cas1/"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "--connect", "cas1"],
 ])
 def test_wrong_usage(domain, args):
     done = doctor.run(args, domain.krb5_conf)
@@ -570,3 +572,123 @@ def test_binding_is_refused(connect, answers, acceptor):
 def test_header_is_too_long(connect, answers):
     report = connect(answers(lambda _: response("431 Request Header Fields Too Large")).url)
     assert report.findings == ["header-too-long"]
+
+
+# --- httpd's configuration -------------------------------------------------------------------
+
+@pytest.fixture
+def configured(domain, gateway, keytab):
+    """configured(conf, …): the report about a gateway with that configuration, not started."""
+    def run(conf, *args, user="alice", keytab=keytab, **more):
+        gw = gateway(f'EasKcdKeytab "{keytab}"\n{conf}', account=None, start=False, tls=False)
+        return doctor.report(["-c", gw.conf_file, "--httpd", BINARY, "-u", user, *args],
+                             domain.krb5_conf, **more)
+    return run
+
+
+def spns_of(report):
+    return [step["subject"] for step in report.steps if step["step"] == "S4U2Proxy"]
+
+
+def test_configuration(configured, account):
+    report = configured(location("http://cas1.corp.example.test/eas",
+                                 "EasKcdProtocolTransition On"))
+    assert report.findings == [] and report.status == 0
+    assert spns_of(report) == [CAS1]
+    assert report.step("log-on")["subject"] == f"{account}@{REALM}"
+    assert report.step("httpd's user")["subject"] == "www-data"
+
+
+def test_configuration_without_transition(configured):
+    report = configured(location("http://cas1.corp.example.test/eas"))
+    assert report.findings == ["transition-unneeded"] and report.status == 0
+
+
+def test_spns_of_a_configuration(configured):
+    """Of members of a balancer, of ProxyPassMatch, of EasKcdSPN; each once."""
+    report = configured(f"""
+<Proxy "balancer://cas">
+    BalancerMember "http://cas1.corp.example.test"
+    BalancerMember "http://cas2.corp.example.test"
+</Proxy>
+{location("balancer://cas/eas", path="/eas")}
+{location("http://cas1.corp.example.test/ews", path="/ews")}
+{location("http://10.1.2.3/owa", "EasKcdSPN HTTP/mail.corp.example.test", path="/owa")}
+""")
+    assert spns_of(report) == [CAS1, CAS2, "HTTP/mail.corp.example.test"]
+    assert report.findings == ["transition-unneeded", "spn-not-allowed", "spn-unknown"]
+
+
+def test_proxy_pass_match(configured):
+    report = configured("""
+ProxyPassMatch "(?i)^/((owa|ews)(/.*)?)$" "http://cas1.corp.example.test/$1"
+<LocationMatch "(?i)^/(owa|ews)(/|$)">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+</LocationMatch>
+""")
+    assert spns_of(report) == [CAS1]
+
+
+def test_virtual_hosts(configured, account, domain, lab_dir):
+    """One with settings of its own, and two with those of the main server, which are one."""
+    more = domain.export_keytab(lab_dir / f"{account}-more.keytab", ["gateway2"])
+    host = location("http://cas1.corp.example.test/eas")
+    report = configured(f"""
+<VirtualHost *:8443>
+    ServerName a.example.test
+    {host}
+</VirtualHost>
+<VirtualHost *:8443>
+    ServerName b.example.test
+    {host}
+</VirtualHost>
+<VirtualHost *:8443>
+    ServerName c.example.test
+    EasKcdKeytab "{more}"
+    EasKcdDomain CORP {REALM}
+    {location("http://cas2.corp.example.test/eas")}
+</VirtualHost>
+""", user="CORP\\alice")
+    hosts = [step["subject"] for step in report.steps if step["step"] == "virtual host"]
+    assert len(hosts) == 2 and "c.example.test" in hosts
+    assert spns_of(report) == [CAS2]        # CORP is no domain of the others
+    assert sorted(report.findings) == ["transition-unneeded", "user-name"]
+
+
+def test_configuration_that_does_not_delegate(configured):
+    report = configured("")
+    assert report.findings == ["config-empty"] and report.status == 1
+
+
+def test_configuration_that_httpd_refuses(configured):
+    report = configured("NoSuchDirective On")
+    assert report.findings == ["config-refused"] and report.status == 1
+    assert "NoSuchDirective" in report.step("configuration")["detail"]
+
+
+def test_keytab_of_a_configuration_is_missing(configured, lab_dir):
+    """httpd refuses it, too; the walk says more."""
+    report = configured(location("http://cas1.corp.example.test/eas"),
+                        keytab=lab_dir / "no-such.keytab")
+    assert report.findings == ["keytab-unreadable"]
+
+
+def test_connect_to_a_backend_of_a_configuration(configured, backends, authority):
+    cas1 = backends("cas1", tls=True)
+    report = configured(location(f"{cas1.url}/eas", "EasKcdProtocolTransition On"), "--connect",
+                        f"{cas1.url}/eas", "--ca-file", authority.ca_file)
+    assert report.findings == [] and report.status == 0
+    assert report.step("token")["verdict"] == "passed"
+
+
+def test_settings_are_printed_for_the_doctor_alone(gateway, keytab):
+    gw = gateway(f'EasKcdKeytab "{keytab}"', account=None, start=False, tls=False)
+
+    def run(*args):
+        return subprocess.run([BINARY, *args, "-f", gw.conf_file], capture_output=True, text=True,
+                              env=os.environ | gw.daemon.env).stdout
+    assert run("-t") == run("-t", "-D", "OTHER") == ""
+    assert run("-t", "-D", "EAS_KCD_DUMP").startswith("eas-kcd\t")

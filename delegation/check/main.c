@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delegation/check/main.c - eas-kcd-check: the whole way of a delegation, step by step */
 
+#include "delegation/check/settings.h"
 #include "delegation/check/walk.h"
 
 #include <apr_general.h>
@@ -38,6 +39,41 @@ static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
     return password != NULL && password->len > 0 ? password : NULL;
 }
 
+static void walk(const struct eas_check *common, const struct eas_options *options)
+{
+    struct eas_check check = *common;
+
+    check.options = options;
+    eas_walk(&check);
+}
+
+static void walk_configuration(const struct eas_check *common)
+{
+    const char *reason = "";
+    const apr_array_header_t *servers;
+    int i;
+
+    eas_report_begin(common->report, "configuration", common->options->conf);
+    servers = eas_settings_read(common->pool, common->options, &reason);
+    if (servers == NULL) {
+        eas_report_find(common->report, EAS_FINDING_CONFIG_REFUSED, &common->names, reason);
+        return;
+    }
+    if (servers->nelts == 0) {
+        eas_report_find(common->report, EAS_FINDING_CONFIG_EMPTY, &common->names, "");
+        return;
+    }
+    eas_report_pass(common->report, "");
+    for (i = 0; i < servers->nelts; i++) {
+        const struct eas_settings_server *server =
+            &APR_ARRAY_IDX(servers, i, struct eas_settings_server);
+
+        eas_report_begin(common->report, "virtual host", server->name);
+        eas_report_pass(common->report, "");
+        walk(common, &server->options);
+    }
+}
+
 static int run(apr_pool_t *pool, const struct eas_options *options)
 {
     struct eas_check check = { .pool = pool, .options = options };
@@ -47,7 +83,12 @@ static int run(apr_pool_t *pool, const struct eas_options *options)
         return EXIT_USAGE;
     }
     check.report = eas_report_create(pool, options->json ? NULL : stdout);
-    eas_walk(&check);
+    if (options->conf != NULL) {
+        walk_configuration(&check);
+    }
+    else {
+        walk(&check, options);
+    }
     if (options->json) {
         eas_report_print_json(check.report, stdout);
     }

@@ -44,7 +44,8 @@ static const char usage[] =
     "                          configuration, as httpd reads it\n"
     "      --httpd PROGRAM     the program that reads it; default: apache2ctl, apachectl or httpd\n"
     "      --httpd-user NAME   httpd's user, for whom root tries, too\n"
-    "      --connect URL       sends a request with a token to a backend; needs one SPN\n"
+    "      --connect URL       sends a request with a token to a backend, whose SPN is the\n"
+    "                          one with its host, or the only one\n"
     "      --ca-file FILE      authorities of the backend's certificate, in PEM\n"
     "      --password          asks for the user's password, and logs the user on\n"
     "      --transition        EasKcdProtocolTransition is On\n"
@@ -142,9 +143,7 @@ static const char *missing(const struct eas_options *options)
     if (options->conf != NULL && options->keytab != NULL) {
         return "-c and -k exclude each other";
     }
-    return options->connect != NULL && options->conf == NULL && options->spns->nelts != 1
-               ? "--connect needs exactly one -s SPN"
-               : NULL;
+    return NULL;
 }
 
 static enum eas_options_result wrong(const char *text, const char *value)

@@ -45,7 +45,7 @@ void eas_report_skip(struct eas_report *report, const char *detail);
 /* A step that ran elsewhere. */
 void eas_report_add(struct eas_report *report, const struct eas_report_step *step);
 
-/* Whether no step has failed. */
+/* Whether no step has failed or was skipped. */
 bool eas_report_passed(const struct eas_report *report);
 
 /* Whether the latest step has not failed. */

@@ -4,15 +4,31 @@
 #include "delegation/check/walk.h"
 #include "delegation/check/backend.h"
 #include "delegation/check/gateway.h"
+#include "delegation/check/http.h"
 #include "delegation/check/httpd_user.h"
 #include "delegation/check/machine.h"
 #include "delegation/check/user.h"
+
+#include <string.h>
+#include <strings.h>
 
 /* The step has passed, and with it the way to the next one. */
 static bool passes(struct eas_check *check, void (*step)(struct eas_check *check))
 {
     step(check);
     return eas_report_last_passed(check->report);
+}
+
+/* --connect is for the SPN of its host, or for the only one. */
+static bool is_connected(const struct eas_options *options, const char *spn)
+{
+    const char *host = strchr(spn, '/');
+    struct eas_http_target target;
+    apr_pool_t *pool = options->spns->pool;
+
+    return options->connect != NULL && eas_http_parse(pool, options->connect, &target)
+           && (options->spns->nelts == 1
+               || (host != NULL && strcasecmp(host + 1, target.host) == 0));
 }
 
 static void walk_backends(struct eas_check *check)
@@ -24,7 +40,7 @@ static void walk_backends(struct eas_check *check)
         const char *spn = APR_ARRAY_IDX(options->spns, i, const char *);
         struct eas_ticket *ticket = eas_user_proxy(check, spn);
 
-        if (options->connect != NULL) {
+        if (is_connected(options, spn)) {
             eas_backend_check(check, options->connect, spn, ticket);
         }
         eas_ticket_unref(ticket);
