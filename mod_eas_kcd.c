@@ -22,6 +22,7 @@
 #include "auth/start_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/directives_httpd.h"
+#include "delegation/dump_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
@@ -86,8 +87,10 @@ static int hook_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
 /* Static checks run here and not in post_config, because `httpd -t` ends before post_config. */
 static int hook_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    int status = eas_delegation_check_config(ptemp, s);
+    int status;
 
+    eas_dump_settings(ptemp, s);
+    status = eas_delegation_check_config(ptemp, s);
     return status == OK ? eas_auth_check_config(pconf, ptemp, s) : status;
 }
 

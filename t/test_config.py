@@ -200,8 +200,8 @@ def test_virtual_hosts_inherit_and_differ(gateway, backends, domain, lab_dir):
     """Server directives merge into virtual hosts; domains add up."""
     cas1 = backends("cas1")
     gw = gateway("EasKcdDomain OUTER CORP.EXAMPLE.TEST\n", start=False)
-    conf = gw._conf_file.read_text()
-    gw._conf_file.write_text(conf + f"""
+    conf = gw.conf_file.read_text()
+    gw.conf_file.write_text(conf + f"""
 <VirtualHost 127.0.0.1:{gw.port}>
     ServerName one.example.test
     SSLEngine On

@@ -12,8 +12,8 @@ from typing import Iterator
 
 import pytest
 
-from lab.pages import (MESSAGES, OPERATING, PAGES, README, REFERENCE, TEXT, TOP, prose, sections,
-                       table, terms)
+from lab.pages import (DOCTOR, MESSAGES, OPERATING, PAGES, README, REFERENCE, TEXT, TOP, prose,
+                       sections, table, terms)
 from test_precedence import HOW_TO_ASK, OUTCOMES
 
 DEFINITIONS = (TOP / "auth/directives.def", TOP / "delegation/directives.def")
@@ -236,6 +236,7 @@ def test_placeholders():
 
 FILTERS = {"EAS_KCD_PRIVATE", "EAS_KCD_GUARD", "EAS_KCD_EXCHANGE", "EAS_KCD_RESPONSE"}
 MUTEX = "eas-kcd-cache"
+DEFINE = "EAS_KCD_DUMP"     # of httpd's option -D
 
 
 def test_variables():
@@ -246,7 +247,7 @@ def test_variables():
     chapter = sections(REFERENCE, 1)["VARIABLES"]
     written = {name for name in strings if name.startswith("EAS_")}
     assert FILTERS < written
-    assert set(terms(chapter)) == written - FILTERS
+    assert set(terms(chapter)) == written - FILTERS - {DEFINE}
     assert set(re.findall(r"`(eas-kcd-[\w-]+)`", chapter)) | {MUTEX} == {
         name for name in strings if name.startswith("eas-kcd-")}
 
@@ -325,3 +326,20 @@ def test_man_page_has_every_heading_and_example(name):
 
 def test_every_page_of_build_doc_is_a_man_page():
     assert {TOP / page for page in MAN_PAGES.values()} == set((TOP / "build/doc").glob("*.md"))
+
+
+# --- the doctor ------------------------------------------------------------------------------
+
+def findings_defined() -> dict[str, dict[str, str]]:
+    """The rows of findings.def, as the page has them."""
+    rows = [args for _, args in
+            calls(code_of(TOP / "delegation/check/findings.def"), "EAS_FINDING")]
+    assert len(rows) > 50
+    return {f"`{json.loads(name)}`": {"weight": weight.lower(), "meaning": json.loads(meaning)}
+            for _constant, name, weight, meaning, _powershell, _samba in rows}
+
+
+def test_findings_of_the_doctor():
+    """Each has its line on the page, in the same order."""
+    written = table(DOCTOR, "finding")
+    assert list(written.items()) == list(findings_defined().items())

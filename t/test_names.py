@@ -19,7 +19,7 @@ LINES, COMPLEXITY = 50, 15
 # Files that both halves have are called by the half.
 OF_A_HALF = {"config", "directives", "start"}
 # Short names of what is called from everywhere.
-SHORT = {"eas_fail": "error", "eas_unseal": "seal"}
+SHORT = {"eas_fail": "error", "eas_unseal": "seal", "main": "main"}
 
 
 def name(path):

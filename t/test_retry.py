@@ -206,7 +206,7 @@ def test_refusal_before_the_body(stale):
 def test_http2(stale, authority, tmp_path):
     gw, server = stale(modules=(*MODULES, "http2"))
     gw.stop()
-    gw._conf_file.write_text("Protocols h2 http/1.1\n" + gw._conf_file.read_text())
+    gw.conf_file.write_text("Protocols h2 http/1.1\n" + gw._conf_file.read_text())
     body = tmp_path / "body"
     body.write_bytes(some(100_000))
     gw.start()

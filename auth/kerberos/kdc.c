@@ -106,6 +106,17 @@ static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const
     return code;
 }
 
+static krb5_error_code read_reply(struct eas_kdc *kdc, krb5_context ctx, const krb5_data *realm,
+                                  const krb5_data *reply)
+{
+    krb5_error_code code = eas_kdc_reply_read(ctx, realm, reply, &kdc->as, &kdc->ntstatus);
+
+    if (kdc->observe != NULL) {
+        kdc->observe(kdc, reply);
+    }
+    return code;
+}
+
 static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,
                                    const krb5_data *message, krb5_data **new_message_out,
                                    krb5_data **new_reply_out)
@@ -135,7 +146,7 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
         eas_job_receive(kdc->job, code == 0);
     }
     if (code == 0 && sent) {
-        code = eas_kdc_reply_read(ctx, realm, reply, &kdc->as, &kdc->ntstatus);
+        code = read_reply(kdc, ctx, realm, reply);
     }
     free(name);
     if (code != 0 || !sent) {
@@ -158,7 +169,7 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
     if (kdc->job != NULL) {
         eas_job_receive(kdc->job, code == 0);
     }
-    return code != 0 ? code : eas_kdc_reply_read(ctx, realm, reply, &kdc->as, &kdc->ntstatus);
+    return code != 0 ? code : read_reply(kdc, ctx, realm, reply);
 }
 
 enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_time_t timeout,

@@ -44,6 +44,8 @@ struct eas_kdc {
     unsigned messages;               /* sent so far */
     unsigned ntstatus;               /* of the last error; 0: none */
     struct eas_kdc_as as;
+    void (*observe)(struct eas_kdc *kdc, const krb5_data *reply); /* of each reply; NULL: none */
+    void *observer;                                               /* for observe */
 };
 
 /* Causes of a failed exchange, one bit each.  Several error codes have the same cause. */

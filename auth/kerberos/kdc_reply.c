@@ -2,6 +2,7 @@
 /* auth/kerberos/kdc_reply.c - rules for a KDC's reply, above all for its errors */
 
 #include "auth/kerberos/kdc_reply.h"
+#include "auth/base/der.h"
 
 #include <string.h>
 
@@ -9,21 +10,43 @@
 #define KRB_ERROR_OCTET 0x7e
 
 /*
- * The NTSTATUS in the e-data of an error; 0 if there is none.  KERB-ERROR-DATA is a SEQUENCE of a
- * type [1] INTEGER and a value [2] OCTET STRING.  The type is KERB_ERR_TYPE_EXTENDED (3); the value
- * is three little-endian words, and the first is the status ([MS-KILE] 2.2.1 and 2.2.2).
+ * The status of an element with a type [1] INTEGER 3 and a value [2] OCTET STRING of three
+ * little-endian words; 0 if the octets do not begin with one.
  */
-static unsigned ntstatus_of(const krb5_data *e_data)
+static unsigned read_ntstatus(struct eas_bytes octets)
 {
     static const unsigned char head[] = { 0x30, 0x15, 0xa1, 0x03, 0x02, 0x01,
                                           0x03, 0xa2, 0x0e, 0x04, 0x0c };
-    const unsigned char *p = (const unsigned char *)e_data->data;
+    const unsigned char *p;
 
-    if (e_data->length != sizeof(head) + 12 || memcmp(p, head, sizeof(head)) != 0) {
+    if (octets.len < sizeof(head) + 12 || memcmp(octets.at, head, sizeof(head)) != 0) {
         return 0;
     }
-    p += sizeof(head);
+    p = octets.at + sizeof(head);
     return (unsigned)p[0] | (unsigned)p[1] << 8 | (unsigned)p[2] << 16 | (unsigned)p[3] << 24;
+}
+
+/*
+ * The NTSTATUS in the e-data of an error; 0 if there is none.  After a TGS-REQ it is alone, a
+ * KERB-ERROR-DATA of the type KERB_ERR_TYPE_EXTENDED ([MS-KILE] 2.2.1 and 2.2.2).  After an AS-REQ
+ * it is one PA-DATA of several, of the type PA-PW-SALT.
+ */
+static unsigned ntstatus_of(struct eas_bytes e_data)
+{
+    struct eas_bytes list, ignored;
+    unsigned status;
+
+    if (!eas_der_enter_only(e_data, EAS_DER_SEQUENCE, &list)) {
+        return 0;
+    }
+    status = read_ntstatus(e_data);
+    while (status == 0) {
+        status = read_ntstatus(list);
+        if (!eas_der_enter(&list, EAS_DER_SEQUENCE, &ignored)) {
+            break;
+        }
+    }
+    return status;
 }
 
 /* An error may name a realm of the client, in which the KDC knows the client (RFC 6806 section 7). */
@@ -94,7 +117,7 @@ krb5_error_code eas_kdc_reply_read(krb5_context ctx, const krb5_data *realm, con
         || krb5_rd_error(ctx, reply, &error) != 0) {
         return 0;
     }
-    *ntstatus = ntstatus_of(&error->e_data);
+    *ntstatus = ntstatus_of(eas_bytes_make(error->e_data.data, error->e_data.length));
     code = read_error(realm, error, as);
     krb5_free_error(ctx, error);
     return code;

@@ -3,6 +3,7 @@
 
 #include "delegation/kerberos/pac.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 /*
@@ -38,8 +39,7 @@ static size_t put_utf8(unsigned long character, char *out)
     return more + 1;
 }
 
-/* NULL for unpaired surrogates and for a NUL. */
-static const char *utf8_of(apr_pool_t *pool, const unsigned char *utf16, size_t count)
+const char *eas_pac_utf8(apr_pool_t *pool, const unsigned char *utf16, size_t count)
 {
     char *text = apr_palloc(pool, 3 * count + 1), *end = text;
     size_t i;
@@ -76,32 +76,33 @@ const char *eas_pac_effective_name(apr_pool_t *pool, struct eas_bytes logon_info
         || len > logon_info.len - DEFERRED - STRING_HEAD) {
         return NULL;
     }
-    return utf8_of(pool, string + STRING_HEAD, len / 2);
+    return eas_pac_utf8(pool, string + STRING_HEAD, len / 2);
 }
 
-static const char *name_in_pac(krb5_context ctx, apr_pool_t *pool, const krb5_authdata *authdata)
+static struct eas_bytes read_pac(krb5_context ctx, apr_pool_t *pool, const krb5_authdata *authdata,
+                                 krb5_ui_4 type)
 {
-    const char *name = NULL;
-    krb5_data logon_info = { 0 };
+    struct eas_bytes buffer = { NULL, 0 };
+    krb5_data data = { 0 };
     krb5_pac pac;
 
     if (krb5_pac_parse(ctx, authdata->contents, authdata->length, &pac) != 0) {
-        return NULL;
+        return buffer;
     }
-    if (krb5_pac_get_buffer(ctx, pac, KRB5_PAC_LOGON_INFO, &logon_info) == 0) {
-        name = eas_pac_effective_name(pool, eas_bytes_make(logon_info.data, logon_info.length));
-        krb5_free_data_contents(ctx, &logon_info);
+    if (krb5_pac_get_buffer(ctx, pac, type, &data) == 0) {
+        buffer = eas_bytes_make(apr_pmemdup(pool, data.data, data.length), data.length);
+        krb5_free_data_contents(ctx, &data);
     }
     krb5_pac_free(ctx, pac);
-    return name;
+    return buffer;
 }
 
-const char *eas_pac_account(struct eas_kdc *kdc, apr_pool_t *pool, struct eas_keytab *keytab,
-                            const struct eas_ticket *ticket)
+struct eas_bytes eas_pac_buffer(struct eas_kdc *kdc, apr_pool_t *pool, struct eas_keytab *keytab,
+                                const struct eas_ticket *ticket, krb5_ui_4 type)
 {
     krb5_authdata **authdata = NULL;
     krb5_ticket *decoded = NULL;
-    const char *name = NULL;
+    struct eas_bytes buffer = { NULL, 0 };
 
     if (krb5_decode_ticket(&eas_ticket_creds(ticket)->ticket, &decoded) == 0
         && krb5_server_decrypt_ticket_keytab(kdc->ctx, eas_keytab_handle(keytab), decoded) == 0
@@ -109,9 +110,16 @@ const char *eas_pac_account(struct eas_kdc *kdc, apr_pool_t *pool, struct eas_ke
                               KRB5_AUTHDATA_WIN2K_PAC, &authdata)
                == 0
         && authdata != NULL && authdata[0] != NULL) {
-        name = name_in_pac(kdc->ctx, pool, authdata[0]);
+        buffer = read_pac(kdc->ctx, pool, authdata[0], type);
     }
     krb5_free_authdata(kdc->ctx, authdata);
     krb5_free_ticket(kdc->ctx, decoded);
-    return name;
+    return buffer;
+}
+
+const char *eas_pac_account(struct eas_kdc *kdc, apr_pool_t *pool, struct eas_keytab *keytab,
+                            const struct eas_ticket *ticket)
+{
+    return eas_pac_effective_name(pool,
+                                  eas_pac_buffer(kdc, pool, keytab, ticket, KRB5_PAC_LOGON_INFO));
 }

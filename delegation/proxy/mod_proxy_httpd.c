@@ -265,6 +265,39 @@ const char *eas_mod_proxy_unfit(const server_rec *s, const char *url)
     return NULL;
 }
 
+static void add_members(apr_array_header_t *urls, const proxy_balancer *balancer)
+{
+    int i;
+
+    for (i = 0; i < balancer->workers->nelts; i++) {
+        APR_ARRAY_PUSH(urls, const char *) =
+            APR_ARRAY_IDX(balancer->workers, i, proxy_worker *)->s->name_ex;
+    }
+}
+
+apr_array_header_t *eas_mod_proxy_urls(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+    apr_array_header_t *urls = apr_array_make(pool, 4, sizeof(const char *));
+    const proxy_balancer *balancer = url != NULL ? find_balancer(s, url) : NULL;
+    int i;
+
+    if (balancer != NULL) {
+        add_members(urls, balancer);
+    }
+    else if (url != NULL) {
+        APR_ARRAY_PUSH(urls, const char *) = url;
+    }
+    for (i = 0; url == NULL && i < conf->workers->nelts; i++) {
+        APR_ARRAY_PUSH(urls, const char *) =
+            APR_ARRAY_IDX(conf->workers, i, proxy_worker).s->name_ex;
+    }
+    for (i = 0; url == NULL && i < conf->balancers->nelts; i++) {
+        add_members(urls, &APR_ARRAY_IDX(conf->balancers, i, proxy_balancer));
+    }
+    return urls;
+}
+
 /*
  * The pool is that of a worker without `max=`, which has one connection in cp->conn instead of an
  * apr_reslist (ap_proxy_initialize_worker()).  Where there is no reslist, mod_proxy uses cp->conn,

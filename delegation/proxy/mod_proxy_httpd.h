@@ -70,6 +70,12 @@ const char *eas_mod_proxy_reverse_map(request_rec *r, const char *url);
 const apr_array_header_t *eas_mod_proxy_sections(const server_rec *s);
 
 /*
+ * The backends of a ProxyPass to url, in the pool: the members if it is a balancer, else url itself.
+ * NULL: all workers and members of the server.
+ */
+apr_array_header_t *eas_mod_proxy_urls(apr_pool_t *pool, const server_rec *s, const char *url);
+
+/*
  * The URL, or the first member of its balancer, if it is neither http nor https and so can get no
  * token.  Otherwise NULL.
  */

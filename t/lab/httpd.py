@@ -84,8 +84,8 @@ class Httpd:
         self._access_mark = 0
         self._access_fields = ACCESS_FIELDS | dict(access_fields or {})
         self._make_directories()
-        self._conf_file = root / "httpd.conf"
-        self._conf_file.write_text(CONF.format(
+        self.conf_file = root / "httpd.conf"
+        self.conf_file.write_text(CONF.format(
             root=root, port=self.port, user=USER, log_level=log_level, conf=conf,
             modules=_module_lines(mpm, modules, own_modules or {}, tls is not None),
             tls=TLS.format(cert=tls.cert, key=tls.key) if tls else "",
@@ -96,7 +96,7 @@ class Httpd:
         # Whatever libraries want to leave behind (replay caches, for one) stays inside.
         self._env = {"TMPDIR": str(root / "tmp"), "MALLOC_PERTURB_": "165", "LC_ALL": "C.UTF-8",
                      **(_faketime(self._clock_file) if clock else {}), **(env or {})}
-        self._command = [BINARY, "-f", str(self._conf_file)]
+        self._command = [BINARY, "-f", str(self.conf_file)]
         self.daemon = Daemon(root.name, [*self._command, "-DFOREGROUND"], root / "output.log",
                              self._env)
 
@@ -141,7 +141,7 @@ class Httpd:
         except RuntimeError as error:
             return str(error)
         self.stop()
-        raise AssertionError(f"{self._conf_file} was accepted")
+        raise AssertionError(f"{self.conf_file} was accepted")
 
     def children(self) -> set[int]:
         """The pids of the processes that serve requests."""

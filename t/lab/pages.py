@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-README, REFERENCE, MESSAGES, OPERATING, BENCHMARK = (
-    TOP / name for name in ("README", "build/doc/reference.md", "build/doc/messages.md",
+README, REFERENCE, DOCTOR, MESSAGES, OPERATING, BENCHMARK = (
+    TOP / name for name in ("README", "build/doc/reference.md", "build/doc/doctor.md",
+                            "build/doc/messages.md",
                             "build/doc/operating.md", "t/benchmark/README.md"))
-PAGES = (README, REFERENCE, MESSAGES, OPERATING, BENCHMARK)
+PAGES = (README, REFERENCE, DOCTOR, MESSAGES, OPERATING, BENCHMARK)
 TEXT = {page: page.read_text() for page in PAGES}
 
 

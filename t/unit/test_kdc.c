@@ -637,6 +637,11 @@ static void test_ntstatus_of_an_error(void **state)
         { E_DATA "\xff\xfe\xfd\xfc\0\0\0\0\0\0\0\0", 23, 0xfcfdfeffu },
         { E_DATA "\x72\x00\x00\xc0\0\0\0\0\0\0\0\0\0", 24, 0 },
         { E_DATA, 11, 0 },
+        /* one of several PA-DATA, as AD answers an AS-REQ */
+        { "\x30\x1e\x30\x05\xa1\x03\x02\x01\x13" E_DATA "\x34\x02\x00\xc0\0\0\0\0\1\0\0\0", 32,
+          0xc0000234u },
+        { "\x30\x17" E_DATA "\x72\x00\x00\xc0\0\0\0\0\0\0\0\0", 25, 0xc0000072u },
+        { "\x30\x16" E_DATA "\x72\x00\x00\xc0\0\0\0\0\0\0\0", 24, 0 },
         { "\x30\x15\xa1\x03\x02\x01\x01\xa2\x0e\x04\x0c\x72\0\0\xc0\0\0\0\0\0\0\0\0", 23, 0 },
     };
     struct eas_kdc kdc;

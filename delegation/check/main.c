@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/check/main.c - eas-kcd-check: the whole way of a delegation, step by step */
+
+#include "delegation/check/settings.h"
+#include "delegation/check/walk.h"
+
+#include <apr_general.h>
+#include <locale.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { EXIT_PASSED, EXIT_FINDING, EXIT_USAGE };
+
+/* One line from the terminal, without an echo, or from stdin. */
+static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
+{
+    char line[1024];
+    struct eas_secret *password = NULL;
+    struct termios before, silent;
+    bool asks = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+
+    if (asks) {
+        fprintf(stderr, "Password of %s: ", user);
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    if (fgets(line, sizeof(line), stdin) != NULL) {
+        password = eas_secret_make(pool, line, strcspn(line, "\r\n"));
+    }
+    if (asks) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputc('\n', stderr);
+    }
+    OPENSSL_cleanse(line, sizeof(line));
+    return password != NULL && password->len > 0 ? password : NULL;
+}
+
+static void walk(const struct eas_check *common, const struct eas_options *options)
+{
+    struct eas_check check = *common;
+
+    check.options = options;
+    eas_walk(&check);
+}
+
+static void walk_configuration(const struct eas_check *common)
+{
+    const char *reason = "";
+    const apr_array_header_t *servers;
+    int i;
+
+    eas_report_begin(common->report, "configuration", common->options->conf);
+    servers = eas_settings_read(common->pool, common->options, &reason);
+    if (servers == NULL) {
+        eas_report_find(common->report, EAS_FINDING_CONFIG_REFUSED, &common->names, reason);
+        return;
+    }
+    if (servers->nelts == 0) {
+        eas_report_find(common->report, EAS_FINDING_CONFIG_EMPTY, &common->names, "");
+        return;
+    }
+    eas_report_pass(common->report, "");
+    for (i = 0; i < servers->nelts; i++) {
+        const struct eas_settings_server *server =
+            &APR_ARRAY_IDX(servers, i, struct eas_settings_server);
+
+        eas_report_begin(common->report, "virtual host", server->name);
+        eas_report_pass(common->report, "");
+        walk(common, &server->options);
+    }
+}
+
+static int run(apr_pool_t *pool, const struct eas_options *options)
+{
+    struct eas_check check = { .pool = pool, .options = options };
+
+    if (options->password && (check.password = read_password(pool, options->user)) == NULL) {
+        fputs("eas-kcd-check: no password on the standard input\n", stderr);
+        return EXIT_USAGE;
+    }
+    check.report = eas_report_create(pool, options->json ? NULL : stdout);
+    if (options->conf != NULL) {
+        walk_configuration(&check);
+    }
+    else {
+        walk(&check, options);
+    }
+    if (options->json) {
+        eas_report_print_json(check.report, stdout);
+    }
+    else {
+        eas_report_print_sum(check.report, stdout);
+    }
+    return eas_report_passed(check.report) ? EXIT_PASSED : EXIT_FINDING;
+}
+
+int main(int argc, const char *const *argv)
+{
+    struct eas_options options;
+    apr_pool_t *pool;
+    int status;
+
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdin, NULL, _IONBF, 0); /* no copy of the password */
+    if (apr_app_initialize(&argc, &argv, NULL) != APR_SUCCESS
+        || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
+        return EXIT_FINDING;
+    }
+    switch (eas_options_parse(pool, argc, argv, &options)) {
+    case EAS_OPTIONS_RUN:
+        status = run(pool, &options);
+        break;
+    case EAS_OPTIONS_SHOWN:
+        status = EXIT_PASSED;
+        break;
+    default:
+        status = EXIT_USAGE;
+        break;
+    }
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return status;
+}

@@ -1,0 +1,694 @@
+# SPDX-License-Identifier: Apache-2.0
+"""eas-kcd-check names each misconfiguration that is made on purpose."""
+
+import os
+import re
+import subprocess
+
+import gssapi
+import pytest
+
+from lab import doctor
+from lab.ad import (AES_ONLY, CAS1, CAS2, CAS3, DISABLED, LONG_AGO, PASSWORDS, REALM,
+                    TRUSTED_TO_AUTH, Account, Domain)
+from lab.fake_backend import always_401, response
+from lab.dns import NameServer, resolv_conf, using
+from lab.exchange import location
+from lab.httpd import BINARY, _faketime
+from lab.kerberos import kinit
+from lab.relay import Relay
+from lab.simulated import damaged
+from lab.unique import unique_number
+from lab.wait import free_port
+
+PASSWORD = "Doctors-gateway-1"
+
+
+@pytest.fixture
+def account(domain):
+    """A gateway's account of this test, which may do protocol transition and delegate to cas1."""
+    name = f"doctor{unique_number()}"
+    domain.add(Account(name, PASSWORD, spns=(f"HTTP/{name}.corp.example.test",),
+                       flags=TRUSTED_TO_AUTH, delegate_to=(CAS1,)))
+    return name
+
+
+@pytest.fixture
+def keytab(domain, account, lab_dir):
+    return domain.export_keytab(lab_dir / f"{account}.keytab", [account])
+
+
+@pytest.fixture
+def user(domain):
+    """A user of this test."""
+    name = f"patient{unique_number()}"
+    domain.add_user(name, PASSWORDS["alice"])
+    return name
+
+
+@pytest.fixture
+def check(domain, keytab):
+    """check(…): the report about alice, cas1 and this test's account."""
+    def run(*args, user="alice", spns=(CAS1,), transition=True, krb5_conf=domain.krb5_conf,
+            keytab=keytab, **more):
+        given = [word for spn in spns for word in ("-s", spn)]
+        return doctor.report(["-k", keytab, "-u", user, *given,
+                              *(["--transition"] if transition else []), *args],
+                             krb5_conf, **more)
+    return run
+
+
+def dn(name):
+    return f"CN={name},CN=Users,DC=" + REALM.lower().replace(".", ",DC=")
+
+
+# --- the whole walk --------------------------------------------------------------------------
+
+def test_all_is_well(check, account):
+    report = check()
+    assert report.findings == [] and report.status == 0
+    assert [step["step"] for step in report.steps] == [
+        "keytab", "krb5.conf", "httpd's user", "KDCs", "KDC", "clock", "log-on", "ticket for itself", "user",
+        "S4U2Self", "S4U2Proxy"]
+    assert {step["verdict"] for step in report.steps} == {"passed"}
+    detail = report.step("keytab")["detail"]
+    assert f"{account}@{REALM}, " in detail and "kvno 1 (aes256-cts-hmac-sha1-96)" in detail
+    assert f"alice@{REALM}" in report.step("S4U2Self")["detail"]
+    assert re.fullmatch(r"kvno \d+ \(aes256-cts-hmac-sha1-96\)", report.step("S4U2Proxy")["detail"])
+
+
+def test_user_by_upn(check):
+    detail = check(user="bob.builder@mail.example.test").step("S4U2Self")["detail"]
+    assert "account bob, UPN bob.builder@mail.example.test" in detail
+
+
+def test_text(domain, keytab, account):
+    done = doctor.run(["-k", keytab, "-u", "alice", "-s", CAS1, "-s", CAS2], domain.krb5_conf)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"✓ keytab {keytab} (")
+    at = next(n for n, line in enumerate(lines) if line.startswith(f"✗ S4U2Proxy {CAS2} ("))
+    assert lines[at + 1].startswith(f"      [spn-not-allowed] {account} may not delegate to {CAS2}")
+    assert lines[at + 2:at + 4] == [
+        f"      PowerShell: Set-ADUser {account} -Add @{{'msDS-AllowedToDelegateTo'='{CAS2}'}}",
+        f"      Samba: samba-tool delegation add-service {account} {CAS2}"]
+    assert lines[-1] == "10 passed, 1 with a warning, 1 failed, 0 skipped"
+
+
+@pytest.mark.parametrize("args", [
+    [], ["-k", "x"], ["-k", "x", "-u", "alice"], ["-u", "alice", "-s", CAS1],
+    ["-k", "x", "-u", "alice", "-s", "cas1"], ["-k", "x", "-u", "alice", "-s", "HTTP/%h"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "--no-such"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "more"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "--timeout", "0"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "-d", "CORP"],
+    ["-k", "x", "-c", "y", "-u", "alice"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "--connect", "cas1"],
+])
+def test_wrong_usage(domain, args):
+    done = doctor.run(args, domain.krb5_conf)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr
+
+
+def test_help_and_version(domain):
+    done = doctor.run(["--help"], domain.krb5_conf)
+    assert done.returncode == 0 and done.stdout.startswith("Usage: eas-kcd-check -k KEYTAB")
+    done = doctor.run(["--version"], domain.krb5_conf)
+    assert done.returncode == 0 and re.fullmatch(r"eas-kcd-check \d+\.\d+\.\d+\n", done.stdout)
+
+
+# --- the machine -----------------------------------------------------------------------------
+
+def test_keytab_unreadable(check, lab_dir):
+    report = check(keytab=lab_dir / "no-such.keytab")
+    assert report.findings == ["keytab-unreadable"] and report.status == 1
+
+
+def test_keytab_is_none(check, domain):
+    assert check(keytab=domain.krb5_conf).findings == ["keytab-unreadable"]
+
+
+def test_keytab_exposed(check, keytab):
+    keytab.chmod(0o644)
+    assert check().findings == ["keytab-exposed"]
+
+
+def test_keytab_without_the_principal(check):
+    assert check("-p", f"other@{REALM}").findings == ["keytab-no-entry"]
+
+
+def test_krb5_conf_missing(check, lab_dir):
+    """libkrb5 takes it for an empty one."""
+    report = check(krb5_conf=lab_dir / "no-such-krb5.conf")
+    assert report.findings == ["krb5-conf"] and report.status == 1
+
+
+def test_krb5_conf_broken(check, lab_dir):
+    broken = lab_dir / f"broken-{unique_number()}.conf"
+    broken.write_text("[libdefaults]\n    default_realm = {\n[realms\n")
+    assert "krb5-conf" in check(krb5_conf=broken).findings
+
+
+def test_krb5_conf_is_for_root_alone(check, domain, lab_dir):
+    conf = lab_dir / f"root-{unique_number()}.conf"
+    conf.write_text(domain.krb5_conf.read_text())
+    conf.chmod(0o600)
+    report = check(krb5_conf=conf)
+    assert report.findings == ["krb5-conf"] and report.status == 1
+    assert report.step("httpd's user", "www-data")["verdict"] == "failed"
+    assert check("--httpd-user", "root", krb5_conf=conf).status == 0
+
+
+def test_no_default_realm(check, domain, lab_dir):
+    conf = lab_dir / f"no-realm-{unique_number()}.conf"
+    conf.write_text(re.sub("default_realm.*", "", domain.krb5_conf.read_text()))
+    assert check(krb5_conf=conf).findings == ["no-realm"]
+    assert check("-r", REALM, krb5_conf=conf).status == 0
+
+
+def test_no_aes(check, domain, lab_dir):
+    conf = domain.write_krb5_conf(lab_dir / f"no-aes-{unique_number()}.conf", domain.port,
+                                  "permitted_enctypes = arcfour-hmac")
+    assert check(krb5_conf=conf).findings == ["no-aes"]
+
+
+def two_kdcs(lab_dir, *ports):
+    """A krb5.conf with several KDCs."""
+    path = Domain.write_krb5_conf(lab_dir / f"kdcs-{unique_number()}.conf", ports[0])
+    path.write_text(path.read_text().replace(
+        f"kdc = 127.0.0.1:{ports[0]}", "\n".join(f"kdc = 127.0.0.1:{port}" for port in ports)))
+    return path
+
+
+@pytest.mark.parametrize("how", [Relay.refuse, Relay.drop, Relay.blackhole, Relay.garbage,
+                                 Relay.close], ids=lambda how: how.__name__)
+def test_one_kdc_of_two_is_down(check, domain, relay, lab_dir, how):
+    how(relay)
+    report = check("--timeout", "1500ms", krb5_conf=two_kdcs(lab_dir, relay.port, domain.port))
+    assert report.findings == ["kdc-down"] and report.status == 1
+    assert report.step("KDC", f"[127.0.0.1]:{relay.port}")["verdict"] == "failed"
+    assert report.step("S4U2Proxy")["verdict"] == "passed"
+
+
+def test_all_kdcs_are_down(check, relay):
+    relay.refuse()
+    assert check(krb5_conf=relay.krb5_conf).findings == ["kdc-down", "kdc-all-down",
+                                                         "kdc-all-down"]
+
+
+def test_slow_kdc(check, relay):
+    relay.delay(1.1)
+    report = check(krb5_conf=relay.krb5_conf)
+    assert report.findings == ["kdc-slow"] and report.status == 0
+
+
+def test_no_kdc_named(check, domain, lab_dir):
+    conf = lab_dir / f"no-kdc-{unique_number()}.conf"
+    conf.write_text(re.sub(r"\[realms\].*?}", "", domain.krb5_conf.read_text(), flags=re.DOTALL))
+    assert check(krb5_conf=conf).findings == ["kdc-none", "kdc-none", "kdc-all-down"]
+
+
+def test_name_server_is_silent(check, domain, lab_dir):
+    server = NameServer("127.5.3.1")
+    server.silent = True
+    conf = lab_dir / f"dns-{unique_number()}.conf"
+    conf.write_text(re.sub(r"kdc = .*", "kdc = dc1.corp.example.test", domain.krb5_conf.read_text()))
+    resolver = resolv_conf(lab_dir / f"resolv-{unique_number()}.conf", [server])
+    report = check("--timeout", "1s", krb5_conf=conf, within=using(resolver, []))
+    server.stop()
+    assert report.findings == ["dns", "dns", "dns"]
+
+
+@pytest.mark.parametrize("offset, findings", [("+2m", ["clock-drift"]), ("+10m", ["clock", "clock"]),
+                                              ("-10m", ["clock", "clock"])])
+def test_clock(check, lab_dir, offset, findings):
+    clock = lab_dir / f"clock-{unique_number()}"
+    clock.write_text(offset + "\n")
+    report = check(env=_faketime(clock))
+    assert report.findings == findings
+    assert report.status == (0 if findings == ["clock-drift"] else 1)
+
+
+# --- the gateway's account -------------------------------------------------------------------
+
+def test_gateway_unknown(check, domain, account, keytab):
+    domain.modify(account, {"sAMAccountName": [f"{account}x"],
+                            "userPrincipalName": [f"{account}x@{REALM.lower()}"]})
+    assert check().findings == ["gateway-unknown"]
+
+
+def test_service_name_as_principal(check, domain, account, lab_dir):
+    """AD has no client of that name."""
+    spn = f"HTTP/{account}.corp.example.test"
+    keytab = domain.export_keytab(lab_dir / f"{account}-spn.keytab", [spn])
+    assert check(keytab=keytab).findings == ["gateway-unknown"]
+
+
+def test_gateway_disabled(check, domain, account, keytab):
+    domain.set_flag(account, DISABLED)
+    assert check().findings == ["gateway-disabled"]
+
+
+def test_gateway_expired(check, domain, account, keytab):
+    domain.modify(account, {"accountExpires": [str(LONG_AGO)]})
+    assert check().findings == ["gateway-expired"]
+
+
+def test_gateway_must_change(check, domain, account, keytab):
+    domain.modify(account, {"userAccountControl": ["512"], "pwdLastSet": ["0"]})
+    assert check().findings == ["gateway-must-change"]
+
+
+def test_gateway_locked(check, domain, account, keytab):
+    domain.lockout_policy(1)
+    kinit(domain.krb5_conf, keytab.with_suffix(".ccache"), account, "wrong")
+    locked = domain.is_locked(account)
+    report = check()
+    domain.lockout_policy(0)
+    # Samba gives no reason; Windows does, and test_diagnosis.c has it.
+    assert locked and report.findings == ["gateway-revoked"]
+
+
+def test_key_has_changed(check, domain, account, keytab):
+    domain.rotate_key(account)
+    report = check()
+    assert report.findings == ["keytab-key"]
+    assert "ktpass /princ" in report.step("log-on")["powershell"]
+
+
+def ktutil(*lines):
+    done = subprocess.run(["ktutil"], input="\n".join([*lines, "quit"]) + "\n", text=True,
+                          capture_output=True, check=True)
+    return done.stdout
+
+
+def test_key_of_another_account(check, domain, account, lab_dir):
+    """An entry with the right name and the key of another account."""
+    keytab = lab_dir / f"{account}-foreign.keytab"
+    ktutil(f"addent -password -p {account}@{REALM} -k 1 -e aes256-cts-hmac-sha1-96",
+           "Not-the-password", f"wkt {keytab}")
+    assert check(keytab=keytab).findings == ["keytab-key"]
+
+
+def test_salt_after_a_rename(check, domain, account, lab_dir):
+    """A key of the right password, made with the salt of the present name."""
+    name = f"{account}new"
+    domain.modify(account, {"sAMAccountName": [name],
+                            "userPrincipalName": [f"{name}@{REALM.lower()}"]})
+    keytab = lab_dir / f"{name}.keytab"
+    ktutil(f"addent -password -p {name}@{REALM} -k 1 -e aes256-cts-hmac-sha1-96", PASSWORD,
+           f"wkt {keytab}")
+    report = check(keytab=keytab)
+    assert report.findings == ["keytab-salt"]
+    assert report.step("log-on")["detail"] == f"the salt is {REALM}{account}"
+
+
+def only(keytab, enctype):
+    """A keytab with the entries of that type alone."""
+    listed = [line.split() for line in ktutil(f"rkt {keytab}", "list -e").splitlines()]
+    unwanted = [row[0] for row in listed if row and row[0].isdigit() and enctype not in row[-1]]
+    made = keytab.with_suffix(f".{enctype}")
+    ktutil(f"rkt {keytab}", *(f"delent {slot}" for slot in reversed(unwanted)), f"wkt {made}")
+    made.chmod(0o600)
+    return made
+
+
+def test_keytab_with_rc4_alone(check, domain, account, keytab):
+    """AD has AES keys only, since the account's encryption types say so."""
+    assert domain.read(account, "msDS-SupportedEncryptionTypes") == [str(AES_ONLY)]
+    report = check(keytab=only(keytab, "arcfour"))
+    assert report.findings[0] == "keytab-rc4"
+
+
+def test_gateway_without_spn(check, domain, account, keytab):
+    domain.modify(account, {"servicePrincipalName": []})
+    assert check().findings == ["gateway-no-spn"]
+
+
+# --- the user --------------------------------------------------------------------------------
+
+def test_user_unknown(check):
+    assert check(user="no-such-user").findings == ["user-unknown"]
+
+
+def test_user_of_no_realm(check):
+    assert check(user="OTHER\\alice").findings == ["user-name"]
+
+
+def test_service_as_user(check):
+    assert check(user="HTTP/cas1").findings == ["user-name"]
+
+
+def test_user_disabled(check, domain, user):
+    domain.set_flag(user, DISABLED)
+    assert check(user=user).findings == ["user-disabled"]
+
+
+def test_user_expired(check, domain, user):
+    domain.modify(user, {"accountExpires": [str(LONG_AGO)]})
+    assert check(user=user).findings == ["user-expired"]
+
+
+def test_user_must_change(check):
+    assert check(user="mike").findings == ["user-must-change"]
+
+
+def test_user_sensitive(check):
+    report = check(user="sandra")
+    assert report.findings == ["user-sensitive"]
+    assert report.step("S4U2Proxy")["verdict"] == "skipped"
+
+
+def test_user_protected(check, domain, user):
+    domain.modify("Protected Users", {"member": [dn(user)]})
+    report = check(user=user)
+    domain.modify("Protected Users", {"member": []})
+    assert report.findings == ["user-protected"]
+
+
+# --- delegation ------------------------------------------------------------------------------
+
+def test_spn_not_allowed(check):
+    report = check(spns=(CAS1, CAS3))
+    assert report.findings == ["spn-not-allowed"] and report.status == 1
+    assert report.step("S4U2Proxy", CAS1)["verdict"] == "passed"
+
+
+def test_spn_unknown(check):
+    assert check(spns=("HTTP/nowhere.corp.example.test",)).findings == ["spn-unknown"]
+
+
+def test_host_is_an_alias(check, lab_dir):
+    """A name that DNS, or here /etc/hosts, has as another name of cas1."""
+    hosts = lab_dir / f"hosts-{unique_number()}"
+    hosts.write_text("127.0.0.1 cas1.corp.example.test webmail.corp.example.test\n")
+    within = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+              'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+    report = check(spns=("HTTP/webmail.corp.example.test",), within=within)
+    assert report.findings == ["spn-alias"]
+    assert "an alias of cas1.corp.example.test" in report.step("S4U2Proxy")["meaning"]
+
+
+def test_transition_missing(check, domain, account):
+    domain.allow_protocol_transition(account, False)
+    assert check().findings == ["transition-missing"]
+
+
+def test_transition_unneeded(check):
+    report = check(transition=False)
+    assert report.findings == ["transition-unneeded"] and report.status == 0
+    assert report.step("S4U2Self")["verdict"] == "warning"
+
+
+def test_password_needed(check, domain, account):
+    """An account with "Use Kerberos only" can be tested with the user's password alone."""
+    domain.allow_protocol_transition(account, False)
+    report = check(transition=False)
+    assert report.findings == ["password-needed"] and report.status == 1
+
+
+# --- the password ----------------------------------------------------------------------------
+
+@pytest.fixture
+def kerberos_only(domain, account):
+    domain.allow_protocol_transition(account, False)
+
+
+def test_password(kerberos_only, check):
+    report = check("--password", transition=False, password=PASSWORDS["alice"])
+    assert report.findings == [] and report.status == 0
+    assert report.step("password")["detail"] == f"alice@{REALM}, evidence forwardable"
+    assert PASSWORDS["alice"] not in report.text
+
+
+def test_wrong_password(kerberos_only, check):
+    report = check("--password", transition=False, password="wrong")
+    assert report.findings == ["user-password"] and report.status == 1
+    assert report.step("S4U2Proxy")["verdict"] == "skipped"
+
+
+def test_password_must_be_changed(kerberos_only, check):
+    report = check("--password", transition=False, user="mike", password=PASSWORDS["mike"])
+    assert report.findings == ["user-must-change"]
+
+
+def test_spn_not_allowed_with_a_password(kerberos_only, check):
+    report = check("--password", transition=False, password=PASSWORDS["alice"], spns=(CAS2,))
+    assert report.findings == ["spn-not-allowed"]
+
+
+def test_no_password_given(domain, keytab):
+    done = doctor.run(["-k", keytab, "-u", "alice", "-s", CAS1, "--password"], domain.krb5_conf)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_old_key_version(check, domain, account, keytab):
+    """The user's ticket for the gateway tells the version."""
+    domain.rotate_key(account)
+    report = check("--password", password=PASSWORDS["alice"])
+    assert report.findings == ["keytab-key", "keytab-old"]
+    assert "the ticket has kvno 2" in report.step("key of the gateway")["detail"]
+
+
+def test_foreign_key_of_the_same_version(check, domain, account, lab_dir):
+    keytab = lab_dir / f"{account}-same.keytab"
+    ktutil(f"addent -password -p {account}@{REALM} -k 1 -e aes256-cts-hmac-sha1-96",
+           "Not-the-password", f"wkt {keytab}")
+    report = check("--password", keytab=keytab, password=PASSWORDS["alice"])
+    assert report.findings == ["keytab-key", "keytab-foreign"]
+
+
+# --- the backend -----------------------------------------------------------------------------
+
+@pytest.fixture
+def connect(check, authority):
+    def run(url, *args, **more):
+        return check("--connect", url, "--ca-file", authority.ca_file, *args, **more)
+    return run
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_backend(connect, backends, tls):
+    cas1 = backends("cas1", tls=tls)
+    report = connect(f"{cas1.url}/owa/")
+    assert report.findings == [] and report.status == 0
+    assert "AP-REP verified by GSSAPI" in report.step("token")["detail"]
+    assert cas1.users_by_connection()[-1] == {f"alice@{REALM}"}
+    assert "Negotiate " not in report.text
+
+
+def test_token_is_bound(connect, fake_backends, acceptor):
+    """To the certificate of the connection."""
+    seen = []
+
+    def answer(request):
+        if request.authorization is None:
+            return always_401(request)
+        accepted = acceptor.accept(request.authorization, request.binding)
+        seen.append(accepted.bound)
+        return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)])
+    report = connect(fake_backends(answer, tls=True, proves=False).url)
+    assert report.findings == [] and seen == [True]
+
+
+def test_backend_is_down(connect):
+    report = connect(f"https://cas1.corp.example.test:{free_port()}/")
+    assert report.findings == ["backend-down"] and report.status == 1
+
+
+def test_backend_without_tls(connect, fake_backends):
+    url = fake_backends(always_401, proves=False).url
+    assert connect(url.replace("http:", "https:")).findings == ["backend-tls"]
+
+
+def test_certificate_of_another_authority(check, backends):
+    assert check("--connect", backends("cas1", tls=True).url).findings == ["tls-chain"]
+
+
+def test_certificate_of_another_name(connect, backends):
+    url = backends("cas1", tls=True).url.replace("cas1.", "cas2.")
+    assert connect(url).findings == ["tls-name"]
+
+
+@pytest.mark.parametrize("answer, finding", [
+    (response("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="cas"')]), "offers-basic"),
+    (response("401 Unauthorized", [("WWW-Authenticate", "NTLM")]), "offers-ntlm"),
+    (response("302 Found", [("Location", "/owa/auth/logon.aspx")]), "offers-form"),
+    (response("200 OK"), "offers-nothing"),
+    (response("401 Unauthorized"), "offers-nothing"),
+    (b"220 mail.example.com ESMTP\r\n\r\n", "backend-answer"),
+    (None, "backend-answer"),
+], ids=["basic", "ntlm", "form", "ok", "empty", "smtp", "closed"])
+def test_challenge(connect, fake_backends, answer, finding):
+    assert connect(fake_backends(lambda _: answer, proves=False).url).findings == [finding]
+
+
+@pytest.fixture
+def answers(fake_backends, acceptor):
+    """answers(decide): a backend that asks for a token, and then does as decide(accepted) says."""
+    def start(decide, tls=False):
+        def answer(request):
+            if request.authorization is None:
+                return always_401(request)
+            return decide(request)
+        return fake_backends(answer, tls=tls, proves=False)
+    return start
+
+
+def test_token_is_refused(connect, answers):
+    assert connect(answers(always_401).url).findings == ["token-refused"]
+
+
+def test_no_ap_rep(connect, answers):
+    assert connect(answers(lambda _: response("200 OK")).url).findings == ["no-ap-rep"]
+
+
+def test_wrong_ap_rep(connect, answers, acceptor):
+    def decide(request):
+        proof = damaged(acceptor.accept(request.authorization).www_authenticate)
+        return response("200 OK", [("WWW-Authenticate", proof)])
+    assert connect(answers(decide).url).findings == ["ap-rep-wrong"]
+
+
+def test_user_is_refused_by_the_backend(connect, answers, acceptor):
+    def decide(request):
+        proof = acceptor.accept(request.authorization).www_authenticate
+        return response("403 Forbidden", [("WWW-Authenticate", proof)])
+    assert connect(answers(decide).url).findings == ["user-refused-by-backend"]
+
+
+def test_binding_is_refused(connect, answers, acceptor):
+    """A device with a certificate of its own stands before the backend, which allows no binding
+    to that."""
+    def decide(request):
+        try:
+            accepted = acceptor.accept(request.authorization, b"tls-server-end-point:another")
+        except gssapi.exceptions.GSSError:
+            return always_401(request)
+        return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)])
+    assert connect(answers(decide, tls=True).url).findings == ["binding-refused"]
+
+
+def test_header_is_too_long(connect, answers):
+    report = connect(answers(lambda _: response("431 Request Header Fields Too Large")).url)
+    assert report.findings == ["header-too-long"]
+
+
+# --- httpd's configuration -------------------------------------------------------------------
+
+@pytest.fixture
+def configured(domain, gateway, keytab):
+    """configured(conf, …): the report about a gateway with that configuration, not started."""
+    def run(conf, *args, user="alice", keytab=keytab, **more):
+        gw = gateway(f'EasKcdKeytab "{keytab}"\n{conf}', account=None, start=False, tls=False)
+        return doctor.report(["-c", gw.conf_file, "--httpd", BINARY, "-u", user, *args],
+                             domain.krb5_conf, **more)
+    return run
+
+
+def spns_of(report):
+    return [step["subject"] for step in report.steps if step["step"] == "S4U2Proxy"]
+
+
+def test_configuration(configured, account):
+    report = configured(location("http://cas1.corp.example.test/eas",
+                                 "EasKcdProtocolTransition On"))
+    assert report.findings == [] and report.status == 0
+    assert spns_of(report) == [CAS1]
+    assert report.step("log-on")["subject"] == f"{account}@{REALM}"
+    assert report.step("httpd's user")["subject"] == "www-data"
+
+
+def test_configuration_without_transition(configured):
+    report = configured(location("http://cas1.corp.example.test/eas"))
+    assert report.findings == ["transition-unneeded"] and report.status == 0
+
+
+def test_spns_of_a_configuration(configured):
+    """Of members of a balancer, of ProxyPassMatch, of EasKcdSPN; each once."""
+    report = configured(f"""
+<Proxy "balancer://cas">
+    BalancerMember "http://cas1.corp.example.test"
+    BalancerMember "http://cas2.corp.example.test"
+</Proxy>
+{location("balancer://cas/eas", path="/eas")}
+{location("http://cas1.corp.example.test/ews", path="/ews")}
+{location("http://10.1.2.3/owa", "EasKcdSPN HTTP/mail.corp.example.test", path="/owa")}
+""")
+    assert spns_of(report) == [CAS1, CAS2, "HTTP/mail.corp.example.test"]
+    assert report.findings == ["transition-unneeded", "spn-not-allowed", "spn-unknown"]
+
+
+def test_proxy_pass_match(configured):
+    report = configured("""
+ProxyPassMatch "(?i)^/((owa|ews)(/.*)?)$" "http://cas1.corp.example.test/$1"
+<LocationMatch "(?i)^/(owa|ews)(/|$)">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+</LocationMatch>
+""")
+    assert spns_of(report) == [CAS1]
+
+
+def test_virtual_hosts(configured, account, domain, lab_dir):
+    """One with settings of its own, and two with those of the main server, which are one."""
+    more = domain.export_keytab(lab_dir / f"{account}-more.keytab", ["gateway2"])
+    host = location("http://cas1.corp.example.test/eas")
+    report = configured(f"""
+<VirtualHost *:8443>
+    ServerName a.example.test
+    {host}
+</VirtualHost>
+<VirtualHost *:8443>
+    ServerName b.example.test
+    {host}
+</VirtualHost>
+<VirtualHost *:8443>
+    ServerName c.example.test
+    EasKcdKeytab "{more}"
+    EasKcdDomain CORP {REALM}
+    {location("http://cas2.corp.example.test/eas")}
+</VirtualHost>
+""", user="CORP\\alice")
+    hosts = [step["subject"] for step in report.steps if step["step"] == "virtual host"]
+    assert len(hosts) == 2 and "c.example.test" in hosts
+    assert spns_of(report) == [CAS2]        # CORP is no domain of the others
+    assert sorted(report.findings) == ["transition-unneeded", "user-name"]
+
+
+def test_configuration_that_does_not_delegate(configured):
+    report = configured("")
+    assert report.findings == ["config-empty"] and report.status == 1
+
+
+def test_configuration_that_httpd_refuses(configured):
+    report = configured("NoSuchDirective On")
+    assert report.findings == ["config-refused"] and report.status == 1
+    assert "NoSuchDirective" in report.step("configuration")["detail"]
+
+
+def test_keytab_of_a_configuration_is_missing(configured, lab_dir):
+    """httpd refuses it, too; the walk says more."""
+    report = configured(location("http://cas1.corp.example.test/eas"),
+                        keytab=lab_dir / "no-such.keytab")
+    assert report.findings == ["keytab-unreadable"]
+
+
+def test_connect_to_a_backend_of_a_configuration(configured, backends, authority):
+    cas1 = backends("cas1", tls=True)
+    report = configured(location(f"{cas1.url}/eas", "EasKcdProtocolTransition On"), "--connect",
+                        f"{cas1.url}/eas", "--ca-file", authority.ca_file)
+    assert report.findings == [] and report.status == 0
+    assert report.step("token")["verdict"] == "passed"
+
+
+def test_settings_are_printed_for_the_doctor_alone(gateway, keytab):
+    gw = gateway(f'EasKcdKeytab "{keytab}"', account=None, start=False, tls=False)
+
+    def run(*args):
+        return subprocess.run([BINARY, *args, "-f", gw.conf_file], capture_output=True, text=True,
+                              env=os.environ | gw.daemon.env).stdout
+    assert run("-t") == run("-t", "-D", "OTHER") == ""
+    assert run("-t", "-D", "EAS_KCD_DUMP").startswith("eas-kcd\t")

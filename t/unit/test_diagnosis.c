@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_diagnosis.c - findings of eas-kcd-check: from refusals of KDCs, and their texts */
+
+#include "t/unit/unit.h"
+
+#include "delegation/check/diagnosis.h"
+#include "delegation/check/logon_info.h"
+
+#include <string.h>
+
+static const struct eas_finding_names nothing;
+
+static void check_finding(const struct eas_diagnosis *diagnosis, const char *name, size_t row)
+{
+    struct eas_finding_text text;
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, NULL);
+    text = eas_finding_text(pool, eas_diagnosis_of(diagnosis), &nothing);
+    if (strcmp(text.name, name) != 0) {
+        fail_msg("row %d: %s instead of %s", (int)row, text.name, name);
+    }
+    apr_pool_destroy(pool);
+}
+
+/* Answers of Windows, MIT Kerberos and Heimdal, also those that no KDC of the lab gives. */
+static const struct {
+    enum eas_diagnosis_asked asked;
+    int error;
+    unsigned ntstatus;
+    int tag;
+    const char *name;
+} refusals[] = {
+    { EAS_DIAGNOSIS_LOG_ON, 6, 0, 2012, "gateway-unknown" },
+    { EAS_DIAGNOSIS_LOG_ON, 18, 0xc0000072, 2012, "gateway-disabled" },
+    { EAS_DIAGNOSIS_LOG_ON, 18, 0xc0000234, 2012, "gateway-locked" },
+    { EAS_DIAGNOSIS_LOG_ON, 18, 0xc0000193, 2012, "gateway-expired" },
+    { EAS_DIAGNOSIS_LOG_ON, 1, 0, 2012, "gateway-expired" },
+    { EAS_DIAGNOSIS_LOG_ON, 18, 0, 2012, "gateway-revoked" },
+    { EAS_DIAGNOSIS_LOG_ON, 23, 0xc0000224, 2012, "gateway-must-change" },
+    { EAS_DIAGNOSIS_LOG_ON, 23, 0, 2012, "gateway-must-change" },
+    { EAS_DIAGNOSIS_LOG_ON, 12, 0, 2012, "gateway-policy" },
+    { EAS_DIAGNOSIS_LOG_ON, 12, 0xc0000070, 2012, "gateway-policy" },
+    { EAS_DIAGNOSIS_LOG_ON, 24, 0, 2012, "keytab-key" },
+    /* RC4 switched off at the KDC, and a keytab without AES */
+    { EAS_DIAGNOSIS_LOG_ON, 14, 0, 2012, "gateway-etype" },
+    { EAS_DIAGNOSIS_LOG_ON, 60, 0, 2012, "gateway-refused" },
+    { EAS_DIAGNOSIS_LOG_ON, -1, 0, 2010, "kdc-all-down" },
+    { EAS_DIAGNOSIS_LOG_ON, -1, 0, 2014, "dns" },
+    { EAS_DIAGNOSIS_LOG_ON, 37, 0, 2011, "clock" },
+    { EAS_DIAGNOSIS_LOG_ON, -1, 0, 1021, "clock" },
+    { EAS_DIAGNOSIS_LOG_ON, -1, 0, 1020, "krb5-conf" },
+    { EAS_DIAGNOSIS_OWN, 7, 0, 0, "gateway-no-spn" },
+    { EAS_DIAGNOSIS_OWN, 8, 0, 0, "gateway-no-spn" },
+    { EAS_DIAGNOSIS_OWN, 27, 0, 0, "gateway-no-spn" },
+    { EAS_DIAGNOSIS_OWN, 14, 0, 0, "gateway-etype" },
+    { EAS_DIAGNOSIS_USER, 6, 0, 0, "user-unknown" },
+    { EAS_DIAGNOSIS_USER, 18, 0xc0000072, 0, "user-disabled" },
+    { EAS_DIAGNOSIS_USER, 68, 0, 0, "user-other-realm" },
+    { EAS_DIAGNOSIS_USER, 14, 0, 0, "user-etype" },
+    { EAS_DIAGNOSIS_SELF, 12, 0, 2023, "user-disabled" },
+    { EAS_DIAGNOSIS_SELF, 12, 0xc0000413, 2023, "user-policy" },
+    { EAS_DIAGNOSIS_SELF, 18, 0xc0000234, 2023, "user-locked" },
+    { EAS_DIAGNOSIS_SELF, 18, 0xc000006f, 2023, "user-revoked" },
+    { EAS_DIAGNOSIS_SELF, 1, 0, 2023, "user-expired" },
+    { EAS_DIAGNOSIS_SELF, 7, 0, 2024, "gateway-no-spn" },
+    { EAS_DIAGNOSIS_SELF, -1, 0, 2026, "user-refused" },
+    { EAS_DIAGNOSIS_PASSWORD, 24, 0, 1030, "user-password" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1030, "user-password" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1031, "user-unknown" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1032, "user-revoked" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1033, "user-must-change" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1034, "user-policy" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1040, "gateway-no-spn" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1043, "keytab-key" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1045, "user-policy" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1046, "no-aes" },
+    { EAS_DIAGNOSIS_PROXY, 7, 0, 2033, "spn-unknown" },
+    { EAS_DIAGNOSIS_PROXY, 8, 0, 2024, "spn-duplicate" },
+    { EAS_DIAGNOSIS_PROXY, 7, 0, 2035, "spn-other-realm" },
+    { EAS_DIAGNOSIS_PROXY, 12, 0, 2034, "backend-policy" },
+    { EAS_DIAGNOSIS_PROXY, 12, 0xc0000413, 2034, "backend-policy" },
+    /* RC4 switched off at the KDC, and an account without AES keys */
+    { EAS_DIAGNOSIS_PROXY, 14, 0, 2024, "backend-etype" },
+    { EAS_DIAGNOSIS_PROXY, 19, 0, 2024, "backend-disabled" },
+    { EAS_DIAGNOSIS_PROXY, 2, 0, 2024, "backend-disabled" },
+    { EAS_DIAGNOSIS_PROXY, 23, 0, 2023, "user-must-change" },
+    { EAS_DIAGNOSIS_PROXY, 18, 0xc0000072, 2023, "user-disabled" },
+    { EAS_DIAGNOSIS_PROXY, 60, 0, 2024, "delegation-refused" },
+    { EAS_DIAGNOSIS_PROXY, -1, 0, 2021, "kdc-all-down" },
+};
+
+static void test_refusals(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(refusals); i++) {
+        const struct eas_diagnosis diagnosis = { .asked = refusals[i].asked,
+                                                 .error = refusals[i].error,
+                                                 .ntstatus = refusals[i].ntstatus,
+                                                 .tag = refusals[i].tag };
+
+        check_finding(&diagnosis, refusals[i].name, i);
+    }
+}
+
+/* KDC_ERR_BADOPTION has several reasons. */
+static void test_badoption(void **state)
+{
+    static const struct {
+        struct eas_diagnosis diagnosis;
+        const char *name;
+    } rows[] = {
+        { { .forwardable = true }, "spn-not-allowed" },
+        { { .forwardable = true, .from_password = true }, "spn-not-allowed" },
+        { { .forwardable = true, .tag = 2035 }, "spn-other-realm" },
+        { { .forwardable = true, .ntstatus = 0xc000006e }, "user-not-delegated" },
+        { { .from_password = true }, "user-not-delegated" },
+        { { .from_password = true, .sensitive = true }, "user-sensitive" },
+        { { .protected_user = true }, "user-protected" },
+        { { .transition = true }, "transition-missing" },
+        { { .transition = false }, "password-needed" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        struct eas_diagnosis diagnosis = rows[i].diagnosis;
+
+        diagnosis.asked = EAS_DIAGNOSIS_PROXY;
+        diagnosis.error = 13;
+        check_finding(&diagnosis, rows[i].name, i);
+    }
+}
+
+/* A braced word in a text is the name of a value; a brace after @ is PowerShell's. */
+static void test_texts_have_no_unknown_names(void **state)
+{
+    enum eas_finding finding;
+
+    for (finding = EAS_FINDING_NONE + 1; finding < EAS_FINDING_COUNT; finding++) {
+        struct eas_finding_text text = eas_finding_text(*state, finding, &nothing);
+        const char *all[] = { text.meaning, text.powershell, text.samba };
+        size_t i;
+
+        assert_true(text.name[0] >= 'a' && text.name[0] <= 'z');
+        assert_true(strlen(text.meaning) > 15);
+        for (i = 0; i < COUNT_OF(all); i++) {
+            const char *brace = strchr(all[i], '{');
+
+            if (brace != NULL && (brace == all[i] || brace[-1] != '@')) {
+                fail_msg("%s: %s", text.name, all[i]);
+            }
+        }
+    }
+}
+
+static void test_names_are_filled_in(void **state)
+{
+    const struct eas_finding_names names = { .account = "gw", .spn = "HTTP/{user}" };
+    struct eas_finding_text text = eas_finding_text(*state, EAS_FINDING_SPN_NOT_ALLOWED, &names);
+
+    assert_string_equal(text.powershell,
+                        "Set-ADUser gw -Add @{'msDS-AllowedToDelegateTo'='HTTP/{user}'}");
+    assert_string_equal(text.samba, "samba-tool delegation add-service gw HTTP/{user}");
+    text = eas_finding_text(*state, EAS_FINDING_SPN_NOT_ALLOWED, &nothing);
+    assert_string_equal(text.samba, "samba-tool delegation add-service ACCOUNT SPN");
+}
+
+/* --- PAC -------------------------------------------------------------------------------------- */
+
+#define FIXED 236
+
+static void put(unsigned char *at, unsigned long value)
+{
+    at[0] = (unsigned char)value;
+    at[1] = (unsigned char)(value >> 8);
+    at[2] = (unsigned char)(value >> 16);
+    at[3] = (unsigned char)(value >> 24);
+}
+
+/* An account `ab` with a full name `abc`, these flags, and the groups 513 and rid. */
+static struct eas_bytes logon_info(apr_pool_t *pool, unsigned long flags, unsigned long rid)
+{
+    unsigned char *info = apr_pcalloc(pool, FIXED + 16 + 20 + 20), *p = info + FIXED;
+
+    put(info + 68, 4);
+    put(info + 72, 1);
+    put(info + 76, 6);
+    put(info + 80, 1);
+    put(info + 128, 2);
+    put(info + 132, 1);
+    put(info + 184, flags);
+    put(p, 2);
+    put(p + 8, 2);
+    memcpy(p + 12, "a\0b", 4);
+    put(p + 16, 3);
+    put(p + 24, 3);
+    memcpy(p + 28, "a\0b\0c", 6);
+    put(p + 36, 2);
+    put(p + 40, 513);
+    put(p + 48, rid);
+    return eas_bytes_make(info, FIXED + 56);
+}
+
+static void test_logon_info(void **state)
+{
+    struct eas_logon_info info;
+
+    eas_logon_info_read(*state, logon_info(*state, 0x10, 512), &info);
+    assert_string_equal(info.account, "ab");
+    assert_false(info.sensitive || info.transition || info.protected_user);
+    eas_logon_info_read(*state, logon_info(*state, 0x4010, 512), &info);
+    assert_true(info.sensitive && !info.transition && !info.protected_user);
+    eas_logon_info_read(*state, logon_info(*state, 0x40010, 525), &info);
+    assert_true(!info.sensitive && info.transition && info.protected_user);
+}
+
+/* Each cut reads nothing beyond its end, which valgrind and AddressSanitizer watch. */
+static void test_cut_logon_info(void **state)
+{
+    struct eas_bytes whole = logon_info(*state, 0, 525);
+    struct eas_logon_info info;
+    size_t len;
+
+    for (len = 0; len < whole.len; len++) {
+        unsigned char *copy = test_malloc(len);
+
+        memcpy(copy, whole.at, len);
+        eas_logon_info_read(*state, eas_bytes_make(copy, len), &info);
+        assert_false(info.protected_user);
+        test_free(copy);
+    }
+}
+
+/* Counts that do not fit the octets. */
+static void test_wrong_counts(void **state)
+{
+    static const size_t at[] = { 128, FIXED + 8, FIXED + 24 };
+    struct eas_logon_info info;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(at); i++) {
+        struct eas_bytes octets = logon_info(*state, 0, 525);
+
+        put((unsigned char *)octets.at + at[i], 0xffffffff);
+        eas_logon_info_read(*state, octets, &info);
+        assert_false(info.protected_user);
+    }
+}
+
+static void test_upn(void **state)
+{
+    unsigned char octets[18] = { 6, 0, 12, 0 };
+
+    memcpy(octets + 12, "a\0@\0b", 6);
+    assert_string_equal(eas_logon_info_upn(*state, eas_bytes_make(octets, 18)), "a@b");
+    assert_null(eas_logon_info_upn(*state, eas_bytes_make(octets, 17)));
+    assert_null(eas_logon_info_upn(*state, eas_bytes_make(octets, 11)));
+    octets[2] = 200;
+    assert_null(eas_logon_info_upn(*state, eas_bytes_make(octets, 18)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_badoption),
+        POOL_TEST(test_texts_have_no_unknown_names),
+        POOL_TEST(test_names_are_filled_in),
+        POOL_TEST(test_logon_info),
+        POOL_TEST(test_cut_logon_info),
+        POOL_TEST(test_wrong_counts),
+        POOL_TEST(test_upn),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}
