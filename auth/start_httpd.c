@@ -20,10 +20,10 @@
 /* Enough for a page with inlined images. */
 #define LOGIN_PAGE_MAX_KB 256
 
-/* Threads for KDC exchanges, and their share for one realm.  One does some 50 log-ons a second. */
-#define KDC_THREADS 10
-#define KDC_SHARE 8
+/* Threads for the KDC exchanges of one realm.  One does some 50 log-ons a second. */
+#define KDC_THREADS 8
 #define KDC_QUEUE 1024
+#define KDC_FAILURES 3
 
 /* Servers with the same keytab and principal share one struct eas_keytab. */
 static struct eas_keytab *shared_keytab(server_rec *main_server, const server_rec *s)
@@ -236,7 +236,9 @@ static void report_outage(void *main_server, const char *realm, bool begins,
 static struct eas_workers *make_workers(apr_pool_t *pchild, server_rec *main_server)
 {
     struct eas_workers *workers;
-    struct eas_workers_limits limits = { KDC_THREADS, KDC_SHARE, KDC_QUEUE, 1 };
+    struct eas_workers_limits limits = {
+        .share = KDC_THREADS, .queued = KDC_QUEUE, .stalled = 1, .failures = KDC_FAILURES
+    };
     int threads = 0;
 
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads >= 8) {

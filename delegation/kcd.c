@@ -252,7 +252,6 @@ static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_er
 static struct eas_workers_task task_of(const struct ticket_job *ask)
 {
     struct eas_workers_task task = { .peer = ask->principal->realm,
-                                     .timeout = ask->principal->timeout,
                                      .continued = ask->request.waited > 0,
                                      .prepare = prepare_ticket,
                                      .run = run_ticket,
@@ -384,7 +383,6 @@ enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_po
     const char *key =
         apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", principal->text, NULL);
     struct eas_workers_task task = { .peer = principal->realm,
-                                     .timeout = principal->timeout,
                                      .continued = *waited > 0,
                                      .prepare = prepare_check,
                                      .run = run_check,

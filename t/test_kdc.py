@@ -246,6 +246,41 @@ def test_silent_realm_leaves_others_alone(start, relay, silent_realm):
     assert response.status == 200
 
 
+def test_silent_realm_left_to_libkrb5_leaves_others_alone(start, relay, silent_realm):
+    """libkrb5 holds threads beyond the time-out: no request waits for them, nor does the end."""
+    with relay.krb5_conf.open("a") as conf:
+        conf.write(f"[realms]\n{OTHER_REALM} = {{\n kdc = https://127.0.0.1:1/KdcProxy\n"
+                   f" kdc = 127.0.0.1:{silent_realm.port}\n}}\n")
+    gw = start(f"EasKcdKdcTimeout 2s\nEasKcdDomain OTHER {OTHER_REALM}\n", processes=1, threads=60)
+    gw.expect("EAS1254")
+    gw.allow("EAS1036", "EAS1250", "EAS1252", "EAS1253", because=WHICH_WAIT)
+    served(gw)
+
+    def log_on(number):
+        path = unique_path("/eas")
+        began = time.monotonic()
+        with gw.client(timeout=30) as client:
+            response = client.get(path, f"OTHER\\user{number}", "secret")
+        assert_unavailable(response)
+        return time.monotonic() - began, gw.logged(path)["EAS_KCD_ERROR"]
+
+    with ThreadPoolExecutor(30) as hanging, ThreadPoolExecutor(10) as pool:
+        cold = [hanging.submit(log_on, number) for number in range(30)]
+        until(lambda: silent_realm.messages, 3, "libkrb5 to send")
+        for response, took in pool.map(lambda user: get(gw, user), USERS[:10]):
+            assert response.status == 200
+            assert took < 2
+        assert max(job.result()[0] for job in cold) < 2 + 1
+    took, tag = log_on(30)
+    assert took < 0.5 and tag == "EAS1254"
+    response, _ = get(gw, USERS[10])
+    assert response.status == 200
+    began = time.monotonic()
+    assert gw.stop() == 0
+    assert time.monotonic() - began < 5
+    assert "exit signal" not in gw.error_log.text()
+
+
 def test_KDC_that_is_down(start, relay):
     """Told at once, and found again soon after it is back."""
     gw = start(processes=1)

@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import signal
 from functools import partial
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from lab import sessions
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import location
-from lab.frontdoor import BROWSER, COOKIE, LOGOUT, PHONE, Visitor
+from lab.frontdoor import COOKIE, LOGOUT, PHONE, Visitor
 from lab.gateway import MODULES
 from lab.sessions import OWA, at, log_on, served, served_entry, user
 from lab.unique import unique_path
@@ -238,27 +237,6 @@ def test_log_on_as_another_user_while_the_cache_stores_nothing(sharing, mailbox,
     assert visitor.session == first.session
     redis.do("CONFIG", "SET", "maxmemory", "0")
     served(first)
-
-
-def test_cache_that_hangs(sharing, mailbox, redis):
-    """Half-open. Nobody waits for longer than a second, and passwords go on."""
-    gw = sharing("RedisTimeout 1\n")
-    gw.expect("EAS1071")
-    gw.allow("EAS1070", *REDIS_TROUBLE, because="late answers of redis are errors of their own")
-    alice = log_on(gw)
-    served(alice)
-    redis.daemon.signal(signal.SIGSTOP)
-    try:
-        assert gw.get(OWA, "alice", PASSWORDS["alice"], headers=PHONE).status == 200
-        with gw.client(timeout=3) as client:
-            answer = client.get(OWA, headers=[*BROWSER, ("Cookie", f"{COOKIE}={alice.session}")])
-            assert answer.status == 503
-        for name in ("bob", "user01", "user02"):
-            with gw.client(timeout=4) as client:
-                assert client.get(OWA, name, PASSWORDS[name], headers=PHONE).status == 200
-    finally:
-        redis.daemon.signal(signal.SIGCONT)
-    until(lambda: at(gw, alice).get(OWA).status == 200, 15, "the gateway to find redis again")
 
 
 # --- a cache that lies -----------------------------------------------------------------------

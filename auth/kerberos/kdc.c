@@ -94,7 +94,8 @@ static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const
 
     *sent_out = located != EAS_KDC_LOCATED_BY_OTHERS;
     if (!*sent_out) {
-        return 0;
+        return kdc->job == NULL || eas_job_begin_unbounded(kdc->job, kdc->until) ? 0
+                                                                                 : KRB5_KDC_UNREACH;
     }
     code = located == EAS_KDC_LOCATED || located == EAS_KDC_LOCATED_STALE
                ? exchange(kdc, ctx, realm, &addresses, message, reply_out)
@@ -117,32 +118,37 @@ static krb5_error_code read_reply(struct eas_kdc *kdc, krb5_context ctx, const k
     return code;
 }
 
-static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,
-                                   const krb5_data *message, krb5_data **new_message_out,
-                                   krb5_data **new_reply_out)
+static krb5_error_code admit_message(struct eas_kdc *kdc, const krb5_data *realm)
 {
-    struct eas_kdc *kdc = data;
-    krb5_data *reply;
-    krb5_error_code code;
-    bool sent = false;
-    char *name;
-
-    (void)new_message_out;
     if (kdc->as.running && kdc->as.ended) {
         return KRB5KDC_ERR_PREAUTH_FAILED;
     }
     if (kdc->job != NULL && !eas_job_send(kdc->job, eas_bytes_make(realm->data, realm->length))) {
         return KRB5_KDC_UNREACH;
     }
-    if (apr_time_now() >= kdc->deadline) {
-        return KRB5_KDC_UNREACH;
+    return apr_time_now() < kdc->deadline ? 0 : KRB5_KDC_UNREACH;
+}
+
+static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,
+                                   const krb5_data *message, krb5_data **new_message_out,
+                                   krb5_data **new_reply_out)
+{
+    struct eas_kdc *kdc = data;
+    krb5_error_code code = admit_message(kdc, realm);
+    krb5_data *reply;
+    bool sent = false;
+    char *name;
+
+    (void)new_message_out;
+    if (code != 0) {
+        return code;
     }
     kdc->messages++;
     name = strndup(realm->data, realm->length);
     reply = calloc(1, sizeof(*reply));
     code = name == NULL || reply == NULL ? ENOMEM
                                          : send_message(kdc, ctx, name, message, reply, &sent);
-    if (sent && kdc->job != NULL) {
+    if ((sent || code != 0) && kdc->job != NULL) {
         eas_job_receive(kdc->job, code == 0);
     }
     if (code == 0 && sent) {

@@ -43,7 +43,6 @@ void eas_kdc_background_refresh(struct eas_job *job, const char *realm)
     char key[512];
     struct eas_workers_task task = {
         .peer = NAME_SERVERS,
-        .timeout = 2 * REFRESH_TIMEOUT,
         .prepare = copy_realm,
         .run = run_refresh,
         .input = realm,
@@ -90,7 +89,6 @@ void eas_kdc_background_check(struct eas_job *job, const char *realm,
     char key[128];
     struct eas_workers_task task = {
         .peer = realm,
-        .timeout = 2 * CHECK_TIMEOUT,
         .prepare = copy_check,
         .run = run_check,
         .input = &check,

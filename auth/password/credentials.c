@@ -177,7 +177,6 @@ static enum eas_rc run_job(apr_pool_t *pool, const struct log_on *arguments,
     apr_interval_time_t timeout = arguments->request.authority->kdc_timeout;
     struct eas_workers_task task = {
         .peer = arguments->request.login.realm,
-        .timeout = timeout,
         .prepare = prepare,
         .run = run,
         .key = eas_bytes_make(arguments->key.id, sizeof(arguments->key.id)),

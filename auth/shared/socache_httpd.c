@@ -15,14 +15,13 @@
 #define LIVENESS_FOR apr_time_from_sec(24 * 3600)
 
 /*
- * For the cache requests of a child: threads, queue, callers that wait while no request finishes,
- * and the time that a caller waits.  mod_socache_redis passes RedisTimeout in microseconds to
- * apr_redis, which takes it for seconds.  A redis that accepts connections and does not answer
- * would block a thread of httpd for days.
+ * For the cache requests of a child: threads, queue, and the time that a caller waits.
+ * mod_socache_redis passes RedisTimeout in microseconds to apr_redis, which takes it for seconds;
+ * apr_memcache has no time-out.  A server that accepts connections and does not answer would block a
+ * thread of httpd for days.
  */
 #define PROVIDER_THREADS 8
 #define PROVIDER_QUEUE 1024
-#define PROVIDER_STALLED 8
 #define PROVIDER_TIMEOUT apr_time_from_sec(1)
 
 /* The provider is one peer of the workers, with one circuit breaker. */
@@ -103,8 +102,10 @@ enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s,
 
 void eas_socache_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    struct eas_workers_limits limits = { PROVIDER_THREADS, PROVIDER_THREADS, PROVIDER_QUEUE,
-                                         PROVIDER_STALLED };
+    struct eas_workers_limits limits = { .share = PROVIDER_THREADS,
+                                         .queued = PROVIDER_QUEUE,
+                                         .stalled = PROVIDER_THREADS,
+                                         .failures = 1 };
     struct eas_socache_state *cache = state();
     struct eas_err err;
 
@@ -256,7 +257,6 @@ static enum eas_shared_answer dispatch(apr_pool_t *pool, struct request *request
     } key = { request->puts, request->puts ? atomic_fetch_add(&puts, 1) : 0, { 0 } };
     struct eas_workers_task task = {
         .peer = PROVIDER,
-        .timeout = PROVIDER_TIMEOUT,
         .prepare = prepare,
         .run = run,
         .key = eas_bytes_make(&key, sizeof(key)),

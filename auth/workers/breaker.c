@@ -3,18 +3,11 @@
 
 #include "auth/workers/breaker.h"
 
-#define FAILURES 3
 #define OPEN_FOR apr_time_from_sec(4)
-#define PROBE_TIMEOUT apr_time_from_sec(4)
-
-/*
- * Where libkrb5 sends, a silent KDC holds a thread for some 27 seconds (sendto_kdc.c).
- */
-#define PROBES_MAX 3
 
 bool eas_breaker_is_closed(const struct eas_breaker *breaker)
 {
-    return breaker->failures < FAILURES;
+    return breaker->failures < breaker->limit;
 }
 
 enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t now)
@@ -22,11 +15,10 @@ enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t
     if (eas_breaker_is_closed(breaker)) {
         return EAS_BREAKER_CLOSED;
     }
-    if (now < breaker->probe_at || breaker->probes >= PROBES_MAX) {
+    if (now < breaker->probe_at || breaker->probing) {
         return EAS_BREAKER_OPEN;
     }
-    breaker->probes++;
-    breaker->probe_at = now + PROBE_TIMEOUT;
+    breaker->probing = true;
     breaker->changed_at = now;
     return EAS_BREAKER_PROBE;
 }
@@ -39,18 +31,23 @@ void eas_breaker_succeeded(struct eas_breaker *breaker, apr_time_t now)
 
 void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t sent_at, apr_time_t now)
 {
+    apr_time_t probe_at;
+
     if (sent_at < breaker->changed_at) {
         return;
     }
-    if (breaker->failures < FAILURES) {
+    probe_at = (eas_breaker_is_closed(breaker) ? now : sent_at) + OPEN_FOR;
+    if (eas_breaker_is_closed(breaker)) {
         breaker->failures++;
     }
-    breaker->probe_at = now + OPEN_FOR;
+    if (probe_at > breaker->probe_at) {
+        breaker->probe_at = probe_at;
+    }
 }
 
 void eas_breaker_probe_end(struct eas_breaker *breaker, bool reported, apr_time_t now)
 {
-    breaker->probes--;
+    breaker->probing = false;
     if (!reported) {
         breaker->probe_at = now;
     }

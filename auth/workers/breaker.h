@@ -8,17 +8,18 @@
 #include <stdbool.h>
 
 /*
- * Stops messages to a peer that does not answer.  Three failures in a row open the circuit.  Four
- * seconds later it is half-open: one job may send, as a probe.  A success closes the circuit; a
- * failure opens it for four more seconds.  After four seconds without a result the next probe may
- * start, but no more than three are ever pending.  So requests are served five seconds after the
- * end of an outage.
+ * Stops messages to a peer that does not answer.  Some failures in a row open the circuit.  Four
+ * seconds later it is half-open: one job may send, as a probe.  A success closes the circuit.
+ * After a failure the next probe may start when this one has ended, and four seconds after it
+ * began.  So requests are served four seconds after the end of an outage, or a probe's time-out.
  *
- * All zero is a closed circuit.  The owner locks.  Times are microseconds of a monotonic clock.
+ * All zero but the limit is a closed circuit.  The owner locks.  Times are microseconds of a
+ * monotonic clock.
  */
 struct eas_breaker {
+    unsigned limit;        /* of failures in a row that open the circuit */
     unsigned failures;     /* in a row */
-    unsigned probes;       /* pending */
+    bool probing;          /* a probe is pending */
     apr_time_t probe_at;   /* the next probe may start */
     apr_time_t changed_at; /* last success or start of a probe; older messages no longer count */
 };

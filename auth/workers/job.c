@@ -18,11 +18,13 @@ apr_pool_t *eas_job_private_pool(void)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-void eas_job_table_init(struct eas_job_table *table, apr_pool_t *pool)
+void eas_job_table_init(struct eas_job_table *table, apr_pool_t *pool, unsigned failures)
 {
     table->pool = pool;
+    table->failures = failures;
     pthread_mutex_init(&table->mutex, NULL);
     eas_clock_init_cond(&table->left);
+    eas_clock_init_cond(&table->received);
     table->by_key = apr_hash_make(pool);
     table->peers = apr_hash_make(pool);
 }
@@ -30,6 +32,7 @@ void eas_job_table_init(struct eas_job_table *table, apr_pool_t *pool)
 void eas_job_table_destroy(struct eas_job_table *table)
 {
     pthread_cond_destroy(&table->left);
+    pthread_cond_destroy(&table->received);
     pthread_mutex_destroy(&table->mutex);
 }
 
@@ -57,6 +60,7 @@ struct eas_peer *eas_job_table_peer(struct eas_job_table *table, struct eas_byte
     if (peer == NULL) {
         peer = apr_pcalloc(table->pool, sizeof(*peer));
         peer->name = apr_pstrmemdup(table->pool, (const char *)name.at, name.len);
+        peer->breaker.limit = table->failures;
         apr_hash_set(table->peers, peer->name, (apr_ssize_t)name.len, peer);
     }
     return peer;
@@ -183,9 +187,22 @@ bool eas_job_send(struct eas_job *job, struct eas_bytes peer)
     return may_send;
 }
 
+bool eas_job_begin_unbounded(struct eas_job *job, apr_time_t until)
+{
+    struct eas_peer_call *call = lock_call(job);
+    bool may_send;
+
+    while (!(may_send = eas_peer_call_begin_unbounded(call)) && eas_clock_now() < until) {
+        eas_clock_wait(&job->table->received, &job->table->mutex, until);
+    }
+    unlock_call(job);
+    return may_send;
+}
+
 void eas_job_receive(struct eas_job *job, bool answered)
 {
     eas_peer_call_receive(lock_call(job), answered, eas_clock_now());
+    pthread_cond_broadcast(&job->table->received);
     unlock_call(job);
 }
 

@@ -6,6 +6,7 @@
 
 #include "auth/base/bytes.h"
 
+#include <apr_time.h>
 #include <stdbool.h>
 
 /* A blocking call that one thread runs, and whose result all callers with the same key share. */
@@ -18,10 +19,12 @@ void eas_job_release(struct eas_job *job);
 /*
  * For run(), on the job's thread.  Between open and close, each message to a peer is announced by
  * send, which is false if the peer's circuit is open; receive reports the answer, or that none
- * came.
+ * came.  A message that no deadline ends needs begin_unbounded, too: it waits while others hold as
+ * many threads as one peer may have, and is false at the time until of eas_clock_now().
  */
 void eas_job_open(struct eas_job *job);
 bool eas_job_send(struct eas_job *job, struct eas_bytes peer);
+bool eas_job_begin_unbounded(struct eas_job *job, apr_time_t until);
 void eas_job_receive(struct eas_job *job, bool answered);
 void eas_job_close(struct eas_job *job);
 

@@ -20,11 +20,13 @@
 /* The jobs of one worker pool. */
 struct eas_job_table {
     apr_pool_t *pool;
-    pthread_mutex_t mutex; /* protects the table, its jobs, and the worker pool; short sections */
-    pthread_cond_t left;   /* while stopping: a thread or a caller has left */
-    apr_hash_t *by_key;    /* single flight: jobs that are neither DONE nor stuck */
-    apr_hash_t *peers;     /* struct eas_peer, by name */
-    unsigned callers;      /* inside a function of the pool, or with a reference to a job */
+    pthread_mutex_t mutex;   /* protects the table, its jobs, and the worker pool; short sections */
+    pthread_cond_t left;     /* while stopping: a thread or a caller has left */
+    pthread_cond_t received; /* a message */
+    apr_hash_t *by_key;      /* single flight: jobs that callers may join */
+    apr_hash_t *peers;       /* struct eas_peer, by name */
+    unsigned failures;       /* that open a peer's circuit */
+    unsigned callers;        /* inside a function of the pool, or with a reference to a job */
     bool stopping;
     bool detached; /* the process ends without the last threads */
 };
@@ -42,12 +44,10 @@ struct eas_job {
     unsigned refs;    /* its thread, now or later, and each caller */
     unsigned waiters; /* callers that wait */
     bool background;  /* to run even without a waiter */
-    bool stuck;       /* has run for longer than its timeout */
 
     struct eas_bytes key;
     enum eas_rc (*run)(struct eas_job *job, void *copy, struct eas_err *err);
     void *copy;
-    apr_interval_time_t timeout;
     enum eas_rc rc;
     struct eas_err err;
 };
@@ -55,7 +55,7 @@ struct eas_job {
 /* A pool with an allocator of its own, which no other thread and no exit handler uses. */
 apr_pool_t *eas_job_private_pool(void);
 
-void eas_job_table_init(struct eas_job_table *table, apr_pool_t *pool);
+void eas_job_table_init(struct eas_job_table *table, apr_pool_t *pool, unsigned failures);
 void eas_job_table_destroy(struct eas_job_table *table);
 
 struct eas_job *eas_job_table_find(struct eas_job_table *table, struct eas_bytes key);

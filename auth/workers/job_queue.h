@@ -14,13 +14,12 @@
  * The order of jobs.  A request needs several jobs one after another; if each were queued behind
  * those of newcomers, no request would end in time.
  */
-enum eas_job_queue_rank { EAS_JOB_QUEUE_PROBE, EAS_JOB_QUEUE_CONTINUED, EAS_JOB_QUEUE_NEW };
+enum eas_job_queue_rank { EAS_JOB_QUEUE_CONTINUED, EAS_JOB_QUEUE_NEW };
 
 /* The queue's part of a job, which owns it. */
 struct eas_job_queue_entry {
     APR_RING_ENTRY(eas_job_queue_entry) link;
     enum eas_job_queue_rank rank;
-    bool abandoned;
     struct eas_peer *peer; /* the peer that the job contacts first */
 };
 
@@ -28,22 +27,16 @@ APR_RING_HEAD(eas_job_queue_ring, eas_job_queue_entry);
 
 /* auth/workers/workers.c locks.  Entries must live while they are in here. */
 struct eas_job_queue {
-    unsigned threads;                  /* for all jobs but probes and abandoned ones */
-    unsigned share;                    /* of the threads, for jobs of one peer */
+    unsigned share;                    /* threads for jobs of one peer */
     unsigned length;                   /* queued jobs of one peer */
     struct eas_job_queue_ring entries; /* queued, by rank, then by age */
-    struct eas_job_queue_ring taken;   /* running, with probes and abandoned jobs */
     unsigned queued;
-    unsigned running; /* without probes and abandoned jobs */
-    unsigned probes;  /* queued or running */
-    unsigned abandoned;
-    apr_time_t taken_at; /* when a job last got a thread */
+    unsigned running;
 };
 
-void eas_job_queue_init(struct eas_job_queue *queue, unsigned threads, unsigned share,
-                        unsigned length);
+void eas_job_queue_init(struct eas_job_queue *queue, unsigned share, unsigned length);
 
-/* True if no more jobs of the peer may be queued.  Probes always may. */
+/* True if no more jobs of the peer may be queued. */
 bool eas_job_queue_is_full(const struct eas_job_queue *queue, const struct eas_peer *peer);
 
 void eas_job_queue_put(struct eas_job_queue *queue, struct eas_job_queue_entry *entry);
@@ -52,24 +45,11 @@ void eas_job_queue_remove(struct eas_job_queue *queue, struct eas_job_queue_entr
 /* Moves a queued job of rank NEW to rank CONTINUED. */
 void eas_job_queue_raise(struct eas_job_queue *queue, struct eas_job_queue_entry *entry);
 
-/*
- * True if the limits let the job run, given a thread.  They always let probes run.  Other jobs are
- * limited in all, and for each peer, since a silent peer holds every thread that it can get.
- */
-bool eas_job_queue_has_room(const struct eas_job_queue *queue,
-                            const struct eas_job_queue_entry *entry);
+/* True if one more job of the peer may run: a silent peer holds every thread that it can get. */
+bool eas_job_queue_has_room(const struct eas_job_queue *queue, const struct eas_peer *peer);
 
 /* The next job that may run, or NULL.  It counts as running until eas_job_queue_done(). */
-struct eas_job_queue_entry *eas_job_queue_take(struct eas_job_queue *queue, apr_time_t now);
+struct eas_job_queue_entry *eas_job_queue_take(struct eas_job_queue *queue);
 void eas_job_queue_done(struct eas_job_queue *queue, struct eas_job_queue_entry *entry);
-
-/*
- * Abandons a running job that is stuck.  True if another may run in its place: threads are bounded,
- * so no more jobs of one peer than its share are replaced at a time.
- */
-bool eas_job_queue_abandon(struct eas_job_queue *queue, struct eas_job_queue_entry *entry);
-
-/* True if one more thread would find a job. */
-bool eas_job_queue_wants_thread(const struct eas_job_queue *queue, unsigned threads, unsigned idle);
 
 #endif

@@ -41,14 +41,16 @@ static void end_probe(struct eas_peer_call *call, apr_time_t now)
 }
 
 static enum eas_breaker_state admit(struct eas_peer_call *call, struct eas_peer *peer,
-                                    apr_time_t now)
+                                    bool has_room, apr_time_t now)
 {
-    enum eas_breaker_state state;
+    enum eas_breaker_state state = EAS_BREAKER_OPEN;
 
     if (call->probed == peer && !call->reported) {
         return EAS_BREAKER_PROBE;
     }
-    state = eas_breaker_admit(&peer->breaker, now);
+    if (has_room || eas_breaker_is_closed(&peer->breaker)) {
+        state = eas_breaker_admit(&peer->breaker, now);
+    }
     peer->outage.refused += state == EAS_BREAKER_OPEN;
     if (state == EAS_BREAKER_PROBE) {
         end_probe(call, now);
@@ -58,9 +60,10 @@ static enum eas_breaker_state admit(struct eas_peer_call *call, struct eas_peer 
     return state;
 }
 
-enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, apr_time_t now)
+enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, bool has_room,
+                                           apr_time_t now)
 {
-    return admit(call, call->own, now);
+    return admit(call, call->own, has_room, now);
 }
 
 /* After a pause, older messages count as lost, and silence starts again. */
@@ -93,7 +96,7 @@ void eas_peer_call_open(struct eas_peer_call *call, apr_time_t now)
 
 bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_time_t now)
 {
-    bool may_send = admit(call, peer, now) != EAS_BREAKER_OPEN;
+    bool may_send = admit(call, peer, true, now) != EAS_BREAKER_OPEN;
 
     if (may_send) {
         note_activity(call->own, now);
@@ -103,6 +106,13 @@ bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_t
     }
     call->awaits_answer = may_send;
     return may_send;
+}
+
+bool eas_peer_call_begin_unbounded(struct eas_peer_call *call)
+{
+    call->unbounded = call->contacted->unbounded < EAS_PEER_UNBOUNDED_MAX;
+    call->contacted->unbounded += call->unbounded;
+    return call->unbounded;
 }
 
 static void note_report(struct eas_peer_call *call)
@@ -130,6 +140,8 @@ void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t
     else {
         count_failure(call, now);
     }
+    call->contacted->unbounded -= call->unbounded;
+    call->unbounded = false;
     call->last_progress = now;
     call->awaits_answer = false;
 }
@@ -148,12 +160,15 @@ void eas_peer_call_close(struct eas_peer_call *call)
     call->awaits_answer = false;
 }
 
-void eas_peer_call_abandon(struct eas_peer_call *call, apr_time_t now)
+bool eas_peer_call_leave(struct eas_peer_call *call, apr_time_t now)
 {
-    if (call->awaits_answer) {
-        count_failure(call, now);
+    if (!call->awaits_answer || now - call->last_progress < EAS_PEER_SILENT_AFTER / 2) {
+        return false;
     }
+    count_failure(call, now);
+    end_probe(call, now);
     leave_active(call);
+    return true;
 }
 
 void eas_peer_call_end(struct eas_peer_call *call, apr_time_t now)

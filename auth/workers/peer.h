@@ -16,12 +16,15 @@
  *
  * The outcome of a message counts for the peer that it was sent to, and for no other.  So a
  * referral to a realm whose KDC is silent does not count against the realm that made it.  A call
- * without messages counts for none, with one exception: a call that is stuck before its first
+ * without messages counts for none, with one exception: a call whose caller leaves before its first
  * message counts as a failure of the job's own peer, whose address cannot be found.
  */
 
 /* A peer without an answer for so long is slow or silent.  A lost TCP SYN takes as long. */
 #define EAS_PEER_SILENT_AFTER apr_time_from_sec(1)
+
+/* Messages to one peer at a time that no deadline ends; each holds the thread of its job. */
+#define EAS_PEER_UNBOUNDED_MAX 4
 
 /* A time in which the circuit is not closed. */
 struct eas_peer_outage {
@@ -36,11 +39,11 @@ struct eas_peer {
     struct eas_breaker breaker;
     struct eas_peer_outage outage;
 
-    /* Of the jobs that contact this peer first; auth/workers/job_queue.c keeps the first three. */
+    /* Of the jobs that contact this peer first; auth/workers/job_queue.c keeps the first two. */
     unsigned queued;
-    unsigned running; /* without probes and abandoned jobs */
-    unsigned abandoned;
+    unsigned running;
     unsigned active_calls;
+    unsigned unbounded; /* messages to it, of any job */
     apr_time_t last_activity;
     apr_time_t silent_since; /* no job got an answer, of any peer, though a call was open */
 };
@@ -57,14 +60,19 @@ struct eas_peer_call {
     bool open;                  /* counted in own->active_calls */
     bool awaits_answer;   /* since last_progress; before the first message, of a name server */
     bool failure_counted; /* of the last message */
+    bool unbounded;       /* the last message, until it is received */
     bool reported;        /* the outcome of the probe */
 };
 
 /* A call that has not begun. */
 struct eas_peer_call eas_peer_call_make(struct eas_peer *own);
 
-/* Asks the breaker of the job's own peer; the job that becomes a probe must end its call. */
-enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, apr_time_t now);
+/*
+ * Asks the breaker of the job's own peer; the job that becomes a probe must end its call.  A probe
+ * needs room among the threads of that peer.
+ */
+enum eas_breaker_state eas_peer_call_admit(struct eas_peer_call *call, bool has_room,
+                                           apr_time_t now);
 
 /* The job has got a thread. */
 void eas_peer_call_begin(struct eas_peer_call *call, apr_time_t now);
@@ -75,13 +83,19 @@ void eas_peer_call_open(struct eas_peer_call *call, apr_time_t now);
 /* True if a message may be sent to the peer, which then counts as sent. */
 bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_time_t now);
 
+/* True if the last message, not yet sent, may be one without a bound. */
+bool eas_peer_call_begin_unbounded(struct eas_peer_call *call);
+
 /* The last message has been answered, or will not be. */
 void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t now);
 
 void eas_peer_call_close(struct eas_peer_call *call);
 
-/* The job is stuck: its last message counts as a failure, and the call as closed. */
-void eas_peer_call_abandon(struct eas_peer_call *call, apr_time_t now);
+/*
+ * A caller has left.  True if the call has awaited an answer for half a second: that counts as a
+ * failure, and the call as closed, since no deadline may end it.
+ */
+bool eas_peer_call_leave(struct eas_peer_call *call, apr_time_t now);
 
 /* The job has ended, or will never begin. */
 void eas_peer_call_end(struct eas_peer_call *call, apr_time_t now);

@@ -66,7 +66,7 @@ static void *work(void *data)
 
     lock(workers);
     while (!workers->jobs.stopping) {
-        next = eas_job_queue_take(&workers->queue, eas_clock_now());
+        next = eas_job_queue_take(&workers->queue);
         if (next == NULL) {
             workers->idle++;
             pthread_cond_wait(&workers->work, &workers->jobs.mutex);
@@ -95,7 +95,9 @@ static void start_thread(struct eas_workers *workers)
 
 static void wake_thread(struct eas_workers *workers)
 {
-    if (eas_job_queue_wants_thread(&workers->queue, workers->threads, workers->idle)) {
+    unsigned most = workers->queue.share * apr_hash_count(workers->jobs.peers);
+
+    if (workers->idle < workers->queue.queued && workers->threads < most) {
         start_thread(workers);
     }
     pthread_cond_signal(&workers->work);
@@ -106,35 +108,6 @@ static void enqueue(struct eas_workers *workers, struct eas_job *job)
     eas_job_table_add(&workers->jobs, job);
     eas_job_queue_put(&workers->queue, &job->entry);
     wake_thread(workers);
-}
-
-/*
- * Every waiter checks all jobs: the callers of a stuck job may have left, and a background job has
- * none.  Returns the time of the next check.
- */
-static apr_time_t abandon_stuck_jobs(struct eas_workers *workers, apr_time_t now)
-{
-    apr_time_t next = now + EAS_PEER_SILENT_AFTER;
-    struct eas_job_queue_entry *entry;
-
-    APR_RING_FOREACH(entry, &workers->queue.taken, eas_job_queue_entry, link)
-    {
-        struct eas_job *job = (struct eas_job *)entry;
-        apr_time_t stuck_at = job->call.last_progress + job->timeout;
-
-        if (now >= stuck_at) {
-            job->stuck = true;
-            eas_job_table_remove(job);
-            eas_peer_call_abandon(&job->call, now);
-            if (eas_job_queue_abandon(&workers->queue, entry)) {
-                wake_thread(workers);
-            }
-        }
-        else if (stuck_at < next) {
-            next = stuck_at;
-        }
-    }
-    return next;
 }
 
 /* --- start and stop ------------------------------------------------------------------------- */
@@ -210,9 +183,9 @@ struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_lim
     struct eas_workers *workers = apr_pcalloc(own, sizeof(*workers));
 
     workers->shared = eas_job_private_pool();
-    eas_job_table_init(&workers->jobs, own);
+    eas_job_table_init(&workers->jobs, own, limits.failures);
     eas_clock_init_cond(&workers->work);
-    eas_job_queue_init(&workers->queue, limits.threads, limits.share, limits.queued);
+    eas_job_queue_init(&workers->queue, limits.share, limits.queued);
     workers->stalled = limits.stalled;
     apr_pool_pre_cleanup_register(child, workers, stop);
     return workers;
@@ -238,7 +211,6 @@ static struct eas_job *make_job(struct eas_workers *workers, const struct eas_wo
     struct eas_job *job = eas_job_create(&workers->jobs, task->key, peer);
 
     job->run = task->run;
-    job->timeout = task->timeout;
     job->entry.rank = task->continued ? EAS_JOB_QUEUE_CONTINUED : EAS_JOB_QUEUE_NEW;
     job->copy = task->prepare(job->pool, task->input);
     return job;
@@ -246,25 +218,23 @@ static struct eas_job *make_job(struct eas_workers *workers, const struct eas_wo
 
 static enum eas_rc admit(struct eas_workers *workers, struct eas_job *job, struct eas_err *err)
 {
-    enum eas_breaker_state state;
+    const struct eas_peer *peer = job->entry.peer;
 
     if (workers->jobs.stopping) {
         return fail_stopping(err);
     }
-    state = eas_peer_call_admit(&job->call, eas_clock_now());
-    if (state == EAS_BREAKER_OPEN) {
-        return eas_fail(err, EAS_UNAVAILABLE, 1254,
-                        "the KDCs of %s have not answered lately, so no request is sent to them "
-                        "for some seconds; check the domain controllers and krb5.conf",
-                        job->entry.peer->name);
-    }
-    if (state == EAS_BREAKER_PROBE) {
-        job->entry.rank = EAS_JOB_QUEUE_PROBE;
-    }
-    else if (eas_job_queue_is_full(&workers->queue, job->entry.peer)) {
+    if (eas_job_queue_is_full(&workers->queue, peer)) {
         return eas_fail(err, EAS_UNAVAILABLE, 1251,
                         "too many users are waiting for the KDC already; check whether the domain "
                         "controllers are slow");
+    }
+    if (eas_peer_call_admit(&job->call, eas_job_queue_has_room(&workers->queue, peer),
+                            eas_clock_now())
+        == EAS_BREAKER_OPEN) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1254,
+                        "the KDCs of %s have not answered lately, so no request is sent to them "
+                        "for some seconds; check the domain controllers and krb5.conf",
+                        peer->name);
     }
     return EAS_OK;
 }
@@ -282,7 +252,6 @@ static enum eas_rc join(struct eas_workers *workers, const struct eas_workers_ta
 
     lock(workers);
     workers->jobs.callers++;
-    abandon_stuck_jobs(workers, eas_clock_now());
     job = eas_job_table_find(&workers->jobs, task->key);
     if (job == NULL) {
         peer = eas_job_table_peer(&workers->jobs, eas_bytes_of_text(task->peer));
@@ -317,8 +286,12 @@ static enum eas_rc join(struct eas_workers *workers, const struct eas_workers_ta
     return rc;
 }
 
-static enum eas_rc fail_late(const struct eas_job *job, struct eas_err *err)
+/* The job goes on; if its peer is silent, the next caller with the same key starts a new one. */
+static enum eas_rc fail_late(struct eas_job *job, apr_time_t now, struct eas_err *err)
 {
+    if (eas_peer_call_leave(&job->call, now)) {
+        eas_job_table_remove(job);
+    }
     if (job->state == EAS_JOB_QUEUED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
                         "all threads for requests to the KDC are busy; check whether the domain "
@@ -333,17 +306,14 @@ static enum eas_rc fail_late(const struct eas_job *job, struct eas_err *err)
 static apr_time_t silent_since(const struct eas_workers *workers, const struct eas_job *job,
                                apr_time_t now)
 {
-    const struct eas_job_queue *queue = &workers->queue;
     const struct eas_peer *peer = job->entry.peer;
 
-    if (job->state == EAS_JOB_RUNNING) {
-        return job->call.open ? peer->silent_since : now;
-    }
-    if (eas_job_queue_has_room(queue, &job->entry)) {
-        return now;
-    }
-    return peer->running >= queue->share && peer->active_calls > 0 ? peer->silent_since
-                                                                   : queue->taken_at;
+    bool waits_for_peer =
+        job->state == EAS_JOB_RUNNING
+            ? job->call.open
+            : peer->active_calls > 0 && !eas_job_queue_has_room(&workers->queue, peer);
+
+    return waits_for_peer ? peer->silent_since : now;
 }
 
 /* Releases the mutex while it waits. */
@@ -351,11 +321,11 @@ static enum eas_rc await(struct eas_workers *workers, struct eas_job *job, apr_t
                          struct eas_err *err)
 {
     while (job->state != EAS_JOB_DONE) {
-        apr_time_t now = eas_clock_now(), check_at = abandon_stuck_jobs(workers, now);
+        apr_time_t now = eas_clock_now(), check_at = now + EAS_PEER_SILENT_AFTER;
         apr_time_t stalls_at = silent_since(workers, job, now) + EAS_PEER_SILENT_AFTER;
 
-        if (now >= until || job->stuck) {
-            return fail_late(job, err);
+        if (now >= until) {
+            return fail_late(job, now, err);
         }
         if (now >= stalls_at && workers->waiting > workers->stalled) {
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
@@ -464,8 +434,6 @@ struct eas_workers_load eas_workers_load(struct eas_workers *workers)
     load = (struct eas_workers_load){
         .threads = workers->threads,
         .running = workers->queue.running,
-        .probes = workers->queue.probes,
-        .abandoned = workers->queue.abandoned,
         .queued = workers->queue.queued,
         .waiting = workers->waiting,
     };

@@ -13,20 +13,22 @@
 #include <stdbool.h>
 
 /*
- * Calls to KDCs end by their deadline, save where libkrb5 sends (auth/kerberos/kdc_locate.h): there
- * a silent KDC holds a thread for half a minute (sendto_kdc.c).  A cache provider's call can take
- * forever (auth/shared/socache_httpd.c).  So a thread of this pool makes the call, as a job, and the
- * caller stops waiting when its time is up.  The job belongs to no request: it goes on to its end,
- * and its run() stores the result.
+ * A thread of this pool makes the call, as a job, and the caller stops waiting when its time is up.
+ * The job belongs to no request: it goes on to its end, and its run() stores the result.
  *
  *  - Single flight: concurrent callers with the same key share one job and its result.
  *  - Bulkhead: the queue is bounded, and jobs that contact the same peer first get no more than
  *    their share of the threads.  Where the jobs of a peer have had no answer for a second, only so
- *    many callers may wait; the others fail at once.  A job that runs for longer than its timeout
- *    is stuck: it is abandoned, and another job gets its share and a new thread.
+ *    many callers may wait; the others fail at once.
  *  - Priority: jobs of a request that has already had one go before the jobs of newcomers.
  *  - Circuit breaker (auth/workers/breaker.h) for each peer, checked before a job is queued and
- *    before each message.  A probe gets an extra thread, since stuck jobs may hold all others.
+ *    before each message.
+ *
+ * Calls to KDCs end by their deadline, save where libkrb5 sends (auth/kerberos/kdc_locate.h): there
+ * a silent KDC holds a thread for half a minute (sendto_kdc.c).  A cache provider's call can take
+ * forever (auth/shared/socache_httpd.c).  Such a thread is one of its peer's share until the call
+ * ends, and no other takes its place.  Its caller leaves in time, which counts as a failure.  While
+ * such calls hold a peer's whole share, its circuit stays open.
  *
  * One per child process, created after the fork; threads start on demand.  Thread-safe.  No lock is
  * held while a job runs.
@@ -34,10 +36,10 @@
 struct eas_workers;
 
 struct eas_workers_limits {
-    unsigned threads; /* for all jobs but probes and abandoned ones */
-    unsigned share;   /* of the threads, for jobs of one peer */
-    unsigned queued;  /* queued jobs of one peer */
-    unsigned stalled; /* callers that may wait while a peer is silent */
+    unsigned share;    /* threads for jobs of one peer */
+    unsigned queued;   /* queued jobs of one peer */
+    unsigned stalled;  /* callers that may wait while a peer is silent */
+    unsigned failures; /* in a row that open a peer's circuit */
 };
 
 /*
@@ -49,7 +51,7 @@ typedef void eas_workers_report(void *data, const char *peer, bool begins,
 
 /*
  * When the pool child is destroyed, queued jobs end with EAS_UNAVAILABLE, and running ones get half
- * a second.  A thread stuck in libkrb5 for longer lives to the end of the process, with all that it
+ * a second.  A thread whose call takes longer lives to the end of the process, with all that it
  * uses.
  */
 struct eas_workers *eas_workers_create(apr_pool_t *child, struct eas_workers_limits limits);
@@ -63,8 +65,7 @@ apr_pool_t *eas_workers_pool(struct eas_workers *workers);
 /* A blocking call, as a caller describes it.  The pool copies the key and the name of the peer. */
 struct eas_workers_task {
     const char *peer; /* contacted first: one of our realms, or a name of the caller's choice */
-    apr_interval_time_t timeout;
-    bool continued; /* the request has had a job before */
+    bool continued;   /* the request has had a job before */
 
     /* Copies what run() needs of input into pool, which lives as long as the job. */
     void *(*prepare)(apr_pool_t *pool, const void *input);
@@ -98,10 +99,8 @@ struct eas_workers *eas_workers_of(struct eas_job *job);
 
 /* Current counts. */
 struct eas_workers_load {
-    unsigned threads;   /* started */
-    unsigned running;   /* jobs, without probes and abandoned ones */
-    unsigned probes;    /* queued or running */
-    unsigned abandoned; /* stuck jobs in whose place others may run */
+    unsigned threads; /* started */
+    unsigned running; /* jobs */
     unsigned queued;
     unsigned waiting; /* callers */
 };

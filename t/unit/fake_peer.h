@@ -6,6 +6,7 @@
 
 #include "t/unit/unit.h"
 
+#include "auth/base/clock.h"
 #include "auth/workers/workers.h"
 
 #include <apr_strings.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 
 #define LONG_TIME apr_time_from_sec(20)
-#define SHORT_TIME apr_time_from_msec(500)
+#define SHORT_TIME apr_time_from_msec(600)
 
 /* --- a clock under control -------------------------------------------------------------------- */
 
@@ -61,16 +62,16 @@ int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 /* --- the fake KDC ----------------------------------------------------------------------------- */
 
 enum behaviour {
-    ANSWERS,            /* at once */
-    ANSWERS_AT_GATE,    /* when the gate is opened */
-    ANSWERS_AT_SECOND,  /* when the gate is opened a second time */
-    IS_SILENT,          /* until the gate is opened; then the message counts as unanswered */
-    IS_DOWN,            /* the message fails at once */
-    REFERS,             /* at once, to the peer AWAY, which is silent until the gate is opened */
-    HAS_NO_ADDRESS,     /* the name server is silent until the gate is opened, and then fails */
-    IS_UNUSED,          /* the job ends at once, without a message */
-    IS_UNUSED_AT_GATE,  /* likewise, when the gate is opened */
-    IS_UNUSED_AT_SECOND /* likewise, when the gate is opened a second time */
+    ANSWERS,           /* at once */
+    ANSWERS_AT_GATE,   /* when the gate is opened */
+    ANSWERS_AT_SECOND, /* when the gate is opened a second time */
+    IS_SILENT,         /* until the gate is opened; then the message counts as unanswered */
+    IS_DOWN,           /* the message fails at once */
+    REFERS,            /* at once, to the peer AWAY, which is silent until the gate is opened */
+    REFERS_UNBOUNDED,  /* likewise, and no deadline ends the message to AWAY */
+    HAS_NO_ADDRESS,    /* the name server is silent until the gate is opened, and then fails */
+    IS_UNUSED,         /* the job ends at once, without a message */
+    IS_UNUSED_AT_GATE  /* likewise, when the gate is opened */
 };
 
 /* Jobs wait here for the test. */
@@ -121,17 +122,33 @@ static inline void *copy_input(apr_pool_t *pool, const void *data)
     return copy;
 }
 
+/* The second message of a job, to the peer AWAY. */
+static inline void follow_referral(struct eas_job *job, const struct input *copy)
+{
+    bool may_send = eas_job_send(job, eas_bytes_of_text("AWAY"));
+
+    if (may_send
+        && (copy->behaviour != REFERS_UNBOUNDED
+            || eas_job_begin_unbounded(job, eas_clock_now() + SHORT_TIME))) {
+        pass_gate(copy->name, 1);
+    }
+    if (may_send) {
+        eas_job_receive(job, false);
+    }
+}
+
 static inline enum eas_rc run_input(struct eas_job *job, void *data, struct eas_err *err)
 {
     struct input *copy = data;
     enum behaviour how = copy->behaviour;
+    bool refers = how == REFERS || how == REFERS_UNBOUNDED;
     bool answers = how == ANSWERS || how == ANSWERS_AT_GATE || how == ANSWERS_AT_SECOND;
 
     if (how == IS_UNUSED) {
         return EAS_OK;
     }
-    if (how == IS_UNUSED_AT_GATE || how == IS_UNUSED_AT_SECOND) {
-        pass_gate(copy->name, how == IS_UNUSED_AT_SECOND ? 2 : 1);
+    if (how == IS_UNUSED_AT_GATE) {
+        pass_gate(copy->name, 1);
         return EAS_OK;
     }
     eas_job_open(job);
@@ -141,10 +158,9 @@ static inline enum eas_rc run_input(struct eas_job *job, void *data, struct eas_
     else if (eas_job_send(job, eas_bytes_of_text(copy->peer))) {
         pass_gate(copy->name,
                   how == ANSWERS_AT_SECOND ? 2 : how == ANSWERS_AT_GATE || how == IS_SILENT);
-        eas_job_receive(job, answers || how == REFERS);
-        if (how == REFERS && eas_job_send(job, eas_bytes_of_text("AWAY"))) {
-            pass_gate(copy->name, 1);
-            eas_job_receive(job, false);
+        eas_job_receive(job, answers || refers);
+        if (refers) {
+            follow_referral(job, copy);
         }
     }
     else {
@@ -193,7 +209,7 @@ static inline int tear_down(void **state)
 
 /* A worker pool with these fields of struct eas_workers_limits. */
 #define MAKE_WORKERS(state, ...) \
-    eas_workers_create(*(state), (struct eas_workers_limits){ __VA_ARGS__ })
+    eas_workers_create(*(state), (struct eas_workers_limits){ .failures = 3, __VA_ARGS__ })
 
 /*
  * A worker pool that ends while a thread or a caller is inside keeps its memory until the process
@@ -229,15 +245,14 @@ static inline struct input make_input(const char *name, enum behaviour behaviour
 }
 
 /* Returns the tag of the error, 0 if there was none. */
-static inline int run_task_with(struct eas_workers *workers, const char *name,
-                                enum behaviour behaviour, apr_interval_time_t timeout,
-                                apr_interval_time_t max_wait)
+static inline int run_task_as(struct eas_workers *workers, const char *name,
+                              enum behaviour behaviour, bool continued,
+                              apr_interval_time_t max_wait)
 {
     struct input input = make_input(name, behaviour);
     struct eas_workers_task task = {
         .peer = input.peer,
-        .timeout = timeout,
-        .continued = max_wait < timeout,
+        .continued = continued,
         .prepare = copy_input,
         .run = run_input,
         .key = eas_bytes_of_text(name),
@@ -264,7 +279,7 @@ static inline int run_task_with(struct eas_workers *workers, const char *name,
 static inline int run_task(struct eas_workers *workers, const char *name, enum behaviour behaviour,
                            apr_interval_time_t max_wait)
 {
-    return run_task_with(workers, name, behaviour, max_wait, max_wait);
+    return run_task_as(workers, name, behaviour, false, max_wait);
 }
 
 static inline void run_in_background(struct eas_workers *workers, const char *name,
@@ -273,7 +288,6 @@ static inline void run_in_background(struct eas_workers *workers, const char *na
     struct input input = make_input(name, behaviour);
     struct eas_workers_task task = {
         .peer = input.peer,
-        .timeout = LONG_TIME,
         .prepare = copy_input,
         .run = run_input,
         .key = eas_bytes_of_text(name),
@@ -306,8 +320,8 @@ static inline void *call_continued(void *data)
 {
     struct caller *caller = data;
 
-    caller->tag = run_task_with(caller->workers, caller->name, caller->behaviour, LONG_TIME,
-                                caller->max_wait - 1);
+    caller->tag =
+        run_task_as(caller->workers, caller->name, caller->behaviour, true, caller->max_wait);
     return NULL;
 }
 
@@ -396,7 +410,7 @@ static inline bool is_idle(struct eas_workers *workers)
 {
     struct eas_workers_load load = eas_workers_load(workers);
 
-    return load.running + load.probes + load.abandoned + load.queued == 0;
+    return load.running + load.queued == 0;
 }
 
 static inline void await_idle(struct eas_workers *workers)

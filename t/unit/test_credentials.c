@@ -67,7 +67,7 @@ static struct eas_verifier *make_verifier(apr_pool_t *pool)
     static const unsigned char secret[EAS_PASSWORD_CACHE_SECRET_SIZE] =
         "any 32 bytes nobody else knows";
     /* Without threads, each job waits until its timeout. */
-    struct eas_workers_limits limits = { .threads = 0, .share = 1, .queued = 1 };
+    struct eas_workers_limits limits = { .share = 0, .queued = 1, .failures = 3 };
     struct eas_verifier *verifier = apr_pcalloc(pool, sizeof(*verifier));
     struct eas_err err;
 

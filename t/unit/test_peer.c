@@ -20,6 +20,7 @@ static int set_up(void **state)
     memset(&away, 0, sizeof(away));
     home.name = "HOME";
     away.name = "AWAY";
+    home.breaker.limit = away.breaker.limit = 3;
     return 0;
 }
 
@@ -72,7 +73,7 @@ static void test_answer_counts_for_the_contacted_peer(void **state)
     (void)state;
     fail_three_times(&home, 0);
     call = eas_peer_call_make(&home);
-    assert_int_equal(eas_peer_call_admit(&call, SECONDS(5)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
     eas_peer_call_begin(&call, SECONDS(5));
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
@@ -103,7 +104,7 @@ static void test_unsent_message_is_no_failure(void **state)
     fail_three_times(&away, 0);
     call = opened(0);
     assert_false(eas_peer_call_send(&call, &away, 0));
-    eas_peer_call_abandon(&call, TIMEOUT);
+    assert_false(eas_peer_call_leave(&call, TIMEOUT));
     eas_peer_call_end(&call, TIMEOUT);
     assert_int_equal(home.breaker.failures, 0);
     assert_int_equal(away.breaker.probe_at, SECONDS(4));
@@ -123,7 +124,7 @@ static void test_referral_may_be_the_probe(void **state)
     assert_true(eas_peer_call_send(&other, &away, SECONDS(6)));
     eas_peer_call_end(&call, SECONDS(6));
     eas_peer_call_end(&other, SECONDS(6));
-    assert_int_equal(away.breaker.probes, 0);
+    assert_false(away.breaker.probing);
 }
 
 /* The probe of one peer ends when that of the other, which is due as well, starts. */
@@ -134,7 +135,7 @@ static void test_probes_of_two_peers(void **state)
     (void)state;
     fail_three_times(&home, 0);
     fail_three_times(&away, 0);
-    assert_int_equal(eas_peer_call_admit(&call, SECONDS(5)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
     eas_peer_call_begin(&call, SECONDS(5));
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
@@ -143,7 +144,7 @@ static void test_probes_of_two_peers(void **state)
     eas_peer_call_end(&call, SECONDS(6));
     assert_int_equal(state_of(&home, SECONDS(6)), EAS_BREAKER_PROBE);
     assert_int_equal(state_of(&away, SECONDS(6)), EAS_BREAKER_OPEN);
-    assert_int_equal(home.breaker.probes + away.breaker.probes, 0);
+    assert_false(home.breaker.probing || away.breaker.probing);
 }
 
 static void test_probe_sends_all_its_messages(void **state)
@@ -152,16 +153,16 @@ static void test_probe_sends_all_its_messages(void **state)
 
     (void)state;
     fail_three_times(&home, 0);
-    assert_int_equal(eas_peer_call_admit(&call, SECONDS(5)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
     eas_peer_call_begin(&call, SECONDS(5));
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(5)));
     eas_peer_call_receive(&call, false, SECONDS(6));
     assert_false(eas_peer_call_send(&call, &home, SECONDS(6))); /* the probe has failed */
     eas_peer_call_end(&call, SECONDS(6));
-    assert_int_equal(state_of(&home, SECONDS(10) - 1), EAS_BREAKER_OPEN);
+    assert_int_equal(state_of(&home, SECONDS(9) - 1), EAS_BREAKER_OPEN);
     call = eas_peer_call_make(&home);
-    assert_int_equal(eas_peer_call_admit(&call, SECONDS(11)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(11)), EAS_BREAKER_PROBE);
     eas_peer_call_open(&call, SECONDS(11));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(11)));
     eas_peer_call_receive(&call, true, SECONDS(11));
@@ -178,7 +179,7 @@ static void test_successful_probe_that_ends_late(void **state)
 
     (void)state;
     fail_three_times(&home, 0);
-    assert_int_equal(eas_peer_call_admit(&call, SECONDS(5)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(5)));
     eas_peer_call_receive(&call, true, SECONDS(5));
@@ -193,27 +194,95 @@ static void test_probe_that_never_begins_is_repeated(void **state)
 
     (void)state;
     fail_three_times(&home, 0);
-    assert_int_equal(eas_peer_call_admit(&call, SECONDS(5)), EAS_BREAKER_PROBE);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
     eas_peer_call_end(&call, SECONDS(6));
     assert_int_equal(state_of(&home, SECONDS(6)), EAS_BREAKER_PROBE);
 }
 
-/* An abandoned message counts as a failure, and does not count again at its end. */
+/* A caller's report of a failure does not count again at the end of the message. */
 static void test_message_fails_once(void **state)
 {
     struct eas_peer_call call = opened(0);
 
     (void)state;
     assert_true(eas_peer_call_send(&call, &home, 0));
-    eas_peer_call_abandon(&call, TIMEOUT);
-    eas_peer_call_abandon(&call, TIMEOUT);
+    assert_true(eas_peer_call_leave(&call, TIMEOUT));
+    assert_true(eas_peer_call_leave(&call, TIMEOUT));
     eas_peer_call_receive(&call, false, SECONDS(27));
     assert_int_equal(home.breaker.failures, 1);
     assert_true(eas_peer_call_send(&call, &home, SECONDS(27)));
-    eas_peer_call_abandon(&call, SECONDS(27) + TIMEOUT);
+    assert_true(eas_peer_call_leave(&call, SECONDS(27) + TIMEOUT));
     assert_int_equal(home.breaker.failures, 2);
     eas_peer_call_end(&call, SECONDS(54));
     assert_int_equal(home.breaker.failures, 2);
+}
+
+/* The caller has waited for a thread, or for other messages. */
+static void test_message_sent_just_now_is_no_failure(void **state)
+{
+    struct eas_peer_call call = opened(0);
+
+    (void)state;
+    assert_true(eas_peer_call_send(&call, &home, SECONDS(3)));
+    assert_false(eas_peer_call_leave(&call, SECONDS(3) + SECONDS(1) / 2 - 1));
+    assert_int_equal(home.breaker.failures, 0);
+    assert_int_equal(home.active_calls, 1);
+    assert_true(eas_peer_call_leave(&call, SECONDS(3) + SECONDS(1) / 2));
+    assert_int_equal(home.breaker.failures, 1);
+    eas_peer_call_end(&call, TIMEOUT);
+}
+
+static void test_answer_after_the_caller_has_left_closes_the_circuit(void **state)
+{
+    struct eas_peer_call call;
+
+    (void)state;
+    fail_three_times(&home, 0);
+    call = eas_peer_call_make(&home);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
+    eas_peer_call_open(&call, SECONDS(5));
+    assert_true(eas_peer_call_send(&call, &home, SECONDS(5)));
+    assert_true(eas_peer_call_leave(&call, SECONDS(9)));
+    assert_int_equal(state_of(&home, SECONDS(9)), EAS_BREAKER_PROBE); /* that probe is over */
+    eas_peer_call_receive(&call, true, SECONDS(27));
+    eas_peer_call_end(&call, SECONDS(27));
+    assert_int_equal(state_of(&home, SECONDS(27)), EAS_BREAKER_CLOSED);
+}
+
+static void test_few_messages_without_a_bound(void **state)
+{
+    struct eas_peer_call calls[EAS_PEER_UNBOUNDED_MAX + 1];
+    struct eas_peer_call *last = &calls[EAS_PEER_UNBOUNDED_MAX];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(calls); i++) {
+        calls[i] = opened(0);
+        assert_true(eas_peer_call_send(&calls[i], &away, 0));
+        assert_int_equal(eas_peer_call_begin_unbounded(&calls[i]), i < EAS_PEER_UNBOUNDED_MAX);
+    }
+    eas_peer_call_receive(&calls[0], true, 0);
+    eas_peer_call_receive(&calls[0], true, 0);
+    assert_true(eas_peer_call_begin_unbounded(last));
+    for (i = 0; i < COUNT_OF(calls); i++) {
+        eas_peer_call_receive(&calls[i], true, 0);
+        eas_peer_call_end(&calls[i], 0);
+    }
+    assert_int_equal(away.unbounded, 0);
+}
+
+/* Calls without an end hold all threads of the peer. */
+static void test_no_probe_without_room(void **state)
+{
+    struct eas_peer_call call = eas_peer_call_make(&home);
+
+    (void)state;
+    assert_int_equal(eas_peer_call_admit(&call, false, 0), EAS_BREAKER_CLOSED);
+    fail_three_times(&home, 0);
+    assert_int_equal(eas_peer_call_admit(&call, false, SECONDS(5)), EAS_BREAKER_OPEN);
+    assert_int_equal(home.outage.refused, 1);
+    assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
+    eas_peer_call_end(&call, SECONDS(5));
 }
 
 /* Three messages to home are lost, and meanwhile a peer answers another call. */
@@ -247,7 +316,7 @@ static void test_failure_after_an_answer_of_another_peer_counts(void **state)
 }
 
 /* A peer without an address gets no message. */
-static void test_abandoned_search_for_an_address_is_a_failure(void **state)
+static void test_search_for_an_address_may_fail(void **state)
 {
     struct eas_peer_call calls[3];
     size_t i;
@@ -255,7 +324,7 @@ static void test_abandoned_search_for_an_address_is_a_failure(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(calls); i++) {
         calls[i] = opened(0);
-        eas_peer_call_abandon(&calls[i], TIMEOUT);
+        assert_true(eas_peer_call_leave(&calls[i], TIMEOUT));
     }
     assert_int_equal(state_of(&home, TIMEOUT), EAS_BREAKER_OPEN);
     for (i = 0; i < COUNT_OF(calls); i++) {
@@ -273,7 +342,7 @@ static void test_call_without_messages_is_no_failure(void **state)
         struct eas_peer_call call = opened(0);
 
         eas_peer_call_close(&call);
-        eas_peer_call_abandon(&call, TIMEOUT);
+        assert_false(eas_peer_call_leave(&call, TIMEOUT));
         eas_peer_call_end(&call, TIMEOUT);
     }
     assert_int_equal(home.breaker.failures, 0);
@@ -297,19 +366,19 @@ static void test_silence_begins_with_the_first_open_call(void **state)
     assert_int_equal(home.active_calls, 0);
 }
 
-/* An abandoned call is not open: the next call is the first again. */
-static void test_silence_begins_again_after_an_abandoned_call(void **state)
+/* A call whose caller has left is not open: the next call is the first again. */
+static void test_silence_begins_again_after_a_caller_has_left(void **state)
 {
-    struct eas_peer_call stuck = opened(SECONDS(100)), next;
+    struct eas_peer_call silent = opened(SECONDS(100)), next;
 
     (void)state;
-    eas_peer_call_abandon(&stuck, SECONDS(104));
-    eas_peer_call_abandon(&stuck, SECONDS(104));
+    eas_peer_call_leave(&silent, SECONDS(104));
+    eas_peer_call_leave(&silent, SECONDS(104));
     assert_int_equal(home.active_calls, 0);
     home.last_activity = SECONDS(105) - 1; /* jobs without messages */
     next = opened(SECONDS(105));
     assert_int_equal(home.silent_since, SECONDS(105));
-    eas_peer_call_end(&stuck, SECONDS(105));
+    eas_peer_call_end(&silent, SECONDS(105));
     assert_int_equal(home.active_calls, 1);
     eas_peer_call_end(&next, SECONDS(105));
     assert_int_equal(home.active_calls, 0);
@@ -333,12 +402,12 @@ static void test_silence_lasts_while_calls_open(void **state)
 /* After a second without activity, an older open call no longer makes a silence. */
 static void test_silence_begins_again_after_a_pause(void **state)
 {
-    struct eas_peer_call stuck = opened(SECONDS(100)), next;
+    struct eas_peer_call silent = opened(SECONDS(100)), next;
 
     (void)state;
     next = opened(SECONDS(101));
     assert_int_equal(home.silent_since, SECONDS(101));
-    eas_peer_call_end(&stuck, SECONDS(101));
+    eas_peer_call_end(&silent, SECONDS(101));
     eas_peer_call_end(&next, SECONDS(101));
 }
 
@@ -373,12 +442,16 @@ int main(void)
         CALL_TEST(test_successful_probe_that_ends_late),
         CALL_TEST(test_probe_that_never_begins_is_repeated),
         CALL_TEST(test_message_fails_once),
+        CALL_TEST(test_message_sent_just_now_is_no_failure),
+        CALL_TEST(test_answer_after_the_caller_has_left_closes_the_circuit),
+        CALL_TEST(test_few_messages_without_a_bound),
+        CALL_TEST(test_no_probe_without_room),
         CALL_TEST(test_failure_after_an_answer_is_ignored),
         CALL_TEST(test_failure_after_an_answer_of_another_peer_counts),
-        CALL_TEST(test_abandoned_search_for_an_address_is_a_failure),
+        CALL_TEST(test_search_for_an_address_may_fail),
         CALL_TEST(test_call_without_messages_is_no_failure),
         CALL_TEST(test_silence_begins_with_the_first_open_call),
-        CALL_TEST(test_silence_begins_again_after_an_abandoned_call),
+        CALL_TEST(test_silence_begins_again_after_a_caller_has_left),
         CALL_TEST(test_silence_lasts_while_calls_open),
         CALL_TEST(test_silence_begins_again_after_a_pause),
         CALL_TEST(test_jobs_without_messages_make_no_silence),
