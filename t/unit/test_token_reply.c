@@ -85,7 +85,7 @@ static struct answered answer(struct fixture *f, const struct eas_ticket *ticket
     return answered;
 }
 
-/* MIT's decoder reads the message type from the APPLICATION tag alone. */
+/* libgssapi_krb5 1.20 reads the message type from the APPLICATION tag alone. */
 static bool is_msg_type(const struct answered *a, size_t at)
 {
     return memcmp(a->octets + at - 4, "\xa1\x03\x02\x01", 4) == 0;
@@ -101,10 +101,10 @@ static void test_reply_that_was_changed(void **state)
 
     assert_verified(f, a.pending, as_value(f, a.octets, a.len), EAS_OK);
     for (i = 0; a = answer(f, ticket), a.ap_rep + i < a.len; i++) {
-        bool ignored = f->by == EAS_TOKEN_GSSAPI && is_msg_type(&a, a.ap_rep + i);
-
-        a.octets[a.ap_rep + i] ^= 1;
-        assert_verified(f, a.pending, as_value(f, a.octets, a.len), ignored ? EAS_OK : EAS_BACKEND);
+        if (f->by == EAS_TOKEN_NATIVE || !is_msg_type(&a, a.ap_rep + i)) {
+            a.octets[a.ap_rep + i] ^= 1;
+            assert_verified(f, a.pending, as_value(f, a.octets, a.len), EAS_BACKEND);
+        }
     }
 }
 
