@@ -4,6 +4,7 @@
 EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
 EAS_T_SANITIZER=FILE  libasan, where EAS_T_MODULE is built with it (build/check --asan)
 EAS_T_TOKEN=gssapi  EasKcdToken of all gateways that do not say it themselves
+EAS_T_POOL_DEBUG=FILE  libapr, where it is built with pool debugging (build/check --pool-debug)
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """

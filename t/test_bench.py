@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """t/bench still works: hardly any load, so its figures mean nothing here."""
 
+import socket
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from benchmark.cost import cpu_seconds
+from benchmark.cost import connections_accepted, cpu_seconds
 from benchmark.load import Answer, Answers
 from benchmark.promises import PROMISES, Promise, judge
 from lab.gateway import module_under_test
@@ -60,10 +61,20 @@ def test_percentiles_count_from_the_fastest():
     assert (answers.percentile(0.5), answers.percentile(0.99)) == (51, 100)
 
 
+def test_connections_that_servers_accept_are_counted():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = connections_accepted()
+        clients = [socket.create_connection(server.getsockname()) for _ in range(5)]
+        assert connections_accepted() - before >= 5
+        for client in clients:
+            client.close()
+
+
 def test_cpu_of_a_family_counts_its_children():
-    with subprocess.Popen(["sh", "-c", "timeout 0.5 sh -c 'while :; do :; done'; read x"],
+    work = "i=0; while [ $i -lt 500000 ]; do i=$((i+1)); done"
+    with subprocess.Popen(["sh", "-c", f"sh -c '{work}'; read x"],
                           stdin=subprocess.PIPE) as parent:
         try:
-            until(lambda: cpu_seconds(parent.pid) > 0.1, 10, "a child to use the processor")
+            until(lambda: cpu_seconds(parent.pid) > 0.1, 60, "a child to use the processor")
         finally:
             parent.stdin.close()

@@ -160,12 +160,12 @@ def note_answers(bench: Bench, case: str, title: str, answers: Answers) -> None:
 
 # --- many users ------------------------------------------------------------------------------
 
-def users(bench: Bench) -> None:
+def cached(bench: Bench) -> None:
     """Many users who cycle through the cache of one child: memory, and what a hit costs."""
     rig, number = bench.rig, bench.effort.users
     everybody = rig.users(number + THREADS)
     first, names = everybody[:THREADS], everybody[THREADS:]
-    gateway = cold_gateway(bench, "users", "EasKcdPasswordCache 8h", relay=False, processes=1,
+    gateway = cold_gateway(bench, "cached", "EasKcdPasswordCache 8h", relay=False, processes=1,
                            threads=THREADS)
     port = gateway.port
     one = rig.wrk.header_file("one", [*rig.basic("alice")] * number)
@@ -176,14 +176,14 @@ def users(bench: Bench) -> None:
     before = cost.resident_bytes(children(gateway))
     answers = in_turn(port, first_requests(bench, names), CLIENTS)
     grown = (cost.resident_bytes(children(gateway)) - before) / number
-    note_answers(bench, "users", f"{number} users log on", answers)
-    bench.results.note("users", "memory of the child, per user", f"{grown / 1024:.1f} KB; tickets "
+    note_answers(bench, "cached", f"{number} users log on", answers)
+    bench.results.note("cached", "memory of the child, per user", f"{grown / 1024:.1f} KB; tickets "
                        f"alone, two a user: {2 * rig.ticket_bytes / 1024:.1f} KB")
-    bench.results.figure("users.bytes", grown - 2 * rig.ticket_bytes)
+    bench.results.figure("cached.bytes", grown - 2 * rig.ticket_bytes)
     # Each user has backend connections of their own; what they cost is not what a hit costs.
     bench.compare(Side("one user", gateway, "/mail", each=one),
                   Side(f"{number} users", gateway, "/mail", each=many))
     pair = bench.compare(Side("one user, no reuse", gateway, "/fresh", each=one),
                          Side(f"{number} users, no reuse", gateway, "/fresh", each=many))
-    bench.results.figure("users.cpu", pair.ratio(cpu))
+    bench.results.figure("cached.cpu", pair.ratio(cpu))
     gateway.stop()

@@ -32,6 +32,13 @@ def cpu_seconds(root: int) -> float:
     return total / TICK
 
 
+def connections_accepted() -> int:
+    """TCP connections that all servers of this network namespace have accepted so far."""
+    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()
+                     if line.startswith("Tcp:"))
+    return int(values[names.index("PassiveOpens")])
+
+
 def resident_bytes(pids: Iterable[int]) -> int:
     """Memory that is these processes' own: private pages, not those of shared memory or files."""
     total = 0

@@ -16,17 +16,29 @@ from lab.names import GATEWAY
 Headers = Iterable[tuple[str, str]]
 
 # wrk counts in microseconds; a status above 399 is an error to it. With EAS_HEADERS, a file of
-# header lines, each request has the next one.
+# header lines, each request has the next one. With EAS_OWN as well, each thread, which has one
+# connection, has one line for all its requests.
 LUA = """
-local file = os.getenv("EAS_HEADERS")
-if file then
+local file, own = os.getenv("EAS_HEADERS"), os.getenv("EAS_OWN")
+local function add(headers, line)
+    local name, value = line:match("^([^:]+): (.*)$")
+    headers[name] = value
+end
+if own then
+    local next_line = io.lines(file)
+    function setup(thread)
+        thread:set("line", next_line())
+    end
+    function init(args)
+        add(wrk.headers, line)
+    end
+elseif file then
     local requests, at = {}, 0
     function init(args)
         for line in io.lines(file) do
-            local name, value = line:match("^([^:]+): (.*)$")
             local headers = {}
             for k, v in pairs(wrk.headers) do headers[k] = v end
-            headers[name] = value
+            add(headers, line)
             requests[#requests + 1] = wrk.format("GET", nil, headers)
         end
     end
@@ -81,13 +93,16 @@ class Wrk:
         self._script.write_text(LUA)
 
     def __call__(self, port: int, path: str, headers: Headers = (), *, connections: int = 16,
-                 seconds: int = 2, each: Path | None = None) -> Load:
-        """*each* is a file of header lines, one a request, over and over."""
+                 seconds: int = 2, each: Path | None = None, own: bool = False) -> Load:
+        """*each* is a file of header lines, one a request, over and over; or one a connection,
+        which is its *own*."""
         given = [part for name, value in (("Host", GATEWAY), *headers)
                  for part in ("-H", f"{name}: {value}")]
-        env = os.environ | ({"EAS_HEADERS": str(each)} if each else {})
+        env = os.environ | ({"EAS_HEADERS": str(each)} if each else {}) | (
+            {"EAS_OWN": "1"} if own and each else {})
         said = subprocess.run(
-            ["taskset", "-c", ",".join(map(str, self.cores)), "wrk", "-t1", f"-c{connections}",
+            ["taskset", "-c", ",".join(map(str, self.cores)), "wrk",
+             f"-t{connections if own else 1}", f"-c{connections}",
              f"-d{seconds}s", "--timeout", "60s", "-s", self._script, *given,
              f"http://127.0.0.1:{port}{path}"],
             env=env, text=True, check=True, capture_output=True, timeout=seconds + 120).stdout

@@ -19,12 +19,13 @@ from .plot import draw
 from .promises import judge
 from .results import Results, say
 from .rig import Rig
+from .users import users
 from .warm import FULL, QUICK, SMOKE, Bench
 
 CASES = {case.__name__: case for case in (
     warm.basic, warm.cookie, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
     warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm,
-    cold.users, outage)}
+    cold.cached, users, outage)}
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -39,7 +40,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         help="few and short rounds, few users: for a first look")
     effort.add_argument("--smoke", action="store_const", dest="effort", const=SMOKE,
                         help="hardly any: shows only that the benchmark works")
-    parser.add_argument("--users", type=int, help="how many cycle through the cache")
+    parser.add_argument("--users", type=int, help="how many cycle through the cache (case cached)")
     parser.add_argument("--plot", type=Path, metavar="FILE",
                         help="write throughput and p99 over concurrency, as SVG (case curve)")
     parser.add_argument("--check", action="store_true",

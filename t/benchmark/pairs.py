@@ -24,12 +24,14 @@ class Side:
     path: str
     headers: Headers = ()
     each: Path | None = None        # a file of headers, one for each request
+    own: bool = False               # one for each connection
 
 
 @dataclass(frozen=True)
 class Run:
     load: Load
     cpu: float      # of the gateway, seconds per request
+    opens: float    # connections to the backend that a request opens
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ def cpu(run: Run) -> float:
     return run.cpu
 
 
+def opens(run: Run) -> float:
+    return run.opens
+
+
 def p50(run: Run) -> float:
     return run.load.p50
 
@@ -76,16 +82,17 @@ def p99(run: Run) -> float:
 
 def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
     root = side.gateway.daemon.process.pid
-    before = cost.cpu_seconds(root)
+    before, opened = cost.cpu_seconds(root), cost.connections_accepted()
     load = _load(rig, side, connections, seconds).must_be_clean(side.name)
-    run = Run(load, (cost.cpu_seconds(root) - before) / load.requests)
+    run = Run(load, (cost.cpu_seconds(root) - before) / load.requests,
+              (cost.connections_accepted() - opened - connections) / load.requests)
     _come_to_rest(side)
     return run
 
 
 def _load(rig: Rig, side: Side, connections: int, seconds: int) -> Load:
     return rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
-                   connections=connections, seconds=seconds)
+                   own=side.own, connections=connections, seconds=seconds)
 
 
 def _come_to_rest(side: Side) -> None:
@@ -106,6 +113,6 @@ def paired(rig: Rig, a: Side, b: Side, layout: Layout, *, rounds: int, seconds: 
     gateways = {id(side.gateway): side.gateway for side in (a, b)}
     rig.lay_out(layout, list(gateways.values()))
     for side in (a, b):
-        _warm_up(rig, side, max(connections, 32))
+        _warm_up(rig, side, connections if side.own else max(connections, 32))
     return Pair(a, b, [(once(rig, a, connections, seconds), once(rig, b, connections, seconds))
                        for _ in range(rounds)])

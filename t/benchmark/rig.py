@@ -132,6 +132,10 @@ class Rig:
     def tls_backend(self) -> str:
         return self._backend("cas1-tls", tls=True)
 
+    def wide_backend(self, threads: int) -> str:
+        """With as many threads in each process."""
+        return self._backend("cas1-wide", tls=False, threads=threads)
+
     @cached_property
     def relay(self) -> Relay:
         made = Relay(self.path / "relay.conf", self.domain.port).start()
@@ -204,13 +208,13 @@ class Rig:
         shutil.chown(made, USER)
         return made
 
-    def _backend(self, name: str, tls: bool) -> str:
+    def _backend(self, name: str, tls: bool, threads: int = THREADS) -> str:
         host = "cas1.corp.example.test"
         root = self.path / name
         text = conf.BACKEND.format(root=root, gss=conf.GSSAPI_PATH, silent=conf.SILENT_PATH,
                                    keytab=self._readable(f"{name}.keytab", [CAS1]))
         made = Httpd(root, text, modules=(*BASIC_MODULES, "auth_gssapi"), processes=2,
-                     threads=THREADS, tls=self.authority.certificate(host) if tls else None,
+                     threads=threads, tls=self.authority.certificate(host) if tls else None,
                      env=ENV | {"KRB5_CONFIG": str(self.domain.krb5_conf)})
         (root / "answer").write_bytes(b"x" * (SIZE - 1) + b"\n")
         self.stack.callback(made.stop)

@@ -8,6 +8,8 @@ import pytest
 
 # libasan, which httpd must load before anything else.
 LIBRARY = os.environ.get("EAS_T_SANITIZER")
+# An APR whose pools allocate each piece by itself, and free it at their end.
+POOL_DEBUG = os.environ.get("EAS_T_POOL_DEBUG")
 
 moves_clock = pytest.mark.no_sanitizer(
     "libfaketime and libasan, loaded together, end httpd at its start: each replaces functions "
@@ -24,7 +26,8 @@ def environment(root: Path) -> dict[str, str]:
     if LIBRARY is None:
         return {}
     log = f"log_path={root}/tmp/sanitizer"
-    return {"LD_PRELOAD": LIBRARY, "ASAN_OPTIONS": f"detect_leaks=0:handle_segv=2:{log}",
+    preload = ":".join(filter(None, (LIBRARY, POOL_DEBUG)))
+    return {"LD_PRELOAD": preload, "ASAN_OPTIONS": f"detect_leaks=0:handle_segv=2:handle_abort=2:{log}",
             "UBSAN_OPTIONS": f"print_stacktrace=1:{log}"}
 
 
