@@ -86,11 +86,12 @@ void eas_shm_table_format(void *memory, apr_size_t size)
     set_sizes(table, size);
     memset(table->slots, 0, table->n_slots * sizeof(uint64_t));
     pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&table->mutex, &attr);
+    if (pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0
+        && pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0
+        && pthread_mutex_init(&table->mutex, &attr) == 0) {
+        table->magic = TABLE_MAGIC; /* else no process attaches it */
+    }
     pthread_mutexattr_destroy(&attr);
-    table->magic = TABLE_MAGIC;
 }
 
 struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size)
