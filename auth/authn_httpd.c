@@ -229,6 +229,19 @@ static int hook_check_authz(request_rec *r)
     return response;
 }
 
+/* The response, or the error page instead of it, which may be another Location's. */
+static void hook_insert_filter(request_rec *r)
+{
+    const request_rec *q = r;
+
+    while (q != NULL && !eas_authn_in_effect(q)) {
+        q = q->prev;
+    }
+    if (q != NULL) {
+        eas_private_mark(r);
+    }
+}
+
 void eas_authn_register_hooks(apr_pool_t *pool)
 {
     /* mod_ssl leaves a decoded copy of Basic credentials behind (ssl_hook_UserCheck). */
@@ -241,4 +254,6 @@ void eas_authn_register_hooks(apr_pool_t *pool)
     ap_hook_check_access_ex(hook_check_access_ex, NULL, NULL, APR_HOOK_REALLY_FIRST,
                             AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_force_authn(hook_force_authn, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_filter(hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -4,6 +4,7 @@
 #include "auth/identity.h"
 #include "auth/base/utf8.h"
 
+#include <apr_cstr.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static const char *mapped_realm(const struct eas_realms *realms, const char *nam
     for (i = 0; realms->domains != NULL && i < realms->domains->nelts; i++) {
         const struct eas_domain *d = &APR_ARRAY_IDX(realms->domains, i, struct eas_domain);
 
-        if (strcasecmp(d->name, name) == 0) {
+        if (apr_cstr_casecmp(d->name, name) == 0) {
             return d->realm;
         }
     }
@@ -57,13 +58,13 @@ const char *eas_identity_realm(const struct eas_realms *realms, const char *name
 {
     int i;
 
-    if (strcasecmp(realms->default_realm, name) == 0) {
+    if (apr_cstr_casecmp(realms->default_realm, name) == 0) {
         return realms->default_realm;
     }
     for (i = 0; realms->domains != NULL && i < realms->domains->nelts; i++) {
         const char *realm = APR_ARRAY_IDX(realms->domains, i, struct eas_domain).realm;
 
-        if (strcasecmp(realm, name) == 0) {
+        if (apr_cstr_casecmp(realm, name) == 0) {
             return realm;
         }
     }

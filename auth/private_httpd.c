@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/private_httpd.c - Cache-Control: private for responses to an authenticated user */
+/* auth/private_httpd.c - Cache-Control: private for responses that a log-on changes */
 
 #include "auth/private_httpd.h"
 #include "auth/request_httpd.h"
@@ -40,13 +40,33 @@ static const char *all_lines(request_rec *r, const char *name)
                        NULL);
 }
 
+/* The browser's own cache has no use for the response after the log-on. */
+static void vary_by_credentials(request_rec *r)
+{
+    static const char *const names[] = { "Cookie", "Authorization" };
+    const char *value = all_lines(r, "Vary");
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]) && !ap_find_token(r->pool, value, "*"); i++) {
+        if (!ap_find_token(r->pool, value, names[i])) {
+            apr_table_mergen(r->headers_out, "Vary", names[i]);
+        }
+    }
+}
+
 static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     request_rec *r = f->r;
     const char *value = all_lines(r, "Cache-Control");
 
-    apr_table_unset(r->err_headers_out, "Cache-Control");
-    apr_table_setn(r->headers_out, "Cache-Control", private_cache_control(r->pool, value));
+    /* Without a user, no-store says all that is needed. */
+    if (r->user != NULL || !ap_find_token(r->pool, value, "no-store")) {
+        apr_table_unset(r->err_headers_out, "Cache-Control");
+        apr_table_setn(r->headers_out, "Cache-Control", private_cache_control(r->pool, value));
+        if (r->user == NULL) {
+            vary_by_credentials(r);
+        }
+    }
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);
 }
@@ -61,7 +81,7 @@ static bool has_filter(const request_rec *r)
     return f != NULL;
 }
 
-/* For the response to an authenticated user, and for its error page. */
+/* For the marked response, and for its error page. */
 static void hook_insert_filter(request_rec *r)
 {
     const request_rec *q;

@@ -27,6 +27,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_other_system(tree):
+    ran = subprocess.run(["./configure", "--host=x86_64-unknown-freebsd14"], cwd=tree,
+                         capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert "configure: error: the module is for Linux, and this is freebsd14" in ran.stderr
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_library_is_missing_or_too_old(case, tree, tmp_path):
     """Too old is told from missing, with the version found and the version needed."""

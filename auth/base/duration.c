@@ -3,8 +3,8 @@
 
 #include "auth/base/duration.h"
 
+#include <apr_cstr.h>
 #include <apr_lib.h>
-#include <strings.h>
 
 #define DURATION_MAX apr_time_from_sec(APR_INT64_C(3650) * 86400)
 
@@ -30,7 +30,7 @@ bool eas_duration_parse(const char *text, apr_interval_time_t *out)
         }
     }
     for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcasecmp(text, units[i].name) == 0) {
+        if (apr_cstr_casecmp(text, units[i].name) == 0) {
             if (number > DURATION_MAX / units[i].microseconds) {
                 return false;
             }

@@ -2,9 +2,9 @@
 /* auth/base/lru.c - LRU cache of reference-counted objects */
 
 #include "auth/base/lru.h"
+#include "auth/base/thread.h"
 
 #include <apr_ring.h>
-#include <apr_thread_mutex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +122,7 @@ struct eas_lru *eas_lru_create(apr_pool_t *pool, apr_size_t max_bytes, struct ea
 {
     struct eas_lru *lru = apr_pcalloc(pool, sizeof(*lru));
 
-    apr_thread_mutex_create(&lru->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    lru->mutex = eas_thread_make_mutex(pool);
     lru->ops = ops;
     lru->max_bytes = max_bytes;
     lru->n_buckets = BUCKETS_MIN;

@@ -9,15 +9,17 @@
 /* A waiter retries to lock the mutex every 20 ms: see below. */
 #define LOCK_RETRY_NS 20000000
 
-void eas_shm_mutex_init(pthread_mutex_t *mutex)
+bool eas_shm_mutex_init(pthread_mutex_t *mutex)
 {
     pthread_mutexattr_t attr;
+    bool ready;
 
     pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(mutex, &attr);
+    ready = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0
+            && pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0
+            && pthread_mutex_init(mutex, &attr) == 0;
     pthread_mutexattr_destroy(&attr);
+    return ready;
 }
 
 /*

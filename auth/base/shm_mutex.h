@@ -13,8 +13,8 @@ enum eas_shm_mutex_result {
     EAS_SHM_MUTEX_ABANDONED /* locked; the owner before died with it, perhaps in a change */
 };
 
-/* By one process, before others use it. */
-void eas_shm_mutex_init(pthread_mutex_t *mutex);
+/* By one process, before others use it.  False if the system has no such mutexes. */
+bool eas_shm_mutex_init(pthread_mutex_t *mutex);
 
 enum eas_shm_mutex_result eas_shm_mutex_lock(pthread_mutex_t *mutex);
 

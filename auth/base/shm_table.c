@@ -79,8 +79,9 @@ void eas_shm_table_format(void *memory, apr_size_t size)
     table->size = size;
     set_sizes(table, size);
     memset(table->slots, 0, table->n_slots * sizeof(uint64_t));
-    eas_shm_mutex_init(&table->mutex);
-    table->magic = TABLE_MAGIC;
+    if (eas_shm_mutex_init(&table->mutex)) {
+        table->magic = TABLE_MAGIC; /* else no process attaches it */
+    }
 }
 
 struct eas_shm_table *eas_shm_table_attach(void *memory, apr_size_t size)

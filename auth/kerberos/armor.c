@@ -2,9 +2,9 @@
 /* auth/kerberos/armor.c - FAST (RFC 6113): the gateway's TGT protects the log-ons of users */
 
 #include "auth/kerberos/armor.h"
+#include "auth/base/thread.h"
 
 #include <apr_strings.h>
-#include <apr_thread_mutex.h>
 #include <string.h>
 
 /* After a realm has issued no TGT to the gateway. */
@@ -49,7 +49,7 @@ struct eas_armor *eas_armor_create(apr_pool_t *pool, struct eas_service_tgt *ser
 
     apr_pool_create(&armor->pool, pool);
     armor->service_tgt = service_tgt;
-    apr_thread_mutex_create(&armor->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    armor->mutex = eas_thread_make_mutex(pool);
     /* Subpools end before the cleanups of their parent run, and the realms lie in this one. */
     apr_pool_cleanup_register(armor->pool, armor, armor_cleanup, apr_pool_cleanup_null);
     return armor;

@@ -2,10 +2,10 @@
 /* auth/kerberos/keytab.c - Keytab of the gateway, in memory */
 
 #include "auth/kerberos/keytab.h"
+#include "auth/base/thread.h"
 #include "auth/base/secret.h"
 
 #include <apr_strings.h>
-#include <apr_thread_mutex.h>
 #include <apr_time.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -208,7 +208,7 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
                     "libkrb5 cannot start; check that krb5.conf is readable and valid", err);
     }
     apr_pool_cleanup_register(pool, keytab, keytab_cleanup, apr_pool_cleanup_null);
-    apr_thread_mutex_create(&keytab->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    keytab->mutex = eas_thread_make_mutex(pool);
     has_changed(keytab, &keytab->in_memory);
     code = read_file(keytab, &keytab->handle, &preferred);
     if (code == 0 && preferred == NULL) {

@@ -2,10 +2,10 @@
 /* auth/kerberos/service_tgt.c - the gateway's own TGT, from its keytab */
 
 #include "auth/kerberos/service_tgt.h"
+#include "auth/base/thread.h"
 #include "auth/kerberos/as.h"
 
 #include <apr_thread_cond.h>
-#include <apr_thread_mutex.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ struct eas_service_tgt *eas_service_tgt_create(apr_pool_t *pool, struct eas_keyt
     struct eas_service_tgt *service_tgt = apr_pcalloc(pool, sizeof(*service_tgt));
 
     service_tgt->keytab = keytab;
-    apr_thread_mutex_create(&service_tgt->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    service_tgt->mutex = eas_thread_make_mutex(pool);
     apr_thread_cond_create(&service_tgt->fetched, pool);
     apr_pool_cleanup_register(pool, service_tgt, service_tgt_cleanup, apr_pool_cleanup_null);
     return service_tgt;

@@ -8,7 +8,6 @@
 
 #include <openssl/rand.h>
 #include <string.h>
-#include <strings.h>
 
 #define FORM_COOKIE_SIZE 16
 
@@ -66,7 +65,7 @@ bool eas_csrf_is_cross_site(const request_rec *r)
         return false;
     }
     authority = ap_strstr_c(origin, "://");
-    return authority == NULL || host == NULL || strcasecmp(authority + 3, host) != 0;
+    return authority == NULL || host == NULL || ap_cstr_casecmp(authority + 3, host) != 0;
 }
 
 enum eas_rc eas_csrf_check(request_rec *r, const char *token, struct eas_err *err)

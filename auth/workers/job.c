@@ -53,10 +53,15 @@ void eas_job_table_remove(struct eas_job *job)
     }
 }
 
+/* A peer lives as long as the table.  Names come from configuration and from KDCs, in referrals. */
 struct eas_peer *eas_job_table_peer(struct eas_job_table *table, struct eas_bytes name)
 {
     struct eas_peer *peer = apr_hash_get(table->peers, name.at, (apr_ssize_t)name.len);
 
+    if (peer == NULL && apr_hash_count(table->peers) >= EAS_JOB_PEERS) {
+        name = eas_bytes_of_text("other realms");
+        peer = apr_hash_get(table->peers, name.at, (apr_ssize_t)name.len);
+    }
     if (peer == NULL) {
         peer = apr_pcalloc(table->pool, sizeof(*peer));
         peer->name = apr_pstrmemdup(table->pool, (const char *)name.at, name.len);

@@ -66,6 +66,9 @@ void eas_job_table_add(struct eas_job_table *table, struct eas_job *job);
  */
 void eas_job_table_remove(struct eas_job *job);
 
+/* Peers with a circuit breaker of their own; all others share one. */
+#define EAS_JOB_PEERS 64
+
 /* Finds or adds the peer. */
 struct eas_peer *eas_job_table_peer(struct eas_job_table *table, struct eas_bytes name);
 

@@ -33,7 +33,7 @@ struct eas_peer_outage {
     unsigned refused; /* jobs, and messages of jobs */
 };
 
-/* Lives as long as the worker pool; so peers must be few, and no client may choose their names. */
+/* Lives as long as the worker pool.  No client chooses their names, and their number is bounded. */
 struct eas_peer {
     const char *name;
     struct eas_breaker breaker;

@@ -2,6 +2,7 @@
 /* delegation/kerberos/token.c - SPNEGO tokens for HTTP, and verification of the replies */
 
 #include "delegation/kerberos/token.h"
+#include "auth/base/thread.h"
 #include "auth/base/secret.h"
 #include "delegation/kerberos/ap.h"
 #include "delegation/kerberos/gss_token.h"
@@ -10,7 +11,6 @@
 #include <apr_encode.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
-#include <apr_thread_mutex.h>
 #include <gssapi/gssapi.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -55,7 +55,7 @@ struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool)
 {
     struct eas_token_maker *maker = apr_palloc(pool, sizeof(*maker));
 
-    apr_thread_mutex_create(&maker->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    maker->mutex = eas_thread_make_mutex(pool);
     maker->idle = apr_array_make(pool, 256, sizeof(krb5_context));
     apr_pool_cleanup_register(pool, maker, free_contexts, apr_pool_cleanup_null);
     return maker;

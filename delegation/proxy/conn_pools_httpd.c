@@ -3,12 +3,12 @@
 
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "auth/base/clock.h"
+#include "auth/base/thread.h"
 #include "auth/request_httpd.h"
 
 #include <ap_mpm.h>
 #include <apr_optional.h>
 #include <apr_shm.h>
-#include <apr_thread_mutex.h>
 #include <mod_watchdog.h>
 #include <mpm_common.h>
 #include <pthread.h>
@@ -81,14 +81,12 @@ static apr_status_t stop_reaper(void *data)
  */
 static apr_pool_t *make_pool(apr_pool_t *pchild)
 {
-    apr_thread_mutex_t *mutex;
     apr_allocator_t *allocator;
     apr_pool_t *pool = NULL;
 
     if (apr_allocator_create(&allocator) == APR_SUCCESS
-        && apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, pchild) == APR_SUCCESS
         && apr_pool_create_ex(&pool, pchild, NULL, allocator) == APR_SUCCESS) {
-        apr_allocator_mutex_set(allocator, mutex);
+        apr_allocator_mutex_set(allocator, eas_thread_make_mutex(pchild));
         apr_allocator_max_free_set(allocator, ap_max_mem_free);
         apr_allocator_owner_set(allocator, pool);
         return pool;
@@ -100,7 +98,7 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
 {
     pthread_mutex_lock(&reaping);
     child.pool = make_pool(pchild);
-    apr_thread_mutex_create(&child.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+    child.mutex = eas_thread_make_mutex(pchild);
     atomic_store(&child.all, NULL);
     child.server = main_server;
     child.n = n;

@@ -2,9 +2,9 @@
 /* delegation/proxy/connection.c - backend connections: their owners, and one exchange at a time */
 
 #include "delegation/proxy/connection.h"
+#include "auth/base/thread.h"
 
 #include <apr_ring.h>
-#include <apr_thread_mutex.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,9 +47,7 @@ struct eas_connections *eas_connections_create(void)
     all = apr_pcalloc(pool, sizeof(*all));
     all->pool = pool;
     atomic_init(&all->refs, 1);
-    if (apr_thread_mutex_create(&all->mutex, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS) {
-        abort();
-    }
+    all->mutex = eas_thread_make_mutex(pool);
     APR_RING_INIT(&all->waiting, eas_connection, waiting);
     return all;
 }

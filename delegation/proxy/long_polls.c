@@ -44,8 +44,9 @@ void eas_long_polls_format(void *memory, size_t size)
     memset(all, 0, sizeof(*all));
     all->size = size;
     all->n_places = (uint32_t)((size - sizeof(*all)) / sizeof(struct place));
-    eas_shm_mutex_init(&all->mutex);
-    all->magic = MAGIC;
+    if (eas_shm_mutex_init(&all->mutex)) {
+        all->magic = MAGIC; /* else no process attaches it */
+    }
 }
 
 struct eas_long_polls *eas_long_polls_attach(void *memory, size_t size)

@@ -170,7 +170,10 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
     attempt->conf = eas_delegation_dir_of(r->per_dir_config);
     attempt->response.exchange = &attempt->exchange;
     attempt->response.in_effect = eas_delegation_is_on(attempt->conf) || eas_authn_in_effect(r);
-    if (!attempt->response.in_effect) {
+    if (attempt->response.in_effect) {
+        eas_private_mark(r);
+    }
+    else {
         attempt->owner = eas_outgoing_client_owner(r);
     }
     if (!eas_delegation_is_on(attempt->conf)) {
@@ -186,7 +189,6 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
         if (identity->authenticated_by == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
             apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
         }
-        eas_private_mark(r);
         attempt->request.identity = identity;
         rc = first_ticket(attempt, call, err);
     }

@@ -230,6 +230,7 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
     response->err.rc = EAS_OK;
     response->discarded = 0;
     response->before.status = r->status;
+    response->before.status_line = r->status_line;
     response->before.headers_out = apr_table_copy(r->pool, r->headers_out);
     response->before.err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
     response->filter =
@@ -287,7 +288,7 @@ void eas_response_discard(request_rec *r, const struct eas_response *response)
 
     /* On an error page, ap_die() would begin another one with 200. */
     r->status = response->before.status;
-    r->status_line = NULL;
+    r->status_line = response->before.status_line;
     r->headers_out = response->before.headers_out;
     r->err_headers_out = response->before.err_headers_out;
     r->content_type = NULL;

@@ -37,6 +37,7 @@ struct eas_response {
     struct ap_filter_t *filter; /* while it is in the chain */
     struct {                    /* of the request, before the exchange */
         int status;
+        const char *status_line;
         apr_table_t *headers_out;
         apr_table_t *err_headers_out;
     } before;

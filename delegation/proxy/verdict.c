@@ -23,13 +23,11 @@ enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
 
 bool eas_verdict_blames_worker(const struct eas_verdict_end *end)
 {
-    bool refused_unsent = end->status == 500 && end->resolved && !end->connected && !end->written;
-
-    if (end->from_backend || end->status == 503) {
+    if (end->from_backend || end->status == 503 || !end->resolved) {
         return true;
     }
-    if (!end->in_effect) {
-        return !refused_unsent; /* the request of another Location, for a member that both use */
+    if (!end->in_effect) { /* the request of another Location, for a member that both use */
+        return end->status != 500 || end->connected || end->written;
     }
-    return end->status == 500 && !refused_unsent && !end->written;
+    return end->status == 500 && end->connected && !end->written;
 }

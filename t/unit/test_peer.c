@@ -3,8 +3,10 @@
 
 #include "t/unit/unit.h"
 
+#include "auth/workers/job_internal.h"
 #include "auth/workers/peer.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 #define SECONDS(n) apr_time_from_sec(n)
@@ -427,6 +429,28 @@ static void test_jobs_without_messages_make_no_silence(void **state)
     eas_peer_call_end(&call, now);
 }
 
+/* Names that KDCs refer to take no more memory than the first ones. */
+static void test_number_of_peers_is_bounded(void **state)
+{
+    struct eas_peer *peers[EAS_JOB_PEERS + 2];
+    struct eas_job_table table;
+    unsigned i;
+
+    eas_job_table_init(&table, *state);
+    for (i = 0; i < COUNT_OF(peers); i++) {
+        const char *name = apr_psprintf(*state, "REALM%u", i);
+
+        peers[i] = eas_job_table_peer(&table, eas_bytes_of_text(name));
+        assert_ptr_equal(eas_job_table_peer(&table, eas_bytes_of_text(name)), peers[i]);
+        if (i < EAS_JOB_PEERS) {
+            assert_string_equal(peers[i]->name, name);
+        }
+    }
+    assert_ptr_equal(peers[EAS_JOB_PEERS], peers[EAS_JOB_PEERS + 1]);
+    assert_string_equal(peers[EAS_JOB_PEERS]->name, "other realms");
+    eas_job_table_destroy(&table);
+}
+
 #define CALL_TEST(test) cmocka_unit_test_setup(test, set_up)
 
 int main(void)
@@ -455,6 +479,7 @@ int main(void)
         CALL_TEST(test_silence_lasts_while_calls_open),
         CALL_TEST(test_silence_begins_again_after_a_pause),
         CALL_TEST(test_jobs_without_messages_make_no_silence),
+        POOL_TEST(test_number_of_peers_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -112,7 +112,7 @@ static void test_blame(void **state)
     } rows[] = {
         { "no DNS", { .status = 500 }, true, true },
         { "a worker that is marked", { .status = 503 }, true, true },
-        { "the URL is malformed", { .status = 400 }, false, true },
+        { "a status of mod_proxy_fcgi's", { .status = 404 }, true, true },
         { "refused unsent", { .status = 500, .resolved = true }, false, false },
         { "no connection", { .status = 503, .resolved = true }, true, true },
         { "unreadable body", { .status = 400, .resolved = true }, false, true },
