@@ -4,7 +4,6 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import time
 
 import pytest
@@ -229,20 +228,44 @@ def test_client_that_stays(gateway, exchange, tls):
     assert "EAS2080" not in gw.error_log.tags()
 
 
+# --- HTTP/2 ----------------------------------------------------------------------------------
+
+def frame(kind, flags, stream, payload=b""):
+    return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+            + payload)
+
+
+def ping_stream(stream, user):
+    """The frame of a Ping's headers, each as a literal, and without a body (RFC 9113, RFC 7541)."""
+    fields = ((":method", "POST"), (":scheme", "https"), (":authority", GATEWAY),
+              (":path", plain("Ping", user)), ("authorization", basic(user, PASSWORDS[user])),
+              ("content-type", TYPE))
+    block = b"".join(b"\0" + bytes([len(text)]) + text.encode() if n == 0 else
+                     bytes([len(text)]) + text.encode()
+                     for field in fields for n, text in enumerate(field))
+    return frame(1, 0x5, stream, block)     # END_STREAM, END_HEADERS
+
+
 @pytest.mark.parametrize("mpm", ["event", "worker"])
-def test_stream_of_http2(gateway, exchange, mpm):
-    """A stream has no socket of its own; its end is known within a second."""
+def test_http2(gateway, exchange, mpm):
+    """A stream has no socket of its own. Its end is known within a second, and so is that of the
+    connection, on which other streams go on meanwhile."""
     server, backend = exchange()
     gw = gateway("Protocols h2 http/1.1\n" + published(backend), processes=1, mpm=mpm,
                  modules=(*MODULES, "http2"))
-    client = subprocess.Popen(
-        ["nghttp", "--no-dep", "--data=-", f"--header=authorization: "
-         f"{basic('alice', PASSWORDS['alice'])}", f"https://{GATEWAY}:{gw.port}{plain('Ping')}"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    client.stdin.write(PING)
-    client.stdin.close()
-    until(lambda: server.waiting == 1, 10, "the Ping to wait")
-    client.kill()
-    client.wait()
-    until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT + 1, "the end")
-    freed(gw, backend, clients=1)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    below = socket.create_connection(("127.0.0.1", gw.port), timeout=30)
+    with context.wrap_socket(below, server_hostname=GATEWAY) as client:
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+                       + b"".join(ping_stream(stream, user) for stream, user in (
+                           (1, "alice"), (3, "bob"), (5, "carol"))))
+        until(lambda: server.waiting == 3, 10, "the Pings to wait")
+        client.sendall(frame(3, 0, 1, (8).to_bytes(4, "big")))      # RST_STREAM, CANCEL
+        until(lambda: connections(backend.port, of_peers=True) == 2, PROMPT + 1, "one to end")
+        freed(gw, backend, clients=1, kept=2)
+    until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT + 1, "the others to end")
+    freed(gw, backend, clients=3)
+    assert [entry["user"] for entry in gw.requests()][0] == f"alice@{REALM}"

@@ -163,6 +163,9 @@ enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll
     if (is_readable(&wait)) {
         return EAS_CLIENT_READ;
     }
+    if (wait.client->aborted) {
+        return EAS_CLIENT_LEFT;
+    }
     apr_socket_timeout_get(ap_get_conn_socket(next->c), &timeout);
     since = eas_clock_now();
     while (event == EAS_CLIENT_TIMEUP && (timeout < 0 || waited < timeout)) {
