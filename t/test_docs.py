@@ -343,3 +343,10 @@ def test_findings_of_the_doctor():
     """Each has its line on the page, in the same order."""
     written = table(DOCTOR, "finding")
     assert list(written.items()) == list(findings_defined().items())
+
+
+def test_findings_are_named_by_tests():
+    """Each is made on purpose in the lab, or stands in a table of answers that no KDC there gives."""
+    tests = "".join((TOP / "t" / name).read_text() for name in
+                    ("test_doctor.py", "unit/test_diagnosis.c", "unit/test_answer.c"))
+    assert [name for name in findings_defined() if f'"{name.strip("`")}"' not in tests] == []

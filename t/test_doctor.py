@@ -79,7 +79,7 @@ def test_all_is_well(check, account):
 
 def test_user_by_upn(check):
     detail = check(user="bob.builder@mail.example.test").step("S4U2Self")["detail"]
-    assert "account bob, UPN bob.builder@mail.example.test" in detail
+    assert detail == f"bob@{REALM}, account bob, UPN bob.builder@mail.example.test, forwardable"
 
 
 def test_text(domain, keytab, account):
@@ -317,7 +317,27 @@ def test_keytab_with_rc4_alone(check, domain, account, keytab):
     """AD has AES keys only, since the account's encryption types say so."""
     assert domain.read(account, "msDS-SupportedEncryptionTypes") == [str(AES_ONLY)]
     report = check(keytab=only(keytab, "arcfour"))
-    assert report.findings[0] == "keytab-rc4"
+    assert report.findings == ["keytab-rc4", "gateway-etype"] and report.status == 1
+
+
+RC4_ONLY = 4                    # msDS-SupportedEncryptionTypes
+
+
+def test_tickets_for_the_gateway_have_rc4(check, domain, account, keytab):
+    domain.modify(account, {"msDS-SupportedEncryptionTypes": [str(RC4_ONLY)]})
+    report = check()
+    assert report.findings == ["own-rc4"] and report.status == 0
+    assert report.step("ticket for itself")["detail"] == "kvno 1 (arcfour-hmac)"
+
+
+def test_tickets_for_the_backend_have_rc4(check, domain, account):
+    name = f"old{unique_number()}"
+    spn = f"HTTP/{name}.corp.example.test"
+    domain.add_service(name, spn)
+    domain.modify(name, {"msDS-SupportedEncryptionTypes": [str(RC4_ONLY)]})
+    domain.allow_delegation(account, [spn])
+    report = check(spns=(spn,))
+    assert report.findings == ["backend-rc4"] and report.status == 0
 
 
 def test_gateway_without_spn(check, domain, account, keytab):
@@ -347,6 +367,16 @@ def test_user_disabled(check, domain, user):
 def test_user_expired(check, domain, user):
     domain.modify(user, {"accountExpires": [str(LONG_AGO)]})
     assert check(user=user).findings == ["user-expired"]
+
+
+def test_user_locked(check, domain, user, keytab):
+    domain.lockout_policy(1)
+    kinit(domain.krb5_conf, keytab.with_suffix(".ccache"), user, "wrong")
+    locked = domain.is_locked(user)
+    report = check(user=user)
+    domain.lockout_policy(0)
+    # As for the gateway's account.
+    assert locked and report.findings == ["user-revoked"]
 
 
 def test_user_must_change(check):
@@ -582,7 +612,7 @@ def configured(domain, gateway, keytab):
     def run(conf, *args, user="alice", keytab=keytab, **more):
         gw = gateway(f'EasKcdKeytab "{keytab}"\n{conf}', account=None, start=False, tls=False)
         return doctor.report(["-c", gw.conf_file, "--httpd", BINARY, "-u", user, *args],
-                             domain.krb5_conf, **more)
+                             domain.krb5_conf, env=gw.daemon.env, **more)
     return run
 
 

@@ -120,6 +120,27 @@ static void report_self(struct eas_check *check, struct eas_kdc *kdc)
     }
 }
 
+/* As in kcd.c: S4U2Self leaves an enterprise name as it is, so it is repeated for the account. */
+static enum eas_rc get_evidence(struct eas_check *check, struct eas_kdc *kdc,
+                                struct eas_login *login, struct eas_err *err)
+{
+    enum eas_rc rc = eas_s4u_self(kdc, check->service_tgt, login, &check->evidence, err);
+
+    if (rc == EAS_OK && login->enterprise) {
+        const krb5_data *realm = &eas_ticket_creds(check->evidence)->client->realm;
+        const char *account = eas_pac_account(kdc, check->pool, check->keytab, check->evidence);
+
+        if (account != NULL) {
+            *login = (struct eas_login){ account,
+                                         apr_pstrmemdup(check->pool, realm->data, realm->length),
+                                         false };
+            eas_ticket_unref(check->evidence);
+            rc = eas_s4u_self(kdc, check->service_tgt, login, &check->evidence, err);
+        }
+    }
+    return rc;
+}
+
 void eas_user_self(struct eas_check *check)
 {
     struct eas_login login;
@@ -135,7 +156,7 @@ void eas_user_self(struct eas_check *check)
     rc = eas_kdc_open(&kdc, NULL, check->options->timeout, &err);
     eas_seen_attach(&seen, &kdc);
     if (rc == EAS_OK) {
-        rc = eas_s4u_self(&kdc, check->service_tgt, &login, &check->evidence, &err);
+        rc = get_evidence(check, &kdc, &login, &err);
     }
     if (rc == EAS_OK) {
         eas_ticket_to_pool(check->evidence, check->pool);

@@ -44,6 +44,7 @@ static const struct {
     { EAS_DIAGNOSIS_LOG_ON, 24, 0, 2012, "keytab-key" },
     /* RC4 switched off at the KDC, and a keytab without AES */
     { EAS_DIAGNOSIS_LOG_ON, 14, 0, 2012, "gateway-etype" },
+    { EAS_DIAGNOSIS_LOG_ON, 25, 0, 2012, "gateway-etype" },
     { EAS_DIAGNOSIS_LOG_ON, 60, 0, 2012, "gateway-refused" },
     { EAS_DIAGNOSIS_LOG_ON, -1, 0, 2010, "kdc-all-down" },
     { EAS_DIAGNOSIS_LOG_ON, -1, 0, 2014, "dns" },
