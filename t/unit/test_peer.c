@@ -436,7 +436,7 @@ static void test_number_of_peers_is_bounded(void **state)
     struct eas_job_table table;
     unsigned i;
 
-    eas_job_table_init(&table, *state);
+    eas_job_table_init(&table, *state, 3);
     for (i = 0; i < COUNT_OF(peers); i++) {
         const char *name = apr_psprintf(*state, "REALM%u", i);
 
