@@ -67,7 +67,7 @@ def krb5_conf(path, relays, extra=""):
     """A krb5.conf with these KDCs; without any, DNS is asked."""
     Domain.write_krb5_conf(path, 0, extra)
     text = path.read_text()
-    lines = "".join(f"        kdc = 127.0.0.1:{relay.port}\n" for relay in relays)
+    lines = "".join(f"        kdc = {relay.kdc}\n" for relay in relays)
     text = text.replace("        kdc = 127.0.0.1:0\n", lines)
     if not relays:
         text = text.replace("dns_lookup_kdc = false", "dns_lookup_kdc = true")
@@ -79,7 +79,7 @@ def publish(server, relays):
     """SRV and A records for the relays, in this order."""
     for number, relay in enumerate(relays, 1):
         host = f"dc{number}.{REALM.lower()}"
-        server.add_host(host, "127.0.0.1")
+        server.add_host(host, relay.address)
         server.add_service(f"_kerberos._tcp.{REALM}", number, relay.port, host)
 
 
@@ -399,6 +399,21 @@ def test_no_name_server_at_the_first_log_on(start, pair, servers, failure):
     assert server.asked == asked
     server.broken, server.silent, server.delay = False, False, 0
     until(lambda: status_of(gw, "user01") == 200, RECOVERY + 1, "the name server to be asked again")
+
+
+@pytest.mark.parametrize("by", ["DNS", "krb5.conf"])
+def test_KDC_with_an_IPv6_address(start, lab_dir, domain, servers, by):
+    relay = Relay(lab_dir / f"ipv6-{unique_number()}.conf", domain.port, "::1").start()
+    try:
+        publish(servers[0], [relay])
+        gw = start([relay], servers[:1] if by == "DNS" else ())
+        assert status_of(gw, "user01") == 200
+        assert relay.counts["AS-REP"] and relay.counts["TGS-REP"]
+        relay.refuse()
+        gw.expect("EAS1036")
+        assert status_of(gw, "user02") == 503
+    finally:
+        relay.stop()
 
 
 def test_KDCs_that_have_moved(start, pair, servers):

@@ -46,7 +46,9 @@ class NameServer:
         self._socket.close()
 
     def add_host(self, name: str, address: str) -> None:
-        self._records.setdefault((A, name.lower()), []).append(socket.inet_aton(address))
+        family, kind = (socket.AF_INET6, AAAA) if ":" in address else (socket.AF_INET, A)
+        self._records.setdefault((kind, name.lower()), []).append(
+            socket.inet_pton(family, address))
 
     def add_service(self, name: str, priority: int, port: int, host: str) -> None:
         self._records.setdefault((SRV, name.lower()), []).append(

@@ -24,7 +24,8 @@ class Relay:
     "TGS-REQ/s4u2self", "TGS-REQ/s4u2proxy", "AS-REP", "TGS-REP", "KRB-ERROR", "KRB-ERROR/24", …
     """
 
-    def __init__(self, krb5_conf: Path, kdc_port: int) -> None:
+    def __init__(self, krb5_conf: Path, kdc_port: int, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.port = free_port()
         self.messages: list[Message] = []
         self.krb5_conf = Domain.write_krb5_conf(krb5_conf, self.port)
@@ -40,6 +41,12 @@ class Relay:
         self._udp: asyncio.DatagramTransport | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._blockers: list[socket.socket] = []
+
+    @property
+    def kdc(self) -> str:
+        """As krb5.conf names it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else (
+            f"{self.address}:{self.port}")
 
     def start(self) -> "Relay":
         self._thread.start()
@@ -122,9 +129,9 @@ class Relay:
             await self._listen()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve_tcp, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve_tcp, self.address, self.port)
         self._udp, _ = await self._loop.create_datagram_endpoint(
-            lambda: _UdpServer(self._exchange, self._ask_udp), ("127.0.0.1", self.port))
+            lambda: _UdpServer(self._exchange, self._ask_udp), (self.address, self.port))
 
     async def _close(self) -> None:
         if self._server is not None:
