@@ -46,9 +46,9 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def connections(port: int) -> int:
-    """How many connections does the server on *port* hold, as the kernel sees it?"""
-    held = ("01", "08")     # ESTABLISHED, CLOSE_WAIT
+def connections(port: int, held: Sequence[str] = ("01", "08")) -> int:
+    """How many connections does the server on *port* hold, as the kernel sees it? ESTABLISHED, and
+    CLOSE_WAIT, which its client has closed."""
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return sum(line[1].endswith(f":{port:04X}") and line[3] in held for line in lines)
 
