@@ -47,7 +47,8 @@ def answers(port: int) -> bool:
 
 
 def connections(port: int, of_peers: bool = False) -> int:
-    """How many connections does the server on *port* hold, as the kernel sees it? Or its peers?"""
+    """How many connections does the server on *port* hold, as the kernel sees it? Or its
+    peers, of whose closed ones it may not know yet?"""
     held = ("01",) if of_peers else ("01", "08")    # ESTABLISHED, CLOSE_WAIT
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return sum(line[1].endswith(f":{port:04X}") and line[3] in held for line in lines)
