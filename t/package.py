@@ -212,7 +212,8 @@ def live(root: Root, first: Path, second: Path, lab: Path, servers: ExitStack) -
     backend.start()
     root.mount(servers)
     root.run("apt-get", "-q", "update")
-    root.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "apache2", "ca-certificates")
+    root.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "apache2",
+             "ca-certificates")
     before = root.all_files()
     root.install(first)
     check_installed(root)
