@@ -206,7 +206,7 @@ def test_refusal_before_the_body(stale):
 def test_http2(stale, authority, tmp_path):
     gw, server = stale(modules=(*MODULES, "http2"))
     gw.stop()
-    gw.conf_file.write_text("Protocols h2 http/1.1\n" + gw._conf_file.read_text())
+    gw.conf_file.write_text("Protocols h2 http/1.1\n" + gw.conf_file.read_text())
     body = tmp_path / "body"
     body.write_bytes(some(100_000))
     gw.start()
@@ -418,7 +418,7 @@ def test_ping(gateway, fake_backends, domain, lab_dir):
 @both_tokens
 def test_rotation_under_load(gateway, domain, lab_dir, service):
     """A real acceptor loses its old key while ten users post: nobody notices anything."""
-    backend = GssBackend(lab_dir / f"rotating-{service.number}", service.keytab, domain.krb5_conf,
+    backend = GssBackend(lab_dir / f"rotating-{unique_number()}", service.keytab, domain.krb5_conf,
                          name="cas1.corp.example.test")
     backend.start()
     stop = threading.Event()

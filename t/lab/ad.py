@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable
 
@@ -135,6 +134,7 @@ class Domain:
         self.port = free_port()
         self.krb5_conf = path / "krb5.conf"
         self._smb_conf = path / "etc" / "smb.conf"
+        self.checks_account_first = False
         self._sam: subprocess.Popen[str] | None = None
         self._kdc = Daemon(
             "samba KDC", ["/usr/sbin/samba", "--foreground", "--no-process-group",
@@ -152,6 +152,8 @@ class Domain:
         self._ask("modify_partitions", attributes={"uPNSuffixes": [UPN_SUFFIX]})
         self._ask("add", accounts=[account.as_request() for account in self.accounts])
         self.start()
+        # Before a test locks the account that tells it.
+        self.checks_account_first = self._checks_account_first()
         return self
 
     def close(self) -> None:
@@ -178,8 +180,7 @@ class Domain:
         """The KDC's first process."""
         return self._kdc.process.pid
 
-    @cached_property
-    def checks_account_first(self) -> bool:
+    def _checks_account_first(self) -> bool:
         """Are disabled accounts and expired passwords refused before the password is verified?
         Samba 4.22 does so; 4.17 verifies the password first."""
         done = kinit(self.krb5_conf, self.path / "no-ccache", "dirk", "wrong")
