@@ -480,7 +480,8 @@ def test_names_of_certificates(gateway, fake_backends, lab_dir):
     visitor = Visitor(gw)
     assert visitor.log_on("/CN=frank", "password").status == 303
     assert visitor.session is None
-    assert gw.logged(FORM)["EAS_KCD_ERROR"] == "EAS1084"
+    # Two entries: the form shown, the form sent.
+    until(lambda: gw.logged(FORM)["EAS_KCD_ERROR"] == "EAS1084", 5, "the refusal's entry")
     assert backend.requests == []
 
 
