@@ -2,6 +2,8 @@
 """A member of a balancer is marked as broken for failures of the connection to it, and for nothing
 that a request or a user causes."""
 
+import threading
+
 import pytest
 
 from lab.ad import CAS1, CAS2, PASSWORDS
@@ -147,3 +149,27 @@ def test_failed_dns(gateway, fake_backends, scripts):
     statuses = [ask(gw, "/eas", "bob").status for _ in range(2)]
     assert sorted(statuses) == [200, 500]
     assert members_of(gw) == {"cas1"}
+
+
+def test_time_out_of_one_request(gateway, fake_backends, scripts):
+    """With failontimeout=, too: a user's slow request says nothing about the backend."""
+    rest = threading.Event()
+
+    def slow(script):
+        def answer(request):
+            if request.path.endswith("/slow"):
+                rest.wait(10)
+            return script(request)
+        return answer
+    backends = [fake_backends(slow(script), name)
+                for script, name in zip(scripts, ("cas1", "cas2"))]
+    gw = gateway("ProxyTimeout 1\n"
+                 + balancer(*(backend.url for backend in backends),
+                            settings="failontimeout=On timeout=1")
+                 + location("balancer://cas"), processes=1)
+    gw.expect("AH01102", "AH00898")
+    with gw.client() as client:
+        statuses = [ask(client, "/eas/slow", "bob").status for _ in range(2)]
+    rest.set()
+    assert statuses == [502, 502]
+    assert members_of(gw) == {"cas1", "cas2"}

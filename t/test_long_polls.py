@@ -3,13 +3,18 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
 from lab.activesync import CHANGED, PATH, PING, TYPE, plain
 from lab.ad import PASSWORDS
-from lab.exchange import location
+from lab.client import basic
+from lab.exchange import location, trusting
+from lab.names import GATEWAY
+from lab.simulated import echo
+from lab.tls_bytes import TlsBytes
 from lab.wait import connections, until
 
 PROMPT = 2.0        # seconds: polls look each second
@@ -177,3 +182,90 @@ def test_child_that_dies(gateway, exchange, pings):
     server.change()
     assert waiting.receive().body == CHANGED
     assert gw.error_log.tags() == []
+
+
+def test_client_that_sends_octet_by_octet(gateway, exchange, pings):
+    """Something comes more often than once a second, in a TLS record that never ends: the poll
+    still notices that it is ended."""
+    server, backend = exchange()
+    gw = gateway(published(backend, "EasKcdLongPolls 1"), processes=1)
+    client = TlsBytes(gw.port)
+    credentials = basic("alice", PASSWORDS["alice"])
+    client.write((f"POST {plain('Ping', 'alice', 'phone')} HTTP/1.1\r\nHost: {GATEWAY}\r\n"
+                  f"Authorization: {credentials}\r\nContent-Type: {TYPE}\r\n"
+                  f"Content-Length: {len(PING)}\r\n\r\n").encode() + PING)
+    client.flush()
+    until(lambda: server.waiting == 1, 10, "the Ping to wait")
+    client.write(bytes(16000))
+    record, stop = client.taken(), threading.Event()
+
+    def trickle():
+        for octet in record:
+            if stop.wait(0.2):
+                break
+            client.socket.sendall(bytes([octet]))
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    try:
+        newer = pings(gw, server).send("alice", "phone")
+        until(lambda: "EAS2081" in gw.error_log.tags(), PROMPT, "the older poll to end")
+    finally:
+        stop.set()
+        trickling.join()
+        client.close()
+    server.change()
+    assert newer.receive().body == CHANGED
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_response_that_has_begun_is_not_ended(gateway, fake_backends, acceptor, authority, tls):
+    """It pauses in its body; a newer poll comes meanwhile."""
+    pause, paused = threading.Event(), threading.Event()
+
+    def script(request):
+        accepted = acceptor.accept(request.authorization)
+        answer = echo(request, accepted.user, accepted.www_authenticate)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if paused.is_set():
+            return head + b"\r\n\r\n" + body
+
+        def parts():
+            lines = [line for line in head.split(b"\r\n")
+                     if not line.lower().startswith(b"content-length")]
+            yield b"\r\n".join([*lines, b"Transfer-Encoding: chunked", b"", b""])
+            yield b"5\r\nfirst\r\n"
+            paused.set()
+            pause.wait(20)
+            yield b"6\r\nsecond\r\n0\r\n\r\n"
+        return parts()
+    backend = fake_backends(script, tls=tls)
+    gw = gateway((trusting(authority) if tls else "") + published(backend, "EasKcdLongPolls 1"),
+                 processes=1)
+    with gw.client() as first:
+        first.send("POST", plain("Ping", "alice"), "alice", PASSWORDS["alice"],
+                   [("Content-Type", TYPE)], PING)
+        assert paused.wait(10)
+        assert gw.post(plain("Ping", "alice"), PING, "alice", PASSWORDS["alice"]).status == 200
+        began = time.monotonic()
+        until(lambda: time.monotonic() > began + PROMPT, 5, "the older poll to look")
+        pause.set()
+        answer = first.receive()
+    assert (answer.status, answer.body) == (200, b"firstsecond")
+    assert gw.error_log.tags() == []
+
+
+def test_poll_that_waits_for_a_connection(gateway, exchange, pings):
+    """All that max= permits are busy: also there a newer poll ends the older one."""
+    server, backend = exchange()
+    gw = gateway(location(backend.url + PATH, "EasKcdLongPolls 1", path=PATH, parameters="max=1"),
+                 processes=1)
+    phones = pings(gw, server)
+    busy = phones.hold("bob", "phone")
+    older = phones.send("alice", "phone")
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 1, 5, "it to wait")
+    newer = phones.send("alice", "phone")
+    assert_ended(older, "EAS2081", gw)
+    server.change()
+    assert busy.receive().body == CHANGED
+    assert newer.receive().body == CHANGED

@@ -15,6 +15,7 @@ from lab.exchange import location, trusting
 from lab.gateway import MODULES
 from lab.names import GATEWAY
 from lab.raw_form import reset, shut_down
+from lab.tls_bytes import TlsBytes
 from lab.wait import connections, until
 
 USERS = [f"user{n:02}" for n in range(1, 9)]
@@ -29,45 +30,6 @@ def head(user, command="Ping", body=PING, version="1.1", more=""):
     return (f"POST {plain(command, user)} HTTP/{version}\r\nHost: {GATEWAY}\r\n"
             f"Authorization: {basic(user, PASSWORDS[user])}\r\nContent-Type: {TYPE}\r\n{more}"
             f"Content-Length: {len(body)}\r\n\r\n").encode() + body
-
-
-class TlsBytes:
-    """TLS whose records the test sends itself: in one piece, or without TCP's end after them."""
-
-    def __init__(self, port):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_hostname=GATEWAY)
-        self._until_done(self._tls.do_handshake)
-
-    def _until_done(self, step):
-        while True:
-            with contextlib.suppress(ssl.SSLWantReadError):
-                result = step()
-                self.flush()
-                return result
-            self.flush()
-            self._in.write(self.socket.recv(65536) or b"")
-
-    def flush(self):
-        if data := self._out.read():
-            self.socket.sendall(data)
-
-    def write(self, data):
-        self._tls.write(data)
-
-    def end(self):
-        with contextlib.suppress(ssl.SSLWantReadError):
-            self._tls.unwrap()      # sends close_notify, and would wait for the server's
-
-    def read(self):
-        return self._until_done(lambda: self._tls.read(65536))
-
-    def close(self):
-        self.socket.close()
 
 
 def dial(gw):
@@ -269,3 +231,27 @@ def test_http2(gateway, exchange, mpm):
     until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT + 1, "the others to end")
     freed(gw, backend, clients=3)
     assert [entry["user"] for entry in gw.requests()][0] == f"alice@{REALM}"
+
+
+def test_clients_that_wait_for_a_connection(gateway, exchange):
+    """max=1: seven of eight Pings wait for the one connection, and their clients leave."""
+    server, backend = exchange(60)
+    gw = gateway("MaxRequestWorkers 8\n" + published(backend, parameters="max=1"), processes=1,
+                 threads=8)
+    gw.allow("AH00161", "AH00484", because="all threads are busy for a moment")
+    clients = []
+    for user in USERS:
+        clients.append(dial(gw))
+        clients[-1][0].sendall(head(user))
+        until(lambda: server.waiting == 1, 20, "the first to wait at the backend")
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 1, 5, "the others to wait for the connection")
+    holder, *others = clients       # the first that got a thread has the connection
+    for client, below in others:
+        leave(client, below, reset)
+    until(lambda: gw.error_log.tags().count("EAS2080") == len(others), 3, "the log lines")
+    began = time.monotonic()
+    assert gw.get("/nothing").status == 404
+    assert time.monotonic() - began < PROMPT
+    server.change()
+    assert CHANGED in holder[0].recv(65536)

@@ -9,8 +9,11 @@
 #include <http_core.h>
 #include <http_ssl.h>
 
-/* Where poll() does not see each end. */
+/* The time between two looks at what poll() does not see. */
 #define SLICE apr_time_from_sec(1)
+
+/* Records without data that a look may skip. */
+#define EMPTY_RECORDS_MAX 32
 
 /* Stops a read of the client at the time that it allows for requests. */
 #define REQUEST_TIMEOUT_FILTER "reqtimeout"
@@ -21,6 +24,7 @@ struct wait {
     ap_filter_t *next;
     apr_bucket_brigade *bb;
     struct eas_wait sockets;
+    apr_time_t slice_ends;
     bool unread; /* what the client has sent before the wait has not been read */
 };
 
@@ -52,13 +56,15 @@ static apr_status_t peek(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     ap_filter_t *last = f;
     apr_status_t rv;
+    int rounds = 0;
 
     while (last->next != NULL) {
         last = last->next;
     }
     do {
         rv = peek_once(f, bb);
-    } while (APR_STATUS_IS_EAGAIN(rv) && last != f && peek_once(last, bb) == APR_SUCCESS);
+    } while (APR_STATUS_IS_EAGAIN(rv) && last != f && ++rounds < EMPTY_RECORDS_MAX
+             && peek_once(last, bb) == APR_SUCCESS);
     return rv;
 }
 
@@ -101,16 +107,23 @@ static bool reads_end(struct wait *wait)
     return rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv);
 }
 
-static void begin(struct wait *wait, conn_rec *client, ap_filter_t *next, apr_bucket_brigade *bb)
+/* For the client alone. */
+static struct wait begin(conn_rec *client, const struct eas_long_poll *poll)
 {
-    bool stream = client->master != NULL;
+    struct wait wait = { .client = client, .poll = poll };
 
-    wait->client = client;
+    wait.sockets.backend = -1;
+    wait.sockets.client = client->master != NULL ? -1 : descriptor(client);
+    return wait;
+}
+
+static void add_backend(struct wait *wait, ap_filter_t *next, apr_bucket_brigade *bb)
+{
     wait->next = next;
     wait->bb = bb;
     wait->sockets.backend = descriptor(next->c);
-    wait->sockets.client = stream ? -1 : descriptor(client);
-    wait->sockets.reads_client = wait->unread = !stream && ap_ssl_conn_is_ssl(client);
+    wait->sockets.reads_client = wait->unread =
+        wait->client->master == NULL && ap_ssl_conn_is_ssl(wait->client);
 }
 
 /* Whether poll() alone does not see each end. */
@@ -132,11 +145,12 @@ static enum eas_client_event after_slice(struct wait *wait)
 }
 
 /* EAS_CLIENT_TIMEUP: go on until it is time. */
-static enum eas_client_event wait_once(struct wait *wait, apr_interval_time_t max)
+static enum eas_client_event wait_once(struct wait *wait, apr_time_t now, apr_interval_time_t max)
 {
-    bool slice = needs_slices(wait) && (max < 0 || max > SLICE);
+    apr_interval_time_t slice = wait->slice_ends > now ? wait->slice_ends - now : 0;
+    bool is_slice = needs_slices(wait) && (max < 0 || max > slice);
 
-    switch (eas_wait_poll(&wait->sockets, slice ? SLICE : max)) {
+    switch (eas_wait_poll(&wait->sockets, is_slice ? slice : max)) {
     case EAS_WAIT_BACKEND_ENDED:
         return EAS_CLIENT_READ;
     case EAS_WAIT_BACKEND:
@@ -148,6 +162,16 @@ static enum eas_client_event wait_once(struct wait *wait, apr_interval_time_t ma
     case EAS_WAIT_TIMEUP:
         break;
     }
+    return EAS_CLIENT_TIMEUP;
+}
+
+/* Also while a client sends octet by octet, so that no slice passes without an event. */
+static enum eas_client_event look_after_slice(struct wait *wait, apr_time_t now)
+{
+    if (now < wait->slice_ends) {
+        return EAS_CLIENT_TIMEUP;
+    }
+    wait->slice_ends = now + SLICE;
     return after_slice(wait);
 }
 
@@ -155,11 +179,11 @@ enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll
                                       ap_filter_t *next, apr_bucket_brigade *bb)
 {
     enum eas_client_event event = EAS_CLIENT_TIMEUP;
-    struct wait wait = { .poll = poll };
-    apr_interval_time_t timeout, waited = 0;
-    apr_time_t since;
+    struct wait wait = begin(r->connection, poll);
+    apr_interval_time_t timeout;
+    apr_time_t since, now;
 
-    begin(&wait, r->connection, next, bb);
+    add_backend(&wait, next, bb);
     if (is_readable(&wait)) {
         return EAS_CLIENT_READ;
     }
@@ -167,10 +191,22 @@ enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll
         return EAS_CLIENT_LEFT;
     }
     apr_socket_timeout_get(ap_get_conn_socket(next->c), &timeout);
-    since = eas_clock_now();
-    while (event == EAS_CLIENT_TIMEUP && (timeout < 0 || waited < timeout)) {
-        event = wait_once(&wait, timeout < 0 ? timeout : timeout - waited);
-        waited = eas_clock_now() - since;
+    since = now = eas_clock_now();
+    wait.slice_ends = now + SLICE;
+    while (event == EAS_CLIENT_TIMEUP && (timeout < 0 || now - since < timeout)) {
+        event = wait_once(&wait, now, timeout < 0 ? timeout : timeout - (now - since));
+        now = eas_clock_now();
+        if (event == EAS_CLIENT_TIMEUP) {
+            event = look_after_slice(&wait, now);
+        }
     }
     return event;
+}
+
+enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll *poll)
+{
+    struct wait wait = begin(r->connection, poll);
+
+    return eas_wait_poll(&wait.sockets, 0) == EAS_WAIT_CLIENT_LEFT ? EAS_CLIENT_LEFT
+                                                                   : after_slice(&wait);
 }

@@ -28,4 +28,7 @@ enum eas_client_event {
 enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
                                       ap_filter_t *next, apr_bucket_brigade *bb);
 
+/* The same without a backend, and without a wait.  EAS_CLIENT_TIMEUP: the client is still there. */
+enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll *poll);
+
 #endif

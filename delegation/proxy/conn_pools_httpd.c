@@ -58,7 +58,8 @@ static struct {
     _Atomic(struct eas_conn_pools *) all;
     server_rec *server;
     int n;
-    bool has_reaper; /* under reaping */
+    bool has_reaper;        /* under reaping */
+    _Atomic bool is_ending; /* the reaper closes no further connection */
 } child;
 
 /* prefork runs this in a signal handler, which may have interrupted what the reaper waits for. */
@@ -68,6 +69,7 @@ static apr_status_t stop_reaper(void *data)
     struct timespec until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
 
     (void)data;
+    atomic_store(&child.is_ending, true);
     if (pthread_mutex_timedlock(&reaping, &until) == 0) {
         child.has_reaper = false;
         pthread_mutex_unlock(&reaping);
@@ -103,6 +105,7 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
     child.server = main_server;
     child.n = n;
     child.has_reaper = true;
+    atomic_store(&child.is_ending, false);
     pthread_mutex_unlock(&reaping);
     apr_pool_pre_cleanup_register(pchild, NULL, stop_reaper);
 }
@@ -216,15 +219,20 @@ static bool close_oldest(struct eas_conn_pools *pools, apr_time_t idle_before, u
     return slot != NULL;
 }
 
+apr_interval_time_t eas_conn_pools_patience(const struct eas_conn_pools *pools,
+                                            apr_interval_time_t timeout)
+{
+    const proxy_worker_shared *limits = pools->worker->s;
+
+    return limits->acquire_set ? limits->acquire : timeout;
+}
+
 struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *owner,
                                      apr_interval_time_t max_wait, bool fresh,
                                      proxy_worker **worker_out)
 {
-    const proxy_worker_shared *limits = pools->worker->s;
     bool close_first;
-    struct eas_slot *slot = eas_slots_take(
-        pools->slots, owner, max_wait > 0 && limits->acquire_set ? limits->acquire : max_wait,
-        &close_first);
+    struct eas_slot *slot = eas_slots_take(pools->slots, owner, max_wait, &close_first);
 
     if (slot == NULL) {
         return NULL;
@@ -262,7 +270,7 @@ const char *eas_conn_pools_report(struct eas_conn_pools *pools)
 /* Closes n idle connections; returns how many were missing. */
 static unsigned evict(struct eas_conn_pools *pools, apr_time_t now, unsigned n)
 {
-    while (n > 0 && close_oldest(pools, now, 0)) {
+    while (n > 0 && !atomic_load(&child.is_ending) && close_oldest(pools, now, 0)) {
         n--;
     }
     return n;
@@ -274,7 +282,8 @@ static void reap_pools(struct eas_conn_pools *pools, apr_time_t now)
     unsigned unsatisfied;
     apr_uint32_t requests;
 
-    while (close_oldest(pools, now - pools->max_idle, pools->spare)) {
+    while (!atomic_load(&child.is_ending)
+           && close_oldest(pools, now - pools->max_idle, pools->spare)) {
     }
     unsatisfied = evict(pools, now, eas_connections_requests(pools->connections, now));
     if (counters() == NULL) {

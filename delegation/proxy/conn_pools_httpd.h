@@ -31,10 +31,14 @@ struct eas_conn_pools *eas_conn_pools_of(proxy_worker *worker);
 /* All connections to this backend. */
 struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *pools);
 
+/* The time that an exchange waits for a pool: the worker's `acquire=`, else its own time-out. */
+apr_interval_time_t eas_conn_pools_patience(const struct eas_conn_pools *pools,
+                                            apr_interval_time_t timeout);
+
 /*
  * Leases a pool to an exchange of that owner; *worker_out is mod_proxy's worker with that pool.
- * Waits for one as long as the worker's `acquire=` says, else for max_wait, and never if that is 0;
- * NULL if none came.  fresh: the owner's kept connection is closed, too.
+ * Waits for one for max_wait at most; NULL if none came.  fresh: the owner's kept connection is
+ * closed, too.
  */
 struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *owner,
                                      apr_interval_time_t max_wait, bool fresh,

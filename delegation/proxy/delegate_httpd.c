@@ -21,6 +21,7 @@
 
 #include "delegation/proxy/delegate_httpd.h"
 #include "auth/authn_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/request_httpd.h"
@@ -44,6 +45,9 @@
 
 /* A worker gets a request twice at most: the second time with a newer ticket. */
 #define TRIES 2
+
+/* The time between two looks at a client that waits for a connection to the backend. */
+#define SLICE apr_time_from_sec(1)
 
 /* Of this thread.  A subrequest may be proxied while its main request is. */
 static _Thread_local struct eas_attempt *current;
@@ -101,6 +105,31 @@ static void set_environment(const struct eas_attempt *attempt)
     apr_table_setn(env, "proxy-interim-response", "Suppress");
 }
 
+/* Waits in slices, because meanwhile the client can leave and a newer long poll can end this one. */
+static struct eas_slot *await_slot(struct eas_attempt *attempt, proxy_worker **worker)
+{
+    struct eas_exchange *exchange = &attempt->exchange;
+    struct eas_conn_pools *pools = attempt->response.pools;
+    apr_interval_time_t left = eas_conn_pools_patience(pools, exchange->timeout);
+    apr_time_t until = eas_clock_now() + left;
+    enum eas_client_event event = EAS_CLIENT_TIMEUP;
+    struct eas_slot *slot;
+
+    for (;;) {
+        slot = eas_conn_pools_take(pools, attempt->owner, left < SLICE ? left : SLICE,
+                                   attempt->fresh, worker);
+        left = until - eas_clock_now();
+        if (slot != NULL || left <= 0) {
+            return slot;
+        }
+        event = eas_client_look(attempt->r, exchange->poll);
+        if (event != EAS_CLIENT_TIMEUP) {
+            eas_outgoing_abort(exchange, event);
+            return NULL;
+        }
+    }
+}
+
 /*
  * An exchange without an owner uses the worker's own connection pool.  A nested one does so rather
  * than wait, because the outer one may hold the last slot.
@@ -111,14 +140,16 @@ static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call
     proxy_worker *worker = call->worker;
 
     if (attempt->owner != NULL) {
-        *slot =
-            eas_conn_pools_take(attempt->response.pools, attempt->owner,
-                                nested ? 0 : attempt->exchange.timeout, attempt->fresh, &worker);
+        *slot = nested ? eas_conn_pools_take(attempt->response.pools, attempt->owner, 0,
+                                             attempt->fresh, &worker)
+                       : await_slot(attempt, &worker);
         if (*slot == NULL && !nested) {
-            eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
-                     "all connections to %s that its max= permits are busy; raise that, or shorten "
-                     "the backend's responses",
-                     call->worker->s->name_ex);
+            if (!attempt->exchange.ended) {
+                eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
+                         "all connections to %s that its max= permits are busy; raise that, or "
+                         "shorten the backend's responses",
+                         call->worker->s->name_ex);
+            }
             return HTTP_SERVICE_UNAVAILABLE;
         }
     }
@@ -248,13 +279,14 @@ static int conclude(struct eas_attempt *attempt, int status)
         eas_response_discard(r, response);
         return refuse(r, &attempt->exchange.failure);
     }
+    if (attempt->exchange.ended) {
+        eas_response_discard(r, response);
+        return end_request(r);
+    }
     if (response->state == EAS_RESPONSE_NONE) {
         return status;
     }
     eas_response_discard(r, response);
-    if (response->state == EAS_RESPONSE_UNWANTED) {
-        return end_request(r);
-    }
     if (response->state == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057,
                  "the backend closed the connection without a response");

@@ -4,7 +4,6 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
-#include "delegation/proxy/client_httpd.h"
 #include "delegation/proxy/wait.h"
 
 #include <apr_escape.h>
@@ -19,6 +18,9 @@
 #include <util_filter.h>
 
 #define OUTGOING_FILTER "EAS_KCD_GUARD"
+
+/* Octets of a line that tell whether a response begins: up to the status. */
+#define STATUS_LINE_START 16
 
 /* The prefix of a TLS channel binding (RFC 5929 section 4.1). */
 #define END_POINT "tls-server-end-point:"
@@ -66,7 +68,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
     exchange->got_response = exchange->responding = false;
-    exchange->client_left = exchange->ended = false;
+    exchange->ended = false;
     exchange->lines = 0;
     exchange->released = false;
     exchange->send_incomplete = false;
@@ -164,6 +166,16 @@ static void note_response(struct record *record)
     }
 }
 
+void eas_outgoing_abort(struct eas_exchange *exchange, enum eas_client_event event)
+{
+    exchange->ended = true;
+    if (event == EAS_CLIENT_REPLACED) {
+        eas_fail(&exchange->failure, EAS_THROTTLED, 2081,
+                 "a newer long poll of the user has ended this one; if devices need more at once, "
+                 "raise EasKcdLongPolls");
+    }
+}
+
 /* mod_proxy_http reads a response, for which this exchange waits. */
 static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_read_type_e block)
 {
@@ -192,22 +204,16 @@ static apr_status_t read_empty_response(apr_bucket_brigade *bb)
 static bool await_response(ap_filter_t *f, apr_bucket_brigade *bb, apr_status_t *rv)
 {
     if (!current->ended) {
-        switch (eas_client_wait(current->r, current->poll, f->next, bb)) {
-        case EAS_CLIENT_READ:
+        enum eas_client_event event = eas_client_wait(current->r, current->poll, f->next, bb);
+
+        if (event == EAS_CLIENT_READ) {
             return true;
-        case EAS_CLIENT_TIMEUP:
+        }
+        if (event == EAS_CLIENT_TIMEUP) {
             *rv = APR_TIMEUP;
             return false;
-        case EAS_CLIENT_LEFT:
-            current->client_left = true;
-            break;
-        case EAS_CLIENT_REPLACED:
-            eas_fail(&current->failure, EAS_THROTTLED, 2081,
-                     "a newer long poll of the user has ended this one; if devices need more at "
-                     "once, raise EasKcdLongPolls");
-            break;
         }
-        current->ended = true;
+        eas_outgoing_abort(current, event);
     }
     *rv = read_empty_response(bb);
     return false;
@@ -215,16 +221,16 @@ static bool await_response(ap_filter_t *f, apr_bucket_brigade *bb, apr_status_t 
 
 static apr_status_t read_awaited(ap_filter_t *f, apr_bucket_brigade *bb, apr_off_t readbytes)
 {
-    const char *line;
+    char line[STATUS_LINE_START];
+    apr_size_t len = sizeof(line);
     apr_status_t rv;
-    apr_size_t len;
 
     if (!await_response(f, bb, &rv)) {
         return rv;
     }
     rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
-    if (rv == APR_SUCCESS && has_data(bb)
-        && apr_bucket_read(APR_BRIGADE_FIRST(bb), &line, &len, APR_NONBLOCK_READ) == APR_SUCCESS) {
+    /* A look may have split the line into several buckets. */
+    if (rv == APR_SUCCESS && has_data(bb) && apr_brigade_flatten(bb, line, &len) == APR_SUCCESS) {
         current->responding = eas_wait_is_over(line, len);
     }
     return rv;

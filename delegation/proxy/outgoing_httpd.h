@@ -5,6 +5,7 @@
 #define EAS_DELEGATION_PROXY_OUTGOING_HTTPD_H
 
 #include "delegation/kcd.h"
+#include "delegation/proxy/client_httpd.h"
 #include "delegation/proxy/connection.h"
 
 #include <httpd.h>
@@ -47,8 +48,7 @@ struct eas_exchange {
     bool written;                      /* ... or found one, and has begun to write */
     bool got_response;                 /* the backend has sent something on it */
     bool responding;                   /* its final response has begun */
-    bool client_left;                  /* before that */
-    bool ended;                        /* by the filter, before that */
+    bool ended;                        /* by the client, before that */
     unsigned lines;                    /* of the empty response, that mod_proxy has read */
     bool released;                     /* it has ended well */
     bool send_incomplete;              /* a part of the request could not be written */
@@ -62,6 +62,9 @@ const char *eas_outgoing_placeholder(void);
 /* Begins an exchange in this thread; returns the interrupted one, for eas_outgoing_end(). */
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange);
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted);
+
+/* Ends an exchange without a response, for an event of its client; the failure says why, if any. */
+void eas_outgoing_abort(struct eas_exchange *exchange, enum eas_client_event event);
 
 /* The exchange has ended well: its owner may use the connection again. */
 void eas_outgoing_release(struct eas_exchange *exchange);

@@ -191,7 +191,7 @@ static bool is_read_on(struct eas_response *response, apr_bucket_brigade *bb)
     apr_off_t len = 0;
 
     if (response->state != EAS_RESPONSE_WITHHELD) {
-        return true;
+        return response->state == EAS_RESPONSE_BROKEN;
     }
     apr_brigade_length(bb, 0, &len);
     response->discarded += len;
@@ -273,6 +273,10 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
     if (response->state == EAS_RESPONSE_NONE
         && closed_without_response(r, response->exchange, returned)) {
         response->state = EAS_RESPONSE_BROKEN;
+    }
+    /* By this note mod_proxy_balancer marks the member (failontimeout=), for one user's request. */
+    if (response->in_effect && response->exchange->written) {
+        apr_table_unset(r->notes, TIMED_OUT_NOTE);
     }
     /* Without an owner, mod_proxy alone decides on the reuse of the connection. */
     if (response->exchange->owner == NULL) {
