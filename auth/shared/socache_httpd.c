@@ -2,6 +2,7 @@
 /* auth/shared/socache_httpd.c - Client of the socache provider of EasKcdCache */
 
 #include "auth/shared/socache_httpd.h"
+#include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/base/shm_table.h"
 #include "auth/workers/workers.h"
@@ -226,7 +227,7 @@ static void *prepare(apr_pool_t *pool, const void *arguments)
 static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
 {
     struct request *request = data;
-    apr_time_t began = apr_time_now();
+    apr_time_t began = eas_clock_now();
 
     (void)err;
     eas_job_open(job);
@@ -243,7 +244,7 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
         request->answer = provider_get(request->pool, request->name, &request->sealed);
     }
     /* A late answer is no answer for the circuit breaker. */
-    eas_job_receive(job, apr_time_now() - began < PROVIDER_TIMEOUT);
+    eas_job_receive(job, eas_clock_now() - began < PROVIDER_TIMEOUT);
     return EAS_OK;
 }
 

@@ -197,7 +197,8 @@ bool eas_job_begin_unbounded(struct eas_job *job, apr_time_t until)
     struct eas_peer_call *call = lock_call(job);
     bool may_send;
 
-    while (!(may_send = eas_peer_call_begin_unbounded(call)) && eas_clock_now() < until) {
+    while (!(may_send = eas_peer_call_begin_unbounded(call)) && !job->table->stopping
+           && eas_clock_now() < until) {
         eas_clock_wait(&job->table->received, &job->table->mutex, until);
     }
     unlock_call(job);

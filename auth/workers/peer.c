@@ -162,7 +162,9 @@ void eas_peer_call_close(struct eas_peer_call *call)
 
 bool eas_peer_call_leave(struct eas_peer_call *call, apr_time_t now)
 {
-    if (!call->awaits_answer || now - call->last_progress < EAS_PEER_SILENT_AFTER / 2) {
+    bool is_silent = now - call->last_progress >= EAS_PEER_SILENT_AFTER / 2;
+
+    if (!call->awaits_answer || (!is_silent && call->probed == NULL)) {
         return false;
     }
     count_failure(call, now);
@@ -174,5 +176,7 @@ bool eas_peer_call_leave(struct eas_peer_call *call, apr_time_t now)
 void eas_peer_call_end(struct eas_peer_call *call, apr_time_t now)
 {
     eas_peer_call_close(call);
+    call->contacted->unbounded -= call->unbounded;
+    call->unbounded = false;
     end_probe(call, now);
 }

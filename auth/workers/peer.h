@@ -92,8 +92,8 @@ void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t
 void eas_peer_call_close(struct eas_peer_call *call);
 
 /*
- * A caller has left.  True if the call has awaited an answer for half a second: that counts as a
- * failure, and the call as closed, since no deadline may end it.
+ * A caller has left.  True if the call has awaited an answer for half a second, or is a probe: that
+ * counts as a failure, and the call as closed, since no deadline may end it.
  */
 bool eas_peer_call_leave(struct eas_peer_call *call, apr_time_t now);
 

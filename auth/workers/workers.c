@@ -165,6 +165,7 @@ static apr_status_t stop(void *data)
     workers->jobs.stopping = true;
     drop_queue(workers);
     pthread_cond_broadcast(&workers->work);
+    pthread_cond_broadcast(&workers->jobs.received);
     while (!is_empty(workers) && eas_clock_now() < until) {
         eas_clock_wait(&workers->jobs.left, &workers->jobs.mutex, until);
     }
@@ -287,11 +288,16 @@ static enum eas_rc join(struct eas_workers *workers, const struct eas_workers_ta
 }
 
 /* The job goes on; if its peer is silent, the next caller with the same key starts a new one. */
-static enum eas_rc fail_late(struct eas_job *job, apr_time_t now, struct eas_err *err)
+static void leave(struct eas_job *job, apr_time_t now)
 {
     if (eas_peer_call_leave(&job->call, now)) {
         eas_job_table_remove(job);
     }
+}
+
+static enum eas_rc fail_late(struct eas_job *job, apr_time_t now, struct eas_err *err)
+{
+    leave(job, now);
     if (job->state == EAS_JOB_QUEUED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
                         "all threads for requests to the KDC are busy; check whether the domain "
@@ -328,6 +334,9 @@ static enum eas_rc await(struct eas_workers *workers, struct eas_job *job, apr_t
             return fail_late(job, now, err);
         }
         if (now >= stalls_at && workers->waiting > workers->stalled) {
+            if (job->waiters == 1) {
+                leave(job, now);
+            }
             return eas_fail(err, EAS_UNAVAILABLE, 1252,
                             "the KDC is silent or slow, and enough users are waiting for it; check "
                             "the domain controllers");

@@ -2,6 +2,7 @@
 /* delegation/kerberos/gss_token.c - tokens and verification by GSSAPI (EasKcdToken gssapi) */
 
 #include "delegation/kerberos/gss_token.h"
+#include "delegation/kerberos/spnego.h"
 
 #include <apr_escape.h>
 #include <apr_strings.h>
@@ -253,9 +254,15 @@ const char *eas_gss_token_verify(struct eas_gss_token *made, apr_pool_t *pool,
     OM_uint32 minor = 0, ignored, flags = 0, major;
     gss_OID mechanism = GSS_C_NO_OID;
     const char *words = NULL;
+    struct eas_bytes ap_rep;
 
     if (made->context == GSS_C_NO_CONTEXT) {
         return "an earlier reply to this token was wrong";
+    }
+    /* GSSAPI keeps an entry for ever for each error code in a KRB-ERROR. */
+    if (!eas_spnego_find_ap_rep(reply, &ap_rep)) {
+        apr_pool_cleanup_run(made->pool, made, end);
+        return "the reply has no AP-REP";
     }
     major = gss_init_sec_context(&minor, made->cred, &made->context, made->target, (gss_OID)&spnego,
                                  FLAGS, 0, GSS_C_NO_CHANNEL_BINDINGS, &in, &mechanism, &out, &flags,

@@ -221,24 +221,38 @@ static const char *answer(struct service *service, const char *token, const char
 
 /* --- the check -------------------------------------------------------------------------------- */
 
-static const char *exchange(struct service *service, enum eas_token_by by)
+/* Near the end lies the part that is encrypted. */
+static const char *damaged(apr_pool_t *pool, const char *value)
 {
-    struct eas_ticket *ticket = eas_ticket_to_pool(eas_ticket_take(&service->creds), service->pool);
-    const struct eas_token_request request = { by, ticket, eas_bytes_of_text(CHANNEL) };
+    char *copy = apr_pstrdup(pool, value), *at = copy + strlen(copy) - 8;
+
+    *at = *at == 'A' ? 'B' : 'A';
+    return copy;
+}
+
+/* A right answer must be accepted, a damaged one refused. */
+static const char *exchange(struct service *service, const struct eas_token_request *request,
+                            bool right)
+{
     struct eas_token_maker *maker = eas_token_maker_create(service->pool);
     struct eas_token token;
     struct eas_err err;
     const char *value, *words;
+    bool accepted;
 
-    if (eas_token_make(maker, service->pool, &request, &token, &err) != EAS_OK) {
+    if (eas_token_make(maker, service->pool, request, &token, &err) != EAS_OK) {
         return apr_pstrdup(service->pool, err.text);
     }
     words = answer(service, token.value, &value);
-    if (words == NULL
-        && eas_token_verify(maker, service->pool, token.pending, value, &err) != EAS_OK) {
-        words = apr_pstrdup(service->pool, err.text);
+    if (words != NULL) {
+        return words;
     }
-    return words;
+    accepted = eas_token_verify(maker, service->pool, token.pending,
+                                right ? value : damaged(service->pool, value), &err)
+               == EAS_OK;
+    return accepted == right ? NULL
+           : accepted        ? "a damaged answer is taken for a right one"
+                             : apr_pstrdup(service->pool, err.text);
 }
 
 static const char *check_enctype(krb5_context ctx, apr_pool_t *pool, enum eas_token_by by,
@@ -257,7 +271,13 @@ static const char *check_enctype(krb5_context ctx, apr_pool_t *pool, enum eas_to
         krb5_free_error_message(ctx, text);
     }
     else {
-        words = exchange(&service, by);
+        const struct eas_token_request request = {
+            by, eas_ticket_to_pool(eas_ticket_take(&service.creds), pool),
+            eas_bytes_of_text(CHANNEL)
+        };
+
+        words = exchange(&service, &request, true);
+        words = words == NULL ? exchange(&service, &request, false) : words;
     }
     close_service(&service);
     if (words != NULL) {

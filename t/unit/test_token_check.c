@@ -16,6 +16,7 @@ static struct {
     bool encryption;
     bool decryption;
     bool acceptor;
+    bool flags;
 } broken;
 static int accepted, sockets;
 
@@ -52,6 +53,9 @@ OM_uint32 gss_accept_sec_context(OM_uint32 *minor, gss_ctx_id_t *context, gss_cr
     *(void **)&real = dlsym(RTLD_NEXT, "gss_accept_sec_context");
     major = real(minor, context, cred, token, channel, name, mech, out, flags, time, delegated);
     depth--;
+    if (broken.flags && depth == 0 && flags != NULL) {
+        *flags &= ~(OM_uint32)GSS_C_MUTUAL_FLAG;
+    }
     return major;
 }
 
@@ -89,9 +93,9 @@ static void assert_failure(const char *words, const char *enctype, const char *r
 static void test_sound_libraries(void **state)
 {
     assert_null(eas_token_check(*state, EAS_TOKEN_NATIVE));
-    assert_int_equal(accepted, 4); /* AES of two lengths, with two hashes */
+    assert_int_equal(accepted, 8); /* AES of two lengths, with two hashes; right and damaged */
     assert_null(eas_token_check(*state, EAS_TOKEN_GSSAPI));
-    assert_int_equal(accepted, 8);
+    assert_int_equal(accepted, 16);
     assert_int_equal(sockets, 0);
 }
 
@@ -118,13 +122,20 @@ static void test_acceptor_that_reads_nothing(void **state)
     assert_failure(eas_token_check(*state, EAS_TOKEN_GSSAPI), "aes256", "Invalid token");
 }
 
+static void test_token_without_mutual_authentication(void **state)
+{
+    broken.flags = true;
+    assert_failure(eas_token_check(*state, EAS_TOKEN_NATIVE), "aes256", "other flags");
+    assert_failure(eas_token_check(*state, EAS_TOKEN_GSSAPI), "aes256", "other flags");
+}
+
 /* GSSAPI refuses the enctypes that krb5.conf does not permit. */
 static void test_permitted_enctypes(void **state)
 {
     permit("aes128-cts-hmac-sha256-128 arcfour-hmac");
     assert_null(eas_token_check(*state, EAS_TOKEN_NATIVE));
     assert_null(eas_token_check(*state, EAS_TOKEN_GSSAPI));
-    assert_int_equal(accepted, 2);
+    assert_int_equal(accepted, 4);
 }
 
 #define CHECK_TEST(test) cmocka_unit_test_setup_teardown(test, start_test, unit_destroy_pool)
@@ -136,6 +147,7 @@ int main(void)
         CHECK_TEST(test_token_that_gssapi_does_not_read),
         CHECK_TEST(test_reply_that_is_not_verified),
         CHECK_TEST(test_acceptor_that_reads_nothing),
+        CHECK_TEST(test_token_without_mutual_authentication),
         CHECK_TEST(test_permitted_enctypes), /* the last: it changes krb5.conf */
     };
 

@@ -114,6 +114,19 @@ static void open_circuit_by_silence(void **state, struct eas_workers *workers, e
 }
 
 /* Probes take threads of the peer's share as well; when it is used up, no caller waits. */
+/* No deadline ends its message: the circuit must not stay open for that. */
+static void test_impatient_caller_does_not_hold_the_probe(void **state)
+{
+    struct eas_workers *workers = MAKE_WORKERS(state, .share = 5, .queued = 10, .stalled = 10);
+
+    open_circuit(workers);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "probe", IS_SILENT, apr_time_from_msec(300)), 1250);
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 1254);
+    advance_clock(apr_time_from_sec(5));
+    assert_int_equal(run_task(workers, "a", ANSWERS, LONG_TIME), 0);
+}
+
 static void test_silence_opens_the_breaker(void **state)
 {
     struct eas_workers *workers = MAKE_WORKERS(state, .share = 5, .queued = 10, .stalled = 10);
@@ -458,6 +471,7 @@ int main(void)
         GATE_TEST(test_breaker_opens_and_closes),
         GATE_TEST(test_outage_is_reported_at_its_beginning_and_end),
         GATE_TEST(test_probe_without_a_message_is_repeated),
+        GATE_TEST(test_impatient_caller_does_not_hold_the_probe),
         GATE_TEST(test_silence_opens_the_breaker),
         GATE_TEST(test_first_silence_opens_the_breaker),
         GATE_TEST(test_silence_after_a_referral),
