@@ -39,9 +39,10 @@ HOST = "cas1.corp.example.test"
 class Root:
     """A Debian of its own, in a directory."""
 
-    def __init__(self, path: Path, mirror: str) -> None:
+    def __init__(self, path: Path, mirror: str | None) -> None:
         self.path = path
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", path, mirror], check=True)
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", path,
+                        *([mirror] if mirror else [])], check=True)
         self.let_packages_act(False)    # servers are started by this test, on a port of its own
         for name in ("/etc/resolv.conf", HOSTS):
             shutil.copy(name, path / str(name).lstrip("/"))
@@ -110,6 +111,7 @@ class Server:
                     self.failures.append(str(answer.status))
             except OSError as error:
                 self.failures.append(repr(error))
+                ended.wait(0.1)
 
 
 def say(text: str) -> None:
@@ -178,14 +180,16 @@ def upgrade(root: Root, server: Server, package: Path) -> None:
     demand(visitor.log_on("alice", PASSWORDS["alice"], "/owa/").status == 303, "a browser logs on")
     demand(visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}", "and is served")
     parent, times, ended = parent_of(root), started(root), threading.Event()
-    asking = threading.Thread(target=server.keep_asking, args=(ended,))
+    asking = threading.Thread(target=server.keep_asking, args=(ended,), daemon=True)
     asking.start()
-    root.let_packages_act(True)
-    said = root.install(package)
-    until(lambda: started(root) > times, 30, f"httpd to reload\n{said}")
-    answer = visitor.get("/owa/")
-    ended.set()
-    asking.join()
+    try:
+        root.let_packages_act(True)
+        said = root.install(package)
+        until(lambda: started(root) > times, 30, f"httpd to reload\n{said}")
+        answer = visitor.get("/owa/")
+    finally:
+        ended.set()
+        asking.join()
     demand(parent_of(root) == parent, "the upgrade reloads httpd")
     demand(answer.status == 200, "the session lives on")
     demand(server.served > 10 and not server.failures,
@@ -197,9 +201,10 @@ def remove(root: Root, before: set[str]) -> None:
     root.run("apt-get", "-q", "-y", "remove", PACKAGE)
     demand("Syntax OK" in root.run("apache2ctl", "configtest"), "httpd does without the module")
     demand("No module" in root.run("a2query", "-m", "eas_kcd", check=False), "it is disabled")
-    root.file("/etc/eas-kcd/gateway.keytab").unlink()
     root.run("apt-get", "-q", "-y", "purge", PACKAGE)
-    demand(root.all_files() == before, f"no residue: {root.all_files() - before}")
+    demand(root.file("/etc/eas-kcd/gateway.keytab").exists(), "the administrator's keytab stays")
+    shutil.rmtree(root.file("/etc/eas-kcd"))
+    demand(root.all_files() == before, f"no other residue: {root.all_files() - before}")
 
 
 def live(root: Root, first: Path, second: Path, lab: Path, servers: ExitStack) -> None:
@@ -231,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("package", type=Path)
     parser.add_argument("--before", type=Path)
-    parser.add_argument("--mirror", default="http://deb.debian.org/debian")
+    parser.add_argument("--mirror", help="debootstrap's default otherwise")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="eas-kcd-package-") as directory:
         path = Path(directory)

@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import time
 
 import gssapi
 import pytest
@@ -103,6 +104,9 @@ def test_text(domain, keytab, account):
     ["-k", "x", "-u", "alice", "-s", CAS1, "--timeout", "0"],
     ["-k", "x", "-u", "alice", "-s", CAS1, "-d", "CORP"],
     ["-k", "x", "-c", "y", "-u", "alice"],
+    ["-c", "y", "-u", "alice", "-s", CAS1],
+    ["-c", "y", "-u", "alice", "-p", "gateway"],
+    ["-k", "x", "-u", "alice", "-s", CAS1, "--ca-file", "/nonexistent.pem"],
     ["-k", "x", "-u", "alice", "-s", CAS1, "--connect", "cas1"],
 ])
 def test_wrong_usage(domain, args):
@@ -472,6 +476,32 @@ def test_no_password_given(domain, keytab):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_too_long_password(domain, keytab):
+    """A part of it would be a wrong guess."""
+    done = doctor.run(["-k", keytab, "-u", "alice", "-s", CAS1, "--password"], domain.krb5_conf,
+                      password="x" * 1500)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_two_hosts_with_one_backend_each(configured, authority, backends):
+    """--connect is for the backend whose SPN it names, and for no other."""
+    cas1 = backends("cas1", tls=True)
+    report = configured(f"""
+Listen 127.0.0.1:{free_port()}
+<VirtualHost *:1>
+    ServerName a.example.test
+    {location(cas1.url, "EasKcdProtocolTransition On")}
+</VirtualHost>
+<VirtualHost *:2>
+    ServerName b.example.test
+    EasKcdDomain OTHER {REALM}
+    {location("http://cas3.corp.example.test", "EasKcdProtocolTransition On")}
+</VirtualHost>
+""", "--connect", cas1.url, "--ca-file", authority.ca_file)
+    assert report.findings == ["spn-not-allowed"]
+    assert [step["step"] for step in report.steps].count("connection") == 1
+
+
 def test_old_key_version(check, domain, account, keytab):
     """The user's ticket for the gateway tells the version."""
     domain.rotate_key(account)
@@ -519,6 +549,48 @@ def test_token_is_bound(connect, fake_backends, acceptor):
         return response("200 OK", [("WWW-Authenticate", accepted.www_authenticate)])
     report = connect(fake_backends(answer, tls=True, proves=False).url)
     assert report.findings == [] and seen == [True]
+
+
+def test_url_of_no_spn(connect, backends):
+    """--connect must not end in silence where it is for none of several SPNs."""
+    report = connect(backends("cas1", tls=True).url.replace("cas1.corp.example.test", "localhost"),
+                     spns=(CAS1, CAS1.replace("cas1", "CAS1")))
+    assert report.findings == ["connect-unused"] and report.status == 1
+
+
+def test_gssapi_that_makes_no_token(connect, backends, lab_dir):
+    """Its mechanisms are this machine's trouble, not the domain's."""
+    library = lab_dir / "no-gssapi.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], check=True, text=True,
+                   input="unsigned gss_init_sec_context(unsigned *minor) { *minor = 0; "
+                         "return 13u << 16; }")
+    report = connect(backends("cas1", tls=True).url, env={"LD_PRELOAD": str(library)})
+    assert report.findings == ["token-local"] and report.status == 1
+
+
+def test_slow_backend(connect, fake_backends):
+    """--timeout is for the whole exchange, however often something comes."""
+    def answer(_):
+        for octet in b"HTTP/1.1 401 Unauthorized" * 8:
+            yield bytes([octet])
+            time.sleep(0.3)
+    began = time.monotonic()
+    report = connect(fake_backends(answer, proves=False).url, "--timeout", "1s")
+    assert report.findings == ["backend-answer"] and time.monotonic() - began < 10
+
+
+def test_httpd_user_that_does_not_exist(check):
+    report = check("--httpd-user", "nosuch")
+    assert report.step("httpd's user")["verdict"] == "skipped" and report.status == 1
+
+
+def test_commands_name_the_account(check, domain, user):
+    """Commands take no DOMAIN\\user."""
+    domain.set_flag(user, DISABLED)
+    report = check("-d", f"CORP={REALM}", user=f"CORP\\{user}")
+    assert report.findings == ["user-disabled"]
+    cure, = [step["powershell"] for step in report.steps if "finding" in step]
+    assert cure == f"Enable-ADAccount {user}"
 
 
 def test_backend_is_down(connect):

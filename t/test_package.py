@@ -41,6 +41,7 @@ def test_log_format_is_the_references():
 def test_dependencies_are_the_READMEs():
     """a2enmod enables them with the module; TLS is the administrator's."""
     wanted = set(re.search(r"^# Depends: (.*)", LOAD.read_text())[1].split())
+    assert {"authn_core", "authz_core", "authz_user"} <= wanted
     enabled = set(re.search(r"a2enmod eas_kcd (.*)", TEXT[README])[1].split())
     assert enabled - {"ssl"} <= wanted | {"proxy"}      # proxy_http enables proxy
 

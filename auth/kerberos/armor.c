@@ -113,27 +113,20 @@ static enum offer offer_of(struct eas_armor *armor, struct eas_kdc *kdc,
 static krb5_error_code fetch_other_tgt(struct eas_kdc *kdc, struct eas_ticket *ours,
                                        const krb5_data *realm, struct eas_ticket **tgt_out)
 {
-    krb5_creds wanted, *tgt = NULL;
-    krb5_ccache ccache;
-    krb5_error_code code = eas_kdc_ccache(kdc, eas_ticket_creds(ours), &ccache);
+    krb5_creds *tgt = NULL;
+    krb5_principal server = NULL;
+    krb5_error_code code =
+        krb5_build_principal_ext(kdc->ctx, &server, realm->length, realm->data, KRB5_TGS_NAME_SIZE,
+                                 KRB5_TGS_NAME, realm->length, realm->data, 0);
 
-    if (code != 0) {
-        return code;
-    }
-    memset(&wanted, 0, sizeof(wanted));
-    wanted.client = eas_ticket_creds(ours)->client;
-    code =
-        krb5_build_principal_ext(kdc->ctx, &wanted.server, realm->length, realm->data,
-                                 KRB5_TGS_NAME_SIZE, KRB5_TGS_NAME, realm->length, realm->data, 0);
     if (code == 0) {
-        code = krb5_get_credentials(kdc->ctx, KRB5_GC_NO_STORE, ccache, &wanted, &tgt);
+        code = eas_kdc_get_ticket(kdc, eas_ticket_creds(ours), server, &tgt);
     }
     if (code == 0) {
         *tgt_out = eas_ticket_take(tgt);
         krb5_free_creds(kdc->ctx, tgt);
     }
-    krb5_free_principal(kdc->ctx, wanted.server);
-    krb5_cc_destroy(kdc->ctx, ccache);
+    krb5_free_principal(kdc->ctx, server);
     return code;
 }
 

@@ -357,6 +357,39 @@ krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache
     return code;
 }
 
+krb5_error_code eas_kdc_get_ticket(struct eas_kdc *kdc, krb5_creds *tgt,
+                                   krb5_const_principal server, krb5_creds **ticket_out)
+{
+    krb5_creds wanted;
+    krb5_ccache ccache;
+    krb5_error_code code = eas_kdc_ccache(kdc, tgt, &ccache);
+
+    if (code == 0) {
+        memset(&wanted, 0, sizeof(wanted));
+        wanted.client = tgt->client;
+        wanted.server = (krb5_principal)server;
+        code = krb5_get_credentials(kdc->ctx, KRB5_GC_NO_STORE, ccache, &wanted, ticket_out);
+        krb5_cc_destroy(kdc->ctx, ccache);
+    }
+    return code;
+}
+
+bool eas_kdc_permits_aes(krb5_context ctx)
+{
+    krb5_enctype *permitted, *p;
+    bool found = false;
+
+    if (krb5_get_permitted_enctypes(ctx, &permitted) != 0) {
+        return false;
+    }
+    for (p = permitted; *p != ENCTYPE_NULL; p++) {
+        found =
+            found || *p == ENCTYPE_AES256_CTS_HMAC_SHA1_96 || *p == ENCTYPE_AES128_CTS_HMAC_SHA1_96;
+    }
+    krb5_free_enctypes(ctx, permitted);
+    return found;
+}
+
 enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc rc, int tag,
                          krb5_error_code code, const char *text)
 {

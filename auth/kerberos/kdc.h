@@ -116,6 +116,16 @@ enum eas_rc eas_kdc_default_realm(apr_pool_t *pool, const char **realm_out, stru
 krb5_error_code eas_kdc_ccache(struct eas_kdc *kdc, krb5_creds *tgt, krb5_ccache *out);
 
 /*
+ * A ticket of the client of tgt for a server; the caller frees it.  Not requested as forwardable: the
+ * KDC refuses that where tgt is not.
+ */
+krb5_error_code eas_kdc_get_ticket(struct eas_kdc *kdc, krb5_creds *tgt,
+                                   krb5_const_principal server, krb5_creds **ticket_out);
+
+/* Whether this machine accepts AES keys, which each account of AD can have. */
+bool eas_kdc_permits_aes(krb5_context ctx);
+
+/*
  * As eas_fail().  The text is that of the argument, a colon and libkrb5's message, with AD's
  * NTSTATUS if the error had one.
  */

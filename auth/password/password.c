@@ -47,23 +47,6 @@ static const struct eas_kdc_failure evidence_failures[] = {
                     "the KDC refused the user's ticket for the gateway"),
 };
 
-/* Whether this machine asks for AES keys, which each account of AD can have. */
-static bool accepts_aes(krb5_context ctx)
-{
-    krb5_enctype *permitted, *p;
-    bool found = false;
-
-    if (krb5_get_permitted_enctypes(ctx, &permitted) != 0) {
-        return false;
-    }
-    for (p = permitted; *p != ENCTYPE_NULL; p++) {
-        found =
-            found || *p == ENCTYPE_AES256_CTS_HMAC_SHA1_96 || *p == ENCTYPE_AES128_CTS_HMAC_SHA1_96;
-    }
-    krb5_free_enctypes(ctx, permitted);
-    return found;
-}
-
 static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
                                const struct eas_realms *realms, struct eas_err *err)
 {
@@ -71,7 +54,7 @@ static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
         && eas_identity_check_realm(kdc->as.referral, realms, err) != EAS_OK) {
         return err->rc;
     }
-    if (eas_kdc_cause(code) == EAS_KDC_NO_KEY && !accepts_aes(kdc->ctx)) {
+    if (eas_kdc_cause(code) == EAS_KDC_NO_KEY && !eas_kdc_permits_aes(kdc->ctx)) {
         return eas_kdc_fail(kdc, err, EAS_UNAVAILABLE, 1046, code,
                             "krb5.conf permits no AES keys; check permitted_enctypes");
     }
@@ -101,24 +84,6 @@ static enum eas_rc fail_expired(struct eas_kdc *kdc, krb5_principal client,
         err->rc = EAS_DENIED;
     }
     return err->rc;
-}
-
-/* Does not request a forwardable ticket: the KDC refuses that where the TGT is not forwardable. */
-static krb5_error_code get_evidence(struct eas_kdc *kdc, krb5_creds *tgt,
-                                    krb5_const_principal gateway, krb5_creds **evidence)
-{
-    krb5_creds wanted;
-    krb5_ccache ccache;
-    krb5_error_code code = eas_kdc_ccache(kdc, tgt, &ccache);
-
-    if (code == 0) {
-        memset(&wanted, 0, sizeof(wanted));
-        wanted.client = tgt->client;
-        wanted.server = (krb5_principal)gateway;
-        code = krb5_get_credentials(kdc->ctx, KRB5_GC_NO_STORE, ccache, &wanted, evidence);
-        krb5_cc_destroy(kdc->ctx, ccache);
-    }
-    return code;
 }
 
 /*
@@ -157,7 +122,7 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
     krb5_error_code code;
     enum eas_rc rc = EAS_OK;
 
-    code = get_evidence(kdc, tgt, eas_keytab_principal(keytab), &evidence);
+    code = eas_kdc_get_ticket(kdc, tgt, eas_keytab_principal(keytab), &evidence);
     if (code != 0) {
         return eas_kdc_fail_by_cause(kdc, err, code, evidence_failures);
     }

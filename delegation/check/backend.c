@@ -3,9 +3,9 @@
 
 #include "delegation/check/backend.h"
 #include "delegation/check/answer.h"
-#include "delegation/check/gss_client.h"
 #include "delegation/check/http.h"
 #include "delegation/kerberos/spnego.h"
+#include "delegation/kerberos/token.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -78,7 +78,8 @@ static bool check_challenge(const struct backend *backend)
 
 struct reply {
     apr_pool_t *pool;
-    struct eas_gss_client *client;
+    struct eas_token_maker *maker;
+    struct eas_pending_ap *pending;
     enum eas_answer_reply reply;
 };
 
@@ -86,42 +87,47 @@ static int read_reply(void *data, const char *name, const char *value)
 {
     struct reply *reply = data;
     const char *challenge = eas_spnego_next_challenge(reply->pool, &value);
+    struct eas_err err;
 
     (void)name;
     if (challenge != NULL) {
-        reply->reply = eas_gss_client_verify(reply->client, challenge) ? EAS_ANSWER_RIGHT_REPLY
-                                                                       : EAS_ANSWER_WRONG_REPLY;
+        reply->reply =
+            eas_token_verify(reply->maker, reply->pool, reply->pending, challenge, &err) == EAS_OK
+                ? EAS_ANSWER_RIGHT_REPLY
+                : EAS_ANSWER_WRONG_REPLY;
     }
     return challenge == NULL;
 }
 
-/* One request with a token, bound or not. */
+/* One request with a token, bound or not.  GSSAPI's: a second opinion to the module's own. */
 static enum eas_finding try_token(const struct backend *backend, bool bound,
                                   const char **detail_out)
 {
     apr_pool_t *pool = backend->check->pool;
-    struct reply reply = { .pool = pool };
+    struct reply reply = { .pool = pool, .maker = eas_token_maker_create(pool) };
+    struct eas_token_request request = { .by = EAS_TOKEN_GSSAPI, .ticket = backend->ticket };
     struct eas_http_response response;
+    struct eas_token token;
     struct eas_http *http;
-    const char *value;
+    struct eas_err err;
 
     if (connect_to(backend, &http, detail_out) != EAS_HTTP_OPEN) {
         return EAS_FINDING_BACKEND_DOWN;
     }
-    reply.client = eas_gss_client_begin(
-        pool, backend->ticket, bound ? eas_http_binding(http) : eas_bytes_make("", 0), &value);
-    if (reply.client == NULL) {
-        *detail_out = value;
-        return EAS_FINDING_DELEGATION_REFUSED;
+    request.binding = bound ? eas_http_binding(http) : eas_bytes_make("", 0);
+    if (eas_token_make(reply.maker, pool, &request, &token, &err) != EAS_OK) {
+        *detail_out = apr_pstrdup(pool, err.text);
+        return EAS_FINDING_TOKEN_LOCAL;
     }
-    if (!eas_http_exchange(http, value, &response)) {
+    reply.pending = token.pending;
+    if (!eas_http_exchange(http, token.value, &response)) {
         *detail_out = "";
         return EAS_FINDING_BACKEND_ANSWER;
     }
     apr_table_do(read_reply, &reply, response.headers, "WWW-Authenticate", NULL);
     *detail_out = apr_psprintf(pool, "status %d, %" APR_SIZE_T_FMT " octets of header",
-                               response.status, strlen(value));
-    return eas_answer_token(response.status, reply.reply, strlen(value));
+                               response.status, strlen(token.value));
+    return eas_answer_token(response.status, reply.reply, strlen(token.value));
 }
 
 static void check_token(const struct backend *backend)

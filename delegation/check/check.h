@@ -13,6 +13,7 @@
 struct eas_check {
     apr_pool_t *pool;
     const struct eas_options *options;
+    int n_spns; /* of all walks */
     struct eas_report *report;
     struct eas_finding_names names; /* as far as they are known */
     struct eas_realms realms;       /* of users */

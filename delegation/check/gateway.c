@@ -141,7 +141,8 @@ void eas_gateway_own_ticket(struct eas_check *check)
     if (rc != EAS_OK) {
         report_refusal(check, EAS_DIAGNOSIS_OWN, &seen, err.tag);
     }
-    else if (eas_key_fetch(&kdc, eas_ticket_creds(tgt), eas_keytab_principal(check->keytab), &creds)
+    else if (eas_kdc_get_ticket(&kdc, eas_ticket_creds(tgt), eas_keytab_principal(check->keytab),
+                                &creds)
              != 0) {
         report_refusal(check, EAS_DIAGNOSIS_OWN, &seen, 0);
     }

@@ -2,6 +2,7 @@
 /* delegation/check/http.c - HTTP/1.1 client for one request, without its body */
 
 #include "delegation/check/http.h"
+#include "auth/base/clock.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -23,6 +24,7 @@ struct eas_http {
     apr_pool_t *pool;
     const struct eas_http_target *target;
     int fd;
+    apr_time_t until; /* of eas_clock_now(): the end of the step */
     SSL_CTX *ssl_ctx;
     SSL *ssl; /* NULL: plain HTTP */
     unsigned char binding[sizeof(END_POINT) - 1 + EVP_MAX_MD_SIZE];
@@ -58,27 +60,31 @@ static apr_status_t close_connection(void *data)
     return APR_SUCCESS;
 }
 
-/* SO_SNDTIMEO ends connect(), too (socket(7)). */
-static int connect_to(const struct addrinfo *address, apr_interval_time_t timeout)
+/* For the next call.  SO_SNDTIMEO ends connect(), too (socket(7)).  False if the time is over. */
+static bool set_limit(int fd, apr_time_t until)
 {
-    const struct timeval limit = { (time_t)apr_time_sec(timeout),
-                                   (suseconds_t)apr_time_usec(timeout) };
+    apr_interval_time_t left = until - eas_clock_now();
+    const struct timeval limit = { (time_t)apr_time_sec(left), (suseconds_t)apr_time_usec(left) };
+
+    return left > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0
+           && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0;
+}
+
+static int connect_to(const struct addrinfo *address, apr_time_t until)
+{
     int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
         return -1;
     }
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
+    if (!set_limit(fd, until) || connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
         close(fd);
         return -1;
     }
     return fd;
 }
 
-static enum eas_http_problem open_socket(struct eas_http *http, apr_interval_time_t timeout,
-                                         const char **detail_out)
+static enum eas_http_problem open_socket(struct eas_http *http, const char **detail_out)
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
     struct addrinfo *found, *address;
@@ -89,7 +95,7 @@ static enum eas_http_problem open_socket(struct eas_http *http, apr_interval_tim
         return EAS_HTTP_DOWN;
     }
     for (address = found; address != NULL && http->fd < 0; address = address->ai_next) {
-        http->fd = connect_to(address, timeout);
+        http->fd = connect_to(address, http->until);
     }
     freeaddrinfo(found);
     *detail_out = http->fd >= 0 ? "" : "no address answers";
@@ -126,7 +132,7 @@ static bool start_tls(struct eas_http *http, const char *ca_file)
                != 1) {
         return false;
     }
-    /* The result is looked at after the handshake, so that its reason can be told. */
+    /* check_certificate() names the reason, after the handshake. */
     SSL_CTX_set_verify(http->ssl_ctx, SSL_VERIFY_NONE, NULL);
     http->ssl = SSL_new(http->ssl_ctx);
     if (http->ssl == NULL || SSL_set_fd(http->ssl, http->fd) != 1) {
@@ -137,7 +143,7 @@ static bool start_tls(struct eas_http *http, const char *ca_file)
             || SSL_set_tlsext_host_name(http->ssl, host) != 1)) {
         return false;
     }
-    return SSL_connect(http->ssl) == 1;
+    return set_limit(http->fd, http->until) && SSL_connect(http->ssl) == 1;
 }
 
 static enum eas_http_problem check_certificate(struct eas_http *http, const char **detail_out)
@@ -169,14 +175,16 @@ enum eas_http_problem eas_http_open(apr_pool_t *pool, const struct eas_http_targ
     http->pool = pool;
     http->target = target;
     http->fd = -1;
+    http->until = eas_clock_now() + timeout;
+    ERR_clear_error();
     apr_pool_cleanup_register(pool, http, close_connection, apr_pool_cleanup_null);
-    problem = open_socket(http, timeout, detail_out);
+    problem = open_socket(http, detail_out);
     if (problem == EAS_HTTP_OPEN && target->tls) {
         if (start_tls(http, ca_file)) {
             problem = check_certificate(http, detail_out);
         }
         else {
-            const char *reason = ERR_reason_error_string(ERR_peek_error());
+            const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
             *detail_out = reason != NULL ? reason : "no TLS handshake";
             problem = EAS_HTTP_NO_TLS;
@@ -197,7 +205,7 @@ static bool send_all(struct eas_http *http, const char *text)
 {
     size_t len = strlen(text);
 
-    while (len > 0) {
+    while (len > 0 && set_limit(http->fd, http->until)) {
         ssize_t n = http->ssl != NULL ? SSL_write(http->ssl, text, (int)len)
                                       : send(http->fd, text, len, MSG_NOSIGNAL);
 
@@ -207,7 +215,7 @@ static bool send_all(struct eas_http *http, const char *text)
         text += n;
         len -= (size_t)n;
     }
-    return true;
+    return len == 0;
 }
 
 /* NULL unless the empty line has come. */
@@ -216,7 +224,7 @@ static char *read_head(struct eas_http *http)
     char *head = apr_palloc(http->pool, HEAD_MAX + 1), *end = NULL;
     size_t len = 0;
 
-    while (end == NULL && len < HEAD_MAX) {
+    while (end == NULL && len < HEAD_MAX && set_limit(http->fd, http->until)) {
         ssize_t n = http->ssl != NULL ? SSL_read(http->ssl, head + len, (int)(HEAD_MAX - len))
                                       : recv(http->fd, head + len, HEAD_MAX - len, 0);
 

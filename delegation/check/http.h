@@ -34,6 +34,7 @@ struct eas_http;
 /*
  * Connects, and verifies the certificate by the authorities in ca_file (NULL: those of OpenSSL).
  * Without a problem the connection is open until the pool's end.  *detail_out is a fact for people.
+ * The timeout is for connection and exchange together, from now on; name servers have their own.
  */
 enum eas_http_problem eas_http_open(apr_pool_t *pool, const struct eas_http_target *target,
                                     const char *ca_file, apr_interval_time_t timeout,

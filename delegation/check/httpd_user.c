@@ -26,7 +26,9 @@ static const struct passwd *find_user(const struct eas_options *options)
     size_t i;
 
     if (options->httpd_user != NULL) {
-        return getpwnam(options->httpd_user);
+        return *options->httpd_user == '#'
+                   ? getpwuid((uid_t)strtoul(options->httpd_user + 1, NULL, 10))
+                   : getpwnam(options->httpd_user);
     }
     for (i = 0; user == NULL && i < sizeof(usual) / sizeof(usual[0]); i++) {
         user = getpwnam(usual[i]);
@@ -55,7 +57,7 @@ static bool can_read(apr_pool_t *pool)
     return true;
 }
 
-static enum eas_finding look(const struct eas_check *check)
+static enum eas_finding try_as_user(const struct eas_check *check)
 {
     const krb5_data *realm = &eas_keytab_principal(check->keytab)->realm;
     struct eas_kdc_addresses addresses;
@@ -85,7 +87,7 @@ static int run_as(const struct eas_check *check, const struct passwd *user)
     fflush(NULL);
     child = fork();
     if (child == 0) {
-        _exit(become(user) ? (int)look(check) : NOT_THE_USER);
+        _exit(become(user) ? (int)try_as_user(check) : NOT_THE_USER);
     }
     return child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)
                ? NOT_THE_USER
@@ -95,9 +97,14 @@ static int run_as(const struct eas_check *check, const struct passwd *user)
 void eas_httpd_user_check(struct eas_check *check)
 {
     const struct passwd *user = geteuid() == 0 ? find_user(check->options) : NULL;
+    const char *wanted = check->options->httpd_user;
     int result;
 
     if (user == NULL) {
+        if (geteuid() == 0 && wanted != NULL) {
+            eas_report_begin(check->report, "httpd's user", wanted);
+            eas_report_skip(check->report, "this machine has no such user");
+        }
         return;
     }
     eas_report_begin(check->report, "httpd's user", user->pw_name);

@@ -78,25 +78,11 @@ bool eas_key_decrypts(krb5_context ctx, struct eas_keytab *keytab, const krb5_cr
     return decrypts;
 }
 
-krb5_error_code eas_key_fetch(struct eas_kdc *kdc, krb5_creds *tgt, krb5_const_principal server,
-                              krb5_creds **ticket_out)
-{
-    krb5_creds wanted;
-    krb5_ccache ccache;
-    krb5_error_code code = eas_kdc_ccache(kdc, tgt, &ccache);
-
-    if (code == 0) {
-        memset(&wanted, 0, sizeof(wanted));
-        wanted.client = tgt->client;
-        wanted.server = (krb5_principal)server;
-        code = krb5_get_credentials(kdc->ctx, KRB5_GC_NO_STORE, ccache, &wanted, ticket_out);
-        krb5_cc_destroy(kdc->ctx, ccache);
-    }
-    return code;
-}
-
 enum eas_finding eas_key_finding(const struct eas_key *key, const struct eas_key_list *list)
 {
-    return key->kvno > (list->newest & KVNO_MASK) ? EAS_FINDING_KEYTAB_OLD
-                                                  : EAS_FINDING_KEYTAB_FOREIGN;
+    unsigned newest = list->newest & KVNO_MASK;
+
+    return key->kvno > newest    ? EAS_FINDING_KEYTAB_OLD
+           : key->kvno == newest ? EAS_FINDING_KEYTAB_FOREIGN
+                                 : EAS_FINDING_KEYTAB_KEY;
 }

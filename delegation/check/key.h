@@ -4,7 +4,6 @@
 #ifndef EAS_DELEGATION_CHECK_KEY_H
 #define EAS_DELEGATION_CHECK_KEY_H
 
-#include "auth/kerberos/kdc.h"
 #include "auth/kerberos/keytab.h"
 #include "auth/kerberos/ticket.h"
 #include "delegation/check/finding.h"
@@ -30,10 +29,6 @@ bool eas_key_of_ticket(apr_pool_t *pool, const krb5_creds *ticket, struct eas_ke
 
 /* Whether the keytab decrypts the ticket. */
 bool eas_key_decrypts(krb5_context ctx, struct eas_keytab *keytab, const krb5_creds *ticket);
-
-/* A ticket of the client of tgt for a server.  The caller frees it. */
-krb5_error_code eas_key_fetch(struct eas_kdc *kdc, krb5_creds *tgt, krb5_const_principal server,
-                              krb5_creds **ticket_out);
 
 /* The finding about a ticket that the keytab does not decrypt. */
 enum eas_finding eas_key_finding(const struct eas_key *key, const struct eas_key_list *list);

@@ -49,7 +49,7 @@ static const char *describe_file(apr_pool_t *pool, const char *path)
                         owner != NULL ? owner : "nobody known");
 }
 
-/* sAMAccountName, as far as a principal tells it. */
+/* sAMAccountName: mostly the beginning of the principal. */
 static const char *account_of(apr_pool_t *pool, const char *principal)
 {
     return apr_pstrmemdup(pool, principal, strcspn(principal, "@"));
@@ -89,22 +89,6 @@ void eas_machine_keytab(struct eas_check *check)
 
 /* --- krb5.conf -------------------------------------------------------------------------------- */
 
-static bool permits_aes(krb5_context ctx)
-{
-    krb5_enctype *permitted, *p;
-    bool found = false;
-
-    if (krb5_get_permitted_enctypes(ctx, &permitted) != 0) {
-        return false;
-    }
-    for (p = permitted; *p != ENCTYPE_NULL; p++) {
-        found =
-            found || *p == ENCTYPE_AES256_CTS_HMAC_SHA1_96 || *p == ENCTYPE_AES128_CTS_HMAC_SHA1_96;
-    }
-    krb5_free_enctypes(ctx, permitted);
-    return found;
-}
-
 /* libkrb5 takes a missing file for an empty one.  KRB5_CONFIG can name several. */
 static bool is_missing(apr_pool_t *pool, const char *files)
 {
@@ -140,7 +124,7 @@ void eas_machine_krb5_conf(struct eas_check *check)
              && eas_kdc_default_realm(check->pool, &check->realms.default_realm, &err) != EAS_OK) {
         eas_report_find(check->report, EAS_FINDING_NO_REALM, &check->names, err.text);
     }
-    else if (!permits_aes(kdc.ctx)) {
+    else if (!eas_kdc_permits_aes(kdc.ctx)) {
         eas_report_find(check->report, EAS_FINDING_NO_AES, &check->names, "");
     }
     else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delegation/check/main.c - eas-kcd-check: the whole way of a delegation, step by step */
 
+#include "delegation/check/http.h"
 #include "delegation/check/settings.h"
 #include "delegation/check/walk.h"
 
@@ -9,15 +10,18 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
+
+#define PASSWORD_MAX 1022
 
 enum { EXIT_PASSED, EXIT_FINDING, EXIT_USAGE };
 
 /* One line from the terminal, without an echo, or from stdin. */
 static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
 {
-    char line[1024];
+    char line[PASSWORD_MAX + 2];
     struct eas_secret *password = NULL;
     struct termios before, silent;
     bool asks = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
@@ -29,7 +33,10 @@ static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     }
     if (fgets(line, sizeof(line), stdin) != NULL) {
-        password = eas_secret_make(pool, line, strcspn(line, "\r\n"));
+        size_t len = strcspn(line, "\r\n");
+
+        /* A part of a password would be a wrong guess. */
+        password = len <= PASSWORD_MAX ? eas_secret_make(pool, line, len) : NULL;
     }
     if (asks) {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
@@ -37,6 +44,16 @@ static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
     }
     OPENSSL_cleanse(line, sizeof(line));
     return password != NULL && password->len > 0 ? password : NULL;
+}
+
+static int count_spns(const apr_array_header_t *servers)
+{
+    int i, n = 0;
+
+    for (i = 0; i < servers->nelts; i++) {
+        n += APR_ARRAY_IDX(servers, i, struct eas_settings_server).options.spns->nelts;
+    }
+    return n;
 }
 
 static void walk(const struct eas_check *common, const struct eas_options *options)
@@ -47,7 +64,7 @@ static void walk(const struct eas_check *common, const struct eas_options *optio
     eas_walk(&check);
 }
 
-static void walk_configuration(const struct eas_check *common)
+static void walk_configuration(struct eas_check *common)
 {
     const char *reason = "";
     const apr_array_header_t *servers;
@@ -64,6 +81,7 @@ static void walk_configuration(const struct eas_check *common)
         return;
     }
     eas_report_pass(common->report, "");
+    common->n_spns = count_spns(servers);
     for (i = 0; i < servers->nelts; i++) {
         const struct eas_settings_server *server =
             &APR_ARRAY_IDX(servers, i, struct eas_settings_server);
@@ -74,12 +92,27 @@ static void walk_configuration(const struct eas_check *common)
     }
 }
 
+/* All else is well, and the URL was for none of the SPNs. */
+static void check_connect(struct eas_check *check)
+{
+    const char *url = check->options->connect;
+    struct eas_http_target target;
+
+    if (url != NULL && eas_report_passed(check->report)
+        && !eas_report_has(check->report, "connection")
+        && eas_http_parse(check->pool, url, &target)) {
+        check->names.host = target.host;
+        eas_report_begin(check->report, "connection", url);
+        eas_report_find(check->report, EAS_FINDING_CONNECT_UNUSED, &check->names, "");
+    }
+}
+
 static int run(apr_pool_t *pool, const struct eas_options *options)
 {
     struct eas_check check = { .pool = pool, .options = options };
 
     if (options->password && (check.password = read_password(pool, options->user)) == NULL) {
-        fputs("eas-kcd-check: no password on the standard input\n", stderr);
+        fputs("eas-kcd-check: no password on the standard input, or a too long one\n", stderr);
         return EXIT_USAGE;
     }
     check.report = eas_report_create(pool, options->json ? NULL : stdout);
@@ -87,8 +120,10 @@ static int run(apr_pool_t *pool, const struct eas_options *options)
         walk_configuration(&check);
     }
     else {
+        check.n_spns = options->spns->nelts;
         walk(&check, options);
     }
+    check_connect(&check);
     if (options->json) {
         eas_report_print_json(check.report, stdout);
     }
@@ -100,6 +135,7 @@ static int run(apr_pool_t *pool, const struct eas_options *options)
 
 int main(int argc, const char *const *argv)
 {
+    static const struct rlimit no_core = { 0, 0 };
     struct eas_options options;
     apr_pool_t *pool;
     int status;
@@ -107,6 +143,7 @@ int main(int argc, const char *const *argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdin, NULL, _IONBF, 0); /* no copy of the password */
+    setrlimit(RLIMIT_CORE, &no_core);
     if (apr_app_initialize(&argc, &argv, NULL) != APR_SUCCESS
         || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return EXIT_FINDING;

@@ -7,6 +7,7 @@
 #include "delegation/check/http.h"
 #include "delegation/kerberos/spn.h"
 
+#include <apr_file_io.h>
 #include <apr_getopt.h>
 #include <apr_strings.h>
 #include <stdio.h>
@@ -82,6 +83,14 @@ static bool add_spn(struct eas_options *options, const char *value)
     return strchr(value, '%') == NULL && eas_spn_check(value) == NULL;
 }
 
+static bool is_readable(apr_pool_t *pool, const char *path)
+{
+    apr_file_t *file;
+
+    return apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool) == APR_SUCCESS
+           && apr_file_close(file) == APR_SUCCESS;
+}
+
 /* False if the value is wrong. */
 static bool take_flag(struct eas_options *options, int option)
 {
@@ -117,7 +126,7 @@ static bool take(apr_pool_t *pool, struct eas_options *options, int option, cons
     case CONNECT:
         return set_url(pool, options, value);
     case CA_FILE:
-        return (options->ca_file = value) != NULL;
+        return is_readable(pool, options->ca_file = value);
     case HTTPD:
         return (options->httpd = value) != NULL;
     case HTTPD_USER:
@@ -131,6 +140,11 @@ static bool take(apr_pool_t *pool, struct eas_options *options, int option, cons
 
 static const char *missing(const struct eas_options *options)
 {
+    if (options->conf != NULL
+        && (options->principal != NULL || options->realm != NULL || options->spns->nelts > 0
+            || options->domains->nelts > 0)) {
+        return "-c excludes -p, -r, -d and -s";
+    }
     if (options->conf == NULL && options->keytab == NULL) {
         return "-k KEYTAB or -c HTTPD.CONF is missing";
     }

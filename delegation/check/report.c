@@ -133,6 +133,18 @@ static int count(const struct eas_report *report, enum eas_report_verdict verdic
     return found;
 }
 
+bool eas_report_has(const struct eas_report *report, const char *name)
+{
+    int i;
+
+    for (i = 0; i < report->steps->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(report->steps, i, struct eas_report_step).name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool eas_report_passed(const struct eas_report *report)
 {
     return count(report, EAS_REPORT_FAILED) + count(report, EAS_REPORT_SKIPPED) == 0;

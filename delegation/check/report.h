@@ -51,6 +51,9 @@ bool eas_report_passed(const struct eas_report *report);
 /* Whether the latest step has not failed. */
 bool eas_report_last_passed(const struct eas_report *report);
 
+/* Whether there is a step of that name. */
+bool eas_report_has(const struct eas_report *report, const char *name);
+
 /* The last line of the text, or all steps as one JSON object. */
 void eas_report_print_sum(const struct eas_report *report, FILE *out);
 void eas_report_print_json(const struct eas_report *report, FILE *out);

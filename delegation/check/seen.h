@@ -15,7 +15,7 @@ struct eas_seen {
     struct eas_seen_error first, last;
 };
 
-/* From now on, seen is told of the conversation's errors.  It lives as long as kdc. */
+/* From now on, seen has the conversation's errors.  It lives as long as kdc. */
 void eas_seen_attach(struct eas_seen *seen, struct eas_kdc *kdc);
 
 /* In words, in pool: the error, and the tag by which the module logs it (0: none). */

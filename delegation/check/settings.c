@@ -230,12 +230,18 @@ static char *output_of(apr_pool_t *pool, const char *const *args)
 apr_array_header_t *eas_settings_read(apr_pool_t *pool, const struct eas_options *options,
                                       const char **reason_out)
 {
+    char *conf = NULL;
     const char *args[] = {
-        find_program(pool, options), "-t", "-D", "EAS_KCD_DUMP", "-f", options->conf, NULL
+        find_program(pool, options), "-t", "-D", "EAS_KCD_DUMP", "-f", NULL, NULL
     };
-    char *text = output_of(pool, args);
-    char *begin = text != NULL ? strstr(text, FIRST_KEY) : NULL;
+    char *text, *begin;
 
+    /* For httpd, a relative path begins at its ServerRoot. */
+    args[5] = apr_filepath_merge(&conf, NULL, options->conf, 0, pool) == APR_SUCCESS
+                  ? conf
+                  : options->conf;
+    text = output_of(pool, args);
+    begin = text != NULL ? strstr(text, FIRST_KEY) : NULL;
     /* The module prints before httpd looks at the keytab: a fault there is the walk's to name. */
     if (begin != NULL) {
         return eas_settings_parse(pool, options, begin);

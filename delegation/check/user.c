@@ -23,6 +23,7 @@ static bool parse(struct eas_check *check, struct eas_login *login)
     check->names.user = user;
     if (eas_identity_parse(check->pool, user, strlen(user), &check->realms, login, &err)
         == EAS_OK) {
+        check->names.user = login->user; /* commands take no DOMAIN\\user */
         return true;
     }
     eas_report_find(check->report, EAS_FINDING_USER_NAME, &check->names, err.text);
@@ -227,7 +228,7 @@ static krb5_error_code get_ticket_for_gateway(struct eas_check *check, struct ea
         code = eas_as_log_on(kdc, &request, &tgt);
     }
     if (code == 0) {
-        code = eas_key_fetch(kdc, &tgt, eas_keytab_principal(check->keytab), ticket);
+        code = eas_kdc_get_ticket(kdc, &tgt, eas_keytab_principal(check->keytab), ticket);
     }
     krb5_free_cred_contents(kdc->ctx, &tgt);
     krb5_free_principal(kdc->ctx, client);

@@ -20,15 +20,14 @@ static bool passes(struct eas_check *check, void (*step)(struct eas_check *check
 }
 
 /* --connect is for the SPN of its host, or for the only one. */
-static bool is_connected(const struct eas_options *options, const char *spn)
+static bool is_connected(const struct eas_check *check, const char *spn)
 {
+    const struct eas_options *options = check->options;
     const char *host = strchr(spn, '/');
     struct eas_http_target target;
-    apr_pool_t *pool = options->spns->pool;
 
-    return options->connect != NULL && eas_http_parse(pool, options->connect, &target)
-           && (options->spns->nelts == 1
-               || (host != NULL && strcasecmp(host + 1, target.host) == 0));
+    return options->connect != NULL && eas_http_parse(check->pool, options->connect, &target)
+           && (check->n_spns == 1 || (host != NULL && strcasecmp(host + 1, target.host) == 0));
 }
 
 static void walk_backends(struct eas_check *check)
@@ -40,7 +39,7 @@ static void walk_backends(struct eas_check *check)
         const char *spn = APR_ARRAY_IDX(options->spns, i, const char *);
         struct eas_ticket *ticket = eas_user_proxy(check, spn);
 
-        if (is_connected(options, spn)) {
+        if (is_connected(check, spn)) {
             eas_backend_check(check, options->connect, spn, ticket);
         }
         eas_ticket_unref(ticket);
