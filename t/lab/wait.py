@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting without sleeping too long, and ending only what we started."""
 
+import itertools
 import os
 import shlex
 import socket
@@ -26,13 +27,21 @@ def until(predicate: Callable[[], T], timeout: float, what: str) -> T:
         pause = min(pause * 1.5, 0.05)
 
 
+_clients_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+_ports = itertools.cycle(range(min(10_000, _clients_from // 2), _clients_from))
+
+
 def free_port() -> int:
-    """A port on which 127.0.0.1 listens for neither TCP nor UDP (a KDC wants both)."""
+    """A port on which 127.0.0.1 listens for neither TCP nor UDP (a KDC wants both).
+
+    It lies below the kernel's range for clients: a port of that range may belong to a connection
+    before its server binds it.
+    """
     while True:
+        port = next(_ports)
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
             try:
+                tcp.bind(("127.0.0.1", port))
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
