@@ -9,6 +9,8 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import location
 
+pytestmark = pytest.mark.alone
+
 USERS = [f"user{n:02}" for n in range(1, 21)]
 
 

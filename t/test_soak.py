@@ -6,6 +6,8 @@ import pytest
 import soak
 from lab.ad import PASSWORDS
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def running(domain, authority, lab_dir):

@@ -20,6 +20,8 @@ from lab.exchange import DOMAINS, location
 from lab.frontdoor import BROWSER, FORM, Visitor
 from lab.names import GATEWAY
 
+pytestmark = pytest.mark.alone
+
 TRIES = int(os.environ.get("EAS_T_TRIES", "14"))
 CONNECTIONS = 2
 LIMIT = 0.001           # seconds between lower quartiles

@@ -2,6 +2,11 @@
 """Numbers, and paths, that occur once in a test run."""
 
 import itertools
+import os
+
+# pytest-xdist's processes, which share addresses and ports.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 _numbers = itertools.count(1)
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Callable, Mapping, Sequence, TypeVar
 
+from .unique import WORKER, WORKERS
+
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ def until(predicate: Callable[[], T], timeout: float, what: str) -> T:
 
 
 _clients_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-_ports = itertools.cycle(range(min(10_000, _clients_from // 2), _clients_from))
+_ports = itertools.cycle(range(min(10_000, _clients_from // 2) + WORKER, _clients_from, WORKERS))
 
 
 def free_port() -> int:
