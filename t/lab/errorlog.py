@@ -2,8 +2,11 @@
 """httpd's error log as an interface: what was complained about since the mark?"""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from .wait import until
 
 LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 LINE = re.compile(r"^\[[^\]]*\] \[([^:\]]*):(\w+)\] (.*)$")
@@ -71,10 +74,16 @@ class ErrorLog:
         assert not unexpected, f"in {self.path}:\n" + "\n".join(unexpected)
 
     def assert_tags(self, *tags: str, start: int = 0) -> None:
-        """Fail unless each of *tags* was logged from *start* on, at whatever level."""
-        found = {entry.tag for entry in _parse(self._text_from(start))}
-        missing = sorted(set(tags) - found)
-        assert not missing, f"in {self.path}: expected, and not logged: {', '.join(missing)}"
+        """Fail unless each of *tags* was logged from *start* on, at whatever level.
+
+        A line may follow the answer, or the next request of another client, so it is waited for.
+        """
+        def missing() -> set[str]:
+            return set(tags) - {entry.tag for entry in _parse(self._text_from(start))}
+        with suppress(TimeoutError):
+            until(lambda: not missing(), 2, "the log")
+        assert not missing(), \
+            f"in {self.path}: expected, and not logged: {', '.join(sorted(missing()))}"
 
     def _text_from(self, start: int) -> str:
         if not self.path.exists():
