@@ -5,6 +5,7 @@ EAS_T_MODULE=FILE   the module to test, instead of .libs/mod_eas_kcd.so
 EAS_T_SANITIZER=FILE  libasan, where EAS_T_MODULE is built with it (build/check --asan)
 EAS_T_TOKEN=gssapi  EasKcdToken of all gateways that do not say it themselves
 EAS_T_POOL_DEBUG=FILE  libapr, where it is built with pool debugging (build/check --pool-debug)
+EAS_T_AD_ROOT=DIR   a newer Debian, whose Samba is the Active Directory (make check-newer-ad)
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """
@@ -20,7 +21,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from lab import sanitizer
+from lab import ad, sanitizer
 from lab.activesync import Exchange
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
@@ -49,9 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that cannot run with a sanitizer are not collected; the summary says why."""
-    marks = {item: item.get_closest_marker("no_sanitizer") for item in items}
-    if sanitizer.LIBRARY:
+    """Tests that cannot run with a sanitizer, or with this Samba, are not collected; the summary
+    says why."""
+    left_out = ["no_sanitizer"] * bool(sanitizer.LIBRARY) + ["newer_ad"] * (not ad.ROOT)
+    for name in left_out:
+        marks = {item: item.get_closest_marker(name) for item in items}
         out = [item for item in items if marks[item]]
         config.stash[LEFT_OUT].update(mark.args[0] for mark in marks.values() if mark)
         config.hook.pytest_deselected(items=out)

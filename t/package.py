@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from lab.ad import PASSWORDS, REALM, Domain                             # noqa: E402
 from lab.backend import GssBackend                                      # noqa: E402
 from lab.client import Client, Response                                 # noqa: E402
+from lab.debian import Debian                                           # noqa: E402
 from lab.frontdoor import Visitor                                       # noqa: E402
-from lab.names import GATEWAY, HOSTS, ensure_names                      # noqa: E402
+from lab.names import GATEWAY, ensure_names                             # noqa: E402
 from lab.tls import Authority                                           # noqa: E402
 from lab.wait import free_port, until                                   # noqa: E402
 
@@ -36,41 +37,17 @@ PHONE = "/Microsoft-Server-ActiveSync"
 HOST = "cas1.corp.example.test"
 
 
-class Root:
-    """A Debian of its own, in a directory."""
-
-    def __init__(self, path: Path, mirror: str | None) -> None:
-        self.path = path
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", path,
-                        *([mirror] if mirror else [])], check=True)
-        self.let_packages_act(False)    # servers are started by this test, on a port of its own
-        for name in ("/etc/resolv.conf", HOSTS):
-            shutil.copy(name, path / str(name).lstrip("/"))
-
-    def let_packages_act(self, may: bool) -> None:
-        """On servers, by invoke-rc.d."""
-        policy = self.path / "usr/sbin/policy-rc.d"
-        policy.write_text(f"#!/bin/sh\nexit {0 if may else 101}\n")
-        policy.chmod(0o755)
+class Root(Debian):
+    """Where the package lives."""
 
     def mount(self, servers: ExitStack) -> None:
         place = self.path / "proc"
         subprocess.run(["mount", "-t", "proc", "proc", place], check=True)
         servers.callback(subprocess.run, ["umount", "-l", place], check=True)
 
-    def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["chroot", self.path, "env", "-i", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
-             "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        if check and done.returncode != 0:
-            raise SystemExit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
-        return done.stdout
-
-    def install(self, package: Path) -> str:
+    def upload(self, package: Path) -> str:
         shutil.copy(package, self.path / "tmp")
-        return self.run("apt-get", "-q", "-y", "install", "--no-install-recommends",
-                        f"/tmp/{package.name}")
+        return self.install(f"/tmp/{package.name}")
 
     def file(self, name: str) -> Path:
         return self.path / name.lstrip("/")
@@ -184,7 +161,7 @@ def upgrade(root: Root, server: Server, package: Path) -> None:
     asking.start()
     try:
         root.let_packages_act(True)
-        said = root.install(package)
+        said = root.upload(package)
         until(lambda: started(root) > times, 30, f"httpd to reload\n{said}")
         answer = visitor.get("/owa/")
     finally:
@@ -217,10 +194,9 @@ def live(root: Root, first: Path, second: Path, lab: Path, servers: ExitStack) -
     backend.start()
     root.mount(servers)
     root.run("apt-get", "-q", "update")
-    root.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "apache2",
-             "ca-certificates")
+    root.install("apache2", "ca-certificates")
     before = root.all_files()
-    root.install(first)
+    root.upload(first)
     check_installed(root)
     server = Server(free_port(), authority.ca_file)
     configure(root, server.port, backend, domain, authority)
@@ -243,7 +219,7 @@ def main() -> None:
         path.chmod(0o755)
         before = given.before or with_version(given.package, "0.0.1", path)
         with ExitStack() as servers:
-            live(Root(path / "root", given.mirror), before, given.package, path / "lab", servers)
+            live(Root(path / "root", "bookworm", given.mirror), before, given.package, path / "lab", servers)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Servers
     names    host names of the lab that must resolve here
     wait     polling with a deadline, free ports, child processes
     ad       a throw-away Samba domain controller (its KDC), and its accounts
+    debian   a Debian of another release, or without our packages
     sam      the child process that edits the domain's database
     relay    a relay in front of the KDC that counts, delays, refuses or swallows messages
     httpd    an Apache httpd of our own with its own ServerRoot, and its logs

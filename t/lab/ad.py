@@ -3,6 +3,8 @@
 
 It behaves as AD does where it matters here: error codes, lockout, UPNs, canonical names, PAC,
 constrained delegation with and without protocol transition. Nothing is kept between runs.
+
+EAS_T_AD_ROOT=DIR   a Debian whose Samba is used, instead of this machine's (t/newer_ad.py)
 """
 
 import json
@@ -15,6 +17,11 @@ from typing import Any, Iterable
 
 from .kerberos import kinit
 from .wait import Daemon, answers, free_port
+
+# The directories of domains, and t, have the same names in there.
+ROOT = os.environ.get("EAS_T_AD_ROOT")
+WITHIN = ("chroot", ROOT) if ROOT else ()
+TESTS = Path(__file__).parents[1]
 
 REALM = "CORP.EXAMPLE.TEST"
 NETBIOS = "CORP"
@@ -137,7 +144,7 @@ class Domain:
         self.checks_account_first = False
         self._sam: subprocess.Popen[str] | None = None
         self._kdc = Daemon(
-            "samba KDC", ["/usr/sbin/samba", "--foreground", "--no-process-group",
+            "samba KDC", [*WITHIN, "/usr/sbin/samba", "--foreground", "--no-process-group",
                           "--model=single", "--debug-stdout", f"--configfile={self._smb_conf}"],
             path / "kdc.log")
 
@@ -255,6 +262,18 @@ class Domain:
         """Choose "Use any authentication protocol", or "Use Kerberos only"."""
         self.set_flag(account, TRUSTED_TO_AUTH, on)
 
+    def allow_to_act(self, service: str, accounts: Iterable[str]) -> None:
+        """Resource-based delegation: *service* itself names the accounts that may act for users
+        there, as Set-ADUser -PrincipalsAllowedToDelegateToAccount does."""
+        self._ask("allow_to_act", account=service, sids=[self.sid(name) for name in accounts])
+
+    def sid(self, account: str) -> str:
+        return self._ask("sid", account=account)
+
+    def join(self, group: str, accounts: Iterable[str]) -> None:
+        """Make *accounts* the members of a group, and no others."""
+        self._ask("join", group=group, accounts=list(accounts))
+
     def set_flag(self, account: str, flag: int, on: bool = True) -> None:
         """Set or clear a bit of userAccountControl: DISABLED, SENSITIVE, TRUSTED_TO_AUTH."""
         flags = int(self.read(account, "userAccountControl")[0])
@@ -309,8 +328,9 @@ class Domain:
     def _start_sam(self) -> "subprocess.Popen[str]":
         with (self.path / "sam.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "lab.sam", str(self._smb_conf)], text=True, stderr=log,
-                cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                [*WITHIN, sys.executable, "-m", "lab.sam", str(self._smb_conf)], text=True,
+                stderr=log, env=os.environ | {"PYTHONPATH": str(TESTS)}, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE)
 
     def _ask(self, op: str, **args: Any) -> Any:
         print(json.dumps({"op": op, "args": args}), file=self._sam.stdin, flush=True)

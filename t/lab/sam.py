@@ -18,7 +18,7 @@ from typing import Any
 import ldb
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from samba.auth import system_session
-from samba.dcerpc import drsblobs
+from samba.dcerpc import drsblobs, security
 from samba.dsdb import (DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID, UF_DONT_EXPIRE_PASSWD,
                         UF_NORMAL_ACCOUNT)
 from samba.ndr import ndr_pack, ndr_unpack
@@ -110,6 +110,23 @@ class Directory:
     def read(self, account: str | None, attribute: str) -> list[str]:
         found = self.db.search(self._dn(account), ldb.SCOPE_BASE, attrs=[attribute])
         return [str(value) for value in found[0].get(attribute, [])]
+
+    def sid(self, account: str) -> str:
+        found = self.db.search(self._dn(account), ldb.SCOPE_BASE, attrs=["objectSid"])
+        return str(ndr_unpack(security.dom_sid, found[0]["objectSid"][0]))
+
+    def allow_to_act(self, account: str, sids: list[str]) -> None:
+        """Full control for each, as AD's tools write it; nobody deletes the attribute."""
+        sddl = "O:BAD:" + "".join(f"(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;{sid})" for sid in sids)
+        descriptor = security.descriptor.from_sddl(sddl, security.dom_sid(self.db.domain_sid))
+        name = "msDS-AllowedToActOnBehalfOfOtherIdentity"
+        message = ldb.Message(self._dn(account))
+        message[name] = ldb.MessageElement([ndr_pack(descriptor)] if sids else [],
+                                           ldb.FLAG_MOD_REPLACE, name)
+        self.db.modify(message)
+
+    def join(self, group: str, accounts: list[str]) -> None:
+        self.modify(group, {"member": [str(self._dn(account)) for account in accounts]})
 
     def set_password(self, account: str, password: str) -> None:
         message = ldb.Message(self._dn(account))
