@@ -180,7 +180,7 @@ static void note_realms_left_to_libkrb5(server_rec *main_server)
         if (strcmp(realm, last) != 0 && eas_kdc_is_left_to_libkrb5(realm)) {
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                          "EAS3077: the KDCs of %s are asked by libkrb5, because krb5.conf names a "
-                         "proxy (https://) or a locator plugin finds them; a silent KDC delays "
+                         "proxy (https://) or a locator plugin may find them; a silent KDC delays "
                          "more requests than where krb5.conf has \"kdc = host\"",
                          realm);
         }

@@ -6,7 +6,6 @@
 #include "auth/kerberos/kdc_background.h"
 #include "auth/kerberos/kdc_locate.h"
 #include "auth/kerberos/kdc_message.h"
-#include "auth/kerberos/kdc_profile.h"
 #include "auth/kerberos/kdc_transport.h"
 
 #include <apr_strings.h>
@@ -84,12 +83,22 @@ static krb5_error_code fail_to_locate(krb5_context ctx, const char *realm,
     return code;
 }
 
+/* Before the send hook, libkrb5 has asked its plugins; it asks the profile where none answers. */
+static enum eas_kdc_located locate(struct eas_kdc *kdc, const char *realm,
+                                   struct eas_kdc_addresses *addresses_out)
+{
+    bool by_plugin = eas_kdc_locate_has_plugin() && !kdc->profile->has_placeholder;
+
+    kdc->profile->has_placeholder = false;
+    return eas_kdc_locate(kdc->profile->files, realm, by_plugin, kdc->until, addresses_out);
+}
+
 /* Sets *sent_out where the message is not left to libkrb5. */
 static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const char *realm,
                                     const krb5_data *message, krb5_data *reply_out, bool *sent_out)
 {
     struct eas_kdc_addresses addresses;
-    enum eas_kdc_located located = eas_kdc_locate(kdc->profile, realm, kdc->until, &addresses);
+    enum eas_kdc_located located = locate(kdc, realm, &addresses);
     krb5_error_code code;
 
     *sent_out = located != EAS_KDC_LOCATED_BY_OTHERS;
@@ -223,8 +232,9 @@ bool eas_kdc_is_left_to_libkrb5(const char *realm)
 
     /* Without time, no question is asked. */
     if (eas_kdc_open(&kdc, NULL, 0, &err) == EAS_OK) {
-        is_left =
-            eas_kdc_locate(kdc.profile, realm, kdc.until, &ignored) == EAS_KDC_LOCATED_BY_OTHERS;
+        is_left = eas_kdc_locate(kdc.profile->files, realm, eas_kdc_locate_has_plugin(), kdc.until,
+                                 &ignored)
+                  == EAS_KDC_LOCATED_BY_OTHERS;
     }
     eas_kdc_close(&kdc);
     return is_left;

@@ -7,13 +7,13 @@
 #include "auth/base/error.h"
 #include "auth/identity.h"
 #include "auth/kerberos/kdc_health.h"
+#include "auth/kerberos/kdc_profile.h"
 #include "auth/kerberos/kdc_reply.h"
 #include "auth/workers/job.h"
 
 #include <apr_pools.h>
 #include <apr_time.h>
 #include <krb5/krb5.h>
-#include <profile.h>
 
 /*
  * The context serves one caller on one thread for a few exchanges.  libkrb5 writes into a
@@ -39,7 +39,7 @@ struct eas_kdc {
     apr_interval_time_t timeout;
     apr_time_t deadline;
     apr_time_t until;                /* the deadline, of eas_clock_now() */
-    profile_t profile;               /* krb5.conf */
+    struct eas_kdc_profile *profile; /* krb5.conf */
     struct eas_kdc_address answered; /* the last KDC that has; without text: none yet */
     unsigned messages;               /* sent so far */
     unsigned ntstatus;               /* of the last error; 0: none */
@@ -92,7 +92,7 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
                          struct eas_err *err);
 void eas_kdc_close(struct eas_kdc *kdc);
 
-/* True if only libkrb5 can send to the KDCs of the realm, without a deadline (kdc_locate.h). */
+/* True if libkrb5 may have to send to the KDCs of the realm, without a deadline (kdc_locate.h). */
 bool eas_kdc_is_left_to_libkrb5(const char *realm);
 
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code);

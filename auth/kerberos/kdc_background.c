@@ -27,11 +27,11 @@ static void *copy_realm(apr_pool_t *pool, const void *realm)
 static enum eas_rc run_refresh(struct eas_job *job, void *realm, struct eas_err *err)
 {
     krb5_context ctx;
-    profile_t profile;
+    struct eas_kdc_profile *profile;
 
     (void)err;
     if (eas_kdc_profile_context(&ctx, &profile) == 0) {
-        eas_kdc_locate_refresh(profile, realm, eas_clock_now() + REFRESH_TIMEOUT);
+        eas_kdc_locate_refresh(profile->files, realm, eas_clock_now() + REFRESH_TIMEOUT);
         eas_job_close(job); /* ends the thread here at the end of the process */
         krb5_free_context(ctx);
     }

@@ -252,8 +252,8 @@ bool eas_kdc_locate_has_plugin(void)
 
 /* --- the way to them -------------------------------------------------------------------------- */
 
-enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_time_t until,
-                                    struct eas_kdc_addresses *addresses_out)
+enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, bool by_plugin,
+                                    apr_time_t until, struct eas_kdc_addresses *addresses_out)
 {
     struct eas_kdc_hosts hosts;
     char key[sizeof(cache.entries[0].key)];
@@ -262,7 +262,7 @@ enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_ti
 
     pthread_once(&once, look_for_plugin);
     addresses_out->count = 0;
-    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && eas_kdc_locate_has_plugin())) {
+    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && by_plugin)) {
         return EAS_KDC_LOCATED_BY_OTHERS;
     }
     if (hosts.count == 0 && !asks_dns(profile)) {

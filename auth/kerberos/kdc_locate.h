@@ -14,20 +14,21 @@ enum eas_kdc_located {
     EAS_KDC_LOCATED_STALE,    /* as LOCATED; the caller has eas_kdc_locate_refresh() called */
     EAS_KDC_LOCATED_NONE,     /* neither krb5.conf nor DNS has any */
     EAS_KDC_LOCATED_NOT,      /* the name servers do not answer */
-    EAS_KDC_LOCATED_BY_OTHERS /* only libkrb5 can: by https (MS-KKDCP) or a locator plugin */
+    EAS_KDC_LOCATED_BY_OTHERS /* libkrb5 does: by https (MS-KKDCP) or a locator plugin */
 };
 
 /*
  * The addresses of the realm's "kdc" relations in krb5.conf or, if there are none and
- * dns_lookup_kdc is not false, of the SRV records of _kerberos._tcp.  Answers of DNS are kept in
+ * dns_lookup_kdc is not false, of the SRV records of _kerberos._tcp.  If there are none, by_plugin
+ * says that a locator plugin serves the realm.  Answers of DNS are kept in
  * this process for their time to live, and beyond it until newer ones have come.  Callers wait for
  * one lookup of a realm at a time.  Thread-safe; ends before the time until of eas_clock_now().
  */
-enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_time_t until,
-                                    struct eas_kdc_addresses *addresses_out);
+enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, bool by_plugin,
+                                    apr_time_t until, struct eas_kdc_addresses *addresses_out);
 
 /*
- * Whether libkrb5 has a locator plugin.  It may locate KDCs of any realm that has none in krb5.conf.
+ * Whether libkrb5 has a locator plugin.  It may serve any realm; which ones, only libkrb5 sees.
  */
 bool eas_kdc_locate_has_plugin(void);
 

@@ -2,16 +2,15 @@
 /* auth/kerberos/kdc_profile.c - krb5.conf for a krb5_context that sends nothing by itself */
 
 #include "auth/kerberos/kdc_profile.h"
-#include "auth/kerberos/kdc_locate.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* krb5.conf, for all copies of a profile. */
+/* For all copies of a profile. */
 struct shared {
-    profile_t real;
+    struct eas_kdc_profile profile; /* first, so that a pointer to it is one to this */
     atomic_uint refs;
 };
 
@@ -35,20 +34,17 @@ static long copy_value(const char *value, char ***values_out)
 
 static long get_values(void *data, const char *const *names, char ***values_out)
 {
-    const struct shared *shared = data;
+    struct shared *shared = data;
     long code;
 
-    /* A plugin that does not serve a realm leaves it to krb5.conf and DNS. */
-    if (eas_kdc_locate_has_plugin()) {
-        return profile_get_values(shared->real, names, values_out);
-    }
     if (names[0] != NULL && names[1] != NULL && names[2] == NULL
         && strcmp(names[0], "libdefaults") == 0 && strcmp(names[1], "dns_lookup_kdc") == 0) {
         return copy_value("false", values_out);
     }
-    code = profile_get_values(shared->real, names, values_out);
+    code = profile_get_values(shared->profile.files, names, values_out);
     if (code != 0 && names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
         && strcmp(names[0], "realms") == 0 && strcmp(names[2], "kdc") == 0) {
+        shared->profile.has_placeholder = true;
         return copy_value(PLACEHOLDER, values_out);
     }
     return code;
@@ -65,7 +61,7 @@ static void cleanup(void *data)
     struct shared *shared = data;
 
     if (atomic_fetch_sub(&shared->refs, 1) == 1) {
-        profile_release(shared->real);
+        profile_release(shared->profile.files);
         free(shared);
     }
 }
@@ -79,19 +75,19 @@ static long copy(void *data, void **copy_out)
     return 0;
 }
 
-static krb5_error_code read_files(profile_t *real_out)
+static krb5_error_code read_files(profile_t *files_out)
 {
     krb5_context ctx;
     krb5_error_code code = krb5_init_context(&ctx);
 
     if (code == 0) {
-        code = krb5_get_profile(ctx, real_out);
+        code = krb5_get_profile(ctx, files_out);
         krb5_free_context(ctx);
     }
     return code;
 }
 
-static krb5_error_code make_profile(profile_t real, profile_t *profile_out)
+static krb5_error_code make_profile(struct shared *shared, profile_t *profile_out)
 {
     struct profile_vtable table = {
         .minor_ver = 1,
@@ -100,14 +96,12 @@ static krb5_error_code make_profile(profile_t real, profile_t *profile_out)
         .cleanup = cleanup,
         .copy = copy,
     };
-    struct shared *shared = calloc(1, sizeof(*shared));
-    krb5_error_code code;
+    krb5_error_code code = read_files(&shared->profile.files);
 
-    if (shared == NULL) {
-        profile_release(real);
-        return ENOMEM;
+    if (code != 0) {
+        free(shared);
+        return code;
     }
-    shared->real = real;
     atomic_init(&shared->refs, 1);
     code = (krb5_error_code)profile_init_vtable(&table, shared, profile_out);
     if (code != 0) {
@@ -116,17 +110,18 @@ static krb5_error_code make_profile(profile_t real, profile_t *profile_out)
     return code;
 }
 
-krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out, profile_t *profile_out)
+krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out, struct eas_kdc_profile **profile_out)
 {
+    struct shared *shared = calloc(1, sizeof(*shared));
     profile_t ours;
-    krb5_error_code code = read_files(profile_out);
+    krb5_error_code code = shared != NULL ? make_profile(shared, &ours) : ENOMEM;
 
-    if (code == 0) {
-        code = make_profile(*profile_out, &ours);
-    }
     if (code == 0) {
         code = krb5_init_context_profile(ours, 0, ctx_out); /* with a copy */
         profile_release(ours);
+    }
+    if (code == 0) {
+        *profile_out = &shared->profile;
     }
     return code;
 }

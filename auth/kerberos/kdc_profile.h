@@ -6,13 +6,20 @@
 
 #include <krb5/krb5.h>
 #include <profile.h>
+#include <stdbool.h>
+
+struct eas_kdc_profile {
+    profile_t files;      /* krb5.conf itself */
+    bool has_placeholder; /* libkrb5 has taken the placeholder; the caller clears it */
+};
 
 /*
- * libkrb5 locates the KDCs of a realm before it calls the send hook (sendto_kdc.c), by DNS if
- * krb5.conf names none.  This context's profile has a placeholder for such realms, and says that
- * DNS is not asked for KDCs; all else is as in krb5.conf.  *profile_out is krb5.conf itself, which
- * lives as long as the context.
+ * libkrb5 locates the KDCs of a realm before it calls the send hook (sendto_kdc.c): by a locator
+ * plugin, then by krb5.conf, then by DNS.  This context's profile has a placeholder for realms
+ * without KDCs in krb5.conf, and says that DNS is not asked for KDCs; all else is as in krb5.conf.
+ * *profile_out lives as long as the context, for the same thread.
  */
-krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out, profile_t *profile_out);
+krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out,
+                                        struct eas_kdc_profile **profile_out);
 
 #endif

@@ -70,8 +70,9 @@ static enum eas_finding try_as_user(const struct eas_check *check)
         || eas_kdc_open(&kdc, NULL, check->options->timeout, &err) != EAS_OK) {
         return EAS_FINDING_KRB5_CONF;
     }
-    located = eas_kdc_locate(kdc.profile, apr_pstrmemdup(check->pool, realm->data, realm->length),
-                             kdc.until, &addresses);
+    located =
+        eas_kdc_locate(kdc.profile->files, apr_pstrmemdup(check->pool, realm->data, realm->length),
+                       eas_kdc_locate_has_plugin(), kdc.until, &addresses);
     finding = located == EAS_KDC_LOCATED_NONE  ? EAS_FINDING_KDC_NONE
               : located == EAS_KDC_LOCATED_NOT ? EAS_FINDING_DNS
                                                : EAS_FINDING_NONE;

@@ -275,7 +275,8 @@ void eas_machine_kdcs(struct eas_check *check)
     check->names.realm = apr_pstrmemdup(check->pool, realm->data, realm->length);
     eas_report_begin(check->report, "KDCs", check->names.realm);
     if (eas_kdc_open(&kdc, NULL, check->options->timeout, &err) == EAS_OK) {
-        located = eas_kdc_locate(kdc.profile, check->names.realm, kdc.until, &addresses);
+        located = eas_kdc_locate(kdc.profile->files, check->names.realm,
+                                 eas_kdc_locate_has_plugin(), kdc.until, &addresses);
         report_located(check, located, &addresses);
         if (addresses.count > 0) {
             ask_each(check, &kdc, &addresses);

@@ -103,5 +103,10 @@ def resolv_conf(path: Path, servers: Iterable[NameServer]) -> Path:
 
 def using(conf: Path, command: list[str]) -> list[str]:
     """The command, in a mount namespace where *conf* is /etc/resolv.conf."""
+    return bound(conf, Path("/etc/resolv.conf"), command)
+
+
+def bound(path: Path, place: Path, command: list[str]) -> list[str]:
+    """The command, in a mount namespace where *path* stands at *place*."""
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-            'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(conf), *command]
+            'mount --bind "$0" "$1" && shift && exec "$@"', str(path), str(place), *command]

@@ -13,7 +13,7 @@
 
 struct opened {
     krb5_context ctx;
-    profile_t profile;
+    struct eas_kdc_profile *profile;
 };
 
 static struct opened open_conf(const char *conf)
@@ -33,15 +33,21 @@ static void close_conf(struct opened *opened)
     unlink(krb5_path("locate.conf"));
 }
 
-static enum eas_kdc_located locate(const char *conf, const char *realm,
-                                   struct eas_kdc_addresses *addresses)
+static enum eas_kdc_located locate_with(bool by_plugin, const char *conf, const char *realm,
+                                        struct eas_kdc_addresses *addresses)
 {
     struct opened opened = open_conf(conf);
-    enum eas_kdc_located located =
-        eas_kdc_locate(opened.profile, realm, eas_clock_now() + apr_time_from_sec(2), addresses);
+    enum eas_kdc_located located = eas_kdc_locate(
+        opened.profile->files, realm, by_plugin, eas_clock_now() + apr_time_from_sec(2), addresses);
 
     close_conf(&opened);
     return located;
+}
+
+static enum eas_kdc_located locate(const char *conf, const char *realm,
+                                   struct eas_kdc_addresses *addresses)
+{
+    return locate_with(false, conf, realm, addresses);
 }
 
 static void test_addresses_in_numbers(void **state)
@@ -112,17 +118,28 @@ static void test_proxy_is_left_to_libkrb5(void **state)
                      EAS_KDC_LOCATED_BY_OTHERS);
 }
 
+static void test_plugin_is_left_to_libkrb5(void **state)
+{
+    struct eas_kdc_addresses addresses;
+
+    (void)state;
+    assert_int_equal(locate_with(true, HEAD, "B", &addresses), EAS_KDC_LOCATED_BY_OTHERS);
+    assert_int_equal(locate_with(true, HEAD " A = {\n kdc = 192.0.2.1\n }\n", "A", &addresses),
+                     EAS_KDC_LOCATED);
+}
+
 /* libkrb5's view: a placeholder where krb5.conf has no KDC, no DNS, and the rest as it is. */
 static void test_profile_of_the_context(void **state)
 {
     static const struct {
         const char *names[4];
         const char *value; /* NULL: none */
+        bool is_placeholder;
     } rows[] = {
         { { "libdefaults", "dns_lookup_kdc", NULL }, "false" },
         { { "libdefaults", "default_realm", NULL }, "A" },
         { { "realms", "A", "kdc", NULL }, "192.0.2.1" },
-        { { "realms", "B", "kdc", NULL }, "127.0.0.1" },
+        { { "realms", "B", "kdc", NULL }, "127.0.0.1", true },
         { { "realms", "B", "admin_server", NULL }, NULL },
         { { "realms", "A", "primary_kdc", NULL }, NULL },
     };
@@ -137,6 +154,8 @@ static void test_profile_of_the_context(void **state)
         char **values = NULL;
         long code = profile_get_values(ours, rows[i].names, &values);
 
+        assert_int_equal(opened.profile->has_placeholder, rows[i].is_placeholder);
+        opened.profile->has_placeholder = false;
         assert_int_equal(code == 0, rows[i].value != NULL);
         if (code == 0) {
             assert_string_equal(values[0], rows[i].value);
@@ -155,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_name_in_the_hosts_file),
         cmocka_unit_test(test_realm_without_KDCs),
         cmocka_unit_test(test_proxy_is_left_to_libkrb5),
+        cmocka_unit_test(test_plugin_is_left_to_libkrb5),
         cmocka_unit_test(test_profile_of_the_context),
     };
 
