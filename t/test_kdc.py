@@ -11,6 +11,7 @@ from lab.ad import PASSWORDS, REALM, Domain
 from lab.client import assert_unavailable
 from lab.exchange import location
 from lab.frontdoor import Visitor
+from lab.gateway import module_by_gssapi
 from lab.relay import Relay
 from lab.sanitizer import moves_clock
 from lab.unique import unique_number, unique_path
@@ -279,6 +280,32 @@ def test_silent_realm_left_to_libkrb5_leaves_others_alone(start, relay, silent_r
     assert gw.stop() == 0
     assert time.monotonic() - began < 5
     assert "exit signal" not in gw.error_log.text()
+
+
+def test_silent_KDC_and_transition_by_gssapi(gateway, backends, relay):
+    """GSSAPI's messages have no deadline: four at most hold threads."""
+    act = (f'EasKcdDelegateUser "%{{HTTP:X-User}}@{REALM}"', "EasKcdProtocolTransition On")
+    gw = gateway("EasKcdKdcTimeout 3s\n"
+                 + location(backends("cas1").url, *act, require="Require all granted"),
+                 account="gateway2", krb5_conf=relay.krb5_conf, processes=1, threads=40,
+                 module=module_by_gssapi())
+    gw.expect("EAS1254")
+    gw.allow("EAS1250", "EAS1252", "EAS1253", "EAS2021", because=WHICH_WAIT)
+
+    def get_as(user):
+        with gw.client(timeout=30) as client:
+            return client.get("/eas", headers=[("X-User", user)])
+
+    assert get_as("alice").status == 200
+    relay.reset()
+    relay.blackhole()
+    with ThreadPoolExecutor(12) as pool:
+        for answer in pool.map(get_as, USERS[:12]):
+            assert_unavailable(answer)
+    assert len(relay.messages) == 4
+    assert_unavailable(get_as(USERS[12]))
+    assert gw.logged()["EAS_KCD_ERROR"] == "EAS1254"
+    assert len(relay.messages) == 4
 
 
 def test_KDC_that_is_down(start, relay):

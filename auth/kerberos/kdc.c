@@ -93,6 +93,14 @@ static enum eas_kdc_located locate(struct eas_kdc *kdc, const char *realm,
     return eas_kdc_locate(kdc->profile->files, realm, by_plugin, kdc->until, addresses_out);
 }
 
+/* For a message that no deadline ends. */
+static krb5_error_code take_place(const struct eas_kdc *kdc)
+{
+    bool may_send = kdc->job == NULL || eas_job_begin_unbounded(kdc->job, kdc->until);
+
+    return may_send ? 0 : KRB5_KDC_UNREACH;
+}
+
 /* Sets *sent_out where the message is not left to libkrb5. */
 static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const char *realm,
                                     const krb5_data *message, krb5_data *reply_out, bool *sent_out)
@@ -103,8 +111,7 @@ static krb5_error_code send_message(struct eas_kdc *kdc, krb5_context ctx, const
 
     *sent_out = located != EAS_KDC_LOCATED_BY_OTHERS;
     if (!*sent_out) {
-        return kdc->job == NULL || eas_job_begin_unbounded(kdc->job, kdc->until) ? 0
-                                                                                 : KRB5_KDC_UNREACH;
+        return take_place(kdc);
     }
     code = located == EAS_KDC_LOCATED || located == EAS_KDC_LOCATED_STALE
                ? exchange(kdc, ctx, realm, &addresses, message, reply_out)
@@ -185,6 +192,29 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
         eas_job_receive(kdc->job, code == 0);
     }
     return code != 0 ? code : read_reply(kdc, ctx, realm, reply);
+}
+
+krb5_error_code eas_kdc_begin_unbounded(struct eas_kdc *kdc, const krb5_data *realm)
+{
+    krb5_error_code code = admit_message(kdc, realm);
+
+    if (code == 0) {
+        code = take_place(kdc);
+        if (code != 0) {
+            eas_kdc_end_unbounded(kdc, code);
+        }
+    }
+    return code;
+}
+
+void eas_kdc_end_unbounded(struct eas_kdc *kdc, krb5_error_code code)
+{
+    bool answered =
+        code == 0 || (eas_kdc_cause(code) & (EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED)) == 0;
+
+    if (kdc->job != NULL) {
+        eas_job_receive(kdc->job, answered);
+    }
 }
 
 enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_time_t timeout,

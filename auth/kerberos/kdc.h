@@ -92,6 +92,14 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
                          struct eas_err *err);
 void eas_kdc_close(struct eas_kdc *kdc);
 
+/*
+ * Around an exchange with the KDC of a realm that the hooks do not see, as GSSAPI's: it counts as one
+ * message, and as one that no deadline ends.  KRB5_KDC_UNREACH if it may not be sent; else the
+ * caller ends it with its result.
+ */
+krb5_error_code eas_kdc_begin_unbounded(struct eas_kdc *kdc, const krb5_data *realm);
+void eas_kdc_end_unbounded(struct eas_kdc *kdc, krb5_error_code code);
+
 /* True if libkrb5 may have to send to the KDCs of the realm, without a deadline (kdc_locate.h). */
 bool eas_kdc_is_left_to_libkrb5(const char *realm);
 

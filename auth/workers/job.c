@@ -195,9 +195,10 @@ bool eas_job_send(struct eas_job *job, struct eas_bytes peer)
 bool eas_job_begin_unbounded(struct eas_job *job, apr_time_t until)
 {
     struct eas_peer_call *call = lock_call(job);
-    bool may_send;
+    bool waived = job->waiters == 0 && eas_peer_call_waive_probe(call, eas_clock_now());
+    bool may_send = false;
 
-    while (!(may_send = eas_peer_call_begin_unbounded(call)) && !job->table->stopping
+    while (!waived && !(may_send = eas_peer_call_begin_unbounded(call)) && !job->table->stopping
            && eas_clock_now() < until) {
         eas_clock_wait(&job->table->received, &job->table->mutex, until);
     }

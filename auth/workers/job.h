@@ -20,7 +20,8 @@ void eas_job_release(struct eas_job *job);
  * For run(), on the job's thread.  Between open and close, each message to a peer is announced by
  * send, which is false if the peer's circuit is open; receive reports the answer, or that none
  * came.  A message that no deadline ends needs begin_unbounded, too: it waits while others hold as
- * many threads as one peer may have, and is false at the time until of eas_clock_now().
+ * many threads as one peer may have, and is false at the time until of eas_clock_now().  It is false
+ * for the half-open probe of a job without waiters: none would end that in time.
  */
 void eas_job_open(struct eas_job *job);
 bool eas_job_send(struct eas_job *job, struct eas_bytes peer);

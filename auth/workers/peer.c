@@ -108,6 +108,16 @@ bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_t
     return may_send;
 }
 
+bool eas_peer_call_waive_probe(struct eas_peer_call *call, apr_time_t now)
+{
+    if (call->probed != call->contacted || call->reported) {
+        return false;
+    }
+    end_probe(call, now);
+    call->failure_counted = true;
+    return true;
+}
+
 bool eas_peer_call_begin_unbounded(struct eas_peer_call *call)
 {
     call->unbounded = call->contacted->unbounded < EAS_PEER_UNBOUNDED_MAX;

@@ -83,6 +83,12 @@ void eas_peer_call_open(struct eas_peer_call *call, apr_time_t now);
 /* True if a message may be sent to the peer, which then counts as sent. */
 bool eas_peer_call_send(struct eas_peer_call *call, struct eas_peer *peer, apr_time_t now);
 
+/*
+ * If the last message, not yet sent, is the probe: that ends, as if the message had never been.
+ * False if it is none.
+ */
+bool eas_peer_call_waive_probe(struct eas_peer_call *call, apr_time_t now);
+
 /* True if the last message, not yet sent, may be one without a bound. */
 bool eas_peer_call_begin_unbounded(struct eas_peer_call *call);
 

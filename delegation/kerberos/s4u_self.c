@@ -106,7 +106,11 @@ krb5_error_code eas_s4u_self_exchange(struct eas_kdc *kdc, krb5_ccache ccache, k
         code = krb5_cc_initialize(kdc->ctx, found, wanted->client);
     }
     if (code == 0) {
+        code = eas_kdc_begin_unbounded(kdc, &wanted->server->realm);
+    }
+    if (code == 0) {
         code = impersonate(name, wanted->client, found);
+        eas_kdc_end_unbounded(kdc, code);
     }
     if (code == 0) {
         code = find_evidence(kdc->ctx, found, wanted->server, evidence_out);

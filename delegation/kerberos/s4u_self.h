@@ -11,8 +11,8 @@
  * gateway's TGT.  The caller frees the result by krb5_free_creds().
  *
  * krb5_get_credentials_for_user() is in no public header.  Where configure does not find it, GSSAPI
- * does the exchange.  That has a krb5_context of its own, so the deadline and the circuit breaker
- * of struct eas_kdc do not hold for it, nor is an NTSTATUS kept.
+ * does the exchange.  That has a krb5_context of its own, so the deadline of struct eas_kdc does not
+ * hold for it, nor is an NTSTATUS kept.
  */
 krb5_error_code eas_s4u_self_exchange(struct eas_kdc *kdc, krb5_ccache ccache, krb5_creds *wanted,
                                       krb5_creds **evidence_out);

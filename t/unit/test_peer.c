@@ -273,6 +273,19 @@ static void test_few_messages_without_a_bound(void **state)
     assert_int_equal(away.unbounded, 0);
 }
 
+static void test_probe_that_is_waived(void **state)
+{
+    struct eas_peer_call call = opened(0);
+
+    (void)state;
+    assert_false(eas_peer_call_waive_probe(&call, 0));
+    fail_three_times(&away, 0);
+    assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
+    assert_true(eas_peer_call_waive_probe(&call, SECONDS(5)));
+    eas_peer_call_receive(&call, false, SECONDS(5));
+    assert_int_equal(state_of(&away, SECONDS(5)), EAS_BREAKER_PROBE); /* for another call */
+}
+
 /* Calls without an end hold all threads of the peer. */
 static void test_no_probe_without_room(void **state)
 {
@@ -469,6 +482,7 @@ int main(void)
         CALL_TEST(test_message_sent_just_now_is_no_failure),
         CALL_TEST(test_answer_after_the_caller_has_left_closes_the_circuit),
         CALL_TEST(test_few_messages_without_a_bound),
+        CALL_TEST(test_probe_that_is_waived),
         CALL_TEST(test_no_probe_without_room),
         CALL_TEST(test_failure_after_an_answer_is_ignored),
         CALL_TEST(test_failure_after_an_answer_of_another_peer_counts),

@@ -219,6 +219,25 @@ static void test_end_drops_queued_jobs(void **state)
     assert_int_equal(gate.begun, 1);
 }
 
+/* No caller would leave it in time, so it does not keep others from the probe. */
+static void test_background_job_is_no_unbounded_probe(void **state)
+{
+    struct eas_workers *workers = MAKE_WORKERS(state, .share = 4, .queued = 10, .stalled = 10);
+    int i;
+
+    open_gate(true);
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(run_task(workers, apr_itoa(*state, i), REFERS_UNBOUNDED, LONG_TIME), 4711);
+    }
+    assert_int_equal(gate.begun, 3 * 2);
+    advance_clock(apr_time_from_sec(5));
+    run_in_background(workers, "background", REFERS_UNBOUNDED);
+    await_idle(workers);
+    assert_int_equal(gate.begun, 3 * 2 + 1);
+    assert_int_equal(run_task(workers, "probe", REFERS_UNBOUNDED, LONG_TIME), 4711);
+    assert_int_equal(gate.begun, 3 * 2 + 1 + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +253,7 @@ int main(void)
         GATE_TEST(test_end_of_an_idle_pool),
         GATE_TEST(test_end_while_a_caller_enters),
         GATE_TEST(test_end_drops_queued_jobs),
+        GATE_TEST(test_background_job_is_no_unbounded_probe),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
