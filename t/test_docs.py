@@ -116,6 +116,14 @@ def test_directives():
         assert written == meant
 
 
+def test_backup_names_each_file():
+    """Of a directive that reads one."""
+    read = {row.name for row in defined() if re.search(r" (path|file)\b", row.syntax)}
+    assert len(read) >= 3
+    chapter = sections(OPERATING, 1)["BACKUP"]
+    assert read - {"EasKcdEventLog"} == set(re.findall(r"\[(EasKcd\w+)\]", chapter))
+
+
 # --- log tags --------------------------------------------------------------------------------
 
 FAIL = {"eas_fail": 2, "eas_kdc_fail": 3}       # which argument is the tag

@@ -406,6 +406,22 @@ uint64_t eas_shm_table_evicted(struct eas_shm_table *table)
     return evicted;
 }
 
+uint64_t eas_shm_table_count(void *memory, apr_time_t now)
+{
+    struct eas_shm_table *table = memory;
+    uint64_t i, count = 0;
+
+    if (table->magic == TABLE_MAGIC && lock(table)) {
+        for (i = 0; i < table->n_slots; i++) {
+            const struct record *record = record_of(table, table->slots[i]);
+
+            count += record != NULL && record->expires > now;
+        }
+        unlock(table);
+    }
+    return count;
+}
+
 void eas_shm_table_drop(struct eas_shm_table *table,
                         const unsigned char key[EAS_SHM_TABLE_KEY_SIZE])
 {

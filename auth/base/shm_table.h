@@ -69,6 +69,9 @@ bool eas_shm_table_get(struct eas_shm_table *table, apr_pool_t *pool,
  */
 uint64_t eas_shm_table_evicted(struct eas_shm_table *table);
 
+/* How many records of memory are live: 0 if it is no table of this version. */
+uint64_t eas_shm_table_count(void *memory, apr_time_t now);
+
 void eas_shm_table_drop(struct eas_shm_table *table,
                         const unsigned char key[EAS_SHM_TABLE_KEY_SIZE]);
 

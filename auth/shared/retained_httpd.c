@@ -5,6 +5,7 @@
 #include "auth/base/module_httpd.h"
 
 #include <apr_shm.h>
+#include <apr_strings.h>
 #include <http_config.h>
 #include <http_log.h>
 #include <mpm_common.h>
@@ -26,6 +27,43 @@ static void *make_segment(server_rec *s, struct eas_retained_layout layout)
     return memory;
 }
 
+#define NUMBER_MAX 99
+#define NAME_MAX_SIZE 64
+
+static uint64_t count_records(const struct eas_retained *retained)
+{
+    uint64_t count = 0;
+    int i;
+
+    for (i = 0; i < EAS_RETAINED_SEGMENTS; i++) {
+        if (retained->segments[i] != NULL) {
+            count += eas_shm_table_count(retained->segments[i], apr_time_now());
+        }
+    }
+    return count;
+}
+
+/* The same name with another number is that of another version of the module. */
+static void log_dropped(server_rec *s, const char *name)
+{
+    int stem = (int)(strrchr(name, ':') + 1 - name), number;
+    char other[NAME_MAX_SIZE];
+
+    for (number = 1; number <= NUMBER_MAX; number++) {
+        const struct eas_retained *retained;
+
+        apr_snprintf(other, sizeof(other), "%.*s%d", stem, name, number);
+        retained = ap_retained_data_get(other);
+        if (retained != NULL) {
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                         "EAS3090: %" APR_UINT64_T_FMT
+                         " records of %s are dropped, because this version of the module has "
+                         "another format; users of the login form log on again",
+                         (apr_uint64_t)count_records(retained), other);
+        }
+    }
+}
+
 const struct eas_retained *eas_retained_attach(
     server_rec *s, const char *name, const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS])
 {
@@ -39,6 +77,7 @@ const struct eas_retained *eas_retained_attach(
     if (RAND_priv_bytes(secret, sizeof(secret)) != 1) {
         return NULL;
     }
+    log_dropped(s, name);
     retained = ap_retained_data_create(name, sizeof(*retained));
     memcpy(retained->secret, secret, sizeof(secret));
     OPENSSL_cleanse(secret, sizeof(secret));

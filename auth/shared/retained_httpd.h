@@ -24,7 +24,8 @@ struct eas_retained_layout {
 
 /*
  * A random secret and its segments, as ap_retained_data_create() keeps them.  httpd reloads the
- * module and clears pconf meanwhile, so the segments hold no pointers into either.
+ * module and clears pconf meanwhile, so the segments hold no pointers into either.  Later versions
+ * of the module read it, too: this structure never changes.
  */
 struct eas_retained {
     unsigned char secret[EAS_RETAINED_SECRET_SIZE];
@@ -33,8 +34,9 @@ struct eas_retained {
 };
 
 /*
- * Attaches the retained data of that name; the first call creates it.  A name stands for one
- * layout.  NULL if OpenSSL provides no random bytes.
+ * Attaches the retained data of that name; the first call creates it, and logs how many records of
+ * another version of the module are dropped (EAS3090).  A name ends with a number from 1 to 99,
+ * and stands for one layout.  NULL if OpenSSL provides no random bytes.
  */
 const struct eas_retained *eas_retained_attach(
     server_rec *s, const char *name,

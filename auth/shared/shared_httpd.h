@@ -20,7 +20,8 @@
  * A record is sealed under a keyed digest as its name; kind, name and expiry are inside the seal.
  * A host that can write to the provider can neither read, exchange nor prolong a record.
  *
- * auth/README states for each kind: mutable or not, author, quota, and the effect of its loss.
+ * auth/README states for each kind: mutable or not, author, quota, and the effect of its loss.  A
+ * kind's number is a part of the names, so a new kind comes last.
  */
 enum eas_shared_kind {
     EAS_SHARED_REVOKED,    /* a session that was signed out */

@@ -406,6 +406,28 @@ static void test_lost_records_are_counted(void **state)
 
 /* --- attach --- */
 
+static void test_live_records_are_counted(void **state)
+{
+    unsigned char other[64] = "some other bytes";
+    struct eas_shm_table *table = make_table(*state, 64 * KB);
+    uint64_t id;
+
+    assert_int_equal(eas_shm_table_count(table, 0), 0);
+    for (id = 0; id < 20; id++) {
+        assert_true(put(table, id, 1, 100, 1000));
+    }
+    assert_true(put(table, 1, 2, 100, 2000));
+    drop(table, 2);
+    assert_int_equal(eas_shm_table_count(table, 999), 19);
+    assert_int_equal(eas_shm_table_count(table, 1000), 1);
+    for (id = 100; id < 1000; id++) {
+        assert_true(put(table, id, 1, 1000, 1000));
+    }
+    assert_true(eas_shm_table_count(table, 999) > 20);
+    assert_true(eas_shm_table_count(table, 999) < 64);
+    assert_int_equal(eas_shm_table_count(other, 0), 0);
+}
+
 static void test_attach_refuses_other_memory(void **state)
 {
     static const apr_size_t wrong[] = { 32 * KB, 64 * KB - 8, 64 * KB - 1, 64 * KB + 1, 128 * KB };
@@ -576,6 +598,7 @@ int main(void)
         POOL_TEST(test_a_repeated_key_evicts_no_other_record),
         POOL_TEST(test_records_in_use_are_not_evicted),
         POOL_TEST(test_lost_records_are_counted),
+        POOL_TEST(test_live_records_are_counted),
         POOL_TEST(test_attach_refuses_other_memory),
         POOL_TEST(test_random_operations_on_few_keys),
         POOL_TEST(test_random_operations_on_many_keys),
