@@ -92,6 +92,9 @@ enum eas_rc eas_kdc_open(struct eas_kdc *kdc, struct eas_job *job, apr_interval_
                          struct eas_err *err);
 void eas_kdc_close(struct eas_kdc *kdc);
 
+/* The KDCs of the realm as configured, for people (eas_kdc_locate_names()). */
+const char *eas_kdc_names(const char *realm, apr_pool_t *pool);
+
 /* True if only libkrb5 can send to the KDCs of the realm, without a deadline (kdc_locate.h). */
 bool eas_kdc_is_left_to_libkrb5(const char *realm);
 

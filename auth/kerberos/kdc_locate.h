@@ -6,6 +6,7 @@
 
 #include "auth/kerberos/kdc_health.h"
 
+#include <apr_pools.h>
 #include <profile.h>
 #include <stdbool.h>
 
@@ -30,6 +31,9 @@ enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_ti
  * Whether libkrb5 has a locator plugin.  It may locate KDCs of any realm that has none in krb5.conf.
  */
 bool eas_kdc_locate_has_plugin(void);
+
+/* The KDCs of the realm as configured, for people; asks nothing: `kdc1:88, kdc2:88`, or "by DNS". */
+const char *eas_kdc_locate_names(profile_t profile, const char *realm, apr_pool_t *pool);
 
 /* Asks DNS anew; without an answer the old ones stay. */
 void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until);
