@@ -61,6 +61,7 @@ static enum eas_rc authenticate(request_rec *r, struct eas_session_result *sessi
     }
     if (session->state == EAS_SESSION_VALID) {
         eas_session_renew(r, session->session);
+        eas_session_show_trust(r, session->session->is_private);
         *identity_out = session->identity;
         return EAS_OK;
     }

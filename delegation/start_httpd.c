@@ -13,6 +13,7 @@
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
+#include "delegation/start_notice_httpd.h"
 
 #include <http_core.h>
 
@@ -178,10 +179,12 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
     eas_conn_pools_post_config(pconf);
     eas_long_polls_post_config(main_server);
     /* httpd reads its configuration twice when it starts. */
-    return may_delegate(main_server)
-                   && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
-               ? check_tokens(ptemp, main_server)
-               : OK;
+    if (!may_delegate(main_server)
+        || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    eas_start_notice(ptemp, main_server);
+    return check_tokens(ptemp, main_server);
 }
 
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,

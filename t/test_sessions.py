@@ -14,6 +14,7 @@ import pytest
 from lab.ad import PASSWORDS
 from lab.exchange import location
 from lab.frontdoor import BROWSER, COOKIE, FORM, FORM_COOKIE, LOGOUT, Visitor
+from lab.pages import fenced
 from lab.sessions import OWA, holder, log_on, refused, refused_all, served, user
 from lab.wait import until
 
@@ -44,6 +45,43 @@ def in_both_children(gw, action, at_least=2):
         pids = (gw.root / "children.log").read_text().split()[before:]
         return len(set(pids)) >= at_least
     until(enough, 20, "both children to answer")
+
+
+# --- the choice at the form -------------------------------------------------------------------
+
+@pytest.mark.parametrize("trusted,kind", [(False, "public"), (True, "private")])
+def test_trust_is_a_variable(owa, trusted, kind):
+    """Of the form, and of each request with its session."""
+    visitor = Visitor(owa)
+    visitor.log_on("alice", PASSWORDS["alice"], f"{OWA}/x", trusted=trusted)
+    assert owa.logged(FORM)["EAS_KCD_TRUST"] == kind
+    assert visitor.get(f"{OWA}/{kind}").status == 200
+    entry = owa.logged(f"{OWA}/{kind}")
+    assert (entry["EAS_KCD_AUTH"], entry["EAS_KCD_TRUST"]) == ("session", kind)
+
+
+def test_without_a_session_there_is_no_trust(owa):
+    assert owa.get(f"{OWA}/basic", "alice", PASSWORDS["alice"]).status == 200
+    assert owa.logged(f"{OWA}/basic")["EAS_KCD_TRUST"] == "-"
+    visitor = Visitor(owa)
+    visitor.log_on("alice", "nonsense", f"{OWA}/x", trusted=True)
+    assert owa.logged(FORM)["EAS_KCD_TRUST"] == "-"
+
+
+def test_trust_decides_about_access(gateway, fake_backends):
+    """The example of the reference."""
+    backend = fake_backends(lambda _: b"unreached")
+    block = next(block for block in fenced("apache") if "EAS_KCD_TRUST" in block)
+    gw = gateway(block + location(backend.url, path=OWA))
+    gw.expect("EAS1063", "AH01629")
+    for trusted, status in ((False, 403), (True, 404)):
+        visitor = Visitor(gw)
+        visitor.log_on("alice", PASSWORDS["alice"], "/ecp", trusted=trusted)
+        assert visitor.get("/ecp").status == status
+    gw.mark()
+    assert gw.get("/ecp", "alice", PASSWORDS["alice"]).status == 403
+    assert gw.error_log.tags() == ["EAS1063"]
+    assert backend.requests == []
 
 
 # --- signing in and out ----------------------------------------------------------------------

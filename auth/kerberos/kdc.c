@@ -270,6 +270,19 @@ bool eas_kdc_is_left_to_libkrb5(const char *realm)
     return is_left;
 }
 
+const char *eas_kdc_names(const char *realm, apr_pool_t *pool)
+{
+    const char *names = "none";
+    struct eas_kdc kdc;
+    struct eas_err err;
+
+    if (eas_kdc_open(&kdc, NULL, 0, &err) == EAS_OK) {
+        names = eas_kdc_locate_names(kdc.profile, realm, pool);
+    }
+    eas_kdc_close(&kdc);
+    return names;
+}
+
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
 {
     switch (code) {

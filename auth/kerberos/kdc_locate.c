@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "auth/kerberos/kdc_resolve.h"
 
+#include <apr_strings.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <krb5/krb5.h>
@@ -293,4 +294,22 @@ void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t unt
         resolve(key, realm, &hosts, until, &ignored);
         pthread_mutex_unlock(&cache.mutex);
     }
+}
+
+const char *eas_kdc_locate_names(profile_t profile, const char *realm, apr_pool_t *pool)
+{
+    struct eas_kdc_hosts hosts;
+    const char *names = "";
+    unsigned i;
+
+    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && eas_kdc_locate_has_plugin())) {
+        return "by libkrb5";
+    }
+    for (i = 0; i < hosts.count; i++) {
+        bool has_colon = strchr(hosts.at[i].name, ':') != NULL;
+
+        names = apr_psprintf(pool, "%s%s%s%s%s:%u", names, i > 0 ? ", " : "", has_colon ? "[" : "",
+                             hosts.at[i].name, has_colon ? "]" : "", hosts.at[i].port);
+    }
+    return hosts.count > 0 ? names : asks_dns(profile) ? "by DNS" : "none";
 }

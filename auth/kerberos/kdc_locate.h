@@ -6,6 +6,7 @@
 
 #include "auth/kerberos/kdc_health.h"
 
+#include <apr_pools.h>
 #include <profile.h>
 #include <stdbool.h>
 
@@ -31,6 +32,9 @@ enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, bool b
  * Whether libkrb5 has a locator plugin.  It may serve any realm; which ones, only libkrb5 sees.
  */
 bool eas_kdc_locate_has_plugin(void);
+
+/* The KDCs of the realm as configured, for people; asks nothing: `kdc1:88, kdc2:88`, or "by DNS". */
+const char *eas_kdc_locate_names(profile_t profile, const char *realm, apr_pool_t *pool);
 
 /* Asks DNS anew; without an answer the old ones stay. */
 void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until);

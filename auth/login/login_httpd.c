@@ -266,6 +266,7 @@ static int log_on(request_rec *r)
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
     apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
+    eas_session_show_trust(r, form->trusted);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1094: %s logged on", identity->principal);
     return redirect(r, form->destination != NULL ? form->destination : "/");
 }

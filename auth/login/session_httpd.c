@@ -282,6 +282,11 @@ void eas_session_renew(request_rec *r, struct eas_session *session)
     }
 }
 
+void eas_session_show_trust(request_rec *r, bool is_private)
+{
+    apr_table_setn(r->subprocess_env, "EAS_KCD_TRUST", is_private ? "private" : "public");
+}
+
 static enum eas_rc store_evidence(request_rec *r, const struct eas_session *session,
                                   struct eas_ticket *evidence, struct eas_err *err)
 {

@@ -50,6 +50,9 @@ enum eas_rc eas_session_of(request_rec *r, struct eas_session_result *result_out
 /* Renews the cookie of a valid session that is due, unless `eas-kcd-no-renew` is set. */
 void eas_session_renew(request_rec *r, struct eas_session *session);
 
+/* Sets EAS_KCD_TRUST: the user's choice at the form. */
+void eas_session_show_trust(request_rec *r, bool is_private);
+
 /* Starts a session after a log-on: stores the evidence and sets the cookie. */
 enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identity, bool is_private,
                               struct eas_err *err);

@@ -19,7 +19,7 @@ MODULES = (*BASIC_MODULES, "auth_basic", "proxy", "proxy_http", "slotmem_shm", "
            "lbmethod_byrequests", "socache_shmcb", "ssl", "eas_kcd")
 
 SHOWN = ("EAS_KCD_USER", "EAS_KCD_AUTH", "EAS_KCD_SPN", "EAS_KCD_TICKET", "EAS_KCD_KDC_US",
-         "EAS_KCD_ERROR", "EAS_KCD_LOCKOUT", "EAS_KCD_FAILURES", "EAS_COMMAND", "EAS_USER",
+         "EAS_KCD_ERROR", "EAS_KCD_TRUST", "EAS_KCD_LOCKOUT", "EAS_KCD_FAILURES", "EAS_COMMAND", "EAS_USER",
          "EAS_DEVICE_ID", "EAS_DEVICE_TYPE", "EAS_PROTOCOL_VERSION", "EAS_POLICY_KEY")
 
 # With three of these, the circuit opens: that is logged, too.

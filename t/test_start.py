@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the start says about the configuration."""
+
+import re
+
+from lab.ad import CAS1, REALM
+from lab.exchange import location
+
+NOTICE = "EAS3090"
+
+
+def notices(gw):
+    return [entry.text for entry in gw.error_log.entries()
+            if entry.tag == NOTICE and entry.level == "notice"]
+
+
+def test_notice_of_a_virtual_host(gateway, domain):
+    gw = gateway(location("http://cas1.corp.example.test:8080/a")
+                 + location("http://cas1.corp.example.test:8080/a", path="/again"))
+    notice, = notices(gw)
+    found = re.search(
+        r"EAS3090: mod_eas_kcd [\d.]+ at localhost: account (\S+) \((.*)\); "
+        r"realm (\S+), KDCs: (\S+); backends: (.*)$", notice)
+    account, keys, realm, kdcs, backends = found.groups()
+    assert (account, realm) == (f"gateway@{REALM}", REALM)
+    assert re.search(r"\bkvno \d+: .*aes256-cts", keys)
+    assert kdcs == f"127.0.0.1:{domain.port}"
+    assert backends == f"http://cas1.corp.example.test:8080/a ({CAS1})"
+
+
+def test_notices_of_virtual_hosts(gateway):
+    """One for each, also after a reload."""
+    gw = gateway("".join(f"<VirtualHost *:{port}>\nServerName {name}\n"
+                         f"{location(f'http://cas{port}.corp.example.test/')}</VirtualHost>\n"
+                         for port, name in ((1, "one.test"), (2, "two.test"))))
+    for _ in range(2):
+        assert sorted(re.search(r" at ([\w.]+): .* backends: (.*)", text).groups()
+                      for text in notices(gw)) == [
+            ("localhost", "none"),
+            ("one.test", "http://cas1.corp.example.test/ (HTTP/cas1.corp.example.test)"),
+            ("two.test", "http://cas2.corp.example.test/ (HTTP/cas2.corp.example.test)")]
+        gw.mark()
+        gw.graceful()
+
+
+def test_notice_is_bounded(gateway):
+    """httpd cuts its lines at 8 KB."""
+    members = "".join(f"BalancerMember http://cas{n}.corp.example.test\n" for n in range(40))
+    gw = gateway(f'<Proxy "balancer://cas">\n{members}</Proxy>\n' + location("balancer://cas/"))
+    notice, = notices(gw)
+    assert notice.endswith(", and 24 more") and notice.count("HTTP/cas") == 16
+
+
+def test_without_a_keytab_there_is_no_notice(gateway):
+    assert notices(gateway("", account=None)) == []
+
+
+def test_test_of_the_configuration_has_no_notice(gateway):
+    code, said = gateway(start=False).check_config()
+    assert code == 0 and NOTICE not in said
