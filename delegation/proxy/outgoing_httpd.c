@@ -4,7 +4,7 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
-#include "delegation/proxy/wait.h"
+#include "delegation/proxy/await_httpd.h"
 
 #include <apr_escape.h>
 #include <apr_optional_hooks.h>
@@ -18,9 +18,6 @@
 #include <util_filter.h>
 
 #define OUTGOING_FILTER "EAS_KCD_GUARD"
-
-/* Octets of a line that tell whether a response begins: up to the status. */
-#define STATUS_LINE_START 16
 
 /* The prefix of a TLS channel binding (RFC 5929 section 4.1). */
 #define END_POINT "tls-server-end-point:"
@@ -166,74 +163,12 @@ static void note_response(struct record *record)
     }
 }
 
-void eas_outgoing_abort(struct eas_exchange *exchange, enum eas_client_event event)
-{
-    exchange->ended = true;
-    if (event == EAS_CLIENT_REPLACED) {
-        eas_fail(&exchange->failure, EAS_THROTTLED, 2081,
-                 "a newer long poll of the user has ended this one; if devices need more at once, "
-                 "raise EasKcdLongPolls");
-    }
-}
-
 /* mod_proxy_http reads a response, for which this exchange waits. */
 static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_read_type_e block)
 {
     return current != NULL && current->ticket != NULL && !current->responding
            && current->connection != NULL && current->connection == record->connection
            && mode == AP_MODE_GETLINE && block == APR_BLOCK_READ;
-}
-
-/*
- * For mod_proxy_http this is the shortest response.  It would log an error as the backend's fault.
- */
-static apr_status_t read_empty_response(apr_bucket_brigade *bb)
-{
-    static const char *const response[] = { "HTTP/1.0 204 No Content\r\n", "\r\n" };
-    const char *line;
-
-    if (current->lines == sizeof(response) / sizeof(response[0])) {
-        return APR_ECONNABORTED;
-    }
-    line = response[current->lines++];
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_immortal_create(line, strlen(line), bb->bucket_alloc));
-    return APR_SUCCESS;
-}
-
-/* Whether the response is to be read; if not, *rv is the result of the read. */
-static bool await_response(ap_filter_t *f, apr_bucket_brigade *bb, apr_status_t *rv)
-{
-    if (!current->ended) {
-        enum eas_client_event event = eas_client_wait(current->r, current->poll, f->next, bb);
-
-        if (event == EAS_CLIENT_READ) {
-            return true;
-        }
-        if (event == EAS_CLIENT_TIMEUP) {
-            *rv = APR_TIMEUP;
-            return false;
-        }
-        eas_outgoing_abort(current, event);
-    }
-    *rv = read_empty_response(bb);
-    return false;
-}
-
-static apr_status_t read_awaited(ap_filter_t *f, apr_bucket_brigade *bb, apr_off_t readbytes)
-{
-    char line[STATUS_LINE_START];
-    apr_size_t len = sizeof(line);
-    apr_status_t rv;
-
-    if (!await_response(f, bb, &rv)) {
-        return rv;
-    }
-    rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
-    /* A look may have split the line into several buckets. */
-    if (rv == APR_SUCCESS && has_data(bb) && apr_brigade_flatten(bb, line, &len) == APR_SUCCESS) {
-        current->responding = eas_wait_is_over(line, len);
-    }
-    return rv;
 }
 
 /* mod_proxy checks by a speculative read whether a pooled connection is alive. */
@@ -246,7 +181,7 @@ static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
     if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record)) {
         return APR_ECONNABORTED;
     }
-    rv = is_awaited(record, mode, block) ? read_awaited(f, bb, readbytes)
+    rv = is_awaited(record, mode, block) ? eas_await_read(current, f, bb, readbytes)
                                          : ap_get_brigade(f->next, bb, mode, block, readbytes);
     if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
         note_response(record);
