@@ -35,6 +35,13 @@ void eas_answer_forget(request_rec *r)
     apr_table_unset(r->notes, STATUS_NOTE);
 }
 
+int eas_answer_status(const request_rec *r, int status)
+{
+    const char *note = apr_table_get(r->notes, STATUS_NOTE);
+
+    return status == REFUSED && note != NULL ? (int)apr_atoi64(note) : status;
+}
+
 static int hook_request_status(int *status, request_rec *r)
 {
     const char *note = apr_table_get(r->notes, STATUS_NOTE);
@@ -100,6 +107,31 @@ static int end_request(request_rec *r)
     return DONE;
 }
 
+/*
+ * A Ping comes back, to another process, without any harm.  A Sync can carry changes of the client's,
+ * which no answer but the backend's confirms.
+ */
+static int dismiss(request_rec *r)
+{
+    struct eas_err err;
+    apr_size_t len;
+    const char *body = eas_request_unchanged(r, &len);
+
+    if (body == NULL) {
+        eas_fail(&err, EAS_UNAVAILABLE, 2092,
+                 "this httpd process ends, and with it the request to the backend; the client can "
+                 "repeat it");
+        return eas_answer_refuse(r, &err);
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                  "EAS2093: this httpd process ends; the client is told that nothing has changed");
+    r->connection->keepalive = AP_CONN_CLOSE;
+    ap_set_content_type(r, "application/vnd.ms-sync.wbxml");
+    ap_set_content_length(r, (apr_off_t)len);
+    ap_rwrite(body, (int)len, r);
+    return OK;
+}
+
 int eas_answer_conclude(struct eas_attempt *attempt, int status)
 {
     struct eas_response *response = &attempt->response;
@@ -115,7 +147,7 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     }
     if (attempt->exchange.ended) {
         eas_response_discard(r, response);
-        return end_request(r);
+        return attempt->exchange.dismissed ? dismiss(r) : end_request(r);
     }
     if (response->state == EAS_RESPONSE_NONE) {
         return status;
@@ -165,7 +197,7 @@ int eas_answer_hide(const struct eas_attempt *attempt, const char *url, int stat
         return eas_answer_refuse(r, &err);
     }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED
-                   || eas_verdict_blames_worker(&end)
+                   || status == SUSPENDED || eas_verdict_blames_worker(&end)
                ? status
                : eas_answer(r, status);
 }

@@ -21,6 +21,9 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status);
 /* Hides a status from mod_proxy where the worker is not to blame for it. */
 int eas_answer_hide(const struct eas_attempt *attempt, const char *url, int status);
 
+/* The status that was hidden. */
+int eas_answer_status(const request_rec *r, int status);
+
 void eas_answer_register_hooks(apr_pool_t *pool);
 
 #endif

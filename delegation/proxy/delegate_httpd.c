@@ -101,37 +101,79 @@ static struct eas_slot *await_slot(struct eas_attempt *attempt, proxy_worker **w
  * An exchange without an owner uses the worker's own connection pool.  A nested one does so rather
  * than wait, because the outer one may hold the last slot.
  */
-static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call *call, bool nested,
-                       struct eas_slot **slot)
+static bool take_slot(struct eas_attempt *attempt, bool nested, proxy_worker **worker)
 {
+    if (attempt->owner == NULL) {
+        return true;
+    }
+    if (attempt->slot != NULL) {
+        *worker = attempt->slot->handle; /* since before it parked */
+        return true;
+    }
+    attempt->slot = nested ? eas_conn_pools_take(attempt->response.pools, attempt->owner, 0,
+                                                 attempt->fresh, worker)
+                           : await_slot(attempt, worker);
+    if (attempt->slot == NULL && !nested && !attempt->exchange.ended) {
+        eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
+                 "all connections to %s that its max= permits are busy; raise that, or shorten the "
+                 "backend's responses",
+                 attempt->call.worker->s->name_ex);
+    }
+    return attempt->slot != NULL || nested;
+}
+
+static int run_on_slot(struct eas_attempt *attempt, bool nested)
+{
+    const struct eas_scheme_call *call = &attempt->call;
     proxy_worker *worker = call->worker;
 
-    if (attempt->owner != NULL) {
-        *slot = nested ? eas_conn_pools_take(attempt->response.pools, attempt->owner, 0,
-                                             attempt->fresh, &worker)
-                       : await_slot(attempt, &worker);
-        if (*slot == NULL && !nested) {
-            if (!attempt->exchange.ended) {
-                eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
-                         "all connections to %s that its max= permits are busy; raise that, or "
-                         "shorten the backend's responses",
-                         call->worker->s->name_ex);
-            }
-            return HTTP_SERVICE_UNAVAILABLE;
-        }
+    if (!take_slot(attempt, nested, &worker)) {
+        return HTTP_SERVICE_UNAVAILABLE;
     }
     return eas_mod_proxy_run_scheme_handler(attempt->r, worker, call->conf, call->url,
                                             call->proxyhost, call->proxyport);
 }
 
+static void put_slot(struct eas_attempt *attempt)
+{
+    if (attempt->slot != NULL) {
+        eas_conn_pools_put(attempt->response.pools, attempt->slot, attempt->exchange.released);
+        attempt->slot = NULL;
+    }
+}
+
+/*
+ * mod_proxy has closed the connection on which the response would come: while the exchange parked,
+ * or before a read after that, as it does where it has marked the worker as broken.
+ */
+static void check_parking(struct eas_attempt *attempt, int status)
+{
+    struct eas_exchange *exchange = &attempt->exchange;
+    bool lost = exchange->parked && !eas_mod_proxy_slot_is_open(attempt->slot->handle);
+
+    if (lost) {
+        exchange->parked = false;
+        eas_park_cancel(attempt->r);
+    }
+    if ((lost || (exchange->replayed && status != OK)) && exchange->failure.rc == EAS_OK) {
+        eas_outgoing_fail_parked(&exchange->failure);
+    }
+}
+
+/* After an exchange that has parked: the lease of its slot goes on. */
+static void keep_slot(struct eas_attempt *attempt)
+{
+    eas_response_discard(attempt->r, &attempt->response);
+    eas_conn_pools_set_aside(attempt->response.pools, true);
+}
+
 /* Step 2. */
-static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+static int run_real_handler(struct eas_attempt *attempt)
 {
     request_rec *r = attempt->r;
     struct eas_attempt *outer = current;
     apr_table_t *client_headers = r->headers_in;
     struct eas_exchange *interrupted;
-    struct eas_slot *slot = NULL;
     int status;
 
     r->headers_in = apr_table_copy(r->pool, client_headers);
@@ -144,15 +186,19 @@ static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme
     eas_response_expect(r, &attempt->response);
     interrupted = eas_outgoing_begin(&attempt->exchange);
     current = attempt;
-    status = run_on_slot(attempt, call, outer != NULL, &slot);
+    status = run_on_slot(attempt, outer != NULL);
     current = outer;
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.connection != NULL) {
         eas_body_note_sent(attempt->body);
     }
+    check_parking(attempt, status);
     eas_outgoing_end(&attempt->exchange, interrupted);
-    if (slot != NULL) {
-        eas_conn_pools_put(attempt->response.pools, slot, attempt->exchange.released);
+    if (attempt->exchange.parked) {
+        keep_slot(attempt);
+    }
+    else {
+        put_slot(attempt);
     }
     r->headers_in = client_headers;
     return status;
@@ -179,12 +225,12 @@ static int hook_proxy_fixups(request_rec *r)
 }
 
 /* After a 401 to the token: whether to send the request again.  If not, *err is the reason. */
-static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_err *err)
+static bool try_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
 {
     /* In any case, for the next request. */
     enum eas_rc rc = eas_prepare_ticket(attempt, err);
 
-    if (rc == EAS_OK && tries < TRIES && eas_body_is_whole(attempt->body)) {
+    if (rc == EAS_OK && attempt->tries < TRIES && eas_body_is_whole(attempt->body)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,
                       "EAS2056: the backend does not accept the ticket for %s; trying a new one",
                       attempt->request.spn);
@@ -204,33 +250,37 @@ static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_
 }
 
 /* The backend closed a kept-alive connection, perhaps before it got the request. */
-static bool may_repeat(const struct eas_attempt *attempt, int tries)
+static bool may_repeat(const struct eas_attempt *attempt)
 {
-    return attempt->exchange.pooled && tries < TRIES && attempt->r->method_number == M_GET
+    return attempt->exchange.pooled && attempt->tries < TRIES && attempt->r->method_number == M_GET
            && eas_body_is_whole(attempt->body);
 }
 
-/* Steps 2 to 4. */
-static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+/* Steps 2 to 4.  SUSPENDED: the exchange has parked, and resume() continues it. */
+static int try_worker(struct eas_attempt *attempt)
 {
     const struct eas_response *response = &attempt->response;
     request_rec *r = attempt->r;
     struct eas_err err;
-    int tries, status;
+    int status;
 
-    for (tries = 1;; tries++) {
-        status = run_real_handler(attempt, call);
+    for (;;) {
+        attempt->tries += !attempt->exchange.parked;
+        status = run_real_handler(attempt);
+        if (attempt->exchange.parked) {
+            return SUSPENDED;
+        }
         if (attempt->ticket == NULL) {
             break;
         }
         if (response->state == EAS_RESPONSE_WITHHELD
             && response->verdict == EAS_VERDICT_UNAUTHORIZED) {
             eas_response_discard(r, response);
-            if (!try_other_ticket(attempt, tries, &err)) {
+            if (!try_other_ticket(attempt, &err)) {
                 return eas_answer_refuse(r, &err);
             }
         }
-        else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt, tries)) {
+        else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt)) {
             eas_response_discard(r, response);
             attempt->fresh = true; /* it closes all idle ones when it needs their threads */
         }
@@ -241,24 +291,90 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
     return eas_answer_conclude(attempt, status);
 }
 
-/* Steps 2 to 4 of a long poll hold a place. */
-static int try_worker_in_place(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+/* Steps 2 to 5.  A long poll holds its place until it ends. */
+static int try_worker_in_place(struct eas_attempt *attempt)
+{
+    int status = try_worker(attempt);
+
+    if (status != SUSPENDED && attempt->exchange.poll != NULL) {
+        eas_long_polls_end(attempt->exchange.poll);
+    }
+    return eas_answer_hide(attempt, attempt->call.url, status);
+}
+
+/* An exchange that has parked ends without a response; so does the connection. */
+static void drop_exchange(struct eas_attempt *attempt)
+{
+    eas_outgoing_drop(&attempt->exchange);
+    put_slot(attempt);
+    if (attempt->exchange.poll != NULL) {
+        eas_long_polls_end(attempt->exchange.poll);
+    }
+}
+
+/* Steps 2 to 5 of a request that has parked; without another run of mod_proxy_http, if for nothing. */
+static int resume(void *data, enum eas_client_event event)
+{
+    struct eas_attempt *attempt = data;
+    int status;
+
+    eas_conn_pools_set_aside(attempt->response.pools, false);
+    if (event == EAS_CLIENT_READ) {
+        status = try_worker_in_place(attempt);
+    }
+    else {
+        attempt->exchange.parked = false;
+        drop_exchange(attempt);
+        if (event == EAS_CLIENT_NO_BACKEND) {
+            attempt->response.state = EAS_RESPONSE_BROKEN;
+        }
+        else {
+            eas_await_abort(&attempt->exchange, event);
+        }
+        status = eas_answer_conclude(attempt, DONE);
+    }
+    return eas_answer_status(attempt->r, status);
+}
+
+/* The pool of a request that has parked ends. */
+static void drop(void *data)
+{
+    struct eas_attempt *attempt = data;
+
+    eas_conn_pools_set_aside(attempt->response.pools, false);
+    drop_exchange(attempt);
+}
+
+/* A request that the backend may keep waiting can park. */
+static void offer_parking(struct eas_attempt *attempt, bool nested)
+{
+    attempt->park.data = attempt;
+    attempt->park.resume = resume;
+    attempt->park.drop = drop;
+    attempt->park.facts.body_whole = attempt->body != NULL && eas_body_is_whole(attempt->body);
+    attempt->park.facts.kept = eas_mod_proxy_keeps(attempt->call.worker);
+    if (eas_delegation_parks(attempt->conf) && attempt->owner != NULL && !nested
+        && eas_request_waiting_device(attempt->r) != NULL) {
+        attempt->exchange.park = &attempt->park;
+    }
+}
+
+/* Steps 2 to 5 of a request with a ticket, or without one. */
+static int run_attempt(struct eas_attempt *attempt)
 {
     struct eas_long_poll *poll = NULL;
     struct eas_err err;
-    int status;
 
-    if (attempt->ticket != NULL
-        && eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
-               != EAS_OK) {
-        return eas_answer_refuse(attempt->r, &err);
+    eas_prepare_exchange(attempt);
+    if (attempt->ticket != NULL) {
+        if (eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
+            != EAS_OK) {
+            return eas_answer_refuse(attempt->r, &err);
+        }
+        attempt->exchange.poll = poll;
+        offer_parking(attempt, current != NULL);
     }
-    attempt->exchange.poll = poll;
-    status = try_worker(attempt, call);
-    if (poll != NULL) {
-        eas_long_polls_end(poll);
-    }
-    return status;
+    return try_worker_in_place(attempt);
 }
 
 /* Steps 1 to 5. */
@@ -308,8 +424,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
             return eas_answer_refuse(r, &err);
         }
     }
-    eas_prepare_exchange(attempt, &call);
-    return eas_answer_hide(attempt, url, try_worker_in_place(attempt, &call));
+    return run_attempt(attempt);
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)

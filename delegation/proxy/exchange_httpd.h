@@ -7,6 +7,7 @@
 #include "delegation/kcd.h"
 #include "delegation/proxy/connection.h"
 #include "delegation/proxy/long_polls.h"
+#include "delegation/proxy/park_httpd.h"
 
 #include <httpd.h>
 
@@ -24,6 +25,8 @@ struct eas_exchange {
     enum eas_token_by token_by;
     const struct eas_long_poll *poll; /* NULL: nothing limits it */
 
+    struct eas_park_owner *park; /* NULL: it keeps its thread */
+
     bool resolved; /* mod_proxy_http has made the head; set by the proxy's fixups */
 
     /* Set by the filter. */
@@ -35,11 +38,15 @@ struct eas_exchange {
     bool got_response;                 /* the backend has sent something on it */
     bool responding;                   /* its final response has begun */
     bool ended;                        /* by the client, before that */
-    unsigned lines;                    /* of the empty response, that mod_proxy has read */
-    bool released;                     /* it has ended well */
-    bool send_incomplete;              /* a part of the request could not be written */
-    struct eas_pending_ap *pending;    /* of the last token */
-    struct eas_err failure;            /* the filter's refusal; otherwise rc is EAS_OK */
+    bool dismissed;                    /* ... because this process ends */
+    bool parked;                       /* mod_proxy got an empty response meanwhile */
+    bool replayed;                     /* mod_proxy runs again, and has not read yet */
+    apr_time_t since;               /* the wait for the response has lasted; 0: it has not begun */
+    unsigned lines;                 /* of the empty response, that mod_proxy has read */
+    bool released;                  /* it has ended well */
+    bool send_incomplete;           /* a part of the request could not be written */
+    struct eas_pending_ap *pending; /* of the last token */
+    struct eas_err failure;         /* the filter's refusal; otherwise rc is EAS_OK */
 };
 
 #endif

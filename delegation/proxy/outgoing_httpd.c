@@ -60,22 +60,37 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     static _Atomic apr_uint64_t last_serial;
     struct eas_exchange *interrupted = current;
 
+    current = exchange;
+    if (exchange->parked) {
+        exchange->parked = false;
+        exchange->replayed = true;
+        exchange->lines = 0;
+        return interrupted;
+    }
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
     exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
     exchange->got_response = exchange->responding = false;
-    exchange->ended = false;
+    exchange->ended = exchange->dismissed = exchange->replayed = false;
+    exchange->since = 0;
     exchange->lines = 0;
     exchange->released = false;
     exchange->send_incomplete = false;
     exchange->pending = NULL;
     exchange->failure.rc = EAS_OK;
-    current = exchange;
     return interrupted;
 }
 
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted)
+{
+    current = interrupted;
+    if (!exchange->parked) {
+        eas_outgoing_drop(exchange);
+    }
+}
+
+void eas_outgoing_drop(struct eas_exchange *exchange)
 {
     if (exchange->connection != NULL) {
         if (!exchange->released) {
@@ -84,7 +99,14 @@ void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interr
         eas_connection_unref(exchange->connection);
         exchange->connection = NULL;
     }
-    current = interrupted;
+}
+
+void eas_outgoing_fail_parked(struct eas_err *err)
+{
+    eas_fail(
+        err, EAS_UNAVAILABLE, 2091,
+        "mod_proxy has closed the connection on which the backend's response to a long poll was "
+        "awaited");
 }
 
 void eas_outgoing_release(struct eas_exchange *exchange)
@@ -171,6 +193,19 @@ static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_re
            && mode == AP_MODE_GETLINE && block == APR_BLOCK_READ;
 }
 
+/* mod_proxy_http runs again for a request that has parked, on the connection that has it. */
+static bool is_replay(const struct record *record)
+{
+    return current != NULL && current->replayed && current->connection == record->connection;
+}
+
+/* await_httpd has answered the read in the backend's place. */
+static bool is_empty_response(const struct record *record)
+{
+    return current != NULL && current->connection == record->connection
+           && (current->ended || current->parked);
+}
+
 /* mod_proxy checks by a speculative read whether a pooled connection is alive. */
 static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
                                  apr_read_type_e block, apr_off_t readbytes)
@@ -178,12 +213,16 @@ static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
     struct record *record = f->ctx;
     apr_status_t rv;
 
+    if (mode == AP_MODE_SPECULATIVE && is_replay(record)) {
+        return APR_EAGAIN;
+    }
     if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record)) {
         return APR_ECONNABORTED;
     }
     rv = is_awaited(record, mode, block) ? eas_await_read(current, f, bb, readbytes)
                                          : ap_get_brigade(f->next, bb, mode, block, readbytes);
-    if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
+    if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)
+        && !is_empty_response(record)) {
         note_response(record);
     }
     return rv;
@@ -320,6 +359,14 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 
     if (!has_data(bb)) {
         return ap_pass_brigade(f->next, bb);
+    }
+    if (is_replay(record)) {
+        apr_brigade_cleanup(bb);
+        return APR_SUCCESS;
+    }
+    if (current != NULL && current->replayed) {
+        eas_outgoing_fail_parked(&err);
+        return refuse(f, bb, &err);
     }
     attach_connection(f->c, record);
     if (current != NULL && !record->tls_done) {

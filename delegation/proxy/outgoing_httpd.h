@@ -23,9 +23,18 @@
 /* The value of the Authorization header until the filter replaces it by a token. */
 const char *eas_outgoing_placeholder(void);
 
-/* Begins an exchange in this thread; returns the interrupted one, for eas_outgoing_end(). */
+/*
+ * Begins an exchange in this thread, or continues one that has parked.  Returns the interrupted one,
+ * for eas_outgoing_end(), which leaves an exchange that has parked as it is.
+ */
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange);
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted);
+
+/* Ends an exchange that has parked, outside of any thread's. */
+void eas_outgoing_drop(struct eas_exchange *exchange);
+
+/* The error of an exchange whose connection ended while it was parked. */
+void eas_outgoing_fail_parked(struct eas_err *err);
 
 /* The exchange has ended well: its owner may use the connection again. */
 void eas_outgoing_release(struct eas_exchange *exchange);
