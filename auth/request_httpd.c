@@ -3,9 +3,15 @@
 
 #include "auth/request_httpd.h"
 #include "auth/activesync/query.h"
+#include "auth/activesync/wbxml.h"
 #include "auth/config_httpd.h"
 
 #include <apr_strings.h>
+
+#define PING "Ping"
+
+/* The status of a Ping whose time is over before a change, [MS-ASCMD] 2.2.3.177.11. */
+#define EXPIRED 1
 
 struct eas_request *eas_request_of(request_rec *r)
 {
@@ -78,6 +84,15 @@ const char *eas_request_waiting_device(const request_rec *r)
         return NULL;
     }
     return query->device_id != NULL ? query->device_id : "";
+}
+
+const char *eas_request_unchanged(const request_rec *r, apr_size_t *len_out)
+{
+    const struct eas_query *query = eas_request_query(r);
+
+    return query != NULL && query->command != NULL && strcmp(query->command, PING) == 0
+               ? eas_wbxml_status(r->pool, PING, EXPIRED, len_out)
+               : NULL;
 }
 
 void eas_request_waited(request_rec *r, apr_interval_time_t waited)

@@ -24,6 +24,7 @@ struct eas_rule_result {
 struct eas_request {
     const struct eas_identity *identity; /* from this or another module, or NULL */
     apr_interval_time_t kdc_waited;      /* time spent waiting for KDCs so far */
+    apr_interval_time_t parked;          /* time spent without a thread so far */
     bool authorizing;                    /* the auth_checker hooks of other modules are running */
     bool private_response;               /* no cache may keep the response */
     const struct eas_query *query;       /* of an ActiveSync request, or NULL */
@@ -70,6 +71,12 @@ apr_interval_time_t eas_request_timeout(const request_rec *r);
  * none.  NULL for all other requests.
  */
 const char *eas_request_waiting_device(const request_rec *r);
+
+/*
+ * ActiveSync's answer to a Ping that nothing has changed; in the request's pool.  NULL for all other
+ * commands.
+ */
+const char *eas_request_unchanged(const request_rec *r, apr_size_t *len_out);
 
 /* Adds to the request's time of waiting for KDCs, and sets EAS_KCD_KDC_US. */
 void eas_request_waited(request_rec *r, apr_interval_time_t waited);

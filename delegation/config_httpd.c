@@ -16,6 +16,7 @@
 #define DEFAULT_CHANNEL_BINDING 1
 #define DEFAULT_TOKEN EAS_TOKEN_NATIVE
 #define DEFAULT_RETRY_BODY 131072
+#define DEFAULT_PARK 0
 #define DEFAULT_LONG_POLLS 4
 
 /* httpd has no record for a section without directives of the module. */
@@ -26,6 +27,7 @@ static struct eas_delegation_dir unset_dir = { .delegate = -1,
                                                .bind = -1,
                                                .token_by = -1,
                                                .retry_body = -1,
+                                               .park = -1,
                                                .long_polls = -1 };
 
 struct eas_delegation_server *eas_delegation_server_of(const server_rec *s)
@@ -66,6 +68,7 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     INHERIT_NUMBER(bind);
     INHERIT_NUMBER(token_by);
     INHERIT_NUMBER(retry_body);
+    INHERIT_NUMBER(park);
     INHERIT_NUMBER(long_polls);
     INHERIT_POINTER(strip_headers);
     if (add->strip_headers != NULL && base->strip_headers != NULL) {
@@ -120,6 +123,11 @@ enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *se
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)
 {
     return conf->retry_body >= 0 ? conf->retry_body : DEFAULT_RETRY_BODY;
+}
+
+bool eas_delegation_parks(const struct eas_delegation_dir *conf)
+{
+    return conf->park >= 0 ? conf->park : DEFAULT_PARK;
 }
 
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf)

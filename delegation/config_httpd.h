@@ -20,6 +20,7 @@ struct eas_delegation_dir {
     int bind;
     int token_by; /* enum eas_token_by */
     apr_off_t retry_body;
+    int park;
     int long_polls;                    /* of a device; 0: unlimited */
     apr_array_header_t *strip_headers; /* of const char *, for front_end.h; NULL: none */
     const char *spn;
@@ -31,6 +32,7 @@ struct eas_delegation_dir {
 struct eas_delegation_server {
     int pools;                                 /* of the main server; 0: not set */
     bool uses_gssapi;                          /* EasKcdToken gssapi, in any of its sections */
+    bool parks;                                /* EasKcdPark, in any of its sections */
     bool native_unfit;                         /* native tokens fail the check of start-up */
     const struct eas_kcd_principal *principal; /* of the child; NULL without a keytab */
 };
@@ -56,6 +58,7 @@ bool eas_delegation_binds(const struct eas_delegation_dir *conf);
 enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
                                           const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
+bool eas_delegation_parks(const struct eas_delegation_dir *conf);
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 

@@ -135,6 +135,14 @@ const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char 
     return NULL;
 }
 
+const char *eas_delegation_set_park(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->park = flag;
+    eas_delegation_server_of(cmd->server)->parks |= flag;
+    return NULL;
+}
+
 const char *eas_delegation_set_long_polls(cmd_parms *cmd, void *dir, const char *arg)
 {
     apr_int64_t n = 0;

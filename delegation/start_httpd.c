@@ -12,6 +12,7 @@
 #include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/park_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "delegation/start_notice_httpd.h"
 
@@ -187,6 +188,16 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
     return check_tokens(ptemp, main_server);
 }
 
+static bool parks(server_rec *main_server)
+{
+    const server_rec *s = main_server;
+
+    while (s != NULL && !eas_delegation_server_of(s)->parks) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
                                struct eas_workers *workers, const struct eas_shared_cache *tickets)
 {
@@ -195,6 +206,9 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
     server_rec *s;
 
     eas_outgoing_child_init(pchild);
+    if (parks(main_server)) {
+        eas_park_child_init(pchild);
+    }
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
     for (s = main_server; s != NULL; s = s->next) {
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;

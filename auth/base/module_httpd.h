@@ -47,6 +47,7 @@ struct eas_module_process {
     struct eas_conn_pools_counter *conn_pools;
     struct eas_outgoing_child *outgoing;
     struct eas_long_polls *long_polls;
+    struct eas_park_child *park;
 };
 
 /* NULL for a section that holds no directive of the module. */

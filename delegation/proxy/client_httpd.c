@@ -28,7 +28,7 @@ struct wait {
     bool unread; /* what the client has sent before the wait has not been read */
 };
 
-static int descriptor(conn_rec *c)
+int eas_client_descriptor(conn_rec *c)
 {
     apr_socket_t *socket = ap_get_conn_socket(c);
     apr_os_sock_t fd = -1;
@@ -113,7 +113,7 @@ static struct wait begin(conn_rec *client, const struct eas_long_poll *poll)
     struct wait wait = { .client = client, .poll = poll };
 
     wait.sockets.backend = -1;
-    wait.sockets.client = client->master != NULL ? -1 : descriptor(client);
+    wait.sockets.client = client->master != NULL ? -1 : eas_client_descriptor(client);
     return wait;
 }
 
@@ -121,7 +121,7 @@ static void add_backend(struct wait *wait, ap_filter_t *next, apr_bucket_brigade
 {
     wait->next = next;
     wait->bb = bb;
-    wait->sockets.backend = descriptor(next->c);
+    wait->sockets.backend = eas_client_descriptor(next->c);
     wait->sockets.reads_client = wait->unread =
         wait->client->master == NULL && ap_ssl_conn_is_ssl(wait->client);
 }
@@ -176,11 +176,11 @@ static enum eas_client_event look_after_slice(struct wait *wait, apr_time_t now)
 }
 
 enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
-                                      ap_filter_t *next, apr_bucket_brigade *bb)
+                                      ap_filter_t *next, apr_bucket_brigade *bb,
+                                      apr_interval_time_t max)
 {
     enum eas_client_event event = EAS_CLIENT_TIMEUP;
     struct wait wait = begin(r->connection, poll);
-    apr_interval_time_t timeout;
     apr_time_t since, now;
 
     add_backend(&wait, next, bb);
@@ -190,11 +190,10 @@ enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll
     if (wait.client->aborted) {
         return EAS_CLIENT_LEFT;
     }
-    apr_socket_timeout_get(ap_get_conn_socket(next->c), &timeout);
     since = now = eas_clock_now();
     wait.slice_ends = now + SLICE;
-    while (event == EAS_CLIENT_TIMEUP && (timeout < 0 || now - since < timeout)) {
-        event = wait_once(&wait, now, timeout < 0 ? timeout : timeout - (now - since));
+    while (event == EAS_CLIENT_TIMEUP && (max < 0 || now - since < max)) {
+        event = wait_once(&wait, now, max < 0 ? max : max - (now - since));
         now = eas_clock_now();
         if (event == EAS_CLIENT_TIMEUP) {
             event = look_after_slice(&wait, now);
@@ -209,4 +208,13 @@ enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll
 
     return eas_wait_poll(&wait.sockets, 0) == EAS_WAIT_CLIENT_LEFT ? EAS_CLIENT_LEFT
                                                                    : after_slice(&wait);
+}
+
+enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_status_t rv = peek_client(r->connection, bb);
+
+    *has_data = rv == APR_SUCCESS;
+    return rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv) ? EAS_CLIENT_TIMEUP : EAS_CLIENT_LEFT;
 }

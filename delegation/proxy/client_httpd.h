@@ -10,14 +10,16 @@
 #include <util_filter.h>
 
 enum eas_client_event {
-    EAS_CLIENT_READ,    /* a read from the backend returns data, its end or an error at once */
-    EAS_CLIENT_TIMEUP,  /* the time-out of the backend's socket */
-    EAS_CLIENT_LEFT,    /* the client has left */
-    EAS_CLIENT_REPLACED /* a newer long poll has ended this one */
+    EAS_CLIENT_READ,      /* a read from the backend returns data, its end or an error at once */
+    EAS_CLIENT_TIMEUP,    /* the time is over */
+    EAS_CLIENT_LEFT,      /* the client has left */
+    EAS_CLIENT_REPLACED,  /* a newer long poll has ended this one */
+    EAS_CLIENT_DISMISSED, /* this process ends */
+    EAS_CLIENT_NO_BACKEND /* the backend has closed the connection, without a response */
 };
 
 /*
- * Waits for the backend's response.  The filter is the next one on the outgoing connection; bb is
+ * Waits for the backend's response for max at most; below 0 is no limit.  The filter is the next one on the outgoing connection; bb is
  * empty before and after.  The poll is NULL where nothing limits it.  A client has left if
  *  - it has closed or reset its TCP connection, or its half of it;
  *  - or it has sent TLS's close_notify, noticed within a second;
@@ -26,9 +28,19 @@ enum eas_client_event {
  * A TLS client that has sent data before, such as pipelined requests, leaves by TCP only.
  */
 enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
-                                      ap_filter_t *next, apr_bucket_brigade *bb);
+                                      ap_filter_t *next, apr_bucket_brigade *bb,
+                                      apr_interval_time_t max);
 
 /* The same without a backend, and without a wait.  EAS_CLIENT_TIMEUP: the client is still there. */
 enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll *poll);
+
+/*
+ * Reads ahead what a client has sent, where TLS may hide its end.  EAS_CLIENT_LEFT: it has left.
+ * Otherwise *has_data tells whether it has sent more than an end.
+ */
+enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data);
+
+/* The descriptor of a connection's socket, or -1. */
+int eas_client_descriptor(conn_rec *c);
 
 #endif

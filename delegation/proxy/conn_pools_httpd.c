@@ -31,6 +31,7 @@ struct eas_conn_pools {
     struct eas_slots *slots;      /* whose handles are workers */
     unsigned spare;               /* idle connections that may be older than max_idle */
     apr_interval_time_t max_idle; /* of the others */
+    bool has_limit;               /* of its own: `max=` */
     atomic_bool reported;
     apr_uint32_t satisfied; /* eviction requests so far; of the reaper's thread */
 };
@@ -125,16 +126,22 @@ static apr_status_t unref_connections(void *data)
  * mod_proxy's default for `max=` is the number of threads, so that no request ever waits.  Identities
  * may be more than that, a limit that protects the backend may be less.
  */
-static unsigned max_connections(const proxy_worker *worker)
+static bool has_limit(const proxy_worker *worker)
 {
     int threads = 1;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    return worker->s->hmax != 0
+           && (worker->s->hmax < threads
+               || (worker->s->hmax > threads && worker->s->hmax > child.n));
+}
+
+static unsigned max_connections(const proxy_worker *worker)
+{
     if (worker->s->hmax == 0) {
         return 1; /* one thread, as with prefork */
     }
-    return (unsigned)(worker->s->hmax < threads || worker->s->hmax > child.n ? worker->s->hmax
-                                                                             : child.n);
+    return (unsigned)(has_limit(worker) || worker->s->hmax > child.n ? worker->s->hmax : child.n);
 }
 
 /* mod_proxy's default for `smax=` is that of `max=`. */
@@ -150,6 +157,7 @@ static struct eas_conn_pools *make_pools(proxy_worker *worker)
     pools->worker = worker;
     pools->satisfied = counters() != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
     pools->slots = eas_slots_create(child.pool, max_connections(worker));
+    pools->has_limit = has_limit(worker);
     pools->spare = spare_connections(worker);
     pools->max_idle = worker->s->ttl > 0 ? worker->s->ttl : MAX_IDLE;
     pools->connections = eas_connections_create();
@@ -248,6 +256,13 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
     *worker_out = pools->worker; /* where connections of other owners are */
 #endif
     return slot;
+}
+
+void eas_conn_pools_set_aside(struct eas_conn_pools *pools, bool aside)
+{
+    if (!pools->has_limit) {
+        eas_slots_set_aside(pools->slots, aside);
+    }
 }
 
 void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released)

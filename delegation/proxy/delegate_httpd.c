@@ -15,8 +15,7 @@
  *  4. response_httpd decides on the response.  After a 401 to a token the request is repeated once,
  *     with a new ticket.
  *  5. A status that no failure of the connection has caused is hidden from mod_proxy, which marks a
- *     balancer's member as broken for it.
- *  6. request_status: the hidden status becomes the request's.
+ *     balancer's member as broken for it.  request_status makes it the request's (answer_httpd).
  */
 
 #include "delegation/proxy/delegate_httpd.h"
@@ -25,6 +24,8 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/request_httpd.h"
+#include "delegation/proxy/answer_httpd.h"
+#include "delegation/proxy/await_httpd.h"
 #include "delegation/proxy/failover_httpd.h"
 #include "delegation/proxy/front_end.h"
 #include "delegation/proxy/long_polls_httpd.h"
@@ -33,15 +34,6 @@
 #include "delegation/proxy/prepare_httpd.h"
 
 #include <apr_optional_hooks.h>
-#include <apr_strings.h>
-#include <http_core.h>
-#include <http_protocol.h>
-
-/*
- * The result of scheme_handler where the worker is not to blame (verdict.h).  mod_proxy marks none
- * for it, and no failonstatus list has it.  request_status replaces it by the true status.
- */
-#define REFUSED 418
 
 /* A worker gets a request twice at most: the second time with a newer ticket. */
 #define TRIES 2
@@ -51,31 +43,6 @@
 
 /* Of this thread.  A subrequest may be proxied while its main request is. */
 static _Thread_local struct eas_attempt *current;
-
-/* Note for request_status: the status of the answer. */
-#define STATUS_NOTE "eas-kcd:status"
-
-static int answer(request_rec *r, int status)
-{
-    apr_table_setn(r->notes, STATUS_NOTE, apr_itoa(r->pool, status));
-    return REFUSED;
-}
-
-static int refuse(request_rec *r, const struct eas_err *err)
-{
-    return answer(r, eas_log_refuse(r, err));
-}
-
-static int hook_request_status(int *status, request_rec *r)
-{
-    const char *note = apr_table_get(r->notes, STATUS_NOTE);
-
-    if (note == NULL) {
-        return DECLINED;
-    }
-    *status = (int)apr_atoi64(note);
-    return OK;
-}
 
 static void strip_request(const struct eas_attempt *attempt, apr_table_t *headers)
 {
@@ -124,7 +91,7 @@ static struct eas_slot *await_slot(struct eas_attempt *attempt, proxy_worker **w
         }
         event = eas_client_look(attempt->r, exchange->poll);
         if (event != EAS_CLIENT_TIMEUP) {
-            eas_outgoing_abort(exchange, event);
+            eas_await_abort(exchange, event);
             return NULL;
         }
     }
@@ -134,37 +101,79 @@ static struct eas_slot *await_slot(struct eas_attempt *attempt, proxy_worker **w
  * An exchange without an owner uses the worker's own connection pool.  A nested one does so rather
  * than wait, because the outer one may hold the last slot.
  */
-static int run_on_slot(struct eas_attempt *attempt, const struct eas_scheme_call *call, bool nested,
-                       struct eas_slot **slot)
+static bool take_slot(struct eas_attempt *attempt, bool nested, proxy_worker **worker)
 {
+    if (attempt->owner == NULL) {
+        return true;
+    }
+    if (attempt->slot != NULL) {
+        *worker = attempt->slot->handle; /* since before it parked */
+        return true;
+    }
+    attempt->slot = nested ? eas_conn_pools_take(attempt->response.pools, attempt->owner, 0,
+                                                 attempt->fresh, worker)
+                           : await_slot(attempt, worker);
+    if (attempt->slot == NULL && !nested && !attempt->exchange.ended) {
+        eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
+                 "all connections to %s that its max= permits are busy; raise that, or shorten the "
+                 "backend's responses",
+                 attempt->call.worker->s->name_ex);
+    }
+    return attempt->slot != NULL || nested;
+}
+
+static int run_on_slot(struct eas_attempt *attempt, bool nested)
+{
+    const struct eas_scheme_call *call = &attempt->call;
     proxy_worker *worker = call->worker;
 
-    if (attempt->owner != NULL) {
-        *slot = nested ? eas_conn_pools_take(attempt->response.pools, attempt->owner, 0,
-                                             attempt->fresh, &worker)
-                       : await_slot(attempt, &worker);
-        if (*slot == NULL && !nested) {
-            if (!attempt->exchange.ended) {
-                eas_fail(&attempt->exchange.failure, EAS_UNAVAILABLE, 2073,
-                         "all connections to %s that its max= permits are busy; raise that, or "
-                         "shorten the backend's responses",
-                         call->worker->s->name_ex);
-            }
-            return HTTP_SERVICE_UNAVAILABLE;
-        }
+    if (!take_slot(attempt, nested, &worker)) {
+        return HTTP_SERVICE_UNAVAILABLE;
     }
     return eas_mod_proxy_run_scheme_handler(attempt->r, worker, call->conf, call->url,
                                             call->proxyhost, call->proxyport);
 }
 
+static void put_slot(struct eas_attempt *attempt)
+{
+    if (attempt->slot != NULL) {
+        eas_conn_pools_put(attempt->response.pools, attempt->slot, attempt->exchange.released);
+        attempt->slot = NULL;
+    }
+}
+
+/*
+ * mod_proxy has closed the connection on which the response would come: while the exchange parked,
+ * or before a read after that, as it does where it has marked the worker as broken.
+ */
+static void check_parking(struct eas_attempt *attempt, int status)
+{
+    struct eas_exchange *exchange = &attempt->exchange;
+    bool lost = exchange->parked && !eas_mod_proxy_slot_is_open(attempt->slot->handle);
+
+    if (lost) {
+        exchange->parked = false;
+        eas_park_cancel(attempt->r);
+    }
+    if ((lost || (exchange->replayed && status != OK)) && exchange->failure.rc == EAS_OK) {
+        eas_outgoing_fail_parked(&exchange->failure);
+    }
+}
+
+/* After an exchange that has parked: the lease of its slot goes on. */
+static void keep_slot(struct eas_attempt *attempt)
+{
+    eas_response_discard(attempt->r, &attempt->response);
+    eas_conn_pools_set_aside(attempt->response.pools, true);
+}
+
 /* Step 2. */
-static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+static int run_real_handler(struct eas_attempt *attempt)
 {
     request_rec *r = attempt->r;
     struct eas_attempt *outer = current;
     apr_table_t *client_headers = r->headers_in;
     struct eas_exchange *interrupted;
-    struct eas_slot *slot = NULL;
     int status;
 
     r->headers_in = apr_table_copy(r->pool, client_headers);
@@ -177,15 +186,19 @@ static int run_real_handler(struct eas_attempt *attempt, const struct eas_scheme
     eas_response_expect(r, &attempt->response);
     interrupted = eas_outgoing_begin(&attempt->exchange);
     current = attempt;
-    status = run_on_slot(attempt, call, outer != NULL, &slot);
+    status = run_on_slot(attempt, outer != NULL);
     current = outer;
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.connection != NULL) {
         eas_body_note_sent(attempt->body);
     }
+    check_parking(attempt, status);
     eas_outgoing_end(&attempt->exchange, interrupted);
-    if (slot != NULL) {
-        eas_conn_pools_put(attempt->response.pools, slot, attempt->exchange.released);
+    if (attempt->exchange.parked) {
+        keep_slot(attempt);
+    }
+    else {
+        put_slot(attempt);
     }
     r->headers_in = client_headers;
     return status;
@@ -211,112 +224,13 @@ static int hook_proxy_fixups(request_rec *r)
     return OK;
 }
 
-/* The backend's 401 to a request without a token: without a user, the client gets a challenge. */
-static int challenge(request_rec *r)
-{
-    struct eas_err err;
-
-    if (r->user != NULL) {
-        eas_fail(&err, EAS_MISCONFIGURED, 2067,
-                 "the backend requires credentials of a user that is authenticated here; "
-                 "EasKcdDelegate On sends it a Kerberos token");
-        return refuse(r, &err);
-    }
-    eas_fail(&err, EAS_DENIED, 2064, "the backend requires a user");
-    eas_log_error(r, &err);
-    return answer(r, eas_authn_challenge(r));
-}
-
-/* Headers and body may come from a server that is not the backend. */
-static int answer_status_only(request_rec *r, const struct eas_response *response)
-{
-    const char *number = apr_itoa(r->pool, response->status);
-
-    ap_log_rerror(
-        APLOG_MARK, APLOG_INFO, 0, r,
-        "EAS2055: the backend answers %d without mutual authentication; its headers and body "
-        "are not passed on",
-        response->status);
-    if (response->retry_after != NULL) {
-        apr_table_setn(r->err_headers_out, "Retry-After", response->retry_after);
-    }
-    if (strncmp(ap_get_status_line(response->status), number, 3) != 0) {
-        /* httpd makes 500 of a status that it does not know. */
-        r->status_line = apr_pstrcat(r->pool, number, " Refused by the backend", NULL);
-        ap_custom_response(r, response->status, "The mail server has refused the request.\n");
-    }
-    return answer(r, response->status);
-}
-
-/* As nginx logs it: "client closed request". */
-#define CLIENT_LEFT 499
-
-/* Nothing is written to the client.  An error page would make another request. */
-static int end_request(request_rec *r)
-{
-    struct eas_err err;
-
-    eas_fail(&err, EAS_MALFORMED, 2080,
-             "the client has closed its connection before the backend's response; the request to "
-             "the backend is aborted");
-    eas_log_error(r, &err);
-    r->connection->aborted = 1;
-    r->status = CLIENT_LEFT;
-    return DONE;
-}
-
-/* Step 4: the answer, if the client has no response yet. */
-static int conclude(struct eas_attempt *attempt, int status)
-{
-    struct eas_response *response = &attempt->response;
-    request_rec *r = attempt->r;
-    struct eas_err err;
-
-    if (response->state == EAS_RESPONSE_PASSED) {
-        return status;
-    }
-    if (attempt->exchange.failure.rc != EAS_OK) {
-        eas_response_discard(r, response);
-        return refuse(r, &attempt->exchange.failure);
-    }
-    if (attempt->exchange.ended) {
-        eas_response_discard(r, response);
-        return end_request(r);
-    }
-    if (response->state == EAS_RESPONSE_NONE) {
-        return status;
-    }
-    eas_response_discard(r, response);
-    if (response->state == EAS_RESPONSE_BROKEN) {
-        eas_fail(&err, EAS_UNAVAILABLE, 2057,
-                 "the backend closed the connection without a response");
-        return refuse(r, &err);
-    }
-    switch (response->verdict) {
-    case EAS_VERDICT_UNAUTHORIZED:
-        return challenge(r);
-    case EAS_VERDICT_REFUSE:
-        return refuse(r, &response->err);
-    case EAS_VERDICT_FORBIDDEN:
-        eas_fail(&err, EAS_FORBIDDEN, 2074,
-                 "the backend knows the user, and refuses the request; give the user the right to "
-                 "it at the backend");
-        return refuse(r, &err);
-    case EAS_VERDICT_STATUS_ONLY:
-        return answer_status_only(r, response);
-    case EAS_VERDICT_PASS:
-        break;
-    }
-    return status;
-}
-
 /* After a 401 to the token: whether to send the request again.  If not, *err is the reason. */
-static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_err *err)
+static bool try_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
 {
     /* In any case, for the next request. */
     enum eas_rc rc = eas_prepare_ticket(attempt, err);
 
-    if (rc == EAS_OK && tries < TRIES && eas_body_is_whole(attempt->body)) {
+    if (rc == EAS_OK && attempt->tries < TRIES && eas_body_is_whole(attempt->body)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,
                       "EAS2056: the backend does not accept the ticket for %s; trying a new one",
                       attempt->request.spn);
@@ -336,33 +250,37 @@ static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_
 }
 
 /* The backend closed a kept-alive connection, perhaps before it got the request. */
-static bool may_repeat(const struct eas_attempt *attempt, int tries)
+static bool may_repeat(const struct eas_attempt *attempt)
 {
-    return attempt->exchange.pooled && tries < TRIES && attempt->r->method_number == M_GET
+    return attempt->exchange.pooled && attempt->tries < TRIES && attempt->r->method_number == M_GET
            && eas_body_is_whole(attempt->body);
 }
 
-/* Steps 2 to 4. */
-static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+/* Steps 2 to 4.  SUSPENDED: the exchange has parked, and resume() continues it. */
+static int try_worker(struct eas_attempt *attempt)
 {
     const struct eas_response *response = &attempt->response;
     request_rec *r = attempt->r;
     struct eas_err err;
-    int tries, status;
+    int status;
 
-    for (tries = 1;; tries++) {
-        status = run_real_handler(attempt, call);
+    for (;;) {
+        attempt->tries += !attempt->exchange.parked;
+        status = run_real_handler(attempt);
+        if (attempt->exchange.parked) {
+            return SUSPENDED;
+        }
         if (attempt->ticket == NULL) {
             break;
         }
         if (response->state == EAS_RESPONSE_WITHHELD
             && response->verdict == EAS_VERDICT_UNAUTHORIZED) {
             eas_response_discard(r, response);
-            if (!try_other_ticket(attempt, tries, &err)) {
-                return refuse(r, &err);
+            if (!try_other_ticket(attempt, &err)) {
+                return eas_answer_refuse(r, &err);
             }
         }
-        else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt, tries)) {
+        else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt)) {
             eas_response_discard(r, response);
             attempt->fresh = true; /* it closes all idle ones when it needs their threads */
         }
@@ -370,54 +288,93 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
             break;
         }
     }
-    return conclude(attempt, status);
+    return eas_answer_conclude(attempt, status);
 }
 
-/* Steps 2 to 4 of a long poll hold a place. */
-static int try_worker_in_place(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+/* Steps 2 to 5.  A long poll holds its place until it ends. */
+static int try_worker_in_place(struct eas_attempt *attempt)
+{
+    int status = try_worker(attempt);
+
+    if (status != SUSPENDED && attempt->exchange.poll != NULL) {
+        eas_long_polls_end(attempt->exchange.poll);
+    }
+    return eas_answer_hide(attempt, attempt->call.url, status);
+}
+
+/* An exchange that has parked ends without a response; so does the connection. */
+static void drop_exchange(struct eas_attempt *attempt)
+{
+    eas_outgoing_drop(&attempt->exchange);
+    put_slot(attempt);
+    if (attempt->exchange.poll != NULL) {
+        eas_long_polls_end(attempt->exchange.poll);
+    }
+}
+
+/* Steps 2 to 5 of a request that has parked; without another run of mod_proxy_http, if for nothing. */
+static int resume(void *data, enum eas_client_event event)
+{
+    struct eas_attempt *attempt = data;
+    int status;
+
+    eas_conn_pools_set_aside(attempt->response.pools, false);
+    if (event == EAS_CLIENT_READ) {
+        status = try_worker_in_place(attempt);
+    }
+    else {
+        attempt->exchange.parked = false;
+        drop_exchange(attempt);
+        if (event == EAS_CLIENT_NO_BACKEND) {
+            attempt->response.state = EAS_RESPONSE_BROKEN;
+        }
+        else {
+            eas_await_abort(&attempt->exchange, event);
+        }
+        status = eas_answer_conclude(attempt, DONE);
+    }
+    return eas_answer_status(attempt->r, status);
+}
+
+/* The pool of a request that has parked ends. */
+static void drop(void *data)
+{
+    struct eas_attempt *attempt = data;
+
+    eas_conn_pools_set_aside(attempt->response.pools, false);
+    drop_exchange(attempt);
+}
+
+/* A request that the backend may keep waiting can park. */
+static void offer_parking(struct eas_attempt *attempt, bool nested)
+{
+    attempt->park.data = attempt;
+    attempt->park.resume = resume;
+    attempt->park.drop = drop;
+    attempt->park.facts.body_whole = attempt->body != NULL && eas_body_is_whole(attempt->body);
+    attempt->park.facts.kept = eas_mod_proxy_keeps(attempt->call.worker);
+    if (eas_delegation_parks(attempt->conf) && attempt->owner != NULL && !nested
+        && eas_request_waiting_device(attempt->r) != NULL) {
+        attempt->exchange.park = &attempt->park;
+    }
+}
+
+/* Steps 2 to 5 of a request with a ticket, or without one. */
+static int run_attempt(struct eas_attempt *attempt)
 {
     struct eas_long_poll *poll = NULL;
     struct eas_err err;
-    int status;
 
-    if (attempt->ticket != NULL
-        && eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
-               != EAS_OK) {
-        return refuse(attempt->r, &err);
+    eas_prepare_exchange(attempt);
+    if (attempt->ticket != NULL) {
+        if (eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
+            != EAS_OK) {
+            return eas_answer_refuse(attempt->r, &err);
+        }
+        attempt->exchange.poll = poll;
+        offer_parking(attempt, current != NULL);
     }
-    attempt->exchange.poll = poll;
-    status = try_worker(attempt, call);
-    if (poll != NULL) {
-        eas_long_polls_end(poll);
-    }
-    return status;
-}
-
-/* Step 5. */
-static int hide_from_worker(const struct eas_attempt *attempt, const char *url, int status)
-{
-    const struct eas_exchange *exchange = &attempt->exchange;
-    request_rec *r = attempt->r;
-    const struct eas_verdict_end end = {
-        .status = status,
-        .from_backend = eas_response_is_overridden(r),
-        .in_effect = attempt->response.in_effect,
-        .resolved = exchange->resolved,
-        .connected = exchange->connected,
-        .written = exchange->written,
-    };
-    struct eas_err err;
-
-    if (status == DECLINED && end.in_effect) {
-        /* mod_proxy would run the other handlers again, with the client's credentials. */
-        eas_fail(&err, EAS_MISCONFIGURED, 2084,
-                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", url);
-        return refuse(r, &err);
-    }
-    return status == OK || status == DECLINED || status == DONE || status == REFUSED
-                   || eas_verdict_blames_worker(&end)
-               ? status
-               : answer(r, status);
+    return try_worker_in_place(attempt);
 }
 
 /* Steps 1 to 5. */
@@ -434,41 +391,40 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
         return DECLINED; /* step 2 */
     }
     if (eas_failover_begin(r)) {
-        apr_table_unset(r->notes, STATUS_NOTE);
+        eas_answer_forget(r);
     }
     status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
     if (status != 0) {
-        return answer(r, status); /* an error page from a backend is refused, too */
+        return eas_answer(r, status); /* an error page from a backend is refused, too */
     }
     status = eas_path_check_url(r, url);
     if (status != OK) {
-        return answer(r, status);
+        return eas_answer(r, status);
     }
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
-        status = refuse(r, &err);
+        status = eas_answer_refuse(r, &err);
         return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, worker, proxyhost)
                    ? HTTP_SERVICE_UNAVAILABLE
                    : status;
     }
     status = eas_prepare_check(attempt);
     if (status != OK) {
-        return answer(r, status);
+        return eas_answer(r, status);
     }
     if (attempt->ticket != NULL) {
         status = eas_prepare_body(attempt);
         if (status != OK) {
-            return answer(r, status);
+            return eas_answer(r, status);
         }
         if (eas_body_is_exhausted(attempt->body)) {
             eas_fail(&err, EAS_UNAVAILABLE, 2059,
                      "the request cannot be sent to another worker: its body is longer than "
                      "EasKcdRetryBody, and was sent to the one before");
-            return refuse(r, &err);
+            return eas_answer_refuse(r, &err);
         }
     }
-    eas_prepare_exchange(attempt, &call);
-    return hide_from_worker(attempt, url, try_worker_in_place(attempt, &call));
+    return run_attempt(attempt);
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)
@@ -480,6 +436,6 @@ void eas_delegate_register_hooks(apr_pool_t *pool)
 {
     /* Optional hooks work without mod_proxy.  mod_proxy ignores the result of fixups. */
     APR_OPTIONAL_HOOK(proxy, fixups, hook_proxy_fixups, NULL, NULL, APR_HOOK_REALLY_LAST);
-    APR_OPTIONAL_HOOK(proxy, request_status, hook_request_status, NULL, NULL, APR_HOOK_REALLY_LAST);
+    eas_answer_register_hooks(pool);
     eas_response_register_hooks(pool);
 }

@@ -323,6 +323,11 @@ proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, se
     return slot;
 }
 
+bool eas_mod_proxy_keeps(const proxy_worker *worker)
+{
+    return worker->s->is_address_reusable && !worker->s->disablereuse;
+}
+
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)
 {
     const proxy_conn_rec *conn = slot->cp->res == NULL ? slot->cp->conn : NULL;

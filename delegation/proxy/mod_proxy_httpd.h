@@ -42,6 +42,9 @@ int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy
  */
 proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s);
 
+/* Whether mod_proxy keeps the worker's connections after a response. */
+bool eas_mod_proxy_keeps(const proxy_worker *worker);
+
 /* Whether the pool of such a worker, which no exchange uses, has an open connection. */
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot);
 void eas_mod_proxy_close_slot(proxy_worker *slot, server_rec *s);

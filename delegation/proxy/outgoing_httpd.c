@@ -4,7 +4,7 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
-#include "delegation/proxy/wait.h"
+#include "delegation/proxy/await_httpd.h"
 
 #include <apr_escape.h>
 #include <apr_optional_hooks.h>
@@ -18,9 +18,6 @@
 #include <util_filter.h>
 
 #define OUTGOING_FILTER "EAS_KCD_GUARD"
-
-/* Octets of a line that tell whether a response begins: up to the status. */
-#define STATUS_LINE_START 16
 
 /* The prefix of a TLS channel binding (RFC 5929 section 4.1). */
 #define END_POINT "tls-server-end-point:"
@@ -63,22 +60,37 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     static _Atomic apr_uint64_t last_serial;
     struct eas_exchange *interrupted = current;
 
+    current = exchange;
+    if (exchange->parked) {
+        exchange->parked = false;
+        exchange->replayed = true;
+        exchange->lines = 0;
+        return interrupted;
+    }
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
     exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
     exchange->got_response = exchange->responding = false;
-    exchange->ended = false;
+    exchange->ended = exchange->dismissed = exchange->replayed = false;
+    exchange->since = 0;
     exchange->lines = 0;
     exchange->released = false;
     exchange->send_incomplete = false;
     exchange->pending = NULL;
     exchange->failure.rc = EAS_OK;
-    current = exchange;
     return interrupted;
 }
 
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted)
+{
+    current = interrupted;
+    if (!exchange->parked) {
+        eas_outgoing_drop(exchange);
+    }
+}
+
+void eas_outgoing_drop(struct eas_exchange *exchange)
 {
     if (exchange->connection != NULL) {
         if (!exchange->released) {
@@ -87,7 +99,14 @@ void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interr
         eas_connection_unref(exchange->connection);
         exchange->connection = NULL;
     }
-    current = interrupted;
+}
+
+void eas_outgoing_fail_parked(struct eas_err *err)
+{
+    eas_fail(
+        err, EAS_UNAVAILABLE, 2091,
+        "mod_proxy has closed the connection on which the backend's response to a long poll was "
+        "awaited");
 }
 
 void eas_outgoing_release(struct eas_exchange *exchange)
@@ -166,16 +185,6 @@ static void note_response(struct record *record)
     }
 }
 
-void eas_outgoing_abort(struct eas_exchange *exchange, enum eas_client_event event)
-{
-    exchange->ended = true;
-    if (event == EAS_CLIENT_REPLACED) {
-        eas_fail(&exchange->failure, EAS_THROTTLED, 2081,
-                 "a newer long poll of the user has ended this one; if devices need more at once, "
-                 "raise EasKcdLongPolls");
-    }
-}
-
 /* mod_proxy_http reads a response, for which this exchange waits. */
 static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_read_type_e block)
 {
@@ -184,56 +193,17 @@ static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_re
            && mode == AP_MODE_GETLINE && block == APR_BLOCK_READ;
 }
 
-/*
- * For mod_proxy_http this is the shortest response.  It would log an error as the backend's fault.
- */
-static apr_status_t read_empty_response(apr_bucket_brigade *bb)
+/* mod_proxy_http runs again for a request that has parked, on the connection that has it. */
+static bool is_replay(const struct record *record)
 {
-    static const char *const response[] = { "HTTP/1.0 204 No Content\r\n", "\r\n" };
-    const char *line;
-
-    if (current->lines == sizeof(response) / sizeof(response[0])) {
-        return APR_ECONNABORTED;
-    }
-    line = response[current->lines++];
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_immortal_create(line, strlen(line), bb->bucket_alloc));
-    return APR_SUCCESS;
+    return current != NULL && current->replayed && current->connection == record->connection;
 }
 
-/* Whether the response is to be read; if not, *rv is the result of the read. */
-static bool await_response(ap_filter_t *f, apr_bucket_brigade *bb, apr_status_t *rv)
+/* await_httpd has answered the read in the backend's place. */
+static bool is_empty_response(const struct record *record)
 {
-    if (!current->ended) {
-        enum eas_client_event event = eas_client_wait(current->r, current->poll, f->next, bb);
-
-        if (event == EAS_CLIENT_READ) {
-            return true;
-        }
-        if (event == EAS_CLIENT_TIMEUP) {
-            *rv = APR_TIMEUP;
-            return false;
-        }
-        eas_outgoing_abort(current, event);
-    }
-    *rv = read_empty_response(bb);
-    return false;
-}
-
-static apr_status_t read_awaited(ap_filter_t *f, apr_bucket_brigade *bb, apr_off_t readbytes)
-{
-    char line[STATUS_LINE_START];
-    apr_size_t len = sizeof(line);
-    apr_status_t rv;
-
-    if (!await_response(f, bb, &rv)) {
-        return rv;
-    }
-    rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
-    /* A look may have split the line into several buckets. */
-    if (rv == APR_SUCCESS && has_data(bb) && apr_brigade_flatten(bb, line, &len) == APR_SUCCESS) {
-        current->responding = eas_wait_is_over(line, len);
-    }
-    return rv;
+    return current != NULL && current->connection == record->connection
+           && (current->ended || current->parked);
 }
 
 /* mod_proxy checks by a speculative read whether a pooled connection is alive. */
@@ -243,12 +213,16 @@ static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
     struct record *record = f->ctx;
     apr_status_t rv;
 
+    if (mode == AP_MODE_SPECULATIVE && is_replay(record)) {
+        return APR_EAGAIN;
+    }
     if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record)) {
         return APR_ECONNABORTED;
     }
-    rv = is_awaited(record, mode, block) ? read_awaited(f, bb, readbytes)
+    rv = is_awaited(record, mode, block) ? eas_await_read(current, f, bb, readbytes)
                                          : ap_get_brigade(f->next, bb, mode, block, readbytes);
-    if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)) {
+    if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)
+        && !is_empty_response(record)) {
         note_response(record);
     }
     return rv;
@@ -385,6 +359,14 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 
     if (!has_data(bb)) {
         return ap_pass_brigade(f->next, bb);
+    }
+    if (is_replay(record)) {
+        apr_brigade_cleanup(bb);
+        return APR_SUCCESS;
+    }
+    if (current != NULL && current->replayed) {
+        eas_outgoing_fail_parked(&err);
+        return refuse(f, bb, &err);
     }
     attach_connection(f->c, record);
     if (current != NULL && !record->tls_done) {

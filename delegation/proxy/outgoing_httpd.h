@@ -4,11 +4,7 @@
 #ifndef EAS_DELEGATION_PROXY_OUTGOING_HTTPD_H
 #define EAS_DELEGATION_PROXY_OUTGOING_HTTPD_H
 
-#include "delegation/kcd.h"
-#include "delegation/proxy/client_httpd.h"
-#include "delegation/proxy/connection.h"
-
-#include <httpd.h>
+#include "delegation/proxy/exchange_httpd.h"
 
 /*
  * An input and an output filter on every outgoing connection of the process.  They also serve
@@ -24,47 +20,21 @@
  *    after it.
  */
 
-/* A request to a backend and its response, in one thread. */
-struct eas_exchange {
-    request_rec *r;
-    const char *owner;                   /* of the connection; NULL: none */
-    struct eas_connections *connections; /* of the backend */
-    apr_interval_time_t timeout;         /* of the backend's socket */
-
-    /* In a user's name. */
-    const struct eas_ticket *ticket; /* NULL: without a token */
-    const struct eas_kcd_principal *principal;
-    bool bind; /* the token to the TLS channel */
-    enum eas_token_by token_by;
-    const struct eas_long_poll *poll; /* NULL: nothing limits it */
-
-    bool resolved; /* mod_proxy_http has made the head; set by the proxy's fixups */
-
-    /* Set by the filter. */
-    apr_uint64_t serial;               /* never used twice in a process */
-    struct eas_connection *connection; /* the last that was written to; a reference, or NULL */
-    bool pooled;                       /* ... and had carried another exchange */
-    bool connected;                    /* mod_proxy has made a new connection */
-    bool written;                      /* ... or found one, and has begun to write */
-    bool got_response;                 /* the backend has sent something on it */
-    bool responding;                   /* its final response has begun */
-    bool ended;                        /* by the client, before that */
-    unsigned lines;                    /* of the empty response, that mod_proxy has read */
-    bool released;                     /* it has ended well */
-    bool send_incomplete;              /* a part of the request could not be written */
-    struct eas_pending_ap *pending;    /* of the last token */
-    struct eas_err failure;            /* the filter's refusal; otherwise rc is EAS_OK */
-};
-
 /* The value of the Authorization header until the filter replaces it by a token. */
 const char *eas_outgoing_placeholder(void);
 
-/* Begins an exchange in this thread; returns the interrupted one, for eas_outgoing_end(). */
+/*
+ * Begins an exchange in this thread, or continues one that has parked.  Returns the interrupted one,
+ * for eas_outgoing_end(), which leaves an exchange that has parked as it is.
+ */
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange);
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted);
 
-/* Ends an exchange without a response, for an event of its client; the failure says why, if any. */
-void eas_outgoing_abort(struct eas_exchange *exchange, enum eas_client_event event);
+/* Ends an exchange that has parked, outside of any thread's. */
+void eas_outgoing_drop(struct eas_exchange *exchange);
+
+/* The error of an exchange whose connection ended while it was parked. */
+void eas_outgoing_fail_parked(struct eas_err *err);
 
 /* The exchange has ended well: its owner may use the connection again. */
 void eas_outgoing_release(struct eas_exchange *exchange);

@@ -167,6 +167,7 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
 
     memset(attempt, 0, sizeof(*attempt));
     attempt->r = attempt->exchange.r = r;
+    attempt->call = *call;
     attempt->conf = eas_delegation_dir_of(r->per_dir_config);
     attempt->response.exchange = &attempt->exchange;
     attempt->response.in_effect = eas_delegation_is_on(attempt->conf) || eas_authn_in_effect(r);
@@ -246,8 +247,9 @@ int eas_prepare_body(struct eas_attempt *attempt)
     return status;
 }
 
-void eas_prepare_exchange(struct eas_attempt *attempt, const struct eas_scheme_call *call)
+void eas_prepare_exchange(struct eas_attempt *attempt)
 {
+    const struct eas_scheme_call *call = &attempt->call;
     request_rec *r = attempt->r;
     const struct eas_delegation_server *server = eas_delegation_server_of(r->server);
 

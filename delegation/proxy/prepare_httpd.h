@@ -25,9 +25,13 @@ struct eas_attempt {
     const char *owner;               /* of the backend connection; NULL: none */
     const struct eas_ticket *ticket; /* NULL: the request gets no token */
     struct eas_body *body;           /* NULL without a token */
-    bool fresh;                      /* not on a kept connection: the backend has closed one */
-    struct eas_exchange exchange;    /* the last; an attempt can have two */
-    struct eas_response response;    /* to that exchange */
+    int tries;                       /* at this worker */
+    struct eas_scheme_call call;
+    struct eas_slot *slot; /* its lease during an exchange, or NULL */
+    struct eas_park_owner park;
+    bool fresh;                   /* not on a kept connection: the backend has closed one */
+    struct eas_exchange exchange; /* the last; an attempt can have two */
+    struct eas_response response; /* to that exchange */
 };
 
 /*
@@ -44,7 +48,7 @@ int eas_prepare_check(const struct eas_attempt *attempt);
 int eas_prepare_body(struct eas_attempt *attempt);
 
 /* Sets what the exchanges and responses of the attempt have in common. */
-void eas_prepare_exchange(struct eas_attempt *attempt, const struct eas_scheme_call *call);
+void eas_prepare_exchange(struct eas_attempt *attempt);
 
 /* Gets a ticket, or another one if the attempt has one.  May block for the KDC. */
 enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err);

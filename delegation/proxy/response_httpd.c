@@ -158,7 +158,7 @@ static bool has_bucket(const apr_bucket_brigade *bb, const apr_bucket_type_t *ty
 /* At the first brigade: nothing has been sent to the client. */
 static void begin(request_rec *r, struct eas_response *response, const apr_bucket_brigade *bb)
 {
-    if (response->exchange->ended) {
+    if (response->exchange->ended || response->exchange->parked) {
         response->state = EAS_RESPONSE_UNWANTED;
         return;
     }

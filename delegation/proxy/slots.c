@@ -198,3 +198,16 @@ void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, ap
     pthread_cond_signal(&slots->put);
     pthread_mutex_unlock(&slots->mutex);
 }
+
+void eas_slots_set_aside(struct eas_slots *slots, bool aside)
+{
+    pthread_mutex_lock(&slots->mutex);
+    if (aside) {
+        slots->max++;
+        pthread_cond_signal(&slots->put);
+    }
+    else {
+        slots->max--;
+    }
+    pthread_mutex_unlock(&slots->mutex);
+}

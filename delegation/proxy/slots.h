@@ -52,6 +52,12 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
  */
 struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before, unsigned spare);
 
+/*
+ * A lease that lasts, and does not count against the limit meanwhile.  false: it counts again; there
+ * may be more slots than max for a while.
+ */
+void eas_slots_set_aside(struct eas_slots *slots, bool aside);
+
 /* Ends the lease.  kept: the slot has a connection, which its owner may use again. */
 void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, apr_time_t now);
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ENDED (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)
 
@@ -49,6 +50,14 @@ enum eas_wait_event eas_wait_poll(const struct eas_wait *wait, apr_interval_time
     }
     /* Without memory for poll(), the caller's read waits. */
     return n < 0 ? EAS_WAIT_BACKEND_ENDED : event_of(sockets[0].revents, sockets[1].revents);
+}
+
+bool eas_wait_is_closed(int socket)
+{
+    char octet;
+    ssize_t got = recv(socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 bool eas_wait_is_over(const char *line, size_t len)

@@ -33,6 +33,9 @@ enum eas_wait_event {
  */
 enum eas_wait_event eas_wait_poll(const struct eas_wait *wait, apr_interval_time_t max);
 
+/* Whether the peer has closed the connection, and nothing of it is left to read. */
+bool eas_wait_is_closed(int socket);
+
 /*
  * Whether a line from the backend begins its response.  It does not if it belongs to an interim
  * response (1xx) or is blank.

@@ -103,6 +103,12 @@ class Client:
         answer = self._http.getresponse()
         return Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
 
+    @property
+    def socket(self) -> socket.socket:
+        """Below it TLS may lie."""
+        assert isinstance(self._http.sock, socket.socket)
+        return self._http.sock
+
     def is_answered(self) -> bool:
         """Whether the answer has begun to come; without TLS, which sends other things, too."""
         assert isinstance(self._http.sock, socket.socket)

@@ -234,6 +234,29 @@ static void test_threads(void **state)
     }
 }
 
+static void test_a_lease_that_is_set_aside_does_not_count(void **state)
+{
+    struct eas_slots *slots = eas_slots_create(*state, MAX);
+    struct eas_slot *held[MAX], *more, *none;
+    int i;
+
+    for (i = 0; i < MAX; i++) {
+        assert_int_equal(take(slots, "alice", &held[i]), NOTHING);
+    }
+    assert_int_equal(take(slots, "bob", &none), FULL);
+    eas_slots_set_aside(slots, true);
+    assert_int_equal(take(slots, "bob", &more), NOTHING);
+    assert_int_equal(take(slots, "carol", &none), FULL);
+    eas_slots_set_aside(slots, false);
+    eas_slots_put(slots, held[0], true, T0);
+    assert_int_equal(use(slots, "alice", true, T0 + 1), OWN);
+    eas_slots_put(slots, more, true, T0);
+    for (i = 1; i < MAX; i++) {
+        eas_slots_put(slots, held[i], true, T0);
+    }
+    assert_int_equal(use(slots, "bob", true, T0 + 1), OWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +266,7 @@ int main(void)
         POOL_TEST(test_the_longest_idle_connection_makes_room),
         POOL_TEST(test_nobody_loses_a_connection_without_need),
         POOL_TEST(test_idle_connections_to_close),
+        POOL_TEST(test_a_lease_that_is_set_aside_does_not_count),
         POOL_TEST(test_many_owners),
         POOL_TEST(test_threads),
     };

@@ -137,6 +137,23 @@ static void test_response_precedes_the_end_of_the_client(void **state)
     assert_int_equal(eas_wait_poll(&pair->wait, LONG), EAS_WAIT_BACKEND);
 }
 
+static void test_closed(void **state)
+{
+    struct pair *pair = *state;
+
+    assert_false(eas_wait_is_closed(pair->wait.client));
+    send_to(pair->client);
+    shutdown(pair->client, SHUT_WR);
+    assert_int_equal(eas_wait_poll(&pair->wait, LONG), EAS_WAIT_CLIENT_LEFT);
+    assert_false(eas_wait_is_closed(pair->wait.client)); /* data first */
+    shutdown(pair->backend, SHUT_WR);
+    assert_int_equal(eas_wait_poll(&pair->wait, LONG), EAS_WAIT_BACKEND_ENDED);
+    assert_true(eas_wait_is_closed(pair->wait.backend));
+    reset(pair);
+    assert_int_equal(eas_wait_poll(&pair->wait, LONG), EAS_WAIT_BACKEND_ENDED);
+    assert_true(eas_wait_is_closed(-1));
+}
+
 static void test_without_a_socket_of_the_client(void **state)
 {
     struct pair *pair = *state;
@@ -203,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_backend_sends, make, end),
         cmocka_unit_test_setup_teardown(test_client_leaves, make, end),
         cmocka_unit_test_setup_teardown(test_client_is_reset, make, end),
+        cmocka_unit_test_setup_teardown(test_closed, make, end),
         cmocka_unit_test_setup_teardown(test_data_of_the_client_is_no_end_and_hides_none, make,
                                         end),
         cmocka_unit_test_setup_teardown(test_response_precedes_the_end_of_the_client, make, end),

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/answer_httpd.c - answer to a delegated request, and its status for mod_proxy */
+
+#include "delegation/proxy/answer_httpd.h"
+#include "auth/authn_httpd.h"
+#include "auth/request_httpd.h"
+
+#include <apr_optional_hooks.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+
+/*
+ * The result of scheme_handler where the worker is not to blame (verdict.h).  mod_proxy marks none
+ * for it, and no failonstatus list has it.  request_status replaces it by the true status.
+ */
+#define REFUSED 418
+
+/* Note for request_status: the status of the answer. */
+#define STATUS_NOTE "eas-kcd:status"
+
+int eas_answer(request_rec *r, int status)
+{
+    apr_table_setn(r->notes, STATUS_NOTE, apr_itoa(r->pool, status));
+    return REFUSED;
+}
+
+int eas_answer_refuse(request_rec *r, const struct eas_err *err)
+{
+    return eas_answer(r, eas_log_refuse(r, err));
+}
+
+void eas_answer_forget(request_rec *r)
+{
+    apr_table_unset(r->notes, STATUS_NOTE);
+}
+
+int eas_answer_status(const request_rec *r, int status)
+{
+    const char *note = apr_table_get(r->notes, STATUS_NOTE);
+
+    return status == REFUSED && note != NULL ? (int)apr_atoi64(note) : status;
+}
+
+static int hook_request_status(int *status, request_rec *r)
+{
+    const char *note = apr_table_get(r->notes, STATUS_NOTE);
+
+    if (note == NULL) {
+        return DECLINED;
+    }
+    *status = (int)apr_atoi64(note);
+    return OK;
+}
+
+/* The backend's 401 to a request without a token: without a user, the client gets a challenge. */
+static int challenge(request_rec *r)
+{
+    struct eas_err err;
+
+    if (r->user != NULL) {
+        eas_fail(&err, EAS_MISCONFIGURED, 2067,
+                 "the backend requires credentials of a user that is authenticated here; "
+                 "EasKcdDelegate On sends it a Kerberos token");
+        return eas_answer_refuse(r, &err);
+    }
+    eas_fail(&err, EAS_DENIED, 2064, "the backend requires a user");
+    eas_log_error(r, &err);
+    return eas_answer(r, eas_authn_challenge(r));
+}
+
+/* Headers and body may come from a server that is not the backend. */
+static int answer_status_only(request_rec *r, const struct eas_response *response)
+{
+    const char *number = apr_itoa(r->pool, response->status);
+
+    ap_log_rerror(
+        APLOG_MARK, APLOG_INFO, 0, r,
+        "EAS2055: the backend answers %d without mutual authentication; its headers and body "
+        "are not passed on",
+        response->status);
+    if (response->retry_after != NULL) {
+        apr_table_setn(r->err_headers_out, "Retry-After", response->retry_after);
+    }
+    if (strncmp(ap_get_status_line(response->status), number, 3) != 0) {
+        /* httpd makes 500 of a status that it does not know. */
+        r->status_line = apr_pstrcat(r->pool, number, " Refused by the backend", NULL);
+        ap_custom_response(r, response->status, "The mail server has refused the request.\n");
+    }
+    return eas_answer(r, response->status);
+}
+
+/* As nginx logs it: "client closed request". */
+#define CLIENT_LEFT 499
+
+/* Nothing is written to the client.  An error page would make another request. */
+static int end_request(request_rec *r)
+{
+    struct eas_err err;
+
+    eas_fail(&err, EAS_MALFORMED, 2080,
+             "the client has closed its connection before the backend's response; the request to "
+             "the backend is aborted");
+    eas_log_error(r, &err);
+    r->connection->aborted = 1;
+    r->status = CLIENT_LEFT;
+    return DONE;
+}
+
+/*
+ * A Ping comes back, to another process, without any harm.  A Sync can carry changes of the client's,
+ * which no answer but the backend's confirms.
+ */
+static int dismiss(request_rec *r)
+{
+    struct eas_err err;
+    apr_size_t len;
+    const char *body = eas_request_unchanged(r, &len);
+
+    if (body == NULL) {
+        eas_fail(&err, EAS_UNAVAILABLE, 2092,
+                 "this httpd process ends, and with it the request to the backend; the client can "
+                 "repeat it");
+        return eas_answer_refuse(r, &err);
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                  "EAS2093: this httpd process ends; the client is told that nothing has changed");
+    r->connection->keepalive = AP_CONN_CLOSE;
+    ap_set_content_type(r, "application/vnd.ms-sync.wbxml");
+    ap_set_content_length(r, (apr_off_t)len);
+    ap_rwrite(body, (int)len, r);
+    return OK;
+}
+
+int eas_answer_conclude(struct eas_attempt *attempt, int status)
+{
+    struct eas_response *response = &attempt->response;
+    request_rec *r = attempt->r;
+    struct eas_err err;
+
+    if (response->state == EAS_RESPONSE_PASSED) {
+        return status;
+    }
+    if (attempt->exchange.failure.rc != EAS_OK) {
+        eas_response_discard(r, response);
+        return eas_answer_refuse(r, &attempt->exchange.failure);
+    }
+    if (attempt->exchange.ended) {
+        eas_response_discard(r, response);
+        return attempt->exchange.dismissed ? dismiss(r) : end_request(r);
+    }
+    if (response->state == EAS_RESPONSE_NONE) {
+        return status;
+    }
+    eas_response_discard(r, response);
+    if (response->state == EAS_RESPONSE_BROKEN) {
+        eas_fail(&err, EAS_UNAVAILABLE, 2057,
+                 "the backend closed the connection without a response");
+        return eas_answer_refuse(r, &err);
+    }
+    switch (response->verdict) {
+    case EAS_VERDICT_UNAUTHORIZED:
+        return challenge(r);
+    case EAS_VERDICT_REFUSE:
+        return eas_answer_refuse(r, &response->err);
+    case EAS_VERDICT_FORBIDDEN:
+        eas_fail(&err, EAS_FORBIDDEN, 2074,
+                 "the backend knows the user, and refuses the request; give the user the right to "
+                 "it at the backend");
+        return eas_answer_refuse(r, &err);
+    case EAS_VERDICT_STATUS_ONLY:
+        return answer_status_only(r, response);
+    case EAS_VERDICT_PASS:
+        break;
+    }
+    return status;
+}
+
+int eas_answer_hide(const struct eas_attempt *attempt, const char *url, int status)
+{
+    const struct eas_exchange *exchange = &attempt->exchange;
+    request_rec *r = attempt->r;
+    const struct eas_verdict_end end = {
+        .status = status,
+        .from_backend = eas_response_is_overridden(r),
+        .in_effect = attempt->response.in_effect,
+        .resolved = exchange->resolved,
+        .connected = exchange->connected,
+        .written = exchange->written,
+    };
+    struct eas_err err;
+
+    if (status == DECLINED && end.in_effect) {
+        /* mod_proxy would run the other handlers again, with the client's credentials. */
+        eas_fail(&err, EAS_MISCONFIGURED, 2084,
+                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", url);
+        return eas_answer_refuse(r, &err);
+    }
+    return status == OK || status == DECLINED || status == DONE || status == REFUSED
+                   || status == SUSPENDED || eas_verdict_blames_worker(&end)
+               ? status
+               : eas_answer(r, status);
+}
+
+void eas_answer_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    APR_OPTIONAL_HOOK(proxy, request_status, hook_request_status, NULL, NULL, APR_HOOK_REALLY_LAST);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/parking.c - poller for the sockets and times of parked requests */
+
+#include "delegation/proxy/parking.h"
+#include "auth/base/clock.h"
+#include "auth/base/thread.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Long polls are looked at so often, and times no more often than that. */
+#define ROUND_OF_POLLS apr_time_from_sec(1)
+#define ROUND_OF_TIMES (APR_USEC_PER_SEC / 10)
+#define EVENTS_AT_ONCE 128
+#define PLACES_MIN 64
+
+#define ENDED ((unsigned)(EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+
+/* A place in the table.  An event of epoll may be older than the request that is in it. */
+struct place {
+    struct eas_parked *parked; /* NULL: free */
+    uint32_t serial;
+    unsigned next_free;
+};
+
+struct eas_parking {
+    pthread_t thread;
+    int epoll;
+    int bell; /* an eventfd: the thread has something new to do */
+
+    pthread_mutex_t mutex; /* for all that follows; no call under it blocks */
+    struct place *places;
+    unsigned n_places;
+    unsigned first_free;  /* n_places: none */
+    apr_time_t stop_from; /* 0: goes on */
+    apr_interval_time_t stop_spread;
+    apr_time_t next; /* when the thread looks at all */
+    apr_time_t last; /* ... and when it has */
+    apr_time_t next_polls;
+    bool ends;
+};
+
+/* The data of an epoll event: serial number, place, and whether the socket is the client's. */
+#define BELL UINT64_MAX
+#define OF_CLIENT 1U
+
+static uint64_t key_of(const struct eas_parked *parked, unsigned whose)
+{
+    return (uint64_t)parked->serial << 32 | parked->place << 1 | whose;
+}
+
+/* --- under the mutex -------------------------------------------------------------------------- */
+
+static void ring(int eventfd_)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(eventfd_, &one, sizeof(one));
+
+    (void)written; /* a counter that is full is readable already */
+}
+
+static void wake(struct eas_parked *parked, unsigned events)
+{
+    bool first = parked->events == 0;
+
+    parked->events |= events;
+    if (first && events != 0) {
+        ring(parked->wake);
+    }
+}
+
+static void note_socket_event(struct eas_parking *parking, const struct epoll_event *event)
+{
+    unsigned place = (unsigned)(event->data.u64 & UINT32_MAX) >> 1;
+    struct eas_parked *parked = place < parking->n_places ? parking->places[place].parked : NULL;
+
+    if (parked == NULL || parked->serial != event->data.u64 >> 32) {
+        return;
+    }
+    if ((event->data.u64 & OF_CLIENT) == 0) {
+        wake(parked, EAS_PARK_BACKEND);
+    }
+    else {
+        wake(parked, event->events & ENDED ? EAS_PARK_CLIENT_LEFT : EAS_PARK_CLIENT);
+    }
+}
+
+/* Spread by the place, which says nothing about the user. */
+static bool stops(const struct eas_parking *parking, unsigned place, apr_time_t now)
+{
+    return parking->stop_from != 0
+           && now >= parking->stop_from
+                         + parking->stop_spread * (apr_time_t)place / (apr_time_t)parking->n_places;
+}
+
+static bool is_over(apr_time_t at, apr_time_t now)
+{
+    return at != 0 && now >= at;
+}
+
+static void look_at(struct eas_parking *parking, unsigned place, apr_time_t now, bool polls)
+{
+    struct eas_parked *parked = parking->places[place].parked;
+    unsigned events = 0;
+
+    if (is_over(parked->deadline, now)) {
+        events |= EAS_PARK_TIME;
+    }
+    if (is_over(parked->refresh, now)) {
+        events |= EAS_PARK_REFRESH;
+    }
+    if (stops(parking, place, now)) {
+        events |= EAS_PARK_STOP;
+    }
+    if (polls && parked->poll != NULL && !eas_long_polls_keep(parked->poll, now)) {
+        events |= EAS_PARK_REPLACED;
+    }
+    wake(parked, events);
+}
+
+/* Returns whether the next round is earlier than it was. */
+static bool note_time(struct eas_parking *parking, apr_time_t at)
+{
+    apr_time_t soonest = parking->last + ROUND_OF_TIMES, before = parking->next;
+
+    if (at != 0 && at < parking->next) {
+        parking->next = at > soonest ? at : soonest;
+    }
+    return parking->next < before;
+}
+
+static bool note_times(struct eas_parking *parking, const struct eas_parked *parked)
+{
+    bool earlier = note_time(parking, parked->deadline);
+
+    return note_time(parking, parked->refresh) || earlier;
+}
+
+static void look_at_all(struct eas_parking *parking, apr_time_t now)
+{
+    bool polls = now >= parking->next_polls;
+    unsigned i;
+
+    if (polls) {
+        parking->next_polls = now + ROUND_OF_POLLS;
+    }
+    parking->last = now;
+    parking->next = parking->stop_from != 0 ? now + ROUND_OF_TIMES : parking->next_polls;
+    for (i = 0; i < parking->n_places; i++) {
+        const struct eas_parked *parked = parking->places[i].parked;
+
+        if (parked != NULL && parked->events == 0) {
+            look_at(parking, i, now, polls);
+        }
+        if (parked != NULL && parked->events == 0) {
+            (void)note_times(parking, parked);
+        }
+    }
+}
+
+static bool grow(struct eas_parking *parking)
+{
+    unsigned n = parking->n_places > 0 ? 2 * parking->n_places : PLACES_MIN, i;
+    struct place *places = realloc(parking->places, n * sizeof(*places));
+
+    if (places == NULL) {
+        return false;
+    }
+    for (i = parking->n_places; i < n; i++) {
+        places[i] = (struct place){ .next_free = i + 1 };
+    }
+    parking->places = places;
+    parking->n_places = n;
+    return true;
+}
+
+static bool take_place(struct eas_parking *parking, struct eas_parked *parked)
+{
+    struct place *place;
+
+    if (parking->first_free == parking->n_places && !grow(parking)) {
+        return false;
+    }
+    parked->place = parking->first_free;
+    place = &parking->places[parked->place];
+    parking->first_free = place->next_free;
+    place->parked = parked;
+    parked->serial = ++place->serial;
+    return true;
+}
+
+static void leave_place(struct eas_parking *parking, const struct eas_parked *parked)
+{
+    struct place *place = &parking->places[parked->place];
+
+    place->parked = NULL;
+    place->next_free = parking->first_free;
+    parking->first_free = parked->place;
+}
+
+static bool watch(const struct eas_parking *parking, const struct eas_parked *parked)
+{
+    struct epoll_event backend = { .events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
+                                   .data = { .u64 = key_of(parked, 0) } };
+    struct epoll_event client = { .events = EPOLLRDHUP | EPOLLONESHOT
+                                            | (parked->reads_client ? (unsigned)EPOLLIN : 0),
+                                  .data = { .u64 = key_of(parked, OF_CLIENT) } };
+
+    if (epoll_ctl(parking->epoll, EPOLL_CTL_ADD, parked->backend, &backend) != 0) {
+        return false;
+    }
+    if (epoll_ctl(parking->epoll, EPOLL_CTL_ADD, parked->client, &client) != 0) {
+        epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->backend, NULL);
+        return false;
+    }
+    return true;
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static int milliseconds(apr_interval_time_t time)
+{
+    return time > 0 ? (int)((time + 999) / 1000) : 0;
+}
+
+static void silence(int eventfd_)
+{
+    uint64_t rings;
+    ssize_t got = read(eventfd_, &rings, sizeof(rings));
+
+    (void)got;
+}
+
+static void *run(void *data)
+{
+    struct eas_parking *parking = data;
+    struct epoll_event events[EVENTS_AT_ONCE];
+    apr_time_t now;
+    bool ends = false;
+    int i, n, wait = 0;
+
+    while (!ends) {
+        n = epoll_wait(parking->epoll, events, EVENTS_AT_ONCE, wait);
+        now = eas_clock_now();
+        pthread_mutex_lock(&parking->mutex);
+        for (i = 0; i < n; i++) {
+            if (events[i].data.u64 == BELL) {
+                silence(parking->bell);
+            }
+            else {
+                note_socket_event(parking, &events[i]);
+            }
+        }
+        if (now >= parking->next) {
+            look_at_all(parking, now);
+        }
+        wait = milliseconds(parking->next - now);
+        ends = parking->ends;
+        pthread_mutex_unlock(&parking->mutex);
+    }
+    return NULL;
+}
+
+/* --- the interface ---------------------------------------------------------------------------- */
+
+static void release(struct eas_parking *parking)
+{
+    if (parking->epoll >= 0) {
+        close(parking->epoll);
+    }
+    if (parking->bell >= 0) {
+        close(parking->bell);
+    }
+    pthread_mutex_destroy(&parking->mutex);
+    free(parking->places);
+    free(parking);
+}
+
+struct eas_parking *eas_parking_create(void)
+{
+    struct eas_parking *parking = calloc(1, sizeof(*parking));
+    struct epoll_event bell = { .events = EPOLLIN, .data = { .u64 = BELL } };
+
+    if (parking == NULL) {
+        return NULL;
+    }
+    pthread_mutex_init(&parking->mutex, NULL);
+    parking->epoll = epoll_create1(EPOLL_CLOEXEC);
+    parking->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (parking->epoll < 0 || parking->bell < 0
+        || epoll_ctl(parking->epoll, EPOLL_CTL_ADD, parking->bell, &bell) != 0
+        || !eas_thread_start(&parking->thread, run, parking)) {
+        release(parking);
+        return NULL;
+    }
+    return parking;
+}
+
+void eas_parking_destroy(struct eas_parking *parking)
+{
+    pthread_mutex_lock(&parking->mutex);
+    parking->ends = true;
+    pthread_mutex_unlock(&parking->mutex);
+    ring(parking->bell);
+    pthread_join(parking->thread, NULL);
+    release(parking);
+}
+
+bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
+{
+    bool added;
+
+    parked->events = 0;
+    parked->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (parked->wake < 0) {
+        return false;
+    }
+    pthread_mutex_lock(&parking->mutex);
+    added = take_place(parking, parked);
+    if (added && !watch(parking, parked)) {
+        leave_place(parking, parked);
+        added = false;
+    }
+    if (added && parking->stop_from != 0) {
+        wake(parked, EAS_PARK_STOP);
+    }
+    else if (added && note_times(parking, parked)) {
+        ring(parking->bell);
+    }
+    pthread_mutex_unlock(&parking->mutex);
+    if (!added) {
+        close(parked->wake);
+        parked->wake = -1;
+    }
+    return added;
+}
+
+unsigned eas_parking_remove(struct eas_parking *parking, struct eas_parked *parked)
+{
+    unsigned events;
+
+    pthread_mutex_lock(&parking->mutex);
+    epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->backend, NULL);
+    epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->client, NULL);
+    leave_place(parking, parked);
+    events = parked->events;
+    pthread_mutex_unlock(&parking->mutex);
+    close(parked->wake);
+    parked->wake = -1;
+    return events;
+}
+
+void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread)
+{
+    pthread_mutex_lock(&parking->mutex);
+    if (parking->stop_from == 0) {
+        parking->stop_from = parking->next = eas_clock_now();
+        parking->stop_spread = spread;
+    }
+    pthread_mutex_unlock(&parking->mutex);
+    ring(parking->bell);
+}

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EasKcdPark: long polls wait for the backend without a thread, and are as all others otherwise."""
+
+import threading
+import time
+
+import pytest
+
+from lab.activesync import CHANGED, EXPIRED, PATH, PING, TYPE, plain
+from lab.ad import PASSWORDS
+from lab.exchange import location, trusting
+from lab.fake_backend import always_401, response
+from lab.raw_form import reset, shut_down
+from lab.simulated import damaged
+from lab.wait import connections, until
+
+USERS = [f"user{n:02}" for n in range(1, 9)]
+THREADS = 4
+PROMPT = 1.0        # seconds
+SMALL = "EasKcdRequireTLS Off\nMaxRequestWorkers 4\nAsyncRequestWorkerFactor 200\n"
+
+
+def published(backend, *lines, parameters=""):
+    return location(backend.url + PATH, "EasKcdPark On", *lines, path=PATH, parameters=parameters)
+
+
+class Pings:
+    """Pings that wait, each on a connection of its own."""
+
+    def __init__(self, gw, server):
+        self.gw, self.server = gw, server
+        self.clients = []
+
+    def send(self, user, command="Ping", device="phone"):
+        client = self.gw.client()
+        self.clients.append(client)
+        client.send("POST", plain(command, user, device), user, PASSWORDS[user],
+                    [("Content-Type", TYPE)], PING)
+        return client
+
+    def hold(self, users=USERS):
+        """More than there are threads: each waits at the backend, and leaves its thread."""
+        waiting = self.server.waiting
+        for n, user in enumerate(users, 1):
+            self.send(user)
+            until(lambda n=n: self.server.waiting == waiting + n, 10, "the Ping to wait")
+        return self.clients[-len(users):]
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+
+
+@pytest.fixture
+def pings():
+    """pings(gateway, server)"""
+    made = []
+
+    def start(gw, server):
+        made.append(Pings(gw, server))
+        return made[-1]
+    yield start
+    for each in made:
+        each.close()
+
+
+def entries(gw, count):
+    """The access log's, of that many Pings."""
+    def found():
+        return [entry for entry in gw.requests() if "Cmd=Ping" in entry["uri"]]
+    until(lambda: len(found()) >= count, 5, "the access log")
+    return found()
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
+@pytest.mark.parametrize("backend_tls", [True, False], ids=["TLS behind", "plain behind"])
+def test_more_pings_than_threads(gateway, exchange, authority, pings, tls, backend_tls):
+    """Twice as many Pings as threads wait, and others are served. Each Ping gets its answer, the
+    log has its time without a thread, and the connections on both sides go on."""
+    server, backend = exchange(tls=backend_tls)
+    gw = gateway(SMALL + trusting(authority) + published(backend), tls=tls, processes=1,
+                 threads=THREADS)
+    polls = pings(gw, server)
+    clients = polls.hold()
+    with gw.client(timeout=5) as client:
+        assert client.request("OPTIONS", PATH, "alice", PASSWORDS["alice"]).status == 200
+    gw.mark()
+    server.change()
+    for client in clients:
+        answer = client.receive()
+        assert (answer.status, answer.body, answer.header("Content-Type")) == (200, CHANGED, TYPE)
+        assert answer.header("WWW-Authenticate") is None
+    assert {(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries(gw, 8)} == {("200", "-")}
+    assert {entry["user"].split("@")[0] for entry in entries(gw, 8)} == set(USERS)
+    assert gw.error_log.tags() == []
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
+def test_connections_go_on(gateway, exchange, authority, pings, tls):
+    """On both sides, after a response of which no part was lost. A Ping that is answered at once
+    does not park."""
+    server, backend = exchange(tls=tls)
+    gw = gateway("EasKcdRequireTLS Off\n" + trusting(authority) + published(backend), tls=tls,
+                 processes=1)
+    client, = pings(gw, server).hold(["alice"])
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 1.5, 5, "the Ping to park")
+    server.change()
+    assert client.receive().body == CHANGED
+    assert client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"]).body == CHANGED
+    assert len({request.connection for request in backend.requests}) == 1
+    assert [entry["EAS_KCD_PARKED"] for entry in entries(gw, 2)] == ["0", "-"]
+
+
+@pytest.mark.parametrize("how", [shut_down, reset], ids=["FIN", "RST"])
+def test_client_leaves(gateway, exchange, pings, how):
+    """The backend's connections end within a second, and the log has the requests."""
+    server, backend = exchange()
+    gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
+    clients = pings(gw, server).hold()
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 1.5, 5, "the last one to park")
+    gw.mark()
+    for client in clients:
+        how(client.socket)
+    until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT, "the connections' end")
+    until(lambda: gw.error_log.tags().count("EAS2080") == len(clients), PROMPT, "the log")
+    assert [(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries(gw, 8)] == [
+        ("499", "EAS2080")] * 8
+
+
+def test_graceful_restart(gateway, exchange, pings):
+    """The old process tells each phone that nothing has changed, and is gone within seconds."""
+    server, backend = exchange()
+    gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
+    clients = pings(gw, server).hold()
+    old = gw.children()
+    gw.mark()
+    gw.graceful()
+    for client in clients:
+        answer = client.receive()
+        assert (answer.status, answer.body, answer.header("Content-Type")) == (200, EXPIRED, TYPE)
+        assert answer.header("Connection") == "close"
+    until(lambda: not set(gw.children()) & set(old), 10, "the old process to end")
+    assert {(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries(gw, 8)} == {("200", "-")}
+    assert set(gw.error_log.tags()) <= {"EAS2093"}
+    until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT, "the connections' end")
+
+
+def test_time_out_of_the_command(gateway, exchange, pings):
+    """As for a request that has a thread: 502, and by the time of the request."""
+    server, backend = exchange()
+    gw = gateway(SMALL + published(backend, "EasKcdCommandTimeout Ping 3s"), tls=False,
+                 processes=1, threads=THREADS)
+    began = time.monotonic()
+    client, = pings(gw, server).hold(["alice"])
+    assert client.receive().status == 502
+    assert 2.5 < time.monotonic() - began < 5
+    entry, = entries(gw, 1)
+    assert (entry["status"], entry["EAS_KCD_PARKED"]) == ("502", "2")
+    gw.expect("AH01102", "AH00898")
+
+
+def test_longer_than_httpds_timeout(gateway, exchange, pings):
+    """The MPM would close the connection after Timeout."""
+    server, backend = exchange(heartbeat=6)
+    gw = gateway("Timeout 2\n" + SMALL + published(backend), tls=False, processes=1,
+                 threads=THREADS)
+    client, = pings(gw, server).hold(["alice"])
+    assert client.receive().body == EXPIRED
+    entry, = entries(gw, 1)
+    assert (entry["status"], entry["EAS_KCD_PARKED"]) == ("200", "5")
+
+
+class Held:
+    """A script for a FakeBackend: each Ping or Sync waits for release(), and is answered with
+    *answers* in their order, each made from the right proof."""
+
+    def __init__(self, keeper, *answers):
+        self.keeper, self.answers = keeper, list(answers)
+        self.waiting = 0
+        self._released = threading.Event()
+
+    def release(self):
+        self._released.set()
+
+    def hold(self):
+        self._released.clear()
+
+    def __call__(self, request):
+        if "Cmd=" not in request.line:
+            return always_401(request)
+        self.waiting += 1
+        self._released.wait(60)
+        self.waiting -= 1
+        return self.answers.pop(0)(self.keeper.proof(request))
+
+
+@pytest.fixture
+def held(fake_backends, keeper):
+    """held(*answers, **options): the script and its backend."""
+    made = []
+
+    def start(*answers, **options):
+        made.append(Held(keeper, *answers))
+        return made[-1], fake_backends(made[-1], proves=False, **options)
+    yield start
+    for script in made:
+        script.release()
+
+
+def right(*headers, status="200 OK", body=CHANGED):
+    return lambda proof: response(status, [("WWW-Authenticate", proof), ("Content-Type", TYPE),
+                                           *headers], body)
+
+
+def in_pieces(proof):
+    """An interim response before, and a chunked body of more than a buffer."""
+    yield b"HTTP/1.1 102 Processing\r\n\r\n"
+    yield (f"HTTP/1.1 200 OK\r\nWWW-Authenticate: {proof}\r\nContent-Type: {TYPE}\r\n"
+           "Transfer-Encoding: chunked\r\n\r\n").encode()
+    for _ in range(20):
+        yield b"2000\r\n" + b"x" * 8192 + b"\r\n"
+    yield b"0\r\n\r\n"
+
+
+def parked(polls, script, user="alice", command="Ping"):
+    """A Ping that has left its thread."""
+    client = polls.send(user, command)
+    until(lambda: script.waiting == 1, 10, "the Ping to wait")
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 1.5, 5, "the Ping to park")
+    return client
+
+
+ANSWERS = {
+    "last of its connection": (right(("Connection", "close")), 200, CHANGED, set()),
+    "in pieces": (in_pieces, 200, b"x" * 163840, set()),
+    "without content": (right(body=b""), 200, b"", set()),
+    "wrong AP-REP": (lambda proof: right()(damaged(proof)), 502, None, {"EAS2053"}),
+    "no AP-REP": (lambda _: response("200 OK", body=b"secret"), 502, None, {"EAS2052"}),
+    "error without AP-REP": (lambda _: response("500 Oops", body=b"secret"), 500, None,
+                             {"EAS2055"}),
+    "error": (right(status="507 Full", body=b"full"), 507, b"full", set()),
+    "end of the connection": (lambda _: None, 503, None, {"EAS2057"}),
+}
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS behind", "plain behind"])
+@pytest.mark.parametrize("answer,status,body,tags", ANSWERS.values(), ids=ANSWERS)
+def test_responses(gateway, held, authority, pings, answer, status, body, tags, tls):
+    """Whatever a backend says after a while means what it means at once."""
+    script, backend = held(answer, tls=tls)
+    gw = gateway("EasKcdRequireTLS Off\n" + trusting(authority) + published(backend), tls=False,
+                 processes=1)
+    gw.allow("AH01102", "AH00898", "AH01110", "AH01097", *tags, because="the answer may be bad")
+    client = parked(pings(gw, script), script)
+    script.release()
+    answer = client.receive()
+    assert answer.status == status
+    assert b"secret" not in answer.body and (body is None or answer.body == body)
+    assert answer.header("WWW-Authenticate") is None
+    entry, = entries(gw, 1)
+    assert entry["EAS_KCD_PARKED"] in ("0", "1", "2")
+    assert set(gw.error_log.tags()) == tags
+    assert len(backend.requests) == 1
+
+
+def test_stale_ticket(gateway, held, pings):
+    """A 401 to a parked request gets a new ticket, and the request waits and parks once more."""
+    script, backend = held(lambda _: response("401 Unauthorized", [("WWW-Authenticate",
+                                                                    "Negotiate")]), right())
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, processes=1)
+    client = parked(pings(gw, script), script)
+    script.release()
+    answer = client.receive()
+    assert (answer.status, answer.body) == (200, CHANGED)
+    first, second = backend.requests
+    assert first.body == second.body == PING
+    assert first.authorization != second.authorization
+    assert gw.error_log.tags() == ["EAS2056"]
+
+
+def test_stop_does_not_answer_for_a_sync(gateway, held, pings):
+    """It may carry changes, which only the backend confirms: the phone repeats it."""
+    script, backend = held(right())
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, processes=1)
+    gw.expect("EAS2092")
+    client = parked(pings(gw, script), script, command="Sync")
+    gw.graceful()
+    answer = client.receive()
+    assert (answer.status, answer.header("Retry-After")) == (503, "30")
+    entry = until(lambda: gw.requests(), 5, "the access log")[-1]
+    assert (entry["status"], entry["EAS_KCD_ERROR"]) == ("503", "EAS2092")
+
+
+def test_worker_that_is_marked_meanwhile(gateway, held, pings):
+    """mod_proxy closes the connections of a balancer's broken member. The answer is lost, and the
+    phone is told so."""
+    script, backend = held(right())
+    gw = gateway("EasKcdRequireTLS Off\n"
+                 f'<Proxy "balancer://mail">\n    BalancerMember "{backend.url}"\n'
+                 "    ProxySet failonstatus=401\n</Proxy>\n"
+                 + location("balancer://mail" + PATH, "EasKcdPark On", path=PATH)
+                 + '<Location "/open">\n    ProxyPass "balancer://mail/open"\n</Location>\n',
+                 tls=False, processes=1)
+    gw.expect("EAS2091", "AH01174", "AH00940")
+    client = parked(pings(gw, script), script)
+    assert gw.get("/open").status == 401
+    script.release()
+    answer = client.receive()
+    assert (answer.status, answer.header("Retry-After")) == (503, "30")
+    assert entries(gw, 1)[0]["EAS_KCD_ERROR"] == "EAS2091"
+
+
+@pytest.mark.parametrize("mpm", ["worker", "prefork"])
+def test_other_mpm(gateway, held, pings, mpm):
+    """A thread as ever, and one line in the log that says so."""
+    script, backend = held(right(), right())
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, mpm=mpm, processes=1)
+    polls = pings(gw, script)
+    clients = [parked(polls, script)]
+    clients.append(polls.send("bob"))
+    until(lambda: script.waiting == 2, 10, "the Ping to wait")
+    script.release()
+    assert [client.receive().body for client in clients] == [CHANGED, CHANGED]
+    assert [entry["EAS_KCD_PARKED"] for entry in entries(gw, 2)] == ["-", "-"]
+    assert gw.error_log.text().count("EAS2090") == 1
+    assert "event MPM" in gw.error_log.text()
+
+
+OBSTACLES = {
+    "EasKcdBackendReuse": (("EasKcdBackendReuse Off",), ""),
+    "disablereuse": ((), "disablereuse=on"),
+    "ping": ((), "ping=5"),
+    "EasKcdRetryBody": (("EasKcdRetryBody 10",), ""),
+}
+
+
+@pytest.mark.parametrize("lines,parameters", OBSTACLES.values(), ids=OBSTACLES)
+def test_obstacles(gateway, held, pings, lines, parameters):
+    """A request keeps its thread, and the log says which directive lets it park."""
+    script, backend = held(right(), right())
+    gw = gateway("EasKcdRequireTLS Off\n" + published(backend, *lines, parameters=parameters),
+                 tls=False, processes=1)
+    polls = pings(gw, script)
+    for _ in range(2):
+        script.hold()
+        client = parked(polls, script)
+        script.release()
+        assert client.receive().body == CHANGED
+    assert {entry["EAS_KCD_PARKED"] for entry in gw.requests()} == {"-"}
+    text = gw.error_log.text()
+    assert text.count("EAS2090") == 1
+    named = (lines or (parameters,))[0].split()[0].split("=")[0]
+    assert named in next(line for line in text.splitlines() if "EAS2090" in line)

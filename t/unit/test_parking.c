@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* t/unit/test_parking.c - poller for the sockets and times of parked requests */
+
+#include "t/unit/unit.h"
+
+#include "auth/base/clock.h"
+#include "delegation/proxy/parking.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MANY 200
+#define LONG_MS 20000
+#define SHORT (APR_USEC_PER_SEC / 5)
+#define TABLE_SIZE 4096
+
+/* A parked request and the far ends of its sockets. */
+struct pair {
+    struct eas_parked parked;
+    int backend, client;
+};
+
+static void make_pair(struct pair *pair)
+{
+    int backend[2], client[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, backend), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, client), 0);
+    *pair = (struct pair){ .parked = { .backend = backend[0], .client = client[0] },
+                           .backend = backend[1],
+                           .client = client[1] };
+}
+
+static void end_pair(struct pair *pair)
+{
+    close(pair->parked.backend);
+    close(pair->parked.client);
+    close(pair->backend);
+    if (pair->client >= 0) {
+        close(pair->client);
+    }
+}
+
+static bool wakes(const struct eas_parked *parked, int ms)
+{
+    struct pollfd fd = { .fd = parked->wake, .events = POLLIN };
+
+    return poll(&fd, 1, ms) == 1;
+}
+
+static void send_to(int end)
+{
+    assert_int_equal(write(end, "x", 1), 1);
+}
+
+static int make(void **state)
+{
+    *state = eas_parking_create();
+    return *state != NULL ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    eas_parking_destroy(*state);
+    return 0;
+}
+
+/* The events that wake a request after a change; it is gone afterwards. */
+static unsigned events_of(struct eas_parking *parking, struct pair *pair)
+{
+    unsigned events;
+
+    assert_true(wakes(&pair->parked, LONG_MS));
+    events = eas_parking_remove(parking, &pair->parked);
+    assert_int_equal(pair->parked.wake, -1);
+    return events;
+}
+
+static void test_backend(void **state)
+{
+    struct pair pair;
+
+    make_pair(&pair);
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_false(wakes(&pair.parked, 50));
+    send_to(pair.backend);
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_BACKEND);
+    /* It was not read: parked again, it wakes at once. */
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_BACKEND);
+    end_pair(&pair);
+}
+
+static void test_client(void **state)
+{
+    struct pair pair;
+
+    make_pair(&pair);
+    send_to(pair.client);
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_false(wakes(&pair.parked, 50));
+    assert_int_equal(eas_parking_remove(*state, &pair.parked), 0);
+    pair.parked.reads_client = true;
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_CLIENT);
+    pair.parked.reads_client = false;
+    assert_true(eas_parking_add(*state, &pair.parked));
+    shutdown(pair.client, SHUT_WR);
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_CLIENT_LEFT);
+    end_pair(&pair);
+}
+
+static void test_times(void **state)
+{
+    struct pair pair;
+    apr_time_t began = eas_clock_now();
+
+    make_pair(&pair);
+    pair.parked.refresh = began + SHORT;
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_REFRESH);
+    /* Before the next round of all. */
+    assert_uint_in_range(eas_clock_now() - began, SHORT, apr_time_from_sec(1));
+    pair.parked.refresh = 0;
+    pair.parked.deadline = eas_clock_now();
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_TIME);
+    end_pair(&pair);
+}
+
+static void test_newer_poll(void **state)
+{
+    static const struct eas_long_polls_limits limits = { 1, 2 };
+    void *memory = calloc(1, TABLE_SIZE);
+    struct eas_long_polls_key key = eas_long_polls_key("alice", "phone");
+    struct eas_long_poll poll, newer;
+    struct eas_long_polls *all;
+    struct pair pair;
+
+    eas_long_polls_format(memory, TABLE_SIZE);
+    all = eas_long_polls_attach(memory, TABLE_SIZE);
+    assert_true(eas_long_polls_begin(all, key, limits, eas_clock_now(), &poll));
+    make_pair(&pair);
+    pair.parked.poll = &poll;
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_false(wakes(&pair.parked, 50));
+    assert_true(eas_long_polls_begin(all, key, limits, eas_clock_now(), &newer));
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_REPLACED);
+    end_pair(&pair);
+    free(memory);
+}
+
+static void test_stop_is_spread(void **state)
+{
+    const apr_interval_time_t spread = APR_USEC_PER_SEC;
+    struct pair *pairs = calloc(MANY, sizeof(*pairs));
+    apr_time_t began;
+    unsigned i;
+
+    for (i = 0; i < MANY; i++) {
+        make_pair(&pairs[i]);
+        assert_true(eas_parking_add(*state, &pairs[i].parked));
+    }
+    began = eas_clock_now();
+    eas_parking_stop(*state, spread);
+    assert_true(wakes(&pairs[0].parked, LONG_MS));
+    assert_false(wakes(&pairs[MANY - 1].parked, 0));
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(events_of(*state, &pairs[i]), EAS_PARK_STOP);
+    }
+    assert_true(eas_clock_now() - began >= spread / 2);
+    /* Nothing parks after that. */
+    assert_true(eas_parking_add(*state, &pairs[MANY - 1].parked));
+    assert_true(wakes(&pairs[MANY - 1].parked, 0));
+    assert_int_equal(events_of(*state, &pairs[MANY - 1]), EAS_PARK_STOP);
+    for (i = 0; i < MANY; i++) {
+        end_pair(&pairs[i]);
+    }
+    free(pairs);
+}
+
+/* Places are used again; an event belongs to the request that is in its place now. */
+static void test_places_are_used_again(void **state)
+{
+    struct pair *pairs = calloc(MANY, sizeof(*pairs));
+    unsigned i, round;
+
+    for (i = 0; i < MANY; i++) {
+        make_pair(&pairs[i]);
+    }
+    for (round = 0; round < 20; round++) {
+        for (i = 0; i < MANY; i++) {
+            assert_true(eas_parking_add(*state, &pairs[i].parked));
+            assert_true(pairs[i].parked.place < 2 * MANY);
+        }
+        send_to(pairs[round].backend);
+        assert_true(wakes(&pairs[round].parked, LONG_MS));
+        for (i = 0; i < MANY; i++) {
+            unsigned events = eas_parking_remove(*state, &pairs[i].parked);
+
+            assert_int_equal(events, i <= round ? events & EAS_PARK_BACKEND : 0);
+        }
+    }
+    for (i = 0; i < MANY; i++) {
+        end_pair(&pairs[i]);
+    }
+    free(pairs);
+}
+
+static void test_without_descriptors(void **state)
+{
+    struct rlimit before, none;
+    struct pair pair;
+    int client;
+
+    make_pair(&pair);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_false(eas_parking_add(*state, &pair.parked));
+    assert_int_equal(pair.parked.wake, -1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    /* A descriptor that epoll refuses leaves nothing behind. */
+    client = pair.parked.client;
+    pair.parked.client = -1;
+    assert_false(eas_parking_add(*state, &pair.parked));
+    pair.parked.client = client;
+    assert_true(eas_parking_add(*state, &pair.parked));
+    assert_int_equal(eas_parking_remove(*state, &pair.parked), 0);
+    end_pair(&pair);
+}
+
+#define PARKING_TEST(test) cmocka_unit_test_setup_teardown(test, make, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PARKING_TEST(test_backend),
+        PARKING_TEST(test_client),
+        PARKING_TEST(test_times),
+        PARKING_TEST(test_newer_poll),
+        PARKING_TEST(test_stop_is_spread),
+        PARKING_TEST(test_places_are_used_again),
+        PARKING_TEST(test_without_descriptors),
+    };
+
+    return cmocka_run_group_tests(tests, unit_start, unit_end);
+}
