@@ -2,6 +2,7 @@
 /* auth/directives_httpd.c - handlers of auth/directives.def */
 
 #include "auth/directives_httpd.h"
+#include "auth/activesync/query.h"
 #include "auth/activesync/timeouts.h"
 #include "auth/base/duration.h"
 #include "auth/base/module_httpd.h"
@@ -140,26 +141,37 @@ static bool parse_lockout_option(const char *text, struct eas_auth_server *conf)
            && parse_failures(text + sizeof(gateways) - 1, &conf->lockout_gateways);
 }
 
-static bool parse_lockout(int argc, char *const argv[], struct eas_auth_server *conf)
+/* The reason why the word in question is refused, or NULL. */
+static const char *parse_lockout(int argc, char *const argv[], struct eas_auth_server *conf,
+                                 const char **word)
 {
     int i;
 
-    if (argc < 2 || !parse_failures(argv[0], &conf->lockout_failures)
-        || !eas_duration_parse(argv[1], &conf->lockout_window)
+    *word = argc > 0 ? argv[0] : "";
+    if (argc < 2) {
+        return "lacks the time in which wrong passwords count";
+    }
+    if (!parse_failures(argv[0], &conf->lockout_failures)) {
+        return "is no number of wrong passwords from 1 to 998";
+    }
+    *word = argv[1];
+    if (!eas_duration_parse(argv[1], &conf->lockout_window)
         || conf->lockout_window < apr_time_from_sec(1)) {
-        return false;
+        return "is no duration of a second or more";
     }
     for (i = 2; i < argc; i++) {
+        *word = argv[i];
         if (!parse_lockout_option(argv[i], conf)) {
-            return false;
+            return "is neither log-only nor gateways=n";
         }
     }
-    return true;
+    return NULL;
 }
 
 const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, int argc, char *const argv[])
 {
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    const char *reason, *word;
 
     conf->lockout_log_only = false;
     conf->lockout_gateways = 0;
@@ -168,12 +180,12 @@ const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, int argc, char *cons
         conf->lockout_window = 0;
         return NULL;
     }
-    if (!parse_lockout(argc, argv, conf)) {
+    reason = parse_lockout(argc, argv, conf, &word);
+    if (reason != NULL) {
         return apr_psprintf(cmd->pool,
-                            "%s: takes how many wrong passwords may reach Active Directory, within "
-                            "which time, and perhaps log-only and gateways=n: for example %s 3 "
-                            "30m; or off",
-                            cmd->cmd->name, cmd->cmd->name);
+                            "%s: '%s' %s; the directive takes how many wrong passwords may reach "
+                            "Active Directory within which time, for example %s 3 30m; or off",
+                            cmd->cmd->name, word, reason, cmd->cmd->name);
     }
     if (conf->lockout_gateways > conf->lockout_failures) {
         return apr_psprintf(cmd->pool,
@@ -251,6 +263,12 @@ const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg)
                             "slash at both ends, for example /eas-kcd/",
                             cmd->cmd->name, arg);
     }
+    if (eas_auth_is_activesync_path(arg)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is below ActiveSync's path, where nobody gets a form; write "
+                            "another path, for example /eas-kcd/",
+                            cmd->cmd->name, arg);
+    }
     eas_auth_server_of(cmd->server)->login_path = arg;
     return NULL;
 }
@@ -268,17 +286,28 @@ const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, co
     struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
     bool is_private = ap_cstr_casecmp(kind, "private") == 0;
     struct eas_session_limits limits;
+    const char *error;
 
     if (!is_private && ap_cstr_casecmp(kind, "public") != 0) {
         return apr_psprintf(cmd->pool, "%s: '%s' is neither public nor private", cmd->cmd->name,
                             kind);
     }
-    if (!eas_duration_parse(idle, &limits.idle) || !eas_duration_parse(max, &limits.max)
-        || limits.idle < apr_time_from_sec(1) || limits.max < limits.idle) {
+    error = set_duration(cmd, idle, &limits.idle);
+    if (error == NULL) {
+        error = set_duration(cmd, max, &limits.max);
+    }
+    if (error != NULL) {
+        return error;
+    }
+    if (limits.idle < apr_time_from_sec(1)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' without use must be a second at least",
+                            cmd->cmd->name, idle);
+    }
+    if (limits.max < limits.idle) {
         return apr_psprintf(cmd->pool,
-                            "%s: takes how long a session lasts without use and how long "
-                            "at most, for example %s %s 15m 8h",
-                            cmd->cmd->name, cmd->cmd->name, kind);
+                            "%s: '%s' at most is shorter than '%s' without use; write both, for "
+                            "example %s %s 15m 8h",
+                            cmd->cmd->name, max, idle, cmd->cmd->name, kind);
     }
     conf->limits[is_private] = limits;
     return NULL;
@@ -364,12 +393,8 @@ const char *eas_auth_set_command_timeout(cmd_parms *cmd, void *dir, const char *
 {
     struct eas_auth_dir *conf = eas_auth_dir_of(cmd->context);
     struct eas_timeout timeout = { command, 0 };
-    const char *p = command;
 
-    while (apr_isalnum(*p)) {
-        p++;
-    }
-    if (strcmp(command, "*") != 0 && (*p != '\0' || p == command)) {
+    if (strcmp(command, "*") != 0 && !eas_query_is_command(command)) {
         return apr_psprintf(cmd->pool, "%s: '%s' is no ActiveSync command; write Ping, Sync or *",
                             cmd->cmd->name, command);
     }

@@ -15,6 +15,7 @@
 #include "delegation/proxy/park_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "delegation/start_notice_httpd.h"
+#include "delegation/start_check_httpd.h"
 
 #include <http_core.h>
 
@@ -98,6 +99,9 @@ int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server)
     }
     eas_poll_timeout_check(ptemp, main_server);
     eas_case_check(main_server);
+    if (status == OK && eas_mod_proxy_is_loaded()) {
+        eas_start_check(ptemp, main_server);
+    }
     return status;
 }
 

@@ -65,8 +65,8 @@ RULES = [
     (all_of("Require eas-device-type iPhone"), IPHONE, PATH, "EAS1211"),
     (all_of(none_of("Require eas-device-type x")), IPHONE, f"{PATH}?Cmd=Sync", "EAS1211"),
     (all_of(none_of("Require eas-device-id x")), IPHONE, f"{PATH}?Cmd=Sync", "EAS1211"),
-    (all_of(none_of("Require eas-command x")), IPHONE, PATH, "EAS1211"),
-    (all_of("Require not eas-command x"), IPHONE, PATH, "EAS1211"),
+    (all_of(none_of("Require eas-command Ping")), IPHONE, PATH, "EAS1211"),
+    (all_of("Require not eas-command Ping"), IPHONE, PATH, "EAS1211"),
     (all_of(none_of("Require eas-user-match")), plain("Sync", "bob"), blob("Sync"), "EAS1211"),
     (all_of("Require eas-user-match"), IPHONE, blob("Sync"), "EAS1211"),
 ]
@@ -283,7 +283,10 @@ BAD_LINES = {
     "EasKcdParseEas yes": "none of On, Off and auto",
     "EasKcdCommandTimeout Ping soon": "is no duration",
     "EasKcdCommandTimeout Ping 500ms": "a second or more",
-    "EasKcdCommandTimeout P!ng 30s": "is no ActiveSync command",
+    "EasKcdCommandTimeout P!ng 30s": "'P!ng' is no ActiveSync command",
+    "EasKcdCommandTimeout Pong 30s": "'Pong' is no ActiveSync command",
+    "Require eas-command Ping Syncc": "'Syncc' is no ActiveSync command",
+    "Require not eas-command Syncc": "'Syncc' is no ActiveSync command",
 }
 
 

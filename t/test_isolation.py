@@ -322,4 +322,5 @@ def test_token_goes_to_no_socket_of_the_request(gateway, fake_backends, lab_dir)
     gw.expect("EAS2065")
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
     assert "EAS2065" in gw.error_log.tags()
+    assert "with ProxySet enablereuse=on" in gw.error_log.text()
     assert backend.requests == []

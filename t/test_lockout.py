@@ -472,16 +472,21 @@ def test_undeclared_gateways_are_reported(guarded, secret, redis, lockout):
         assert ("EAS3074" in gw.error_log.text()) == (declared == lockout)
 
 
-@pytest.mark.parametrize("line", ["EasKcdLockout 0 30m", "EasKcdLockout 3", "EasKcdLockout 3 0",
-                                  "EasKcdLockout -1 30m", "EasKcdLockout 1000 30m",
-                                  "EasKcdLockout 3 30m only-log", "EasKcdLockout off 30m",
-                                  "EasKcdLockout 3x 30m", "EasKcdLockout", "EasKcdLockout 3 30m 2",
-                                  "EasKcdLockout 3 30m gateways", "EasKcdLockout 3 30m gateways=0",
-                                  "EasKcdLockout 3 30m gateways=2x", "EasKcdLockout off gateways=2",
-                                  "EasKcdLockout 3 30m log-only gateways="])
-def test_bad_values(guarded, line):
-    code, said = guarded(line + "\n", start=False).check_config()
-    assert code != 0 and "EasKcdLockout: takes how many wrong passwords" in said
+BAD_VALUES = {"0 30m": "'0' is no number", "3": "'3' lacks the time", "3 0": "'0' is no duration",
+              "-1 30m": "'-1' is no number", "1000 30m": "'1000' is no number",
+              "3 30m only-log": "'only-log' is neither", "off 30m": "'off' is no number",
+              "3x 30m": "'3x' is no number", "": "'' lacks the time", "3 30m 2": "'2' is neither",
+              "3 3q": "'3q' is no duration", "3 30m gateways": "'gateways' is neither",
+              "3 30m gateways=0": "'gateways=0' is neither",
+              "3 30m gateways=2x": "'gateways=2x' is neither",
+              "off gateways=2": "'off' is no number",
+              "3 30m log-only gateways=": "'gateways=' is neither"}
+
+
+@pytest.mark.parametrize("values", BAD_VALUES)
+def test_bad_value_is_named(guarded, values):
+    code, said = guarded(f"EasKcdLockout {values}\n", start=False).check_config()
+    assert code != 0 and f"EasKcdLockout: {BAD_VALUES[values]}" in said
     assert "EasKcdLockout 3 30m; or off" in said
 
 

@@ -91,9 +91,30 @@ static const char *canonical_device_id(apr_pool_t *pool, struct eas_bytes id)
     return hex;
 }
 
+/* As in the specification, or NULL. */
+static const char *find_command(struct eas_bytes name)
+{
+    apr_size_t i;
+
+    for (i = 0; i < COMMANDS; i++) {
+        if (commands[i] != NULL && strlen(commands[i]) == name.len
+            && strncasecmp(commands[i], (const char *)name.at, name.len) == 0) {
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+bool eas_query_is_command(const char *word)
+{
+    return find_command(eas_bytes_of_text(word)) != NULL
+           || (*word != '\0' && strspn(word, "0123456789") == strlen(word));
+}
+
 /* A known command as in the specification, another one as sent.  NULL: not a command's name. */
 static const char *canonical_command(apr_pool_t *pool, struct eas_bytes name)
 {
+    const char *known = find_command(name);
     apr_size_t i;
 
     for (i = 0; i < name.len; i++) {
@@ -101,13 +122,7 @@ static const char *canonical_command(apr_pool_t *pool, struct eas_bytes name)
             return NULL;
         }
     }
-    for (i = 0; i < COMMANDS; i++) {
-        if (commands[i] != NULL && strlen(commands[i]) == name.len
-            && strncasecmp(commands[i], (const char *)name.at, name.len) == 0) {
-            return commands[i];
-        }
-    }
-    return text_of(pool, name);
+    return known != NULL ? known : text_of(pool, name);
 }
 
 /* --- the plain form ---------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "auth/base/error.h"
 
 #include <apr_pools.h>
+#include <stdbool.h>
 
 /*
  * The parameters of a query ([MS-ASHTTP] 2.2.1.1.1).  The client can send anything in them: they
@@ -44,5 +45,11 @@ struct eas_query {
  */
 enum eas_rc eas_query_parse(apr_pool_t *pool, const char *query, apr_size_t len,
                             struct eas_query **query_out, struct eas_err *err);
+
+/*
+ * Whether a rule can mean this command: one of the specification, in any letter case, or the number
+ * of a newer one.
+ */
+bool eas_query_is_command(const char *word);
 
 #endif

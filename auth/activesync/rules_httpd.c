@@ -224,6 +224,22 @@ static const char *parse_list(cmd_parms *cmd, const char *line, const void **par
     return NULL;
 }
 
+/* Of the words that stand there as they are; expressions give theirs with the request. */
+static const char *parse_commands(cmd_parms *cmd, const char *line, const void **parsed)
+{
+    const char *word, *rest = line;
+
+    while (*(word = ap_getword_conf(cmd->temp_pool, &rest)) != '\0') {
+        if (ap_strchr_c(word, '%') == NULL && !eas_query_is_command(word)) {
+            return apr_psprintf(cmd->pool,
+                                "%s eas-command: '%s' is no ActiveSync command; write Ping, Sync, "
+                                "or the number of a new one",
+                                cmd->cmd->name, word);
+        }
+    }
+    return parse_list(cmd, line, parsed);
+}
+
 static const char *parse_nothing(cmd_parms *cmd, const char *line, const void **parsed)
 {
     struct rule *rule = make_rule(cmd, line);
@@ -288,7 +304,7 @@ int eas_rules_answer(request_rec *r, int status)
     return result->about_device ? respond_blocked(r) : status;
 }
 
-static const authz_provider command_provider = { check_command, parse_list };
+static const authz_provider command_provider = { check_command, parse_commands };
 static const authz_provider device_type_provider = { check_device_type, parse_list };
 static const authz_provider device_id_provider = { check_device_id, parse_list };
 static const authz_provider user_match_provider = { check_user_match, parse_nothing };

@@ -69,7 +69,25 @@ int eas_log_refuse(request_rec *r, const struct eas_err *err)
     return status;
 }
 
+static void log_startup(const server_rec *s, int level, const struct eas_err *err)
+{
+    if (s->is_virtual) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | level, 0, s,
+                     "EAS%04d: %s (virtual host %s, %s:%u)", err->tag, err->text,
+                     s->server_hostname != NULL ? s->server_hostname : "without a name",
+                     s->defn_name, s->defn_line_number);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | level, 0, s, "EAS%04d: %s", err->tag, err->text);
+    }
+}
+
 void eas_log_startup(const server_rec *s, const struct eas_err *err)
 {
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, "EAS%04d: %s", err->tag, err->text);
+    log_startup(s, APLOG_CRIT, err);
+}
+
+void eas_log_startup_warning(const server_rec *s, const struct eas_err *err)
+{
+    log_startup(s, APLOG_WARNING, err);
 }

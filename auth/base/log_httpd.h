@@ -22,7 +22,13 @@ void eas_log_error(request_rec *r, const struct eas_err *err);
  */
 int eas_log_refuse(request_rec *r, const struct eas_err *err);
 
-/* Logs an error of start-up for a server; the caller makes the start fail. */
+/*
+ * Logs an error of start-up for a server, with the place of a virtual host in the configuration; the
+ * caller makes the start fail.
+ */
 void eas_log_startup(const server_rec *s, const struct eas_err *err);
+
+/* Likewise, where the start goes on. */
+void eas_log_startup_warning(const server_rec *s, const struct eas_err *err);
 
 #endif

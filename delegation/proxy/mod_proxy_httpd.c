@@ -181,6 +181,15 @@ const char *eas_mod_proxy_server_mapping(const server_rec *s, const char *path)
     return NULL;
 }
 
+const char *eas_mod_proxy_server_target(const server_rec *s, int i)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+
+    return conf != NULL && i < conf->aliases->nelts
+               ? APR_ARRAY_IDX(conf->aliases, i, struct proxy_alias).real
+               : NULL;
+}
+
 static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_worker *worker)
 {
     const proxy_server_conf *conf = server_conf_of(s);
@@ -246,6 +255,11 @@ static const proxy_balancer *find_balancer(const server_rec *s, const char *url)
     return NULL;
 }
 
+bool eas_mod_proxy_unfit_url(const char *url)
+{
+    return !is_http(url);
+}
+
 const char *eas_mod_proxy_unfit(const server_rec *s, const char *url)
 {
     const proxy_balancer *balancer;
@@ -296,6 +310,64 @@ apr_array_header_t *eas_mod_proxy_urls(apr_pool_t *pool, const server_rec *s, co
         add_members(urls, &APR_ARRAY_IDX(conf->balancers, i, proxy_balancer));
     }
     return urls;
+}
+
+bool eas_mod_proxy_has_worker(const server_rec *s, const char *host)
+{
+    const proxy_server_conf *conf = server_conf_of(s);
+    apr_size_t len = strlen(host);
+    int i;
+
+    for (i = 0; i < conf->workers->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(conf->workers, i, proxy_worker).s->name_ex;
+
+        if (ap_cstr_casecmpn(name, host, len) == 0 && (name[len] == '\0' || name[len] == '/')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The members of balancers are found by their names, the other workers as mod_proxy finds them. */
+static const proxy_worker *find_worker(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    proxy_server_conf *conf = server_conf_of(s);
+    int i, j;
+
+    for (i = 0; i < conf->balancers->nelts; i++) {
+        const apr_array_header_t *members =
+            APR_ARRAY_IDX(conf->balancers, i, proxy_balancer).workers;
+
+        for (j = 0; j < members->nelts; j++) {
+            const proxy_worker *member = APR_ARRAY_IDX(members, j, proxy_worker *);
+
+            if (strcmp(member->s->name_ex, url) == 0) {
+                return member;
+            }
+        }
+    }
+    return found()->get_worker(pool, NULL, conf, url);
+}
+
+enum eas_mod_proxy_reuse eas_mod_proxy_reuse(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    const proxy_worker *worker = find_worker(pool, s, url);
+
+    if (worker != NULL && !worker->s->is_address_reusable) {
+        return EAS_MOD_PROXY_CANNOT_REUSE;
+    }
+    return worker != NULL && worker->s->disablereuse ? EAS_MOD_PROXY_REUSES_NONE
+                                                     : EAS_MOD_PROXY_REUSES;
+}
+
+bool eas_mod_proxy_overrides_errors(const server_rec *s, const ap_conf_vector_t *section)
+{
+    const proxy_dir_conf *conf = ap_get_module_config(section, found()->proxy);
+
+    if (conf == NULL || !conf->error_override_set) {
+        conf = ap_get_module_config(s->lookup_defaults, found()->proxy);
+    }
+    return conf != NULL && conf->error_override;
 }
 
 /*

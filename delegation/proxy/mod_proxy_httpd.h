@@ -59,6 +59,9 @@ const char *eas_mod_proxy_mapping_of(const ap_conf_vector_t *section);
 /* The target of the first ProxyPass outside of sections that matches this path, or NULL. */
 const char *eas_mod_proxy_server_mapping(const server_rec *s, const char *path);
 
+/* The target of the ProxyPass number i (from 0) outside of sections, or NULL. */
+const char *eas_mod_proxy_server_target(const server_rec *s, int i);
+
 /*
  * The time-out of the URL's worker: its timeout=, else ProxyTimeout, else Timeout; for a balancer,
  * the least of its members.  Only after the configuration has been read.
@@ -83,5 +86,24 @@ apr_array_header_t *eas_mod_proxy_urls(apr_pool_t *pool, const server_rec *s, co
  * token.  Otherwise NULL.
  */
 const char *eas_mod_proxy_unfit(const server_rec *s, const char *url);
+
+/* Whether the URL itself is neither http nor https. */
+bool eas_mod_proxy_unfit_url(const char *url);
+
+/* Whether a worker outside of balancers is for this "https://host:port". */
+bool eas_mod_proxy_has_worker(const server_rec *s, const char *host);
+
+enum eas_mod_proxy_reuse {
+    EAS_MOD_PROXY_REUSES,
+    EAS_MOD_PROXY_REUSES_NONE, /* by disablereuse=, or by $1 in the path of a ProxyPassMatch */
+    EAS_MOD_PROXY_CANNOT_REUSE /* by $1 in its host */
+};
+
+/* Whether the worker of a URL, or of a name from eas_mod_proxy_urls(), keeps connections. */
+enum eas_mod_proxy_reuse eas_mod_proxy_reuse(apr_pool_t *pool, const server_rec *s,
+                                             const char *url);
+
+/* ProxyErrorOverride of a section, else of its server. */
+bool eas_mod_proxy_overrides_errors(const server_rec *s, const ap_conf_vector_t *section);
 
 #endif

@@ -121,11 +121,12 @@ static enum eas_rc check_target(request_rec *r, const struct eas_scheme_call *ca
     const proxy_worker *worker = call->worker;
 
     if (!is_workers(r, worker->s, call->url)) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2065,
-                        "the request is not for the host and port of its worker, %s:%u; "
-                        "EasKcdDelegate needs a worker for every backend (ProxyPass or a <Proxy> "
-                        "section)",
-                        worker->s->hostname_ex, (unsigned)worker->s->port);
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 2065,
+            "the request is not for the host and port of its worker, %s:%u; "
+            "EasKcdDelegate needs a worker for every backend: a ProxyPass, or a <Proxy> "
+            "section with ProxySet enablereuse=on in it",
+            worker->s->hostname_ex, (unsigned)worker->s->port);
     }
     if (call->proxyhost != NULL && strcmp(worker->s->scheme, "https") != 0) {
         return eas_fail(err, EAS_MISCONFIGURED, 2075,

@@ -85,6 +85,18 @@ static void test_commands_by_name(void **state)
     assert_rows(*state, rows, COUNT_OF(rows));
 }
 
+static void test_words_of_rules(void **state)
+{
+    assert_true(eas_query_is_command("Ping"));
+    assert_true(eas_query_is_command("itemOPERATIONS"));
+    assert_true(eas_query_is_command("200"));
+    assert_false(eas_query_is_command("Syncc"));
+    assert_false(eas_query_is_command("Syn"));
+    assert_false(eas_query_is_command("2x"));
+    assert_false(eas_query_is_command("*"));
+    assert_false(eas_query_is_command(""));
+}
+
 static void test_malformed_plain(void **state)
 {
     static const struct {
@@ -134,6 +146,7 @@ int main(void)
         POOL_TEST(test_plain_values),
         POOL_TEST(test_device_ids),
         POOL_TEST(test_commands_by_name),
+        POOL_TEST(test_words_of_rules),
         POOL_TEST(test_malformed_plain),
     };
 
