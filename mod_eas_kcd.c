@@ -27,6 +27,7 @@
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/start_httpd.h"
+#include "delegation/status/status_httpd.h"
 
 #include <httpd.h>
 
@@ -139,6 +140,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_outgoing_register_hooks(pool);
     eas_delegate_register_hooks(pool);
     eas_msexchange_register_hooks(pool);
+    eas_status_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA eas_kcd_module = {

@@ -23,6 +23,7 @@ BELOW = {
     "auth/activesync": ("auth/login", "auth/password", "auth/base"),
     "delegation/kerberos": ("auth/kerberos", "auth/workers", "auth/base"),
     "delegation/proxy": ("delegation/kerberos", "auth/kerberos", "auth/workers", "auth/base"),
+    "delegation/status": ("delegation/proxy", "delegation/kerberos", "auth/kerberos", "auth/base"),
     "delegation/check": ("delegation/kerberos", "auth/kerberos", "auth/workers", "auth/base"),
 }
 # Halls: the files that lie in no room.
@@ -153,6 +154,8 @@ VARIABLES = {
     "once": "",
     "has_plugin": "",
     "table": "KDCs' health, likewise",
+    "counted": "counters: files that are no glue count, too",
+    "notes": "errors and KDCs, likewise",
 }
 
 

@@ -292,3 +292,49 @@ const char *eas_keytab_principal_name(const struct eas_keytab *keytab)
 {
     return keytab->principal_name;
 }
+
+static const char *add_key(apr_pool_t *pool, const char *text, const krb5_keytab_entry *entry,
+                           krb5_kvno last)
+{
+    char name[64];
+
+    if (krb5_enctype_to_name(entry->key.enctype, FALSE, name, sizeof(name)) != 0) {
+        apr_snprintf(name, sizeof(name), "type %d", (int)entry->key.enctype);
+    }
+    return *text != '\0' && entry->vno == last
+               ? apr_pstrcat(pool, text, ", ", name, NULL)
+               : apr_psprintf(pool, "%s%skvno %u: %s", text, *text != '\0' ? "; " : "",
+                              (unsigned)entry->vno, name);
+}
+
+/* Under the mutex, because of ctx. */
+static const char *list_keys(struct eas_keytab *keytab, apr_pool_t *pool)
+{
+    const char *text = "";
+    krb5_keytab_entry entry;
+    krb5_kt_cursor cursor;
+    krb5_kvno last = 0;
+
+    if (krb5_kt_start_seq_get(keytab->ctx, keytab->handle, &cursor) != 0) {
+        return text;
+    }
+    while (krb5_kt_next_entry(keytab->ctx, keytab->handle, &entry, &cursor) == 0) {
+        if (krb5_principal_compare(keytab->ctx, entry.principal, keytab->principal)) {
+            text = add_key(pool, text, &entry, last);
+            last = entry.vno;
+        }
+        krb5_free_keytab_entry_contents(keytab->ctx, &entry);
+    }
+    krb5_kt_end_seq_get(keytab->ctx, keytab->handle, &cursor);
+    return text;
+}
+
+const char *eas_keytab_keys(struct eas_keytab *keytab, apr_pool_t *pool)
+{
+    const char *text;
+
+    apr_thread_mutex_lock(keytab->mutex);
+    text = list_keys(keytab, pool);
+    apr_thread_mutex_unlock(keytab->mutex);
+    return text;
+}

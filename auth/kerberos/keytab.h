@@ -37,4 +37,7 @@ krb5_keytab eas_keytab_handle(struct eas_keytab *keytab);
 krb5_const_principal eas_keytab_principal(const struct eas_keytab *keytab);
 const char *eas_keytab_principal_name(const struct eas_keytab *keytab);
 
+/* The gateway's keys for people, in pool: `kvno 3: aes256-cts-hmac-sha1-96, …; kvno 2: …`. */
+const char *eas_keytab_keys(struct eas_keytab *keytab, apr_pool_t *pool);
+
 #endif
