@@ -63,7 +63,12 @@ OFFERED = {"delegation": {f"auth/{name}.h" for name in (
     "identity", "request_httpd", "config_httpd", "authn_httpd", "private_httpd", "path_httpd",
     "shared/cache", "shared/retained_httpd", "login/cookie_httpd")}}
 # The doctor verifies a password as a log-on does.
-OFFERED_TO_ROOM = {"delegation/check": {"auth/password/password.h"}}
+OFFERED_TO_ROOM = {
+    "delegation/check": {"auth/password/password.h"},
+    # An administrator's acts.
+    "delegation/status": {f"auth/{name}.h" for name in (
+        "shared/shared_httpd", "login/session_httpd", "login/csrf_httpd",
+        "password/throttle_httpd")}}
 
 
 def may_include(path, header):

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """SetHandler eas-kcd-status: the page, JSON and Prometheus, and what they do not show."""
 
+import json
 import os
 import signal
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.ad import PASSWORDS, REALM
+from lab.browser import Browser
 from lab.exchange import location
 from lab.frontdoor import Visitor
 from lab.gateway import MODULES
+from lab.names import GATEWAY
 from lab.pages import OPERATING, table
 from lab.wait import until
 
@@ -278,6 +284,180 @@ def test_headers(watched):
         head = gw.request("HEAD", STATUS + query)
         assert head.status == 200 and head.body == b""
     assert gw.request("PUT", STATUS, body=b"").status == 405
+
+
+# --- what an administrator does --------------------------------------------------------------
+
+FORM = [("Content-Type", "application/x-www-form-urlencoded")]
+
+
+def post(gw, fields, user: str | None = "alice", path: str = ADMIN, headers=()):
+    return gw.post(f"{path}?json", urlencode(fields).encode(), user,
+                   PASSWORDS[user] if user else None, [*FORM, *headers])
+
+
+def token_of(gw) -> str:
+    return as_admin(gw, "?json").json()["token"]
+
+
+def signed_in(gw, user: str) -> Visitor:
+    visitor = Visitor(gw)
+    visitor.log_on(user, PASSWORDS[user], "/eas")
+    assert visitor.get("/eas").status == 200
+    return visitor
+
+
+def test_sign_out(watched):
+    gw = watched()
+    bobs, carols = [signed_in(gw, "bob") for _ in range(2)], signed_in(gw, "carol")
+    answer = post(gw, {"token": token_of(gw), "signout": f"bob@{REALM}"})
+    assert answer.status == 200
+    assert answer.json()["message"] == f"All sessions of bob@{REALM} have ended."
+    assert [visitor.get("/eas").status for visitor in (*bobs, carols)] == [302, 302, 200]
+    assert signed_in(gw, "bob")
+    assert f"EAS2204: {ADMINISTRATOR} ended all sessions of bob@{REALM}" in gw.error_log.text()
+    gw.graceful()
+    assert bobs[0].get("/eas").status == 302
+
+
+def test_unlock(watched):
+    """The refused passwords stay refused, without a question to the KDC."""
+    gw = watched()
+    gw.allow("EAS1310", because="carol is locked on purpose")
+    for n in range(3):
+        assert gw.get("/eas", "carol", f"guess-{n}").status == 401
+    assert gw.get("/eas", "carol", PASSWORDS["carol"]).status == 503
+    throttled, = as_admin(gw, "?json").json()["throttled"]
+    assert (throttled["user"], throttled["address"]) == (f"carol@{REALM}", "127.0.0.1")
+    answer = post(gw, {"token": token_of(gw), "unlock": f"CAROL@{REALM.lower()}"})
+    assert answer.status == 200
+    assert answer.json()["message"] == f"The lockout of carol@{REALM} has ended."
+    assert gw.get("/eas", "carol", "guess-1").status == 401
+    assert gw.get("/eas", "carol", PASSWORDS["carol"]).status == 200
+    assert as_admin(gw, "?json").json()["throttled"] == []
+    assert f"EAS2205: {ADMINISTRATOR} ended the lockout of carol@{REALM}" in gw.error_log.text()
+    again = post(gw, {"token": token_of(gw), "unlock": f"carol@{REALM}"})
+    assert again.status == 404
+    assert again.json()["message"] == f"carol@{REALM} is not locked here."
+
+
+ALL = status_location("/any", "AuthType EasKcd", 'AuthName "x"', "Require all granted")
+USERS = status_location("/users", "AuthType EasKcd", 'AuthName "x"', "Require valid-user")
+BAD = {"none": {}, "empty": {"token": ""}, "wrong": {"token": "A" * 43}}
+CROSS_SITE = [("Sec-Fetch-Site", "cross-site")]
+
+
+@pytest.mark.parametrize("act", ["signout", "unlock"])
+def test_forged_forms_change_nothing(watched, act):
+    gw = watched(ALL + USERS)
+    gw.allow("EAS1310", because="carol is locked on purpose")
+    session = signed_in(gw, "carol")
+    for n in range(3):
+        assert gw.get("/eas", "carol", f"guess-{n}").status == 401
+    form = {act: f"carol@{REALM}"}
+    token = token_of(gw)
+    theirs = gw.get("/users?json", "bob", PASSWORDS["bob"]).json()["token"]
+
+    def refused(tag: str, status: int, fields, *args, **options) -> None:
+        gw.expect(tag)
+        gw.mark()
+        assert post(gw, fields, *args, **options).status == status
+        assert until(gw.requests, 5, "the log")[-1]["EAS_KCD_ERROR"] == tag
+    for bad in (*BAD.values(), {"token": theirs}):
+        refused("EAS2202", 403, form | bad)
+    refused("EAS2202", 403, form | {"token": token}, headers=CROSS_SITE)
+    refused("EAS2202", 403, form | {"token": token},
+            headers=[("Origin", "https://evil.example.com")])
+    refused("EAS2201", 403, form | {"token": token}, None, STATUS)
+    refused("EAS2201", 403, form | {"token": token}, "alice", "/any")
+    refused("EAS2203", 400, {"token": token})
+    refused("EAS2203", 400, {"token": token, act: ""})
+    refused("EAS2203", 400, {"token": token, "signout": "x", "unlock": "x"})
+    refused("EAS2203", 400, [*form.items(), *form.items(), ("token", token)])
+    refused("EAS2203", 400, form | {"token": token, "x": "y" * 5000})
+    assert gw.get(f"{ADMIN}?token={token}&{urlencode(form)}", "alice",
+                  PASSWORDS["alice"]).status == 200
+    assert session.get("/eas").status == 200
+    assert gw.get("/eas", "carol", "guess-9").status == 503
+    assert not {"EAS2204", "EAS2205"} & set(gw.error_log.tags())
+
+
+PROGRAM = Path(__file__).parents[1] / "build/package/eas-kcd-admin"
+
+
+def test_program(watched, authority):
+    gw = watched()
+    bob = signed_in(gw, "bob")
+
+    def run(*arguments: str, user: str = "alice"):
+        command = ["sh", PROGRAM, "-u", user, "-c", authority.ca_file,
+                   f"https://{GATEWAY}:{gw.port}{ADMIN}", *arguments]
+        return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=os.environ | {"EAS_KCD_PASSWORD": PASSWORDS[user]})
+    seen = run()
+    assert seen.returncode == 0 and json.loads(seen.stdout)["user"] == ADMINISTRATOR
+    done = run("signout", f"bob@{REALM}")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, f"All sessions of bob@{REALM} have ended.\n", "")
+    assert bob.get("/eas").status == 302
+    failed = run("unlock", f"bob@{REALM}")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == f"eas-kcd-admin: bob@{REALM} is not locked here.\n"
+    gw.expect("EAS1063", "AH01631")
+    refused = run("signout", f"bob@{REALM}", user="bob")
+    assert refused.returncode == 1 and "is 403" in refused.stderr
+    for wrong in (["signout"], ["unlock", "a", "b"], ["lock", "bob"]):
+        assert run(*wrong).returncode == 2
+
+
+# --- the page --------------------------------------------------------------------------------
+
+SIZES = {"phone": (360, 740, True), "desktop": (1280, 800, False)}
+
+
+@pytest.fixture
+def busy(watched, relay):
+    """A gateway with all that the page shows."""
+    gw = watched(ALL, reuse=True, krb5_conf=relay.krb5_conf)
+    gw.allow("EAS1310", "EAS1063", "AH01631", because="the page shows them")
+    for _ in range(3):
+        gw.get("/eas", "bob", PASSWORDS["bob"])
+        gw.get("/eas")
+    for n in range(3):
+        gw.get("/eas", "carol", f"guess-{n}")
+    gw.get(ADMIN, "bob", PASSWORDS["bob"])
+    return gw
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_page(busy, size, scheme, authority, lab_dir):
+    """Readable on a phone, without script, and under its own policy."""
+    width, height, phone = SIZES[size]
+    shots = Path(os.environ.get("EAS_T_SCREENSHOTS") or lab_dir / "screenshots")
+    chromium = Browser(lab_dir / f"status-{size}-{scheme}", authority.certificate(GATEWAY))
+    try:
+        chromium.be_sized(width, height, phone)
+        chromium.prefer(scheme)
+        chromium.open(busy, "/eas-kcd/login?destination=" + quote(ADMIN))
+        chromium.log_on("alice", PASSWORDS["alice"])
+        chromium.arrive(ADMIN)
+        assert chromium.violations() == []
+        wide, fits, tall = chromium.driver.execute_script(
+            "const e = document.documentElement; return [e.scrollWidth, e.clientWidth, e.scrollHeight];")
+        assert wide <= fits
+        assert f"carol@{REALM}" in chromium.text and "Long polls held" in chromium.text
+        assert chromium.find("button").size["height"] >= 44
+        assert chromium.find("body").value_of_css_property("background-color") == {
+            "light": "rgba(238, 241, 245, 1)", "dark": "rgba(18, 23, 30, 1)"}[scheme]
+        chromium.be_sized(width, tall, phone)
+        chromium.screenshot(shots / f"status-{size}-{scheme}.png")
+        if (size, scheme) == ("phone", "dark"):
+            chromium.find("button[name=unlock]").click()
+            chromium.wait(lambda: chromium.has(".message"))
+            assert chromium.find(".message").text == f"The lockout of carol@{REALM} has ended."
+    finally:
+        chromium.quit()
 
 
 def test_texts_of_clients_are_escaped(watched):

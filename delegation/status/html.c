@@ -2,6 +2,7 @@
 /* delegation/status/html.c - the snapshot as a page for people */
 
 #include "delegation/status/html.h"
+#include "delegation/status/forms.h"
 #include "delegation/status/style.h"
 #include "delegation/status/writer.h"
 
@@ -60,9 +61,9 @@ static void number(struct eas_writer *out, const char *label, uint64_t n)
     eas_writer_print(out, "<td class=\"n\" data-label=\"%s\">%" PRIu64 "</td>", label, n);
 }
 
-static void begin_table(struct eas_writer *out, const char *const *heads)
+static void begin_table(struct eas_writer *out, const char *class, const char *const *heads)
 {
-    eas_writer_print(out, "<table><thead><tr>");
+    eas_writer_print(out, "<table class=\"%s\"><thead><tr>", class);
     for (; *heads != NULL; heads++) {
         /* A head that begins with '#' is that of numbers. */
         eas_writer_print(out, "<th scope=\"col\"%s>%s</th>", **heads == '#' ? " class=\"n\"" : "",
@@ -109,9 +110,9 @@ static void write_header(struct eas_writer *out, const struct eas_snapshot *snap
 
     eas_writer_print(out, "<header>\n<h1>%s</h1>\n", eas_writer_html(out->pool, snapshot->host));
     eas_writer_print(
-        out, "<p class=\"soft\">mod_eas_kcd %s, started %s, numbers of %s</p>\n",
+        out, "<p class=\"soft\">mod_eas_kcd %s, started %s, counting for %s</p>\n",
         eas_writer_html(out->pool, snapshot->version), ago(out, snapshot, snapshot->started),
-        snapshot->notes.since == 0 ? "this process"
+        snapshot->notes.since == 0 ? "this process alone"
                                    : duration(out->pool, snapshot->now - snapshot->notes.since));
     if (snapshot->message != NULL) {
         eas_writer_print(out, "<p class=\"message\" role=\"status\">%s</p>\n",
@@ -138,8 +139,8 @@ static void write_accounts(struct eas_writer *out, const struct eas_snapshot *sn
     static const char *const heads[] = { "Account", "Default realm", "Keys", NULL };
     int i;
 
-    eas_writer_print(out, "<section><h2>Gateway</h2>\n");
-    begin_table(out, heads);
+    eas_writer_print(out, "<section class=\"wide\"><h2>Gateway</h2>\n");
+    begin_table(out, "cards", heads);
     for (i = 0; i < snapshot->accounts->nelts; i++) {
         const struct eas_snapshot_account *account =
             &APR_ARRAY_IDX(snapshot->accounts, i, struct eas_snapshot_account);
@@ -161,7 +162,7 @@ static void write_kdcs(struct eas_writer *out, const struct eas_snapshot *snapsh
     int i;
 
     eas_writer_print(out, "<section class=\"wide\"><h2>Domain controllers</h2>\n");
-    begin_table(out, heads);
+    begin_table(out, "cards", heads);
     for (i = 0; i < snapshot->notes.kdcs->nelts; i++) {
         const struct eas_notes_kdc *kdc =
             &APR_ARRAY_IDX(snapshot->notes.kdcs, i, struct eas_notes_kdc);
@@ -187,8 +188,8 @@ static void write_backends(struct eas_writer *out, const struct eas_snapshot *sn
     static const char *const heads[] = { "Backend", "Service principal name", "Connections", NULL };
     int i;
 
-    eas_writer_print(out, "<section><h2>Backends</h2>\n");
-    begin_table(out, heads);
+    eas_writer_print(out, "<section class=\"wide\"><h2>Backends</h2>\n");
+    begin_table(out, "cards", heads);
     for (i = 0; i < snapshot->backends->nelts; i++) {
         const struct eas_snapshot_backend *backend =
             &APR_ARRAY_IDX(snapshot->backends, i, struct eas_snapshot_backend);
@@ -205,14 +206,14 @@ static void write_backends(struct eas_writer *out, const struct eas_snapshot *sn
 
 static void write_log_ons(struct eas_writer *out, const struct eas_snapshot *snapshot)
 {
-    static const char *const heads[] = { "Log-ons", "#Form", "#HTTP Basic", NULL };
+    static const char *const heads[] = { "Outcome", "#Form", "#HTTP Basic", NULL };
     static const char *const outcomes[] = { "accepted",  "refused",   "password expired",
                                             "throttled", "forbidden", "no answer of a KDC" };
     const uint64_t *counters = snapshot->counts.sums.counters;
     unsigned i;
 
     eas_writer_print(out, "<section><h2>Log-ons</h2>\n");
-    begin_table(out, heads);
+    begin_table(out, "", heads);
     for (i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
         eas_writer_print(out, "<tr>");
         cell(out, "", "Outcome", outcomes[i]);
@@ -248,7 +249,7 @@ static void write_caches(struct eas_writer *out, const struct eas_snapshot *snap
     const uint64_t *counters = snapshot->counts.sums.counters;
 
     eas_writer_print(out, "<section><h2>Caches</h2>\n");
-    begin_table(out, heads);
+    begin_table(out, "cards", heads);
     write_hits(out, "passwords", &counters[EAS_COUNTER_PASSWORD_PROCESS]);
     write_hits(out, "service tickets", &counters[EAS_COUNTER_TICKET_PROCESS]);
     end_table(out);
@@ -279,22 +280,24 @@ static const char *percentile(apr_pool_t *pool, const struct eas_counters_times 
 
 static void write_times(struct eas_writer *out, const struct eas_snapshot *snapshot)
 {
-    static const char *const heads[] = { "Time of", "#Count", "#Mean", "#Half of", "#95 %", NULL };
+    static const char *const heads[] = {
+        "Interval", "#Count", "#Mean", "#Half of", "#95 % of", NULL
+    };
     unsigned i;
 
     eas_writer_print(out, "<section class=\"wide\"><h2>Times</h2>\n");
-    begin_table(out, heads);
+    begin_table(out, "cards", heads);
     for (i = 0; i < EAS_HISTOGRAMS; i++) {
         const struct eas_counters_times *times = &snapshot->counts.sums.histograms[i];
         uint64_t count = eas_counters_times_count(times);
 
         eas_writer_print(out, "<tr>");
-        cell(out, "", "Time of", eas_counters_families[eas_counters_histograms[i].family].help);
+        cell(out, "", "Interval", eas_counters_families[eas_counters_histograms[i].family].help);
         number(out, "Count", count);
         cell(out, "n", "Mean",
              count > 0 ? milliseconds(out->pool, (apr_interval_time_t)(times->sum / count)) : "–");
         cell(out, "n", "Half of", percentile(out->pool, times, 50));
-        cell(out, "n", "95 %", percentile(out->pool, times, 95));
+        cell(out, "n", "95 % of", percentile(out->pool, times, 95));
         eas_writer_print(out, "</tr>\n");
     }
     end_table(out);
@@ -307,7 +310,7 @@ static void write_errors(struct eas_writer *out, const struct eas_snapshot *snap
     int i;
 
     eas_writer_print(out, "<section class=\"wide\"><h2>Refusals and errors</h2>\n");
-    begin_table(out, heads);
+    begin_table(out, "cards", heads);
     for (i = 0; i < snapshot->notes.errors->nelts; i++) {
         const struct eas_notes_error *error =
             &APR_ARRAY_IDX(snapshot->notes.errors, i, struct eas_notes_error);
@@ -355,7 +358,7 @@ static void write_processes(struct eas_writer *out, const struct eas_snapshot *s
     int i;
 
     eas_writer_print(out, "<section class=\"wide\"><h2>Processes</h2>\n");
-    begin_table(out, heads);
+    begin_table(out, "cards", heads);
     for (i = 0; i < snapshot->counts.processes->nelts; i++) {
         write_process(out, snapshot,
                       &APR_ARRAY_IDX(snapshot->counts.processes, i, struct eas_counters_process));
@@ -377,6 +380,7 @@ const char *eas_html_write(apr_pool_t *pool, const struct eas_snapshot *snapshot
     write_header(&out, snapshot);
     write_kdcs(&out, snapshot);
     write_errors(&out, snapshot);
+    eas_forms_write(&out, snapshot);
     write_log_ons(&out, snapshot);
     write_caches(&out, snapshot);
     write_accounts(&out, snapshot);

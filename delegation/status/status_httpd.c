@@ -3,7 +3,10 @@
 
 #include "delegation/status/status_httpd.h"
 #include "auth/base/log_httpd.h"
+#include "auth/shared/shared_httpd.h"
+#include "delegation/status/act_httpd.h"
 #include "delegation/status/admit.h"
+#include "delegation/status/form_token.h"
 #include "delegation/status/gather_httpd.h"
 #include "delegation/status/html.h"
 #include "delegation/status/json.h"
@@ -90,33 +93,50 @@ static int answer(request_rec *r, const struct eas_snapshot *snapshot)
     return OK;
 }
 
+static int show(request_rec *r, bool administrator, int status, const char *message)
+{
+    struct eas_snapshot snapshot = eas_gather(r);
+    struct eas_err err;
+
+    if (status != OK) {
+        r->status = status;
+    }
+    if (!administrator) {
+        eas_snapshot_redact(&snapshot);
+        return answer(r, &snapshot);
+    }
+    if (eas_form_token_make(eas_shared_keyring(), r->pool, r->user, snapshot.now, &snapshot.token,
+                            &err)
+        != EAS_OK) {
+        return eas_log_refuse(r, &err);
+    }
+    snapshot.user = r->user;
+    snapshot.message = message;
+    return answer(r, &snapshot);
+}
+
 static int hook_handler(request_rec *r)
 {
-    struct eas_snapshot snapshot;
+    const char *message = NULL;
     bool administrator;
     int status;
 
     if (r->handler == NULL || strcmp(r->handler, HANDLER) != 0) {
         return DECLINED;
     }
-    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
-    if (r->method_number != M_GET) {
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
+    if (r->method_number != M_GET && r->method_number != M_POST) {
         return HTTP_METHOD_NOT_ALLOWED;
     }
     administrator = is_administrator(r);
     status = administrator ? OK : check_client(r);
-    if (status != OK) {
+    if (status == OK && r->method_number == M_POST) {
+        status = eas_act(r, administrator, &message);
+    }
+    if (status != OK && message == NULL) {
         return status;
     }
-    snapshot = eas_gather(r);
-    if (administrator) {
-        snapshot.user = r->user;
-        snapshot.token = "";
-    }
-    else {
-        eas_snapshot_redact(&snapshot);
-    }
-    return answer(r, &snapshot);
+    return show(r, administrator, status, message);
 }
 
 void eas_status_register_hooks(apr_pool_t *pool)
