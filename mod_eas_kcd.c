@@ -28,6 +28,7 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_httpd.h"
 #include "delegation/start_httpd.h"
+#include "delegation/status/status_httpd.h"
 
 #include <httpd.h>
 
@@ -141,6 +142,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_park_register_hooks(pool);
     eas_delegate_register_hooks(pool);
     eas_msexchange_register_hooks(pool);
+    eas_status_register_hooks(pool);
 }
 
 module AP_MODULE_DECLARE_DATA eas_kcd_module = {

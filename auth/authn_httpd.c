@@ -3,6 +3,7 @@
 
 #include "auth/authn_httpd.h"
 #include "auth/activesync/rules_httpd.h"
+#include "auth/base/counters.h"
 #include "auth/config_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/cookie_httpd.h"
@@ -60,10 +61,14 @@ static enum eas_rc authenticate(request_rec *r, struct eas_session_result *sessi
         return rc;
     }
     if (session->state == EAS_SESSION_VALID) {
+        eas_counters_add(EAS_COUNTER_SESSION_ACCEPTED);
         eas_session_renew(r, session->session);
         eas_session_show_trust(r, session->session->is_private);
         *identity_out = session->identity;
         return EAS_OK;
+    }
+    if (session->state != EAS_SESSION_NONE) {
+        eas_counters_add(EAS_COUNTER_SESSION_OVER);
     }
     rc = eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials, err);
     if (rc != EAS_OK) {
@@ -72,7 +77,9 @@ static enum eas_rc authenticate(request_rec *r, struct eas_session_result *sessi
     if (credentials == NULL) {
         return eas_fail(err, EAS_DENIED, 1062, "the request has no credentials");
     }
-    return eas_provider_verify(r, credentials, identity_out, err);
+    rc = eas_provider_verify(r, credentials, identity_out, err);
+    eas_counters_log_on(EAS_COUNTERS_BY_BASIC, rc);
+    return rc;
 }
 
 /*

@@ -2,11 +2,13 @@
 /* auth/start_httpd.c - start of auth/: check_config, post_config, child_init */
 
 #include "auth/start_httpd.h"
+#include "auth/base/counters.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/kerberos/kdc.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/password/throttle_httpd.h"
+#include "auth/shared/counters_httpd.h"
 #include "auth/shared/socache_httpd.h"
 
 #include <ap_mpm.h>
@@ -192,6 +194,7 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 {
     int status = eas_shared_post_config(pconf, main_server);
 
+    eas_counters_post_config(main_server);
     note_realms_left_to_libkrb5(main_server);
     return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
 }
@@ -219,7 +222,9 @@ static void prepare_armor(apr_pool_t *pool, server_rec *main_server, server_rec 
 static void report_outage(void *main_server, const char *realm, bool begins,
                           apr_interval_time_t lasted, unsigned refused)
 {
+    eas_counters_adjust(EAS_GAUGE_REALMS_SILENT, begins ? 1 : -1);
     if (begins) {
+        eas_counters_add(EAS_COUNTER_KDC_OUTAGES);
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "EAS1258: the KDCs of %s do not answer, so requests that need them get 503; "
                      "check the domain controllers and krb5.conf",
@@ -272,6 +277,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     struct eas_err err;
     server_rec *s;
 
+    eas_counters_child_init(pchild);
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
     eas_throttle_child_init(pchild);

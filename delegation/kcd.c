@@ -2,6 +2,7 @@
 /* delegation/kcd.c - constrained delegation: from an identity to a token for a backend */
 
 #include "delegation/kcd.h"
+#include "auth/base/counters.h"
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/service_tgt.h"
 #include "auth/kerberos/ticket.h"
@@ -214,6 +215,9 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct
         rc = fetch_ticket(job->principal, &kdc, job->pool, &job->request, &job->ticket, err);
     }
     eas_kdc_close(&kdc);
+    if (job->renews != 0) {
+        eas_counters_add(rc == EAS_OK ? EAS_COUNTER_RENEWAL_DONE : EAS_COUNTER_RENEWAL_FAILED);
+    }
     if (rc == EAS_OK) {
         eas_ticket_to_pool(job->ticket, job->pool);
         eas_ticket_cache_put(cache, job->pool, job->key, job->ticket, replaces, apr_time_now());

@@ -14,8 +14,8 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
-#include "delegation/start_notice_httpd.h"
 #include "delegation/start_check_httpd.h"
+#include "delegation/start_notice_httpd.h"
 
 #include <http_core.h>
 

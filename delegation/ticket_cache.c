@@ -2,6 +2,7 @@
 /* delegation/ticket_cache.c - cache of service tickets, and of the KDC's refusals to issue them */
 
 #include "delegation/ticket_cache.h"
+#include "auth/base/counters.h"
 #include "auth/base/lru.h"
 #include "auth/base/secret.h"
 
@@ -131,6 +132,7 @@ static void put_local(struct eas_ticket_cache *cache, struct eas_bytes key,
                     sizeof(*entry) + eas_ticket_size(ticket)
                         + (apr_size_t)EAS_TICKET_KEYS * EAS_TICKET_KEY_SIZE,
                     eas_ticket_stale_at(ticket));
+        eas_counters_set(EAS_GAUGE_CACHED_TICKETS, (int64_t)eas_lru_count(cache->lru));
         entry_release(entry);
     }
 }

@@ -10,6 +10,7 @@ answered, and a session of a browser lives on. Exit status 0: all of it was so.
 """
 
 import argparse
+import os
 import re
 import shutil
 import stat
@@ -116,7 +117,9 @@ def check_installed(root: Root) -> None:
     demand("enabled" in root.run("a2query", "-m", "eas_kcd"), "the module is enabled")
     demand(stat.S_IMODE(root.file("/etc/eas-kcd").stat().st_mode) == 0o700, "/etc/eas-kcd is 0700")
     demand("Syntax OK" in root.run("apache2ctl", "configtest"), "httpd accepts it as installed")
-    for page in ("man8/mod_eas_kcd.8.gz", "man8/eas-kcd-check.8.gz", "man7/eas-kcd-messages.7.gz"):
+    demand(os.access(root.file("/usr/sbin/eas-kcd-admin"), os.X_OK), "eas-kcd-admin")
+    for page in ("man8/mod_eas_kcd.8.gz", "man8/eas-kcd-check.8.gz", "man8/eas-kcd-admin.8.gz",
+                 "man7/eas-kcd-messages.7.gz"):
         demand(root.file(f"/usr/share/man/{page}").exists(), f"man page {page}")
 
 

@@ -244,6 +244,7 @@ def test_placeholders():
 
 FILTERS = {"EAS_KCD_PRIVATE", "EAS_KCD_GUARD", "EAS_KCD_EXCHANGE", "EAS_KCD_RESPONSE"}
 MUTEX = "eas-kcd-cache"
+HANDLER = "eas-kcd-status"
 DEFINE = "EAS_KCD_DUMP"     # of httpd's option -D
 
 
@@ -256,8 +257,30 @@ def test_variables():
     written = {name for name in strings if name.startswith("EAS_")}
     assert FILTERS < written
     assert set(terms(chapter)) == written - FILTERS - {DEFINE}
-    assert set(re.findall(r"`(eas-kcd-[\w-]+)`", chapter)) | {MUTEX} == {
+    assert set(re.findall(r"`(eas-kcd-[\w-]+)`", chapter)) | {MUTEX, HANDLER} == {
         name for name in strings if name.startswith("eas-kcd-")}
+
+
+def families_defined() -> dict[str, dict[str, str]]:
+    """The families of counters.def, as the page has them."""
+    code = code_of(TOP / "auth/base/counters.def")
+    suffixes = {"COUNTER": "_total", "GAUGE": "", "HISTOGRAM": "_seconds"}
+    labels: dict[str, list[str]] = {}
+    for _, (_constant, family, text) in calls(code, "EAS_(?:COUNTER|GAUGE|HISTOGRAM)"):
+        labels.setdefault(family, []).extend(re.findall(r"(\w+)=", text))
+    rows = [args for _, args in calls(code, "EAS_FAMILY") if args[0] != "id"]
+    assert len(rows) > 15
+    return {f"eas_kcd_{json.loads(name)}{suffixes[kind.rpartition('_')[2]]}": {
+        "type": kind.rpartition("_")[2].lower(), "meaning": json.loads(help_text),
+        "labels": " ".join(dict.fromkeys(labels[family])) or "-"}
+        for family, kind, name, help_text in rows}
+
+
+def test_metrics():
+    """Each family is explained; those that no row defines, test_status.py compares."""
+    written = table(OPERATING, "metric")
+    for name, family in families_defined().items():
+        assert written[name] == family, name
 
 
 # --- the pages themselves --------------------------------------------------------------------

@@ -23,6 +23,7 @@ BELOW = {
     "auth/activesync": ("auth/login", "auth/password", "auth/base"),
     "delegation/kerberos": ("auth/kerberos", "auth/workers", "auth/base"),
     "delegation/proxy": ("delegation/kerberos", "auth/kerberos", "auth/workers", "auth/base"),
+    "delegation/status": ("delegation/proxy", "delegation/kerberos", "auth/kerberos", "auth/base"),
     "delegation/check": ("delegation/kerberos", "auth/kerberos", "auth/workers", "auth/base"),
 }
 # Halls: the files that lie in no room.
@@ -62,7 +63,12 @@ OFFERED = {"delegation": {f"auth/{name}.h" for name in (
     "identity", "request_httpd", "config_httpd", "authn_httpd", "private_httpd", "path_httpd",
     "shared/cache", "shared/retained_httpd", "login/cookie_httpd")}}
 # The doctor verifies a password as a log-on does.
-OFFERED_TO_ROOM = {"delegation/check": {"auth/password/password.h"}}
+OFFERED_TO_ROOM = {
+    "delegation/check": {"auth/password/password.h"},
+    # An administrator's acts.
+    "delegation/status": {f"auth/{name}.h" for name in (
+        "shared/shared_httpd", "login/session_httpd", "login/csrf_httpd",
+        "password/throttle_httpd")}}
 
 
 def may_include(path, header):
@@ -153,6 +159,8 @@ VARIABLES = {
     "once": "",
     "has_plugin": "",
     "table": "KDCs' health, likewise",
+    "counted": "counters: files that are no glue count, too",
+    "notes": "errors and KDCs, likewise",
 }
 
 

@@ -2,6 +2,7 @@
 /* auth/base/log_httpd.c - errors as log lines, variables and HTTP statuses */
 
 #include "auth/base/log_httpd.h"
+#include "auth/base/notes.h"
 
 #include <apr_strings.h>
 
@@ -55,6 +56,7 @@ void eas_log_error(request_rec *r, const struct eas_err *err)
 {
     ap_log_rerror(APLOG_MARK, err->repeats ? APLOG_INFO : level_of(err->rc), 0, r, "EAS%04d: %s",
                   err->tag, err->text);
+    eas_notes_error(err->tag, err->text, apr_time_now());
     apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
 }
 

@@ -196,6 +196,16 @@ void eas_lru_drop(struct eas_lru *lru, const void *key, apr_size_t key_len)
     apr_thread_mutex_unlock(lru->mutex);
 }
 
+apr_size_t eas_lru_count(struct eas_lru *lru)
+{
+    apr_size_t n;
+
+    apr_thread_mutex_lock(lru->mutex);
+    n = lru->n_entries;
+    apr_thread_mutex_unlock(lru->mutex);
+    return n;
+}
+
 apr_size_t eas_lru_bytes(struct eas_lru *lru)
 {
     apr_size_t bytes;

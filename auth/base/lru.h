@@ -31,6 +31,8 @@ void *eas_lru_get(struct eas_lru *lru, const void *key, apr_size_t key_len, apr_
 
 void eas_lru_drop(struct eas_lru *lru, const void *key, apr_size_t key_len);
 
+apr_size_t eas_lru_count(struct eas_lru *lru);
+
 /* The size of all entries, with keys and overhead. */
 apr_size_t eas_lru_bytes(struct eas_lru *lru);
 

@@ -3,6 +3,8 @@
 
 #include "auth/kerberos/kdc.h"
 #include "auth/base/clock.h"
+#include "auth/base/counters.h"
+#include "auth/base/notes.h"
 #include "auth/kerberos/kdc_background.h"
 #include "auth/kerberos/kdc_locate.h"
 #include "auth/kerberos/kdc_message.h"
@@ -43,6 +45,15 @@ static void check_failed(const struct eas_kdc *kdc, const char *realm, struct ea
     }
 }
 
+static void note_addresses(const char *realm, const struct eas_kdc_addresses *addresses)
+{
+    unsigned i;
+
+    for (i = 0; i < addresses->count; i++) {
+        eas_notes_kdc(addresses->at[i].text, realm);
+    }
+}
+
 static krb5_error_code exchange(struct eas_kdc *kdc, krb5_context ctx, const char *realm,
                                 struct eas_kdc_addresses *addresses, const krb5_data *message,
                                 krb5_data *reply_out)
@@ -56,6 +67,7 @@ static krb5_error_code exchange(struct eas_kdc *kdc, krb5_context ctx, const cha
 
     request.guess = eas_kdc_message_is_guess(request.message, kdc->answered.text[0] != '\0');
     arrange(kdc, addresses);
+    note_addresses(realm, addresses);
     if (!request.guess) {
         check_failed(kdc, realm, request.message, addresses);
     }
@@ -145,6 +157,26 @@ static krb5_error_code admit_message(struct eas_kdc *kdc, const krb5_data *realm
     return apr_time_now() < kdc->deadline ? 0 : KRB5_KDC_UNREACH;
 }
 
+/* The tag of [APPLICATION 10], an AS-REQ (RFC 4120 5.4.1). */
+#define AS_REQ 0x6a
+
+/* The message has an answer, or will get none. */
+static void receive(const struct eas_kdc *kdc, const krb5_data *message, bool answered)
+{
+    bool is_as = message->length > 0 && (unsigned char)message->data[0] == AS_REQ;
+
+    if (answered) {
+        eas_counters_observe(EAS_HISTOGRAM_KDC, eas_clock_now() - kdc->sent_at);
+        eas_counters_add(is_as ? EAS_COUNTER_KDC_AS_ANSWERED : EAS_COUNTER_KDC_TGS_ANSWERED);
+    }
+    else {
+        eas_counters_add(is_as ? EAS_COUNTER_KDC_AS_UNANSWERED : EAS_COUNTER_KDC_TGS_UNANSWERED);
+    }
+    if (kdc->job != NULL) {
+        eas_job_receive(kdc->job, answered);
+    }
+}
+
 static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data *realm,
                                    const krb5_data *message, krb5_data **new_message_out,
                                    krb5_data **new_reply_out)
@@ -160,12 +192,13 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
         return code;
     }
     kdc->messages++;
+    kdc->sent_at = eas_clock_now();
     name = strndup(realm->data, realm->length);
     reply = calloc(1, sizeof(*reply));
     code = name == NULL || reply == NULL ? ENOMEM
                                          : send_message(kdc, ctx, name, message, reply, &sent);
-    if ((sent || code != 0) && kdc->job != NULL) {
-        eas_job_receive(kdc->job, code == 0);
+    if (sent || code != 0) {
+        receive(kdc, message, code == 0);
     }
     if (code == 0 && sent) {
         code = read_reply(kdc, ctx, realm, reply);
@@ -187,10 +220,8 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
 {
     struct eas_kdc *kdc = data;
 
-    (void)message, (void)new_reply_out;
-    if (kdc->job != NULL) {
-        eas_job_receive(kdc->job, code == 0);
-    }
+    (void)new_reply_out;
+    receive(kdc, message, code == 0);
     return code != 0 ? code : read_reply(kdc, ctx, realm, reply);
 }
 

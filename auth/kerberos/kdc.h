@@ -42,6 +42,7 @@ struct eas_kdc {
     struct eas_kdc_profile *profile; /* krb5.conf */
     struct eas_kdc_address answered; /* the last KDC that has; without text: none yet */
     unsigned messages;               /* sent so far */
+    apr_time_t sent_at;              /* the last one, of eas_clock_now() */
     unsigned ntstatus;               /* of the last error; 0: none */
     struct eas_kdc_as as;
     void (*observe)(struct eas_kdc *kdc, const krb5_data *reply); /* of each reply; NULL: none */

@@ -2,6 +2,7 @@
 /* auth/login/login_httpd.c - login form: page, log-on, sign-out */
 
 #include "auth/login/login_httpd.h"
+#include "auth/base/counters.h"
 #include "auth/base/wipe_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/cookie_httpd.h"
@@ -251,6 +252,7 @@ static int log_on(request_rec *r)
         credentials.name_len = form->username_len;
         credentials.password = form->password;
         rc = eas_provider_verify(r, &credentials, &identity, &err);
+        eas_counters_log_on(EAS_COUNTERS_BY_FORM, rc);
     }
     if (rc == EAS_OK) {
         rc = end_old_session(r, identity->principal, &others_session, &err);
@@ -264,6 +266,7 @@ static int log_on(request_rec *r)
     if (rc != EAS_OK) {
         return log_on_failed(r, &err, was_read, form != NULL ? form->destination : NULL);
     }
+    eas_counters_add(EAS_COUNTER_SESSION_BEGUN);
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
     apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
     eas_session_show_trust(r, form->trusted);
@@ -323,6 +326,7 @@ static int sign_out(request_rec *r)
     if (rc == EAS_OK) {
         rc = eas_session_end(r, &found, wants_everywhere(r), &ended, &err);
         if (rc == EAS_OK && ended) {
+            eas_counters_add(EAS_COUNTER_SESSION_SIGNED_OUT);
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
                           found.session->principal);
         }

@@ -376,3 +376,10 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *fou
     }
     return rc;
 }
+
+enum eas_rc eas_session_end_user(request_rec *r, const char *principal, struct eas_err *err)
+{
+    const struct eas_session session = { .principal = principal };
+
+    return end_everywhere(r, &session, apr_time_now(), err);
+}

@@ -66,4 +66,10 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
 enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *found, bool everywhere,
                             bool *ended_out, struct eas_err *err);
 
+/*
+ * Ends all sessions of a user, by an administrator.  The principal must be spelled as in the
+ * sessions (EAS_KCD_USER).  EAS_OK, or EAS_UNAVAILABLE.
+ */
+enum eas_rc eas_session_end_user(request_rec *r, const char *principal, struct eas_err *err);
+
 #endif

@@ -2,6 +2,7 @@
 /* auth/password/credentials.c - Credentials check: from login name and password to an identity */
 
 #include "auth/password/credentials.h"
+#include "auth/base/counters.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -98,6 +99,12 @@ static struct eas_identity *find_cached(const struct eas_verifier *verifier, apr
         && shared_cache->find(shared_cache, pool, eas_bytes_make(key->id, sizeof(key->id)), reach,
                               &record, &expires)) {
         identity = read_record(verifier, pool, key, record, expires);
+        if (identity != NULL) {
+            eas_counters_add(EAS_COUNTER_PASSWORD_SHARED);
+        }
+    }
+    else if (identity != NULL) {
+        eas_counters_add(EAS_COUNTER_PASSWORD_PROCESS);
     }
     return identity;
 }
@@ -153,6 +160,7 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
             find_cached(log_on->verifier, log_on->pool, &log_on->key, EAS_SHARED_CACHE_REMOTE);
     }
     if (log_on->identity == NULL) {
+        eas_counters_add(EAS_COUNTER_PASSWORD_NOWHERE);
         rc = verify(job, log_on, err);
     }
     eas_secret_wipe(log_on->request.password);

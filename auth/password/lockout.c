@@ -65,6 +65,14 @@ static bool clamp_time(int64_t *when, apr_time_t now)
     return false;
 }
 
+static void end_lockout(struct eas_lockout_record *record)
+{
+    record->h.forgiven = record->h.failed;
+    record->h.window = 0;
+    record->h.known_failed = 0;
+    memset(record->h.unasked, 0, sizeof(record->h.unasked));
+}
+
 /* Applies the time since the last write.  True if the record must be written again. */
 static bool advance_time(struct eas_lockout_record *record, const struct eas_lockout_rules *rules,
                          apr_time_t now)
@@ -87,10 +95,7 @@ static bool advance_time(struct eas_lockout_record *record, const struct eas_loc
         }
     }
     if (counted(record) > 0 && now - record->h.last >= window) {
-        record->h.forgiven = record->h.failed;
-        record->h.window = 0;
-        record->h.known_failed = 0;
-        memset(record->h.unasked, 0, sizeof(record->h.unasked));
+        end_lockout(record);
     }
     for (i = record->h.n_refused; i-- > 0;) {
         const struct eas_lockout_refused *entry = &record->refused[i];
@@ -399,4 +404,31 @@ void eas_lockout_finish(struct eas_shm_table *records, const struct eas_lockout_
         return;
     }
     eas_shm_table_update(records, attempt->user, now, finish, &update);
+}
+
+struct forgiveness {
+    apr_time_t now;
+    bool found;
+};
+
+static bool forgive(void *data, struct eas_shm_table_value *value)
+{
+    struct forgiveness *forgiveness = data;
+    struct eas_lockout_record record;
+
+    forgiveness->found = value->len > 0;
+    if (forgiveness->found) {
+        eas_lockout_record_unpack(value, forgiveness->now, &record);
+        end_lockout(&record);
+        eas_lockout_record_pack(&record, forgiveness->now + 2 * PENDING_FOR, value);
+    }
+    return forgiveness->found;
+}
+
+bool eas_lockout_forgive(struct eas_shm_table *records,
+                         const unsigned char user[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now)
+{
+    struct forgiveness forgiveness = { now, false };
+
+    return eas_shm_table_update(records, user, now, forgive, &forgiveness) && forgiveness.found;
 }

@@ -91,4 +91,11 @@ void eas_lockout_finish(struct eas_shm_table *records, const struct eas_lockout_
                         struct eas_lockout_attempt *attempt, enum eas_lockout_outcome outcome,
                         apr_time_t now);
 
+/*
+ * Ends a lockout, by an administrator: the wrong passwords count no more.  They are refused without
+ * a question as long as before.  False if the table has no record with that key.
+ */
+bool eas_lockout_forgive(struct eas_shm_table *records,
+                         const unsigned char user[EAS_SHM_TABLE_KEY_SIZE], apr_time_t now);
+
 #endif

@@ -2,6 +2,7 @@
 /* auth/password/password_cache.c - Per-process cache of verified users */
 
 #include "auth/password/password_cache.h"
+#include "auth/base/counters.h"
 #include "auth/base/hmac.h"
 #include "auth/base/lru.h"
 #include "auth/kerberos/ticket.h"
@@ -109,6 +110,7 @@ void eas_password_cache_put(struct eas_password_cache *cache,
     eas_lru_put(cache->entries, key, sizeof(*key), entry,
                 sizeof(*entry) + len + eas_ticket_size(entry->evidence),
                 expires < stale_at ? expires : stale_at);
+    eas_counters_set(EAS_GAUGE_CACHED_PASSWORDS, (int64_t)eas_lru_count(cache->entries));
     release_entry(entry);
 }
 

@@ -2,6 +2,7 @@
 /* auth/password/provider_httpd.c - Password providers: the KDC, and authn providers of httpd */
 
 #include "auth/password/provider_httpd.h"
+#include "auth/base/counters.h"
 #include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
@@ -39,6 +40,7 @@ static void finish(request_rec *r, const struct verification *verification, enum
 {
     eas_secret_wipe(verification->credentials->password);
     if (verification->is_about_account) {
+        eas_counters_observe(EAS_HISTOGRAM_LOG_ON, eas_clock_now() - verification->since);
         eas_throttle_delay(r, rc, verification->since);
     }
 }
@@ -194,6 +196,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
                                         : verify_at_kdc(r, &verification, &identity, &err);
     finish(r, &verification, rc);
+    eas_counters_log_on(EAS_COUNTERS_BY_BASIC, rc);
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, identity->principal);

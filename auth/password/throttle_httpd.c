@@ -2,6 +2,8 @@
 /* auth/password/throttle_httpd.c - Log-on throttle in httpd: memory, logs and response time */
 
 #include "auth/password/throttle_httpd.h"
+#include "auth/base/counters.h"
+#include "auth/base/notes.h"
 #include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
@@ -20,6 +22,9 @@
 #define STRANGERS_BYTES ((apr_size_t)16 << 20)
 #define NAME_CACHE_BYTES ((apr_size_t)16 << 20)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
+
+/* An address gets its next token after seconds, but its attempts mostly go on. */
+#define ADDRESS_NOTED_FOR apr_time_from_sec(600)
 
 #define RETAINED_NAME "mod_eas_kcd:guard:3"
 
@@ -160,10 +165,40 @@ static const char *name_of(const struct eas_throttle_attempt *attempt)
     return attempt->user != NULL ? attempt->user : "a name without a usable account";
 }
 
+_Static_assert(EAS_SHM_TABLE_KEY_SIZE == EAS_NOTES_KEY_SIZE, "a note has room for a key");
+
+/* For the status page, until the lockout ends. */
+static void note_user(request_rec *r, const struct eas_throttle_rules *rules,
+                      const struct eas_throttle_attempt *attempt)
+{
+    struct eas_notes_throttled note = { .since = apr_time_now() };
+
+    if (attempt->user != NULL && !rules->lockout.log_only) {
+        note.until = note.since + rules->lockout.window;
+        apr_cpystrn(note.user, attempt->user, sizeof(note.user));
+        apr_cpystrn(note.address, r->useragent_ip, sizeof(note.address));
+        memcpy(note.key, attempt->lockout.user, sizeof(note.key));
+        eas_notes_throttle(&note);
+    }
+}
+
+static void note_address(request_rec *r, const struct eas_throttle_rules *rules)
+{
+    struct eas_notes_throttled note = { .since = apr_time_now() };
+
+    if (!rules->lockout.log_only) {
+        note.until = note.since + ADDRESS_NOTED_FOR;
+        apr_cpystrn(note.address, r->useragent_ip, sizeof(note.address));
+        eas_notes_throttle(&note);
+    }
+}
+
 static void log_user(request_rec *r, const struct eas_throttle_rules *rules,
                      const struct eas_throttle_attempt *attempt)
 {
     if (attempt->locked_now) {
+        eas_counters_add(EAS_COUNTER_LOCKOUTS);
+        note_user(r, rules, attempt);
         ap_log_rerror(APLOG_MARK, attempt->user != NULL ? APLOG_WARNING : APLOG_INFO, 0, r,
                       "EAS1310: %u wrong passwords of %s, the last from %s: %s for %" APR_TIME_T_FMT
                       " seconds",
@@ -192,6 +227,8 @@ static void log_address(request_rec *r, const struct eas_throttle_rules *rules,
                         const struct eas_throttle_attempt *attempt)
 {
     if (attempt->bucket_emptied_now) {
+        eas_counters_add(EAS_COUNTER_ADDRESSES_EMPTIED);
+        note_address(r, rules);
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                       "EAS1313: too many log-ons from %s have failed: %s", r->useragent_ip,
                       rules->lockout.log_only
@@ -221,6 +258,8 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
     };
 
     if (attempt->state != EAS_THROTTLE_NONE) {
+        eas_counters_add((enum eas_counter)((int)EAS_COUNTER_THROTTLE_REMEMBERED
+                                            + (int)attempt->state - (int)EAS_THROTTLE_REMEMBERED));
         apr_table_setn(r->subprocess_env, "EAS_KCD_LOCKOUT", names[attempt->state]);
     }
     if (attempt->user != NULL && rules->lockout.failures > 0) {

@@ -2,6 +2,7 @@
 /* delegation/kerberos/s4u.c - S4U2Self and S4U2Proxy ([MS-SFU]) */
 
 #include "delegation/kerberos/s4u.h"
+#include "auth/base/counters.h"
 #include "delegation/kerberos/s4u_self.h"
 
 #include <stdlib.h>
@@ -69,6 +70,7 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
     code = eas_kdc_principal(kdc, login, &wanted.client);
     if (code == 0) {
         code = eas_s4u_self_exchange(kdc, ccache, &wanted, &evidence);
+        eas_counters_add(code == 0 ? EAS_COUNTER_S4U_SELF_GRANTED : EAS_COUNTER_S4U_SELF_FAILED);
     }
     if (code == 0) {
         *evidence_out = eas_ticket_take(evidence);
@@ -240,6 +242,7 @@ enum eas_rc eas_s4u_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_t
             kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE | KRB5_GC_CONSTRAINED_DELEGATION,
             ccache, &wanted, &ticket);
     }
+    eas_counters_add(code == 0 ? EAS_COUNTER_S4U_PROXY_GRANTED : EAS_COUNTER_S4U_PROXY_FAILED);
     if (code == 0
         && !krb5_principal_compare(kdc->ctx, eas_ticket_creds(request->evidence)->client,
                                    ticket->client)) {

@@ -3,6 +3,7 @@
 
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "auth/base/clock.h"
+#include "auth/base/counters.h"
 #include "auth/base/thread.h"
 #include "auth/request_httpd.h"
 
@@ -251,6 +252,9 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
     if (close_first || (fresh && slot->kept)) {
         close_connection(slot);
     }
+    eas_counters_adjust(EAS_GAUGE_CONNECTIONS_BUSY, 1);
+    eas_counters_add(slot->kept && !close_first && !fresh ? EAS_COUNTER_EXCHANGE_KEPT
+                                                          : EAS_COUNTER_EXCHANGE_NEW);
     *worker_out = slot->handle;
 #ifdef EAS_TEST_NO_VETO
     *worker_out = pools->worker; /* where connections of other owners are */
@@ -273,6 +277,7 @@ void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, boo
     if (!kept) {
         close_connection(slot);
     }
+    eas_counters_adjust(EAS_GAUGE_CONNECTIONS_BUSY, -1);
     eas_slots_put(pools->slots, slot, kept, now);
     close_oldest(pools, now - pools->max_idle, pools->spare);
 }

@@ -212,3 +212,19 @@ void eas_long_polls_end(const struct eas_long_poll *poll)
         eas_shm_mutex_unlock(&all->mutex);
     }
 }
+
+unsigned eas_long_polls_count(struct eas_long_polls *all, apr_time_t now)
+{
+    unsigned n = 0;
+    uint32_t i;
+
+    if (lock(all)) {
+        for (i = 0; i < all->used; i++) {
+            const struct place *place = &all->places[i];
+
+            n += place->serial != 0 && now - place->seen <= EAS_LONG_POLLS_LEASE;
+        }
+        eas_shm_mutex_unlock(&all->mutex);
+    }
+    return n;
+}

@@ -68,4 +68,7 @@ bool eas_long_polls_keep(const struct eas_long_poll *poll, apr_time_t now);
 
 void eas_long_polls_end(const struct eas_long_poll *poll);
 
+/* The polls that are held. */
+unsigned eas_long_polls_count(struct eas_long_polls *all, apr_time_t now);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "delegation/proxy/long_polls_httpd.h"
 #include "auth/base/clock.h"
+#include "auth/base/counters.h"
 #include "auth/base/module_httpd.h"
 #include "auth/request_httpd.h"
 #include "auth/shared/retained_httpd.h"
@@ -59,6 +60,14 @@ enum eas_rc eas_long_polls_admit(request_rec *r, const char *principal,
                         "the user's long polls come faster than older ones end; look for a device "
                         "that does not wait for its answers, or raise EasKcdLongPolls");
     }
+    eas_counters_add(EAS_COUNTER_LONG_POLLS);
     *poll_out = poll;
     return EAS_OK;
+}
+
+unsigned eas_long_polls_held(void)
+{
+    struct eas_long_polls *all = eas_module_process()->long_polls;
+
+    return all != NULL ? eas_long_polls_count(all, eas_clock_now()) : 0;
 }

@@ -19,4 +19,7 @@ void eas_long_polls_post_config(server_rec *main_server);
 enum eas_rc eas_long_polls_admit(request_rec *r, const char *principal,
                                  struct eas_long_poll **poll_out, struct eas_err *err);
 
+/* The polls that all processes hold. */
+unsigned eas_long_polls_held(void);
+
 #endif

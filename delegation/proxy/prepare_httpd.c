@@ -2,6 +2,7 @@
 /* delegation/proxy/prepare_httpd.c - target, user, ticket and body of a request */
 
 #include "delegation/proxy/prepare_httpd.h"
+#include "auth/base/counters.h"
 #include "auth/authn_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/private_httpd.h"
@@ -67,6 +68,16 @@ static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegatio
                         : rc;
 }
 
+static void count(enum eas_rc rc, const struct eas_kcd_result *result)
+{
+    eas_counters_add(rc == EAS_OK
+                         ? (enum eas_counter)((int)EAS_COUNTER_TICKET_PROCESS + (int)result->origin)
+                         : EAS_COUNTER_TICKET_NONE);
+    if (result->waited > 0) {
+        eas_counters_observe(EAS_HISTOGRAM_DELEGATION, result->waited);
+    }
+}
+
 static void set_variables(request_rec *r, const char *spn, const struct eas_kcd_result *result)
 {
     static const char *const origins[] = { "hit", "shared", "fetched" };
@@ -86,6 +97,7 @@ enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
     rc = eas_kcd_ticket(eas_delegation_server_of(r->server)->principal, r->pool, &attempt->request,
                         &result, err);
     eas_request_waited(r, result.waited);
+    count(rc, &result);
     if (rc == EAS_OK) {
         attempt->ticket = result.ticket;
         attempt->owner = result.key; /* a connection is shared exactly as its ticket is */

@@ -3,6 +3,7 @@
 
 #include "delegation/proxy/slots.h"
 #include "auth/base/clock.h"
+#include "auth/base/counters.h"
 
 #include <apr_hash.h>
 #include <pthread.h>
@@ -68,6 +69,7 @@ static void add_idle(struct eas_slots *slots, struct eas_slot *slot)
     *slot->ref = slot;
     APR_RING_INSERT_TAIL(&slots->idle, slot, eas_slot, link);
     slots->n_idle++;
+    eas_counters_adjust(EAS_GAUGE_CONNECTIONS_KEPT, 1);
 }
 
 static void remove_idle(struct eas_slots *slots, struct eas_slot *slot)
@@ -78,6 +80,7 @@ static void remove_idle(struct eas_slots *slots, struct eas_slot *slot)
     }
     APR_RING_REMOVE(slot, link);
     slots->n_idle--;
+    eas_counters_adjust(EAS_GAUGE_CONNECTIONS_KEPT, -1);
 }
 
 static struct eas_slot *take_empty(struct eas_slots *slots)

@@ -70,6 +70,29 @@ static void lock_out(struct eas_shm_table *records, apr_time_t now)
     }
 }
 
+/* The KDC may be asked again, but not about the passwords that it refused. */
+static void test_administrator_ends_a_lockout(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt user = make_attempt(0, 0), other = make_attempt(1, 0);
+    unsigned i;
+
+    lock_out(records, START);
+    assert_int_equal(guess(records, 4, START), EAS_LOCKOUT_LOCKED);
+    assert_false(eas_lockout_forgive(records, other.user, START));
+    assert_int_equal(guess(records, 4, START), EAS_LOCKOUT_LOCKED);
+    assert_true(eas_lockout_forgive(records, user.user, START));
+    for (i = 1; i <= 3; i++) {
+        assert_int_equal(guess(records, i, START), EAS_LOCKOUT_REMEMBERED);
+    }
+    assert_int_equal(log_on(records, 5, START), EAS_LOCKOUT_ASK);
+    /* A new lockout counts from the start. */
+    for (i = 11; i <= 13; i++) {
+        assert_int_equal(guess(records, i, START), EAS_LOCKOUT_ASK);
+    }
+    assert_int_equal(guess(records, 14, START), EAS_LOCKOUT_LOCKED);
+}
+
 /* The header of a record, as lockout.c writes it. */
 struct foreign {
     uint32_t version;
@@ -636,6 +659,7 @@ static void test_shorter_window_of_another_vhost_forgives_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        POOL_TEST(test_administrator_ends_a_lockout),
         POOL_TEST(test_foreign_records_count_as_none),
         POOL_TEST(test_records_with_impossible_values_count_as_none),
         POOL_TEST(test_limit_of_wrong_passwords),
