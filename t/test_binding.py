@@ -4,8 +4,11 @@ backend with Extended Protection "required" takes no others."""
 
 import pytest
 
+from lab.ad import PASSWORDS
 from lab.between import Between
+from lab.client import assert_unavailable
 from lab.exchange import ask, both_tokens, location, trusting
+from lab.httpd import DEBIAN_MODULES
 from lab.simulated import Bound, PerRequest
 
 NAME = "cas1.corp.example.test"
@@ -139,3 +142,34 @@ def test_graceful_restart_keeps_binding(gateway, fake_backends, authority, deman
         assert ask(gw, "/eas", "alice").status == 200
         gw.graceful()
     assert set(demanding.seen) == {"accepted"}
+
+
+@pytest.fixture(scope="module")
+def silent_ssl(lab_dir):
+    """A mod_ssl that reports no handshake: the name of its hook is another one."""
+    name = b"proxy_post_handshake\0"
+    original = (DEBIAN_MODULES / "mod_ssl.so").read_bytes()
+    assert original.count(name) == 1
+    made = lab_dir / "silent-mod_ssl.so"
+    made.write_bytes(original.replace(name, b"proxy_post_handshak_\0"))
+    return made
+
+
+@both_tokens
+@pytest.mark.parametrize("binding", ["On", "Off"])
+def test_no_token_without_the_certificate(gateway, fake_backends, authority, keeper, silent_ssl,
+                                          binding):
+    """With On, no token leaves unbound, whatever the reason; with Off, none is bound."""
+    lenient = PerRequest(keeper.acceptor)
+    backend = fake_backends(lenient, tls=True, proves=False)
+    gw = gateway(trusting(authority) + location(backend.url, f"EasKcdChannelBinding {binding}"),
+                 own_modules={"ssl": silent_ssl}, processes=1)
+    if binding == "Off":
+        assert ask(gw, "/eas", "alice").status == 200
+        assert not lenient.accept(backend.requests[0]).bound
+        return
+    gw.expect("EAS2088", "AH01084", "AH01097")
+    for _ in range(2):
+        assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+        assert gw.logged()["EAS_KCD_ERROR"] == "EAS2088"
+    assert backend.requests == [] and lenient.seen == {}

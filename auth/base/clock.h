@@ -16,4 +16,7 @@ void eas_clock_init_cond(pthread_cond_t *cond);
 /* pthread_cond_timedwait() until a time of this clock; may wake up early. */
 void eas_clock_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, apr_time_t until);
 
+/* pthread_mutex_timedlock() until a time of this clock; by the wall clock, where libc has no other. */
+int eas_clock_lock(pthread_mutex_t *mutex, apr_time_t until);
+
 #endif

@@ -2,12 +2,12 @@
 /* auth/base/shm_mutex.c - robust mutex in shared memory */
 
 #include "auth/base/shm_mutex.h"
+#include "auth/base/clock.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* A waiter retries to lock the mutex every 20 ms: see below. */
-#define LOCK_RETRY_NS 20000000
+#define LOCK_RETRY (APR_USEC_PER_SEC / 50)
 
 bool eas_shm_mutex_init(pthread_mutex_t *mutex)
 {
@@ -32,13 +32,7 @@ enum eas_shm_mutex_result eas_shm_mutex_lock(pthread_mutex_t *mutex)
     int rv = pthread_mutex_trylock(mutex);
 
     while (rv == EBUSY || rv == ETIMEDOUT) {
-        struct timespec until;
-
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += LOCK_RETRY_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        rv = pthread_mutex_timedlock(mutex, &until);
+        rv = eas_clock_lock(mutex, eas_clock_now() + LOCK_RETRY);
     }
     if (rv == EOWNERDEAD) {
         return pthread_mutex_consistent(mutex) == 0 ? EAS_SHM_MUTEX_ABANDONED

@@ -7,7 +7,6 @@
 #include "auth/workers/job_internal.h"
 
 #include <string.h>
-#include <time.h>
 
 #define STOP_GRACE (APR_USEC_PER_SEC / 2)
 #define STOP_LOCK (APR_USEC_PER_SEC / 10)
@@ -154,12 +153,10 @@ static void destroy(struct eas_workers *workers)
 static apr_status_t stop(void *data)
 {
     struct eas_workers *workers = data;
-    apr_time_t until = eas_clock_now() + STOP_GRACE;
-    apr_time_t by = apr_time_now() + STOP_LOCK;
-    struct timespec lock_until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
+    apr_time_t now = eas_clock_now(), until = now + STOP_GRACE;
     bool all_left;
 
-    if (pthread_mutex_timedlock(&workers->jobs.mutex, &lock_until) != 0) {
+    if (eas_clock_lock(&workers->jobs.mutex, now + STOP_LOCK) != 0) {
         return APR_SUCCESS;
     }
     workers->jobs.stopping = true;

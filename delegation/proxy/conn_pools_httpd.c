@@ -67,12 +67,9 @@ static struct {
 /* prefork runs this in a signal handler, which may have interrupted what the reaper waits for. */
 static apr_status_t stop_reaper(void *data)
 {
-    apr_time_t by = apr_time_now() + STOP_LOCK;
-    struct timespec until = { apr_time_sec(by), apr_time_usec(by) * 1000 };
-
     (void)data;
     atomic_store(&child.is_ending, true);
-    if (pthread_mutex_timedlock(&reaping, &until) == 0) {
+    if (eas_clock_lock(&reaping, eas_clock_now() + STOP_LOCK) == 0) {
         child.has_reaper = false;
         pthread_mutex_unlock(&reaping);
     }

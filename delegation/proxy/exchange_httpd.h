@@ -21,7 +21,7 @@ struct eas_exchange {
     /* In a user's name. */
     const struct eas_ticket *ticket; /* NULL: without a token */
     const struct eas_kcd_principal *principal;
-    bool bind; /* the token to the TLS channel */
+    bool bind; /* the token to the TLS channel; without that, none is sent */
     enum eas_token_by token_by;
     const struct eas_long_poll *poll; /* NULL: nothing limits it */
 

@@ -316,6 +316,12 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
                    : eas_fail(err, EAS_UNAVAILABLE, 2051,
                               "a request in a user's name was about to be sent without a token");
     }
+    if (current->bind && record->binding_len == 0) {
+        return eas_fail(err, EAS_MISCONFIGURED, 2088,
+                        "no token can be bound to the connection, because mod_ssl has reported no "
+                        "certificate of the backend; use SSLProxyEngine of mod_ssl, or set "
+                        "EasKcdChannelBinding Off");
+    }
     rc = eas_kcd_token(current->principal, current->r->pool, &request, &token, err);
     if (rc == EAS_OK) {
         current->pending = token.pending;

@@ -271,7 +271,8 @@ void eas_prepare_exchange(struct eas_attempt *attempt)
     attempt->response.mutual_required = eas_delegation_requires_mutual(attempt->conf);
     attempt->exchange.owner = attempt->owner;
     attempt->exchange.principal = server->principal;
-    attempt->exchange.bind = eas_delegation_binds(attempt->conf);
+    attempt->exchange.bind =
+        eas_delegation_binds(attempt->conf) && strcmp(call->worker->s->scheme, "https") == 0;
     attempt->exchange.token_by = eas_delegation_token_by(server, attempt->conf);
     attempt->exchange.connections = eas_conn_pools_connections(attempt->response.pools);
     attempt->exchange.timeout = eas_request_timeout(r);
