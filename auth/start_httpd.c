@@ -5,7 +5,7 @@
 #include "auth/base/counters.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/kerberos/kdc.h"
+#include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/password/throttle_httpd.h"
 #include "auth/shared/counters_httpd.h"
@@ -179,7 +179,7 @@ static void note_realms_left_to_libkrb5(server_rec *main_server)
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;
         const char *realm = authority != NULL ? authority->realms.default_realm : last;
 
-        if (strcmp(realm, last) != 0 && eas_kdc_is_left_to_libkrb5(realm)) {
+        if (strcmp(realm, last) != 0 && eas_kdc_realm_is_left_to_libkrb5(realm)) {
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                          "EAS3077: the KDCs of %s are asked by libkrb5, because krb5.conf names a "
                          "proxy (https://) or a locator plugin may find them; a silent KDC delays "

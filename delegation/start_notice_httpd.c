@@ -4,7 +4,7 @@
 #include "delegation/start_notice_httpd.h"
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
-#include "auth/kerberos/kdc.h"
+#include "auth/kerberos/kdc_realm.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/targets_httpd.h"
 
@@ -79,7 +79,7 @@ void eas_start_notice(apr_pool_t *ptemp, const server_rec *main_server)
                      "backends: %s",
                      EAS_KCD_VERSION, name_of(ptemp, s),
                      eas_keytab_principal_name(authority->keytab),
-                     eas_keytab_keys(authority->keytab, ptemp), realm, eas_kdc_names(realm, ptemp),
-                     backends_of(ptemp, s));
+                     eas_keytab_keys(authority->keytab, ptemp), realm,
+                     eas_kdc_realm_names(realm, ptemp), backends_of(ptemp, s));
     }
 }

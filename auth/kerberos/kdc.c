@@ -284,36 +284,6 @@ void eas_kdc_close(struct eas_kdc *kdc)
     }
 }
 
-bool eas_kdc_is_left_to_libkrb5(const char *realm)
-{
-    struct eas_kdc_addresses ignored;
-    bool is_left = false;
-    struct eas_kdc kdc;
-    struct eas_err err;
-
-    /* Without time, no question is asked. */
-    if (eas_kdc_open(&kdc, NULL, 0, &err) == EAS_OK) {
-        is_left = eas_kdc_locate(kdc.profile->files, realm, eas_kdc_locate_has_plugin(), kdc.until,
-                                 &ignored)
-                  == EAS_KDC_LOCATED_BY_OTHERS;
-    }
-    eas_kdc_close(&kdc);
-    return is_left;
-}
-
-const char *eas_kdc_names(const char *realm, apr_pool_t *pool)
-{
-    const char *names = "none";
-    struct eas_kdc kdc;
-    struct eas_err err;
-
-    if (eas_kdc_open(&kdc, NULL, 0, &err) == EAS_OK) {
-        names = eas_kdc_locate_names(kdc.profile, realm, pool);
-    }
-    eas_kdc_close(&kdc);
-    return names;
-}
-
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code)
 {
     switch (code) {

@@ -101,12 +101,6 @@ void eas_kdc_close(struct eas_kdc *kdc);
 krb5_error_code eas_kdc_begin_unbounded(struct eas_kdc *kdc, const krb5_data *realm);
 void eas_kdc_end_unbounded(struct eas_kdc *kdc, krb5_error_code code);
 
-/* The KDCs of the realm as configured, for people (eas_kdc_locate_names()). */
-const char *eas_kdc_names(const char *realm, apr_pool_t *pool);
-
-/* True if libkrb5 may have to send to the KDCs of the realm, without a deadline (kdc_locate.h). */
-bool eas_kdc_is_left_to_libkrb5(const char *realm);
-
 enum eas_kdc_cause eas_kdc_cause(krb5_error_code code);
 
 /* The principal of a login name, of the enterprise type where it is one.  The caller frees it. */
