@@ -23,6 +23,7 @@ from lab.debian import Debian               # noqa: E402
 
 PACKAGES = ("samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "python3-samba",
             "python3-cryptography")
+OWN = ("t/test_newer_ad.py", "t/test_forests.py")
 
 # In a mount namespace of its own, which ends with the last process of the tests.
 SHARE = """
@@ -63,7 +64,7 @@ def main() -> None:
             each.chmod(0o755)       # www-data passes through
         if not (root / "usr/sbin/samba").exists():
             make(root, given.mirror)
-        sys.exit(test(root.resolve(), lab, arguments or ["-v", "t/test_newer_ad.py"]))
+        sys.exit(test(root.resolve(), lab, arguments or ["-v", *OWN]))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def accounts(domain):
     domain.add(*(Account(name, f"Gateway-of-resources-{name}", flags=flags,
                          spns=(f"HTTP/{name}.corp.example.test",))
                  for name, flags in (GRANTED | OTHERS).items()))
-    domain.allow_to_act("backend3", GRANTED)
+    domain.allow_to_act("backend3", map(domain.sid, GRANTED))
     domain.join("Protected Users", ["carol"])
     yield
     domain.allow_to_act("backend3", [])

@@ -51,7 +51,10 @@ static enum eas_breaker_state admit(struct eas_peer_call *call, struct eas_peer 
     if (has_room || eas_breaker_is_closed(&peer->breaker)) {
         state = eas_breaker_admit(&peer->breaker, now);
     }
-    peer->outage.refused += state == EAS_BREAKER_OPEN;
+    if (state == EAS_BREAKER_OPEN && !call->refused) {
+        call->refused = true;
+        peer->outage.refused++;
+    }
     if (state == EAS_BREAKER_PROBE) {
         end_probe(call, now);
         call->probed = peer;

@@ -30,7 +30,7 @@
 struct eas_peer_outage {
     bool reported;    /* its beginning */
     apr_time_t since; /* when that was noticed */
-    unsigned refused; /* jobs, and messages of jobs */
+    unsigned refused; /* jobs that callers waited for */
 };
 
 /* Lives as long as the worker pool.  No client chooses their names, and their number is bounded. */
@@ -62,6 +62,7 @@ struct eas_peer_call {
     bool failure_counted; /* of the last message */
     bool unbounded;       /* the last message, until it is received */
     bool reported;        /* the outcome of the probe */
+    bool refused;         /* counted as such, or not to be: a background job */
 };
 
 /* A call that has not begun. */

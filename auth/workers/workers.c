@@ -255,6 +255,7 @@ static enum eas_rc join(struct eas_workers *workers, const struct eas_workers_ta
         peer = eas_job_table_peer(&workers->jobs, eas_bytes_of_text(task->peer));
         unlock(workers);
         new_job = make_job(workers, task, peer);
+        new_job->call.refused = !waits;
         lock(workers);
         /* Another thread may have added a job meanwhile. */
         job = eas_job_table_find(&workers->jobs, task->key);

@@ -44,7 +44,7 @@ struct eas_workers_limits {
 
 /*
  * Told once that a peer's circuit has opened, and once that it has closed: after lasted, in which so
- * many jobs and messages were refused.  Called by the next caller of eas_workers_run().
+ * many jobs were refused.  Called by the next caller of eas_workers_run().
  */
 typedef void eas_workers_report(void *data, const char *peer, bool begins,
                                 apr_interval_time_t lasted, unsigned refused);

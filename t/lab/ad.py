@@ -73,10 +73,10 @@ class Account:
     must_change: bool = False
     expired: bool = False
 
-    def as_request(self) -> dict[str, Any]:
+    def as_request(self, realm: str) -> dict[str, Any]:
         """The account as lab.sam wants it."""
         attributes = {
-            "userPrincipalName": [self.upn or f"{self.name}@{REALM.lower()}"],
+            "userPrincipalName": [self.upn or f"{self.name}@{realm.lower()}"],
             "userAccountControl": [str(NORMAL | PASSWORD_NEVER_EXPIRES * (not self.must_change)
                                        | self.flags)],
         }
@@ -151,13 +151,14 @@ class Domain:
     def create(self) -> "Domain":
         self._smb_conf.parent.mkdir(parents=True)
         self._smb_conf.write_text(self._smb_conf_text())
-        self.write_krb5_conf(self.krb5_conf, self.port)
+        self.write_krb5_conf(self.krb5_conf, self.port, realm=self.realm)
         self._sam = self._start_sam()
-        self._ask("provision", directory=str(self.path), realm=REALM, netbios=NETBIOS,
+        self._ask("provision", directory=str(self.path), realm=self.realm,
+                  netbios=self.netbios,
                   password=PASSWORDS["Administrator"])
         self._relax_password_policy()
         self._ask("modify_partitions", attributes={"uPNSuffixes": [UPN_SUFFIX]})
-        self._ask("add", accounts=[account.as_request() for account in self.accounts])
+        self._ask("add", accounts=[account.as_request(self.realm) for account in self.accounts])
         self.start()
         # Before a test locks the account that tells it.
         self.checks_account_first = self._checks_account_first()
@@ -198,7 +199,8 @@ class Domain:
         return ACCOUNT_TAGS.get(user, tag) if self.checks_account_first else tag
 
     @staticmethod
-    def write_krb5_conf(path: Path, kdc_port: int, extra: str = "") -> Path:
+    def write_krb5_conf(path: Path, kdc_port: int, extra: str = "", realm: str = REALM,
+                        ) -> Path:
         """A krb5.conf that knows one KDC: ours, or a relay in front of it.
 
         *extra* is lines for [libdefaults]; where a relation is there twice, the first one counts,
@@ -208,19 +210,19 @@ class Domain:
         path.write_text(f"""[libdefaults]
 {extra}
     udp_preference_limit = 1
-    default_realm = {REALM}
+    default_realm = {realm}
     dns_lookup_kdc = false
     dns_lookup_realm = false
     dns_canonicalize_hostname = false
     rdns = false
 
 [realms]
-    {REALM} = {{
+    {realm} = {{
         kdc = 127.0.0.1:{kdc_port}
     }}
 
 [domain_realm]
-    .corp.example.test = {REALM}
+    .corp.example.test = {realm}
 """)
         path.chmod(0o644)
         return path
@@ -228,7 +230,7 @@ class Domain:
     # --- accounts --------------------------------------------------------------------------
 
     def add(self, *accounts: Account) -> None:
-        self._ask("add", accounts=[account.as_request() for account in accounts])
+        self._ask("add", accounts=[account.as_request(self.realm) for account in accounts])
 
     def add_user(self, name: str, password: str, upn: str | None = None, disabled: bool = False,
                  sensitive: bool = False, must_change: bool = False,
@@ -262,12 +264,19 @@ class Domain:
         """Choose "Use any authentication protocol", or "Use Kerberos only"."""
         self.set_flag(account, TRUSTED_TO_AUTH, on)
 
-    def allow_to_act(self, service: str, accounts: Iterable[str]) -> None:
+    def allow_to_act(self, service: str, sids: Iterable[str]) -> None:
         """Resource-based delegation: *service* itself names the accounts that may act for users
         there, as Set-ADUser -PrincipalsAllowedToDelegateToAccount does."""
-        self._ask("allow_to_act", account=service, sids=[self.sid(name) for name in accounts])
+        self._ask("allow_to_act", account=service, sids=list(sids))
 
-    def sid(self, account: str) -> str:
+    def trust(self, other: "Domain") -> None:
+        """Both ways, between forests."""
+        for here, there in ((self, other), (other, self)):
+            here._ask("trust", partner=there.realm.lower(), netbios=there.netbios,
+                      sid=there.sid(None), password="Trust-between-forests-1")
+
+    def sid(self, account: str | None) -> str:
+        """Of an account, or of the domain itself."""
         return self._ask("sid", account=account)
 
     def join(self, group: str, accounts: Iterable[str]) -> None:
@@ -346,8 +355,8 @@ class Domain:
         """Everything inside our directory, nothing but the KDC, nowhere but the loopback."""
         return f"""[global]
     netbios name = DC1
-    workgroup = {NETBIOS}
-    realm = {REALM}
+    workgroup = {self.netbios}
+    realm = {self.realm}
     server role = active directory domain controller
     server services = kdc
     interfaces = 127.0.0.1
@@ -369,6 +378,6 @@ class Domain:
     read only = no
 
 [netlogon]
-    path = {self.path}/sysvol/{REALM.lower()}/scripts
+    path = {self.path}/sysvol/{self.realm.lower()}/scripts
     read only = no
 """

@@ -13,12 +13,14 @@ import json
 import logging
 import os
 import sys
+import time
 from typing import Any
 
 import ldb
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from samba import unix2nttime
 from samba.auth import system_session
-from samba.dcerpc import drsblobs, security
+from samba.dcerpc import drsblobs, lsa, security
 from samba.dsdb import (DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID, UF_DONT_EXPIRE_PASSWD,
                         UF_NORMAL_ACCOUNT)
 from samba.ndr import ndr_pack, ndr_unpack
@@ -111,7 +113,30 @@ class Directory:
         found = self.db.search(self._dn(account), ldb.SCOPE_BASE, attrs=[attribute])
         return [str(value) for value in found[0].get(attribute, [])]
 
-    def sid(self, account: str) -> str:
+    def trust(self, partner: str, netbios: str, sid: str, password: str) -> None:
+        """What a KDC reads of what `samba-tool domain trust create` makes, for which the whole domain
+        controller must run ([MS-ADTS] 6.1.6.7)."""
+        clear = drsblobs.AuthInfoClear()
+        clear.size, clear.password = 2 * len(password), list(password.encode("utf-16-le"))
+        secret = drsblobs.AuthenticationInformation()
+        secret.LastUpdateTime = unix2nttime(int(time.time()))
+        secret.AuthType = lsa.TRUST_AUTH_TYPE_CLEAR
+        secret.AuthInfo = clear
+        secrets = drsblobs.AuthenticationInformationArray()
+        secrets.count, secrets.array = 1, [secret]
+        both = drsblobs.trustAuthInOutBlob()
+        both.count, both.current = 1, secrets
+        self.db.add({
+            "dn": f"CN={partner},CN=System,{self.db.domain_dn()}", "objectClass": "trustedDomain",
+            "trustPartner": partner, "flatName": netbios,
+            "trustType": str(lsa.LSA_TRUST_TYPE_UPLEVEL),
+            "trustDirection": str(lsa.LSA_TRUST_DIRECTION_INBOUND | lsa.LSA_TRUST_DIRECTION_OUTBOUND),
+            "trustAttributes": str(lsa.LSA_TRUST_ATTRIBUTE_FOREST_TRANSITIVE),
+            "securityIdentifier": ndr_pack(security.dom_sid(sid)),
+            "trustAuthIncoming": ndr_pack(both), "trustAuthOutgoing": ndr_pack(both),
+            "msDS-SupportedEncryptionTypes": "24"}, ["relax:0"])
+
+    def sid(self, account: str | None) -> str:
         found = self.db.search(self._dn(account), ldb.SCOPE_BASE, attrs=["objectSid"])
         return str(ndr_unpack(security.dom_sid, found[0]["objectSid"][0]))
 

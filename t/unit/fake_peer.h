@@ -1,63 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/fake_peer.h - fake KDC, callers of a worker pool, and a clock under control */
+/* t/unit/fake_peer.h - fake KDC, and callers of a worker pool */
 
 #ifndef EAS_T_UNIT_FAKE_PEER_H
 #define EAS_T_UNIT_FAKE_PEER_H
 
+#include "t/unit/moved_clock.h"
 #include "t/unit/unit.h"
 
 #include "auth/base/clock.h"
 #include "auth/workers/workers.h"
 
 #include <apr_strings.h>
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #define LONG_TIME apr_time_from_sec(20)
 #define SHORT_TIME apr_time_from_msec(600)
-
-/* --- a clock under control -------------------------------------------------------------------- */
-
-static volatile apr_interval_time_t clock_offset;
-
-static inline void advance_clock(apr_interval_time_t time)
-{
-    clock_offset += time;
-}
-
-/* The next two functions replace libc's, and call them. */
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-    static int (*real)(clockid_t, struct timespec *);
-    int rv;
-
-    if (real == NULL) {
-        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
-    }
-    rv = real(clock, now);
-    if (clock == CLOCK_MONOTONIC) {
-        apr_time_t then = apr_time_from_sec(now->tv_sec) + now->tv_nsec / 1000 + clock_offset;
-
-        *now = (struct timespec){ apr_time_sec(then), apr_time_usec(then) * 1000 };
-    }
-    return rv;
-}
-
-int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
-                           const struct timespec *until)
-{
-    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-    apr_time_t then = apr_time_from_sec(until->tv_sec) + until->tv_nsec / 1000 - clock_offset;
-    struct timespec spec = { apr_time_sec(then), apr_time_usec(then) * 1000 };
-
-    if (real == NULL) {
-        *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
-    }
-    return real(cond, mutex, &spec);
-}
 
 /* --- the fake KDC ----------------------------------------------------------------------------- */
 

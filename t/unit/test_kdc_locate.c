@@ -2,6 +2,7 @@
 /* t/unit/test_kdc_locate.c - the KDCs of realms in krb5.conf, without a name server */
 
 #include "t/unit/krb5_files.h"
+#include "t/unit/moved_clock.h"
 
 #include "auth/base/clock.h"
 #include "auth/kerberos/kdc_locate.h"
@@ -97,6 +98,30 @@ static void test_name_in_the_hosts_file(void **state)
                 || strcmp(addresses.at[0].text, "[::1]:8888") == 0);
 }
 
+/* The hosts file's for half a minute, the least; then one caller has it looked up again. */
+static void test_answer_is_kept_for_its_time(void **state)
+{
+    static const char conf[] = HEAD " A = {\n kdc = localhost:8889\n }\n";
+    struct eas_kdc_addresses addresses;
+    struct opened opened;
+
+    (void)state;
+    assert_int_equal(locate(conf, "A", &addresses), EAS_KDC_LOCATED);
+    advance_clock(apr_time_from_sec(29));
+    assert_int_equal(locate(conf, "A", &addresses), EAS_KDC_LOCATED);
+    advance_clock(apr_time_from_sec(2));
+    assert_int_equal(locate(conf, "A", &addresses), EAS_KDC_LOCATED_STALE);
+    assert_true(addresses.count >= 1);
+    assert_int_equal(locate(conf, "A", &addresses), EAS_KDC_LOCATED);
+    advance_clock(apr_time_from_sec(6)); /* no newer answer has come */
+    assert_int_equal(locate(conf, "A", &addresses), EAS_KDC_LOCATED_STALE);
+    opened = open_conf(conf);
+    eas_kdc_locate_refresh(opened.profile->files, "A", eas_clock_now() + apr_time_from_sec(2));
+    close_conf(&opened);
+    advance_clock(apr_time_from_sec(6));
+    assert_int_equal(locate(conf, "A", &addresses), EAS_KDC_LOCATED);
+}
+
 static void test_realm_without_KDCs(void **state)
 {
     struct eas_kdc_addresses addresses;
@@ -172,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_addresses_in_numbers),
         cmocka_unit_test(test_more_addresses_than_are_kept),
         cmocka_unit_test(test_name_in_the_hosts_file),
+        cmocka_unit_test(test_answer_is_kept_for_its_time),
         cmocka_unit_test(test_realm_without_KDCs),
         cmocka_unit_test(test_proxy_is_left_to_libkrb5),
         cmocka_unit_test(test_plugin_is_left_to_libkrb5),
