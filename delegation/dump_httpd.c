@@ -31,6 +31,7 @@ static void print_server(apr_pool_t *ptemp, const server_rec *s)
     print("keytab", conf->keytab_path);
     print("principal", conf->principal);
     print("realm", conf->realm);
+    print("armor", apr_itoa(ptemp, (int)eas_auth_armor(conf)));
     for (i = 0; conf->domains != NULL && i < conf->domains->nelts; i++) {
         const struct eas_domain *domain = &APR_ARRAY_IDX(conf->domains, i, struct eas_domain);
 

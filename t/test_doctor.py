@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 import time
+import unicodedata
 
 import gssapi
 import pytest
 
-from lab import doctor
+from lab import doctor, krbmsg
 from lab.ad import (AES_ONLY, CAS1, CAS2, CAS3, DISABLED, LONG_AGO, PASSWORDS, REALM,
                     TRUSTED_TO_AUTH, Account, Domain)
 from lab.fake_backend import always_401, response
@@ -94,6 +95,15 @@ def test_text(domain, keytab, account):
         f"      PowerShell: Set-ADUser {account} -Add @{{'msDS-AllowedToDelegateTo'='{CAS2}'}}",
         f"      Samba: samba-tool delegation add-service {account} {CAS2}"]
     assert lines[-1] == "10 passed, 1 with a warning, 1 failed, 0 skipped"
+
+
+@pytest.mark.parametrize("name, shown", [
+    (b"al\xffice", "al?ice"), (b"\xc3", "?"), (b"a\xcc\x81\xe2\x80\x93\xf0\x9f\x93\xa7", "á–📧"),
+    (b"\xc2\x9b2J\x1b[2J\x7f", "??2J?[2J?"), (b"\xed\xa0\x80\xc0\xaf", "?????")])
+def test_names_that_are_no_text(check, name, shown):
+    """JSON is UTF-8, and a terminal is not to be steered."""
+    report = check(user=os.fsdecode(name))
+    assert report.step("user")["subject"] == unicodedata.normalize("NFD", shown)
 
 
 @pytest.mark.parametrize("args", [
@@ -423,6 +433,20 @@ def test_host_is_an_alias(check, lab_dir):
     assert "an alias of cas1.corp.example.test" in report.step("S4U2Proxy")["meaning"]
 
 
+def test_names_are_looked_up_within_the_timeout(check, lab_dir):
+    """That of an SPN that the KDC does not know, and that of a backend."""
+    server = NameServer("127.5.3.2")
+    server.silent = True
+    resolver = resolv_conf(lab_dir / f"resolv-{unique_number()}.conf", [server])
+    began = time.monotonic()
+    report = check("--timeout", "1s", "--connect", "https://nowhere.corp.example.test/",
+                   spns=("HTTP/nowhere.corp.example.test",), within=using(resolver, []))
+    asked, took = server.asked, time.monotonic() - began
+    server.stop()
+    assert report.findings == ["spn-unknown", "backend-down"]
+    assert asked and took < 5
+
+
 def test_transition_missing(check, domain, account):
     domain.allow_protocol_transition(account, False)
     assert check().findings == ["transition-missing"]
@@ -681,11 +705,26 @@ def test_header_is_too_long(connect, answers):
 @pytest.fixture
 def configured(domain, gateway, keytab):
     """configured(conf, …): the report about a gateway with that configuration, not started."""
-    def run(conf, *args, user="alice", keytab=keytab, **more):
+    def run(conf, *args, user="alice", keytab=keytab, krb5_conf=domain.krb5_conf, **more):
         gw = gateway(f'EasKcdKeytab "{keytab}"\n{conf}', account=None, start=False, tls=False)
+        env = gw.daemon.env | {"KRB5_CONFIG": str(krb5_conf)}
         return doctor.report(["-c", gw.conf_file, "--httpd", BINARY, "-u", user, *args],
-                             domain.krb5_conf, env=gw.daemon.env, **more)
+                             krb5_conf, env=env, **more)
     return run
+
+
+@pytest.mark.parametrize("mode, findings, armored", [
+    ("Off", [], False), ("Try", [], True), ("Require", ["no-armor"], True)])
+def test_armour_of_a_configuration(configured, relay, mode, findings, armored):
+    """At a KDC that refuses armour."""
+    relay.answer(lambda message: "AS-REQ/armored" in message.labels(), krbmsg.error(25, REALM))
+    report = configured(f"EasKcdArmor {mode}\n" + location(
+        "http://cas1.corp.example.test/eas", "EasKcdProtocolTransition On"), "--password",
+        password=PASSWORDS["alice"], krb5_conf=relay.krb5_conf)
+    assert report.findings == findings and report.status == len(findings)
+    assert armored == any("AS-REQ/armored" in message.labels() for message in relay.messages)
+    assert ("AS-REQ/timestamp" in [label for message in relay.messages if message.client == "alice"
+                                   for label in message.labels()]) == (mode != "Require")
 
 
 def spns_of(report):
@@ -769,6 +808,16 @@ def test_configuration_that_httpd_refuses(configured):
     report = configured("NoSuchDirective On")
     assert report.findings == ["config-refused"] and report.status == 1
     assert "NoSuchDirective" in report.step("configuration")["detail"]
+
+
+def test_httpd_that_does_not_end(configured, lab_dir):
+    program = lab_dir / "sleepy-httpd"
+    program.write_text("#!/bin/sh\nexec sleep 100\n")
+    program.chmod(0o755)
+    began = time.monotonic()
+    report = configured("", "--httpd", program, "--timeout", "100ms")
+    assert report.findings == ["config-refused"] and time.monotonic() - began < 10
+    assert "does not end" in report.step("configuration")["detail"]
 
 
 def test_keytab_of_a_configuration_is_missing(configured, lab_dir):

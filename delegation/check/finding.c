@@ -4,6 +4,7 @@
 #include "delegation/check/finding.h"
 
 #include <apr_strings.h>
+#include <stdbool.h>
 #include <string.h>
 
 static const struct eas_finding_text texts[EAS_FINDING_COUNT] = {
@@ -14,6 +15,13 @@ static const struct eas_finding_text texts[EAS_FINDING_COUNT] = {
 #undef EAS_FINDING
 };
 
+static bool is_computer(const struct eas_finding_names *names)
+{
+    const char *account = names->account != NULL ? names->account : "";
+
+    return *account != '\0' && account[strlen(account) - 1] == '$';
+}
+
 /* A name without a value stays as it is, in capitals: the reader fills it in. */
 static const char *value_of(apr_pool_t *pool, const char *name, size_t len,
                             const struct eas_finding_names *names)
@@ -21,10 +29,16 @@ static const char *value_of(apr_pool_t *pool, const char *name, size_t len,
     const struct {
         const char *name, *value;
     } rows[] = {
-        { "account", names->account }, { "principal", names->principal },
-        { "user", names->user },       { "spn", names->spn },
-        { "host", names->host },       { "realm", names->realm },
-        { "keytab", names->keytab },   { "kdc", names->kdc },
+        { "account", names->account },
+        { "principal", names->principal },
+        { "user", names->user },
+        { "spn", names->spn },
+        { "host", names->host },
+        { "realm", names->realm },
+        { "keytab", names->keytab },
+        { "kdc", names->kdc },
+        { "type", is_computer(names) ? "Computer" : "User" },
+        { "class", is_computer(names) ? "computer" : "user" },
     };
     size_t i;
 

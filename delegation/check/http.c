@@ -3,11 +3,11 @@
 
 #include "delegation/check/http.h"
 #include "auth/base/clock.h"
+#include "delegation/check/resolve.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <apr_uri.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -86,9 +86,8 @@ static int connect_to(const struct addrinfo *address, apr_time_t until)
 
 static enum eas_http_problem open_socket(struct eas_http *http, const char **detail_out)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
     struct addrinfo *found, *address;
-    int code = getaddrinfo(http->target->host, http->target->port, &hints, &found);
+    int code = eas_resolve(http->target->host, http->target->port, 0, http->until, &found);
 
     if (code != 0) {
         *detail_out = gai_strerror(code);

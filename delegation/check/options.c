@@ -176,6 +176,7 @@ enum eas_options_result eas_options_parse(apr_pool_t *pool, int argc, const char
 
     memset(options_out, 0, sizeof(*options_out));
     options_out->timeout = DEFAULT_TIMEOUT;
+    options_out->armor = EAS_ARMOR_TRY;
     options_out->spns = apr_array_make(pool, 4, sizeof(const char *));
     options_out->domains = apr_array_make(pool, 4, sizeof(struct eas_domain));
     apr_getopt_init(&getopt, pool, argc, argv);

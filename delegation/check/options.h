@@ -4,6 +4,8 @@
 #ifndef EAS_DELEGATION_CHECK_OPTIONS_H
 #define EAS_DELEGATION_CHECK_OPTIONS_H
 
+#include "auth/kerberos/armor.h"
+
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include <apr_time.h>
@@ -22,6 +24,7 @@ struct eas_options {
     const char *ca_file;         /* --ca-file: of the backend's certificate; NULL: OpenSSL's */
     const char *httpd_user;      /* --httpd-user */
     bool password;               /* --password */
+    enum eas_armor_mode armor;   /* EasKcdArmor */
     bool transition;             /* --transition: EasKcdProtocolTransition is On */
     bool json;                   /* --json */
     apr_interval_time_t timeout; /* --timeout */

@@ -3,6 +3,7 @@
 
 #include "delegation/check/report.h"
 #include "auth/base/clock.h"
+#include "auth/base/utf8.h"
 
 #include <apr_strings.h>
 #include <apr_tables.h>
@@ -35,15 +36,33 @@ static const char *mark_of(enum eas_report_verdict verdict)
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? utf8[verdict] : ascii[verdict];
 }
 
-/* Replies of servers go to a terminal: no control characters. */
+/* The octets of the printable character at p: 0 for a control character, and for no UTF-8. */
+static size_t character_at(const char *p)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    size_t len = 1;
+
+    if (u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0)) {
+        return 0;
+    }
+    while (u[0] >= 0x80 && len < 4 && (u[len] & 0xc0) == 0x80) {
+        len++;
+    }
+    return eas_utf8_is_valid(p, len) ? len : 0;
+}
+
+/* Replies of servers and names go to a terminal and into JSON. */
 static const char *printable(apr_pool_t *pool, const char *text)
 {
-    char *copy = apr_pstrdup(pool, text), *p;
+    char *copy = apr_pstrdup(pool, text), *p = copy;
 
-    for (p = copy; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+    while (*p != '\0') {
+        size_t len = character_at(p);
+
+        if (len == 0) {
             *p = '?';
         }
+        p += len > 0 ? len : 1;
     }
     return copy;
 }
@@ -157,7 +176,7 @@ void eas_report_print_sum(const struct eas_report *report, FILE *out)
             count(report, EAS_REPORT_FAILED), count(report, EAS_REPORT_SKIPPED));
 }
 
-/* A JSON string (RFC 8259 section 7).  Bytes that are not UTF-8 are the caller's concern. */
+/* A JSON string (RFC 8259 section 7). */
 static void print_string(FILE *out, const char *name, const char *value, const char *end_with)
 {
     const unsigned char *p;

@@ -6,11 +6,16 @@
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* More is not read. */
 #define OUTPUT_MAX ((apr_size_t)1024 * 1024)
+
+/* httpd looks up the names of its servers, one after the other. */
+#define HTTPD_TIMEOUTS 6
 
 /* The first line's beginning. */
 #define FIRST_KEY "eas-kcd\t"
@@ -71,6 +76,9 @@ static void take(apr_pool_t *pool, struct eas_options *options, const char *key,
     else if (strcmp(key, "domain") == 0) {
         add_domain(pool, options, value);
     }
+    else if (strcmp(key, "armor") == 0) {
+        options->armor = (enum eas_armor_mode)strtol(value, NULL, 10);
+    }
     else if (strcmp(key, "transition") == 0) {
         options->transition = true;
     }
@@ -106,7 +114,7 @@ static bool joins(const struct eas_options *first, const struct eas_options *sec
 
     if (!same_text(first->keytab, second->keytab) || !same_text(first->realm, second->realm)
         || !same_text(first->principal, second->principal)
-        || first->transition != second->transition
+        || first->transition != second->transition || first->armor != second->armor
         || !same_domains(first->domains, second->domains)) {
         return false;
     }
@@ -191,18 +199,21 @@ static const char *find_program(apr_pool_t *pool, const struct eas_options *opti
     return "httpd";
 }
 
-static char *read_all(apr_pool_t *pool, apr_file_t *file)
+/* NULL if the process is silent for that time. */
+static char *read_all(apr_pool_t *pool, apr_file_t *file, apr_interval_time_t limit)
 {
     char *text = apr_palloc(pool, OUTPUT_MAX + 1);
     apr_size_t len = 0;
+    apr_status_t status;
 
-    apr_file_read_full(file, text, OUTPUT_MAX, &len); /* up to the end */
+    apr_file_pipe_timeout_set(file, limit);
+    status = apr_file_read_full(file, text, OUTPUT_MAX, &len); /* up to the end */
     text[len] = '\0';
-    return text;
+    return APR_STATUS_IS_TIMEUP(status) ? NULL : text;
 }
 
-/* stdout and stderr of the program; NULL if it cannot be run. */
-static char *output_of(apr_pool_t *pool, const char *const *args)
+/* stdout and stderr of the program; NULL if it cannot be run, or does not end. */
+static char *output_of(apr_pool_t *pool, const char *const *args, apr_interval_time_t limit)
 {
     apr_file_t *in, *out;
     apr_procattr_t *attr;
@@ -220,7 +231,10 @@ static char *output_of(apr_pool_t *pool, const char *const *args)
     status = apr_proc_create(&process, args[0], args, NULL, attr, pool);
     apr_file_close(out);
     if (status == APR_SUCCESS) {
-        text = read_all(pool, in);
+        text = read_all(pool, in, limit);
+        if (text == NULL) {
+            apr_proc_kill(&process, SIGKILL);
+        }
         apr_proc_wait(&process, NULL, NULL, APR_WAIT);
     }
     apr_file_close(in);
@@ -240,14 +254,14 @@ apr_array_header_t *eas_settings_read(apr_pool_t *pool, const struct eas_options
     args[5] = apr_filepath_merge(&conf, NULL, options->conf, 0, pool) == APR_SUCCESS
                   ? conf
                   : options->conf;
-    text = output_of(pool, args);
+    text = output_of(pool, args, HTTPD_TIMEOUTS * options->timeout);
     begin = text != NULL ? strstr(text, FIRST_KEY) : NULL;
     /* The module prints before httpd looks at the keytab: a fault there is the walk's to name. */
     if (begin != NULL) {
         return eas_settings_parse(pool, options, begin);
     }
     *reason_out = apr_psprintf(pool, "%s -t -f %s: %.400s", args[0], options->conf,
-                               text == NULL         ? "cannot be run"
+                               text == NULL         ? "cannot be run, or does not end"
                                : strstr(text, "OK") ? "it does not load mod_eas_kcd"
                                                     : text);
     return NULL;

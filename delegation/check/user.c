@@ -2,16 +2,17 @@
 /* delegation/check/user.c - steps about the user, and delegation in the user's name */
 
 #include "delegation/check/user.h"
+#include "auth/base/clock.h"
 #include "auth/kerberos/as.h"
 #include "auth/password/password.h"
 #include "delegation/check/diagnosis.h"
 #include "delegation/check/key.h"
 #include "delegation/check/logon_info.h"
+#include "delegation/check/resolve.h"
 #include "delegation/check/seen.h"
 #include "delegation/kerberos/s4u.h"
 
 #include <apr_strings.h>
-#include <netdb.h>
 #include <string.h>
 #include <strings.h>
 
@@ -182,7 +183,7 @@ void eas_user_log_on(struct eas_check *check)
 {
     struct eas_authority authority = { .keytab = check->keytab,
                                        .service_tgt = check->service_tgt,
-                                       .armor_mode = EAS_ARMOR_TRY,
+                                       .armor_mode = check->options->armor,
                                        .realms = check->realms,
                                        .kdc_timeout = check->options->timeout };
     struct eas_password_request request = { .authority = &authority, .password = check->password };
@@ -269,16 +270,16 @@ void eas_user_compare_key(struct eas_check *check)
 /* --- S4U2Proxy -------------------------------------------------------------------------------- */
 
 /* The canonical name of the host in an SPN, if it is another one; else NULL. */
-static const char *alias_of(apr_pool_t *pool, const char *spn)
+static const char *alias_of(const struct eas_check *check, const char *spn)
 {
-    const struct addrinfo hints = { .ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM };
+    apr_time_t until = eas_clock_now() + check->options->timeout;
     const char *host = strchr(spn, '/');
     const char *canonical = NULL;
     struct addrinfo *found;
 
-    if (host != NULL && getaddrinfo(host + 1, NULL, &hints, &found) == 0) {
+    if (host != NULL && eas_resolve(host + 1, NULL, AI_CANONNAME, until, &found) == 0) {
         if (found->ai_canonname != NULL && strcasecmp(found->ai_canonname, host + 1) != 0) {
-            canonical = apr_pstrdup(pool, found->ai_canonname);
+            canonical = apr_pstrdup(check->pool, found->ai_canonname);
         }
         freeaddrinfo(found);
     }
@@ -303,7 +304,7 @@ static void report_proxy_refusal(struct eas_check *check, const char *spn,
     struct eas_finding_names names = check->names;
 
     names.spn = spn;
-    if (finding == EAS_FINDING_SPN_UNKNOWN && (names.host = alias_of(check->pool, spn)) != NULL) {
+    if (finding == EAS_FINDING_SPN_UNKNOWN && (names.host = alias_of(check, spn)) != NULL) {
         finding = EAS_FINDING_SPN_ALIAS;
     }
     eas_report_find(check->report, finding, &names,

@@ -74,7 +74,7 @@ static const struct {
     { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1034, "user-policy" },
     { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1040, "gateway-no-spn" },
     { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1043, "keytab-key" },
-    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1045, "user-policy" },
+    { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1045, "no-armor" },
     { EAS_DIAGNOSIS_PASSWORD, -1, 0, 1046, "no-aes" },
     { EAS_DIAGNOSIS_PROXY, 7, 0, 2033, "spn-unknown" },
     { EAS_DIAGNOSIS_PROXY, 8, 0, 2024, "spn-duplicate" },
@@ -160,11 +160,17 @@ static void test_texts_have_no_unknown_names(void **state)
 static void test_names_are_filled_in(void **state)
 {
     const struct eas_finding_names names = { .account = "gw", .spn = "HTTP/{user}" };
+    const struct eas_finding_names computer = { .account = "GW$", .spn = "HTTP/x" };
     struct eas_finding_text text = eas_finding_text(*state, EAS_FINDING_SPN_NOT_ALLOWED, &names);
 
     assert_string_equal(text.powershell,
                         "Set-ADUser gw -Add @{'msDS-AllowedToDelegateTo'='HTTP/{user}'}");
     assert_string_equal(text.samba, "samba-tool delegation add-service gw HTTP/{user}");
+    text = eas_finding_text(*state, EAS_FINDING_SPN_NOT_ALLOWED, &computer);
+    assert_string_equal(text.powershell,
+                        "Set-ADComputer GW$ -Add @{'msDS-AllowedToDelegateTo'='HTTP/x'}");
+    text = eas_finding_text(*state, EAS_FINDING_GATEWAY_REVOKED, &computer);
+    assert_string_equal(text.samba, "samba-tool computer show GW$");
     text = eas_finding_text(*state, EAS_FINDING_SPN_NOT_ALLOWED, &nothing);
     assert_string_equal(text.samba, "samba-tool delegation add-service ACCOUNT SPN");
 }
