@@ -22,6 +22,10 @@
 /* A graceful stop sends the clients of a process away within this time. */
 #define STOP_SPREAD apr_time_from_sec(3)
 
+/* A full stop lasts no longer for it, and waits for no client longer. */
+#define DISMISS_MAX apr_time_from_sec(2)
+#define DISMISS_WRITE (APR_USEC_PER_SEC / 20)
+
 #define RECORD "eas-kcd:parked"
 
 /* httpd 2.4.63: a suspended connection comes back to the MPM. */
@@ -326,11 +330,41 @@ static int hook_process_connection(conn_rec *c)
 
 /* --- the process ------------------------------------------------------------------------------ */
 
+static void dismiss(struct record *record)
+{
+    struct eas_park_owner *owner = record->owner;
+    request_rec *r = record->r;
+    conn_rec *c = r->connection;
+
+    note_time(record);
+    leave(record);
+    apr_socket_timeout_set(ap_get_conn_socket(c), DISMISS_WRITE);
+    finish(r, owner->resume(owner->data, EAS_CLIENT_DISMISSED));
+    ap_flush_conn(c);
+}
+
+/* The MPM's threads take no connection any more, so this one has those that they do not have. */
+static void dismiss_all(struct eas_parking *parking)
+{
+    apr_time_t until = eas_clock_now() + DISMISS_MAX;
+    struct eas_parked *parked = eas_parking_claim(parking);
+
+    while (parked != NULL) {
+        dismiss((struct record *)((char *)parked - offsetof(struct record, parked)));
+        parked = eas_clock_now() < until ? eas_parking_claim(parking) : NULL;
+    }
+}
+
 static void hook_child_stopping(apr_pool_t *pchild, int graceful)
 {
+    struct eas_parking *parking = this_child() != NULL ? this_child()->parking : NULL;
+
     (void)pchild;
-    if (graceful && this_child() != NULL && this_child()->parking != NULL) {
-        eas_parking_stop(this_child()->parking, STOP_SPREAD);
+    if (parking != NULL && graceful) {
+        eas_parking_stop(parking, STOP_SPREAD);
+    }
+    else if (parking != NULL) {
+        dismiss_all(parking);
     }
 }
 

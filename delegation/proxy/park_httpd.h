@@ -32,7 +32,8 @@
  *   client's FIN or RST    step 3 without a response: slot and connection end, status 499
  *   newer long poll        likewise, with the status of one that is not parked
  *   end of the process     a Ping gets "nothing has changed" (graceful stop, MaxConnectionsPerChild,
- *                          MaxSpareThreads), other commands 503; spread over seconds
+ *                          MaxSpareThreads), other commands 503; spread over seconds.  A full stop
+ *                          ends its threads, so the hook child_stopping answers, in two seconds
  *   the MPM's own time-out it closes the connection; the poller has the MPM look before that
  */
 

@@ -39,6 +39,7 @@ struct eas_parking {
     apr_time_t next; /* when the thread looks at all */
     apr_time_t last; /* ... and when it has */
     apr_time_t next_polls;
+    bool claims;
     bool ends;
 };
 
@@ -318,7 +319,7 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
         return false;
     }
     pthread_mutex_lock(&parking->mutex);
-    added = take_place(parking, parked);
+    added = !parking->claims && take_place(parking, parked);
     if (added && !watch(parking, parked)) {
         leave_place(parking, parked);
         added = false;
@@ -361,4 +362,21 @@ void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread)
     }
     pthread_mutex_unlock(&parking->mutex);
     ring(parking->bell);
+}
+
+struct eas_parked *eas_parking_claim(struct eas_parking *parking)
+{
+    struct eas_parked *claimed = NULL;
+    unsigned i;
+
+    pthread_mutex_lock(&parking->mutex);
+    parking->claims = true;
+    for (i = 0; claimed == NULL && i < parking->n_places; i++) {
+        if (parking->places[i].parked != NULL && parking->places[i].parked->events == 0) {
+            claimed = parking->places[i].parked;
+            claimed->events = EAS_PARK_STOP; /* without waking the MPM */
+        }
+    }
+    pthread_mutex_unlock(&parking->mutex);
+    return claimed;
 }

@@ -48,4 +48,10 @@ unsigned eas_parking_remove(struct eas_parking *parking, struct eas_parked *park
 /* EAS_PARK_STOP for all requests, spread over that time; for later ones at once. */
 void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread);
 
+/*
+ * A request without an event, which gets none any more: the caller has it.  NULL if there is none.
+ * Nothing parks after that.
+ */
+struct eas_parked *eas_parking_claim(struct eas_parking *parking);
+
 #endif

@@ -182,6 +182,30 @@ static void test_stop_is_spread(void **state)
     free(pairs);
 }
 
+static void test_claim(void **state)
+{
+    struct pair pairs[3];
+    unsigned i;
+
+    for (i = 0; i < COUNT_OF(pairs); i++) {
+        make_pair(&pairs[i]);
+        assert_true(eas_parking_add(*state, &pairs[i].parked));
+    }
+    send_to(pairs[1].backend);
+    assert_true(wakes(&pairs[1].parked, LONG_MS));
+    assert_ptr_equal(eas_parking_claim(*state), &pairs[0].parked);
+    assert_ptr_equal(eas_parking_claim(*state), &pairs[2].parked);
+    assert_null(eas_parking_claim(*state));
+    /* No event wakes a claimed request, and none parks beside. */
+    send_to(pairs[0].backend);
+    assert_false(wakes(&pairs[0].parked, 50));
+    for (i = 0; i < COUNT_OF(pairs); i++) {
+        (void)eas_parking_remove(*state, &pairs[i].parked);
+        assert_false(eas_parking_add(*state, &pairs[i].parked));
+        end_pair(&pairs[i]);
+    }
+}
+
 /* Places are used again; an event belongs to the request that is in its place now. */
 static void test_places_are_used_again(void **state)
 {
@@ -244,6 +268,7 @@ int main(void)
         PARKING_TEST(test_times),
         PARKING_TEST(test_newer_poll),
         PARKING_TEST(test_stop_is_spread),
+        PARKING_TEST(test_claim),
         PARKING_TEST(test_places_are_used_again),
         PARKING_TEST(test_without_descriptors),
     };
