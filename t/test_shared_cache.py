@@ -113,6 +113,17 @@ def test_silence_costs_one_wait(cached):
     await_use(gw, cookie)
 
 
+def test_hiccup_is_no_outage(cached):
+    """The late answer shows that the cache server is there: the next request tries it at once."""
+    gw, server = cached
+    cookie = log_on(gw).session
+    assert timed(gw, cookie)[0] == 200
+    with silent(server):
+        status, tag, took = timed(gw, cookie)
+        assert (status, tag) == (503, "EAS1071") and took < WAIT + SLACK
+    until(lambda: timed(gw, cookie)[0] == 200, OPEN_FOR / 2, "the cache to be used")
+
+
 def test_many_requests_at_a_silent_cache(cached):
     """More than there are threads: no request waits longer than for one answer."""
     gw, server = cached

@@ -149,7 +149,7 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     code = name == NULL || reply == NULL ? ENOMEM
                                          : send_message(kdc, ctx, name, message, reply, &sent);
     if ((sent || code != 0) && kdc->job != NULL) {
-        eas_job_receive(kdc->job, code == 0);
+        eas_job_receive(kdc->job, code == 0 ? EAS_PEER_ANSWERED : EAS_PEER_SILENT);
     }
     if (code == 0 && sent) {
         code = read_reply(kdc, ctx, realm, reply);
@@ -173,7 +173,7 @@ static krb5_error_code after_receive(krb5_context ctx, void *data, krb5_error_co
 
     (void)message, (void)new_reply_out;
     if (kdc->job != NULL) {
-        eas_job_receive(kdc->job, code == 0);
+        eas_job_receive(kdc->job, code == 0 ? EAS_PEER_ANSWERED : EAS_PEER_SILENT);
     }
     return code != 0 ? code : read_reply(kdc, ctx, realm, reply);
 }
