@@ -169,6 +169,23 @@ def test_delegation_for_another_module(gateway, lab_dir, backend):
     assert_varies(first)
 
 
+def test_error_page_for_another_module(gateway, lab_dir, backend):
+    """The page is another Location's, which knows nothing of the module."""
+    conf, modules = cache(lab_dir, "socache", "On")
+    gw = gateway(conf + f"""
+ErrorDocument 404 /open
+<Location "/eas">
+    EasKcdDelegate On
+    ProxyPass "{backend.url}"
+    ProxyErrorOverride On
+</Location>
+""" + open_location(backend.url), modules=modules)
+    answer = gw.get("/eas/missing")
+    assert answer.body == b"anybody, request 2"
+    assert_no_shared_cache(answer)
+    assert_varies(answer)
+
+
 def test_other_locations_are_cached(gateway, lab_dir, backend):
     """The module has no part in their headers."""
     conf, modules = cache(lab_dir, "socache", "On")

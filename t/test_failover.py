@@ -209,10 +209,11 @@ def test_refused_user_tries_no_other_member(gateway, fake_backends, per_request)
 
 
 @pytest.mark.parametrize("what", ["no balancer", "only member", "others down", "others refused",
-                                  "ignores errors", "no attempts"])
+                                  "ignores errors", "no attempts", "session", "forward proxy"])
 def test_no_next_member(gateway, members, what):
     """The answer is that of a single backend; a mark would not help, or is not wanted."""
     good, refused = members
+    more = ""
     good_one, flags = f'BalancerMember "{good.url}" status=+H', ""
     if what in ("no balancer", "only member"):
         good_one = ""
@@ -224,16 +225,40 @@ def test_no_next_member(gateway, members, what):
         flags = "status=+I"
     elif what == "no attempts":
         good_one += "\n    ProxySet maxattempts=0"
-    gw = gateway(f"""<Proxy "balancer://cas">
-    BalancerMember "{refused.url}" {flags}
+    elif what == "session":
+        good_one = f'BalancerMember "{good.url}"\n    ProxySet stickysession=SID nofailover=On'
+        flags = "route=refused"
+    elif what == "forward proxy":
+        good_one = f'BalancerMember "{good.url.replace("http:", "https:")}" status=+H'
+        more = 'SSLProxyEngine On\nProxyRemote "*" "http://127.0.0.1:9"\n'
+    url = refused.url.replace("http:", "https:") if what == "forward proxy" else refused.url
+    gw = gateway(more + f"""<Proxy "balancer://cas">
+    BalancerMember "{url}" {flags}
     {good_one}
 </Proxy>
 """ + location(refused.url if what == "no balancer" else "balancer://cas"), processes=1)
     gw.expect("EAS2032", *["EAS2033", "EAS2086"] * (what == "others refused"))
     for _ in range(3):
-        assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+        assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"],
+                                  headers=[("Cookie", "SID=1.refused")]))
     assert gw.logged()["EAS_KCD_ERROR"] in ("EAS2032", "EAS2033")
+    assert (times_marked(gw) > 0) is (what == "others refused")
     assert refused.requests == good.requests == []
+
+
+def test_session_of_a_member_without_tickets(gateway, members):
+    """Without nofailover=, it moves to the next member, as after the end of its own."""
+    good, refused = members
+    gw = gateway(f"""<Proxy "balancer://cas">
+    BalancerMember "{refused.url}" route=refused
+    BalancerMember "{good.url}"
+    ProxySet stickysession=SID
+</Proxy>
+""" + location("balancer://cas"), processes=1)
+    gw.expect("EAS2032", "EAS2086")
+    answer = gw.get("/eas", "alice", PASSWORDS["alice"], headers=[("Cookie", "SID=1.refused")])
+    assert answer.status == 200 and len(good.requests) == 1
+    assert refused.requests == [] and times_marked(gw) == 1
 
 
 @pytest.mark.smoke

@@ -336,6 +336,7 @@ def test_refused_password_is_asked_about_again(guarded, victim, relay):
         assert asked(relay) == expected
 
 
+@moves_clock
 def test_a_stale_phone_does_not_lock_its_owner_out(guarded, strict, victim, relay):
     """The phone tries for three windows, each of two memories; then comes a new password."""
     gw = guarded("EasKcdPasswordCache off\nEasKcdLockout 3 1m\nEasKcdBadPasswordMemory 30s\n",

@@ -250,6 +250,7 @@ def test_clock_off(gateway, backends, offset):
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
 
 
+@moves_clock
 def test_clock_off_where_libkrb5_does_not_follow_the_kdc(gateway, backends, domain, lab_dir):
     """The KDC then refuses the time in the request."""
     own_time = domain.write_krb5_conf(lab_dir / "own-time.conf", domain.port, "kdc_timesync = 0")

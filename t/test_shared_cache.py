@@ -113,6 +113,17 @@ def test_silence_costs_one_wait(cached):
     await_use(gw, cookie)
 
 
+def test_hiccup_is_no_outage(cached):
+    """The late answer shows that the cache server is there: the next request tries it at once."""
+    gw, server = cached
+    cookie = log_on(gw).session
+    assert timed(gw, cookie)[0] == 200
+    with silent(server):
+        status, tag, took = timed(gw, cookie)
+        assert (status, tag) == (503, "EAS1071") and took < WAIT + SLACK
+    until(lambda: timed(gw, cookie)[0] == 200, OPEN_FOR / 2, "the cache to be used")
+
+
 def test_many_requests_at_a_silent_cache(cached):
     """More than there are threads: no request waits longer than for one answer."""
     gw, server = cached
@@ -194,6 +205,53 @@ def way(redis):
     made = Way(redis.port)
     yield made
     made.stop()
+
+
+class Failing(Way):
+    """A way to a redis that loses its data and refuses new, from some question on; apr_redis
+    answers so for a server that another thread has found dead."""
+
+    def __init__(self, port):
+        self.asked = 0
+        self.fails_at = None        # number of the first question without an answer
+        super().__init__(port)
+
+    def _copy(self, source, target):
+        if source.getpeername()[1] == self._port:
+            return super()._copy(source, target)
+        try:
+            while data := source.recv(65536):
+                gets = data.startswith(b"*2\r\n$3\r\nGET")
+                self.asked += gets
+                if self.fails_at is None or self.asked < self.fails_at:
+                    target.sendall(data)
+                else:
+                    source.sendall(b"$-1\r\n" if gets else b"-ERR no\r\n")
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_cache_that_fails_between_two_questions(start, redis):
+    """At whatever question of a request: that a record is missing counts only while the server is
+    there."""
+    way = Failing(redis.port)
+    try:
+        gw = start("redis", way.port)
+        cookie = log_on(gw).session
+        assert timed(gw, cookie)[0] == 200
+        way.asked = 0
+        assert timed(gw, cookie)[0] == 200
+        questions = way.asked
+        assert questions >= 3
+        for way.fails_at in range(1, questions + 1):
+            way.asked = 0
+            status, tag, _ = timed(gw, cookie)
+            assert (status, tag) == (503, "EAS1071"), f"it fails at question {way.fails_at}"
+        way.fails_at = None
+        assert timed(gw, cookie)[0] == 200
+    finally:
+        way.stop()
 
 
 def test_slow_cache(start, way):

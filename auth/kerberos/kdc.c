@@ -173,7 +173,7 @@ static void receive(const struct eas_kdc *kdc, const krb5_data *message, bool an
         eas_counters_add(is_as ? EAS_COUNTER_KDC_AS_UNANSWERED : EAS_COUNTER_KDC_TGS_UNANSWERED);
     }
     if (kdc->job != NULL) {
-        eas_job_receive(kdc->job, answered);
+        eas_job_receive(kdc->job, answered ? EAS_PEER_ANSWERED : EAS_PEER_SILENT);
     }
 }
 
@@ -244,7 +244,7 @@ void eas_kdc_end_unbounded(struct eas_kdc *kdc, krb5_error_code code)
         code == 0 || (eas_kdc_cause(code) & (EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED)) == 0;
 
     if (kdc->job != NULL) {
-        eas_job_receive(kdc->job, answered);
+        eas_job_receive(kdc->job, answered ? EAS_PEER_ANSWERED : EAS_PEER_SILENT);
     }
 }
 

@@ -228,6 +228,7 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
 {
     struct request *request = data;
     apr_time_t began = eas_clock_now();
+    bool is_late;
 
     (void)err;
     eas_job_open(job);
@@ -243,8 +244,10 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
     else {
         request->answer = provider_get(request->pool, request->name, &request->sealed);
     }
-    /* A late answer is no answer for the circuit breaker. */
-    eas_job_receive(job, eas_clock_now() - began < PROVIDER_TIMEOUT);
+    is_late = eas_clock_now() - began >= PROVIDER_TIMEOUT;
+    eas_job_receive(job, !is_late                               ? EAS_PEER_ANSWERED
+                         : request->answer != EAS_SHARED_FAILED ? EAS_PEER_ANSWERED_LATE
+                                                                : EAS_PEER_SILENT);
     return EAS_OK;
 }
 

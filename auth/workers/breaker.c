@@ -45,6 +45,11 @@ void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t sent_at, apr_tim
     }
 }
 
+void eas_breaker_answered_late(struct eas_breaker *breaker, apr_time_t now)
+{
+    breaker->probe_at = now;
+}
+
 void eas_breaker_probe_end(struct eas_breaker *breaker, bool reported, apr_time_t now)
 {
     breaker->probing = false;

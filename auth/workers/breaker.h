@@ -38,6 +38,9 @@ enum eas_breaker_state eas_breaker_admit(struct eas_breaker *breaker, apr_time_t
 void eas_breaker_succeeded(struct eas_breaker *breaker, apr_time_t now);
 void eas_breaker_failed(struct eas_breaker *breaker, apr_time_t sent_at, apr_time_t now);
 
+/* The peer has answered, though too late: the next probe may start at once. */
+void eas_breaker_answered_late(struct eas_breaker *breaker, apr_time_t now);
+
 /* Ends a probe.  If it reported no result, because it sent nothing, the next may start at once. */
 void eas_breaker_probe_end(struct eas_breaker *breaker, bool reported, apr_time_t now);
 

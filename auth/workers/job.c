@@ -206,9 +206,9 @@ bool eas_job_begin_unbounded(struct eas_job *job, apr_time_t until)
     return may_send;
 }
 
-void eas_job_receive(struct eas_job *job, bool answered)
+void eas_job_receive(struct eas_job *job, enum eas_peer_answer answer)
 {
-    eas_peer_call_receive(lock_call(job), answered, eas_clock_now());
+    eas_peer_call_receive(lock_call(job), answer, eas_clock_now());
     pthread_cond_broadcast(&job->table->received);
     unlock_call(job);
 }

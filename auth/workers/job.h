@@ -5,6 +5,7 @@
 #define EAS_AUTH_WORKERS_JOB_H
 
 #include "auth/base/bytes.h"
+#include "auth/workers/peer.h"
 
 #include <apr_time.h>
 #include <stdbool.h>
@@ -26,7 +27,7 @@ void eas_job_release(struct eas_job *job);
 void eas_job_open(struct eas_job *job);
 bool eas_job_send(struct eas_job *job, struct eas_bytes peer);
 bool eas_job_begin_unbounded(struct eas_job *job, apr_time_t until);
-void eas_job_receive(struct eas_job *job, bool answered);
+void eas_job_receive(struct eas_job *job, enum eas_peer_answer answer);
 void eas_job_close(struct eas_job *job);
 
 #endif

@@ -143,15 +143,18 @@ static void count_failure(struct eas_peer_call *call, apr_time_t now)
     }
 }
 
-void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t now)
+void eas_peer_call_receive(struct eas_peer_call *call, enum eas_peer_answer answer, apr_time_t now)
 {
-    if (answered) {
+    if (answer == EAS_PEER_ANSWERED) {
         eas_breaker_succeeded(&call->contacted->breaker, now);
         note_report(call);
         call->own->silent_since = now;
     }
     else {
         count_failure(call, now);
+    }
+    if (answer == EAS_PEER_ANSWERED_LATE) {
+        eas_breaker_answered_late(&call->contacted->breaker, now);
     }
     call->contacted->unbounded -= call->unbounded;
     call->unbounded = false;

@@ -93,8 +93,14 @@ bool eas_peer_call_waive_probe(struct eas_peer_call *call, apr_time_t now);
 /* True if the last message, not yet sent, may be one without a bound. */
 bool eas_peer_call_begin_unbounded(struct eas_peer_call *call);
 
+enum eas_peer_answer {
+    EAS_PEER_ANSWERED,
+    EAS_PEER_ANSWERED_LATE, /* a failure, and the peer is there */
+    EAS_PEER_SILENT
+};
+
 /* The last message has been answered, or will not be. */
-void eas_peer_call_receive(struct eas_peer_call *call, bool answered, apr_time_t now);
+void eas_peer_call_receive(struct eas_peer_call *call, enum eas_peer_answer answer, apr_time_t now);
 
 void eas_peer_call_close(struct eas_peer_call *call);
 

@@ -50,14 +50,14 @@ static bool has_other_member(const proxy_balancer *balancer, const proxy_worker 
     return false;
 }
 
-bool eas_failover_to_next(request_rec *r, const proxy_worker *worker, const char *proxyhost)
+bool eas_failover_to_next(request_rec *r, const proxy_worker *worker)
 {
     struct eas_request *request = eas_request_of(r);
     const proxy_balancer *balancer = worker->balancer;
 
-    /* proxy_handler() does not fail over after an attempt through ProxyRemote. */
+    /* After an attempt through ProxyRemote, proxy_handler() tries no other worker. */
     request->next_worker =
-        balancer != NULL && proxyhost == NULL && balancer->s->max_attempts_set
+        balancer != NULL && balancer->s->max_attempts_set
         && request->workers_tried <= balancer->s->max_attempts
         && !(worker->s->status & PROXY_WORKER_IGNORE_ERRORS)
         && !(balancer->s->sticky_force && apr_table_get(r->notes, ROUTE_NOTE) != NULL)

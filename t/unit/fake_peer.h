@@ -92,7 +92,7 @@ static inline void follow_referral(struct eas_job *job, const struct input *copy
         pass_gate(copy->name, 1);
     }
     if (may_send) {
-        eas_job_receive(job, false);
+        eas_job_receive(job, EAS_PEER_SILENT);
     }
 }
 
@@ -117,7 +117,7 @@ static inline enum eas_rc run_input(struct eas_job *job, void *data, struct eas_
     else if (eas_job_send(job, eas_bytes_of_text(copy->peer))) {
         pass_gate(copy->name,
                   how == ANSWERS_AT_SECOND ? 2 : how == ANSWERS_AT_GATE || how == IS_SILENT);
-        eas_job_receive(job, answers || refers);
+        eas_job_receive(job, answers || refers ? EAS_PEER_ANSWERED : EAS_PEER_SILENT);
         if (refers) {
             follow_referral(job, copy);
         }

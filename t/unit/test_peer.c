@@ -41,7 +41,7 @@ static void exchange(struct eas_peer *peer, bool answered, apr_time_t now)
     struct eas_peer_call call = opened(now);
 
     assert_true(eas_peer_call_send(&call, peer, now));
-    eas_peer_call_receive(&call, answered, now);
+    eas_peer_call_receive(&call, answered ? EAS_PEER_ANSWERED : EAS_PEER_SILENT, now);
     eas_peer_call_end(&call, now);
 }
 
@@ -79,7 +79,7 @@ static void test_answer_counts_for_the_contacted_peer(void **state)
     eas_peer_call_begin(&call, SECONDS(5));
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
-    eas_peer_call_receive(&call, true, SECONDS(5));
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED, SECONDS(5));
     eas_peer_call_end(&call, SECONDS(5));
     assert_int_equal(state_of(&home, SECONDS(5)), EAS_BREAKER_PROBE); /* the next job's */
 }
@@ -92,7 +92,7 @@ static void test_open_circuit_stops_messages(void **state)
     fail_three_times(&away, 0);
     call = opened(0);
     assert_true(eas_peer_call_send(&call, &home, 0));
-    eas_peer_call_receive(&call, true, 0);
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED, 0);
     assert_false(eas_peer_call_send(&call, &away, SECONDS(4) - 1));
     eas_peer_call_end(&call, SECONDS(5));
     assert_int_equal(away.breaker.probe_at, SECONDS(4));
@@ -122,7 +122,7 @@ static void test_referral_may_be_the_probe(void **state)
     other = opened(SECONDS(5));
     assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
     assert_false(eas_peer_call_send(&other, &away, SECONDS(5)));
-    eas_peer_call_receive(&call, true, SECONDS(6));
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED, SECONDS(6));
     assert_true(eas_peer_call_send(&other, &away, SECONDS(6)));
     eas_peer_call_end(&call, SECONDS(6));
     eas_peer_call_end(&other, SECONDS(6));
@@ -142,7 +142,7 @@ static void test_probes_of_two_peers(void **state)
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
     assert_int_equal(state_of(&home, SECONDS(5)), EAS_BREAKER_PROBE);
-    eas_peer_call_receive(&call, false, SECONDS(6));
+    eas_peer_call_receive(&call, EAS_PEER_SILENT, SECONDS(6));
     eas_peer_call_end(&call, SECONDS(6));
     assert_int_equal(state_of(&home, SECONDS(6)), EAS_BREAKER_PROBE);
     assert_int_equal(state_of(&away, SECONDS(6)), EAS_BREAKER_OPEN);
@@ -159,7 +159,7 @@ static void test_probe_sends_all_its_messages(void **state)
     eas_peer_call_begin(&call, SECONDS(5));
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(5)));
-    eas_peer_call_receive(&call, false, SECONDS(6));
+    eas_peer_call_receive(&call, EAS_PEER_SILENT, SECONDS(6));
     assert_false(eas_peer_call_send(&call, &home, SECONDS(6))); /* the probe has failed */
     eas_peer_call_end(&call, SECONDS(6));
     assert_int_equal(state_of(&home, SECONDS(9) - 1), EAS_BREAKER_OPEN);
@@ -167,9 +167,9 @@ static void test_probe_sends_all_its_messages(void **state)
     assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(11)), EAS_BREAKER_PROBE);
     eas_peer_call_open(&call, SECONDS(11));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(11)));
-    eas_peer_call_receive(&call, true, SECONDS(11));
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED, SECONDS(11));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(11)));
-    eas_peer_call_receive(&call, false, SECONDS(12));
+    eas_peer_call_receive(&call, EAS_PEER_SILENT, SECONDS(12));
     eas_peer_call_end(&call, SECONDS(12));
     assert_int_equal(state_of(&home, SECONDS(12)), EAS_BREAKER_CLOSED);
 }
@@ -184,7 +184,7 @@ static void test_successful_probe_that_ends_late(void **state)
     assert_int_equal(eas_peer_call_admit(&call, true, SECONDS(5)), EAS_BREAKER_PROBE);
     eas_peer_call_open(&call, SECONDS(5));
     assert_true(eas_peer_call_send(&call, &home, SECONDS(5)));
-    eas_peer_call_receive(&call, true, SECONDS(5));
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED, SECONDS(5));
     fail_three_times(&home, SECONDS(6));
     eas_peer_call_end(&call, SECONDS(7));
     assert_int_equal(state_of(&home, SECONDS(10) - 1), EAS_BREAKER_OPEN);
@@ -210,7 +210,7 @@ static void test_message_fails_once(void **state)
     assert_true(eas_peer_call_send(&call, &home, 0));
     assert_true(eas_peer_call_leave(&call, TIMEOUT));
     assert_true(eas_peer_call_leave(&call, TIMEOUT));
-    eas_peer_call_receive(&call, false, SECONDS(27));
+    eas_peer_call_receive(&call, EAS_PEER_SILENT, SECONDS(27));
     assert_int_equal(home.breaker.failures, 1);
     assert_true(eas_peer_call_send(&call, &home, SECONDS(27)));
     assert_true(eas_peer_call_leave(&call, SECONDS(27) + TIMEOUT));
@@ -246,9 +246,43 @@ static void test_answer_after_the_caller_has_left_closes_the_circuit(void **stat
     assert_true(eas_peer_call_send(&call, &home, SECONDS(5)));
     assert_true(eas_peer_call_leave(&call, SECONDS(9)));
     assert_int_equal(state_of(&home, SECONDS(9)), EAS_BREAKER_PROBE); /* that probe is over */
-    eas_peer_call_receive(&call, true, SECONDS(27));
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED, SECONDS(27));
     eas_peer_call_end(&call, SECONDS(27));
     assert_int_equal(state_of(&home, SECONDS(27)), EAS_BREAKER_CLOSED);
+}
+
+/* A hiccup of the peer is over with its answer; a slow peer has one probe at a time. */
+static void test_late_answer_permits_a_probe_at_once(void **state)
+{
+    struct eas_peer_call call = opened(0), probe = eas_peer_call_make(&home);
+
+    (void)state;
+    home.breaker.limit = 1;
+    assert_true(eas_peer_call_send(&call, &home, 0));
+    assert_true(eas_peer_call_leave(&call, SECONDS(1)));
+    assert_int_equal(state_of(&home, SECONDS(1)), EAS_BREAKER_OPEN);
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED_LATE, SECONDS(2));
+    eas_peer_call_end(&call, SECONDS(2));
+    assert_int_equal(eas_peer_call_admit(&probe, true, SECONDS(2)), EAS_BREAKER_PROBE);
+    assert_int_equal(state_of(&home, SECONDS(2)), EAS_BREAKER_OPEN);
+    eas_peer_call_open(&probe, SECONDS(2));
+    assert_true(eas_peer_call_send(&probe, &home, SECONDS(2)));
+    eas_peer_call_receive(&probe, EAS_PEER_ANSWERED_LATE, SECONDS(4));
+    eas_peer_call_end(&probe, SECONDS(4));
+    assert_int_equal(state_of(&home, SECONDS(4)), EAS_BREAKER_PROBE);
+}
+
+/* The caller has waited to the end: the failure is counted with the answer. */
+static void test_late_answer_opens_the_circuit(void **state)
+{
+    struct eas_peer_call call = opened(0);
+
+    (void)state;
+    home.breaker.limit = 1;
+    assert_true(eas_peer_call_send(&call, &home, 0));
+    eas_peer_call_receive(&call, EAS_PEER_ANSWERED_LATE, SECONDS(2));
+    eas_peer_call_end(&call, SECONDS(2));
+    assert_int_equal(state_of(&home, SECONDS(2)), EAS_BREAKER_PROBE);
 }
 
 static void test_few_messages_without_a_bound(void **state)
@@ -263,11 +297,11 @@ static void test_few_messages_without_a_bound(void **state)
         assert_true(eas_peer_call_send(&calls[i], &away, 0));
         assert_int_equal(eas_peer_call_begin_unbounded(&calls[i]), i < EAS_PEER_UNBOUNDED_MAX);
     }
-    eas_peer_call_receive(&calls[0], true, 0);
-    eas_peer_call_receive(&calls[0], true, 0);
+    eas_peer_call_receive(&calls[0], EAS_PEER_ANSWERED, 0);
+    eas_peer_call_receive(&calls[0], EAS_PEER_ANSWERED, 0);
     assert_true(eas_peer_call_begin_unbounded(last));
     for (i = 0; i < COUNT_OF(calls); i++) {
-        eas_peer_call_receive(&calls[i], true, 0);
+        eas_peer_call_receive(&calls[i], EAS_PEER_ANSWERED, 0);
         eas_peer_call_end(&calls[i], 0);
     }
     assert_int_equal(away.unbounded, 0);
@@ -312,7 +346,7 @@ static enum eas_breaker_state fail_after_an_answer_of(struct eas_peer *peer)
     }
     exchange(peer, true, SECONDS(20));
     for (i = 0; i < COUNT_OF(late); i++) {
-        eas_peer_call_receive(&late[i], false, SECONDS(27));
+        eas_peer_call_receive(&late[i], EAS_PEER_SILENT, SECONDS(27));
         eas_peer_call_end(&late[i], SECONDS(27));
     }
     return state_of(&home, SECONDS(27));
@@ -374,7 +408,7 @@ static void test_silence_begins_with_the_first_open_call(void **state)
     second = opened(SECONDS(101) - 1);
     assert_int_equal(home.silent_since, SECONDS(100));
     assert_int_equal(away.silent_since, 0);
-    eas_peer_call_receive(&first, true, SECONDS(101));
+    eas_peer_call_receive(&first, EAS_PEER_ANSWERED, SECONDS(101));
     assert_int_equal(home.silent_since, SECONDS(101));
     eas_peer_call_end(&first, SECONDS(101));
     eas_peer_call_end(&second, SECONDS(101));
@@ -481,6 +515,8 @@ int main(void)
         CALL_TEST(test_message_fails_once),
         CALL_TEST(test_message_sent_just_now_is_no_failure),
         CALL_TEST(test_answer_after_the_caller_has_left_closes_the_circuit),
+        CALL_TEST(test_late_answer_permits_a_probe_at_once),
+        CALL_TEST(test_late_answer_opens_the_circuit),
         CALL_TEST(test_few_messages_without_a_bound),
         CALL_TEST(test_probe_that_is_waived),
         CALL_TEST(test_no_probe_without_room),
