@@ -26,6 +26,7 @@
 #include "delegation/proxy/delegate_httpd.h"
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/peer_certificate_httpd.h"
 #include "delegation/start_httpd.h"
 
 #include <httpd.h>
@@ -137,6 +138,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_login_register_hooks(pool);
     eas_provider_register_hooks(pool);
     eas_outgoing_register_hooks(pool);
+    eas_peer_certificate_register_hooks(pool);
     eas_delegate_register_hooks(pool);
     eas_msexchange_register_hooks(pool);
 }

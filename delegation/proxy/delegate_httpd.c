@@ -394,7 +394,8 @@ static int try_worker_in_place(struct eas_attempt *attempt, const struct eas_sch
 }
 
 /* Step 5. */
-static int hide_from_worker(const struct eas_attempt *attempt, const char *url, int status)
+static int hide_from_worker(const struct eas_attempt *attempt, const struct eas_scheme_call *call,
+                            int status)
 {
     const struct eas_exchange *exchange = &attempt->exchange;
     request_rec *r = attempt->r;
@@ -411,8 +412,13 @@ static int hide_from_worker(const struct eas_attempt *attempt, const char *url, 
     if (status == DECLINED && end.in_effect) {
         /* mod_proxy would run the other handlers again, with the client's credentials. */
         eas_fail(&err, EAS_MISCONFIGURED, 2084,
-                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", url);
+                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", call->url);
         return refuse(r, &err);
+    }
+    if (status == HTTP_INTERNAL_SERVER_ERROR && end.in_effect && !end.from_backend
+        && eas_response_is_impossible(r, exchange, call->worker->s->hostname_ex, &err)) {
+        refuse(r, &err);
+        return status; /* for which mod_proxy marks the member; the answer is another */
     }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED
                    || eas_verdict_blames_worker(&end)
@@ -468,7 +474,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
         }
     }
     eas_prepare_exchange(attempt, &call);
-    return hide_from_worker(attempt, url, try_worker_in_place(attempt, &call));
+    return hide_from_worker(attempt, &call, try_worker_in_place(attempt, &call));
 }
 
 void eas_delegate_pre_config(apr_pool_t *pconf)
