@@ -168,8 +168,8 @@ def test_no_token_without_the_certificate(gateway, fake_backends, authority, kee
         assert ask(gw, "/eas", "alice").status == 200
         assert not lenient.accept(backend.requests[0]).bound
         return
-    gw.expect("EAS2088", "AH01084", "AH01097")
+    gw.expect("EAS2094", "AH01084", "AH01097")
     for _ in range(2):
         assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
-        assert gw.logged()["EAS_KCD_ERROR"] == "EAS2088"
+        assert gw.logged()["EAS_KCD_ERROR"] == "EAS2094"
     assert backend.requests == [] and lenient.seen == {}

@@ -135,9 +135,9 @@ def test_failed_tls_handshake(gateway, fake_backends, scripts, authority):
                  in zip(scripts, ("cas1", "cas2"), certificates))
     gw = gateway(trusting(authority) + balancer(good.url, bad.url)
                  + location("balancer://cas", require="Require all granted"), processes=1)
-    gw.expect("AH01084", "AH01097", "AH00898")
+    gw.expect("AH01084", "AH01097", "AH00898", "EAS2088")
     statuses = [ask(gw, "/eas", "bob").status for _ in range(2)]
-    assert sorted(statuses) == [200, 500]
+    assert sorted(statuses) == [200, 502]
     assert members_of(gw) == {"cas1"} and bad.requests == []
 
 
@@ -145,9 +145,9 @@ def test_failed_dns(gateway, fake_backends, scripts):
     good = fake_backends(scripts[0])
     gw = gateway(balancer(good.url, "http://nowhere.invalid")
                  + location("balancer://cas", f"EasKcdSPN {CAS1}"), processes=1)
-    gw.expect("AH00898")
+    gw.expect("AH00898", "EAS2087")
     statuses = [ask(gw, "/eas", "bob").status for _ in range(2)]
-    assert sorted(statuses) == [200, 500]
+    assert sorted(statuses) == [200, 503]
     assert members_of(gw) == {"cas1"}
 
 

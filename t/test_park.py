@@ -342,7 +342,7 @@ def test_other_mpm(gateway, held, pings, mpm):
     script.release()
     assert [client.receive().body for client in clients] == [CHANGED, CHANGED]
     assert [entry["EAS_KCD_PARKED"] for entry in entries(gw, 2)] == ["-", "-"]
-    assert gw.error_log.text().count("EAS2090") == 1
+    assert gw.error_log.text().count("EAS2095") == 1
     assert "event MPM" in gw.error_log.text()
 
 
@@ -368,6 +368,6 @@ def test_obstacles(gateway, held, pings, lines, parameters):
         assert client.receive().body == CHANGED
     assert {entry["EAS_KCD_PARKED"] for entry in gw.requests()} == {"-"}
     text = gw.error_log.text()
-    assert text.count("EAS2090") == 1
+    assert text.count("EAS2095") == 1
     named = (lines or (parameters,))[0].split()[0].split("=")[0]
-    assert named in next(line for line in text.splitlines() if "EAS2090" in line)
+    assert named in next(line for line in text.splitlines() if "EAS2095" in line)

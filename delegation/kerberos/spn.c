@@ -45,6 +45,21 @@ static bool is_host_name(const char *host)
     return p != host && p - host <= 255;
 }
 
+/* With or without brackets. */
+static bool is_ipv6_address(const char *host)
+{
+    return strchr(host, ':') != NULL && strspn(host, "[]:.0123456789abcdefABCDEF") == strlen(host);
+}
+
+static bool names_host(const char *pattern)
+{
+    const char *p;
+
+    for (p = strchr(pattern, '%'); p != NULL && p[1] != 'h'; p = strchr(p + 2, '%')) {
+    }
+    return p != NULL;
+}
+
 enum eas_rc eas_spn_expand(apr_pool_t *pool, const char *pattern, const char *host,
                            const char **spn_out, struct eas_err *err)
 {
@@ -52,7 +67,7 @@ enum eas_rc eas_spn_expand(apr_pool_t *pool, const char *pattern, const char *ho
     const char *p;
     char *spn, *q;
 
-    if (!is_host_name(host)) {
+    if (!is_host_name(host) && (names_host(pattern) || !is_ipv6_address(host))) {
         return eas_fail(err, EAS_MISCONFIGURED, 2001,
                         "the worker has no host name that could stand in a service principal name; "
                         "name the service by EasKcdSPN and the worker by its DNS name");

@@ -17,7 +17,8 @@ const char *eas_spn_check(const char *pattern);
 
 /*
  * The SPN of a worker on host, in pool.  host comes from the configuration, never from a request;
- * even so it may hold only characters of a DNS name.  EAS_OK or EAS_MISCONFIGURED.
+ * even so it may hold only characters of a DNS name; or be an IPv6 address, if the pattern has no %h.
+ * EAS_OK or EAS_MISCONFIGURED.
  */
 enum eas_rc eas_spn_expand(apr_pool_t *pool, const char *pattern, const char *host,
                            const char **spn_out, struct eas_err *err);

@@ -176,7 +176,7 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     return status;
 }
 
-int eas_answer_hide(const struct eas_attempt *attempt, const char *url, int status)
+int eas_answer_hide(const struct eas_attempt *attempt, int status)
 {
     const struct eas_exchange *exchange = &attempt->exchange;
     request_rec *r = attempt->r;
@@ -193,8 +193,14 @@ int eas_answer_hide(const struct eas_attempt *attempt, const char *url, int stat
     if (status == DECLINED && end.in_effect) {
         /* mod_proxy would run the other handlers again, with the client's credentials. */
         eas_fail(&err, EAS_MISCONFIGURED, 2084,
-                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", url);
+                 "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)",
+                 attempt->call.url);
         return eas_answer_refuse(r, &err);
+    }
+    if (status == HTTP_INTERNAL_SERVER_ERROR && end.in_effect && !end.from_backend
+        && eas_response_is_impossible(r, exchange, attempt->call.worker->s->hostname_ex, &err)) {
+        eas_answer_refuse(r, &err);
+        return status; /* for which mod_proxy marks the member; the answer is another */
     }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED
                    || status == SUSPENDED || eas_verdict_blames_worker(&end)

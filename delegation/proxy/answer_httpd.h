@@ -19,7 +19,7 @@ void eas_answer_forget(request_rec *r);
 int eas_answer_conclude(struct eas_attempt *attempt, int status);
 
 /* Hides a status from mod_proxy where the worker is not to blame for it. */
-int eas_answer_hide(const struct eas_attempt *attempt, const char *url, int status);
+int eas_answer_hide(const struct eas_attempt *attempt, int status);
 
 /* The status that was hidden. */
 int eas_answer_status(const request_rec *r, int status);

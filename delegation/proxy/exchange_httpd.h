@@ -46,7 +46,9 @@ struct eas_exchange {
     bool released;                  /* it has ended well */
     bool send_incomplete;           /* a part of the request could not be written */
     struct eas_pending_ap *pending; /* of the last token */
+    apr_size_t token_len;           /* of its Authorization header */
     struct eas_err failure;         /* the filter's refusal; otherwise rc is EAS_OK */
+    struct eas_err tls_failure;     /* of the handshake, likewise */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/await_httpd.h"
+#include "delegation/proxy/peer_certificate_httpd.h"
 
 #include <apr_escape.h>
 #include <apr_optional_hooks.h>
@@ -78,7 +79,8 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->released = false;
     exchange->send_incomplete = false;
     exchange->pending = NULL;
-    exchange->failure.rc = EAS_OK;
+    exchange->token_len = 0;
+    exchange->failure.rc = exchange->tls_failure.rc = EAS_OK;
     return interrupted;
 }
 
@@ -317,7 +319,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
                               "a request in a user's name was about to be sent without a token");
     }
     if (current->bind && record->binding_len == 0) {
-        return eas_fail(err, EAS_MISCONFIGURED, 2088,
+        return eas_fail(err, EAS_MISCONFIGURED, 2094,
                         "no token can be bound to the connection, because mod_ssl has reported no "
                         "certificate of the backend; use SSLProxyEngine of mod_ssl, or set "
                         "EasKcdChannelBinding Off");
@@ -325,6 +327,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
     rc = eas_kcd_token(current->principal, current->r->pool, &request, &token, err);
     if (rc == EAS_OK) {
         current->pending = token.pending;
+        current->token_len = strlen(token.value);
         bucket = apr_bucket_pool_create(token.value, strlen(token.value), current->r->pool,
                                         bb->bucket_alloc);
         APR_BUCKET_INSERT_BEFORE(place, bucket);
@@ -379,6 +382,7 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         record->tls_done = true;
         rv = do_tls_handshake(f->c, bb->bucket_alloc);
         if (rv != APR_SUCCESS) {
+            eas_peer_certificate_fail(f->c, &current->tls_failure);
             f->c->aborted = 1;
             return rv;
         }

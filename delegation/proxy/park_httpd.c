@@ -129,7 +129,7 @@ static void log_obstacle(request_rec *r, enum eas_park_obstacle obstacle)
 
     if (child == NULL || !atomic_exchange(&child->logged[obstacle], true)) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
-                      "EAS2090: long polls such as this one hold a thread each: %s",
+                      "EAS2095: long polls such as this one hold a thread each: %s",
                       eas_park_obstacle_text(obstacle));
     }
 }

@@ -81,6 +81,21 @@ static void log_persistence(request_rec *r, struct eas_response *response)
     }
 }
 
+static void log_long_head(request_rec *r, const struct eas_response *response, int status)
+{
+    apr_size_t len = response->exchange->token_len;
+
+    if (eas_verdict_finds_head_long(status, len)) {
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, 0, r,
+            "EAS2090: the backend answers %d to a request of %s whose Authorization header "
+            "has %" APR_SIZE_T_FMT " bytes, because of the user's many groups; raise the "
+            "backend's limit (Windows: MaxFieldLength and MaxRequestBytes; httpd: "
+            "LimitRequestFieldSize)",
+            status, r->user != NULL ? r->user : "no user", len);
+    }
+}
+
 static void decide(request_rec *r, struct eas_response *response, int status)
 {
     const struct eas_exchange *exchange = response->exchange;
@@ -95,6 +110,9 @@ static void decide(request_rec *r, struct eas_response *response, int status)
         facts.connection_authenticated =
             exchange->connection != NULL && eas_connection_is_authenticated(exchange->connection);
         log_persistence(r, response);
+        if (facts.reply == EAS_REPLY_ABSENT) {
+            log_long_head(r, response, status);
+        }
     }
     response->status = status;
     response->retry_after = apr_table_get(r->headers_out, "Retry-After");
@@ -249,6 +267,27 @@ static bool closed_without_response(request_rec *r, const struct eas_exchange *e
            && exchange->failure.rc == EAS_OK && !exchange->got_response
            && !(exchange->send_incomplete && ap_request_has_body(r))
            && apr_table_get(r->notes, TIMED_OUT_NOTE) == NULL;
+}
+
+bool eas_response_is_impossible(request_rec *r, const struct eas_exchange *exchange,
+                                const char *backend, struct eas_err *err)
+{
+    if (exchange->tls_failure.rc != EAS_OK) {
+        *err = exchange->tls_failure;
+    }
+    else if (!exchange->resolved) {
+        eas_fail(
+            err, EAS_UNAVAILABLE, 2087,
+            "the name servers have no address of the backend %s; correct its name in ProxyPass "
+            "or BalancerMember, or /etc/resolv.conf",
+            backend);
+    }
+    else {
+        return false;
+    }
+    apr_table_unset(r->notes, "error-notes");
+    apr_table_unset(r->notes, "verbose-error-to");
+    return true;
 }
 
 bool eas_response_is_overridden(const request_rec *r)

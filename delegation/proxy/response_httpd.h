@@ -49,6 +49,13 @@ void eas_response_expect(request_rec *r, struct eas_response *response);
 /* After mod_proxy has returned this status. */
 void eas_response_end(request_rec *r, struct eas_response *response, int returned);
 
+/*
+ * Whether mod_proxy_http has failed because the backend has no address, or its TLS fails.  *err is
+ * the reason.  mod_proxy's error notes, which name the backend to the client, are removed.
+ */
+bool eas_response_is_impossible(request_rec *r, const struct eas_exchange *exchange,
+                                const char *backend, struct eas_err *err);
+
 /* Whether the status is the backend's, with ProxyErrorOverride. */
 bool eas_response_is_overridden(const request_rec *r);
 

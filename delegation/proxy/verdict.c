@@ -21,6 +21,14 @@ enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts)
     return facts->status >= 400 ? EAS_VERDICT_STATUS_ONLY : EAS_VERDICT_REFUSE;
 }
 
+/* The least limit of a server that is in use is 4 KB for a header field. */
+#define LONG_TOKEN 4000
+
+bool eas_verdict_finds_head_long(int status, size_t token_len)
+{
+    return status == 431 || (status == 400 && token_len >= LONG_TOKEN);
+}
+
 bool eas_verdict_blames_worker(const struct eas_verdict_end *end)
 {
     if (end->from_backend || end->status == 503 || !end->resolved) {

@@ -5,6 +5,7 @@
 #define EAS_DELEGATION_PROXY_VERDICT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum eas_verdict_reply {
     EAS_REPLY_ABSENT, /* no AP-REP */
@@ -39,6 +40,12 @@ enum eas_verdict {
  * a request with its session cookie, and serves the user of that session, whatever the token says.
  */
 enum eas_verdict eas_verdict_on(const struct eas_verdict_facts *facts);
+
+/*
+ * Whether a status without an AP-REP comes of a token of this length: 431, or the 400 by which
+ * http.sys, httpd and nginx answer a head that is too long for them, before they authenticate.
+ */
+bool eas_verdict_finds_head_long(int status, size_t token_len);
 
 /* How mod_proxy has ended an exchange. */
 struct eas_verdict_end {

@@ -71,7 +71,8 @@ class FakeBackend:
 
     def __init__(self, script: Script, host: str, tls: Certificate | None = None,
                  prover: Prover | None = None, early: Script | None = None,
-                 greeting: bytes = b"", port: int = 0, keep: bool = True) -> None:
+                 greeting: bytes = b"", port: int = 0, keep: bool = True,
+                 address: str = "127.0.0.1") -> None:
         self.script = script
         self.host = host
         self.early = early
@@ -82,7 +83,9 @@ class FakeBackend:
         self._prover = prover
         self._binding = tls.channel_binding() if tls else None
         self._tls = tls.server_context() if tls else None
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self._listener = socket.create_server(
+            (address, port), backlog=1024,
+            family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)

@@ -2,6 +2,7 @@
 """A throw-away certification authority, by the openssl command."""
 
 import hashlib
+import os
 import ssl
 import subprocess
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ class Certificate:
         return context
 
 
+def faketime(offset: str) -> dict[str, str]:
+    """The environment of a program whose clock is away from ours, as by "-60d"."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    return {"LD_PRELOAD": str(library), "FAKETIME": offset}
+
+
 class Authority:
     """Issues certificates into one directory; `ca_file` is what clients are to trust."""
 
@@ -50,11 +57,19 @@ class Authority:
                 "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1", digest=digest)
         return self._issued[wanted]
 
-    def _create(self, name: str, subject: str, *more: str, digest: str = "sha256") -> Certificate:
+    def expired(self, name: str) -> Certificate:
+        """A certificate for *name* whose time is over."""
+        return self._create(f"{name}-expired", f"/CN={name}", "-CA", str(self._ca.cert), "-CAkey",
+                            str(self._ca.key), "-addext", f"subjectAltName=DNS:{name}",
+                            env=faketime("-60d"))
+
+    def _create(self, name: str, subject: str, *more: str, digest: str = "sha256",
+                env: dict[str, str] | None = None) -> Certificate:
         made = Certificate(self.path / f"{name}.pem", self.path / f"{name}.key", digest)
         # Not the machine's openssl.cnf: its default extensions would come on top of ours.
         subprocess.run(
             ["openssl", "req", "-x509", "-config", "/dev/null", "-newkey", "ec", "-pkeyopt",
              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", subject,
-             "-out", made.cert, "-keyout", made.key, *more], check=True, capture_output=True)
+             "-out", made.cert, "-keyout", made.key, *more], check=True, capture_output=True,
+            env={**os.environ, **(env or {})})
         return made

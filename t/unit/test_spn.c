@@ -134,6 +134,21 @@ static void test_expand_refuses_other_host_names(void **state)
     }
 }
 
+/* The SPN is the name then, since an address is none. */
+static void test_expand_takes_an_address_where_it_is_unused(void **state)
+{
+    static const char *const hosts[] = { "::1", "[2001:db8::25]", "::ffff:10.0.0.1" };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(hosts); i++) {
+        const char *spn = NULL;
+        struct eas_err err;
+
+        assert_int_equal(eas_spn_expand(*state, "HTTP/100%%h", hosts[i], &spn, &err), EAS_OK);
+        assert_string_equal(spn, "HTTP/100%h");
+    }
+}
+
 static void test_expand_refuses_a_bad_host_even_unused(void **state)
 {
     const char *spn = NULL;
@@ -187,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_longest_pattern),
         POOL_TEST(test_expand_puts_the_host_in),
         POOL_TEST(test_expand_refuses_other_host_names),
+        POOL_TEST(test_expand_takes_an_address_where_it_is_unused),
         POOL_TEST(test_expand_refuses_a_bad_host_even_unused),
         POOL_TEST(test_longest_host),
         POOL_TEST(test_expand_of_many_placeholders),

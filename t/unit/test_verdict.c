@@ -150,9 +150,21 @@ static void test_blame(void **state)
     }
 }
 
+static void test_head_that_is_too_long(void **state)
+{
+    (void)state;
+    assert_true(eas_verdict_finds_head_long(431, 0));
+    assert_true(eas_verdict_finds_head_long(400, 12800));
+    assert_false(eas_verdict_finds_head_long(400, 1800));
+    assert_false(eas_verdict_finds_head_long(200, 12800));
+    assert_false(eas_verdict_finds_head_long(403, 12800));
+    assert_false(eas_verdict_finds_head_long(503, 12800));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_head_that_is_too_long),
         cmocka_unit_test(test_responses_to_a_token),
         cmocka_unit_test(test_responses_without_a_token),
         cmocka_unit_test(test_hidden_401),
