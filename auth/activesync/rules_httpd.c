@@ -144,19 +144,20 @@ static bool is_login_name(request_rec *r, const char *name)
     return same;
 }
 
-/* Whether the name means the user, without a question to the KDC. */
+/* Whether the name means the user, without a question to the KDC.  Nobody typed it: blanks count. */
 static bool names_user(request_rec *r, const char *name)
 {
     const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
+    apr_size_t len = strlen(name);
     struct eas_login login;
     struct eas_err err;
 
+    eas_identity_trim(name, &len);
     if (ap_cstr_casecmp(name, r->user) == 0) {
         return true;
     }
-    return authority != NULL
-           && eas_identity_parse(r->pool, name, strlen(name), &authority->realms, &login, &err)
-                  == EAS_OK
+    return authority != NULL && name[len] == '\0'
+           && eas_identity_parse(r->pool, name, len, &authority->realms, &login, &err) == EAS_OK
            && !login.enterprise
            && ap_cstr_casecmp(apr_pstrcat(r->pool, login.user, "@", login.realm, NULL), r->user)
                   == 0;
