@@ -82,16 +82,13 @@ static enum match match_list(request_rec *r, const struct rule *rule, const char
     return any ? NO_MATCH : UNCLEAR; /* an empty list decides nothing */
 }
 
-/* OPTIONS has no command and no device by specification; any other request must have them. */
+/* OPTIONS needs no command and no device; any other request must have them. */
 static enum match match_rule(request_rec *r, const struct rule *rule, const char *value)
 {
     if (value != NULL) {
         return match_list(r, rule, value);
     }
-    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS
-                   && eas_request_query(r) == NULL
-               ? NO_MATCH
-               : UNCLEAR;
+    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS ? NO_MATCH : UNCLEAR;
 }
 
 static authz_status check_list(request_rec *r, const struct rule *rule, const char *value,
