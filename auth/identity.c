@@ -9,6 +9,18 @@
 #include <apr_strings.h>
 #include <string.h>
 
+/* The parts of `domain\user@suffix` without the blanks around each. */
+struct parts {
+    const char *domain; /* NULL: none, or empty */
+    const char *user;
+    const char *suffix; /* NULL: none */
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static bool has_control(const char *bytes, apr_size_t len)
 {
     apr_size_t i;
@@ -21,17 +33,12 @@ static bool has_control(const char *bytes, apr_size_t len)
     return false;
 }
 
-static enum eas_rc fail_space(struct eas_err *err)
-{
-    return eas_fail(err, EAS_DENIED, 1001,
-                    "the user name is empty, or begins or ends with a space");
-}
-
 /* Checks the user part of a typed or canonical name. */
 static enum eas_rc check_user(const char *user, apr_size_t len, struct eas_err *err)
 {
-    if (len == 0 || user[0] == ' ' || user[len - 1] == ' ') {
-        return fail_space(err);
+    if (len == 0 || is_blank(user[0]) || is_blank(user[len - 1])) {
+        return eas_fail(err, EAS_DENIED, 1001,
+                        "the user name is empty, or begins or ends with a space");
     }
     if (memchr(user, '/', len) || user[len - 1] == '$') {
         return eas_fail(err, EAS_DENIED, 1002,
@@ -71,48 +78,102 @@ const char *eas_identity_realm(const struct eas_realms *realms, const char *name
     return NULL;
 }
 
-static enum eas_rc parse_domain_user(apr_pool_t *pool, const char *domain, const char *user,
-                                     const struct eas_realms *realms, struct eas_login *login,
-                                     struct eas_err *err)
+const char *eas_identity_trim(const char *name, apr_size_t *len)
 {
-    login->realm = mapped_realm(realms, domain);
-    if (login->realm == NULL) {
-        login->realm = eas_identity_realm(realms, domain);
+    while (*len > 0 && is_blank(*name)) {
+        name++;
+        --*len;
     }
-    if (login->realm == NULL || strchr(user, '\\')) {
+    while (*len > 0 && is_blank(name[*len - 1])) {
+        --*len;
+    }
+    return name;
+}
+
+static const char *trimmed(apr_pool_t *pool, const char *start, const char *end)
+{
+    apr_size_t len = (apr_size_t)(end - start);
+
+    start = eas_identity_trim(start, &len);
+    return apr_pstrmemdup(pool, start, len);
+}
+
+/* The last `@` separates, so that read_suffix() sees another one in the user. */
+static struct parts split(apr_pool_t *pool, const char *name)
+{
+    const char *end = name + strlen(name), *backslash = strchr(name, '\\'), *at;
+    struct parts parts = { NULL, NULL, NULL };
+
+    if (backslash != NULL) {
+        const char *domain = trimmed(pool, name, backslash);
+
+        parts.domain = *domain != '\0' ? domain : NULL;
+        name = backslash + 1;
+    }
+    at = strrchr(name, '@');
+    if (at != NULL) {
+        parts.suffix = trimmed(pool, at + 1, end);
+    }
+    parts.user = trimmed(pool, name, at != NULL ? at : end);
+    return parts;
+}
+
+/* Sets the realm that the KDC is asked in, unless a suffix names another. */
+static enum eas_rc read_domain(const struct parts *parts, const struct eas_realms *realms,
+                               struct eas_login *login, struct eas_err *err)
+{
+    login->realm = realms->default_realm;
+    if (parts->domain != NULL) {
+        login->realm = mapped_realm(realms, parts->domain);
+        if (login->realm == NULL) {
+            login->realm = eas_identity_realm(realms, parts->domain);
+        }
+    }
+    if (login->realm == NULL || strchr(parts->user, '\\')
+        || (parts->suffix != NULL && strchr(parts->suffix, '\\'))) {
         return eas_fail(err, EAS_DENIED, 1003,
                         "the NetBIOS domain of the name is not known; map it with EasKcdDomain");
     }
-    login->user = apr_pstrdup(pool, user);
-    return check_user(user, strlen(user), err);
+    return EAS_OK;
 }
 
-static enum eas_rc parse_suffixed(apr_pool_t *pool, const char *name, const char *suffix,
-                                  const struct eas_realms *realms, struct eas_login *login,
-                                  struct eas_err *err)
+/* A suffix identifies the account, whatever domain stands before the user. */
+static enum eas_rc read_suffix(apr_pool_t *pool, const struct parts *parts,
+                               const struct eas_realms *realms, struct eas_login *login,
+                               struct eas_err *err)
 {
-    apr_size_t user_len = (apr_size_t)(suffix - name) - 1;
-    const char *realm = eas_identity_realm(realms, suffix);
+    const char *realm = eas_identity_realm(realms, parts->suffix);
 
-    if (*suffix == '\0' || memchr(name, '@', user_len)) {
+    if (*parts->suffix == '\0' || strchr(parts->user, '@')) {
         return eas_fail(err, EAS_DENIED, 1004, "the name has no suffix or more than one");
     }
-    if (suffix[strlen(suffix) - 1] == ' ') {
-        return fail_space(err);
+    if (realm == NULL) {
+        login->user = apr_pstrcat(pool, parts->user, "@", parts->suffix, NULL);
+        login->enterprise = true;
+        realm = mapped_realm(realms, parts->suffix);
     }
     if (realm != NULL) {
-        login->user = apr_pstrmemdup(pool, name, user_len);
         login->realm = realm;
     }
-    else {
-        login->user = apr_pstrdup(pool, name);
-        login->realm = mapped_realm(realms, suffix);
-        login->enterprise = true;
-        if (login->realm == NULL) {
-            login->realm = realms->default_realm;
-        }
+    return EAS_OK;
+}
+
+static enum eas_rc resolve(apr_pool_t *pool, const struct parts *parts,
+                           const struct eas_realms *realms, struct eas_login *login,
+                           struct eas_err *err)
+{
+    enum eas_rc rc = read_domain(parts, realms, login, err);
+
+    login->user = parts->user;
+    if (rc == EAS_OK && parts->suffix != NULL) {
+        rc = read_suffix(pool, parts, realms, login, err);
     }
-    return check_user(name, user_len, err);
+    return rc == EAS_OK ? check_user(parts->user, strlen(parts->user), err) : rc;
+}
+
+static bool part_has_control(const char *part)
+{
+    return part != NULL && has_control(part, strlen(part));
 }
 
 enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t len,
@@ -120,33 +181,35 @@ enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t l
                                struct eas_err *err)
 {
     struct eas_login login = { NULL, NULL, false };
+    struct parts parts = split(pool, apr_pstrmemdup(pool, typed, len));
     enum eas_rc rc;
-    const char *name, *at, *backslash;
 
-    if (len > EAS_NAME_MAX || has_control(typed, len) || !eas_utf8_is_valid(typed, len)) {
+    if (len > EAS_NAME_MAX || memchr(typed, '\0', len) || !eas_utf8_is_valid(typed, len)
+        || part_has_control(parts.domain) || part_has_control(parts.user)
+        || part_has_control(parts.suffix)) {
         return eas_fail(err, EAS_DENIED, 1005,
                         "the user name is too long, is not UTF-8, or has control characters");
     }
-    name = apr_pstrmemdup(pool, typed, len);
-    backslash = strchr(name, '\\');
-    at = strrchr(name, '@');
-    if (backslash != NULL) {
-        const char *domain = apr_pstrmemdup(pool, name, (apr_size_t)(backslash - name));
-
-        rc = parse_domain_user(pool, domain, backslash + 1, realms, &login, err);
-    }
-    else if (at != NULL) {
-        rc = parse_suffixed(pool, name, at + 1, realms, &login, err);
-    }
-    else {
-        login.user = name;
-        login.realm = realms->default_realm;
-        rc = check_user(name, len, err);
-    }
+    rc = resolve(pool, &parts, realms, &login, err);
     if (rc == EAS_OK) {
         *login_out = login;
     }
     return rc;
+}
+
+/*
+ * Whether the name of another module means one user beyond doubt: nothing was trimmed, and it has
+ * either a domain or a suffix of the realms.
+ */
+static bool is_definite(const char *name, const struct parts *parts,
+                        const struct eas_realms *realms)
+{
+    const char *affix = parts->domain != NULL ? parts->domain : parts->suffix;
+
+    return (parts->domain == NULL) != (parts->suffix == NULL)
+           && strlen(affix) + 1 + strlen(parts->user) == strlen(name)
+           && (parts->suffix == NULL || eas_identity_realm(realms, affix) != NULL
+               || mapped_realm(realms, affix) != NULL);
 }
 
 enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
@@ -154,16 +217,14 @@ enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,
                                  const struct eas_identity **identity_out, struct eas_err *err)
 {
     struct eas_identity *identity = apr_pcalloc(pool, sizeof(*identity));
-    const char *at = strrchr(name, '@');
+    struct parts parts = split(pool, name);
 
-    if (strchr(name, '\\') == NULL
-        && (at == NULL
-            || (eas_identity_realm(realms, at + 1) == NULL
-                && mapped_realm(realms, at + 1) == NULL))) {
+    if (!is_definite(name, &parts, realms)) {
         return eas_fail(
             err, EAS_FORBIDDEN, 1008,
             "the user was not authenticated by the KDC, and the name has neither a configured "
-            "realm nor a suffix of EasKcdDomain; map the suffix with EasKcdDomain");
+            "realm nor a domain or suffix of EasKcdDomain, or it has both; map its suffix with "
+            "EasKcdDomain");
     }
     if (eas_identity_parse(pool, name, strlen(name), realms, &identity->login, err) != EAS_OK) {
         err->rc = EAS_FORBIDDEN;

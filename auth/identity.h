@@ -51,17 +51,21 @@ struct eas_identity {
 };
 
 /*
- * Parses a login name: `user`, `DOMAIN\user`, `user@REALM`, `user@upn.suffix`.  A suffix that is
- * not one of the realms stays in an enterprise name; a NetBIOS domain must be a domain of the
- * realms.
+ * Parses a login name: `user`, `\user`, `DOMAIN\user`, `user@REALM`, `user@upn.suffix`,
+ * `DOMAIN\user@suffix`.  A suffix that is not one of the realms stays in an enterprise name.  A
+ * NetBIOS domain must be a domain of the realms; it decides the realm unless the suffix does.
+ * Blanks and tabs around the user, the domain and the suffix do not count.
  *
  * Refuses, without a message to the KDC, what cannot be a user: empty and over-long names, invalid
- * UTF-8, control characters, spaces at the ends, service (`a/b`) and machine (`*$`) names.
+ * UTF-8, control characters, service (`a/b`) and machine (`*$`) names.
  * Result in pool.  EAS_OK or EAS_DENIED.
  */
 enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t len,
                                const struct eas_realms *realms, struct eas_login *login_out,
                                struct eas_err *err);
+
+/* A part of the name: without the blanks and tabs at its ends.  Changes *len to that of the part. */
+const char *eas_identity_trim(const char *name, apr_size_t *len);
 
 /* The configured spelling of a realm of the realms; letter case does not count.  NULL: another. */
 const char *eas_identity_realm(const struct eas_realms *realms, const char *name);
@@ -71,8 +75,9 @@ enum eas_rc eas_identity_check_realm(const char *realm, const struct eas_realms 
                                      struct eas_err *err);
 
 /*
- * The identity for a name from another module or from an expression.  The name must have a realm or
- * domain of the realms: Administrator of an htpasswd file is not Administrator of AD.  Result in
+ * The identity for a name from another module or from an expression.  The name must have either a
+ * realm or a domain of the realms: Administrator of an htpasswd file is not Administrator of AD.
+ * Its blanks count: ` alice@REALM` is another user of that module, and no user of AD.  Result in
  * pool.  EAS_OK or EAS_FORBIDDEN.
  */
 enum eas_rc eas_identity_foreign(apr_pool_t *pool, const char *name,

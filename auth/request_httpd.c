@@ -79,7 +79,7 @@ const char *eas_request_waiting_device(const request_rec *r)
 {
     const struct eas_query *query = eas_request_query(r);
 
-    if (query == NULL
+    if (query == NULL || query->command == NULL
         || !eas_auth_command_waits(eas_auth_dir_of(r->per_dir_config), query->command)) {
         return NULL;
     }

@@ -21,7 +21,10 @@ def test_backend_sees_the_user(gateway, backends, authority, tls):
 
 @pytest.mark.parametrize("name", ["bob", "BOB", r"CORP\bob", r"corp\Bob", f"bob@{REALM}",
                                   "bob@corp.example.test", f"bob.builder@{UPN_SUFFIX}",
-                                  f"Bob.Builder@{UPN_SUFFIX.upper()}"])
+                                  f"Bob.Builder@{UPN_SUFFIX.upper()}", r"\bob", " bob", "bob\t ",
+                                  r" CORP \ bob", rf"CORP\bob@{REALM}",
+                                  rf"CORP\bob.builder@{UPN_SUFFIX}",
+                                  f" bob.builder @ {UPN_SUFFIX} "])
 def test_every_spelling_is_the_same_user(gateway, backends, name):
     gw = gateway(DOMAINS + location(backends("cas1").url))
     answer = gw.get("/eas", name, PASSWORDS["bob"])

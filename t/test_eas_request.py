@@ -36,6 +36,8 @@ MALFORMED = {
     f"{PATH}?Cmd=Sync&User=a%0d%0a": "EAS1200",
     f"{PATH}?Cmd=Sync&cmd=Ping": "EAS1201",
     f"{PATH}?User=alice&DeviceId=x": "EAS1202",
+    f"{PATH}?Cmd=&User=alice": "EAS1202",
+    f"{PATH}?Cmd=Sync1&User=alice": "EAS1208",
     f"{PATH}?****": "EAS1203",
     f"{PATH}?{E2}=": "EAS1203",
     f"{PATH}?{E3[:36]}": "EAS1204",

@@ -125,13 +125,16 @@ def test_options_has_no_device(ruled):
     """It matches no list: so it is refused by those that let in, and passes those that keep out."""
     gw, _ = ruled(all_of("Require eas-device-type iPhone"))
     gw.expect("EAS1210", "AH01631")
-    assert status(gw, PATH, method="OPTIONS") == 403
+    for path in (PATH, f"{PATH}?User=alice", f"{PATH}?User=alice&DeviceId=A1&DeviceType=WP8"):
+        assert status(gw, path, method="OPTIONS") == 403
+    assert status(gw, f"{PATH}?User=alice&DeviceId=A1&DeviceType=iPhone", method="OPTIONS") == 200
     for lines in (any_of("Require eas-device-type iPhone", "Require method OPTIONS"),
                   none_of("Require eas-device-type SAMSUNGSMG",
                           "Require eas-command GetAttachment")):
         gw, _ = ruled(all_of(lines))
-        assert status(gw, PATH, method="OPTIONS") == 200
-        assert status(gw, PATH, None, "OPTIONS") == 401
+        for path in (PATH, f"{PATH}?User=alice&DeviceId=A1"):
+            assert status(gw, path, method="OPTIONS") == 200
+            assert status(gw, path, None, "OPTIONS") == 401
 
 
 @pytest.mark.parametrize("rule", [all_of("Require eas-command Sync"),

@@ -53,7 +53,7 @@ def test_malformed(protected, framing):
         assert TEXTS["bad-request"] in answer.body.decode(), what
 
 
-MALFORMED_FIELDS = [("username", "%ff", "EAS1105"), ("trusted", "1", "EAS1106"),
+MALFORMED_FIELDS = [("trusted", "%ff", "EAS1105"), ("trusted", "1", "EAS1106"),
                     ("destination", "", "EAS1093"), ("destination", "//evil.example", "EAS1093"),
                     ("destination", "/%2565as-kcd/logout?everywhere=1", "EAS1093")]
 
@@ -91,6 +91,19 @@ def test_unusual_and_well_formed(webmail):
         answer = post(visitor, body, headers)
         assert answer.status == 303 and answer.header("Location") == "/owa/x"
         assert visitor.get("/owa/x").json()["remote_user"] == f"alice@{REALM}"
+
+
+def test_names_as_people_type_them(webmail):
+    """A name in the charset of Windows is no wrong form: it is asked about."""
+    for name in (" alice", "alice\t ", "\\alice", rf" {REALM} \ alice@{REALM}"):
+        visitor = Visitor(webmail)
+        assert visitor.log_on(name, PASSWORDS["alice"], "/owa/").header("Location") == "/owa/", name
+        assert visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}"
+    visitor, uri = Visitor(webmail), unique_path(FORM)
+    body = urlencode(fields_of(visitor, username="Bo\u0161in\xe1k"), encoding="cp1252").encode()
+    answer = post(visitor, body, uri=uri)
+    assert "reason=wrong" in answer.header("Location")
+    assert tag_of(webmail, uri) == "EAS1031"
 
 
 def test_passwords_arrive_as_they_were_typed(webmail, domain):
@@ -305,7 +318,7 @@ ACCOUNTS = {                # user, password, reason, tag
     "machine": ("gateway$", PASSWORDS["gateway"], "wrong", "EAS1002"),
     "service": ("HTTP/gateway.corp.example.test", PASSWORDS["gateway"], "wrong", "EAS1002"),
     "unmapped domain": (r"EVIL\alice", PASSWORDS["alice"], "wrong", "EAS1003"),
-    "blank": ("alice ", PASSWORDS["alice"], "wrong", "EAS1001"),
+    "blank": (" \t", PASSWORDS["alice"], "wrong", "EAS1001"),
     "CRLF": ("alice\r\nX: 1", PASSWORDS["alice"], "wrong", "EAS1005"),
     "3000 characters": (3000 * "a", "nonsense", "wrong", "EAS1005"),
 }

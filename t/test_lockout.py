@@ -163,7 +163,9 @@ def test_spellings_of_one_account(guarded, strict, relay):
     strict.unlock("bob")
     gw = guarded()
     names = ("bob", "BoB", r"CORP\bob", r"corp\BOB", f"bob@{REALM}", f"bOb@{REALM.lower()}",
-             "bob.builder@mail.example.test", "BOB.Builder@Mail.Example.Test")
+             "bob.builder@mail.example.test", "BOB.Builder@Mail.Example.Test", r"\bob", " bob",
+             "bob\t", "CORP \\bob", r"CORP\bob.builder@mail.example.test",
+             " bob.builder@mail.example.test ")
     for n, name in enumerate(names):
         assert gw.get("/eas", name, f"guess-{n}").status == (401 if n < N else 503)
     assert asked(relay) == N and strict.bad_pwd_count("bob") == N
@@ -172,7 +174,8 @@ def test_spellings_of_one_account(guarded, strict, relay):
 
 def test_the_stale_password_under_another_spelling(guarded, victim, relay):
     gw = guarded()
-    for name in (victim, victim.upper(), rf"CORP\{victim}", f"{victim}@{REALM}"):
+    for name in (victim, victim.upper(), rf"CORP\{victim}", f"{victim}@{REALM}", f" {victim}",
+                 rf"\{victim}", rf"CORP\{victim}@{REALM}"):
         assert gw.get("/eas", name, "stale").status == 401
     assert asked(relay) == 1
 

@@ -33,7 +33,7 @@ def htpasswd(lab_dir):
     path = lab_dir / "providers.htpasswd"
     path.write_text("".join(stored(user, FILE_PASSWORD) for user in (
         "frank", "Administrator", "alice", ALICE, BOB, r"CORP\bob", f"bob.builder@{UPN_SUFFIX}",
-        "bob@elsewhere.test", f"nobody@{REALM}", f"dirk@{REALM}", f"gateway$@{REALM}",
+        "bob@elsewhere.test", rf"CORP\bob.builder@{UPN_SUFFIX}", f"nobody@{REALM}", f"dirk@{REALM}", f"gateway$@{REALM}",
         f"HTTP/gateway@{REALM}", f"Administrator@{REALM}")))
     path.chmod(0o644)
     return path
@@ -281,6 +281,20 @@ def test_domains_make_names_ads(provided):
     # A suffix that nobody named is still nobody's.
     gw.expect("EAS1008")
     assert gw.get("/eas", "bob@elsewhere.test", FILE_PASSWORD).status == 403
+
+
+def test_a_name_of_two_meanings_is_no_name_of_ads(provided):
+    """A domain and a UPN: the file's user may be another than the KDC's of that domain."""
+    gw, cas1 = provided("file", TRANSITION, domains=f"{DOMAINS}EasKcdDomain {UPN_SUFFIX} {REALM}\n")
+    gw.expect("EAS1008")
+    refused(gw, cas1, rf"CORP\bob.builder@{UPN_SUFFIX}", FILE_PASSWORD, 403, "EAS1008")
+
+
+def test_blanks_around_a_name_count_as_one_user(provided, relay):
+    """A directory may ignore them: one count of wrong passwords, and one REMOTE_USER."""
+    gw, _ = provided("file", before="EasKcdLockout 3 30m\n")
+    for n, name in enumerate(("frank", " frank", "frank\t", "  frank  ")):
+        assert gw.get("/eas", name, f"guess-{n}").status == (401 if n < 3 else 503)
 
 
 def test_file_users_need_no_delegation(gateway, fake_backends, htpasswd):

@@ -27,6 +27,16 @@ static void set_variables(request_rec *r, const struct eas_query *query)
     }
 }
 
+/* OPTIONS asks for the server's versions, whatever its query says. */
+static enum eas_rc parse(request_rec *r, struct eas_query **query_out, struct eas_err *err)
+{
+    enum eas_rc rc = eas_query_parse(r->pool, r->args, strlen(r->args), query_out, err);
+
+    return rc == EAS_OK && (*query_out)->command == NULL && r->method_number != M_OPTIONS
+               ? eas_fail(err, EAS_MALFORMED, 1202, "the ActiveSync query has no command")
+               : rc;
+}
+
 /*
  * The earliest hook that knows the section: SetEnvIf and all rules see the variables.  A malformed
  * query is refused before a challenge, because a password would not make it better.
@@ -39,7 +49,7 @@ static int hook_post_perdir_config(request_rec *r)
     if (!eas_request_is_activesync(r) || r->args == NULL || *r->args == '\0') {
         return DECLINED;
     }
-    if (eas_query_parse(r->pool, r->args, strlen(r->args), &query, &err) != EAS_OK) {
+    if (parse(r, &query, &err) != EAS_OK) {
         eas_request_of(r)->refused = HTTP_BAD_REQUEST;
         return eas_log_refuse(r, &err);
     }

@@ -179,9 +179,12 @@ static enum eas_rc parse_plain(apr_pool_t *pool, struct eas_bytes query, struct 
     if (rc != EAS_OK) {
         return rc;
     }
-    out->command = canonical_command(pool, parameters[CMD]);
-    if (out->command == NULL) {
-        return eas_fail(err, EAS_MALFORMED, 1202, "the ActiveSync query has no command");
+    if (parameters[CMD].len > 0) {
+        out->command = canonical_command(pool, parameters[CMD]);
+        if (out->command == NULL) {
+            return eas_fail(err, EAS_MALFORMED, 1208,
+                            "Cmd of the ActiveSync query is not a command's name");
+        }
     }
     out->user = text_of(pool, parameters[USER]);
     out->device_type = text_of(pool, parameters[DEVICE_TYPE]);

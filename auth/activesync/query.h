@@ -15,7 +15,7 @@
  */
 struct eas_query {
     const char *command;     /* as in the specification; unknown: as sent, or its number */
-    const char *user;        /* this and the next two are NULL if the query lacks them */
+    const char *user;        /* these four are NULL if the query lacks them */
     const char *device_id;   /* the same for both forms, see below */
     const char *device_type; /* as sent */
     /* From the base64 form, as "14.1" and in decimal; the plain form leaves them to headers. */
@@ -28,8 +28,8 @@ struct eas_query {
  * pool.
  *
  * Plain: `Cmd=Sync&User=…&DeviceId=…&DeviceType=…` in any order.  Names have any letter case, and
- * may be percent-encoded.  Values are percent-decoded; `+` stays `+`.  Only Cmd is required: the
- * backend checks the others.  Unknown parameters are ignored.
+ * may be percent-encoded.  Values are percent-decoded; `+` stays `+`.  None is required here: Windows
+ * Mail sends OPTIONS with a query that has no Cmd.  Unknown parameters are ignored.
  *
  * Base64: one blob, with or without padding, percent-encoded or not.  A query is base64 if it has
  * no `&`, and no `=` but at its end.
@@ -39,7 +39,8 @@ struct eas_query {
  * it.
  *
  * Unknown commands and versions are valid.  EAS_MALFORMED for a bad escape, bad base64, a control
- * character, a wrong length, a duplicate of a parameter above, or no command.  A query that two
+ * character, a wrong length, a duplicate of a parameter above, or a Cmd of other characters than
+ * letters.  A query that two
  * parsers could read differently is malformed: Exchange parses the query again, and must not see
  * another command than the rules have seen.
  */

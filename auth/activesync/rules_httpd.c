@@ -82,16 +82,13 @@ static enum match match_list(request_rec *r, const struct rule *rule, const char
     return any ? NO_MATCH : UNCLEAR; /* an empty list decides nothing */
 }
 
-/* OPTIONS has no command and no device by specification; any other request must have them. */
+/* OPTIONS needs no command and no device; any other request must have them. */
 static enum match match_rule(request_rec *r, const struct rule *rule, const char *value)
 {
     if (value != NULL) {
         return match_list(r, rule, value);
     }
-    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS
-                   && eas_request_query(r) == NULL
-               ? NO_MATCH
-               : UNCLEAR;
+    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS ? NO_MATCH : UNCLEAR;
 }
 
 static authz_status check_list(request_rec *r, const struct rule *rule, const char *value,
@@ -144,19 +141,20 @@ static bool is_login_name(request_rec *r, const char *name)
     return same;
 }
 
-/* Whether the name means the user, without a question to the KDC. */
+/* Whether the name means the user, without a question to the KDC.  Nobody typed it: blanks count. */
 static bool names_user(request_rec *r, const char *name)
 {
     const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
+    apr_size_t len = strlen(name);
     struct eas_login login;
     struct eas_err err;
 
+    eas_identity_trim(name, &len);
     if (ap_cstr_casecmp(name, r->user) == 0) {
         return true;
     }
-    return authority != NULL
-           && eas_identity_parse(r->pool, name, strlen(name), &authority->realms, &login, &err)
-                  == EAS_OK
+    return authority != NULL && name[len] == '\0'
+           && eas_identity_parse(r->pool, name, len, &authority->realms, &login, &err) == EAS_OK
            && !login.enterprise
            && ap_cstr_casecmp(apr_pstrcat(r->pool, login.user, "@", login.realm, NULL), r->user)
                   == 0;

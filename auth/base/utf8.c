@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/utf8.c - UTF-8 check (RFC 3629) */
+/* auth/base/utf8.c - UTF-8: check (RFC 3629), conversion from Windows-1252 */
 
 #include "auth/base/utf8.h"
 
@@ -50,4 +50,37 @@ bool eas_utf8_is_valid(const char *bytes, size_t len)
         i += n;
     }
     return true;
+}
+
+/* The characters of the octets 80 to 9F. */
+static const unsigned short windows[] = {
+    0x20ac, 0x0081, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0x008d, 0x017d, 0x008f, 0x0090, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
+    0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x009d, 0x017e, 0x0178,
+};
+
+size_t eas_utf8_from_windows(const char *bytes, size_t len, char *utf8)
+{
+    size_t i, n = 0;
+
+    for (i = 0; i < len; i++) {
+        unsigned c = (unsigned char)bytes[i];
+
+        if (c >= 0x80 && c < 0xa0) {
+            c = windows[c - 0x80];
+        }
+        if (c < 0x80) {
+            utf8[n++] = (char)c;
+        }
+        else if (c < 0x800) {
+            utf8[n++] = (char)(0xc0 | c >> 6);
+            utf8[n++] = (char)(0x80 | (c & 0x3f));
+        }
+        else {
+            utf8[n++] = (char)(0xe0 | c >> 12);
+            utf8[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+            utf8[n++] = (char)(0x80 | (c & 0x3f));
+        }
+    }
+    return n;
 }

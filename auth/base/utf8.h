@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/utf8.h - UTF-8 check (RFC 3629) */
+/* auth/base/utf8.h - UTF-8: check (RFC 3629), conversion from Windows-1252 */
 
 #ifndef EAS_AUTH_BASE_UTF8_H
 #define EAS_AUTH_BASE_UTF8_H
@@ -9,5 +9,12 @@
 
 /* Whether the octets are well-formed UTF-8: no overlong form, no surrogate.  NUL is valid. */
 bool eas_utf8_is_valid(const char *bytes, size_t len);
+
+/*
+ * Converts Windows-1252, a superset of the printable part of ISO-8859-1.  The five octets without a
+ * character become control characters of the same number, as in Windows.  utf8 has room for
+ * three times len.  Returns the length there.
+ */
+size_t eas_utf8_from_windows(const char *bytes, size_t len, char *utf8);
 
 #endif

@@ -80,6 +80,20 @@ static apr_size_t decode(struct eas_bytes raw, char *decoded)
     return n;
 }
 
+/* Scripts for older log-on forms send the name in the charset of Windows. */
+static const char *utf8_name(apr_pool_t *pool, const char *name)
+{
+    apr_size_t len = name != NULL ? strlen(name) : 0;
+    char *utf8;
+
+    if (eas_utf8_is_valid(name, len)) {
+        return name;
+    }
+    utf8 = apr_palloc(pool, 3 * len + 1);
+    utf8[eas_utf8_from_windows(name, len, utf8)] = '\0';
+    return utf8;
+}
+
 static const char *decoded_text(apr_pool_t *pool, struct eas_bytes raw)
 {
     char *text;
@@ -145,8 +159,9 @@ static enum eas_rc split(struct eas_bytes body, struct eas_bytes fields[FIELDS],
 static enum eas_rc read_text(apr_pool_t *pool, const struct eas_bytes fields[FIELDS],
                              struct eas_form *form, struct eas_err *err)
 {
-    static const enum field texts[] = { USERNAME, TRUSTED, DESTINATION, TOKEN };
-    const char *text[FIELDS] = { NULL };
+    static const enum field texts[] = { TRUSTED, DESTINATION, TOKEN };
+    const char *text[FIELDS] = { [USERNAME] =
+                                     utf8_name(pool, decoded_text(pool, fields[USERNAME])) };
     apr_size_t i;
 
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -15,7 +15,7 @@
 
 /* The decoded fields. */
 struct eas_form {
-    const char *username; /* as typed; for auth/identity.h to parse */
+    const char *username; /* as typed, in UTF-8; for auth/identity.h to parse */
     apr_size_t username_len;
     struct eas_secret *password; /* as typed; not empty, without a NUL */
     bool trusted;                /* a private computer */
@@ -33,6 +33,7 @@ struct eas_form {
  *  - another content type, a body that is too long, more than 64 fields;
  *  - a duplicate of a field above, another value of `trusted`;
  *  - a bad percent-escape, a NUL, text that is not UTF-8.
+ * A user name that is not UTF-8 is read as Windows-1252.
  */
 enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const char *body,
                            apr_size_t len, struct eas_form **form_out, struct eas_err *err);

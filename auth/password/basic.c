@@ -28,25 +28,6 @@ static const char *basic_value(const char *header)
     return *header ? header : NULL;
 }
 
-/* dst has room for twice len. */
-static apr_size_t latin1_to_utf8(const char *src, apr_size_t len, char *dst)
-{
-    apr_size_t i, n = 0;
-
-    for (i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)src[i];
-
-        if (c < 0x80) {
-            dst[n++] = (char)c;
-        }
-        else {
-            dst[n++] = (char)(0xc0 | (c >> 6));
-            dst[n++] = (char)(0x80 | (c & 0x3f));
-        }
-    }
-    return n;
-}
-
 static enum eas_rc split(apr_pool_t *pool, const char *plain, apr_size_t len,
                          struct eas_credentials **out, struct eas_err *err)
 {
@@ -95,8 +76,9 @@ enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_cre
         rc = split(pool, plain->bytes, len, out, err);
     }
     else {
-        utf8 = eas_secret_room(pool, 2 * len);
-        rc = split(pool, utf8->bytes, latin1_to_utf8(plain->bytes, len, utf8->bytes), out, err);
+        utf8 = eas_secret_room(pool, 3 * len);
+        rc = split(pool, utf8->bytes, eas_utf8_from_windows(plain->bytes, len, utf8->bytes), out,
+                   err);
         eas_secret_wipe(utf8);
     }
     eas_secret_wipe(plain);

@@ -25,8 +25,8 @@ struct eas_credentials {
  * base64, without a colon, or with a password that is empty or holds a NUL.  EAS_DENIED also for
  * several headers, which httpd joins by commas.
  *
- * The charset is UTF-8, as in the challenge.  Octets that are not UTF-8 are read as ISO-8859-1,
- * which Outlook sends.
+ * The charset is UTF-8, as in the challenge.  Octets that are not UTF-8 are read as Windows-1252,
+ * which Windows clients send.
  */
 enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_credentials **out,
                             struct eas_err *err);

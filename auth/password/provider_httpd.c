@@ -71,7 +71,7 @@ static enum eas_rc verify_at_kdc(request_rec *r, struct verification *verificati
     return rc;
 }
 
-/* The name stays as typed, and need not be the name of an AD user. */
+/* The name need not be the name of an AD user. */
 static enum eas_rc ask_provider(request_rec *r, const char *name,
                                 const struct eas_credentials *credentials,
                                 const struct eas_identity **identity_out, struct eas_err *err)
@@ -147,11 +147,15 @@ static enum eas_rc verify_at_provider(request_rec *r, const char *name, bool is_
 enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *credentials,
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
-    struct verification verification = start(r, credentials);
+    struct eas_credentials trimmed = *credentials;
+    struct verification verification = start(r, &trimmed);
     const apr_array_header_t *names = eas_auth_server_of(r->server)->providers;
     enum eas_rc rc = EAS_OK;
     int i;
 
+    /* Some providers ignore blanks: with them, a name would have a count of failures for each. */
+    trimmed.name = eas_identity_trim(credentials->name, &trimmed.name_len);
+    trimmed.name = apr_pstrmemdup(r->pool, trimmed.name, trimmed.name_len);
     if (names == NULL) {
         rc = verify_at_kdc(r, &verification, identity_out, err);
     }

@@ -27,6 +27,11 @@ static struct eas_realms realms_of(apr_pool_t *pool)
     return (struct eas_realms){ REALM, list };
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* A user, as far as the gateway can know without the KDC. */
 static void check_login(const struct eas_login *login, const struct eas_realms *realms)
 {
@@ -37,7 +42,8 @@ static void check_login(const struct eas_login *login, const struct eas_realms *
     check(strcmp(login->realm, REALM) == 0 || strcmp(login->realm, SUB) == 0);
     check(!login->enterprise || (at != NULL && at[1] != '\0' && memchr(user, '@', len) == NULL));
     check(len > 0 && strlen(user) <= EAS_NAME_MAX && eas_utf8_is_valid(user, strlen(user)));
-    check(user[0] != ' ' && user[len - 1] != ' ' && user[len - 1] != '$');
+    check(!is_blank(user[0]) && !is_blank(user[len - 1]) && user[len - 1] != '$');
+    check(!login->enterprise || (!is_blank(at[1]) && !is_blank(at[strlen(at) - 1])));
     check(memchr(user, '/', len) == NULL && memchr(user, '\\', len) == NULL);
     for (i = 0; user[i] != '\0'; i++) {
         check(!fuzz_is_control(user[i]));
@@ -58,8 +64,47 @@ static void check_foreign(apr_pool_t *pool, const char *name, const struct eas_r
     if (identity != NULL) {
         check_login(&identity->login, realms);
         check(identity->evidence == NULL && identity->authenticated_by == EAS_BY_OTHER);
-        check(strchr(name, '\\') != NULL || strchr(name, '@') != NULL);
+        check((strchr(name, '\\') != NULL) != (strchr(name, '@') != NULL));
+        check(!is_blank(name[0]) && !is_blank(name[strlen(name) - 1]));
         check(strchr(identity->principal, '@') != NULL);
+    }
+}
+
+/* The same result as that of another spelling; the realm may differ. */
+static void check_spelling(const char *name, const struct eas_realms *realms, apr_pool_t *pool,
+                           enum eas_rc rc, const struct eas_login *login)
+{
+    struct eas_login other = { NULL, NULL, false };
+    struct eas_err err;
+
+    if (strlen(name) <= EAS_NAME_MAX) {
+        check(eas_identity_parse(pool, name, strlen(name), realms, &other, &err) == rc);
+        check(rc != EAS_OK
+              || (strcmp(other.user, login->user) == 0 && other.enterprise == login->enterprise
+                  && (strcmp(other.realm, login->realm) == 0 || strncmp(name, "SUB", 3) == 0)));
+    }
+}
+
+/* Blanks, an empty domain, and a domain before a suffix change no user. */
+static void check_spellings(apr_pool_t *pool, const char *name, const struct eas_realms *realms,
+                            enum eas_rc rc, const struct eas_login *login)
+{
+    const char *backslash = strchr(name, '\\'), *at = strrchr(name, '@');
+
+    check_spelling(apr_pstrcat(pool, "\t ", name, " \t", NULL), realms, pool, rc, login);
+    if (backslash != NULL) {
+        name = apr_pstrcat(pool, apr_pstrmemdup(pool, name, (apr_size_t)(backslash - name)),
+                           "\t\\ ", backslash + 1, NULL);
+        check_spelling(name, realms, pool, rc, login);
+        return;
+    }
+    check_spelling(apr_pstrcat(pool, "\\", name, NULL), realms, pool, rc, login);
+    if (at != NULL) {
+        check_spelling(apr_pstrcat(pool, "corp\\", name, NULL), realms, pool, rc, login);
+        check_spelling(apr_pstrcat(pool, "SUB\\", name, NULL), realms, pool, rc, login);
+        name = apr_pstrcat(pool, apr_pstrmemdup(pool, name, (apr_size_t)(at - name)), " @\t",
+                           at + 1, NULL);
+        check_spelling(name, realms, pool, rc, login);
     }
 }
 
@@ -74,6 +119,9 @@ static void check_name(apr_pool_t *pool, const char *name, size_t len)
     if (rc == EAS_OK) {
         check(memchr(name, '\0', len) == NULL);
         check_login(&login, &realms);
+    }
+    if (memchr(name, '\0', len) == NULL && len <= EAS_NAME_MAX) {
+        check_spellings(pool, apr_pstrmemdup(pool, name, len), &realms, rc, &login);
     }
     if (memchr(name, '\0', len) == NULL) {
         check_foreign(pool, apr_pstrmemdup(pool, name, len), &realms);
@@ -120,7 +168,10 @@ static void check_forms(apr_pool_t *pool, struct eas_bytes input)
     check_made(pool, name, name, REALM, false);
     check_made(pool, apr_pstrcat(pool, user, "@", NULL), NULL, NULL, false);
     check_made(pool, apr_pstrcat(pool, "OTHER\\", user, NULL), NULL, NULL, false);
-    check_made(pool, apr_pstrcat(pool, user, "@SUB.example.com ", NULL), NULL, NULL, false);
+    check_made(pool, apr_pstrcat(pool, user, "@SUB.example.com ", NULL), user, SUB, false);
+    check_made(pool, apr_pstrcat(pool, "corp\\", user, "@SUB.example.com", NULL), user, SUB, false);
+    check_made(pool, apr_pstrcat(pool, "\\", user, NULL), user, REALM, false);
+    check_made(pool, apr_pstrcat(pool, "SUB\\", name, NULL), name, SUB, false);
     check_made(pool, apr_pstrcat(pool, user, "$", NULL), NULL, NULL, false);
 }
 

@@ -48,17 +48,18 @@ static void check_timeouts(apr_pool_t *pool, const char *command)
 
 static void check_query(apr_pool_t *pool, const struct eas_query *query)
 {
-    check(query->command != NULL);
     check_text(query->command);
     check_text(query->user);
     check_text(query->device_id);
     check_text(query->device_type);
     check_text(query->protocol_version);
     check_text(query->policy_key);
-    check_status(pool, query->command);
+    if (query->command != NULL) {
+        check_status(pool, query->command);
+        check_timeouts(pool, query->command);
+    }
     check_status(pool, "Sync");
     check_status(pool, "FolderSync");
-    check_timeouts(pool, query->command);
 }
 
 /* --- queries that were made from fields ------------------------------------------------------- */
@@ -109,8 +110,8 @@ static void check_made(apr_pool_t *pool, const char *text, bool good, const stru
 
     check(rc == (good ? EAS_OK : EAS_MALFORMED));
     if (good) {
-        check(strcmp(query->command, command) == 0 && is_same(query->user, fields->user)
-              && is_same(query->device_type, fields->type)
+        check((command != NULL ? strcmp(query->command, command) == 0 : query->command == NULL)
+              && is_same(query->user, fields->user) && is_same(query->device_type, fields->type)
               && is_same_id(pool, query->device_id, fields->id));
         check(query->protocol_version == NULL || strcmp(query->protocol_version, "14.1") == 0);
         check(query->policy_key == NULL || strcmp(query->policy_key, "67305985") == 0);
@@ -138,7 +139,8 @@ static void check_plain(apr_pool_t *pool, const struct fields *fields)
     check_made(pool, apr_pstrcat(pool, rest, "&cmd=sYNC", NULL), good, fields, "Sync");
     check_made(pool, apr_pstrcat(pool, "Cmd=Other&", rest, NULL), good, fields, "Other");
     check_made(pool, apr_pstrcat(pool, "Cmd=Ping&", rest, "&Cmd=Ping", NULL), false, fields, NULL);
-    check_made(pool, rest, false, fields, NULL);
+    check_made(pool, apr_pstrcat(pool, rest, "&Cmd=4711", NULL), false, fields, NULL);
+    check_made(pool, rest, good, fields, NULL);
 }
 
 static unsigned char *put(unsigned char *to, struct eas_bytes value)
@@ -191,7 +193,7 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
         check_query(pool, query);
     }
     else {
-        check(rc == EAS_MALFORMED && err.rc == rc && err.tag >= 1200 && err.tag <= 1207
+        check(rc == EAS_MALFORMED && err.rc == rc && err.tag >= 1200 && err.tag <= 1208
               && query == NULL);
     }
     check_fields(pool, input);

@@ -235,7 +235,7 @@ static void test_trusted_is_0_or_4(void **state)
 
 static void test_text_is_utf8(void **state)
 {
-    static const char *const fields[] = { "username", "trusted", "destination", "token" };
+    static const char *const fields[] = { "trusted", "destination", "token" };
     static const char *const bad[] = { "%ff",          "%C3",  "%c0%af", "%ed%a0%80",
                                        "%f4%90%80%80", "\xf6", "j%F6rg" };
     struct eas_form *form = parse(*state, BYTES("username=j%C3%B6rg\xe2\x82\xac&password=x"));
@@ -244,11 +244,34 @@ static void test_text_is_utf8(void **state)
     assert_string_equal(form->username, "j\xc3\xb6rg\xe2\x82\xac");
     for (i = 0; i < COUNT_OF(fields); i++) {
         for (j = 0; j < COUNT_OF(bad); j++) {
-            const char *body = apr_pstrcat(*state, i == 0 ? "password=x&" : LOGIN "&", fields[i],
-                                           "=", bad[j], NULL);
+            const char *body = apr_pstrcat(*state, LOGIN "&", fields[i], "=", bad[j], NULL);
 
             assert_malformed(*state, body, strlen(body), 1105);
         }
+    }
+}
+
+/* As in Basic credentials. */
+static void test_other_names_are_windows_1252(void **state)
+{
+    static const struct {
+        const char *encoded, *name;
+    } rows[] = {
+        { "j%F6rg", "j\xc3\xb6rg" },
+        { "j\xf6rg", "j\xc3\xb6rg" },
+        { "CORP%5cBo%9ain%E1k", "CORP\\Bo\xc5\xa1in\xc3\xa1k" },
+        { "%80", "\xe2\x82\xac" },
+        { "%ed%a0%80", "\xc3\xad\xc2\xa0\xe2\x82\xac" },
+        { "+%20alice%09", "  alice\t" }, /* eas_identity_parse() trims */
+    };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const char *body = apr_pstrcat(*state, "password=%FC&username=", rows[i].encoded, NULL);
+        struct eas_form *form = parse(*state, body, strlen(body));
+
+        assert_string_equal(form->username, rows[i].name);
+        assert_string_equal(form->password->bytes, "\xfc");
     }
 }
 
@@ -403,6 +426,7 @@ int main(void)
         POOL_TEST(test_without_user_name_or_password),
         POOL_TEST(test_trusted_is_0_or_4),
         POOL_TEST(test_text_is_utf8),
+        POOL_TEST(test_other_names_are_windows_1252),
         POOL_TEST(test_passwords_are_unchanged),
         POOL_TEST(test_long_passwords_are_whole),
         POOL_TEST(test_long_escaped_password),

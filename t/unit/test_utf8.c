@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/unit/test_utf8.c - UTF-8 check */
+/* t/unit/test_utf8.c - UTF-8: check, conversion from Windows-1252 */
 
 #include "t/unit/unit.h"
 
 #include "auth/base/utf8.h"
+
+#include <iconv.h>
+#include <string.h>
 
 struct row {
     const char *bytes;
@@ -82,12 +85,49 @@ static void test_sequence_cut_by_the_length(void **state)
     assert_true(eas_utf8_is_valid("a\xff", 1));
 }
 
+/* libc's table is not the module's; it has no character for five octets. */
+static void test_every_octet_of_windows_1252(void **state)
+{
+    iconv_t libc = iconv_open("UTF-8", "CP1252");
+    int c, undefined = 0;
+
+    (void)state;
+    assert_ptr_not_equal(libc, (iconv_t)-1);
+    for (c = 0; c <= 0xff; c++) {
+        char octet = (char)c, expected[4], utf8[4], *from = &octet, *to = expected;
+        size_t from_len = 1, room = sizeof(expected), len = eas_utf8_from_windows(&octet, 1, utf8);
+
+        assert_true(len <= 3 && eas_utf8_is_valid(utf8, len));
+        if (iconv(libc, &from, &from_len, &to, &room) != 0) {
+            undefined++;
+            assert_true(len == 2 && utf8[0] == '\xc2' && utf8[1] == octet);
+            continue;
+        }
+        assert_int_equal(len, sizeof(expected) - room);
+        assert_memory_equal(utf8, expected, len);
+    }
+    assert_int_equal(undefined, 5);
+    assert_int_equal(iconv_close(libc), 0);
+}
+
+static void test_windows_1252_text(void **state)
+{
+    char utf8[3 * 4];
+
+    (void)state;
+    assert_int_equal(eas_utf8_from_windows("", 0, utf8), 0);
+    assert_int_equal(eas_utf8_from_windows("a\0\xfc\x80", 4, utf8), 7);
+    assert_memory_equal(utf8, "a\0\xc3\xbc\xe2\x82\xac", 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_invalid),
         cmocka_unit_test(test_sequence_cut_by_the_length),
+        cmocka_unit_test(test_every_octet_of_windows_1252),
+        cmocka_unit_test(test_windows_1252_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
