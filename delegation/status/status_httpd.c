@@ -10,12 +10,15 @@
 #include "delegation/status/gather_httpd.h"
 #include "delegation/status/html.h"
 #include "delegation/status/json.h"
+#include "delegation/status/line.h"
 #include "delegation/status/prometheus.h"
 
+#include <apr_optional_hooks.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mod_status.h>
 #include <string.h>
 
 #define HANDLER "eas-kcd-status"
@@ -139,9 +142,19 @@ static int hook_handler(request_rec *r)
     return show(r, administrator, status, message);
 }
 
+static int hook_status(request_rec *r, int flags)
+{
+    struct eas_snapshot snapshot = eas_gather(r);
+
+    ap_rputs(eas_line_write(r->pool, &snapshot, (flags & AP_STATUS_SHORT) != 0), r);
+    return OK;
+}
+
 void eas_status_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
+    /* An optional hook works without mod_status. */
+    APR_OPTIONAL_HOOK(ap, status_hook, hook_status, NULL, NULL, APR_HOOK_MIDDLE);
     /* Before mod_proxy's, below `ProxyPass /`. */
     ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }
