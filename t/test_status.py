@@ -145,9 +145,10 @@ def test_shared_caches(watched):
         == gw.children()
 
 
-def test_numbers_survive_restarts(watched):
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_numbers_survive_restarts(watched, mpm):
     """Sums go on; gauges are those of the processes that run."""
-    gw = watched()
+    gw = watched(mpm=mpm)
     for n in range(6):
         assert gw.get("/eas", "bob", PASSWORDS["bob"] if n else "wrong").status == (200 if n else 401)
     before = numbers(gw)
@@ -307,8 +308,12 @@ def test_below_a_whole_host(gateway, backends):
 
 def test_headers(watched):
     gw = watched()
-    for query in ("", "?json", "?prometheus"):
+    for query, kind in (("", "text/html; charset=utf-8"), ("?x", "text/html; charset=utf-8"),
+                        ("?json", "application/json"), ("?json=", "application/json"),
+                        ("?prometheus=", "text/plain; version=0.0.4; charset=utf-8"),
+                        ("?prometheusx", "text/html; charset=utf-8")):
         answer = gw.get(STATUS + query)
+        assert answer.header("Content-Type") == kind
         assert answer.header("Cache-Control") == "no-store"
         assert answer.header("X-Content-Type-Options") == "nosniff"
         assert answer.header("Content-Security-Policy").startswith("default-src 'none'; ")
@@ -447,9 +452,9 @@ SIZES = {"phone": (360, 740, True), "desktop": (1280, 800, False)}
 
 
 @pytest.fixture
-def busy(watched, relay):
+def busy(watched):
     """A gateway with all that the page shows."""
-    gw = watched(ALL, reuse=True, krb5_conf=relay.krb5_conf)
+    gw = watched(ALL)
     gw.allow("EAS1310", "EAS1063", "AH01631", because="the page shows them")
     for _ in range(3):
         gw.get("/eas", "bob", PASSWORDS["bob"])

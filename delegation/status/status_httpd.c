@@ -72,16 +72,25 @@ static void set_headers(request_rec *r, const char *csp)
     apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
 }
 
+/* `?name`, or `?name=`, as Prometheus sends it. */
+static bool wants(const request_rec *r, const char *name)
+{
+    size_t len = strlen(name);
+
+    return r->args != NULL && strncmp(r->args, name, len) == 0
+           && (r->args[len] == '\0' || r->args[len] == '=');
+}
+
 static int answer(request_rec *r, const struct eas_snapshot *snapshot)
 {
     const char *csp = eas_html_csp(r->pool), *text;
 
     set_headers(r, csp != NULL ? csp : "default-src 'none'");
-    if (r->args != NULL && strcmp(r->args, "prometheus") == 0) {
+    if (wants(r, "prometheus")) {
         ap_set_content_type(r, EAS_PROMETHEUS_TYPE);
         text = eas_prometheus_write(r->pool, snapshot);
     }
-    else if (r->args != NULL && strcmp(r->args, "json") == 0) {
+    else if (wants(r, "json")) {
         ap_set_content_type(r, "application/json");
         text = eas_json_write(r->pool, snapshot);
     }
