@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lab.activesync import PATH, PING, TYPE, plain
 from lab.ad import PASSWORDS, REALM
 from lab.browser import Browser
 from lab.exchange import location
@@ -143,9 +145,10 @@ def test_shared_caches(watched):
         == gw.children()
 
 
-def test_numbers_survive_restarts(watched):
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_numbers_survive_restarts(watched, mpm):
     """Sums go on; gauges are those of the processes that run."""
-    gw = watched()
+    gw = watched(mpm=mpm)
     for n in range(6):
         assert gw.get("/eas", "bob", PASSWORDS["bob"] if n else "wrong").status == (200 if n else 401)
     before = numbers(gw)
@@ -209,6 +212,35 @@ def test_gateway_and_backends(watched, backends):
     assert "kvno " in account["keys"] and "aes256-cts-hmac-sha1-96" in account["keys"]
     assert seen["backends"] == [{"url": backends("cas1").url, "reuses_connections": True,
                                  "spn": "HTTP/cas1.corp.example.test"}]
+
+
+def test_long_polls(watched, exchange):
+    server, backend = exchange()
+    gw = watched(location(backend.url + PATH, path=PATH))
+    before = numbers(gw)
+    with ThreadPoolExecutor(2) as pool:
+        pings = [pool.submit(gw.post, plain("Ping", user, device), PING, user, PASSWORDS[user],
+                             [("Content-Type", TYPE)])
+                 for user, device in (("alice", "phone1"), ("bob", "phone2"))]
+        until(lambda: numbers(gw).get("long_polls_held") == 2, 20, "two polls")
+        assert numbers(gw).get("backend_connections", state="busy") == 2
+        server.change()
+        assert [ping.result().status for ping in pings] == [200, 200]
+    after = until(lambda: (now := numbers(gw)).get("long_polls_held") == 0 and now, 5, "their end")
+    assert after.get("long_polls_total") == before.get("long_polls_total") + 2
+    assert after.get("backend_connections", state="busy") == 0
+
+
+def test_mod_status(watched):
+    gw = watched('<Location "/server-status">\nSetHandler server-status\n</Location>\n',
+                 modules=(*MODULES, "status"))
+    assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
+    assert b"<p>mod_eas_kcd: 1 requests to backends, 0 long polls held, 0 connections busy, 1 kept, " \
+        b"0 KDCs silent, 0 users locked</p>" in gw.get("/server-status").body
+    lines = gw.get("/server-status?auto").body.decode().splitlines()
+    assert {line for line in lines if line.startswith("EasKcd")} == {
+        "EasKcdExchanges: 1", "EasKcdLongPolls: 0", "EasKcdConnectionsBusy: 0",
+        "EasKcdConnectionsKept: 1", "EasKcdSilentKdcs: 0", "EasKcdLockedUsers: 0"}
 
 
 # --- what is shown to whom -------------------------------------------------------------------
@@ -276,8 +308,12 @@ def test_below_a_whole_host(gateway, backends):
 
 def test_headers(watched):
     gw = watched()
-    for query in ("", "?json", "?prometheus"):
+    for query, kind in (("", "text/html; charset=utf-8"), ("?x", "text/html; charset=utf-8"),
+                        ("?json", "application/json"), ("?json=", "application/json"),
+                        ("?prometheus=", "text/plain; version=0.0.4; charset=utf-8"),
+                        ("?prometheusx", "text/html; charset=utf-8")):
         answer = gw.get(STATUS + query)
+        assert answer.header("Content-Type") == kind
         assert answer.header("Cache-Control") == "no-store"
         assert answer.header("X-Content-Type-Options") == "nosniff"
         assert answer.header("Content-Security-Policy").startswith("default-src 'none'; ")
@@ -416,9 +452,9 @@ SIZES = {"phone": (360, 740, True), "desktop": (1280, 800, False)}
 
 
 @pytest.fixture
-def busy(watched, relay):
+def busy(watched):
     """A gateway with all that the page shows."""
-    gw = watched(ALL, reuse=True, krb5_conf=relay.krb5_conf)
+    gw = watched(ALL)
     gw.allow("EAS1310", "EAS1063", "AH01631", because="the page shows them")
     for _ in range(3):
         gw.get("/eas", "bob", PASSWORDS["bob"])

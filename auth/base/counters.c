@@ -61,30 +61,35 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomic integers work in shared memo
 /* alone: for a process without a slot. */
 static struct {
     struct slot *slots; /* NULL: no shared memory */
-    struct slot *own;
+    struct slot *_Atomic own;
     struct slot alone;
 } counted = { .own = &counted.alone };
+
+static struct numbers *own(void)
+{
+    return &atomic_load_explicit(&counted.own, memory_order_relaxed)->numbers;
+}
 
 /* --- counting --------------------------------------------------------------------------------- */
 
 void eas_counters_add(enum eas_counter which)
 {
-    atomic_fetch_add_explicit(&counted.own->numbers.counters[which], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&own()->counters[which], 1, memory_order_relaxed);
 }
 
 void eas_counters_adjust(enum eas_gauge which, int by)
 {
-    atomic_fetch_add_explicit(&counted.own->numbers.gauges[which], by, memory_order_relaxed);
+    atomic_fetch_add_explicit(&own()->gauges[which], by, memory_order_relaxed);
 }
 
 void eas_counters_set(enum eas_gauge which, int64_t value)
 {
-    atomic_store_explicit(&counted.own->numbers.gauges[which], value, memory_order_relaxed);
+    atomic_store_explicit(&own()->gauges[which], value, memory_order_relaxed);
 }
 
 void eas_counters_observe(enum eas_histogram which, apr_interval_time_t took)
 {
-    struct times *times = &counted.own->numbers.histograms[which];
+    struct times *times = &own()->histograms[which];
     unsigned i = 0;
 
     while (i < EAS_COUNTERS_BOUNDS && took > eas_counters_bounds[i]) {
@@ -165,7 +170,7 @@ uint32_t eas_counters_layout(void)
 void eas_counters_attach(void *memory)
 {
     counted.slots = memory;
-    counted.own = &counted.alone;
+    atomic_store(&counted.own, &counted.alone);
 }
 
 static bool is_running(int pid)
@@ -240,12 +245,15 @@ void eas_counters_begin(int pid, apr_time_t now)
         note_before(&counted.slots[i]);
     }
     atomic_store(&counted.slots[i].since, now);
-    counted.own = &counted.slots[i];
+    atomic_store(&counted.own, &counted.slots[i]);
 }
 
+/* A thread that ends later counts alone, and changes no gauge of the slot's next process. */
 void eas_counters_end(void)
 {
-    atomic_store(&counted.own->pid, 0);
+    struct slot *slot = atomic_exchange(&counted.own, &counted.alone);
+
+    atomic_store(&slot->pid, 0);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

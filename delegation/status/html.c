@@ -90,23 +90,10 @@ static void number_tile(struct eas_writer *out, bool alarm, const char *name, in
 
 /* --- sections --------------------------------------------------------------------------------- */
 
-static int silent_kdcs(const struct eas_snapshot *snapshot)
-{
-    const apr_array_header_t *kdcs = snapshot->notes.kdcs;
-    int i, n = 0;
-
-    for (i = 0; i < kdcs->nelts; i++) {
-        const struct eas_notes_kdc *kdc = &APR_ARRAY_IDX(kdcs, i, struct eas_notes_kdc);
-
-        n += eas_snapshot_kdc_was_asked(kdc) && !eas_snapshot_kdc_is_up(kdc);
-    }
-    return n;
-}
-
 static void write_header(struct eas_writer *out, const struct eas_snapshot *snapshot)
 {
     const int64_t *gauges = snapshot->counts.sums.gauges;
-    int silent = silent_kdcs(snapshot);
+    unsigned silent = eas_snapshot_silent_kdcs(snapshot);
 
     eas_writer_print(out, "<header>\n<h1>%s</h1>\n", eas_writer_html(out->pool, snapshot->host));
     eas_writer_print(

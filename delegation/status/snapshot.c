@@ -40,3 +40,17 @@ bool eas_snapshot_kdc_is_up(const struct eas_notes_kdc *kdc)
 {
     return kdc->answers > 0 && kdc->answered_at >= kdc->failed_at;
 }
+
+unsigned eas_snapshot_silent_kdcs(const struct eas_snapshot *snapshot)
+{
+    unsigned n = 0;
+    int i;
+
+    for (i = 0; i < snapshot->notes.kdcs->nelts; i++) {
+        const struct eas_notes_kdc *kdc =
+            &APR_ARRAY_IDX(snapshot->notes.kdcs, i, struct eas_notes_kdc);
+
+        n += eas_snapshot_kdc_was_asked(kdc) && !eas_snapshot_kdc_is_up(kdc);
+    }
+    return n;
+}

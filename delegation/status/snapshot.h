@@ -49,4 +49,7 @@ void eas_snapshot_redact(struct eas_snapshot *snapshot);
 bool eas_snapshot_kdc_is_up(const struct eas_notes_kdc *kdc);
 bool eas_snapshot_kdc_was_asked(const struct eas_notes_kdc *kdc);
 
+/* The KDCs whose last message had no answer. */
+unsigned eas_snapshot_silent_kdcs(const struct eas_snapshot *snapshot);
+
 #endif

@@ -10,12 +10,15 @@
 #include "delegation/status/gather_httpd.h"
 #include "delegation/status/html.h"
 #include "delegation/status/json.h"
+#include "delegation/status/line.h"
 #include "delegation/status/prometheus.h"
 
+#include <apr_optional_hooks.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mod_status.h>
 #include <string.h>
 
 #define HANDLER "eas-kcd-status"
@@ -69,16 +72,25 @@ static void set_headers(request_rec *r, const char *csp)
     apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
 }
 
+/* `?name`, or `?name=`, as Prometheus sends it. */
+static bool wants(const request_rec *r, const char *name)
+{
+    size_t len = strlen(name);
+
+    return r->args != NULL && strncmp(r->args, name, len) == 0
+           && (r->args[len] == '\0' || r->args[len] == '=');
+}
+
 static int answer(request_rec *r, const struct eas_snapshot *snapshot)
 {
     const char *csp = eas_html_csp(r->pool), *text;
 
     set_headers(r, csp != NULL ? csp : "default-src 'none'");
-    if (r->args != NULL && strcmp(r->args, "prometheus") == 0) {
+    if (wants(r, "prometheus")) {
         ap_set_content_type(r, EAS_PROMETHEUS_TYPE);
         text = eas_prometheus_write(r->pool, snapshot);
     }
-    else if (r->args != NULL && strcmp(r->args, "json") == 0) {
+    else if (wants(r, "json")) {
         ap_set_content_type(r, "application/json");
         text = eas_json_write(r->pool, snapshot);
     }
@@ -139,9 +151,19 @@ static int hook_handler(request_rec *r)
     return show(r, administrator, status, message);
 }
 
+static int hook_status(request_rec *r, int flags)
+{
+    struct eas_snapshot snapshot = eas_gather(r);
+
+    ap_rputs(eas_line_write(r->pool, &snapshot, (flags & AP_STATUS_SHORT) != 0), r);
+    return OK;
+}
+
 void eas_status_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
+    /* An optional hook works without mod_status. */
+    APR_OPTIONAL_HOOK(ap, status_hook, hook_status, NULL, NULL, APR_HOOK_MIDDLE);
     /* Before mod_proxy's, below `ProxyPass /`. */
     ap_hook_handler(hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }
