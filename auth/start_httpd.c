@@ -272,6 +272,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     struct eas_err err;
     server_rec *s;
 
+    eas_log_child_init(pchild);
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
     eas_throttle_child_init(pchild);

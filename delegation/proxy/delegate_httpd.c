@@ -232,8 +232,8 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
 {
     const char *number = apr_itoa(r->pool, response->status);
 
-    ap_log_rerror(
-        APLOG_MARK, APLOG_INFO, 0, r,
+    eas_log_line(
+        r, APLOG_INFO,
         "EAS2055: the backend answers %d without mutual authentication; its headers and body "
         "are not passed on",
         response->status);
@@ -317,9 +317,9 @@ static bool try_other_ticket(struct eas_attempt *attempt, int tries, struct eas_
     enum eas_rc rc = eas_prepare_ticket(attempt, err);
 
     if (rc == EAS_OK && tries < TRIES && eas_body_is_whole(attempt->body)) {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,
-                      "EAS2056: the backend does not accept the ticket for %s; trying a new one",
-                      attempt->request.spn);
+        eas_log_line(attempt->r, APLOG_INFO,
+                     "EAS2056: the backend does not accept the ticket for %s; trying a new one",
+                     attempt->request.spn);
         return true;
     }
     if (rc == EAS_OK || rc == EAS_BACKEND) {
