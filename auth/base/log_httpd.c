@@ -88,7 +88,7 @@ void eas_log_line(request_rec *r, int level, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    line.tag = atoi(text + 3);
+    line.tag = (int)strtol(text + 3, NULL, 10);
     line.text = text + TAG_LEN;
     log_rests(false);
     if (limit == NULL || eas_log_limit_admit(limit, &line, eas_clock_now())) {
