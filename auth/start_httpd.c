@@ -4,6 +4,7 @@
 #include "auth/start_httpd.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/events_httpd.h"
 #include "auth/kerberos/kdc.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/password/throttle_httpd.h"
@@ -193,7 +194,8 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
     int status = eas_shared_post_config(pconf, main_server);
 
     note_realms_left_to_libkrb5(main_server);
-    return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
+    status = status == OK ? eas_throttle_post_config(pconf, main_server) : status;
+    return status == OK ? eas_events_post_config(pconf, main_server) : status;
 }
 
 /* One TGT for all servers with the same keytab. */
@@ -219,6 +221,7 @@ static void prepare_armor(apr_pool_t *pool, server_rec *main_server, server_rec 
 static void report_outage(void *main_server, const char *realm, bool begins,
                           apr_interval_time_t lasted, unsigned refused)
 {
+    eas_events_outage(main_server, realm, begins, lasted, refused);
     if (begins) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "EAS1258: the KDCs of %s do not answer, so requests that need them get 503; "

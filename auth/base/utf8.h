@@ -10,4 +10,7 @@
 /* Whether the octets are well-formed UTF-8: no overlong form, no surrogate.  NUL is valid. */
 bool eas_utf8_is_valid(const char *bytes, size_t len);
 
+/* The length of the character at bytes, or 0: it is not well-formed, or there is none. */
+size_t eas_utf8_length(const char *bytes, size_t left);
+
 #endif

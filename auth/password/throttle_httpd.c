@@ -6,6 +6,7 @@
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/password/refusal_delay.h"
+#include "auth/request_httpd.h"
 #include "auth/shared/retained_httpd.h"
 
 #include <apr_strings.h>
@@ -207,6 +208,20 @@ static void log_address(request_rec *r, const struct eas_throttle_rules *rules,
     }
 }
 
+/* With log-only nothing is throttled. */
+static void note_events(request_rec *r, const struct eas_throttle_rules *rules,
+                        const struct eas_throttle_attempt *attempt)
+{
+    struct eas_request *request = eas_request_of(r);
+
+    request->account = attempt->user;
+    request->throttled_for = rules->lockout.window;
+    if (!rules->lockout.log_only) {
+        request->events |= attempt->locked_now ? EAS_REQUEST_LOCKOUT : 0;
+        request->events |= attempt->bucket_emptied_now ? EAS_REQUEST_ADDRESS : 0;
+    }
+}
+
 void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
                       const struct eas_throttle_attempt *attempt)
 {
@@ -228,6 +243,7 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
     }
     log_user(r, rules, attempt);
     log_address(r, rules, attempt);
+    note_events(r, rules, attempt);
 }
 
 void eas_throttle_child_init(apr_pool_t *pchild)
