@@ -13,6 +13,7 @@
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
+#include "delegation/proxy/sizing_check_httpd.h"
 #include "delegation/start_notice_httpd.h"
 
 #include <http_core.h>
@@ -184,6 +185,7 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
         return OK;
     }
     eas_start_notice(ptemp, main_server);
+    eas_sizing_check(main_server);
     return check_tokens(ptemp, main_server);
 }
 
