@@ -8,10 +8,12 @@
 #include "auth/activesync/activesync_httpd.h"
 #include "auth/activesync/rules_httpd.h"
 #include "auth/authn_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/base/module_httpd.h"
 #include "auth/base/wipe_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
+#include "auth/events_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/login_httpd.h"
 #include "auth/login/session_httpd.h"
@@ -129,6 +131,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_check_config(hook_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(hook_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    eas_log_register_hooks(pool);
+    eas_events_register_hooks(pool);
     eas_retained_register_hooks(pool);
     eas_authn_register_hooks(pool);
     eas_path_register_hooks(pool);

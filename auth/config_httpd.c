@@ -97,6 +97,7 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_POINTER(login_path);
     INHERIT_POINTER(login_page);
     INHERIT_POINTER(session_cookie);
+    INHERIT_POINTER(event_log);
     for (i = 0; i < 2; i++) {
         conf->limits[i] = add->limits[i].idle >= 0 ? add->limits[i] : base->limits[i];
     }

@@ -46,6 +46,7 @@ struct eas_auth_server {
     const char *login_page; /* a file; "" is the built-in page */
     const char *session_cookie;
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
+    struct eas_events_log *event_log;    /* NULL: none */
     struct eas_shared_conf shared;       /* of the main server */
 
     /* Set by auth/start_httpd.c. */

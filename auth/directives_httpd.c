@@ -7,6 +7,7 @@
 #include "auth/base/duration.h"
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/events_httpd.h"
 #include "auth/login/destination.h"
 
 #include <ap_provider.h>
@@ -232,6 +233,17 @@ const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg)
         APR_ARRAY_PUSH(conf->secret_files, const char *) = ap_server_root_relative(cmd->pool, arg);
     }
     return error;
+}
+
+const char *eas_auth_set_event_log(cmd_parms *cmd, void *dir, const char *arg)
+{
+    if (*arg == '\0' || strcmp(arg, "|") == 0) {
+        return apr_psprintf(cmd->pool,
+                            "%s: takes a file, or a program such as \"|/usr/bin/rotatelogs …\"",
+                            cmd->cmd->name);
+    }
+    eas_auth_server_of(cmd->server)->event_log = eas_events_log_make(cmd->pool, arg);
+    return NULL;
 }
 
 const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg)

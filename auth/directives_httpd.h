@@ -20,6 +20,7 @@ const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const ch
 const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
 const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_event_log(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg);

@@ -20,6 +20,13 @@ struct eas_rule_result {
     bool about_device;
 };
 
+/* Facts for the event log (auth/events_httpd.h). */
+enum eas_request_event {
+    EAS_REQUEST_LOCKOUT = 1,  /* of the account, for throttled_for */
+    EAS_REQUEST_ADDRESS = 2,  /* the client's bucket is empty */
+    EAS_REQUEST_SIGN_OUT = 4, /* of the account */
+};
+
 /* One for each request_rec, in its pool. */
 struct eas_request {
     const struct eas_identity *identity; /* from this or another module, or NULL */
@@ -32,10 +39,13 @@ struct eas_request {
     int workers_tried;     /* by mod_proxy, for this request */
     bool next_worker;      /* mod_proxy is to try another (delegation/proxy/failover_httpd.h) */
     struct eas_rule_result rule;
-    bool needs_user;  /* a rule was evaluated without a user */
-    int refused;      /* the status of a refusal by AuthType EasKcd, or 0 */
-    bool authn_done;  /* AuthType EasKcd has authenticated the request, or refused it */
-    int authn_status; /* the result of that */
+    bool needs_user;     /* a rule was evaluated without a user */
+    int refused;         /* the status of a refusal by AuthType EasKcd, or 0 */
+    bool authn_done;     /* AuthType EasKcd has authenticated the request, or refused it */
+    int authn_status;    /* the result of that */
+    unsigned events;     /* enum eas_request_event */
+    const char *account; /* that these are about, or whose password was refused; NULL: unknown */
+    apr_interval_time_t throttled_for;
 };
 
 /* The record of the request, which the first call creates. */

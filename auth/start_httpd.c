@@ -5,6 +5,7 @@
 #include "auth/base/counters.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/events_httpd.h"
 #include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/password/throttle_httpd.h"
@@ -196,7 +197,8 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
 
     eas_counters_post_config(main_server);
     note_realms_left_to_libkrb5(main_server);
-    return status == OK ? eas_throttle_post_config(pconf, main_server) : status;
+    status = status == OK ? eas_throttle_post_config(pconf, main_server) : status;
+    return status == OK ? eas_events_post_config(pconf, main_server) : status;
 }
 
 /* One TGT for all servers with the same keytab. */
@@ -223,6 +225,7 @@ static void report_outage(void *main_server, const char *realm, bool begins,
                           apr_interval_time_t lasted, unsigned refused)
 {
     eas_counters_adjust(EAS_GAUGE_REALMS_SILENT, begins ? 1 : -1);
+    eas_events_outage(main_server, realm, begins, lasted, refused);
     if (begins) {
         eas_counters_add(EAS_COUNTER_KDC_OUTAGES);
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
@@ -278,6 +281,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     server_rec *s;
 
     eas_counters_child_init(pchild);
+    eas_log_child_init(pchild);
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */
     eas_socache_child_init(pchild, main_server);
     eas_throttle_child_init(pchild);

@@ -14,6 +14,7 @@
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
+#include "delegation/proxy/sizing_check_httpd.h"
 #include "delegation/start_check_httpd.h"
 #include "delegation/start_notice_httpd.h"
 
@@ -189,6 +190,7 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
         return OK;
     }
     eas_start_notice(ptemp, main_server);
+    eas_sizing_check(main_server);
     return check_tokens(ptemp, main_server);
 }
 

@@ -75,7 +75,7 @@ void eas_start_notice(apr_pool_t *ptemp, const server_rec *main_server)
         }
         realm = authority->realms.default_realm;
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "EAS3090: mod_eas_kcd %s at %s: account %s (%s); realm %s, KDCs: %s; "
+                     "EAS3095: mod_eas_kcd %s at %s: account %s (%s); realm %s, KDCs: %s; "
                      "backends: %s",
                      EAS_KCD_VERSION, name_of(ptemp, s),
                      eas_keytab_principal_name(authority->keytab),

@@ -8,7 +8,7 @@
 
 /*
  * In post_config: logs one line for each server with a keytab, with its account, keys, realm, KDCs,
- * backends and their SPNs (EAS3090).  Asks neither DNS nor KDCs.
+ * backends and their SPNs (EAS3095).  Asks neither DNS nor KDCs.
  */
 void eas_start_notice(apr_pool_t *ptemp, const server_rec *main_server);
 

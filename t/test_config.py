@@ -54,6 +54,7 @@ REFUSED = {
     "bad mutual": ("EasKcdMutualAuth maybe", "EasKcdMutualAuth", "required"),
     "bad token": ("EasKcdToken heimdal", "EasKcdToken", "neither native nor gssapi"),
     "bad armour": ("EasKcdArmor Perhaps", "EasKcdArmor", "none of Off, Try and Require"),
+    "empty event log": ('EasKcdEventLog "|"', "EasKcdEventLog", "takes a file, or a program"),
     "bad retry body": ("EasKcdRetryBody -1", "EasKcdRetryBody", "bytes"),
     "retry body with a unit": ("EasKcdRetryBody 128x", "EasKcdRetryBody", "bytes"),
 }

@@ -3,10 +3,14 @@
 
 import re
 
+import pytest
+
+from lab.activesync import PATH
 from lab.ad import CAS1, REALM
 from lab.exchange import location
+from lab.gateway import TOP
 
-NOTICE = "EAS3090"
+NOTICE = "EAS3095"
 
 
 def notices(gw):
@@ -19,7 +23,7 @@ def test_notice_of_a_virtual_host(gateway, domain):
                  + location("http://cas1.corp.example.test:8080/a", path="/again"))
     notice, = notices(gw)
     found = re.search(
-        r"EAS3090: mod_eas_kcd [\d.]+ at localhost: account (\S+) \((.*)\); "
+        r"EAS3095: mod_eas_kcd [\d.]+ at localhost: account (\S+) \((.*)\); "
         r"realm (\S+), KDCs: (\S+); backends: (.*)$", notice)
     account, keys, realm, kdcs, backends = found.groups()
     assert (account, realm) == (f"gateway@{REALM}", REALM)
@@ -58,3 +62,42 @@ def test_without_a_keytab_there_is_no_notice(gateway):
 def test_test_of_the_configuration_has_no_notice(gateway):
     code, said = gateway(start=False).check_config()
     assert code == 0 and NOTICE not in said
+
+
+# --- room for reloads ------------------------------------------------------------------------
+
+def sized(gateway, conf, path=PATH, **options):
+    return gateway(conf + location("http://cas1.corp.example.test/", path=path), **options)
+
+
+@pytest.mark.parametrize("mpm,conf,limit", [
+    ("event", "ServerLimit 3\n", 6), ("prefork", "ServerLimit 20\nMaxRequestWorkers 12\n", 36)])
+def test_too_few_places_for_a_reload(gateway, mpm, conf, limit):
+    gw = sized(gateway, conf, mpm=mpm, processes=2)
+    gw.expect("EAS3091")
+    text, = [entry.text for entry in gw.error_log.entries() if entry.tag == "EAS3091"]
+    assert text.endswith(f"set ServerLimit {limit}")
+
+
+@pytest.mark.parametrize("conf,path", [("ServerLimit 4\n", PATH), ("ServerLimit 3\n", "/owa")])
+def test_enough_places_or_no_long_polls(gateway, conf, path):
+    assert "EAS3091" not in sized(gateway, conf, path, processes=2).error_log.text()
+
+
+@pytest.mark.parametrize("path", ["/", "/microsoft-server-activesync"])
+def test_sections_that_cover_activesync(gateway, path):
+    gw = sized(gateway, "ServerLimit 3\n", path, processes=2)
+    gw.expect("EAS3091")
+
+
+def test_example_of_the_package(gateway):
+    """httpd accepts it without a warning of its own or of ours."""
+    example = (TOP / "build/package/mpm_event.conf").read_text()
+    gw = sized(gateway, example, start=False)
+    code, said = gw.check_config()
+    assert code == 0 and "AH0" not in said.replace("AH00558", ""), said
+    gw.start()
+    assert "EAS3091" not in gw.error_log.text()
+    limits = dict(re.findall(r"^ +(\w+) +(\d+)$", example, re.MULTILINE))
+    assert int(limits["ServerLimit"]) == 3 * int(limits["MaxRequestWorkers"]) // int(
+        limits["ThreadsPerChild"])

@@ -95,20 +95,20 @@ def test_sessions_and_requests_outlive_an_upgrade(upgrade, mailbox):
         served(alice)
     assert set(phones.answers) == {200}
     refused(mailbox, holder(gw, cookie))
-    assert "EAS3091" not in gw.error_log.text()
+    assert "EAS3092" not in gw.error_log.text()
 
 
 def test_records_of_another_format_are_dropped(upgrade, mailbox):
     """Their number is logged, and a session without its evidence ends at the form."""
     gw, install = upgrade(formats=True)
-    gw.expect("EAS3091")
+    gw.expect("EAS3092")
     alice = log_on(gw)
     served(alice)
     install()
     refused(mailbox, alice, keep=True)
     served(log_on(gw))
     gw.graceful()
-    dropped = re.findall(r"EAS3091: (\d+) records of mod_eas_kcd:(\S+):9 are", gw.error_log.text())
+    dropped = re.findall(r"EAS3092: (\d+) records of mod_eas_kcd:(\S+):9 are", gw.error_log.text())
     assert {name: int(n) > 0 for n, name in dropped} == {
         "shared": True, "guard": True, "long-polls": False}
     assert len(dropped) == len(RETAINED), "each once"

@@ -68,9 +68,8 @@ static enum match match_list(request_rec *r, const struct rule *rule, const char
     bool any = false;
 
     if (error != NULL || words == NULL) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "EAS1212: the expression of Require %s cannot be evaluated: %s", rule->text,
-                      error);
+        eas_log_line(r, APLOG_ERR, "EAS1212: the expression of Require %s cannot be evaluated: %s",
+                     rule->text, error);
         return UNCLEAR;
     }
     while (*(word = ap_getword_conf(r->pool, &words)) != '\0') {

@@ -2,9 +2,15 @@
 /* auth/base/log_httpd.c - errors as log lines, variables and HTTP statuses */
 
 #include "auth/base/log_httpd.h"
+#include "auth/base/clock.h"
+#include "auth/base/log_limit.h"
 #include "auth/base/notes.h"
 
 #include <apr_strings.h>
+#include <http_protocol.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* Without a default, the compiler asks for the level and the status of a new class. */
 static int level_of(enum eas_rc rc)
@@ -52,10 +58,77 @@ static int status_of(enum eas_rc rc)
     return HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* "EASnnnn: " */
+#define TAG_LEN 9
+
+/* Without a client in the line, so that no tool counts the last one twice. */
+static void log_rests(bool all)
+{
+    struct eas_log_limit *limit = eas_module_process()->log_limit;
+    struct eas_log_limit_rest rest;
+
+    while (limit != NULL && eas_log_limit_next(limit, eas_clock_now(), all, &rest)) {
+        ap_log_error(APLOG_MARK, rest.level, 0, rest.server,
+                     "EAS%04d: %u more in %" APR_TIME_T_FMT " s, the last of %s: %s", rest.tag,
+                     rest.count, apr_time_sec(rest.during), rest.address, rest.text);
+    }
+}
+
+void eas_log_line(request_rec *r, int level, const char *fmt, ...)
+{
+    struct eas_log_limit *limit = eas_module_process()->log_limit;
+    struct eas_log_limit_line line = { .level = level,
+                                       .address = r->useragent_ip,
+                                       .server = r->server };
+    char text[1024];
+    va_list args;
+
+    if (!APLOG_R_IS_LEVEL(r, level)) {
+        return;
+    }
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    line.tag = (int)strtol(text + 3, NULL, 10);
+    line.text = text + TAG_LEN;
+    log_rests(false);
+    if (limit == NULL || eas_log_limit_admit(limit, &line, eas_clock_now())) {
+        ap_log_rerror(APLOG_MARK, level, 0, r, "%s", text);
+    }
+}
+
+/* The next request shows what was counted, if no other line does. */
+static int hook_log_transaction(request_rec *r)
+{
+    (void)r;
+    log_rests(false);
+    return DECLINED;
+}
+
+static apr_status_t end_child(void *data)
+{
+    (void)data;
+    log_rests(true);
+    eas_module_process()->log_limit = NULL;
+    return APR_SUCCESS;
+}
+
+void eas_log_child_init(apr_pool_t *pchild)
+{
+    eas_module_process()->log_limit = eas_log_limit_create(pchild);
+    apr_pool_cleanup_register(pchild, NULL, end_child, apr_pool_cleanup_null);
+}
+
+void eas_log_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
 void eas_log_error(request_rec *r, const struct eas_err *err)
 {
-    ap_log_rerror(APLOG_MARK, err->repeats ? APLOG_INFO : level_of(err->rc), 0, r, "EAS%04d: %s",
-                  err->tag, err->text);
+    eas_log_line(r, err->repeats ? APLOG_INFO : level_of(err->rc), "EAS%04d: %s", err->tag,
+                 err->text);
     eas_notes_error(err->tag, err->text, apr_time_now());
     apr_table_setn(r->subprocess_env, "EAS_KCD_ERROR", apr_psprintf(r->pool, "EAS%04d", err->tag));
 }

@@ -11,6 +11,18 @@
 #define EAS_RETRY_AFTER "30"
 
 /*
+ * Logs a line about a request, unless the log has enough lines of its tag (auth/base/log_limit.h).
+ * The text begins with the tag.
+ */
+void eas_log_line(request_rec *r, int level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* In child_init: the limits of the process. */
+void eas_log_child_init(apr_pool_t *pchild);
+
+void eas_log_register_hooks(apr_pool_t *pool);
+
+/*
  * Logs the error with its tag, at the level of its class, and sets EAS_KCD_ERROR.  The outermost
  * caller logs, once, and makes the response.
  */

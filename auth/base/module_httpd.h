@@ -37,6 +37,8 @@ struct eas_module_server {
  * threads read it.  Each member belongs to the file of its name, which alone changes it.
  */
 struct eas_module_process {
+    struct eas_log_limit *log_limit; /* of a child process; NULL in the parent */
+    struct eas_events_state *events;
     struct eas_shared_state *shared;
     struct eas_socache_state *socache;
     struct eas_retained_watched *retained;

@@ -14,11 +14,14 @@ static const struct {
 
 #define SEQUENCES (sizeof(sequences) / sizeof(sequences[0]))
 
-/* The length of the UTF-8 sequence at s, or 0. */
-static size_t sequence_length(const unsigned char *s, size_t left)
+size_t eas_utf8_length(const char *bytes, size_t left)
 {
+    const unsigned char *s = (const unsigned char *)bytes;
     size_t i = 0, n;
 
+    if (left == 0) {
+        return 0;
+    }
     while (i < SEQUENCES && (s[0] < sequences[i].first_from || s[0] > sequences[i].first_to)) {
         i++;
     }
@@ -42,7 +45,7 @@ bool eas_utf8_is_valid(const char *bytes, size_t len)
     size_t i = 0;
 
     while (i < len) {
-        size_t n = sequence_length((const unsigned char *)bytes + i, len - i);
+        size_t n = eas_utf8_length(bytes + i, len - i);
 
         if (n == 0) {
             return false;

@@ -17,4 +17,7 @@ bool eas_utf8_is_valid(const char *bytes, size_t len);
  */
 size_t eas_utf8_from_windows(const char *bytes, size_t len, char *utf8);
 
+/* The length of the character at bytes, or 0: it is not well-formed, or there is none. */
+size_t eas_utf8_length(const char *bytes, size_t left);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 #include <apr_time.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -35,6 +36,7 @@ struct eas_keytab {
     struct replaced *replaced;
     apr_time_t checked_at;
     struct file_state in_memory;
+    atomic_bool was_replaced;
 };
 
 static apr_status_t keytab_cleanup(void *data)
@@ -248,6 +250,7 @@ static bool reread(struct eas_keytab *keytab)
         *replaced = (struct replaced){ keytab->handle, keytab->replaced };
         keytab->replaced = replaced;
         keytab->handle = current;
+        atomic_store(&keytab->was_replaced, true);
         return true;
     }
     if (current != NULL) {
@@ -271,6 +274,11 @@ void eas_keytab_refresh(struct eas_keytab *keytab)
         }
     }
     apr_thread_mutex_unlock(keytab->mutex);
+}
+
+bool eas_keytab_was_replaced(struct eas_keytab *keytab)
+{
+    return atomic_load(&keytab->was_replaced) && atomic_exchange(&keytab->was_replaced, false);
 }
 
 krb5_keytab eas_keytab_handle(struct eas_keytab *keytab)

@@ -8,6 +8,7 @@
 
 #include <apr_pools.h>
 #include <krb5/krb5.h>
+#include <stdbool.h>
 
 /*
  * The server reads the file at start, as root, so that it can be 0600 root; children inherit the
@@ -29,6 +30,9 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
 
 /* Checks at most every ten seconds whether the file has changed, and reads it if so. */
 void eas_keytab_refresh(struct eas_keytab *keytab);
+
+/* True once after such a reading: the keys differ from those before. */
+bool eas_keytab_was_replaced(struct eas_keytab *keytab);
 
 /* The keys.  The handle and its keys stay valid for the life of the pool, also after a refresh. */
 krb5_keytab eas_keytab_handle(struct eas_keytab *keytab);

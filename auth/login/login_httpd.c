@@ -327,6 +327,8 @@ static int sign_out(request_rec *r)
         rc = eas_session_end(r, &found, wants_everywhere(r), &ended, &err);
         if (rc == EAS_OK && ended) {
             eas_counters_add(EAS_COUNTER_SESSION_SIGNED_OUT);
+            eas_request_of(r)->events |= EAS_REQUEST_SIGN_OUT;
+            eas_request_of(r)->account = found.session->principal;
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1095: %s signed out",
                           found.session->principal);
         }

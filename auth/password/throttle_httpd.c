@@ -8,6 +8,7 @@
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/password/refusal_delay.h"
+#include "auth/request_httpd.h"
 #include "auth/shared/retained_httpd.h"
 
 #include <apr_strings.h>
@@ -199,24 +200,24 @@ static void log_user(request_rec *r, const struct eas_throttle_rules *rules,
     if (attempt->locked_now) {
         eas_counters_add(EAS_COUNTER_LOCKOUTS);
         note_user(r, rules, attempt);
-        ap_log_rerror(APLOG_MARK, attempt->user != NULL ? APLOG_WARNING : APLOG_INFO, 0, r,
-                      "EAS1310: %u wrong passwords of %s, the last from %s: %s for %" APR_TIME_T_FMT
-                      " seconds",
-                      attempt->counted, name_of(attempt), r->useragent_ip,
-                      rules->lockout.log_only ? "others would be refused without a question"
-                                              : "others are refused without a question",
-                      apr_time_sec(rules->lockout.window));
+        eas_log_line(r, attempt->user != NULL ? APLOG_WARNING : APLOG_INFO,
+                     "EAS1310: %u wrong passwords of %s, the last from %s: %s for %" APR_TIME_T_FMT
+                     " seconds",
+                     attempt->counted, name_of(attempt), r->useragent_ip,
+                     rules->lockout.log_only ? "others would be refused without a question"
+                                             : "others are refused without a question",
+                     apr_time_sec(rules->lockout.window));
     }
     if (attempt->state == EAS_THROTTLE_KNOWN) {
-        ap_log_rerror(
-            APLOG_MARK, APLOG_INFO, 0, r,
+        eas_log_line(
+            r, APLOG_INFO,
             "EAS1311: the last verified password of %s, from %s, is verified although other "
             "passwords are refused",
             name_of(attempt), r->useragent_ip);
     }
     if (attempt->state == EAS_THROTTLE_WOULD_LOCK) {
-        ap_log_rerror(
-            APLOG_MARK, APLOG_INFO, 0, r,
+        eas_log_line(
+            r, APLOG_INFO,
             "EAS1312: log-only: after %u wrong passwords of %s, a log-on from %s would have "
             "been refused without asking the KDC",
             attempt->counted, name_of(attempt), r->useragent_ip);
@@ -229,19 +230,32 @@ static void log_address(request_rec *r, const struct eas_throttle_rules *rules,
     if (attempt->bucket_emptied_now) {
         eas_counters_add(EAS_COUNTER_ADDRESSES_EMPTIED);
         note_address(r, rules);
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                      "EAS1313: too many log-ons from %s have failed: %s", r->useragent_ip,
-                      rules->lockout.log_only
-                          ? "others would be refused without asking the KDC"
-                          : "others are refused without asking the KDC, unless with the last "
-                            "verified password of an account");
+        eas_log_line(r, APLOG_WARNING, "EAS1313: too many log-ons from %s have failed: %s",
+                     r->useragent_ip,
+                     rules->lockout.log_only
+                         ? "others would be refused without asking the KDC"
+                         : "others are refused without asking the KDC, unless with the last "
+                           "verified password of an account");
     }
     if (attempt->state == EAS_THROTTLE_WOULD_ADDRESS) {
-        ap_log_rerror(
-            APLOG_MARK, APLOG_INFO, 0, r,
-            "EAS1314: log-only: too many log-ons from %s have failed; one would have been "
-            "refused without asking the KDC",
-            r->useragent_ip);
+        eas_log_line(r, APLOG_INFO,
+                     "EAS1314: log-only: too many log-ons from %s have failed; one would have been "
+                     "refused without asking the KDC",
+                     r->useragent_ip);
+    }
+}
+
+/* With log-only nothing is throttled. */
+static void note_events(request_rec *r, const struct eas_throttle_rules *rules,
+                        const struct eas_throttle_attempt *attempt)
+{
+    struct eas_request *request = eas_request_of(r);
+
+    request->account = attempt->user;
+    request->throttled_for = rules->lockout.window;
+    if (!rules->lockout.log_only) {
+        request->events |= attempt->locked_now ? EAS_REQUEST_LOCKOUT : 0;
+        request->events |= attempt->bucket_emptied_now ? EAS_REQUEST_ADDRESS : 0;
     }
 }
 
@@ -268,6 +282,7 @@ void eas_throttle_log(request_rec *r, const struct eas_throttle_rules *rules,
     }
     log_user(r, rules, attempt);
     log_address(r, rules, attempt);
+    note_events(r, rules, attempt);
 }
 
 void eas_throttle_child_init(apr_pool_t *pchild)
@@ -295,7 +310,7 @@ void eas_throttle_delay(request_rec *r, enum eas_rc rc, apr_time_t since)
         apr_sleep(left);
     }
     else {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                      "EAS1315: enough threads delay refusals; this one is sent at once");
+        eas_log_line(r, APLOG_INFO,
+                     "EAS1315: enough threads delay refusals; this one is sent at once");
     }
 }

@@ -56,7 +56,7 @@ static void log_dropped(server_rec *s, const char *name)
         retained = ap_retained_data_get(other);
         if (retained != NULL) {
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                         "EAS3091: %" APR_UINT64_T_FMT
+                         "EAS3092: %" APR_UINT64_T_FMT
                          " records of %s are dropped, because this version of the module has "
                          "another format; users of the login form log on again",
                          (apr_uint64_t)count_records(retained), other);

@@ -35,7 +35,7 @@ struct eas_retained {
 
 /*
  * Attaches the retained data of that name; the first call creates it, and logs how many records of
- * another version of the module are dropped (EAS3091).  A name ends with a number from 1 to 99,
+ * another version of the module are dropped (EAS3092).  A name ends with a number from 1 to 99,
  * and stands for one layout.  NULL if OpenSSL provides no random bytes.
  */
 const struct eas_retained *eas_retained_attach(

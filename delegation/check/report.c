@@ -3,6 +3,7 @@
 
 #include "delegation/check/report.h"
 #include "auth/base/clock.h"
+#include "auth/base/json.h"
 #include "auth/base/utf8.h"
 
 #include <apr_strings.h>
@@ -176,42 +177,33 @@ void eas_report_print_sum(const struct eas_report *report, FILE *out)
             count(report, EAS_REPORT_FAILED), count(report, EAS_REPORT_SKIPPED));
 }
 
-/* A JSON string (RFC 8259 section 7). */
-static void print_string(FILE *out, const char *name, const char *value, const char *end_with)
+static void print_string(FILE *out, const struct eas_report *report, const char *name,
+                         const char *value, const char *end_with)
 {
-    const unsigned char *p;
+    size_t size = EAS_JSON_ESCAPE_MAX * strlen(value) + 1;
+    char *escaped = apr_palloc(report->pool, size);
 
-    fprintf(out, "\"%s\": \"", name);
-    for (p = (const unsigned char *)value; *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\') {
-            fprintf(out, "\\%c", *p);
-        }
-        else if (*p < 0x20) {
-            fprintf(out, "\\u%04x", *p);
-        }
-        else {
-            fputc(*p, out);
-        }
-    }
-    fprintf(out, "\"%s", end_with);
+    eas_json_escape(value, escaped, size);
+    fprintf(out, "\"%s\": \"%s\"%s", name, escaped, end_with);
 }
 
-static void print_json_step(const struct eas_report_step *step, FILE *out)
+static void print_json_step(const struct eas_report *report, const struct eas_report_step *step,
+                            FILE *out)
 {
     static const char *const verdicts[] = { "passed", "warning", "failed", "skipped" };
 
     fputs("    {", out);
-    print_string(out, "step", step->name, ", ");
-    print_string(out, "subject", step->subject, ", ");
-    print_string(out, "verdict", verdicts[step->verdict], ", ");
+    print_string(out, report, "step", step->name, ", ");
+    print_string(out, report, "subject", step->subject, ", ");
+    print_string(out, report, "verdict", verdicts[step->verdict], ", ");
     fprintf(out, "\"microseconds\": %" APR_TIME_T_FMT ", ", step->took);
-    print_string(out, "detail", step->detail, "");
+    print_string(out, report, "detail", step->detail, "");
     if (step->finding != EAS_FINDING_NONE) {
         fputs(", ", out);
-        print_string(out, "finding", step->text.name, ", ");
-        print_string(out, "meaning", step->text.meaning, ", ");
-        print_string(out, "powershell", step->text.powershell, ", ");
-        print_string(out, "samba", step->text.samba, "");
+        print_string(out, report, "finding", step->text.name, ", ");
+        print_string(out, report, "meaning", step->text.meaning, ", ");
+        print_string(out, report, "powershell", step->text.powershell, ", ");
+        print_string(out, report, "samba", step->text.samba, "");
     }
     fputc('}', out);
 }
@@ -221,11 +213,11 @@ void eas_report_print_json(const struct eas_report *report, FILE *out)
     int i;
 
     fputs("{\n  ", out);
-    print_string(out, "version", EAS_KCD_VERSION, ",\n  ");
+    print_string(out, report, "version", EAS_KCD_VERSION, ",\n  ");
     fprintf(out, "\"passed\": %s,\n  \"steps\": [", eas_report_passed(report) ? "true" : "false");
     for (i = 0; i < report->steps->nelts; i++) {
         fputs(i == 0 ? "\n" : ",\n", out);
-        print_json_step(&APR_ARRAY_IDX(report->steps, i, struct eas_report_step), out);
+        print_json_step(report, &APR_ARRAY_IDX(report->steps, i, struct eas_report_step), out);
     }
     fputs("\n  ]\n}\n", out);
 }

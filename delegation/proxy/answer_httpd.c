@@ -74,8 +74,8 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
 {
     const char *number = apr_itoa(r->pool, response->status);
 
-    ap_log_rerror(
-        APLOG_MARK, APLOG_INFO, 0, r,
+    eas_log_line(
+        r, APLOG_INFO,
         "EAS2055: the backend answers %d without mutual authentication; its headers and body "
         "are not passed on",
         response->status);

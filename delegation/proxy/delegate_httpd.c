@@ -231,9 +231,9 @@ static bool try_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
     enum eas_rc rc = eas_prepare_ticket(attempt, err);
 
     if (rc == EAS_OK && attempt->tries < TRIES && eas_body_is_whole(attempt->body)) {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, attempt->r,
-                      "EAS2056: the backend does not accept the ticket for %s; trying a new one",
-                      attempt->request.spn);
+        eas_log_line(attempt->r, APLOG_INFO,
+                     "EAS2056: the backend does not accept the ticket for %s; trying a new one",
+                     attempt->request.spn);
         return true;
     }
     if (rc == EAS_OK || rc == EAS_BACKEND) {

@@ -76,11 +76,10 @@ int eas_failover_pre_request(proxy_worker **worker, proxy_balancer **balancer, r
         s = (*worker)->s;
         s->error_time = apr_time_now() + MARK_STAYS - s->retry;
         s->status |= PROXY_WORKER_IN_ERROR;
-        ap_log_rerror(
-            APLOG_MARK, APLOG_NOTICE, 0, r,
-            "EAS2086: %s gets no tickets, and no requests for %d seconds; the next member "
-            "of the balancer is tried",
-            s->name_ex, (int)apr_time_sec(MARK_STAYS));
+        eas_log_line(r, APLOG_NOTICE,
+                     "EAS2086: %s gets no tickets, and no requests for %d seconds; the next member "
+                     "of the balancer is tried",
+                     s->name_ex, (int)apr_time_sec(MARK_STAYS));
     }
     return DECLINED;
 }

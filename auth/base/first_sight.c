@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/base/first_sight.c - table of hashes in shared memory: is it the first time? */
+
+#include "auth/base/first_sight.h"
+
+#include <stdatomic.h>
+
+#define WAYS 8
+
+/* FNV-1a, with the NUL of each text. */
+uint64_t eas_first_sight_hash(const char *const texts[])
+{
+    uint64_t hash = 14695981039346656037u;
+    const char *p;
+    int i;
+
+    for (i = 0; texts[i] != NULL; i++) {
+        for (p = texts[i];; p++) {
+            hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+            if (*p == '\0') {
+                break;
+            }
+        }
+    }
+    return hash != 0 ? hash : 1;
+}
+
+bool eas_first_sight(void *memory, uint64_t hash)
+{
+    _Atomic(uint64_t) *set =
+        (_Atomic(uint64_t) *)memory + (hash >> 8) % (EAS_FIRST_SIGHT_PLACES / WAYS) * WAYS;
+    int i;
+
+    for (i = 0; i < WAYS; i++) {
+        uint64_t found = atomic_load_explicit(&set[i], memory_order_relaxed);
+
+        if (found == 0 && atomic_compare_exchange_strong(&set[i], &found, hash)) {
+            return true;
+        }
+        if (found == hash) {
+            return false;
+        }
+    }
+    atomic_store_explicit(&set[hash % WAYS], hash, memory_order_relaxed);
+    return true;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/base/log_limit.c - rate limits of the error log */
+
+#include "auth/base/log_limit.h"
+#include "auth/base/thread.h"
+
+#include <apr_strings.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Tags in use at once.  A further one takes the place of that whose window is the oldest. */
+#define TAGS 64
+
+/* Texts and addresses of the current windows.  One that has lost its place counts anew. */
+#define KEYS 2048
+
+struct tag {
+    struct eas_log_limit_rest rest; /* its tag is 0 in an unused place */
+    apr_time_t since;
+    unsigned window; /* a number that no other window has */
+    unsigned lines, texts;
+};
+
+struct key {
+    uint32_t hash;
+    unsigned window;
+    unsigned count;
+};
+
+struct eas_log_limit {
+    apr_thread_mutex_t *mutex;
+    atomic_uint counted; /* tags with a rest */
+    unsigned windows;
+    struct tag tags[TAGS];
+    struct key keys[KEYS];
+};
+
+struct eas_log_limit *eas_log_limit_create(apr_pool_t *pool)
+{
+    struct eas_log_limit *limit = apr_pcalloc(pool, sizeof(*limit));
+
+    limit->mutex = eas_thread_make_mutex(pool);
+    return limit;
+}
+
+/* FNV-1a. */
+static uint32_t hash_of(uint32_t hash, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    }
+    return hash;
+}
+
+/* The number of lines before with that hash, in the window. */
+static unsigned count(struct eas_log_limit *limit, unsigned window, uint32_t hash)
+{
+    struct key *key = &limit->keys[(hash ^ window) % KEYS];
+
+    if (key->hash != hash || key->window != window) {
+        *key = (struct key){ .hash = hash, .window = window };
+    }
+    return key->count++;
+}
+
+static void begin_window(struct eas_log_limit *limit, struct tag *tag, int number, apr_time_t now)
+{
+    if (tag->rest.count > 0) {
+        atomic_fetch_sub(&limit->counted, 1);
+    }
+    tag->rest.tag = number;
+    tag->rest.count = 0;
+    tag->since = now;
+    tag->window = ++limit->windows;
+    tag->lines = tag->texts = 0;
+}
+
+/* A window with a rest goes on until eas_log_limit_next() has returned that. */
+static struct tag *tag_of(struct eas_log_limit *limit, int number, apr_time_t now)
+{
+    struct tag *oldest = &limit->tags[0];
+    int i;
+
+    for (i = 0; i < TAGS; i++) {
+        struct tag *tag = &limit->tags[i];
+
+        if (tag->rest.tag == number) {
+            if (now - tag->since >= EAS_LOG_LIMIT_WINDOW && tag->rest.count == 0) {
+                begin_window(limit, tag, number, now);
+            }
+            return tag;
+        }
+        if (tag->since < oldest->since) {
+            oldest = tag;
+        }
+    }
+    begin_window(limit, oldest, number, now);
+    return oldest;
+}
+
+static bool has_room(struct eas_log_limit *limit, struct tag *tag,
+                     const struct eas_log_limit_line *line)
+{
+    uint32_t text = hash_of(2166136261u, line->text);
+    bool is_new = count(limit, tag->window, text) == 0;
+    /* The separator is no letter of a text. */
+    bool repeats = count(limit, tag->window, hash_of(hash_of(text, "\n"), line->address))
+                   >= EAS_LOG_LIMIT_SAME;
+
+    if (repeats) {
+        return false;
+    }
+    if (tag->lines < EAS_LOG_LIMIT_LINES) {
+        tag->lines++;
+        return true;
+    }
+    if (is_new && tag->texts < EAS_LOG_LIMIT_TEXTS) {
+        tag->texts++;
+        return true;
+    }
+    return false;
+}
+
+bool eas_log_limit_admit(struct eas_log_limit *limit, const struct eas_log_limit_line *line,
+                         apr_time_t now)
+{
+    struct tag *tag;
+    bool admitted;
+
+    apr_thread_mutex_lock(limit->mutex);
+    tag = tag_of(limit, line->tag, now);
+    admitted = has_room(limit, tag, line);
+    if (!admitted) {
+        if (tag->rest.count++ == 0) {
+            atomic_fetch_add(&limit->counted, 1);
+        }
+        tag->rest.level = line->level;
+        tag->rest.server = line->server;
+        apr_cpystrn(tag->rest.text, line->text, sizeof(tag->rest.text));
+        apr_cpystrn(tag->rest.address, line->address, sizeof(tag->rest.address));
+    }
+    apr_thread_mutex_unlock(limit->mutex);
+    return admitted;
+}
+
+bool eas_log_limit_next(struct eas_log_limit *limit, apr_time_t now, bool all,
+                        struct eas_log_limit_rest *rest_out)
+{
+    bool found = false;
+    int i;
+
+    if (atomic_load(&limit->counted) == 0) {
+        return false;
+    }
+    apr_thread_mutex_lock(limit->mutex);
+    for (i = 0; i < TAGS && !found; i++) {
+        struct tag *tag = &limit->tags[i];
+
+        if (tag->rest.count > 0 && (all || now - tag->since >= EAS_LOG_LIMIT_WINDOW)) {
+            *rest_out = tag->rest;
+            rest_out->during = now - tag->since;
+            begin_window(limit, tag, tag->rest.tag, now);
+            found = true;
+        }
+    }
+    apr_thread_mutex_unlock(limit->mutex);
+    return found;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/events_httpd.c - EasKcdEventLog: one JSON line for each decision */
+
+#include "auth/events_httpd.h"
+#include "auth/base/event.h"
+#include "auth/base/first_sight.h"
+#include "auth/config_httpd.h"
+#include "auth/request_httpd.h"
+#include "auth/shared/retained_httpd.h"
+
+#include <apr_portable.h>
+#include <apr_strings.h>
+#include <fcntl.h>
+#include <http_core.h>
+#include <http_main.h>
+#include <http_protocol.h>
+#include <mpm_common.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define RETAINED_NAME "mod_eas_kcd:events:1"
+
+/* Time between two lines about dropped events. */
+#define REPORT_EVERY apr_time_from_sec(60)
+
+/* Lockouts whose end is awaited; beyond them, the event of the end is missing. */
+#define THROTTLED_MAX 256
+
+/* A client address is throttled until it has made no guess for so long. */
+#define ADDRESS_FOR apr_time_from_sec(60)
+
+struct eas_events_log {
+    const char *arg;
+    int fd; /* -1: not open */
+    atomic_uint dropped;
+    _Atomic(apr_time_t) reported_at;
+};
+
+/* In memory that outlives reloads.  The state is FREE, BUSY while one thread uses it, or SET. */
+struct throttled {
+    atomic_int state;
+    apr_time_t until;
+    char account[128];
+    char address[64];
+    char vhost[128];
+};
+
+enum { FREE, BUSY, SET };
+
+struct eas_events_state {
+    void *seen;
+    struct throttled *throttled; /* THROTTLED_MAX */
+};
+
+/* --- logs ------------------------------------------------------------------------------------- */
+
+struct eas_events_log *eas_events_log_make(apr_pool_t *pconf, const char *arg)
+{
+    struct eas_events_log *log = apr_pcalloc(pconf, sizeof(*log));
+
+    log->arg = arg;
+    log->fd = -1;
+    return log;
+}
+
+/* As mod_log_config does: "|$" has the program run by a shell. */
+static piped_log *start_program(apr_pool_t *pconf, const char *command)
+{
+    bool shell = *command == '$';
+
+    command += shell || *command == '|';
+    return ap_open_piped_log_ex(pconf, command, shell ? APR_SHELLCMD_ENV : APR_PROGRAM_ENV);
+}
+
+static apr_status_t open_log(apr_pool_t *pconf, struct eas_events_log *log)
+{
+    apr_file_t *file = NULL;
+    apr_os_file_t fd;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (*log->arg == '|') {
+        piped_log *program = start_program(pconf, log->arg + 1);
+
+        file = program != NULL ? ap_piped_log_write_fd(program) : NULL;
+        rv = file != NULL ? APR_SUCCESS : APR_EGENERAL;
+    }
+    else {
+        rv = apr_file_open(&file, ap_server_root_relative(pconf, log->arg),
+                           APR_FOPEN_WRITE | APR_FOPEN_APPEND | APR_FOPEN_CREATE
+                               | APR_FOPEN_LARGEFILE,
+                           APR_OS_DEFAULT, pconf);
+    }
+    if (rv == APR_SUCCESS) {
+        apr_os_file_get(&fd, file);
+        log->fd = fd;
+        /* A program that reads nothing holds no request. */
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+    return rv;
+}
+
+static void report_dropped(struct eas_events_log *log, const server_rec *s, int error)
+{
+    unsigned dropped = atomic_fetch_add(&log->dropped, 1) + 1;
+    apr_time_t now = apr_time_now(), last = atomic_load(&log->reported_at);
+
+    if (now - last >= REPORT_EVERY
+        && atomic_compare_exchange_strong(&log->reported_at, &last, now)) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, error, s,
+                     "EAS1074: EasKcdEventLog %s takes no events; this process has dropped %u so "
+                     "far; check whether its program reads, or its file system has room",
+                     log->arg, dropped);
+    }
+}
+
+/* One write(): lines of other processes do not mix with it. */
+static void write_event(struct eas_events_log *log, const server_rec *s,
+                        const struct eas_event *event)
+{
+    if (write(log->fd, event->text, event->len) != (ssize_t)event->len) {
+        report_dropped(log, s, errno);
+    }
+}
+
+static struct eas_events_log *log_of(const server_rec *s)
+{
+    struct eas_events_log *log = eas_auth_server_of(s)->event_log;
+
+    return log != NULL && log->fd >= 0 ? log : NULL;
+}
+
+/* For events that are no virtual host's: each log gets them once. */
+static void write_to_all(const server_rec *main_server, const struct eas_event *event)
+{
+    const server_rec *s, *other;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        for (other = main_server; other != s && log_of(other) != log_of(s); other = other->next) {
+        }
+        if (log_of(s) != NULL && other == s) {
+            write_event(log_of(s), s, event);
+        }
+    }
+}
+
+static struct eas_events_state *state(void)
+{
+    return eas_module_process()->events;
+}
+
+/* --- throttles that end ----------------------------------------------------------------------- */
+
+static bool is_of(const struct throttled *throttled, const char *vhost, const char *account,
+                  const char *address)
+{
+    return strcmp(throttled->vhost, vhost) == 0 && strcmp(throttled->account, account) == 0
+           && (*account != '\0' || strcmp(throttled->address, address) == 0);
+}
+
+static bool change_state(struct throttled *throttled, int from, int to)
+{
+    return atomic_compare_exchange_strong(&throttled->state, &from, to);
+}
+
+/* Without an account, the address is throttled. */
+static void note_throttle(const request_rec *r, const char *account, apr_interval_time_t lasts)
+{
+    struct throttled *free_one = NULL;
+    const char *vhost = r->server->server_hostname != NULL ? r->server->server_hostname : "";
+    int i;
+
+    for (i = 0; i < THROTTLED_MAX; i++) {
+        struct throttled *throttled = &state()->throttled[i];
+
+        if (change_state(throttled, SET, BUSY)) {
+            bool found = is_of(throttled, vhost, account, r->useragent_ip);
+
+            throttled->until = found ? apr_time_now() + lasts : throttled->until;
+            atomic_store(&throttled->state, SET);
+            if (found) {
+                return;
+            }
+        }
+        else if (free_one == NULL && atomic_load(&throttled->state) == FREE) {
+            free_one = throttled;
+        }
+    }
+    if (free_one != NULL && change_state(free_one, FREE, BUSY)) {
+        free_one->until = apr_time_now() + lasts;
+        apr_cpystrn(free_one->account, account, sizeof(free_one->account));
+        apr_cpystrn(free_one->address, r->useragent_ip, sizeof(free_one->address));
+        apr_cpystrn(free_one->vhost, vhost, sizeof(free_one->vhost));
+        atomic_store(&free_one->state, SET);
+    }
+}
+
+static void write_end(const server_rec *main_server, const struct throttled *throttled)
+{
+    const server_rec *s = main_server;
+    struct eas_event event;
+
+    eas_event_begin(&event, "throttle-ends", apr_time_now());
+    eas_event_text(&event, "account", throttled->account);
+    eas_event_text(&event, "address", throttled->address);
+    eas_event_text(&event, "vhost", throttled->vhost);
+    eas_event_end(&event);
+    while (s != NULL
+           && (log_of(s) == NULL || s->server_hostname == NULL
+               || strcmp(s->server_hostname, throttled->vhost) != 0)) {
+        s = s->next;
+    }
+    if (s != NULL) {
+        write_event(log_of(s), s, &event);
+    }
+}
+
+/* In the parent process, every ten seconds. */
+static int hook_monitor(apr_pool_t *pool, server_rec *s)
+{
+    apr_time_t now = apr_time_now();
+    int i;
+
+    (void)pool;
+    for (i = 0; state() != NULL && i < THROTTLED_MAX; i++) {
+        struct throttled *throttled = &state()->throttled[i];
+
+        if (change_state(throttled, SET, BUSY)) {
+            bool over = throttled->until <= now;
+
+            if (over) {
+                write_end(s, throttled);
+            }
+            atomic_store(&throttled->state, over ? FREE : SET);
+        }
+    }
+    return DECLINED;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static const char *variable(const request_rec *r, const char *name)
+{
+    return apr_table_get(r->subprocess_env, name);
+}
+
+static void begin(struct eas_event *event, const char *name, const request_rec *r)
+{
+    const char *tag = variable(r, "EAS_KCD_ERROR");
+    const request_rec *last = r;
+
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    eas_event_begin(event, name, apr_time_now());
+    eas_event_text(event, "tag", tag);
+    eas_event_number(event, "status", last->status);
+}
+
+static void finish(struct eas_event *event, const request_rec *r, const char *user)
+{
+    static const char *const fields[][2] = {
+        { "trust", "EAS_KCD_TRUST" },
+        { "device", "EAS_DEVICE_ID" },
+        { "device_type", "EAS_DEVICE_TYPE" },
+        { "command", "EAS_COMMAND" },
+        { "spn", "EAS_KCD_SPN" },
+        { "request_id", "UNIQUE_ID" },
+    };
+    apr_size_t i;
+
+    eas_event_text(event, "user", user != NULL ? user : variable(r, "EAS_KCD_USER"));
+    eas_event_text(event, "address", r->useragent_ip);
+    eas_event_text(event, "vhost", r->server->server_hostname);
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        eas_event_text(event, fields[i][0], variable(r, fields[i][1]));
+    }
+    eas_event_end(event);
+    write_event(log_of(r->server), r->server, event);
+}
+
+static void write_log_on(const request_rec *r)
+{
+    const char *how = variable(r, "EAS_KCD_AUTH");
+    struct eas_event event;
+
+    if (how != NULL && (strcmp(how, "form") == 0 || strcmp(how, "basic") == 0)) {
+        begin(&event, "log-on", r);
+        eas_event_text(&event, "how", how);
+        finish(&event, r, NULL);
+    }
+}
+
+/* The KDC has refused the delegation: EAS2030 to EAS2039.  Wrong AP-REPs: EAS2052, EAS2053. */
+static const char *name_of_refusal(const char *error)
+{
+    long tag = strtol(error + sizeof("EAS") - 1, NULL, 10);
+
+    return tag / 10 == 203              ? "delegation-refused"
+           : tag == 2052 || tag == 2053 ? "ap-rep-wrong"
+                                        : "refusal";
+}
+
+static void write_refusal(const request_rec *r, const struct eas_request *request)
+{
+    const char *error = variable(r, "EAS_KCD_ERROR");
+    struct eas_event event;
+
+    if (error != NULL) {
+        begin(&event, name_of_refusal(error), r);
+        if (variable(r, "EAS_KCD_USER") == NULL) {
+            eas_event_text(&event, "account", request->account);
+        }
+        finish(&event, r, NULL);
+    }
+}
+
+static void write_throttle(const request_rec *r, const struct eas_request *request, bool of_account,
+                           apr_interval_time_t lasts)
+{
+    const char *account = of_account && request->account != NULL ? request->account : "";
+    struct eas_event event;
+
+    begin(&event, "throttle-begins", r);
+    eas_event_text(&event, "of", of_account ? "account" : "address");
+    eas_event_text(&event, "account", account);
+    eas_event_number(&event, "seconds", (long)apr_time_sec(lasts));
+    finish(&event, r, NULL);
+    if (!of_account || *account != '\0') {
+        note_throttle(r, account, lasts);
+    }
+}
+
+static void write_noted(const request_rec *r, const struct eas_request *request)
+{
+    struct eas_event event;
+
+    if (request->events & EAS_REQUEST_LOCKOUT) {
+        write_throttle(r, request, true, request->throttled_for);
+    }
+    if (request->events & EAS_REQUEST_ADDRESS) {
+        write_throttle(r, request, false, ADDRESS_FOR);
+    }
+    if (request->events & EAS_REQUEST_SIGN_OUT) {
+        begin(&event, "sign-out", r);
+        finish(&event, r, request->account);
+    }
+}
+
+/* Of an authenticated user: others could name any number of devices. */
+static void write_device(const request_rec *r)
+{
+    const char *user = variable(r, "EAS_KCD_USER"), *device = variable(r, "EAS_DEVICE_ID");
+    const char *const texts[] = { "device", user, device, NULL };
+    struct eas_event event;
+
+    if (user != NULL && device != NULL
+        && eas_first_sight(state()->seen, eas_first_sight_hash(texts))) {
+        begin(&event, "device-first-seen", r);
+        finish(&event, r, NULL);
+    }
+}
+
+/*
+ * The first start knows no keys from before.  Each process that reads a changed keytab, and each
+ * start, comes here; the first of them writes.
+ */
+static void write_keys(apr_pool_t *pool, const server_rec *main_server, struct eas_keytab *keytab)
+{
+    const char *principal = eas_keytab_principal_name(keytab);
+    const char *keys = eas_keytab_keys(keytab, pool);
+    const char *const account[] = { "account", principal, NULL };
+    const char *const both[] = { "keys", principal, keys, NULL };
+    bool is_first = eas_first_sight(state()->seen, eas_first_sight_hash(account));
+    struct eas_event event;
+
+    if (eas_first_sight(state()->seen, eas_first_sight_hash(both)) && !is_first) {
+        eas_event_begin(&event, "key-changed", apr_time_now());
+        eas_event_text(&event, "account", principal);
+        eas_event_text(&event, "keys", keys);
+        eas_event_end(&event);
+        write_to_all(main_server, &event);
+    }
+}
+
+static int hook_log_transaction(request_rec *r)
+{
+    const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
+    const struct eas_request *request;
+
+    if (log_of(r->server) == NULL) {
+        return DECLINED;
+    }
+    request = eas_request_of(r);
+    write_log_on(r);
+    write_noted(r, request);
+    write_refusal(r, request);
+    write_device(r);
+    if (authority != NULL && eas_keytab_was_replaced(authority->keytab)) {
+        write_keys(r->pool, ap_server_conf, authority->keytab);
+    }
+    return DECLINED;
+}
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+void eas_events_outage(const server_rec *main_server, const char *realm, bool begins,
+                       apr_interval_time_t lasted, unsigned refused)
+{
+    struct eas_event event;
+
+    eas_event_begin(&event, begins ? "kdc-outage-begins" : "kdc-outage-ends", apr_time_now());
+    eas_event_text(&event, "realm", realm);
+    if (!begins) {
+        eas_event_number(&event, "seconds", (long)apr_time_sec(lasted));
+        eas_event_number(&event, "refused", (long)refused);
+    }
+    eas_event_number(&event, "pid", (long)getpid());
+    eas_event_end(&event);
+    write_to_all(main_server, &event);
+}
+
+static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
+{
+    enum { SEEN, THROTTLED };
+    static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
+        [SEEN] = { EAS_FIRST_SIGHT_SIZE, false },
+        [THROTTLED] = { THROTTLED_MAX * sizeof(struct throttled), false },
+    };
+    const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
+    struct eas_events_state *made = apr_pcalloc(pconf, sizeof(*made));
+
+    if (retained == NULL || !retained->is_complete) {
+        return eas_fail(err, EAS_UNAVAILABLE, 3094,
+                        "the system has no shared memory of 1 MB for EasKcdEventLog");
+    }
+    made->seen = retained->segments[SEEN];
+    made->throttled = retained->segments[THROTTLED];
+    eas_module_process()->events = made;
+    return EAS_OK;
+}
+
+static enum eas_rc open_logs(apr_pool_t *pconf, server_rec *main_server, struct eas_err *err)
+{
+    enum eas_rc rc = EAS_OK;
+    server_rec *s;
+
+    for (s = main_server; s != NULL && rc == EAS_OK; s = s->next) {
+        struct eas_events_log *log = eas_auth_server_of(s)->event_log;
+
+        if (log == NULL || log->fd >= 0) {
+            continue;
+        }
+        if (open_log(pconf, log) != APR_SUCCESS) {
+            return eas_fail(err, EAS_MISCONFIGURED, 3093,
+                            "EasKcdEventLog %s cannot be opened; check its directory or program",
+                            log->arg);
+        }
+        rc = state() == NULL ? attach_memory(pconf, main_server, err) : EAS_OK;
+    }
+    return rc;
+}
+
+int eas_events_post_config(apr_pool_t *pconf, server_rec *main_server)
+{
+    struct eas_err err;
+    const server_rec *s;
+
+    /* httpd reads its configuration twice when it starts. */
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    if (open_logs(pconf, main_server, &err) != EAS_OK) {
+        eas_log_startup(main_server, &err);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    for (s = main_server; s != NULL && state() != NULL; s = s->next) {
+        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+
+        if (authority != NULL) {
+            write_keys(pconf, main_server, authority->keytab);
+        }
+    }
+    return OK;
+}
+
+void eas_events_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_log_transaction(hook_log_transaction, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(hook_monitor, NULL, NULL, APR_HOOK_MIDDLE);
+}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EasKcdEventLog: one JSON line for each decision, and requests that wait for none."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.activesync import PATH, plain
+from lab.ad import PASSWORDS, REALM
+from lab.client import basic
+from lab.exchange import DOMAINS, location
+from lab.fake_backend import response
+from lab.frontdoor import FORM, Visitor
+from lab.unique import unique_number
+from lab.wait import until
+
+LOG = 'EasKcdEventLog "events.log"\n'       # ServerRoot is the gateway's directory
+ALICE = f"alice@{REALM}"
+MORE = {"time", "address", "vhost"}         # of every event about a request
+
+
+def events(gw, name=None):
+    path = gw.root / "events.log"
+    text = path.read_bytes().decode("utf-8") if path.exists() else ""
+    assert text == "" or text.endswith("\n")
+    return [event for event in map(json.loads, text.split("\n")[:-1]) if name in (None, event["event"])]
+
+
+def await_event(gw, name, timeout=5):
+    return until(lambda: events(gw, name), timeout, f"an event {name}")[-1]
+
+
+def facts(event):
+    return {name: value for name, value in event.items() if name not in MORE}
+
+
+@pytest.fixture
+def logged(gateway, backends):
+    return gateway(DOMAINS + LOG + location(backends("cas1").url))
+
+
+def test_log_on_by_basic(logged):
+    """Once: the next request finds the password in the cache."""
+    for _ in range(2):
+        assert logged.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    event, = until(lambda: len(logged.requests()) == 2 and events(logged), 5, "the event")
+    assert facts(event) == {"event": "log-on", "status": 200, "how": "basic", "user": ALICE,
+                            "spn": "HTTP/cas1.corp.example.test"}
+    assert (event["address"], event["vhost"]) == ("127.0.0.1", "localhost")
+    assert abs(time.time() - time.mktime(time.strptime(event["time"][:19], "%Y-%m-%dT%H:%M:%S"))
+               + time.timezone) < 60
+    assert event["time"].endswith("Z")
+
+
+def test_session_from_its_start_to_its_end(logged):
+    visitor = Visitor(logged)
+    visitor.log_on("alice", PASSWORDS["alice"], "/eas", trusted=True)
+    assert visitor.get("/eas").status == 200
+    visitor.sign_out()
+    assert facts(await_event(logged, "sign-out")) == {
+        "event": "sign-out", "status": 303, "user": ALICE}
+    assert facts(await_event(logged, "log-on")) == {
+        "event": "log-on", "status": 303, "how": "form", "user": ALICE, "trust": "private"}
+    assert [event["event"] for event in events(logged)] == ["log-on", "sign-out"]
+
+
+def test_refusals(logged):
+    for user, password, tag, account in (
+            ("alice", "nonsense", "EAS1030", ALICE), (None, None, "EAS1062", None)):
+        assert logged.get("/eas", user, password).status == 401
+        event = until(lambda: [each for each in events(logged) if each["tag"] == tag], 5, tag)[0]
+        assert facts(event) == {"event": "refusal", "tag": tag, "status": 401} | (
+            {"account": account} if account else {})
+
+
+def test_names_as_typed_and_secrets_are_absent(logged):
+    """Nothing that a client has typed as a name or a password."""
+    visitor = Visitor(logged)
+    visitor.log_on("nobody-canary", "secret-canary", "/eas")
+    logged.get("/eas", "other-canary", "secret-canary")
+    visitor.log_on("alice", PASSWORDS["alice"], "/eas")
+    visitor.get("/eas")
+    until(lambda: len(events(logged)) >= 3, 5, "the events")
+    text = (logged.root / "events.log").read_text()
+    for secret in ("canary", PASSWORDS["alice"], basic("alice", PASSWORDS["alice"]),
+                   visitor.session):
+        assert secret not in text
+
+
+def test_injection(gateway, fake_backends):
+    """Each line is one object, whatever a client puts into its device."""
+    backend = fake_backends(lambda _: response("200 OK"))
+    gw = gateway(LOG + location(backend.url, path=PATH))
+    for device in ("a%22%2C%22user%22%3A%22root", "a%0Ab", "%C3%28", "%00", "x" * 400, "%E2%80%A8"):
+        gw.get(plain("Sync", device=device, kind=device))
+    until(lambda: len(gw.requests()) == 6, 5, "the access log")
+    found = events(gw)
+    assert {event["event"] for event in found} == {"refusal"} and len(found) == 6
+    assert all("user" not in event and event["status"] in (400, 401) for event in found)
+    assert all(len(value) <= 256 for event in found for value in event.values()
+               if isinstance(value, str))
+
+
+def test_device_at_first_sight(gateway, mailbox):
+    """Once for a user and a device, in all processes and over a reload."""
+    gw = gateway(LOG + location(mailbox.url, path=PATH))
+    for _ in range(2):
+        for device in ("one", "two", "one"):
+            for _ in range(3):
+                assert gw.get(plain("Sync", device=device), "alice",
+                              PASSWORDS["alice"]).status == 200
+        gw.graceful()
+    assert [(event["user"], event["device"], event["device_type"], event["command"])
+            for event in events(gw, "device-first-seen")] == [
+        (ALICE, "one", "iPhone", "Sync"), (ALICE, "two", "iPhone", "Sync")]
+
+
+def test_throttle_begins_and_ends(gateway, backends):
+    """The parent process writes the end."""
+    gw = gateway(DOMAINS + LOG + "EasKcdLockout 2 1s\nEasKcdBadPasswordMemory off\n"
+                 + location(backends("cas1").url))
+    gw.expect("EAS1310")
+    for guess in ("one", "two"):
+        assert gw.get("/eas", "user05", guess).status == 401
+    begins = await_event(gw, "throttle-begins")
+    assert facts(begins) == {"event": "throttle-begins", "tag": "EAS1030", "status": 401,
+                             "of": "account", "account": f"user05@{REALM}", "seconds": 1}
+    ends = await_event(gw, "throttle-ends", 30)
+    assert (ends["account"], ends["address"], ends["vhost"]) == (
+        f"user05@{REALM}", "127.0.0.1", "localhost")
+
+
+def test_refused_delegation(gateway, backends):
+    gw = gateway(LOG + location(backends("cas3").url))
+    gw.expect("EAS2032")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    assert facts(await_event(gw, "delegation-refused")) == {
+        "event": "delegation-refused", "tag": "EAS2032", "status": 503, "user": ALICE}
+
+
+def test_wrong_ap_rep(gateway, fake_backends):
+    backend = fake_backends(lambda _: response("200 OK", [("WWW-Authenticate", "Negotiate oQA=")]),
+                            proves=False)
+    gw = gateway(LOG + location(backend.url))
+    gw.expect("EAS2053")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 502
+    event = await_event(gw, "ap-rep-wrong")
+    assert (event["tag"], event["status"], event["user"]) == ("EAS2053", 502, ALICE)
+
+
+def test_outage_of_the_domain_controllers(gateway, backends, relay):
+    gw = gateway(LOG + location(backends("cas1").url), krb5_conf=relay.krb5_conf, processes=1)
+    gw.allow("EAS1036", "EAS1254", "EAS1258", because="how many requests come is chance")
+    relay.refuse()
+    while not events(gw, "kdc-outage-begins"):
+        assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 503
+    relay.relay()
+    until(lambda: gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200, 20, "a log-on")
+    ends = await_event(gw, "kdc-outage-ends")
+    begins = await_event(gw, "kdc-outage-begins")
+    assert begins["realm"] == ends["realm"] == REALM
+    assert begins["pid"] == ends["pid"] in gw.children()
+    assert ends["refused"] >= 0 and "user" not in begins
+
+
+def test_changed_key(gateway, domain, backends, lab_dir):
+    """A start without an event log before knows no older keys."""
+    gw = gateway(LOG + location(backends("cas1").url), account="gateway2")
+    assert events(gw) == []
+    domain.rotate_key("gateway2")
+    gw.keytab.write_bytes(domain.export_keytab(lab_dir / "rotated.keytab", ["gateway2"]).read_bytes())
+    gw.graceful()
+    event = await_event(gw, "key-changed")
+    assert event["account"] == f"gateway2@{REALM}" and "aes256" in event["keys"]
+    gw.graceful()
+    assert len(events(gw, "key-changed")) == 1
+
+
+def test_lines_of_processes_do_not_mix(gateway, ok_backend):
+    """Two processes, eight clients."""
+    gw = gateway(LOG + location(ok_backend.url + "/", path="/"))
+
+    def work(_):
+        with gw.client() as client:
+            for _ in range(60):
+                assert client.request("GET", "/x").status == 401
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    until(lambda: len(events(gw, "refusal")) == 8 * 60, 5, "the events")
+    assert ok_backend.requests == []
+
+
+def test_program(gateway, ok_backend, lab_dir):
+    """|$ runs it by a shell, as for httpd's other logs."""
+    path = lab_dir / f"events-{unique_number()}.log"
+    gw = gateway(f'EasKcdEventLog "|$/bin/cat >>{path}"\n' + location(ok_backend.url + "/", path="/"))
+    assert gw.get("/x").status == 401
+    line = until(lambda: path.exists() and path.read_text(), 5, "an event")
+    assert json.loads(line)["tag"] == "EAS1062"
+
+
+def test_program_that_does_not_read(gateway, ok_backend):
+    """A pipe holds 64 KB. No request waits; the log says how many events are lost."""
+    gw = gateway('EasKcdEventLog "|/bin/sleep 600"\n' + location(ok_backend.url + "/", path="/"),
+                 processes=1)
+    gw.expect("EAS1074")
+    began = time.monotonic()
+    with gw.client() as client:
+        for _ in range(1000):
+            assert client.request("GET", "/x").status == 401
+    assert time.monotonic() - began < 60
+    assert gw.error_log.tags().count("EAS1074") == 1
+    assert ok_backend.requests == []
+
+
+def test_logs_of_virtual_hosts(gateway, ok_backend):
+    """Inherited, or their own."""
+    gw = gateway(LOG + location(ok_backend.url + "/", path="/")
+                 + '<VirtualHost *:1>\nServerName other.test\nEasKcdEventLog "other.log"\n</VirtualHost>')
+    assert gw.get("/x").status == 401
+    await_event(gw, "refusal")
+    assert (gw.root / "other.log").read_text() == ""
+
+
+def test_log_that_cannot_be_opened(gateway):
+    gw = gateway('EasKcdEventLog "/nonexistent/events.log"\n', start=False)
+    gw.expect("AH00020")
+    assert "EAS3093" in gw.refusal()
+
+
+def test_login_path_is_logged(logged):
+    assert Visitor(logged).get(FORM).status == 200
+    assert events(logged) == []
