@@ -316,7 +316,7 @@ static void test_probe_that_is_waived(void **state)
     fail_three_times(&away, 0);
     assert_true(eas_peer_call_send(&call, &away, SECONDS(5)));
     assert_true(eas_peer_call_waive_probe(&call, SECONDS(5)));
-    eas_peer_call_receive(&call, false, SECONDS(5));
+    eas_peer_call_receive(&call, EAS_PEER_SILENT, SECONDS(5));
     assert_int_equal(state_of(&away, SECONDS(5)), EAS_BREAKER_PROBE); /* for another call */
 }
 
