@@ -9,7 +9,7 @@ from lab.client import assert_unavailable
 from lab.exchange import UNGUARDED, location
 from lab.unique import unique_path
 
-PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 25, 24, 41
+POLICY, PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 12, 25, 24, 41
 
 # The account of a login name is asked for once, without armour, when the name is new.
 FIRST_SIGHT = 1
@@ -65,6 +65,35 @@ def test_name_that_another_process_knows(start, relay):
     relay.reset()
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
     assert users_messages(relay) == [["AS-REQ/armored"], ["AS-REQ/armored"]]
+
+
+def forbid_messages_without_armour(relay, user):
+    """As AD does where the user may log on from some devices alone."""
+    relay.answer(lambda message: message.kind == "AS-REQ" and message.client == user
+                 and not is_armored(message), krbmsg.error(POLICY, REALM))
+
+
+@pytest.mark.parametrize("mode", ["Try", "Require"])
+def test_user_of_some_devices(start, relay, mode):
+    """The name is asked for again, with armour; and whether the KDC offers that, in each process."""
+    gw = start(f"EasKcdPasswordCache off\nEasKcdArmor {mode}\n", warm=False)
+    forbid_messages_without_armour(relay, "alice")
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).json()["remote_user"] == f"alice@{REALM}"
+    assert users_messages(relay) == [[], *[["AS-REQ/armored"]] * 3]
+    gw.graceful()
+    relay.reset()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], *[["AS-REQ/armored"]] * 2]
+
+
+def test_user_of_some_devices_without_armour(start, relay, backends):
+    gw = start("EasKcdArmor Off\n")
+    forbid_messages_without_armour(relay, "alice")
+    path = unique_path("/eas")
+    assert gw.get(path, "alice", PASSWORDS["alice"]).status == 401
+    assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1034"
+    assert users_messages(relay) == [[]]
+    assert backends("cas1").requests() == []
 
 
 @pytest.mark.parametrize("mode", ["Off", "Try", "Require"])

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.newer_ad("the Active Directory of Samba 4.17 lacks what
 # Accounts without a right of their own; cas3's names those of `granted`.
 GRANTED = {"res": 0, "resany": TRUSTED_TO_AUTH}
 OTHERS = {"none": 0, "noneany": TRUSTED_TO_AUTH}
+POLLYS = "Only-from-the-gateway-1"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,10 +33,10 @@ def accounts(domain):
 @pytest.fixture
 def start(gateway, backends):
     """start("res"): a gateway with that account; users log on at /eas, and /act acts for one."""
-    def make(account, user="bob", **options):
+    def make(account, user="bob", conf="", **options):
         url = backends("cas3").url
         act = (f'EasKcdDelegateUser "{user}@{REALM}"', "EasKcdProtocolTransition On")
-        return gateway(location(url) + location(url, *act, path="/act",
+        return gateway(conf + location(url) + location(url, *act, path="/act",
                                                 require="Require all granted"),
                        account=account, **options)
     return make
@@ -121,3 +122,35 @@ def test_expired_password(start, domain, backends):
         assert backends("cas3").requests() == []
     finally:
         domain.lockout_policy(0)
+
+
+@pytest.fixture(scope="module")
+def polly(domain):
+    """A user who may log on from the gateway's account alone."""
+    domain.add_user("polly", POLLYS)
+    domain.authenticate_from("polly", "res")
+    return "polly"
+
+
+def test_user_bound_to_the_gateway(start, domain, polly):
+    """The gateway's ticket is the armour, and a wrong password one failure."""
+    domain.lockout_policy(10)
+    try:
+        gw = start("res")
+        answer = gw.get("/eas", polly, POLLYS)
+        assert answer.status == 200
+        assert answer.json()["remote_user"] == f"{polly}@{REALM}"
+        assert gw.get("/eas", polly, "wrong").status == 401
+        assert gw.logged()["EAS_KCD_ERROR"] == "EAS1030"
+        assert domain.bad_pwd_count(polly) == 1
+    finally:
+        domain.lockout_policy(0)
+
+
+@pytest.mark.parametrize("account, conf", [("res", "EasKcdArmor Off\n"), ("resany", "")])
+def test_user_bound_to_another_gateway(start, backends, polly, account, conf):
+    gw = start(account, conf=conf)
+    path = unique_path("/eas")
+    assert gw.get(path, polly, POLLYS).status == 401
+    assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1034"
+    assert backends("cas3").requests() == []

@@ -104,6 +104,10 @@ static enum offer offer_of(struct eas_armor *armor, struct eas_kdc *kdc,
             offer =
                 kdc->as.preauth.offers_fast || kdc->as.preauth.is_reply ? OFFER_FAST : OFFER_NONE;
         }
+        else if (*code == KRB5KDC_ERR_POLICY) { /* perhaps for want of armour */
+            offer = OFFER_FAST;
+            *code = 0;
+        }
     }
     return offer;
 }
@@ -274,4 +278,34 @@ krb5_error_code eas_armor_log_on(struct eas_armor *armor, enum eas_armor_mode mo
         return code;
     }
     return mode == EAS_ARMOR_REQUIRE ? fail_required(kdc, code) : eas_as_log_on(kdc, request, tgt);
+}
+
+krb5_error_code eas_armor_salt(struct eas_armor *armor, enum eas_armor_mode mode,
+                               struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
+                               const char **salt_out)
+{
+    struct eas_ticket *tgt = NULL;
+    krb5_ccache ccache = NULL;
+    krb5_error_code code;
+
+    if (armor == NULL || mode == EAS_ARMOR_OFF) {
+        return KRB5KDC_ERR_POLICY;
+    }
+    code = get_tgt(armor, kdc, client, &tgt);
+    if (code == 0) {
+        code = eas_kdc_ccache(kdc, eas_ticket_creds(tgt), &ccache);
+    }
+    if (code == 0) {
+        code = eas_as_armored_salt(kdc, pool, client, ccache, salt_out);
+        krb5_cc_destroy(kdc->ctx, ccache);
+    }
+    if (code == 0) {
+        set_offer(armor, client, OFFER_FAST);
+    }
+    eas_ticket_unref(tgt);
+    /* Without armour, the KDC's answer stands. */
+    if (code != 0 && !is_without_answer(code) && mode == EAS_ARMOR_TRY) {
+        code = KRB5KDC_ERR_POLICY;
+    }
+    return code;
 }

@@ -35,4 +35,12 @@ krb5_error_code eas_armor_log_on(struct eas_armor *armor, enum eas_armor_mode mo
                                  struct eas_kdc *kdc, const struct eas_as_request *request,
                                  krb5_creds *tgt);
 
+/*
+ * As eas_as_salt() after KRB5KDC_ERR_POLICY, which a user gets who may log on from some devices alone
+ * ([MS-KILE] 3.3.5.6): asks again with armour, and returns that error where there is none.
+ */
+krb5_error_code eas_armor_salt(struct eas_armor *armor, enum eas_armor_mode mode,
+                               struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
+                               const char **salt_out);
+
 #endif

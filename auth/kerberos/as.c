@@ -21,25 +21,34 @@ static krb5_error_code run(struct eas_kdc *kdc, krb5_init_creds_context exchange
     return code;
 }
 
+/* Options of an exchange, with armour unless that is NULL. */
+static krb5_error_code make_options(krb5_context ctx, krb5_ccache armor,
+                                    krb5_get_init_creds_opt **opt_out)
+{
+    krb5_error_code code = krb5_get_init_creds_opt_alloc(ctx, opt_out);
+
+    if (code == 0) {
+        krb5_get_init_creds_opt_set_canonicalize(*opt_out, 1);
+    }
+    if (code == 0 && armor != NULL) {
+        code = krb5_get_init_creds_opt_set_fast_ccache(ctx, *opt_out, armor);
+    }
+    if (code == 0 && armor != NULL) {
+        code = krb5_get_init_creds_opt_set_fast_flags(ctx, *opt_out, KRB5_FAST_REQUIRED);
+    }
+    return code;
+}
+
 krb5_error_code eas_as_log_on(struct eas_kdc *kdc, const struct eas_as_request *request,
                               krb5_creds *tgt)
 {
     krb5_get_init_creds_opt *opt = NULL;
     krb5_init_creds_context exchange = NULL;
-    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+    krb5_error_code code = make_options(kdc->ctx, request->armor, &opt);
 
     if (code == 0) {
-        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
         krb5_get_init_creds_opt_set_forwardable(opt, 1);
         krb5_get_init_creds_opt_set_proxiable(opt, 0);
-    }
-    if (code == 0 && request->armor != NULL) {
-        code = krb5_get_init_creds_opt_set_fast_ccache(kdc->ctx, opt, request->armor);
-    }
-    if (code == 0 && request->armor != NULL) {
-        code = krb5_get_init_creds_opt_set_fast_flags(kdc->ctx, opt, KRB5_FAST_REQUIRED);
-    }
-    if (code == 0) {
         code = krb5_init_creds_init(kdc->ctx, request->client, NULL, NULL, 0, opt, &exchange);
     }
     if (code == 0 && request->service != NULL) {
@@ -75,10 +84,9 @@ krb5_error_code eas_as_probe(struct eas_kdc *kdc, krb5_principal client, const c
 {
     krb5_get_init_creds_opt *opt = NULL;
     krb5_init_creds_context exchange = NULL;
-    krb5_error_code code = krb5_get_init_creds_opt_alloc(kdc->ctx, &opt);
+    krb5_error_code code = make_options(kdc->ctx, NULL, &opt);
 
     if (code == 0) {
-        krb5_get_init_creds_opt_set_canonicalize(opt, 1);
         code = krb5_init_creds_init(kdc->ctx, client, NULL, NULL, 0, opt, &exchange);
     }
     if (code == 0 && service != NULL) {
@@ -92,10 +100,22 @@ krb5_error_code eas_as_probe(struct eas_kdc *kdc, krb5_principal client, const c
     return code;
 }
 
+static krb5_error_code default_salt(krb5_context ctx, apr_pool_t *pool, krb5_principal client,
+                                    const char **salt_out)
+{
+    krb5_data salt = { 0 };
+    krb5_error_code code = krb5_principal2salt(ctx, client, &salt);
+
+    if (code == 0) {
+        *salt_out = apr_pstrmemdup(pool, salt.data, salt.length);
+    }
+    krb5_free_data_contents(ctx, &salt);
+    return code;
+}
+
 krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
                             const struct eas_realms *realms, const char **salt_out)
 {
-    krb5_data salt = { 0 };
     unsigned hops = 0;
     krb5_error_code code;
 
@@ -112,10 +132,29 @@ krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principa
         *salt_out = apr_pstrdup(pool, kdc->as.preauth.salt);
         return 0;
     }
-    code = krb5_principal2salt(kdc->ctx, client, &salt);
+    return default_salt(kdc->ctx, pool, client, salt_out);
+}
+
+krb5_error_code eas_as_armored_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
+                                    krb5_ccache armor, const char **salt_out)
+{
+    krb5_get_init_creds_opt *opt = NULL;
+    krb5_data salt = { 0 }, parameters = { 0 };
+    krb5_enctype enctype = ENCTYPE_NULL;
+    krb5_error_code code = make_options(kdc->ctx, armor, &opt);
+
+    memset(&kdc->as, 0, sizeof(kdc->as));
     if (code == 0) {
+        code = krb5_get_etype_info(kdc->ctx, client, opt, &enctype, &salt, &parameters);
+    }
+    if (code == 0 && salt.length == 0) {
+        code = default_salt(kdc->ctx, pool, client, salt_out);
+    }
+    else if (code == 0) {
         *salt_out = apr_pstrmemdup(pool, salt.data, salt.length);
     }
     krb5_free_data_contents(kdc->ctx, &salt);
+    krb5_free_data_contents(kdc->ctx, &parameters);
+    krb5_get_init_creds_opt_free(kdc->ctx, opt);
     return code;
 }

@@ -56,4 +56,11 @@ bool eas_as_follow(struct eas_kdc *kdc, const struct eas_realms *realms, unsigne
 krb5_error_code eas_as_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
                             const struct eas_realms *realms, const char **salt_out);
 
+/*
+ * The same with armour, at the realm of client alone: a policy of the domain may forbid a user all
+ * messages without (KRB5KDC_ERR_POLICY).
+ */
+krb5_error_code eas_as_armored_salt(struct eas_kdc *kdc, apr_pool_t *pool, krb5_principal client,
+                                    krb5_ccache armor, const char **salt_out);
+
 #endif

@@ -228,6 +228,10 @@ static enum eas_rc get_salt(apr_pool_t *pool, struct eas_kdc *kdc,
     if (code == 0) {
         eas_armor_note(request->authority->armor, kdc, client);
     }
+    else if (code == KRB5KDC_ERR_POLICY) {
+        code = eas_armor_salt(request->authority->armor, request->authority->armor_mode, kdc, pool,
+                              client, salt_out);
+    }
     krb5_free_principal(kdc->ctx, client);
     return code == 0 ? EAS_OK : fail_log_on(kdc, code, realms, err);
 }

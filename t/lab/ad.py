@@ -21,6 +21,8 @@ from .wait import Daemon, answers, free_port
 # The directories of domains, and t, have the same names in there.
 ROOT = os.environ.get("EAS_T_AD_ROOT")
 WITHIN = ("chroot", ROOT) if ROOT else ()
+# From Samba 4.19 on; authentication policies need it.
+LEVEL = "ad dc functional level = 2016" if ROOT else ""
 TESTS = Path(__file__).parents[1]
 
 REALM = "CORP.EXAMPLE.TEST"
@@ -275,6 +277,10 @@ class Domain:
             here._ask("trust", partner=there.realm.lower(), netbios=there.netbios,
                       sid=there.sid(None), password="Trust-between-forests-1")
 
+    def authenticate_from(self, account: str, device: str) -> None:
+        """An authentication policy: *account* logs on from *device* alone."""
+        self._ask("authenticate_from", account=account, sid=self.sid(device))
+
     def sid(self, account: str | None) -> str:
         """Of an account, or of the domain itself."""
         return self._ask("sid", account=account)
@@ -359,6 +365,7 @@ class Domain:
     realm = {self.realm}
     server role = active directory domain controller
     server services = kdc
+    {LEVEL}
     interfaces = 127.0.0.1
     bind interfaces only = yes
     krb5 port = {self.port}

@@ -150,6 +150,16 @@ class Directory:
                                            ldb.FLAG_MOD_REPLACE, name)
         self.db.modify(message)
 
+    def authenticate_from(self, account: str, sid: str) -> None:
+        policy = (f"CN={account},CN=AuthN Policies,CN=AuthN Policy Configuration,CN=Services,"
+                  f"{self.db.get_config_basedn()}")
+        allowed = security.descriptor.from_sddl(f"O:SYG:SYD:(A;;CR;;;{sid})",
+                                                security.dom_sid(self.db.domain_sid))
+        self.db.add({"dn": policy, "objectClass": "msDS-AuthNPolicy",
+                     "msDS-AuthNPolicyEnforced": "TRUE",
+                     "msDS-UserAllowedToAuthenticateFrom": ndr_pack(allowed)})
+        self.modify(account, {"msDS-AssignedAuthNPolicy": [policy]})
+
     def join(self, group: str, accounts: list[str]) -> None:
         self.modify(group, {"member": [str(self._dn(account)) for account in accounts]})
 
