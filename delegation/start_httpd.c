@@ -12,6 +12,7 @@
 #include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/park_check_httpd.h"
 #include "delegation/proxy/park_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 
@@ -174,17 +175,6 @@ static int check_tokens(apr_pool_t *ptemp, server_rec *main_server)
     return OK;
 }
 
-int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
-{
-    eas_conn_pools_post_config(pconf);
-    eas_long_polls_post_config(main_server);
-    /* httpd reads its configuration twice when it starts. */
-    return may_delegate(main_server)
-                   && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
-               ? check_tokens(ptemp, main_server)
-               : OK;
-}
-
 static bool parks(server_rec *main_server)
 {
     const server_rec *s = main_server;
@@ -193,6 +183,19 @@ static bool parks(server_rec *main_server)
         s = s->next;
     }
     return s != NULL;
+}
+
+int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
+{
+    eas_conn_pools_post_config(pconf);
+    eas_long_polls_post_config(main_server);
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* httpd reads its configuration twice when it starts */
+    }
+    if (parks(main_server) && eas_park_is_possible()) {
+        eas_park_check(main_server);
+    }
+    return may_delegate(main_server) ? check_tokens(ptemp, main_server) : OK;
 }
 
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
