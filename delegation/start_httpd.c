@@ -12,6 +12,7 @@
 #include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/park_check_httpd.h"
 #include "delegation/proxy/park_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "delegation/proxy/sizing_check_httpd.h"
@@ -180,6 +181,16 @@ static int check_tokens(apr_pool_t *ptemp, server_rec *main_server)
     return OK;
 }
 
+static bool parks(server_rec *main_server)
+{
+    const server_rec *s = main_server;
+
+    while (s != NULL && !eas_delegation_server_of(s)->parks) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
 int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     eas_conn_pools_post_config(pconf);
@@ -191,17 +202,10 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
     }
     eas_start_notice(ptemp, main_server);
     eas_sizing_check(main_server);
-    return check_tokens(ptemp, main_server);
-}
-
-static bool parks(server_rec *main_server)
-{
-    const server_rec *s = main_server;
-
-    while (s != NULL && !eas_delegation_server_of(s)->parks) {
-        s = s->next;
+    if (parks(main_server) && eas_park_is_possible()) {
+        eas_park_check(main_server);
     }
-    return s != NULL;
+    return check_tokens(ptemp, main_server);
 }
 
 void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,

@@ -17,7 +17,8 @@ from lab.wait import connections, until
 USERS = [f"user{n:02}" for n in range(1, 9)]
 THREADS = 4
 PROMPT = 1.0        # seconds
-SMALL = "EasKcdRequireTLS Off\nMaxRequestWorkers 4\nAsyncRequestWorkerFactor 200\n"
+SETTINGS = "EasKcdRequireTLS Off\nAsyncRequestWorkerFactor 200\n"
+SMALL = SETTINGS + "MaxRequestWorkers 4\n"
 
 
 def published(backend, *lines, parameters=""):
@@ -101,7 +102,7 @@ def test_connections_go_on(gateway, exchange, authority, pings, tls):
     """On both sides, after a response of which no part was lost. A Ping that is answered at once
     does not park."""
     server, backend = exchange(tls=tls)
-    gw = gateway("EasKcdRequireTLS Off\n" + trusting(authority) + published(backend), tls=tls,
+    gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=tls,
                  processes=1)
     client, = pings(gw, server).hold(["alice"])
     began = time.monotonic()
@@ -268,7 +269,7 @@ ANSWERS = {
 def test_responses(gateway, held, authority, pings, answer, status, body, tags, tls):
     """Whatever a backend says after a while means what it means at once."""
     script, backend = held(answer, tls=tls)
-    gw = gateway("EasKcdRequireTLS Off\n" + trusting(authority) + published(backend), tls=False,
+    gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=False,
                  processes=1)
     gw.allow("AH01102", "AH00898", "AH01110", "AH01097", *tags, because="the answer may be bad")
     client = parked(pings(gw, script), script)
@@ -287,7 +288,7 @@ def test_stale_ticket(gateway, held, pings):
     """A 401 to a parked request gets a new ticket, and the request waits and parks once more."""
     script, backend = held(lambda _: response("401 Unauthorized", [("WWW-Authenticate",
                                                                     "Negotiate")]), right())
-    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, processes=1)
+    gw = gateway(SETTINGS + published(backend), tls=False, processes=1)
     client = parked(pings(gw, script), script)
     script.release()
     answer = client.receive()
@@ -301,7 +302,7 @@ def test_stale_ticket(gateway, held, pings):
 def test_stop_does_not_answer_for_a_sync(gateway, held, pings):
     """It may carry changes, which only the backend confirms: the phone repeats it."""
     script, backend = held(right())
-    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, processes=1)
+    gw = gateway(SETTINGS + published(backend), tls=False, processes=1)
     gw.expect("EAS2092")
     client = parked(pings(gw, script), script, command="Sync")
     gw.graceful()
@@ -315,8 +316,7 @@ def test_worker_that_is_marked_meanwhile(gateway, held, pings):
     """mod_proxy closes the connections of a balancer's broken member. The answer is lost, and the
     phone is told so."""
     script, backend = held(right())
-    gw = gateway("EasKcdRequireTLS Off\n"
-                 f'<Proxy "balancer://mail">\n    BalancerMember "{backend.url}"\n'
+    gw = gateway(f'{SETTINGS}<Proxy "balancer://mail">\n    BalancerMember "{backend.url}"\n'
                  "    ProxySet failonstatus=401\n</Proxy>\n"
                  + location("balancer://mail" + PATH, "EasKcdPark On", path=PATH)
                  + '<Location "/open">\n    ProxyPass "balancer://mail/open"\n</Location>\n',
@@ -328,6 +328,19 @@ def test_worker_that_is_marked_meanwhile(gateway, held, pings):
     answer = client.receive()
     assert (answer.status, answer.header("Retry-After")) == (503, "30")
     assert entries(gw, 1)[0]["EAS_KCD_ERROR"] == "EAS2091"
+
+
+@pytest.mark.parametrize("line,better", [
+    ("AsyncRequestWorkerFactor 2", "AsyncRequestWorkerFactor 200"),
+    ("MaxSpareThreads 10", "MaxSpareThreads 50"),
+    ("MaxConnectionsPerChild 1000", "MaxConnectionsPerChild 0")])
+def test_settings_of_the_mpm(gateway, line, better):
+    """A start names the setting that does not go with parked requests, and what to write."""
+    conf = 'EasKcdPark On\n<IfModule mpm_event_module>\n    %s\n</IfModule>\n'
+    gw = gateway(SETTINGS + conf % line, tls=False)
+    text = gw.error_log.text()
+    assert text.count("EAS3061") == 1
+    assert f"write {better}" in text
 
 
 @pytest.mark.parametrize("mpm", ["worker", "prefork"])
@@ -358,7 +371,7 @@ OBSTACLES = {
 def test_obstacles(gateway, held, pings, lines, parameters):
     """A request keeps its thread, and the log says which directive lets it park."""
     script, backend = held(right(), right())
-    gw = gateway("EasKcdRequireTLS Off\n" + published(backend, *lines, parameters=parameters),
+    gw = gateway(SETTINGS + published(backend, *lines, parameters=parameters),
                  tls=False, processes=1)
     polls = pings(gw, script)
     for _ in range(2):

@@ -379,7 +379,7 @@ static apr_status_t end_child(void *data)
     return APR_SUCCESS;
 }
 
-static bool mpm_can(void)
+bool eas_park_is_possible(void)
 {
     int async = 0, waitio = 0;
 
@@ -397,7 +397,7 @@ void eas_park_child_init(apr_pool_t *pchild)
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     child->threads = (unsigned)threads;
-    child->parking = mpm_can() ? eas_parking_create() : NULL;
+    child->parking = eas_park_is_possible() ? eas_parking_create() : NULL;
     eas_module_process()->park = child;
     apr_pool_pre_cleanup_register(pchild, child, end_child);
 }

@@ -64,6 +64,9 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, conn_rec *ba
 /* The request has not parked after all. */
 void eas_park_cancel(request_rec *r);
 
+/* Whether the MPM can wait for a suspended connection, and continue it. */
+bool eas_park_is_possible(void);
+
 /* Per child, if any section parks. */
 void eas_park_child_init(apr_pool_t *pchild);
 
