@@ -8,6 +8,7 @@
 #include "auth/kerberos/ticket.h"
 #include "delegation/kerberos/pac.h"
 #include "delegation/kerberos/s4u.h"
+#include "delegation/services.h"
 #include "delegation/ticket_cache.h"
 
 #include <apr_strings.h>
@@ -22,6 +23,7 @@ struct eas_kcd {
 struct eas_kcd_principal {
     struct eas_kcd *kcd;
     struct eas_service_tgt *service_tgt;
+    struct eas_services *services;
     const struct eas_realms *realms;
     apr_interval_time_t timeout; /* of the exchanges of one request */
     const char *realm;
@@ -53,6 +55,7 @@ struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd,
 
     principal->kcd = kcd;
     principal->service_tgt = service_tgt;
+    principal->services = eas_services_create(pool);
     principal->realms = realms;
     principal->timeout = kdc_timeout;
     principal->realm = apr_pstrmemdup(pool, us->realm.data, us->realm.length);
@@ -219,11 +222,17 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct
         eas_counters_add(rc == EAS_OK ? EAS_COUNTER_RENEWAL_DONE : EAS_COUNTER_RENEWAL_FAILED);
     }
     if (rc == EAS_OK) {
+        eas_services_issued(job->principal->services, job->request.spn);
         eas_ticket_to_pool(job->ticket, job->pool);
         eas_ticket_cache_put(cache, job->pool, job->key, job->ticket, replaces, apr_time_now());
     }
+    else if (rc == EAS_NO_SERVICE
+             && !eas_services_refused(job->principal->services, job->request.spn,
+                                      job->request.identity->principal)) {
+        rc = err->rc = EAS_MISCONFIGURED;
+    }
     /* Without an answer, the ticket stays: the backend may have refused one request only. */
-    else if (rc != EAS_UNAVAILABLE && job->renews == 0) {
+    if (rc != EAS_OK && rc != EAS_UNAVAILABLE && job->renews == 0) {
         eas_ticket_cache_put_refusal(cache, job->key, err, apr_time_now());
     }
     return rc;

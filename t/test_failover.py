@@ -185,6 +185,30 @@ def test_member_that_gets_tickets_again(gateway, domain, members, parameters):
         domain.revoke_delegation("gateway", [CAS3])
 
 
+def test_refusal_of_one_user_marks_no_member(gateway, domain, fake_backends, per_request):
+    """A member that gets tickets is marked only after two users have been refused: one refusal
+    may concern that user alone."""
+    first, spare = (fake_backends(per_request, short, proves=False) for short in ("cas2", "cas1"))
+    gw = gateway(f"""<Proxy "balancer://cas">
+    BalancerMember "{first.url}" retry=3600
+    BalancerMember "{spare.url}" status=+H
+</Proxy>
+""" + location("balancer://cas"), processes=1)
+    gw.expect("EAS2032", "EAS2086")
+    assert statuses(gw, "alice", 2) == [200] * 2
+    domain.revoke_delegation("gateway", [CAS2])
+    try:
+        for _ in range(2):
+            assert_unavailable(gw.get("/eas", "bob", PASSWORDS["bob"]))
+        assert (len(first.requests), spare.requests, times_marked(gw)) == (2, [], 0)
+        assert statuses(gw, "alice", 1) == [200]
+        assert statuses(gw, "carol", 2) == statuses(gw, "bob", 1) * 2 == [200] * 2
+        assert (len(first.requests), len(spare.requests)) == (3, 3)
+        assert times_marked(gw) == 1
+    finally:
+        domain.allow_delegation("gateway", [CAS2])
+
+
 def test_many_requests_at_once(gateway, members):
     """No request ends because another one has removed a mark."""
     good, refused = members

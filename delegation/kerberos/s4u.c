@@ -192,13 +192,15 @@ static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *servi
                               krb5_error_code code, struct eas_err *err)
 {
     const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt));
+    enum eas_rc rc;
 
     switch (eas_kdc_cause(code)) {
     case EAS_KDC_BADOPTION:
-        if (fail_delegation(kdc, service_tgt, request, code, err) != EAS_FORBIDDEN) {
-            fail_other_realm(kdc, ccache, account, request->spn, err);
+        rc = fail_delegation(kdc, service_tgt, request, code, err);
+        if (rc != EAS_FORBIDDEN && fail_other_realm(kdc, ccache, account, request->spn, err)) {
+            err->rc = rc; /* evidence that is not forwardable may be the reason, too */
         }
-        return err->rc;
+        return rc;
     case EAS_KDC_UNKNOWN_SERVER:
         if (fail_other_realm(kdc, ccache, account, request->spn, err)) {
             return err->rc;

@@ -12,7 +12,7 @@
  * member itself, for the `retry=` of the configuration.
  *
  * For everybody means: the KDC does not know the service, or refuses it for evidence that it would
- * accept for another one.  A refusal of one user (EAS_FORBIDDEN) is the same at each member, and a
+ * accept for another one; and it has issued no ticket for it lately (services.h).  A refusal of one user (EAS_FORBIDDEN) is the same at each member, and a
  * failure of the KDC or of the gateway's account concerns all members.  Neither marks any.
  *
  * The mark is also the memory of the refusal, for all users, processes and Locations.  `retry=` is
