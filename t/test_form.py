@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The login form as it is posted: its fields, its origin, its token, and the session it begins."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode
 
@@ -9,7 +10,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import VARYING, location
 from lab.fake_backend import response
-from lab.frontdoor import COOKIE, FORM, FORM_COOKIE, Visitor
+from lab.frontdoor import COOKIE, FORM, FORM_COOKIE, LOGOUT, Visitor
 from lab.login_form import (ALICE, LIMIT, TEXTS, URLENCODED, assert_no_session, assert_refused,
                             fields_of, post, tag_of)
 from lab.unique import unique_path
@@ -122,7 +123,13 @@ def flipped(text):
 
 FOREIGN = {
     "another origin": dict(headers=[("Origin", "https://evil.example")]),
-    "no origin to speak of": dict(headers=[("Origin", "null")]),
+    "null among origins": dict(headers=[("Origin", "null"), ("Origin", "null")]),
+    "null of another site": dict(headers=[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]),
+    "null without a token": dict(headers=[("Origin", "null")], token=None),
+    "null with another browser's token": dict(headers=[("Origin", "null")], token=lambda _: "other"),
+    "null without a cookie": dict(headers=[("Origin", "null")], cookies=lambda _: []),
+    "plain http": dict(headers=[("Origin", "http://mail.example.test")]),
+    "a path behind it": dict(headers=[("Origin", "https://mail.example.test/")]),
     "empty origin": dict(headers=[("Origin", "")]),
     "a longer host": dict(headers=[("Origin", "https://mail.example.test.evil.example")]),
     "a host before it": dict(headers=[("Origin", "https://evil-mail.example.test")]),
@@ -182,12 +189,74 @@ def test_forged_form(protected):
     [], [("Origin", "https://mail.example.test")], [("Origin", "https://MAIL.example.test")],
     [("Sec-Fetch-Site", "same-origin")], [("Sec-Fetch-Site", "none")],
     [("Sec-Fetch-Site", "same-origin"), ("Origin", "https://mail.example.test")],
-    [("Host", "mail.example.test:8443"), ("Origin", "https://mail.example.test:8443")]], ids=str)
+    [("Host", "mail.example.test:8443"), ("Origin", "https://mail.example.test:8443")],
+    [("Host", "mail.example.test:443"), ("Origin", "https://mail.example.test")],
+    [("Origin", "https://mail.example.test:443")], [("Origin", "null")],
+    [("Sec-Fetch-Site", "same-origin"), ("Origin", "null")]], ids=str)
 def test_genuine_form(webmail, headers):
     visitor = Visitor(webmail)
     answer = visitor.log_on("alice", PASSWORDS["alice"], "/owa/", headers=headers)
     assert answer.status == 303 and answer.header("Location") == "/owa/"
     assert visitor.session
+
+
+def test_public_name_where_a_load_balancer_rewrites_host(gateway, ok_backend):
+    """The names of the virtual host are public; any other is named, with the cure."""
+    gw = gateway(f"""
+EasKcdRequireTLS Off
+<VirtualHost *>
+    ServerName mail.example.test
+    ServerAlias owa.example.test *.wild.example.test
+    {location(ok_backend.url, path="/owa")}
+</VirtualHost>
+""", tls=False)
+    gw.expect("EAS1091")
+    for origin in ("https://mail.example.test", "https://owa.example.test:443"):
+        for host in ("gw1.internal:8443", "10.0.0.1"):
+            answer = Visitor(gw).log_on("alice", PASSWORDS["alice"], "/owa/",
+                                        headers=[("Host", host), ("Origin", origin)])
+            assert answer.header("Location") == "/owa/", (origin, host)
+    uri = unique_path(FORM)
+    for origin in ("https://webmail.example.test", "https://a.wild.example.test",
+                   "https://owa.example.test:8443"):
+        visitor = Visitor(gw)
+        answer = visitor.submit(fields_of(visitor), [("Host", "gw1"), ("Origin", origin)], uri)
+        assert answer.status == 403 and "cookies" not in answer.body.decode()
+        assert "usual address" in answer.body.decode()
+        assert f"Origin {origin}, Host gw1" in gw.error_log.text()
+        assert 'value="/owa/x"' in answer.body.decode()
+
+
+def test_null_is_no_origin_where_another_site_can_set_the_cookie(gateway, ok_backend):
+    """Without __Host-, another site of the domain can give the browser a token of its own."""
+    gw = gateway("EasKcdSessionCookie mail\n" + location(ok_backend.url, path="/owa"))
+    gw.expect("EAS1091")
+    visitor = Visitor(gw)
+    fields = fields_of(visitor)
+    assert visitor.submit(fields, [("Origin", "null")]).status == 403
+    assert visitor.submit(fields).status == 303
+
+
+def test_sign_out_where_the_browser_hides_the_origin(webmail):
+    """The token of the sign-out page decides."""
+    visitor, hidden = Visitor(webmail), [("Origin", "null")]
+    visitor.log_on("alice", PASSWORDS["alice"], "/owa/")
+    page = visitor.request("POST", LOGOUT, hidden, b"").body.decode()
+    assert "Do you want to sign out?" in page and visitor.session
+    token = re.search('name="token" value="([^"]+)"', page)[1]
+    answer = visitor.submit({"token": token}, hidden, LOGOUT)
+    assert answer.header("Location") == FORM + "?reason=signed-out" and not visitor.session
+
+
+def test_a_form_that_is_shown_again_keeps_its_destination(protected):
+    """Whatever was wrong; but only a destination of this site."""
+    protected.expect("EAS1091")
+    for change, status in (({"token": "x"}, 403), ({"token": "x", "destination": "//evil"}, 400)):
+        visitor = Visitor(protected)
+        answer = visitor.submit({**fields_of(visitor), **change})
+        page = answer.body.decode()
+        assert answer.status == status
+        assert f'name="destination" value="{"/owa/x" if status == 403 else "/"}"' in page
 
 
 def test_token_is_bound_to_the_gateway(gateway, ok_backend):

@@ -3,6 +3,7 @@
 
 #include "auth/login/challenge_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/login/csrf_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/login_httpd.h"
 #include "auth/request_httpd.h"
@@ -24,7 +25,7 @@
  * web listener of ISA Server, outside of the paths of Exchange's clients.
  */
 static const char eas_challenge_form_rule[] =
-    "%{REQUEST_METHOD} in { 'GET', 'HEAD' }"
+    "%{REQUEST_METHOD} in { 'GET', 'HEAD', 'POST' }"
     " && %{HTTP_ACCEPT} =~ m#text/html#i"
     " && %{HTTP_USER_AGENT} =~ /Mozilla|Opera/"
     " && -z %{HTTP:X-Requested-With}"
@@ -113,15 +114,42 @@ static int challenge_script(request_rec *r)
     return HTTP_LOGIN_TIMEOUT;
 }
 
+/*
+ * After a POST, the URL expects a form that the browser will not send again.  The page of that form
+ * can be loaded again, or else the directory.
+ */
+static const char *safe_destination(request_rec *r, const request_rec *initial)
+{
+    const char *referer = apr_table_get(r->headers_in, "Referer"), *path = NULL;
+    const char *end = initial->unparsed_uri + strcspn(initial->unparsed_uri, "?");
+
+    if (referer != NULL) {
+        path = eas_csrf_own_path(r, referer);
+    }
+    if (path != NULL && eas_login_is_destination(r, path)) {
+        return path;
+    }
+    while (end > initial->unparsed_uri && end[-1] != '/') {
+        end--;
+    }
+    return apr_pstrmemdup(r->pool, initial->unparsed_uri,
+                          (apr_size_t)(end - initial->unparsed_uri));
+}
+
 static int challenge_form(request_rec *r, enum eas_page_reason reason)
 {
     const request_rec *initial = r;
+    const char *destination;
 
     while (initial->prev != NULL) {
         initial = initial->prev; /* the URL of the browser, not that of an internal redirect */
     }
-    apr_table_setn(r->headers_out, "Location",
-                   eas_login_location(r, reason, initial->unparsed_uri));
+    destination = initial->unparsed_uri;
+    if (r->method_number != M_GET) { /* also HEAD's */
+        destination = safe_destination(r, initial);
+        reason = EAS_PAGE_NOT_TAKEN;
+    }
+    apr_table_setn(r->headers_out, "Location", eas_login_location(r, reason, destination));
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     return HTTP_MOVED_TEMPORARILY;
 }

@@ -28,8 +28,7 @@ static const char *login_path(const request_rec *r)
     return eas_auth_login_path(eas_auth_server_of(r->server));
 }
 
-/* A path of this site, but not below the login path: that would be a loop, or a sign-out. */
-static bool is_allowed_destination(request_rec *r, const char *destination)
+bool eas_login_is_destination(request_rec *r, const char *destination)
 {
     return eas_destination_is_local(destination)
            && !eas_destination_is_below(destination, login_path(r));
@@ -37,7 +36,7 @@ static bool is_allowed_destination(request_rec *r, const char *destination)
 
 static enum eas_rc check_destination(request_rec *r, const char *destination, struct eas_err *err)
 {
-    return is_allowed_destination(r, destination)
+    return eas_login_is_destination(r, destination)
                ? EAS_OK
                : eas_fail(err, EAS_MALFORMED, 1093, "the destination is not a path of this site");
 }
@@ -51,7 +50,7 @@ const char *eas_login_location(request_rec *r, enum eas_page_reason reason, cons
             apr_pstrcat(r->pool, location, joint, "reason=", eas_page_reason_name(reason), NULL);
         joint = "&";
     }
-    if (destination != NULL && is_allowed_destination(r, destination)) {
+    if (eas_login_is_destination(r, destination)) {
         location = apr_pstrcat(r->pool, location, joint,
                                "destination=", apr_pescape_urlencoded(r->pool, destination), NULL);
     }
@@ -118,7 +117,7 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
                                      wants_everywhere(r) ? "?everywhere=1" : NULL, NULL);
     page.title = title != NULL ? title : r->server->server_hostname;
     page.username = "";
-    page.destination = destination != NULL ? destination : "/";
+    page.destination = eas_login_is_destination(r, destination) ? destination : "/";
     page.token = token;
     page.reason = reason;
     html = eas_page_render(r->pool, eas_auth_login_page(eas_auth_server_of(r->server)), &page);
@@ -210,7 +209,7 @@ static int refuse_with_page(request_rec *r, const struct eas_err *err, enum eas_
     int status = eas_log_refuse(r, err);
 
     return send_page(r, status, status == HTTP_SERVICE_UNAVAILABLE ? EAS_PAGE_TRY_LATER : reason,
-                     status == HTTP_SERVICE_UNAVAILABLE ? destination : NULL);
+                     destination);
 }
 
 /* The page has one text for every wrong user name or password; the log has the cause. */
@@ -218,7 +217,10 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_rea
                          const char *destination)
 {
     if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
-        return refuse_with_page(r, err, was_read ? EAS_PAGE_FORBIDDEN : EAS_PAGE_BAD_REQUEST,
+        return refuse_with_page(r, err,
+                                was_read                                ? EAS_PAGE_FORBIDDEN
+                                : eas_csrf_site_of(r) == EAS_CSRF_OTHER ? EAS_PAGE_BAD_ORIGIN
+                                                                        : EAS_PAGE_BAD_REQUEST,
                                 destination);
     }
     eas_log_error(r, err);
@@ -307,6 +309,21 @@ static int show_form(request_rec *r)
     return send_page(r, HTTP_OK, reason_named(apr_table_get(args, "reason")), destination);
 }
 
+/* The sign-out page has a token, which tells where the browser hides its origin. */
+static bool is_sign_out_of_this_site(request_rec *r)
+{
+    enum eas_csrf_site site = eas_csrf_site_of(r);
+    struct eas_form *form = NULL;
+    struct eas_err err;
+
+    if (site == EAS_CSRF_HIDDEN && r->method_number == M_POST) {
+        read_form(r, &form, &err);
+        return form != NULL && eas_csrf_check(r, form->token, &err) == EAS_OK;
+    }
+    ap_discard_request_body(r);
+    return site == EAS_CSRF_OWN;
+}
+
 static int sign_out(request_rec *r)
 {
     struct eas_session_result found;
@@ -314,7 +331,7 @@ static int sign_out(request_rec *r)
     enum eas_rc rc;
     bool ended;
 
-    if (eas_csrf_is_cross_site(r)) {
+    if (!is_sign_out_of_this_site(r)) {
         return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
     }
     rc = eas_session_of(r, &found, &err);
@@ -377,7 +394,6 @@ static int hook_handler(request_rec *r)
         return r->method_number == M_POST ? log_on(r) : show_form(r);
     }
     if (strcmp(rest, "logout") == 0) {
-        ap_discard_request_body(r);
         return sign_out(r);
     }
     return HTTP_NOT_FOUND;

@@ -13,6 +13,9 @@
 const char *eas_login_location(request_rec *r, enum eas_page_reason reason,
                                const char *destination);
 
+/* A path of this site, but not below the login path: that would be a loop, or a sign-out. */
+bool eas_login_is_destination(request_rec *r, const char *destination);
+
 /* Whether the request is for a path below EasKcdLoginPath. */
 bool eas_login_handles(request_rec *r);
 

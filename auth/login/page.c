@@ -47,6 +47,9 @@ static const struct {
     [EAS_PAGE_EXPIRED_PASSWORD] = { "expired", "Your password has expired or must be changed. "
                                                "Please change it first, then sign in here." },
     [EAS_PAGE_TIMED_OUT] = { "timed-out", "Your session has ended. Please sign in again." },
+    [EAS_PAGE_NOT_TAKEN] = { "not-taken",
+                             "You are not signed in, so your last input was not taken. "
+                             "Please sign in and enter it again." },
     [EAS_PAGE_SIGNED_OUT] = { "signed-out", "You have signed out." },
     [EAS_PAGE_OTHER_SESSION] = { "other-session", "Another session was open here. It has ended; "
                                                   "please sign in again." },
@@ -55,6 +58,8 @@ static const struct {
     [EAS_PAGE_CONFIRM_LOGOUT] = { "confirm-logout", "Do you want to sign out?" },
     [EAS_PAGE_BAD_REQUEST] = { "bad-request", "This form was incomplete or out of date. Please "
                                               "sign in again; cookies must be allowed." },
+    [EAS_PAGE_BAD_ORIGIN] = { "bad-request", "This form was incomplete or out of date. Please open "
+                                             "the usual address of this site, and sign in there." },
     [EAS_PAGE_FORBIDDEN] = { "forbidden", "You may not sign in here. Please ask your "
                                           "administrator." },
 };

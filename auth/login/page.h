@@ -15,12 +15,14 @@ enum eas_page_reason {
     EAS_PAGE_WRONG,            /* also an unknown user and a locked one: the page must not differ */
     EAS_PAGE_EXPIRED_PASSWORD, /* only if the password was right */
     EAS_PAGE_TIMED_OUT,
+    EAS_PAGE_NOT_TAKEN, /* a form of the backend, sent without a user */
     EAS_PAGE_SIGNED_OUT,
     EAS_PAGE_OTHER_SESSION, /* the browser had another user's session */
     EAS_PAGE_TRY_LATER,
     EAS_PAGE_CONFIRM_LOGOUT, /* the sign-out page, which posts to logout_action */
     EAS_PAGE_BAD_REQUEST,
-    EAS_PAGE_FORBIDDEN /* only if the password was right */
+    EAS_PAGE_BAD_ORIGIN, /* the address of the page is not known as this site's */
+    EAS_PAGE_FORBIDDEN   /* only if the password was right */
 };
 
 /* The reason's {{reason}}, also its name in the address of the login page; "" for EAS_PAGE_NONE. */
@@ -47,8 +49,8 @@ struct eas_template;
  *   {{action}} {{token}} {{destination}}  for the form; all three are required
  *   {{title}} {{username}}                the site's name, and the user name if it is known
  *   {{message}} {{reason}}                the reason as a text, and as a class attribute: "wrong",
- *                                         "expired", "timed-out", "signed-out", "other-session",
- *                                         "try-later", "bad-request", or nothing
+ *                                         "expired", "timed-out", "not-taken", "signed-out",
+ *                                         "other-session", "try-later", "bad-request", or nothing
  *   {{checked_public}} {{checked_private}}  "checked" for one of the two values of `trusted`
  *   {{style}}                             the built-in style sheet, for a <style> element
  *

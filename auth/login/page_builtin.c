@@ -45,7 +45,7 @@ const char eas_page_builtin_style[] =
     "  background: var(--note-back);\n"
     "}\n"
     ".message:empty { display: none; }\n"
-    ".wrong, .expired, .try-later, .bad-request {\n"
+    ".wrong, .expired, .not-taken, .try-later, .bad-request {\n"
     "  border-color: var(--alarm); background: var(--alarm-back);\n"
     "}\n"
     ".field { display: block; margin-bottom: .375rem; font-weight: 600; }\n"

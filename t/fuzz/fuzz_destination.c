@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* t/fuzz/fuzz_destination.c - fuzz target of auth/login/destination */
+/* t/fuzz/fuzz_destination.c - fuzz target of auth/login: destination, origin */
 
 #include "t/fuzz/fuzz.h"
 
 #include "auth/base/percent.h"
 #include "auth/login/destination.h"
+#include "auth/login/origin.h"
+
+#include <apr_strings.h>
+#include <strings.h>
 
 /* Decodes once, in place; a bad escape stays. */
 static void decode(char *text)
@@ -53,6 +57,25 @@ static void check_plain(apr_pool_t *pool, struct eas_bytes input)
     check(eas_destination_is_local(path) == (strlen(path) <= EAS_DESTINATION_MAX));
 }
 
+/* The text that the parts of an origin give again is the origin; no other authority is its. */
+static void check_origin(apr_pool_t *pool, const char *text, const char *authority)
+{
+    struct eas_origin origin;
+    const char *made;
+
+    if (!eas_origin_parse(text, &origin)) {
+        return;
+    }
+    check(origin.host.len > 0 && origin.port > 0 && origin.port <= 65535);
+    made = apr_psprintf(pool, "%.*s:%u", (int)origin.host.len, (const char *)origin.host.at,
+                        origin.port);
+    check(strpbrk(made, "/\\@?#, ") == NULL && eas_origin_is_at(&origin, made));
+    check(!eas_origin_is_at(&origin, apr_pstrcat(pool, made, "0", NULL)));
+    check(!eas_origin_is_at(&origin, apr_pstrcat(pool, "x", made, NULL)));
+    check(!eas_origin_is_at(&origin, authority)
+          || strncasecmp(authority, made, origin.host.len) == 0);
+}
+
 static void fuzz(apr_pool_t *pool, struct eas_bytes input)
 {
     struct eas_bytes pieces = input;
@@ -60,6 +83,8 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     size_t slashes = 0;
 
     check_plain(pool, pieces);
+    check_origin(pool, destination, destination);
+    check_origin(pool, apr_pstrcat(pool, "https://", destination, NULL), destination);
     if (!eas_destination_is_local(destination)) {
         return;
     }

@@ -18,6 +18,7 @@ TEXTS = {
     "wrong": "That user name and password did not work.",
     "expired": "Your password has expired or must be changed.",
     "timed-out": "Your session has ended.",
+    "not-taken": "You are not signed in, so your last input was not taken.",
     "signed-out": "You have signed out.",
     "other-session": "Another session was open here.",
     "try-later": "Signing in is not possible just now.",
