@@ -14,14 +14,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.activesync import PATH, PING, TYPE, plain
-from lab.ad import PASSWORDS, REALM
+from lab.ad import PASSWORDS, REALM, Domain
 from lab.browser import Browser
 from lab.exchange import location
 from lab.frontdoor import Visitor
 from lab.gateway import MODULES
 from lab.names import GATEWAY
 from lab.pages import OPERATING, table
+from lab.sanitizer import moves_clock
 from lab.wait import until
+from test_kdc import LIFETIME, RENEW
 
 STATUS, ADMIN = "/eas-kcd-status", "/admin/status"
 ADMINISTRATOR = f"alice@{REALM}"
@@ -202,6 +204,56 @@ def test_kdcs(watched, relay):
     assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 503
     assert numbers(gw).get("kdc_up", **labels) == 0
     assert numbers(gw).get("kdc_failures_total", **labels) > 0
+    assert numbers(gw).get("kdc_messages_total", kind="as", answered="no") > 0
+
+
+def test_outage(watched, relay):
+    gw = watched("EasKcdKdcTimeout 1s\nEasKcdPasswordCache off\n", krb5_conf=relay.krb5_conf,
+                 processes=1)
+    gw.expect("EAS1258")
+    gw.allow("EAS1036", "EAS1254", because="each refused log-on has one of these")
+
+    def bob() -> int:
+        return gw.get("/eas", "bob", PASSWORDS["bob"]).status
+    assert bob() == 200 and numbers(gw).get("kdc_realms_silent") == 0
+    relay.refuse()
+    until(lambda: bob() == 503 and numbers(gw).get("kdc_realms_silent") == 1, 20, "an outage")
+    assert numbers(gw).get("log_ons_total", by="basic", outcome="unavailable") > 0
+    relay.relay()
+    until(lambda: bob() == 200 and numbers(gw).get("kdc_realms_silent") == 0, 20, "its end")
+    assert numbers(gw).get("kdc_outages_total") == 1
+
+
+def test_protocol_transition(gateway, backends):
+    gw = gateway(LOCATIONS + location(
+        backends("cas1").url, f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On",
+        require="Require all granted"), account="gateway2")
+    assert gw.get("/eas").status == 200
+    assert numbers(gw).get("s4u_exchanges_total", kind="self", outcome="granted") == 1
+    assert numbers(gw).get("s4u_exchanges_total", kind="proxy", outcome="granted") == 1
+
+
+@moves_clock
+def test_renewal(gateway, backends, relay, lab_dir):
+    gw = gateway("EasKcdRequireTLS Off\n" + LOCATIONS + location(
+        backends("cas1").url, f"EasKcdDelegateUser alice@{REALM}", "EasKcdProtocolTransition On",
+        require="Require all granted"), account="gateway2", tls=False, processes=1, clock=True,
+        krb5_conf=Domain.write_krb5_conf(lab_dir / "status-short.conf", relay.port, LIFETIME))
+    assert gw.get("/eas").status == 200
+    gw.set_clock(RENEW)
+    assert gw.get("/eas").status == 200
+    until(lambda: numbers(gw).get("ticket_renewals_total", outcome="renewed") == 1, 20, "it")
+    assert numbers(gw).get("ticket_renewals_total", outcome="failed") == 0
+
+
+def test_delegation_that_ad_refuses(gateway, backends):
+    """gateway may not delegate to cas3."""
+    gw = gateway(LOCATIONS + location(backends("cas3").url))
+    gw.expect("EAS2032")
+    assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 503
+    now = numbers(gw)
+    assert now.get("s4u_exchanges_total", kind="proxy", outcome="failed") == 1
+    assert now.get("ticket_lookups_total", found="nowhere") == 1
 
 
 def test_gateway_and_backends(watched, backends):
@@ -350,6 +402,7 @@ def test_sign_out(watched):
     assert answer.status == 200
     assert answer.json()["message"] == f"All sessions of bob@{REALM} have ended."
     assert [visitor.get("/eas").status for visitor in (*bobs, carols)] == [302, 302, 200]
+    assert numbers(gw).get("log_ons_total", by="session", outcome="over") == 2
     assert signed_in(gw, "bob")
     assert f"EAS2204: {ADMINISTRATOR} ended all sessions of bob@{REALM}" in gw.error_log.text()
     gw.graceful()
@@ -363,6 +416,12 @@ def test_unlock(watched):
     for n in range(3):
         assert gw.get("/eas", "carol", f"guess-{n}").status == 401
     assert gw.get("/eas", "carol", PASSWORDS["carol"]).status == 503
+    assert gw.get("/eas", "carol", "guess-0").status == 401
+    now = numbers(gw)
+    assert now.get("lockouts_total") == 1
+    assert now.get("throttled_log_ons_total", state="locked") == 1
+    assert now.get("throttled_log_ons_total", state="remembered") == 1
+    assert now.get("log_ons_total", by="basic", outcome="throttled") == 1
     throttled, = as_admin(gw, "?json").json()["throttled"]
     assert (throttled["user"], throttled["address"]) == (f"carol@{REALM}", "127.0.0.1")
     answer = post(gw, {"token": token_of(gw), "unlock": f"CAROL@{REALM.lower()}"})
