@@ -245,14 +245,12 @@ static const char *variable(const request_rec *r, const char *name)
 
 static void begin(struct eas_event *event, const char *name, const request_rec *r)
 {
-    const char *tag = variable(r, "EAS_KCD_ERROR");
     const request_rec *last = r;
 
     while (last->next != NULL) {
         last = last->next;
     }
     eas_event_begin(event, name, apr_time_now());
-    eas_event_text(event, "tag", tag);
     eas_event_number(event, "status", last->status);
 }
 
@@ -307,6 +305,7 @@ static void write_refusal(const request_rec *r, const struct eas_request *reques
 
     if (error != NULL) {
         begin(&event, name_of_refusal(error), r);
+        eas_event_text(&event, "tag", error);
         if (variable(r, "EAS_KCD_USER") == NULL) {
             eas_event_text(&event, "account", request->account);
         }
@@ -321,6 +320,7 @@ static void write_throttle(const request_rec *r, const struct eas_request *reque
     struct eas_event event;
 
     begin(&event, "throttle-begins", r);
+    eas_event_text(&event, "tag", variable(r, "EAS_KCD_ERROR"));
     eas_event_text(&event, "of", of_account ? "account" : "address");
     eas_event_text(&event, "account", account);
     eas_event_number(&event, "seconds", (long)apr_time_sec(lasts));

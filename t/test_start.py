@@ -2,13 +2,15 @@
 """What the start says about the configuration."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from lab.activesync import PATH
-from lab.ad import CAS1, REALM
+from lab.activesync import PATH, PING, plain
+from lab.ad import CAS1, PASSWORDS, REALM
 from lab.exchange import location
 from lab.gateway import TOP
+from lab.wait import until
 
 NOTICE = "EAS3095"
 
@@ -101,3 +103,20 @@ def test_example_of_the_package(gateway):
     limits = dict(re.findall(r"^ +(\w+) +(\d+)$", example, re.MULTILINE))
     assert int(limits["ServerLimit"]) == 3 * int(limits["MaxRequestWorkers"]) // int(
         limits["ThreadsPerChild"])
+
+
+@pytest.mark.parametrize("limit,answered", [(1, False), (3, True)])
+def test_reload_with_a_phone_connected(gateway, exchange, limit, answered):
+    """The one process of before waits for its Ping, and keeps its place."""
+    server, backend = exchange(60)
+    gw = gateway(f"ServerLimit {limit}\n" + location(backend.url, path=PATH), processes=1, threads=8)
+    gw.allow("EAS3091", "AH03490", because="they depend on the parameter")
+    with ThreadPoolExecutor(2) as pool:
+        ping = pool.submit(gw.post, plain("Ping"), PING, "alice", PASSWORDS["alice"])
+        until(lambda: server.waiting == 1, 20, "the Ping to wait")
+        gw.graceful()
+        later = pool.submit(gw.request, "OPTIONS", PATH, "alice", PASSWORDS["alice"])
+        wait([later], timeout=20 if answered else 3)
+        assert later.done() == answered
+        server.change()
+        assert (ping.result(20).status, later.result(20).status) == (200, 200)
