@@ -30,6 +30,13 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
 /* Checks at most every ten seconds whether the file has changed, and reads it if so. */
 void eas_keytab_refresh(struct eas_keytab *keytab);
 
+/*
+ * Why the keys do not decrypt a ticket: their version, encryption type or the key itself, or a file
+ * that has changed and is unreadable; with the cure.
+ */
+const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_pool_t *pool,
+                               const krb5_data *ticket);
+
 /* The keys.  The handle and its keys stay valid for the life of the pool, also after a refresh. */
 krb5_keytab eas_keytab_handle(struct eas_keytab *keytab);
 
