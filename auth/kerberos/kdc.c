@@ -470,7 +470,11 @@ enum eas_rc eas_kdc_fail_by_cause(struct eas_kdc *kdc, struct eas_err *err, krb5
         row++;
     }
     tag = row->tag;
-    return eas_kdc_fail(kdc, err, row->rc, tag, code, row->text);
+    return eas_kdc_fail(kdc, err, row->rc, tag, code,
+                        code != KRB5_REALM_UNKNOWN
+                            ? row->text
+                            : "neither krb5.conf nor DNS names a KDC of the realm; add kdc lines, "
+                              "or SRV records of _kerberos._tcp");
 }
 
 enum eas_rc eas_kdc_check_clock(krb5_timestamp kdc_time, apr_time_t now, struct eas_err *err)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define REFRESH_INTERVAL apr_time_from_sec(10)
 
@@ -289,6 +290,84 @@ krb5_keytab eas_keytab_handle(struct eas_keytab *keytab)
     handle = keytab->handle;
     apr_thread_mutex_unlock(keytab->mutex);
     return handle;
+}
+
+/* The keys in memory, compared with that of a ticket. */
+struct comparison {
+    krb5_kvno newest;
+    bool has_version;
+    bool has_key; /* of that version and encryption type */
+};
+
+static void compare_keys(const struct eas_keytab *keytab, krb5_context ctx,
+                         const krb5_enc_data *encrypted, struct comparison *found)
+{
+    krb5_kt_cursor cursor;
+    krb5_keytab_entry entry;
+
+    memset(found, 0, sizeof(*found));
+    if (krb5_kt_start_seq_get(ctx, keytab->handle, &cursor) != 0) {
+        return;
+    }
+    while (krb5_kt_next_entry(ctx, keytab->handle, &entry, &cursor) == 0) {
+        if (krb5_principal_compare(ctx, entry.principal, keytab->principal)) {
+            bool is_version = entry.vno == encrypted->kvno;
+
+            found->newest = entry.vno > found->newest ? entry.vno : found->newest;
+            found->has_version = found->has_version || is_version;
+            found->has_key =
+                found->has_key || (is_version && entry.key.enctype == encrypted->enctype);
+        }
+        krb5_free_keytab_entry_contents(ctx, &entry);
+    }
+    krb5_kt_end_seq_get(ctx, keytab->handle, &cursor);
+}
+
+static const char *explain(apr_pool_t *pool, const struct comparison *found,
+                           const krb5_enc_data *encrypted)
+{
+    char enctype[64] = "an unknown encryption type";
+
+    if (!found->has_version) {
+        return apr_psprintf(pool,
+                            "it has key version %u, and the keytab %u at most; the keytab is older "
+                            "than the account's password: export it again",
+                            encrypted->kvno, found->newest);
+    }
+    if (!found->has_key) {
+        krb5_enctype_to_name(encrypted->enctype, FALSE, enctype, sizeof(enctype));
+        return apr_psprintf(pool,
+                            "the keytab has no key of %s in version %u; export it again with all "
+                            "encryption types of the account (ktpass -crypto ALL)",
+                            enctype, encrypted->kvno);
+    }
+    return apr_psprintf(pool,
+                        "the keytab's key of version %u is another one: it was made from another "
+                        "password or salt (export it again), or a host spoofs the KDC",
+                        encrypted->kvno);
+}
+
+const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_pool_t *pool,
+                               const krb5_data *ticket)
+{
+    krb5_ticket *decoded;
+    struct comparison found;
+    struct file_state unused;
+    const char *text;
+
+    if (krb5_decode_ticket(ticket, &decoded) != 0) {
+        return "it is no ticket";
+    }
+    apr_thread_mutex_lock(keytab->mutex);
+    compare_keys(keytab, ctx, &decoded->enc_part, &found);
+    text = explain(pool, &found, &decoded->enc_part);
+    if (has_changed(keytab, &unused)) {
+        text =
+            "the keytab file is newer than the keys in use; reload httpd if its processes may not read it";
+    }
+    apr_thread_mutex_unlock(keytab->mutex);
+    krb5_free_ticket(ctx, decoded);
+    return text;
 }
 
 krb5_const_principal eas_keytab_principal(const struct eas_keytab *keytab)

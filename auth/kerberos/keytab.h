@@ -34,6 +34,13 @@ void eas_keytab_refresh(struct eas_keytab *keytab);
 /* True once after such a reading: the keys differ from those before. */
 bool eas_keytab_was_replaced(struct eas_keytab *keytab);
 
+/*
+ * Why the keys do not decrypt a ticket: their version, encryption type or the key itself, or a file
+ * that has changed and is unreadable; with the cure.
+ */
+const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_pool_t *pool,
+                               const krb5_data *ticket);
+
 /* The keys.  The handle and its keys stay valid for the life of the pool, also after a refresh. */
 krb5_keytab eas_keytab_handle(struct eas_keytab *keytab);
 

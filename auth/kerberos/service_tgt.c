@@ -55,11 +55,46 @@ static const struct eas_kdc_failure log_on_failures[] = {
                     "/etc/resolv.conf, or name the KDCs by address in krb5.conf"),
     eas_kdc_failure(EAS_KDC_SKEW, EAS_UNAVAILABLE, 2011,
                     "the clocks of this machine and the KDC differ; synchronise them"),
-    eas_kdc_failure(EAS_KDC_OTHER, EAS_MISCONFIGURED, 2012,
-                    "the KDC refuses the gateway's own log-on; the keytab is older than the "
-                    "account's password (export it again), the account is disabled, or "
-                    "EasKcdPrincipal is no user or computer account"),
+    eas_kdc_failure(EAS_KDC_OTHER, EAS_MISCONFIGURED, 2012, "the gateway's own log-on"),
 };
+
+/* The KDC refuses the log-on: the cause and the cure. */
+static const char *refusal(krb5_error_code code)
+{
+    switch (eas_kdc_cause(code)) {
+    case EAS_KDC_WRONG_PASSWORD:
+        return "the keytab's key is not the account's: it is older than the account's password, or "
+               "has another salt; export it again";
+    case EAS_KDC_REVOKED:
+        return "the account is disabled, locked or expired (Get-ADUser, Unlock-ADAccount)";
+    case EAS_KDC_KEY_EXPIRED:
+        return "the account's password has expired or must be changed; set \"password never "
+               "expires\", or change it and export the keytab again";
+    case EAS_KDC_UNKNOWN_CLIENT:
+        return "there is no such account; EasKcdPrincipal, or the keytab's first entry that is no "
+               "service, must name a user or computer account";
+    case EAS_KDC_NO_KEY:
+        return "the account and this machine have no encryption type in common; give the account "
+               "AES keys (msDS-SupportedEncryptionTypes 24) and export the keytab again";
+    default:
+        return "the account may not log on";
+    }
+}
+
+static enum eas_rc fail_log_on(const struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
+                               krb5_error_code code, struct eas_err *err)
+{
+    const char *message;
+
+    if (eas_kdc_fail_by_cause(kdc, err, code, log_on_failures) != EAS_MISCONFIGURED) {
+        return err->rc;
+    }
+    message = krb5_get_error_message(kdc->ctx, code);
+    eas_fail(err, err->rc, err->tag, "the KDC refuses the log-on of %s: %s: %s",
+             eas_keytab_principal_name(service_tgt->keytab), refusal(code), message);
+    krb5_free_error_message(kdc->ctx, message);
+    return err->rc;
+}
 
 static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
@@ -75,7 +110,7 @@ static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kd
     request.keytab = eas_keytab_handle(service_tgt->keytab);
     code = eas_as_log_on(kdc, &request, &creds);
     if (code != 0) {
-        return eas_kdc_fail_by_cause(kdc, err, code, log_on_failures);
+        return fail_log_on(service_tgt, kdc, code, err);
     }
     rc = eas_kdc_check_clock(creds.times.authtime, apr_time_now(), err);
     if (rc == EAS_OK) {

@@ -114,6 +114,21 @@ static krb5_error_code verify_evidence(krb5_context ctx, krb5_creds *evidence,
     return code;
 }
 
+static enum eas_rc fail_evidence(struct eas_kdc *kdc, struct eas_keytab *keytab,
+                                 const krb5_creds *evidence, krb5_error_code code,
+                                 struct eas_err *err)
+{
+    apr_pool_t *scratch;
+
+    apr_pool_create(&scratch, NULL);
+    eas_kdc_fail(kdc, err, EAS_MISCONFIGURED, 1043, code,
+                 apr_psprintf(scratch, "the KDC's ticket for %s does not fit the keytab: %s",
+                              eas_keytab_principal_name(keytab),
+                              eas_keytab_explain(keytab, kdc->ctx, scratch, &evidence->ticket)));
+    apr_pool_destroy(scratch);
+    return err->rc;
+}
+
 /* Steps 3 and 4. */
 static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keytab, krb5_creds *tgt,
                                     struct eas_ticket **evidence_out, struct eas_err *err)
@@ -128,10 +143,7 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
     }
     code = verify_evidence(kdc->ctx, evidence, keytab);
     if (code != 0) {
-        rc = eas_kdc_fail(kdc, err, EAS_MISCONFIGURED, 1043, code,
-                          "the KDC's ticket for the gateway does not match the keytab: the keytab "
-                          "is older than the account's password (export it again), or a host "
-                          "spoofs the KDC");
+        rc = fail_evidence(kdc, keytab, evidence, code, err);
     }
     else {
         *evidence_out = eas_ticket_take(evidence);

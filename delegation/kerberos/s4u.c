@@ -181,9 +181,9 @@ static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *
     }
     return eas_fail(
         err, EAS_NO_SERVICE, 2032,
-        "the KDC does not let %s delegate to %s; add that name to the account's "
-        "msDS-AllowedToDelegateTo (or, for resource-based delegation, the account to the "
-        "backend's PrincipalsAllowedToDelegateToAccount)",
+        "the KDC does not let %s, the account of the keytab, delegate to %s; if that is the right "
+        "account, add the name to its msDS-AllowedToDelegateTo (or, for resource-based "
+        "delegation, the account to the backend's PrincipalsAllowedToDelegateToAccount)",
         account, request->spn);
 }
 
@@ -207,9 +207,10 @@ static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *servi
         }
         return eas_fail(
             err, EAS_NO_SERVICE, 2033,
-            "the KDC knows no service %s; register it (setspn -S %s account) or correct "
-            "EasKcdSPN or the worker's host name",
-            request->spn, request->spn);
+            "the KDC knows no service %s, or two accounts have it (setspn -Q %s); register it where "
+            "none has it (setspn -S %s account), else remove it from one; or correct EasKcdSPN or "
+            "the worker's host name",
+            request->spn, request->spn, request->spn);
     case EAS_KDC_POLICY:
         return eas_fail(err, EAS_FORBIDDEN, 2034,
                         "a policy of the domain forbids this user a ticket for %s; check the "

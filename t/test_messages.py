@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The usual faults of delegation, each made on purpose: the line of the log tells them apart and has
+the cure."""
+
+import re
+
+import pytest
+
+from lab import keytab
+from lab.ad import CAS1, DISABLED, PASSWORDS, REALM
+from lab.client import assert_unavailable
+from lab.exchange import location
+from lab.unique import unique_number
+
+AES128 = 17
+DONT_EXPIRE = 0x10000    # of userAccountControl
+
+
+@pytest.fixture
+def other(domain):
+    """Another gateway's account, which a test may spoil."""
+    name = f"spoilt{unique_number()}"
+    domain.add_gateway(name, f"HTTP/{name}.corp.example.test")
+    domain.allow_delegation(name, [CAS1])
+    domain.allow_protocol_transition(name)
+    return name
+
+
+def line_of(gw, tag):
+    line, = {entry.text[entry.text.index(tag):] for entry in gw.error_log.entries()
+             if entry.tag == tag}
+    return line
+
+
+# --- the user's ticket for the gateway ---------------------------------------------------------
+
+def newer(domain, account, file):
+    domain.rotate_key(account)
+
+
+def fewer_enctypes(domain, account, file):
+    keytab.only(file, AES128)
+
+
+def other_key(domain, account, file):
+    keytab.with_other_keys(file)
+
+
+EVIDENCE = [(newer, r"it has key version [23], and the keytab [12] at most"),
+            (fewer_enctypes, r"no key of aes256-cts-hmac-sha1-96 in version [12];"),
+            (other_key, r"the keytab's key of version [12] is another one")]
+
+
+@pytest.mark.parametrize("spoil,words", EVIDENCE, ids=lambda value: getattr(value, "__name__", ""))
+def test_keytab_does_not_fit(gateway, backends, domain, other, spoil, words):
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), account=other, start=False)
+    spoil(domain, other, gw.keytab)
+    gw.start()
+    gw.expect("EAS1043")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert re.search(words, line_of(gw, "EAS1043")) and f"{other}@{REALM}" in line_of(gw, "EAS1043")
+    assert cas1.requests() == []
+
+
+def test_keytab_that_children_may_not_read(gateway, backends, domain, other):
+    """At 0600 root a new file is not read before a reload."""
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), account=other, start=False)
+    gw.keytab.chmod(0o600)
+    gw.start()
+    domain.rotate_key(other)
+    domain.export_keytab(gw.keytab, [other])
+    gw.keytab.chmod(0o600)
+    gw.expect("EAS1043")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert "reload httpd" in line_of(gw, "EAS1043")
+    gw.graceful()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+
+
+# --- the gateway's own log-on --------------------------------------------------------------------
+
+def disabled(domain, account):
+    domain.set_flag(account, DISABLED)
+
+
+def must_change(domain, account):
+    domain.set_flag(account, DONT_EXPIRE, on=False)
+    domain.modify(account, {"pwdLastSet": ["0"]})
+
+
+LOG_ON = [(disabled, "the account is disabled, locked or expired"),
+          (must_change, "has expired or must be changed"),
+          (lambda domain, account: domain.rotate_key(account), "older than the account's password"),
+          (None, "there is no such account; EasKcdPrincipal")]
+
+
+@pytest.mark.parametrize("spoil,words", LOG_ON, ids=["disabled", "must change", "wrong key", "service"])
+def test_gateway_cannot_log_on(gateway, backends, domain, other, spoil, words):
+    cas1 = backends("cas1")
+    principal = "" if spoil else f"EasKcdPrincipal HTTP/{other}.corp.example.test\n"
+    gw = gateway(principal + location(
+        cas1.url, "EasKcdProtocolTransition On", f'EasKcdDelegateUser "alice@{REALM}"',
+        require="Require all granted"), account=other)
+    if spoil:
+        spoil(domain, other)
+    gw.expect("EAS2012")
+    assert_unavailable(gw.get("/eas"))
+    line = line_of(gw, "EAS2012")
+    assert words in line and (f"HTTP/{other}." if not spoil else f"{other}@{REALM}") in line
+    assert cas1.requests() == []
+
+
+# --- the backend's ticket --------------------------------------------------------------------------
+
+def test_keytab_of_another_account(gateway, backends, domain, other):
+    """It may delegate to nothing: the log names the account, since nobody has written it down."""
+    domain.revoke_delegation(other)
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), account=other)
+    gw.expect("EAS2032")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert f"does not let {other}@{REALM}, the account of the keytab, delegate to {CAS1}" \
+        in line_of(gw, "EAS2032")
+    assert cas1.requests() == []
+
+
+def test_two_accounts_with_an_spn_read_as_none(gateway, backends, domain):
+    cas1 = backends("cas1")
+    spn = f"HTTP/twice{unique_number()}.corp.example.test"
+    gw = gateway(location(cas1.url, f"EasKcdSPN {spn}"))
+    gw.expect("EAS2033")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    line = line_of(gw, "EAS2033")
+    assert line.index("knows no service") < line.index("or two accounts have it") \
+        < line.index(f"setspn -Q {spn}") < line.index("setspn -S") < line.index("remove it from one")
+    assert cas1.requests() == []
+
+
+# --- no domain controller --------------------------------------------------------------------------
+
+def test_realm_without_kdcs(gateway, backends, domain, lab_dir):
+    """Neither krb5.conf nor DNS has one: no controller has been asked."""
+    conf = lab_dir / f"no-kdc-{unique_number()}.conf"
+    conf.write_text("\n".join(line for line in domain.krb5_conf.read_text().splitlines()
+                              if not line.strip().startswith("kdc =")) + "\n")
+    conf.chmod(0o644)
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), krb5_conf=conf)
+    gw.expect("EAS1036")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert "neither krb5.conf nor DNS names a KDC of the realm" in line_of(gw, "EAS1036")
+
+
+def test_kdc_that_does_not_answer(gateway, backends, relay):
+    cas1 = backends("cas1")
+    gw = gateway(location(cas1.url), krb5_conf=relay.krb5_conf)
+    relay.refuse()
+    gw.expect("EAS1036")
+    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
+    assert "no KDC answered" in line_of(gw, "EAS1036")
