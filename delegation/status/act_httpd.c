@@ -82,7 +82,7 @@ static enum eas_rc read_form(request_rec *r, struct form *form, struct eas_err *
 
 static enum eas_rc check_form(request_rec *r, const struct form *form, struct eas_err *err)
 {
-    const char *token = eas_csrf_is_cross_site(r) ? NULL : form->token;
+    const char *token = eas_csrf_site_of(r) == EAS_CSRF_OTHER ? NULL : form->token;
 
     return eas_form_token_check(eas_shared_keyring(), r->pool, r->user, apr_time_now(), token, err);
 }
