@@ -4,7 +4,7 @@
 
     /usr/bin/python3 t/newer_ad.py [--root DIR] [--mirror URL] [ARGUMENT...]
 
-debootstrap makes a Debian 13 with Samba alone; as root, with a network, in some four minutes. Its
+debootstrap makes a Debian 13 with Samba alone; as root, with a network, in some minutes. Its
 Samba has the domains of the tests; all else runs here. Arguments are pytest's, instead of the tests
 that only a newer Samba passes. --root keeps that Debian for the next run. Exit status: pytest's.
 """
