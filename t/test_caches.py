@@ -169,6 +169,36 @@ def test_delegation_for_another_module(gateway, lab_dir, backend):
     assert_varies(first)
 
 
+@pytest.mark.parametrize("quick", ["On", "Off"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_log_on_by_condition(gateway, lab_dir, backend, nested, quick):
+    """An <If> that does not match this request may match the next one, with a user."""
+    conf, modules = cache(lab_dir, "socache", quick)
+    around = ('<If "true">', "</If>") if nested else ("", "")
+    gw = gateway(conf + f"""
+<Location "/eas">
+    ProxyPass "{backend.url}"
+    {around[0]}
+    <If "false">
+        Header set X-Other "1"
+    </If>
+    <If "-n req('X-User')">
+        AuthType EasKcd
+        AuthName "Mail"
+        Require valid-user
+        EasKcdDelegate On
+    </If>
+    {around[1]}
+</Location>
+""" + open_location(backend.url), modules=modules)
+    assert gw.get("/open").body == gw.get("/open").body, "the cache is not working"
+    anybody = gw.get("/eas/public")
+    assert_no_shared_cache(anybody)
+    assert_varies(anybody)
+    user = gw.get("/eas/public", "alice", PASSWORDS["alice"], headers=[("X-User", "1")])
+    assert anybody.body.startswith(b"anybody") and user.body.startswith(b"a user")
+
+
 def test_error_page_for_another_module(gateway, lab_dir, backend):
     """The page is another Location's, which knows nothing of the module."""
     conf, modules = cache(lab_dir, "socache", "On")

@@ -190,7 +190,8 @@ def test_clients_that_leave_in_their_request(gateway, fake_backends, keeper, fir
     backend = fake_backends(first_user, proves=False, reuse=True)
     gw = gateway(location(backend.url) + open_location(backend.url), processes=1, reuse=True)
     if sent == 1_000_000:
-        gw.expect("AH01097", "AH02608")
+        gw.allow("AH01097", "AH02608",
+                 because="a slow httpd sees the client's reset before so much of the body")
     body = bytes(sent) if "Length" in framing else b"%x\r\n%s\r\n" % (sent, bytes(sent))
     for user in THREE:
         with connect(gw.port) as client:
