@@ -227,6 +227,47 @@ EasKcdRequireTLS Off
         assert 'value="/owa/x"' in answer.body.decode()
 
 
+TYPED = f"{COOKIE}-typed="
+NAME = 'CORP\\alice "<x>"'
+
+
+def test_typed_name_and_choice_are_kept(webmail):
+    """On one page, after a wrong password; neither in an address nor in a cookie that tells it."""
+    for private in (True, False):
+        visitor = Visitor(webmail)
+        answer = visitor.log_on(NAME, "nonsense", "/owa/x", trusted=private)
+        cookie = next(v for v in answer.all("Set-Cookie") if v.startswith(TYPED))
+        assert answer.header("Location") == f"{FORM}?reason=wrong&destination=%2fowa%2fx"
+        assert cookie.endswith("; Path=/; Secure; HttpOnly; SameSite=Lax")
+        page = visitor.get(answer.header("Location")).body.decode()
+        assert 'name="username" type="text" value="CORP\\alice &#34;&lt;x&gt;&#34;"' in page
+        assert f'value="{4 if private else 0}" checked' in page and "nonsense" not in page
+        assert list(visitor.jar) == [FORM_COOKIE]
+        assert 'type="text" value=""' in visitor.get(answer.header("Location")).body.decode()
+
+
+def test_what_was_typed_is_for_its_browser_and_for_that_page(webmail):
+    visitor, other = Visitor(webmail), Visitor(webmail)
+    other.fields()
+    location = visitor.log_on(NAME, "nonsense", "/owa/x").header("Location")
+    name, form = TYPED.removesuffix("="), visitor.jar[FORM_COOKIE]
+    typed = visitor.jar[name]
+    for jar, path in (({FORM_COOKIE: other.jar[FORM_COOKIE], name: typed}, location),
+                      ({FORM_COOKIE: form, name: flipped(typed)}, location), ({name: typed}, location),
+                      ({FORM_COOKIE: form, name: typed}, FORM)):
+        reader = Visitor(webmail, jar=dict(jar))
+        assert 'type="text" value=""' in reader.get(path).body.decode()
+        assert name not in reader.jar
+
+
+def test_backends_get_nothing_that_was_typed(webmail):
+    visitor = Visitor(webmail)
+    visitor.log_on("alice", PASSWORDS["alice"], "/owa/")
+    visitor.jar |= {TYPED.removesuffix("="): "x", "a": "b"}
+    headers = dict(visitor.get("/owa/x").json()["headers"])
+    assert headers["Cookie"] == "a=b"
+
+
 def test_null_is_no_origin_where_another_site_can_set_the_cookie(gateway, ok_backend):
     """Without __Host-, another site of the domain can give the browser a token of its own."""
     gw = gateway("EasKcdSessionCookie mail\n" + location(ok_backend.url, path="/owa"))
@@ -407,7 +448,8 @@ def test_accounts_that_cannot_log_on(protected, domain):
         assert tag_of(protected, uri) == tag, what
         assert TEXTS[reason] in visitor.get(answer.header("Location")).body.decode(), what
         if reason == "wrong":
-            headers = tuple((n, v) for n, v in answer.headers if n not in VARYING)
+            headers = tuple((n, v) for n, v in answer.headers
+                            if n not in VARYING and not v.startswith(TYPED))    # by its own input
             answers.setdefault((headers, answer.body), []).append(what)
     assert len(answers) == 1, answers
     assert not [line for line in protected.error_log.text().splitlines() if line.startswith("X: 1")]

@@ -47,7 +47,8 @@ enum eas_seal_purpose {
     EAS_SEAL_EVIDENCE, /* and all other records that children and gateways share */
     EAS_SEAL_RECORD_NAME,
     EAS_SEAL_CSRF,
-    EAS_SEAL_PASSWORD
+    EAS_SEAL_PASSWORD,
+    EAS_SEAL_TYPED /* the input of a refused log-on, bound to the form cookie */
 };
 
 /*

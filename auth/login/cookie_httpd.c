@@ -18,6 +18,11 @@ const char *eas_cookie_form_name(const request_rec *r)
     return apr_pstrcat(r->pool, eas_cookie_name(r), "-form", NULL);
 }
 
+const char *eas_cookie_typed_name(const request_rec *r)
+{
+    return apr_pstrcat(r->pool, eas_cookie_name(r), "-typed", NULL);
+}
+
 void eas_cookie_add(request_rec *r, const char *name, const char *value)
 {
     bool secure = ap_ssl_conn_is_ssl(r->connection)
@@ -37,7 +42,7 @@ void eas_cookie_clear(request_rec *r)
 
 void eas_cookie_strip_request(request_rec *r, apr_table_t *headers)
 {
-    const char *names[] = { eas_cookie_name(r), eas_cookie_form_name(r) };
+    const char *names[] = { eas_cookie_name(r), eas_cookie_form_name(r), eas_cookie_typed_name(r) };
     const char *cookies = eas_cookie_header(r->pool, headers);
     apr_size_t i;
 
@@ -58,6 +63,7 @@ static bool sets_cookie(const char *value, const char *name)
 void eas_cookie_strip_response(request_rec *r, apr_table_t *headers)
 {
     const char *session = eas_cookie_name(r), *form = eas_cookie_form_name(r);
+    const char *typed = eas_cookie_typed_name(r);
     apr_table_t *kept;
     const apr_array_header_t *all;
     int i;
@@ -72,7 +78,7 @@ void eas_cookie_strip_response(request_rec *r, apr_table_t *headers)
         const apr_table_entry_t *header = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
 
         if (ap_cstr_casecmp(header->key, "Set-Cookie") == 0 && !sets_cookie(header->val, session)
-            && !sets_cookie(header->val, form)) {
+            && !sets_cookie(header->val, form) && !sets_cookie(header->val, typed)) {
             apr_table_addn(headers, header->key, header->val);
         }
     }

@@ -20,9 +20,13 @@ void eas_cookie_strip_request(request_rec *r, apr_table_t *headers);
 /* Removes them from a backend's response, which must neither end a session nor set one. */
 void eas_cookie_strip_response(request_rec *r, apr_table_t *headers);
 
-/* The name of the session cookie, and of the form cookie (auth/login/csrf_httpd.h). */
+/*
+ * The names of the session cookie, of the form cookie (auth/login/csrf_httpd.h), and of that with
+ * the input of a refused log-on (auth/login/typed_httpd.h).
+ */
 const char *eas_cookie_name(const request_rec *r);
 const char *eas_cookie_form_name(const request_rec *r);
+const char *eas_cookie_typed_name(const request_rec *r);
 
 /* Adds a Set-Cookie header, also to error pages and beside those of a backend.  NULL deletes. */
 void eas_cookie_add(request_rec *r, const char *name, const char *value);

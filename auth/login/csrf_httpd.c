@@ -20,6 +20,13 @@ static enum eas_cookie_count find_form_cookie(request_rec *r, const char **value
                            eas_cookie_form_name(r), value_out);
 }
 
+const char *eas_csrf_cookie(request_rec *r)
+{
+    const char *value;
+
+    return find_form_cookie(r, &value) == EAS_COOKIE_ONE ? value : NULL;
+}
+
 static enum eas_rc find_or_set_form_cookie(request_rec *r, const char **value_out,
                                            struct eas_err *err)
 {

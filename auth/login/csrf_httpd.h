@@ -21,6 +21,9 @@ enum eas_rc eas_csrf_token(request_rec *r, const char **token_out, struct eas_er
  */
 enum eas_rc eas_csrf_check(request_rec *r, const char *token, struct eas_err *err);
 
+/* The value of the form cookie, random for each browser; NULL: the request has none, or several. */
+const char *eas_csrf_cookie(request_rec *r);
+
 /* The site of the page that caused a request (Fetch Metadata, else the Origin header). */
 enum eas_csrf_site {
     EAS_CSRF_OWN,

@@ -10,6 +10,7 @@
 #include "auth/login/destination.h"
 #include "auth/login/form.h"
 #include "auth/login/session_httpd.h"
+#include "auth/login/typed_httpd.h"
 #include "auth/password/provider_httpd.h"
 #include "auth/request_httpd.h"
 
@@ -120,6 +121,7 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     page.destination = eas_login_is_destination(r, destination) ? destination : "/";
     page.token = token;
     page.reason = reason;
+    eas_typed_take(r, &page);
     html = eas_page_render(r->pool, eas_auth_login_page(eas_auth_server_of(r->server)), &page);
     r->status = status;
     ap_set_content_type(r, "text/html; charset=utf-8");
@@ -214,8 +216,10 @@ static int refuse_with_page(request_rec *r, const struct eas_err *err, enum eas_
 
 /* The page has one text for every wrong user name or password; the log has the cause. */
 static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_read,
-                         const char *destination)
+                         const struct eas_form *form)
 {
+    const char *destination = form != NULL ? form->destination : NULL;
+
     if (err->rc != EAS_DENIED && err->rc != EAS_UNKNOWN && err->rc != EAS_EXPIRED) {
         return refuse_with_page(r, err,
                                 was_read                                ? EAS_PAGE_FORBIDDEN
@@ -224,6 +228,7 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_rea
                                 destination);
     }
     eas_log_error(r, err);
+    eas_typed_keep(r, form);
     return redirect(r, eas_login_location(
                            r, err->rc == EAS_EXPIRED ? EAS_PAGE_EXPIRED_PASSWORD : EAS_PAGE_WRONG,
                            destination));
@@ -266,7 +271,7 @@ static int log_on(request_rec *r)
         rc = eas_session_start(r, identity, form->trusted, &err);
     }
     if (rc != EAS_OK) {
-        return log_on_failed(r, &err, was_read, form != NULL ? form->destination : NULL);
+        return log_on_failed(r, &err, was_read, form);
     }
     eas_counters_add(EAS_COUNTER_SESSION_BEGUN);
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
