@@ -135,7 +135,7 @@ void eas_counters_log_on(enum eas_counters_way by, enum eas_rc rc)
 
 size_t eas_counters_size(void)
 {
-    return SLOTS * sizeof(struct slot);
+    return SLOTS * sizeof(struct slot) + CACHE_LINE;
 }
 
 /* FNV-1a, with the NUL. */
@@ -167,9 +167,12 @@ uint32_t eas_counters_layout(void)
     return hash_rows(value, eas_counters_histograms, EAS_HISTOGRAMS);
 }
 
+/* apr_shm_create() puts 8 bytes of its own before the memory. */
 void eas_counters_attach(void *memory)
 {
-    counted.slots = memory;
+    uintptr_t aligned = ((uintptr_t)memory + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+
+    counted.slots = (struct slot *)aligned;
     atomic_store(&counted.own, &counted.alone);
 }
 

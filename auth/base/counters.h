@@ -74,8 +74,7 @@ size_t eas_counters_size(void);
 /* A number that differs where the layout does, for the name of the memory. */
 uint32_t eas_counters_layout(void);
 
-/* Uses memory of that size, all zero at first and aligned as a page; for this process and its
- * children. */
+/* Uses memory of that size, all zero at first, for this process and its children; NULL: none. */
 void eas_counters_attach(void *memory);
 
 /* Takes a slot for this process, or shares the last one if none is free. */

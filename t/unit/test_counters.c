@@ -15,20 +15,23 @@
 #define GAUGE EAS_GAUGE_CONNECTIONS_BUSY
 #define MANY 100000
 
+/* As apr_shm_create() returns it. */
+#define MISALIGNED 8
+
 static void *make_memory(void)
 {
-    void *memory =
-        mmap(NULL, eas_counters_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, MISALIGNED + eas_counters_size(), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     assert_ptr_not_equal(memory, MAP_FAILED);
-    eas_counters_attach(memory);
+    eas_counters_attach((char *)memory + MISALIGNED);
     return memory;
 }
 
 static void drop_memory(void *memory)
 {
     eas_counters_attach(NULL);
-    munmap(memory, eas_counters_size());
+    munmap(memory, MISALIGNED + eas_counters_size());
 }
 
 /* Runs a process with a slot.  If it crashes, the slot is not given back. */
