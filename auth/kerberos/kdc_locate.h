@@ -31,6 +31,11 @@ enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, apr_ti
  */
 bool eas_kdc_locate_has_plugin(void);
 
+/*
+ * False if neither krb5.conf nor DNS can name a KDC of the realm.  Reads krb5.conf, and asks nobody.
+ */
+bool eas_kdc_locate_may(const char *realm);
+
 /* Asks DNS anew; without an answer the old ones stay. */
 void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until);
 

@@ -8,6 +8,7 @@
 
 #include <apr_pools.h>
 #include <krb5/krb5.h>
+#include <stdbool.h>
 
 /*
  * The server reads the file at start, as root, so that it can be 0600 root; children inherit the
@@ -29,6 +30,9 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *prin
 
 /* Checks at most every ten seconds whether the file has changed, and reads it if so. */
 void eas_keytab_refresh(struct eas_keytab *keytab);
+
+/* Whether all keys of the gateway's principal are RC4's. */
+bool eas_keytab_has_only_rc4(struct eas_keytab *keytab);
 
 /*
  * Why the keys do not decrypt a ticket: their version, encryption type or the key itself, or a file
