@@ -4,6 +4,7 @@
 #include "auth/start_httpd.h"
 #include "auth/base/counters.h"
 #include "auth/base/log_httpd.h"
+#include "auth/config_check_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/events_httpd.h"
 #include "auth/kerberos/kdc_realm.h"
@@ -94,19 +95,22 @@ static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
 {
     apr_file_t *file;
     apr_finfo_t finfo;
-    char *html;
+    char *html, reason[120];
     apr_size_t len;
+    apr_status_t rv;
 
     if (conf->login_page == NULL || *conf->login_page == '\0') {
         return eas_page_compile(pconf, NULL, 0, &conf->page, err);
     }
-    if (apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf)
-            != APR_SUCCESS
-        || apr_file_info_get(&finfo, APR_FINFO_SIZE, file) != APR_SUCCESS
-        || finfo.size > (apr_off_t)LOGIN_PAGE_MAX_KB * 1024) {
+    rv = apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf);
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_info_get(&finfo, APR_FINFO_SIZE, file);
+    }
+    if (rv != APR_SUCCESS || finfo.size > (apr_off_t)LOGIN_PAGE_MAX_KB * 1024) {
         return eas_fail(err, EAS_MISCONFIGURED, 3030,
-                        "EasKcdLoginPage %s cannot be read or is larger than %d KB",
-                        conf->login_page, LOGIN_PAGE_MAX_KB);
+                        "EasKcdLoginPage %s cannot be read or is larger than %d KB: %s",
+                        conf->login_page, LOGIN_PAGE_MAX_KB,
+                        rv != APR_SUCCESS ? apr_strerror(rv, reason, sizeof(reason)) : "too large");
     }
     html = apr_palloc(pconf, (apr_size_t)finfo.size + 1);
     if (apr_file_read_full(file, html, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {
@@ -167,6 +171,7 @@ int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main
         }
     }
     set_longest_session(main_server);
+    eas_config_check(ptemp, main_server);
     return eas_shared_check_config(pconf, &eas_auth_server_of(main_server)->shared, main_server);
 }
 

@@ -29,6 +29,26 @@ void eas_delegation_pre_config(apr_pool_t *pconf)
     eas_delegate_pre_config(pconf);
 }
 
+/* By the section, its server or, in doubt, any other section that may be merged with it. */
+static bool may_transition(const server_rec *s, const ap_conf_vector_t *section)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const struct eas_delegation_dir *conf = eas_delegation_dir_of(section);
+    int i;
+
+    if (conf->transition >= 0) {
+        return conf->transition != 0;
+    }
+    for (i = 0; core->sec_url != NULL && i < core->sec_url->nelts; i++) {
+        const ap_conf_vector_t *other = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+
+        if (eas_delegation_transitions(eas_delegation_dir_of(other))) {
+            return true;
+        }
+    }
+    return eas_delegation_transitions(eas_delegation_dir_of(s->lookup_defaults));
+}
+
 static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *section,
                                  struct eas_err *err)
 {
@@ -54,7 +74,7 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
         return eas_fail(err, EAS_MISCONFIGURED, 3011,
                         "EasKcdDelegate needs EasKcdKeytab in its virtual host or outside");
     }
-    if (conf->delegate_user != NULL && conf->transition == 0) {
+    if (conf->delegate_user != NULL && !may_transition(s, section)) {
         return eas_fail(err, EAS_MISCONFIGURED, 3012,
                         "EasKcdDelegateUser needs EasKcdProtocolTransition On");
     }

@@ -39,6 +39,10 @@ REFUSED = {
     "contradiction": ('<Location "/x">\nEasKcdDelegate On\nEasKcdProtocolTransition Off\n'
                       'EasKcdDelegateUser "x"\n</Location>', "EAS3012",
                       "EasKcdProtocolTransition On"),
+    "user without transition": ('<Location "/x">\nEasKcdDelegate On\nEasKcdDelegateUser "x"\n'
+                                "</Location>", "EAS3012", "EasKcdProtocolTransition On"),
+    "login page that is not there": ('EasKcdLoginPage "/nonexistent.html"', "EAS3030",
+                                     "No such file"),
     "ajp": (DELEGATING.format("ajp://127.0.0.1:8009"), "EAS3013", "use an http or https backend"),
     "h2": (DELEGATING.format("h2://127.0.0.1:8443"), "EAS3013", "use an http or https backend"),
     "h2c": (DELEGATING.format("h2c://127.0.0.1:8443"), "EAS3013", "use an http or https backend"),

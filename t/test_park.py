@@ -339,7 +339,7 @@ def test_settings_of_the_mpm(gateway, line, better):
     conf = 'EasKcdPark On\n<IfModule mpm_event_module>\n    %s\n</IfModule>\n'
     gw = gateway(SETTINGS + conf % line, tls=False)
     text = gw.error_log.text()
-    assert text.count("EAS3061") == 1
+    assert text.count("EAS3069") == 1
     assert f"write {better}" in text
 
 

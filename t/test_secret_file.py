@@ -43,7 +43,7 @@ def test_secrets_that_are_refused(gateway, secret, content, mode, tag, word):
 @pytest.mark.smoke
 def test_missing_secret(gateway, lab_dir):
     gw = gateway(f'EasKcdSecretFile "{lab_dir}/there-is-none"\n', start=False)
-    refused_at_start(gw, "EAS3020", "there-is-none", "openssl rand")
+    refused_at_start(gw, "EAS3020", "there-is-none", "No such file", "openssl rand")
 
 
 def test_the_same_secret_twice(gateway, secret):

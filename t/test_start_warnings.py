@@ -2,9 +2,15 @@
 """What httpd -t warns of: configurations that start, and serve otherwise than meant."""
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+
+from lab import keytab
+from lab.ad import REALM
+from lab.gateway import MODULES
+from lab.unique import unique_number
 
 TLS = ("SSLProxyEngine On\nSSLProxyVerify require\n"
        "SSLProxyCACertificateFile /etc/ssl/certs/ca-certificates.crt\n")
@@ -107,3 +113,85 @@ def test_warnings(gateway, what):
     assert code == 0, said
     assert re.findall(r"\bEAS30[56]\d\b", said) == ([row.tag] if row.tag else []), said
     assert row.said in said
+
+
+# --- keytab, realms, krb5.conf -------------------------------------------------------------------
+
+NO_KEYTAB = '<Location "/">\nAuthType EasKcd\nAuthName x\nRequire valid-user\n</Location>\n'
+
+
+def warnings(gw):
+    code, said = gw.check_config()
+    assert code == 0, said
+    return [line[line.index("EAS30"):] for line in said.splitlines() if re.search(r"EAS306[1-7]", line)]
+
+
+def only_warning(gw, tag, *words):
+    line, = warnings(gw)
+    assert line.startswith(tag), line
+    assert [word for word in words if word not in line] == [], line
+
+
+def test_keytab_with_rc4_alone(gateway):
+    gw = gateway("", start=False)
+    keytab.edit(gw.keytab, lambda entry: replace(entry, enctype=keytab.RC4, key=entry.key[:16]))
+    only_warning(gw, "EAS3062", "only RC4 keys of gateway@", "msDS-SupportedEncryptionTypes")
+
+
+def test_keytab_with_services_alone(gateway, domain, lab_dir):
+    path = domain.export_keytab(lab_dir / f"services-{unique_number()}.keytab",
+                                ["HTTP/gateway.corp.example.test"])
+    only_warning(gateway(f'EasKcdKeytab "{path}"', account=None, start=False), "EAS3063",
+                 "HTTP/gateway.corp.example.test@", "export the account's own name")
+
+
+def test_auth_type_without_keytab(gateway):
+    only_warning(gateway(NO_KEYTAB, account=None, start=False), "EAS3064", "httpd.conf:",
+                 "EasKcdKeytab")
+
+
+def test_auth_type_without_keytab_in_a_virtual_host(gateway):
+    gw = gateway(virtual_host(NO_KEYTAB), account=None, start=False)
+    only_warning(gw, "EAS3064", "(virtual host mail.example.test, ")
+
+
+def test_auth_type_with_another_provider(gateway):
+    gw = gateway("EasKcdPasswordProvider file\n" + NO_KEYTAB, account=None, start=False,
+                 modules=(*MODULES, "authn_file"))
+    assert warnings(gw) == []
+
+
+@pytest.mark.parametrize("realm,words", [("corp.Example.TEST", "has lower-case letters"),
+                                         ("NOWHERE.EXAMPLE.TEST", "krb5.conf has no KDC of")])
+def test_realm_of_a_domain(gateway, realm, words):
+    gw = gateway(f"EasKcdDomain A {REALM}\nEasKcdDomain B {realm}\n", start=False)
+    only_warning(gw, "EAS3065", words, realm, "httpd.conf:")
+
+
+def test_default_realm_is_not_the_keytabs(gateway, domain, lab_dir):
+    conf = domain.write_krb5_conf(lab_dir / f"other-{unique_number()}.conf", domain.port,
+                                  "    default_realm = OTHER.EXAMPLE.TEST")
+    only_warning(gateway("", krb5_conf=conf, start=False), "EAS3066", "OTHER.EXAMPLE.TEST",
+                 f"set EasKcdRealm {REALM}")
+    assert warnings(gateway(f"EasKcdRealm {REALM}\n", krb5_conf=conf, start=False)) == []
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_krb5_conf_that_children_cannot_read(gateway, domain, lab_dir, what):
+    folder = lab_dir / f"closed-{unique_number()}"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    conf = domain.write_krb5_conf(folder / "krb5.conf", domain.port)
+    gw = gateway("", krb5_conf=conf, start=False)
+    assert warnings(gw) == []
+    (conf if what == "file" else folder).chmod(0o600)
+    only_warning(gw, "EAS3067", str(conf), "www-data", "chmod 644")
+
+
+def test_cookie_that_others_can_set(gateway):
+    only_warning(gateway("EasKcdSessionCookie mail\n", start=False), "EAS3061", "write __Host-mail")
+    assert warnings(gateway("EasKcdSessionCookie __Host-mail\n", start=False)) == []
+
+
+def test_nothing_to_warn_of(gateway):
+    assert warnings(gateway("", start=False)) == []

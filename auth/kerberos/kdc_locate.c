@@ -138,6 +138,27 @@ static bool asks_dns(profile_t profile)
     return lookup != 0;
 }
 
+bool eas_kdc_locate_may(const char *realm)
+{
+    const char *names[] = { "realms", realm, "kdc", NULL };
+    char **values = NULL;
+    krb5_context ctx;
+    profile_t profile;
+    bool may = true;
+
+    if (krb5_init_context(&ctx) != 0) {
+        return true;
+    }
+    if (krb5_get_profile(ctx, &profile) == 0) {
+        may = asks_dns(profile) || eas_kdc_locate_has_plugin()
+              || profile_get_values(profile, names, &values) == 0;
+        profile_free_list(values);
+        profile_release(profile);
+    }
+    krb5_free_context(ctx);
+    return may;
+}
+
 /* --- the cache -------------------------------------------------------------------------------- */
 
 static void make_key(const char *realm, const struct eas_kdc_hosts *hosts, char *key, size_t size)

@@ -36,6 +36,11 @@ bool eas_kdc_locate_has_plugin(void);
 /* The KDCs of the realm as configured, for people; asks nothing: `kdc1:88, kdc2:88`, or "by DNS". */
 const char *eas_kdc_locate_names(profile_t profile, const char *realm, apr_pool_t *pool);
 
+/*
+ * False if neither krb5.conf nor DNS can name a KDC of the realm.  Reads krb5.conf, and asks nobody.
+ */
+bool eas_kdc_locate_may(const char *realm);
+
 /* Asks DNS anew; without an answer the old ones stay. */
 void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until);
 

@@ -370,6 +370,26 @@ const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_
     return text;
 }
 
+bool eas_keytab_has_only_rc4(struct eas_keytab *keytab)
+{
+    krb5_kt_cursor cursor;
+    krb5_keytab_entry entry;
+    bool only = true;
+
+    apr_thread_mutex_lock(keytab->mutex);
+    if (krb5_kt_start_seq_get(keytab->ctx, keytab->handle, &cursor) == 0) {
+        while (krb5_kt_next_entry(keytab->ctx, keytab->handle, &entry, &cursor) == 0) {
+            only = only
+                   && (entry.key.enctype == ENCTYPE_ARCFOUR_HMAC
+                       || !krb5_principal_compare(keytab->ctx, entry.principal, keytab->principal));
+            krb5_free_keytab_entry_contents(keytab->ctx, &entry);
+        }
+        krb5_kt_end_seq_get(keytab->ctx, keytab->handle, &cursor);
+    }
+    apr_thread_mutex_unlock(keytab->mutex);
+    return only;
+}
+
 krb5_const_principal eas_keytab_principal(const struct eas_keytab *keytab)
 {
     return keytab->principal;

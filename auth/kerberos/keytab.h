@@ -34,6 +34,9 @@ void eas_keytab_refresh(struct eas_keytab *keytab);
 /* True once after such a reading: the keys differ from those before. */
 bool eas_keytab_was_replaced(struct eas_keytab *keytab);
 
+/* Whether all keys of the gateway's principal are RC4's. */
+bool eas_keytab_has_only_rc4(struct eas_keytab *keytab);
+
 /*
  * Why the keys do not decrypt a ticket: their version, encryption type or the key itself, or a file
  * that has changed and is unreadable; with the cure.

@@ -44,7 +44,7 @@ static struct eas_shared_state *state(void)
 static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
                                struct eas_err *err)
 {
-    char buffer[4096];
+    char buffer[4096], reason[120];
     apr_size_t len = sizeof(buffer);
     apr_file_t *file;
     apr_finfo_t finfo;
@@ -53,11 +53,15 @@ static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_se
     if (rv == APR_SUCCESS) {
         rv = apr_file_info_get(&finfo, APR_FINFO_PROT, file);
     }
-    if (rv != APR_SUCCESS || apr_file_read_full(file, buffer, sizeof(buffer), &len) != APR_EOF) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3020,
-                        "EasKcdSecretFile %s cannot be read or is over 4 KB; make it with "
-                        "`openssl rand -out %s 48`",
-                        path, path);
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_read_full(file, buffer, sizeof(buffer), &len);
+    }
+    if (rv != APR_EOF) {
+        return eas_fail(
+            err, EAS_MISCONFIGURED, 3020,
+            "EasKcdSecretFile %s cannot be read or is over 4 KB: %s; make it with "
+            "`openssl rand -out %s 48`",
+            path, rv != APR_SUCCESS ? apr_strerror(rv, reason, sizeof(reason)) : "too large", path);
     }
     apr_file_close(file);
     if (eas_secret_is_exposed(finfo.protection)) {

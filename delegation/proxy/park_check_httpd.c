@@ -35,7 +35,7 @@ static double value_of(const char *name, double preset)
 static void warn(const server_rec *s, const char *name, double value, int better, const char *why)
 {
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-                 "EAS3061: EasKcdPark: %s is %g, so %s; write %s %d", name, value, why, name,
+                 "EAS3069: EasKcdPark: %s is %g, so %s; write %s %d", name, value, why, name,
                  better);
 }
 

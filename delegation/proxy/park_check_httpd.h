@@ -8,7 +8,7 @@
 
 /*
  * Warns about settings of the event MPM that count parked requests as work, or their process as
- * idle (EAS3061).  For a configuration with EasKcdPark On, after the MPM has read its own.
+ * idle (EAS3069).  For a configuration with EasKcdPark On, after the MPM has read its own.
  */
 void eas_park_check(const server_rec *main_server);
 
