@@ -61,9 +61,10 @@ static int answer(request_rec *r, int status)
     return REFUSED;
 }
 
-static int refuse(request_rec *r, const struct eas_err *err)
+static int refuse(const struct eas_attempt *attempt, struct eas_err *err)
 {
-    return answer(r, eas_log_refuse(r, err));
+    eas_prepare_name_parties(attempt, err);
+    return answer(attempt->r, eas_log_refuse(attempt->r, err));
 }
 
 static int hook_request_status(int *status, request_rec *r)
@@ -212,15 +213,16 @@ static int hook_proxy_fixups(request_rec *r)
 }
 
 /* The backend's 401 to a request without a token: without a user, the client gets a challenge. */
-static int challenge(request_rec *r)
+static int challenge(const struct eas_attempt *attempt)
 {
+    request_rec *r = attempt->r;
     struct eas_err err;
 
     if (r->user != NULL) {
         eas_fail(&err, EAS_MISCONFIGURED, 2067,
                  "the backend requires credentials of a user that is authenticated here; "
                  "EasKcdDelegate On sends it a Kerberos token");
-        return refuse(r, &err);
+        return refuse(attempt, &err);
     }
     eas_fail(&err, EAS_DENIED, 2064, "the backend requires a user");
     eas_log_error(r, &err);
@@ -277,7 +279,7 @@ static int conclude(struct eas_attempt *attempt, int status)
     }
     if (attempt->exchange.failure.rc != EAS_OK) {
         eas_response_discard(r, response);
-        return refuse(r, &attempt->exchange.failure);
+        return refuse(attempt, &attempt->exchange.failure);
     }
     if (attempt->exchange.ended) {
         eas_response_discard(r, response);
@@ -290,18 +292,18 @@ static int conclude(struct eas_attempt *attempt, int status)
     if (response->state == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057,
                  "the backend closed the connection without a response");
-        return refuse(r, &err);
+        return refuse(attempt, &err);
     }
     switch (response->verdict) {
     case EAS_VERDICT_UNAUTHORIZED:
-        return challenge(r);
+        return challenge(attempt);
     case EAS_VERDICT_REFUSE:
-        return refuse(r, &response->err);
+        return refuse(attempt, &response->err);
     case EAS_VERDICT_FORBIDDEN:
         eas_fail(&err, EAS_FORBIDDEN, 2074,
                  "the backend knows the user, and refuses the request; give the user the right to "
                  "it at the backend");
-        return refuse(r, &err);
+        return refuse(attempt, &err);
     case EAS_VERDICT_STATUS_ONLY:
         return answer_status_only(r, response);
     case EAS_VERDICT_PASS:
@@ -359,7 +361,7 @@ static int try_worker(struct eas_attempt *attempt, const struct eas_scheme_call 
             && response->verdict == EAS_VERDICT_UNAUTHORIZED) {
             eas_response_discard(r, response);
             if (!try_other_ticket(attempt, tries, &err)) {
-                return refuse(r, &err);
+                return refuse(attempt, &err);
             }
         }
         else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt, tries)) {
@@ -383,7 +385,7 @@ static int try_worker_in_place(struct eas_attempt *attempt, const struct eas_sch
     if (attempt->ticket != NULL
         && eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
                != EAS_OK) {
-        return refuse(attempt->r, &err);
+        return refuse(attempt, &err);
     }
     attempt->exchange.poll = poll;
     status = try_worker(attempt, call);
@@ -413,11 +415,11 @@ static int hide_from_worker(const struct eas_attempt *attempt, const struct eas_
         /* mod_proxy would run the other handlers again, with the client's credentials. */
         eas_fail(&err, EAS_MISCONFIGURED, 2084,
                  "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)", call->url);
-        return refuse(r, &err);
+        return refuse(attempt, &err);
     }
     if (status == HTTP_INTERNAL_SERVER_ERROR && end.in_effect && !end.from_backend
         && eas_response_is_impossible(r, exchange, call->worker->s->hostname_ex, &err)) {
-        refuse(r, &err);
+        refuse(attempt, &err);
         return status; /* for which mod_proxy marks the member; the answer is another */
     }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED
@@ -452,7 +454,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     }
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
-        status = refuse(r, &err);
+        status = refuse(attempt, &err);
         return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, worker, proxyhost)
                    ? HTTP_SERVICE_UNAVAILABLE
                    : status;
@@ -470,7 +472,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
             eas_fail(&err, EAS_UNAVAILABLE, 2059,
                      "the request cannot be sent to another worker: its body is longer than "
                      "EasKcdRetryBody, and was sent to the one before");
-            return refuse(r, &err);
+            return refuse(attempt, &err);
         }
     }
     eas_prepare_exchange(attempt, &call);
