@@ -123,6 +123,7 @@ def test_keytab_of_another_account(gateway, backends, domain, other):
     assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
     assert f"does not let {other}@{REALM}, the account of the keytab, delegate to {CAS1}" \
         in line_of(gw, "EAS2032")
+    assert f"(user alice@{REALM}, service {CAS1})" in line_of(gw, "EAS2032")
     assert cas1.requests() == []
 
 

@@ -25,9 +25,10 @@ int eas_answer(request_rec *r, int status)
     return REFUSED;
 }
 
-int eas_answer_refuse(request_rec *r, const struct eas_err *err)
+int eas_answer_refuse(const struct eas_attempt *attempt, struct eas_err *err)
 {
-    return eas_answer(r, eas_log_refuse(r, err));
+    eas_prepare_name_parties(attempt, err);
+    return eas_answer(attempt->r, eas_log_refuse(attempt->r, err));
 }
 
 void eas_answer_forget(request_rec *r)
@@ -54,15 +55,16 @@ static int hook_request_status(int *status, request_rec *r)
 }
 
 /* The backend's 401 to a request without a token: without a user, the client gets a challenge. */
-static int challenge(request_rec *r)
+static int challenge(const struct eas_attempt *attempt)
 {
+    request_rec *r = attempt->r;
     struct eas_err err;
 
     if (r->user != NULL) {
         eas_fail(&err, EAS_MISCONFIGURED, 2067,
                  "the backend requires credentials of a user that is authenticated here; "
                  "EasKcdDelegate On sends it a Kerberos token");
-        return eas_answer_refuse(r, &err);
+        return eas_answer_refuse(attempt, &err);
     }
     eas_fail(&err, EAS_DENIED, 2064, "the backend requires a user");
     eas_log_error(r, &err);
@@ -111,8 +113,9 @@ static int end_request(request_rec *r)
  * A Ping comes back, to another process, without any harm.  A Sync can carry changes of the client's,
  * which no answer but the backend's confirms.
  */
-static int dismiss(request_rec *r)
+static int dismiss(const struct eas_attempt *attempt)
 {
+    request_rec *r = attempt->r;
     struct eas_err err;
     apr_size_t len;
     const char *body = eas_request_unchanged(r, &len);
@@ -121,7 +124,7 @@ static int dismiss(request_rec *r)
         eas_fail(&err, EAS_UNAVAILABLE, 2092,
                  "this httpd process ends, and with it the request to the backend; the client can "
                  "repeat it");
-        return eas_answer_refuse(r, &err);
+        return eas_answer_refuse(attempt, &err);
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
                   "EAS2093: this httpd process ends; the client is told that nothing has changed");
@@ -143,11 +146,11 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     }
     if (attempt->exchange.failure.rc != EAS_OK) {
         eas_response_discard(r, response);
-        return eas_answer_refuse(r, &attempt->exchange.failure);
+        return eas_answer_refuse(attempt, &attempt->exchange.failure);
     }
     if (attempt->exchange.ended) {
         eas_response_discard(r, response);
-        return attempt->exchange.dismissed ? dismiss(r) : end_request(r);
+        return attempt->exchange.dismissed ? dismiss(attempt) : end_request(r);
     }
     if (response->state == EAS_RESPONSE_NONE) {
         return status;
@@ -156,18 +159,18 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     if (response->state == EAS_RESPONSE_BROKEN) {
         eas_fail(&err, EAS_UNAVAILABLE, 2057,
                  "the backend closed the connection without a response");
-        return eas_answer_refuse(r, &err);
+        return eas_answer_refuse(attempt, &err);
     }
     switch (response->verdict) {
     case EAS_VERDICT_UNAUTHORIZED:
-        return challenge(r);
+        return challenge(attempt);
     case EAS_VERDICT_REFUSE:
-        return eas_answer_refuse(r, &response->err);
+        return eas_answer_refuse(attempt, &response->err);
     case EAS_VERDICT_FORBIDDEN:
         eas_fail(&err, EAS_FORBIDDEN, 2074,
                  "the backend knows the user, and refuses the request; give the user the right to "
                  "it at the backend");
-        return eas_answer_refuse(r, &err);
+        return eas_answer_refuse(attempt, &err);
     case EAS_VERDICT_STATUS_ONLY:
         return answer_status_only(r, response);
     case EAS_VERDICT_PASS:
@@ -195,11 +198,11 @@ int eas_answer_hide(const struct eas_attempt *attempt, int status)
         eas_fail(&err, EAS_MISCONFIGURED, 2084,
                  "no module of httpd serves %s; https needs mod_ssl (a2enmod ssl)",
                  attempt->call.url);
-        return eas_answer_refuse(r, &err);
+        return eas_answer_refuse(attempt, &err);
     }
     if (status == HTTP_INTERNAL_SERVER_ERROR && end.in_effect && !end.from_backend
         && eas_response_is_impossible(r, exchange, attempt->call.worker->s->hostname_ex, &err)) {
-        eas_answer_refuse(r, &err);
+        eas_answer_refuse(attempt, &err);
         return status; /* for which mod_proxy marks the member; the answer is another */
     }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED

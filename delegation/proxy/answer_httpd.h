@@ -9,8 +9,8 @@
 /* Sets the status of the answer.  Returns the result of scheme_handler that hides it. */
 int eas_answer(request_rec *r, int status);
 
-/* Likewise with the status of an error, which is logged. */
-int eas_answer_refuse(request_rec *r, const struct eas_err *err);
+/* Likewise with the status of an error, which is logged with the user and the service. */
+int eas_answer_refuse(const struct eas_attempt *attempt, struct eas_err *err);
 
 /* Forgets the status of another attempt. */
 void eas_answer_forget(request_rec *r);

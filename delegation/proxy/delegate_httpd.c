@@ -277,7 +277,7 @@ static int try_worker(struct eas_attempt *attempt)
             && response->verdict == EAS_VERDICT_UNAUTHORIZED) {
             eas_response_discard(r, response);
             if (!try_other_ticket(attempt, &err)) {
-                return eas_answer_refuse(r, &err);
+                return eas_answer_refuse(attempt, &err);
             }
         }
         else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt)) {
@@ -369,7 +369,7 @@ static int run_attempt(struct eas_attempt *attempt)
     if (attempt->ticket != NULL) {
         if (eas_long_polls_admit(attempt->r, attempt->request.identity->principal, &poll, &err)
             != EAS_OK) {
-            return eas_answer_refuse(attempt->r, &err);
+            return eas_answer_refuse(attempt, &err);
         }
         attempt->exchange.poll = poll;
         offer_parking(attempt, current != NULL);
@@ -403,7 +403,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     }
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
-        status = eas_answer_refuse(r, &err);
+        status = eas_answer_refuse(attempt, &err);
         return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, worker)
                    ? HTTP_SERVICE_UNAVAILABLE
                    : status;
@@ -421,7 +421,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
             eas_fail(&err, EAS_UNAVAILABLE, 2059,
                      "the request cannot be sent to another worker: its body is longer than "
                      "EasKcdRetryBody, and was sent to the one before");
-            return eas_answer_refuse(r, &err);
+            return eas_answer_refuse(attempt, &err);
         }
     }
     return run_attempt(attempt);

@@ -209,6 +209,18 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
     return rc;
 }
 
+void eas_prepare_name_parties(const struct eas_attempt *attempt, struct eas_err *err)
+{
+    const struct eas_identity *identity = attempt->request.identity;
+    apr_size_t len = strlen(err->text);
+
+    if (identity != NULL) {
+        apr_snprintf(err->text + len, sizeof(err->text) - len, " (user %s, service %s)",
+                     identity->principal,
+                     attempt->request.spn != NULL ? attempt->request.spn : "unknown");
+    }
+}
+
 /*
  * RFC 9112 sections 6.1 and 6.3.  httpd has refused what does not end in chunked, and mod_proxy_http
  * sends nothing but chunked.

@@ -53,4 +53,7 @@ void eas_prepare_exchange(struct eas_attempt *attempt);
 /* Gets a ticket, or another one if the attempt has one.  May block for the KDC. */
 enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err);
 
+/* Adds the user and the service of the attempt, if they are known, to the text of an error. */
+void eas_prepare_name_parties(const struct eas_attempt *attempt, struct eas_err *err);
+
 #endif
