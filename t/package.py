@@ -58,11 +58,11 @@ class Root:
         subprocess.run(["mount", "-t", "proc", "proc", place], check=True)
         servers.callback(subprocess.run, ["umount", "-l", place], check=True)
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, typed: str = "") -> str:
         done = subprocess.run(
             ["chroot", self.path, "env", "-i", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
              "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, input=typed)
         if check and done.returncode != 0:
             raise SystemExit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
         return done.stdout
@@ -139,7 +139,8 @@ def check_installed(root: Root) -> None:
     demand("enabled" in root.run("a2query", "-m", "eas_kcd"), "the module is enabled")
     demand(stat.S_IMODE(root.file("/etc/eas-kcd").stat().st_mode) == 0o700, "/etc/eas-kcd is 0700")
     demand("Syntax OK" in root.run("apache2ctl", "configtest"), "httpd accepts it as installed")
-    for page in ("man8/mod_eas_kcd.8.gz", "man8/eas-kcd-check.8.gz", "man7/eas-kcd-messages.7.gz"):
+    for page in ("man8/mod_eas_kcd.8.gz", "man8/eas-kcd-check.8.gz", "man7/eas-kcd-messages.7.gz",
+                 "man7/eas-kcd-operating.7.gz"):
         demand(root.file(f"/usr/share/man/{page}").exists(), f"man page {page}")
 
 
@@ -163,6 +164,15 @@ def configure(root: Root, port: int, backend: GssBackend, domain: Domain,
     root.run("a2dissite", "000-default")
     root.run("a2enmod", "ssl", "headers", "substitute")
     root.run("a2ensite", "mail")
+
+
+def ask_the_doctor(root: Root, backend: GssBackend) -> None:
+    """As README says, from the configuration; the backend included."""
+    said = root.run("eas-kcd-check", "-c", "/etc/apache2/apache2.conf", "-u", "alice", "--password",
+                    "--connect", backend.url + PHONE, "--ca-file", "/etc/ssl/certs/corp-ca.pem",
+                    check=False, typed=PASSWORDS["alice"] + "\n")
+    demand(" 0 failed, 0 skipped" in said and "httpd's user www-data" in said,
+           f"the doctor finds nothing wrong:\n{said}")
 
 
 def parent_of(root: Root) -> int:
@@ -224,6 +234,7 @@ def live(root: Root, first: Path, second: Path, lab: Path, servers: ExitStack) -
     check_installed(root)
     server = Server(free_port(), authority.ca_file)
     configure(root, server.port, backend, domain, authority)
+    ask_the_doctor(root, backend)
     servers.callback(root.run, "apache2ctl", "stop", check=False)
     root.run("apache2ctl", "start")
     until(lambda: started(root), 20, "httpd to start")
