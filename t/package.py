@@ -119,7 +119,7 @@ def check_installed(root: Root) -> None:
     demand("Syntax OK" in root.run("apache2ctl", "configtest"), "httpd accepts it as installed")
     demand(os.access(root.file("/usr/sbin/eas-kcd-admin"), os.X_OK), "eas-kcd-admin")
     for page in ("man8/mod_eas_kcd.8.gz", "man8/eas-kcd-check.8.gz", "man8/eas-kcd-admin.8.gz",
-                 "man7/eas-kcd-messages.7.gz"):
+                 "man7/eas-kcd-messages.7.gz", "man7/eas-kcd-operating.7.gz"):
         demand(root.file(f"/usr/share/man/{page}").exists(), f"man page {page}")
 
 
@@ -143,6 +143,15 @@ def configure(root: Root, port: int, backend: GssBackend, domain: Domain,
     root.run("a2dissite", "000-default")
     root.run("a2enmod", "ssl", "headers", "substitute")
     root.run("a2ensite", "mail")
+
+
+def ask_the_doctor(root: Root, backend: GssBackend) -> None:
+    """As README says, from the configuration; the backend included."""
+    said = root.run("eas-kcd-check", "-c", "/etc/apache2/apache2.conf", "-u", "alice", "--password",
+                    "--connect", backend.url + PHONE, "--ca-file", "/etc/ssl/certs/corp-ca.pem",
+                    check=False, typed=PASSWORDS["alice"] + "\n")
+    demand(" 0 failed, 0 skipped" in said and "httpd's user www-data" in said,
+           f"the doctor finds nothing wrong:\n{said}")
 
 
 def parent_of(root: Root) -> int:
@@ -203,6 +212,7 @@ def live(root: Root, first: Path, second: Path, lab: Path, servers: ExitStack) -
     check_installed(root)
     server = Server(free_port(), authority.ca_file)
     configure(root, server.port, backend, domain, authority)
+    ask_the_doctor(root, backend)
     servers.callback(root.run, "apache2ctl", "stop", check=False)
     root.run("apache2ctl", "start")
     until(lambda: started(root), 20, "httpd to start")

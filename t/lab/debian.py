@@ -23,11 +23,11 @@ class Debian:
         policy.write_text(f"#!/bin/sh\nexit {0 if may else 101}\n")
         policy.chmod(0o755)
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, typed: str = "") -> str:
         done = subprocess.run(
             ["chroot", self.path, "env", "-i", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
              "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, input=typed)
         if check and done.returncode != 0:
             raise SystemExit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
         return done.stdout
