@@ -258,6 +258,7 @@ static enum eas_rc run_ticket(struct eas_job *kdc_job, void *data, struct eas_er
     if (state == EAS_TICKET_CACHE_REFUSED) {
         return err->rc;
     }
+    eas_services_issued(job->principal->services, job->request.spn);
     eas_ticket_to_pool(job->ticket, job->pool);
     return EAS_OK;
 }
@@ -347,6 +348,9 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
         return err->rc;
     }
     result->ticket = eas_ticket_to_pool(ticket, pool);
+    if (result->origin == EAS_KCD_SHARED) {
+        eas_services_issued(principal->services, request->spn);
+    }
     if (state == EAS_TICKET_CACHE_RENEWAL_DUE) {
         renew(&ask, ticket);
     }

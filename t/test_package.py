@@ -26,7 +26,7 @@ def test_configuration_is_accepted(gateway):
     """As it is, and with its proposals."""
     text = CONF.read_text()
     proposals = [line[1:] for line in text.splitlines() if re.match(r"#EasKcd", line)]
-    assert len(proposals) == 4
+    assert len(proposals) == 5
     for conf in (text, text + "\n".join(proposals[1:2])):
         code, said = gateway(conf, start=False, tls=False).check_config()
         assert code == 0, said

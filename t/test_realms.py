@@ -227,7 +227,7 @@ def test_armour_for_users_of_the_other_realm(member, relays):
 
 def test_service_that_is_not_in_the_list(member, services):
     text = refused(member("", "cas1", f"EasKcdSPN {CAS2}"), services["cas1"], "hanna", "EAS2032")
-    assert f"does not let gateway@{HERE} delegate to {CAS2}" in text
+    assert f"does not let gateway@{HERE}, the account of the keytab, delegate to {CAS2}" in text
 
 
 def test_service_of_another_realm(member, services):

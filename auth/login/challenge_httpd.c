@@ -145,7 +145,7 @@ static int challenge_form(request_rec *r, enum eas_page_reason reason)
         initial = initial->prev; /* the URL of the browser, not that of an internal redirect */
     }
     destination = initial->unparsed_uri;
-    if (r->method_number != M_GET) { /* also HEAD's */
+    if (initial->method_number != M_GET) { /* also HEAD's */
         destination = safe_destination(r, initial);
         reason = EAS_PAGE_NOT_TAKEN;
     }

@@ -40,7 +40,7 @@ int eas_answer_status(const request_rec *r, int status)
 {
     const char *note = apr_table_get(r->notes, STATUS_NOTE);
 
-    return status == REFUSED && note != NULL ? (int)apr_atoi64(note) : status;
+    return status != SUSPENDED && note != NULL ? (int)apr_atoi64(note) : status;
 }
 
 static int hook_request_status(int *status, request_rec *r)

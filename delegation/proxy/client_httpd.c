@@ -215,6 +215,7 @@ enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data)
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     apr_status_t rv = peek_client(r->connection, bb);
 
+    apr_brigade_destroy(bb);
     *has_data = rv == APR_SUCCESS;
     return rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv) ? EAS_CLIENT_TIMEUP : EAS_CLIENT_LEFT;
 }

@@ -93,7 +93,7 @@ static void hook_suspend_connection(conn_rec *c, request_rec *r)
     struct record *record = record_of(c);
 
     (void)r;
-    if (record != NULL && record->client < 0) {
+    if (record != NULL && record->client < 0 && record->parked.wake >= 0) {
         record->client = record->parked.client;
         replace_descriptor(record, record->parked.wake);
     }
@@ -255,7 +255,7 @@ static void finish(request_rec *r, int status)
 /* Whether the request goes on; if so, *event says why. */
 static bool must_go_on(struct record *record, enum eas_client_event *event)
 {
-    bool has_data = false;
+    bool has_data = false, has_left;
 
     switch (eas_park_step_after(record->events)) {
     case EAS_PARK_READ:
@@ -272,9 +272,10 @@ static bool must_go_on(struct record *record, enum eas_client_event *event)
         *event = EAS_CLIENT_DISMISSED;
         return true;
     case EAS_PARK_LOOK:
-        *event = eas_client_read_ahead(record->r, &has_data);
+        has_left = eas_client_read_ahead(record->r, &has_data) == EAS_CLIENT_LEFT;
         record->parked.reads_client = !has_data;
-        return *event == EAS_CLIENT_LEFT;
+        *event = has_left ? EAS_CLIENT_LEFT : *event;
+        return has_left;
     case EAS_PARK_STAY:
         break;
     }

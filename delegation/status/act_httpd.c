@@ -74,10 +74,15 @@ static enum eas_rc read_form(request_rec *r, struct form *form, struct eas_err *
     for (i = 0; good && pairs != NULL && i < pairs->nelts; i++) {
         good = take_field(r, &APR_ARRAY_IDX(pairs, i, ap_form_pair_t), form);
     }
-    return good && is_set(form->sign_out) != is_set(form->unlock)
+    if (!good || is_set(form->sign_out) == is_set(form->unlock)) {
+        return eas_fail(err, EAS_MALFORMED, 2203,
+                        "the form must have either signout= or unlock=, and name a user");
+    }
+    /* No session belongs to another spelling, and an administrator must not believe one ended. */
+    return !is_set(form->sign_out) || strchr(form->sign_out, '@') != NULL
                ? EAS_OK
                : eas_fail(err, EAS_MALFORMED, 2203,
-                          "the form must have either signout= or unlock=, and name a user");
+                          "signout= must name the user as the log does: name@REALM");
 }
 
 static enum eas_rc check_form(request_rec *r, const struct form *form, struct eas_err *err)
@@ -95,6 +100,8 @@ static int sign_out(request_rec *r, const char *user, const char **message_out)
         return eas_log_refuse(r, &err);
     }
     eas_counters_add(EAS_COUNTER_SESSION_SIGNED_OUT);
+    eas_request_of(r)->events |= EAS_REQUEST_SIGN_OUT;
+    eas_request_of(r)->account = user;
     ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "EAS2204: %s ended all sessions of %s", r->user,
                   user);
     *message_out = apr_psprintf(r->pool, "All sessions of %s have ended.", user);

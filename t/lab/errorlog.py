@@ -11,6 +11,7 @@ from .wait import until
 LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 LINE = re.compile(r"^\[[^\]]*\] \[([^:\]]*):(\w+)\] (.*)$")
 TAG = re.compile(r"\b(EAS\d{4}|AH\d{5})\b")
+MORE = re.compile(r"EAS\d{4}: \d+ more in \d+ s, ")
 DISTRESS = re.compile(r"exit signal|AddressSanitizer|LeakSanitizer|runtime error:|==\d+== [A-Z]"
                       r"|[Aa]ssertion .*failed|malloc_consolidate|double free|corrupted")
 
@@ -34,9 +35,11 @@ class Entry:
     @property
     def wants_naming(self) -> bool:
         """Must a test say that it expects this? Ours from warn, anybody's from error. The lab's
-        configurations are not meant to be without warnings of the start (EAS3nnn)."""
+        configurations are not meant to be without warnings of the start (EAS3nnn). A line that
+        counts more of a tag follows lines of that tag."""
         ours = self.tag.startswith("EAS") or self.module == "eas_kcd"
-        return self.at_least("warn" if ours and not self.of_the_start else "error")
+        return (self.at_least("warn" if ours and not self.of_the_start else "error")
+                and not MORE.search(self.text))
 
     @property
     def of_the_start(self) -> bool:

@@ -71,7 +71,7 @@ def assert_page_headers(answer: Response, style_hash: str) -> None:
     assert answer.header("WWW-Authenticate") is None
     for line in answer.all("Set-Cookie"):
         name, *attributes = line.split("; ")
-        assert name.split("=")[0] in (COOKIE, FORM_COOKIE)
+        assert name.split("=")[0] in (COOKIE, FORM_COOKIE, COOKIE + "-typed")
         assert set(attributes) - {"Max-Age=0"} == {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"}
         assert len(line) < 4096
 
