@@ -74,15 +74,12 @@ static enum eas_rc read_form(request_rec *r, struct form *form, struct eas_err *
     for (i = 0; good && pairs != NULL && i < pairs->nelts; i++) {
         good = take_field(r, &APR_ARRAY_IDX(pairs, i, ap_form_pair_t), form);
     }
-    if (!good || is_set(form->sign_out) == is_set(form->unlock)) {
-        return eas_fail(err, EAS_MALFORMED, 2203,
-                        "the form must have either signout= or unlock=, and name a user");
-    }
-    /* No session belongs to another spelling, and an administrator must not believe one ended. */
-    return !is_set(form->sign_out) || strchr(form->sign_out, '@') != NULL
-               ? EAS_OK
-               : eas_fail(err, EAS_MALFORMED, 2203,
-                          "signout= must name the user as the log does: name@REALM");
+    /* No session belongs to a name without a realm: an administrator must not believe one ended. */
+    good = good && is_set(form->sign_out) != is_set(form->unlock)
+           && (!is_set(form->sign_out) || strchr(form->sign_out, '@') != NULL);
+    return good ? EAS_OK
+                : eas_fail(err, EAS_MALFORMED, 2203,
+                           "the form must have either signout=USER@REALM or unlock=USER");
 }
 
 static enum eas_rc check_form(request_rec *r, const struct form *form, struct eas_err *err)
