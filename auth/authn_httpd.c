@@ -237,8 +237,13 @@ static int hook_check_authz(request_rec *r)
     return response;
 }
 
-/* Whether it would be in effect in one of the <If> sections of conf, or of these. */
-static bool in_effect_by_condition(const request_rec *r, ap_conf_vector_t *conf)
+/*
+ * Whether it would be in effect in one of the <If> sections of conf, or of these.  A section has no
+ * records of modules that it does not configure: so the merge is only for one with an AuthType, or
+ * another directive of its module, and costs the others nothing.
+ */
+static bool in_effect_by_condition(const request_rec *r, const module *authn_core,
+                                   ap_conf_vector_t *conf)
 {
     const core_dir_config *core = ap_get_core_module_config(conf);
     request_rec there = *r;
@@ -247,9 +252,13 @@ static bool in_effect_by_condition(const request_rec *r, ap_conf_vector_t *conf)
     for (i = 0; core->sec_if != NULL && i < core->sec_if->nelts; i++) {
         ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_if, i, ap_conf_vector_t *);
 
-        /* A section has no records of modules that it does not configure. */
-        there.per_dir_config = ap_merge_per_dir_configs(r->pool, r->per_dir_config, section);
-        if (eas_authn_in_effect(&there) || in_effect_by_condition(r, section)) {
+        if (ap_get_module_config(section, authn_core) != NULL) {
+            there.per_dir_config = ap_merge_per_dir_configs(r->pool, r->per_dir_config, section);
+            if (eas_authn_in_effect(&there)) {
+                return true;
+            }
+        }
+        if (in_effect_by_condition(r, authn_core, section)) {
             return true;
         }
     }
@@ -259,7 +268,10 @@ static bool in_effect_by_condition(const request_rec *r, ap_conf_vector_t *conf)
 /* The same path may have a reader with a user, also where the condition of an <If> is false now. */
 static bool may_be_in_effect(const request_rec *r)
 {
-    return eas_authn_in_effect(r) || in_effect_by_condition(r, r->per_dir_config);
+    const module *authn_core = ap_find_linked_module("mod_authn_core.c");
+
+    return eas_authn_in_effect(r)
+           || (authn_core != NULL && in_effect_by_condition(r, authn_core, r->per_dir_config));
 }
 
 /* The response, or the error page instead of it, which may be another Location's. */

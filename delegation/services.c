@@ -5,7 +5,9 @@
 #include "auth/base/thread.h"
 
 #include <apr_hash.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
+#include <stdint.h>
 
 struct eas_services {
     apr_thread_mutex_t *mutex;
@@ -16,7 +18,7 @@ struct eas_services {
 struct service {
     bool has_tickets;
     bool has_refused;    /* one user, since the last ticket */
-    unsigned refused_by; /* a hash of that user */
+    uint64_t refused_by; /* a hash of that user */
 };
 
 struct eas_services *eas_services_create(apr_pool_t *pool)
@@ -53,10 +55,20 @@ void eas_services_issued(struct eas_services *services, const char *spn)
     apr_thread_mutex_unlock(services->mutex);
 }
 
+/* FNV-1a.  Letter case does not count: another module may have any spelling of a user. */
+static uint64_t hash_of(const char *user)
+{
+    uint64_t value = 0xcbf29ce484222325u;
+
+    for (; *user != '\0'; user++) {
+        value = (value ^ (unsigned char)apr_tolower(*user)) * 0x100000001b3u;
+    }
+    return value;
+}
+
 bool eas_services_refused(struct eas_services *services, const char *spn, const char *user)
 {
-    apr_ssize_t len = APR_HASH_KEY_STRING;
-    unsigned hash = apr_hashfunc_default(user, &len);
+    uint64_t hash = hash_of(user);
     struct service *service;
     bool concerns_all;
 

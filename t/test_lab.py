@@ -413,9 +413,16 @@ def test_error_log_wants_names(tmp_path: Path) -> None:
         with pytest.raises(AssertionError):
             log.assert_only_tags(named)
     with path.open("a") as lines:
+        lines.write("EAS3053: advice, without time and level\n")
+    log.assert_only_tags("EAS1003", "AH01102")
+    with path.open("a") as lines:
+        lines.write("[now] [eas_kcd:warn] [pid 1] EAS3091: while it runs\n")
+    with pytest.raises(AssertionError, match="EAS3091"):
+        log.assert_only_tags("EAS1003", "AH01102")
+    with path.open("a") as lines:
         lines.write("[now] [core:notice] [pid 1] AH00052: child pid 7 exit signal Aborted (6)\n")
     with pytest.raises(AssertionError, match="exit signal"):
-        log.assert_only_tags("EAS1003", "AH01102", "AH00052")
+        log.assert_only_tags("EAS1003", "AH01102", "EAS3091", "AH00052")
 
 
 def test_basic_header() -> None:

@@ -196,22 +196,22 @@ void eas_lru_drop(struct eas_lru *lru, const void *key, apr_size_t key_len)
     apr_thread_mutex_unlock(lru->mutex);
 }
 
-apr_size_t eas_lru_count(struct eas_lru *lru)
+static apr_size_t read_locked(struct eas_lru *lru, const apr_size_t *number)
 {
-    apr_size_t n;
+    apr_size_t value;
 
     apr_thread_mutex_lock(lru->mutex);
-    n = lru->n_entries;
+    value = *number;
     apr_thread_mutex_unlock(lru->mutex);
-    return n;
+    return value;
+}
+
+apr_size_t eas_lru_count(struct eas_lru *lru)
+{
+    return read_locked(lru, &lru->n_entries);
 }
 
 apr_size_t eas_lru_bytes(struct eas_lru *lru)
 {
-    apr_size_t bytes;
-
-    apr_thread_mutex_lock(lru->mutex);
-    bytes = lru->bytes;
-    apr_thread_mutex_unlock(lru->mutex);
-    return bytes;
+    return read_locked(lru, &lru->bytes);
 }

@@ -173,6 +173,8 @@ static void leave_active(struct eas_peer_call *call)
 void eas_peer_call_close(struct eas_peer_call *call)
 {
     leave_active(call);
+    call->own->left_calls -= call->left;
+    call->left = false;
     call->awaits_answer = false;
 }
 
@@ -185,7 +187,11 @@ bool eas_peer_call_leave(struct eas_peer_call *call, apr_time_t now)
     }
     count_failure(call, now);
     end_probe(call, now);
-    leave_active(call);
+    if (call->open) {
+        leave_active(call);
+        call->left = true;
+        call->own->left_calls++;
+    }
     return true;
 }
 

@@ -43,7 +43,8 @@ struct eas_peer {
     unsigned queued;
     unsigned running;
     unsigned active_calls;
-    unsigned unbounded; /* messages to it, of any job */
+    unsigned left_calls; /* their callers have left, and they still hold threads */
+    unsigned unbounded;  /* messages to it, of any job */
     apr_time_t last_activity;
     apr_time_t silent_since; /* no job got an answer, of any peer, though a call was open */
 };
@@ -58,6 +59,7 @@ struct eas_peer_call {
     struct eas_peer *probed;    /* the peer whose probe the job is, or NULL */
     apr_time_t last_progress;   /* begin, open, last message or last answer */
     bool open;                  /* counted in own->active_calls */
+    bool left;                  /* counted in own->left_calls */
     bool awaits_answer;   /* since last_progress; before the first message, of a name server */
     bool failure_counted; /* of the last message */
     bool unbounded;       /* the last message, until it is received */

@@ -312,10 +312,10 @@ static apr_time_t silent_since(const struct eas_workers *workers, const struct e
 {
     const struct eas_peer *peer = job->entry.peer;
 
-    bool waits_for_peer =
-        job->state == EAS_JOB_RUNNING
-            ? job->call.open
-            : peer->active_calls > 0 && !eas_job_queue_has_room(&workers->queue, peer);
+    bool waits_for_peer = job->state == EAS_JOB_RUNNING
+                              ? job->call.open
+                              : peer->active_calls + peer->left_calls > 0
+                                    && !eas_job_queue_has_room(&workers->queue, peer);
 
     return waits_for_peer ? peer->silent_since : now;
 }

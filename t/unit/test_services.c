@@ -43,6 +43,18 @@ static void test_refusal_of_two_users(void **state)
     assert_false(eas_services_refused(services, CAS1, "bob"));
 }
 
+/* A name from another module has the letter case of its client. */
+static void test_spellings_of_one_user(void **state)
+{
+    struct eas_services *services = eas_services_create(*state);
+
+    eas_services_issued(services, CAS1);
+    assert_false(eas_services_refused(services, CAS1, "mallory@EXAMPLE.COM"));
+    assert_false(eas_services_refused(services, CAS1, "Mallory@EXAMPLE.COM"));
+    assert_false(eas_services_refused(services, CAS1, "MALLORY@EXAMPLE.COM"));
+    assert_true(eas_services_refused(services, CAS1, "alice@EXAMPLE.COM"));
+}
+
 static void test_services_are_apart(void **state)
 {
     struct eas_services *services = eas_services_create(*state);
@@ -58,6 +70,7 @@ int main(void)
         POOL_TEST(test_service_that_never_gets_tickets),
         POOL_TEST(test_refusal_of_one_user),
         POOL_TEST(test_refusal_of_two_users),
+        POOL_TEST(test_spellings_of_one_user),
         POOL_TEST(test_services_are_apart),
     };
 

@@ -330,6 +330,27 @@ static void test_callers_queued_behind_a_silent_peer(void **state)
     assert_true(refused >= 2);
 }
 
+/* The jobs' own callers have left.  Two failures do not open the circuit. */
+static void test_callers_queued_behind_jobs_that_were_left(void **state)
+{
+    struct eas_workers *workers = MAKE_WORKERS(state, .share = 2, .queued = 10, .stalled = 1);
+    apr_time_t began = apr_time_now();
+    struct caller leaving[2], callers[2];
+
+    start(&leaving[0], workers, "1", IS_SILENT, apr_time_from_msec(900));
+    start(&leaving[1], workers, "2", IS_SILENT, apr_time_from_msec(900));
+    await_begun(2);
+    start(&callers[0], workers, "a", ANSWERS, LONG_TIME);
+    start(&callers[1], workers, "b", ANSWERS, LONG_TIME);
+    await_waiting(workers, 4);
+    assert_int_equal(tag_of(&leaving[0]), 1250);
+    assert_int_equal(tag_of(&leaving[1]), 1250);
+    await_waiting(workers, 1);
+    assert_true(apr_time_now() - began < LONG_TIME / 2);
+    open_gate(true);
+    assert_int_equal(count_refused(callers, COUNT_OF(callers), 0), 1);
+}
+
 static void test_few_wait_for_a_silent_peer(void **state)
 {
     struct eas_workers *workers = MAKE_WORKERS(state, .share = 2, .queued = 10, .stalled = 2);
@@ -484,6 +505,7 @@ int main(void)
         GATE_TEST(test_lost_message_refuses_no_later_callers),
         GATE_TEST(test_lost_message_refuses_no_jobs_without_messages),
         GATE_TEST(test_callers_queued_behind_a_silent_peer),
+        GATE_TEST(test_callers_queued_behind_jobs_that_were_left),
         GATE_TEST(test_few_wait_for_a_silent_peer),
         GATE_TEST(test_late_caller_is_refused_soon),
         GATE_TEST(test_silence_lasts_while_other_jobs_end),
