@@ -4,6 +4,7 @@
 #include "auth/events_httpd.h"
 #include "auth/base/event.h"
 #include "auth/base/first_sight.h"
+#include "auth/base/throttle_ends.h"
 #include "auth/config_httpd.h"
 #include "auth/request_httpd.h"
 #include "auth/shared/retained_httpd.h"
@@ -18,16 +19,16 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define RETAINED_NAME "mod_eas_kcd:events:1"
+#define RETAINED_NAME "mod_eas_kcd:events:2"
 
 /* Time between two lines about dropped events. */
 #define REPORT_EVERY apr_time_from_sec(60)
 
-/* Lockouts whose end is awaited; beyond them, the event of the end is missing. */
-#define THROTTLED_MAX 256
-
 /* A client address is throttled until it has made no guess for so long. */
 #define ADDRESS_FOR apr_time_from_sec(60)
+
+/* Logs whose last line may be torn, by the hash of their arguments. */
+#define TORN_PLACES 64
 
 struct eas_events_log {
     const char *arg;
@@ -36,20 +37,12 @@ struct eas_events_log {
     _Atomic(apr_time_t) reported_at;
 };
 
-/* In memory that outlives reloads.  The state is FREE, BUSY while one thread uses it, or SET. */
-struct throttled {
-    atomic_int state;
-    apr_time_t until;
-    char account[128];
-    char address[64];
-    char vhost[128];
-};
-
-enum { FREE, BUSY, SET };
-
+/* In memory that outlives reloads. */
 struct eas_events_state {
-    void *seen;
-    struct throttled *throttled; /* THROTTLED_MAX */
+    void *seen;          /* devices */
+    void *keys;          /* of keytabs */
+    void *throttle_ends; /* that are to come */
+    atomic_int *torn;    /* TORN_PLACES */
 };
 
 /* --- logs ------------------------------------------------------------------------------------- */
@@ -72,11 +65,25 @@ static piped_log *start_program(apr_pool_t *pconf, const char *command)
     return ap_open_piped_log_ex(pconf, command, shell ? APR_SHELLCMD_ENV : APR_PROGRAM_ENV);
 }
 
+/* Names of the same file are the same then. */
+static apr_status_t open_file(apr_pool_t *pconf, struct eas_events_log *log, apr_file_t **file_out)
+{
+    const char *path = ap_server_root_relative(pconf, log->arg);
+
+    if (path == NULL) {
+        return APR_EBADPATH;
+    }
+    log->arg = path;
+    return apr_file_open(
+        file_out, path, APR_FOPEN_WRITE | APR_FOPEN_APPEND | APR_FOPEN_CREATE | APR_FOPEN_LARGEFILE,
+        APR_OS_DEFAULT, pconf);
+}
+
 static apr_status_t open_log(apr_pool_t *pconf, struct eas_events_log *log)
 {
     apr_file_t *file = NULL;
     apr_os_file_t fd;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
 
     if (*log->arg == '|') {
         piped_log *program = start_program(pconf, log->arg + 1);
@@ -85,10 +92,7 @@ static apr_status_t open_log(apr_pool_t *pconf, struct eas_events_log *log)
         rv = file != NULL ? APR_SUCCESS : APR_EGENERAL;
     }
     else {
-        rv = apr_file_open(&file, ap_server_root_relative(pconf, log->arg),
-                           APR_FOPEN_WRITE | APR_FOPEN_APPEND | APR_FOPEN_CREATE
-                               | APR_FOPEN_LARGEFILE,
-                           APR_OS_DEFAULT, pconf);
+        rv = open_file(pconf, log, &file);
     }
     if (rv == APR_SUCCESS) {
         apr_os_file_get(&fd, file);
@@ -97,6 +101,11 @@ static apr_status_t open_log(apr_pool_t *pconf, struct eas_events_log *log)
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     }
     return rv;
+}
+
+static struct eas_events_state *state(void)
+{
+    return eas_module_process()->events;
 }
 
 static void report_dropped(struct eas_events_log *log, const server_rec *s, int error)
@@ -113,12 +122,15 @@ static void report_dropped(struct eas_events_log *log, const server_rec *s, int 
     }
 }
 
-/* One write(): lines of other processes do not mix with it. */
 static void write_event(struct eas_events_log *log, const server_rec *s,
                         const struct eas_event *event)
 {
-    if (write(log->fd, event->text, event->len) != (ssize_t)event->len) {
-        report_dropped(log, s, errno);
+    const char *const arg[] = { log->arg, NULL };
+    int error =
+        eas_event_write(event, log->fd, &state()->torn[eas_first_sight_hash(arg) % TORN_PLACES]);
+
+    if (error != 0) {
+        report_dropped(log, s, error);
     }
 }
 
@@ -129,13 +141,19 @@ static struct eas_events_log *log_of(const server_rec *s)
     return log != NULL && log->fd >= 0 ? log : NULL;
 }
 
+/* Virtual hosts may name the same file. */
+static bool is_same_log(const server_rec *a, const server_rec *b)
+{
+    return log_of(a) != NULL && log_of(b) != NULL && strcmp(log_of(a)->arg, log_of(b)->arg) == 0;
+}
+
 /* For events that are no virtual host's: each log gets them once. */
 static void write_to_all(const server_rec *main_server, const struct eas_event *event)
 {
     const server_rec *s, *other;
 
     for (s = main_server; s != NULL; s = s->next) {
-        for (other = main_server; other != s && log_of(other) != log_of(s); other = other->next) {
+        for (other = main_server; other != s && !is_same_log(other, s); other = other->next) {
         }
         if (log_of(s) != NULL && other == s) {
             write_event(log_of(s), s, event);
@@ -143,70 +161,33 @@ static void write_to_all(const server_rec *main_server, const struct eas_event *
     }
 }
 
-static struct eas_events_state *state(void)
-{
-    return eas_module_process()->events;
-}
-
 /* --- throttles that end ----------------------------------------------------------------------- */
 
-static bool is_of(const struct throttled *throttled, const char *vhost, const char *account,
-                  const char *address)
-{
-    return strcmp(throttled->vhost, vhost) == 0 && strcmp(throttled->account, account) == 0
-           && (*account != '\0' || strcmp(throttled->address, address) == 0);
-}
-
-static bool change_state(struct throttled *throttled, int from, int to)
-{
-    return atomic_compare_exchange_strong(&throttled->state, &from, to);
-}
-
 /* Without an account, the address is throttled. */
-static void note_throttle(const request_rec *r, const char *account, apr_interval_time_t lasts)
+static void await_end(const request_rec *r, const char *account, apr_interval_time_t lasts)
 {
-    struct throttled *free_one = NULL;
     const char *vhost = r->server->server_hostname != NULL ? r->server->server_hostname : "";
-    int i;
+    struct eas_throttle_end end = { .until = apr_time_now() + lasts };
 
-    for (i = 0; i < THROTTLED_MAX; i++) {
-        struct throttled *throttled = &state()->throttled[i];
-
-        if (change_state(throttled, SET, BUSY)) {
-            bool found = is_of(throttled, vhost, account, r->useragent_ip);
-
-            throttled->until = found ? apr_time_now() + lasts : throttled->until;
-            atomic_store(&throttled->state, SET);
-            if (found) {
-                return;
-            }
-        }
-        else if (free_one == NULL && atomic_load(&throttled->state) == FREE) {
-            free_one = throttled;
-        }
-    }
-    if (free_one != NULL && change_state(free_one, FREE, BUSY)) {
-        free_one->until = apr_time_now() + lasts;
-        apr_cpystrn(free_one->account, account, sizeof(free_one->account));
-        apr_cpystrn(free_one->address, r->useragent_ip, sizeof(free_one->address));
-        apr_cpystrn(free_one->vhost, vhost, sizeof(free_one->vhost));
-        atomic_store(&free_one->state, SET);
-    }
+    apr_cpystrn(end.account, account, sizeof(end.account));
+    apr_cpystrn(end.address, r->useragent_ip, sizeof(end.address));
+    apr_cpystrn(end.vhost, vhost, sizeof(end.vhost));
+    eas_throttle_ends_await(state()->throttle_ends, &end);
 }
 
-static void write_end(const server_rec *main_server, const struct throttled *throttled)
+static void write_end(const server_rec *main_server, const struct eas_throttle_end *end)
 {
     const server_rec *s = main_server;
     struct eas_event event;
 
     eas_event_begin(&event, "throttle-ends", apr_time_now());
-    eas_event_text(&event, "account", throttled->account);
-    eas_event_text(&event, "address", throttled->address);
-    eas_event_text(&event, "vhost", throttled->vhost);
+    eas_event_text(&event, "account", end->account);
+    eas_event_text(&event, "address", end->address);
+    eas_event_text(&event, "vhost", end->vhost);
     eas_event_end(&event);
     while (s != NULL
            && (log_of(s) == NULL || s->server_hostname == NULL
-               || strcmp(s->server_hostname, throttled->vhost) != 0)) {
+               || strcmp(s->server_hostname, end->vhost) != 0)) {
         s = s->next;
     }
     if (s != NULL) {
@@ -214,24 +195,22 @@ static void write_end(const server_rec *main_server, const struct throttled *thr
     }
 }
 
+/* Those that are over; or those of the account, which an administrator has ended. */
+static void write_ends(const server_rec *main_server, const char *account)
+{
+    struct eas_throttle_end end;
+
+    while (eas_throttle_ends_take(state()->throttle_ends, account, apr_time_now(), &end)) {
+        write_end(main_server, &end);
+    }
+}
+
 /* In the parent process, every ten seconds. */
 static int hook_monitor(apr_pool_t *pool, server_rec *s)
 {
-    apr_time_t now = apr_time_now();
-    int i;
-
     (void)pool;
-    for (i = 0; state() != NULL && i < THROTTLED_MAX; i++) {
-        struct throttled *throttled = &state()->throttled[i];
-
-        if (change_state(throttled, SET, BUSY)) {
-            bool over = throttled->until <= now;
-
-            if (over) {
-                write_end(s, throttled);
-            }
-            atomic_store(&throttled->state, over ? FREE : SET);
-        }
+    if (state() != NULL) {
+        write_ends(s, NULL);
     }
     return DECLINED;
 }
@@ -326,7 +305,7 @@ static void write_throttle(const request_rec *r, const struct eas_request *reque
     eas_event_number(&event, "seconds", (long)apr_time_sec(lasts));
     finish(&event, r, NULL);
     if (!of_account || *account != '\0') {
-        note_throttle(r, account, lasts);
+        await_end(r, account, lasts);
     }
 }
 
@@ -364,39 +343,50 @@ static void write_device(const request_rec *r)
  * The first start knows no keys from before.  Each process that reads a changed keytab, and each
  * start, comes here; the first of them writes.
  */
-static void write_keys(apr_pool_t *pool, const server_rec *main_server, struct eas_keytab *keytab)
+static void write_keys(apr_pool_t *pool, const server_rec *s)
 {
+    struct eas_keytab *keytab = eas_auth_server_of(s)->authority->keytab;
     const char *principal = eas_keytab_principal_name(keytab);
     const char *keys = eas_keytab_keys(keytab, pool);
-    const char *const account[] = { "account", principal, NULL };
-    const char *const both[] = { "keys", principal, keys, NULL };
-    bool is_first = eas_first_sight(state()->seen, eas_first_sight_hash(account));
+    const char *const name[] = { eas_auth_server_of(s)->keytab_path, principal, NULL };
+    const char *const value[] = { keys, NULL };
     struct eas_event event;
 
-    if (eas_first_sight(state()->seen, eas_first_sight_hash(both)) && !is_first) {
+    if (eas_first_sight_is_other(state()->keys, eas_first_sight_hash(name),
+                                 eas_first_sight_hash(value))) {
         eas_event_begin(&event, "key-changed", apr_time_now());
         eas_event_text(&event, "account", principal);
         eas_event_text(&event, "keys", keys);
         eas_event_end(&event);
-        write_to_all(main_server, &event);
+        write_to_all(ap_server_conf, &event);
     }
 }
 
-static int hook_log_transaction(request_rec *r)
+static void write_all(request_rec *r)
 {
     const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
-    const struct eas_request *request;
+    const struct eas_request *request = eas_request_of(r);
 
-    if (log_of(r->server) == NULL) {
-        return DECLINED;
+    if (request->events & EAS_REQUEST_UNLOCK) {
+        write_ends(ap_server_conf, request->account);
     }
-    request = eas_request_of(r);
+    if (log_of(r->server) == NULL) {
+        return;
+    }
     write_log_on(r);
     write_noted(r, request);
     write_refusal(r, request);
     write_device(r);
     if (authority != NULL && eas_keytab_was_replaced(authority->keytab)) {
-        write_keys(r->pool, ap_server_conf, authority->keytab);
+        write_keys(r->pool, r->server);
+    }
+}
+
+/* An internal redirect leads to a request with decisions of its own. */
+static int hook_log_transaction(request_rec *r)
+{
+    for (; state() != NULL && r != NULL; r = r->next) {
+        write_all(r);
     }
     return DECLINED;
 }
@@ -421,20 +411,25 @@ void eas_events_outage(const server_rec *main_server, const char *realm, bool be
 
 static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
-    enum { SEEN, THROTTLED };
-    static const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
+    enum { SEEN, KEYS, THROTTLE_ENDS, TORN };
+    const struct eas_retained_layout layout[EAS_RETAINED_SEGMENTS] = {
         [SEEN] = { EAS_FIRST_SIGHT_SIZE, false },
-        [THROTTLED] = { THROTTLED_MAX * sizeof(struct throttled), false },
+        [KEYS] = { EAS_FIRST_SIGHT_VALUES_SIZE, false },
+        [THROTTLE_ENDS] = { eas_throttle_ends_size(), false },
+        [TORN] = { TORN_PLACES * sizeof(atomic_int), false },
     };
     const struct eas_retained *retained = eas_retained_attach(s, RETAINED_NAME, layout);
     struct eas_events_state *made = apr_pcalloc(pconf, sizeof(*made));
 
-    if (retained == NULL || !retained->is_complete) {
+    if (retained == NULL || !retained->is_complete
+        || !eas_throttle_ends_attach(retained->segments[THROTTLE_ENDS])) {
         return eas_fail(err, EAS_UNAVAILABLE, 3094,
                         "the system has no shared memory of 1 MB for EasKcdEventLog");
     }
     made->seen = retained->segments[SEEN];
-    made->throttled = retained->segments[THROTTLED];
+    made->keys = retained->segments[KEYS];
+    made->throttle_ends = retained->segments[THROTTLE_ENDS];
+    made->torn = retained->segments[TORN];
     eas_module_process()->events = made;
     return EAS_OK;
 }
@@ -474,10 +469,8 @@ int eas_events_post_config(apr_pool_t *pconf, server_rec *main_server)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     for (s = main_server; s != NULL && state() != NULL; s = s->next) {
-        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
-
-        if (authority != NULL) {
-            write_keys(pconf, main_server, authority->keytab);
+        if (eas_auth_server_of(s)->authority != NULL) {
+            write_keys(pconf, s);
         }
     }
     return OK;

@@ -10,8 +10,8 @@
 
 /*
  * Rooms note facts of a request in its record (auth/request_httpd.h), and a hook at its end writes
- * the events.  A line is one write() to a descriptor that never blocks.  A line that finds no room
- * is dropped and counted (EAS1074).
+ * the events.  A line is one write(), which waits for no program that reads a pipe; for a file, it
+ * waits as that of any log does.  A line that finds no room is dropped and counted (EAS1074).
  */
 struct eas_events_log;
 

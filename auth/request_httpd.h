@@ -25,6 +25,7 @@ enum eas_request_event {
     EAS_REQUEST_LOCKOUT = 1,  /* of the account, for throttled_for */
     EAS_REQUEST_ADDRESS = 2,  /* the client's bucket is empty */
     EAS_REQUEST_SIGN_OUT = 4, /* of the account */
+    EAS_REQUEST_UNLOCK = 8,   /* of the account, by an administrator */
 };
 
 /* One for each request_rec, in its pool. */

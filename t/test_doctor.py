@@ -10,7 +10,7 @@ import unicodedata
 import gssapi
 import pytest
 
-from lab import doctor, krbmsg
+from lab import doctor, idle, krbmsg
 from lab.ad import (AES_ONLY, CAS1, CAS2, CAS3, DISABLED, LONG_AGO, PASSWORDS, REALM,
                     TRUSTED_TO_AUTH, Account, Domain)
 from lab.fake_backend import always_401, response
@@ -21,7 +21,7 @@ from lab.kerberos import kinit
 from lab.relay import Relay
 from lab.simulated import damaged
 from lab.unique import unique_number
-from lab.wait import free_port
+from lab.wait import free_port, until
 
 PASSWORD = "Doctors-gateway-1"
 
@@ -810,14 +810,22 @@ def test_configuration_that_httpd_refuses(configured):
     assert "NoSuchDirective" in report.step("configuration")["detail"]
 
 
-def test_httpd_that_does_not_end(configured, lab_dir):
-    program = lab_dir / "sleepy-httpd"
-    program.write_text("#!/bin/sh\nexec sleep 100\n")
-    program.chmod(0o755)
+def test_httpd_that_does_not_end(configured):
     began = time.monotonic()
-    report = configured("", "--httpd", program, "--timeout", "100ms")
+    report = configured("", "--httpd", idle.PROGRAM, "--timeout", "100ms")
     assert report.findings == ["config-refused"] and time.monotonic() - began < 10
     assert "does not end" in report.step("configuration")["detail"]
+
+
+def test_httpd_that_prints_without_end(configured, lab_dir):
+    """The walk reads 1 MB of it, and ends it with all that it has started."""
+    program, ended = lab_dir / "httpd-that-prints", lab_dir / "ended"
+    program.write_text(f"#!/bin/sh\n(yes nonsense; touch '{ended}') &\nwait\n")
+    program.chmod(0o755)
+    report = configured("", "--httpd", program)
+    assert report.findings == ["config-refused"]
+    assert "nonsense" in report.step("configuration")["detail"]
+    until(ended.exists, 5, "the end of the background process")
 
 
 def test_keytab_of_a_configuration_is_missing(configured, lab_dir):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lab import idle
 from lab.activesync import PATH, plain
 from lab.ad import PASSWORDS, REALM
 from lab.client import basic
@@ -15,6 +16,7 @@ from lab.fake_backend import response
 from lab.frontdoor import FORM, Visitor
 from lab.unique import unique_number
 from lab.wait import until
+from test_status import LOCATIONS, post, token_of
 
 LOG = 'EasKcdEventLog "events.log"\n'       # ServerRoot is the gateway's directory
 ALICE = f"alice@{REALM}"
@@ -64,6 +66,28 @@ def test_session_from_its_start_to_its_end(logged):
     assert facts(await_event(logged, "log-on")) == {
         "event": "log-on", "status": 303, "how": "form", "user": ALICE, "trust": "private"}
     assert [event["event"] for event in events(logged)] == ["log-on", "sign-out"]
+
+
+def test_log_on_with_the_session_of_another_user(logged):
+    """It starts no session, but the password was right."""
+    visitor = Visitor(logged)
+    for user, password in (("bob", PASSWORDS["bob"]), ("alice", PASSWORDS["alice"])):
+        visitor.log_on(user, password, "/eas")
+    assert "EAS1097" in logged.error_log.tags()
+    event = until(lambda: events(logged, "log-on")[1:], 5, "the second log-on")[0]
+    assert facts(event) == {"event": "log-on", "status": 303, "how": "form", "user": ALICE}
+
+
+def test_internal_redirect(gateway, backends):
+    """The decisions are those of the request that it leads to."""
+    gw = gateway(DOMAINS + LOG + location(backends("cas1").url)
+                 + '<Location "/old">\nRewriteEngine On\nRewriteRule ^ /eas\n</Location>\n')
+    assert gw.get("/old", "alice", "nonsense").status == 401
+    event = await_event(gw, "refusal")
+    assert (event["tag"], event["account"], event["status"]) == ("EAS1030", ALICE, 401)
+    assert gw.get("/old", "alice", PASSWORDS["alice"]).status == 200
+    assert await_event(gw, "log-on")["user"] == ALICE
+    assert [event["event"] for event in events(gw)] == ["refusal", "log-on"]
 
 
 def test_refusals(logged):
@@ -132,6 +156,19 @@ def test_throttle_begins_and_ends(gateway, backends):
         f"user05@{REALM}", "127.0.0.1", "localhost")
 
 
+def test_unlocked_throttle_ends_at_once(gateway, backends):
+    """By an administrator, while the window has minutes to go."""
+    gw = gateway(DOMAINS + LOG + "EasKcdLockout 2 30m\n" + LOCATIONS + location(backends("cas1").url))
+    gw.expect("EAS1310")
+    for guess in ("one", "two"):
+        assert gw.get("/eas", "carol", guess).status == 401
+    await_event(gw, "throttle-begins")
+    assert events(gw, "throttle-ends") == []
+    assert post(gw, {"token": token_of(gw), "unlock": f"carol@{REALM}"}).status == 200
+    assert await_event(gw, "throttle-ends")["account"] == f"carol@{REALM}"
+    assert len(events(gw, "throttle-ends")) == 1
+
+
 def test_refused_delegation(gateway, backends):
     gw = gateway(LOG + location(backends("cas3").url))
     gw.expect("EAS2032")
@@ -166,16 +203,24 @@ def test_outage_of_the_domain_controllers(gateway, backends, relay):
 
 
 def test_changed_key(gateway, domain, backends, lab_dir):
-    """A start without an event log before knows no older keys."""
-    gw = gateway(LOG + location(backends("cas1").url), account="gateway2")
+    """A start without an event log before knows no older keys. Old keys that come back are others,
+    too. Virtual hosts may share the file."""
+    gw = gateway(LOG + location(backends("cas1").url)
+                 + f"<VirtualHost *:1>\nServerName other.test\n{LOG}</VirtualHost>", account="gateway2")
     assert events(gw) == []
+    before = gw.keytab.read_bytes()
     domain.rotate_key("gateway2")
-    gw.keytab.write_bytes(domain.export_keytab(lab_dir / "rotated.keytab", ["gateway2"]).read_bytes())
+    rotated = domain.export_keytab(lab_dir / "rotated.keytab", ["gateway2"]).read_bytes()
+    gw.keytab.write_bytes(rotated)
     gw.graceful()
     event = await_event(gw, "key-changed")
     assert event["account"] == f"gateway2@{REALM}" and "aes256" in event["keys"]
     gw.graceful()
     assert len(events(gw, "key-changed")) == 1
+    for number, keys in ((2, before), (3, rotated)):
+        gw.keytab.write_bytes(keys)
+        gw.graceful()
+        assert len(events(gw, "key-changed")) == number
 
 
 def test_lines_of_processes_do_not_mix(gateway, ok_backend):
@@ -203,7 +248,7 @@ def test_program(gateway, ok_backend, lab_dir):
 
 def test_program_that_does_not_read(gateway, ok_backend):
     """A pipe holds 64 KB. No request waits; the log says how many events are lost."""
-    gw = gateway('EasKcdEventLog "|/bin/sleep 600"\n' + location(ok_backend.url + "/", path="/"),
+    gw = gateway(f'EasKcdEventLog "|{idle.PROGRAM}"\n' + location(ok_backend.url + "/", path="/"),
                  processes=1)
     gw.expect("EAS1074")
     began = time.monotonic()

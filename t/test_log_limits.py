@@ -48,6 +48,16 @@ def test_end_of_a_process_shows_the_rest(gateway, ok_backend):
     assert ok_backend.requests == []
 
 
+def test_level_of_a_section(gateway, ok_backend):
+    """It admits the lines, so it admits the sum of the rest."""
+    gw = gateway(location(ok_backend.url + "/", "LogLevel eas_kcd:info", path="/"),
+                 log_level="notice", processes=1)
+    storm(gw)
+    gw.stop()
+    assert (lines(gw), rests(gw)) == (SAME, [STORM - SAME])
+    assert ok_backend.requests == []
+
+
 def test_other_causes_are_not_hidden(gateway, ok_backend):
     gw = gateway(location(ok_backend.url + "/", path="/"))
     storm(gw)

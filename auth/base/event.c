@@ -4,8 +4,10 @@
 #include "auth/base/event.h"
 #include "auth/base/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #define END "}\n"
 
@@ -52,4 +54,18 @@ void eas_event_end(struct eas_event *event)
 {
     memcpy(event->text + event->len, END, sizeof(END));
     event->len += sizeof(END) - 1;
+}
+
+int eas_event_write(const struct eas_event *event, int fd, atomic_int *is_torn)
+{
+    char end_of_line = '\n';
+    struct iovec parts[] = { { &end_of_line, 1 }, { (void *)event->text, event->len } };
+    int was_torn = atomic_exchange(is_torn, 0);
+    ssize_t written = writev(fd, parts + !was_torn, 1 + was_torn);
+    int error = written < 0 ? errno : written < (ssize_t)event->len + was_torn ? ENOSPC : 0;
+
+    if (error != 0) {
+        atomic_store(is_torn, written <= 0 ? was_torn : written > was_torn);
+    }
+    return error;
 }

@@ -5,6 +5,7 @@
 #define EAS_AUTH_BASE_EVENT_H
 
 #include <apr_time.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 /* A write of so many octets to a pipe is atomic (PIPE_BUF of Linux). */
@@ -31,5 +32,12 @@ void eas_event_text(struct eas_event *event, const char *name, const char *value
 void eas_event_number(struct eas_event *event, const char *name, long value);
 
 void eas_event_end(struct eas_event *event);
+
+/*
+ * Writes the line at once: no line of another process comes between.  A file system without room
+ * may take a part of a line.  The processes share `is_torn` for that, and the next line begins after
+ * an end of line.  Returns 0 or errno.
+ */
+int eas_event_write(const struct eas_event *event, int fd, atomic_int *is_torn);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/first_sight.c - table of hashes in shared memory: is it the first time? */
+/* auth/base/first_sight.c - tables of hashes in shared memory: is it the first time, or another? */
 
 #include "auth/base/first_sight.h"
 
@@ -43,4 +43,22 @@ bool eas_first_sight(void *memory, uint64_t hash)
     }
     atomic_store_explicit(&set[hash % WAYS], hash, memory_order_relaxed);
     return true;
+}
+
+bool eas_first_sight_is_other(void *memory, uint64_t name, uint64_t value)
+{
+    struct {
+        _Atomic(uint64_t) name, value;
+    } *places = memory;
+    int i;
+
+    for (i = 0; i < EAS_FIRST_SIGHT_NAMES; i++) {
+        uint64_t found = 0, before;
+
+        if (atomic_compare_exchange_strong(&places[i].name, &found, name) || found == name) {
+            before = atomic_exchange(&places[i].value, value);
+            return before != 0 && before != value;
+        }
+    }
+    return false;
 }

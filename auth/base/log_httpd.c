@@ -61,16 +61,27 @@ static int status_of(enum eas_rc rc)
 /* "EASnnnn: " */
 #define TAG_LEN 9
 
-/* Without a client in the line, so that no tool counts the last one twice. */
+/*
+ * Without a client in the line, so that no tool counts the last one twice.  A section's LogLevel may
+ * admit lines that the server's does not.
+ */
+static void log_rest(const struct eas_log_limit_rest *rest)
+{
+    server_rec s = *(const server_rec *)rest->server;
+
+    s.log = (struct ap_logconf){ .level = rest->level };
+    ap_log_error(APLOG_MARK, rest->level, 0, &s,
+                 "EAS%04d: %u more in %" APR_TIME_T_FMT " s, the last of %s: %s", rest->tag,
+                 rest->count, apr_time_sec(rest->during), rest->address, rest->text);
+}
+
 static void log_rests(bool all)
 {
     struct eas_log_limit *limit = eas_module_process()->log_limit;
     struct eas_log_limit_rest rest;
 
     while (limit != NULL && eas_log_limit_next(limit, eas_clock_now(), all, &rest)) {
-        ap_log_error(APLOG_MARK, rest.level, 0, rest.server,
-                     "EAS%04d: %u more in %" APR_TIME_T_FMT " s, the last of %s: %s", rest.tag,
-                     rest.count, apr_time_sec(rest.during), rest.address, rest.text);
+        log_rest(&rest);
     }
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Tags in use at once.  A further one takes the place of that whose window is the oldest. */
+/* Tags in use at once.  A further one takes the place of another. */
 #define TAGS 64
 
 /* Texts and addresses of the current windows.  One that has lost its place counts anew. */
@@ -19,7 +19,7 @@ struct tag {
     struct eas_log_limit_rest rest; /* its tag is 0 in an unused place */
     apr_time_t since;
     unsigned window; /* a number that no other window has */
-    unsigned lines, texts;
+    unsigned addresses, lines, texts;
 };
 
 struct key {
@@ -45,6 +45,8 @@ struct eas_log_limit *eas_log_limit_create(apr_pool_t *pool)
 }
 
 /* FNV-1a. */
+#define FIRST_HASH 2166136261u
+
 static uint32_t hash_of(uint32_t hash, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -73,13 +75,21 @@ static void begin_window(struct eas_log_limit *limit, struct tag *tag, int numbe
     tag->rest.count = 0;
     tag->since = now;
     tag->window = ++limit->windows;
-    tag->lines = tag->texts = 0;
+    tag->addresses = tag->lines = tag->texts = 0;
+}
+
+/* A tag without a rest goes first: the rest of an evicted tag is lost. */
+static bool is_evicted_before(const struct tag *tag, const struct tag *other)
+{
+    bool has_rest = tag->rest.count > 0, other_has_rest = other->rest.count > 0;
+
+    return has_rest != other_has_rest ? other_has_rest : tag->since < other->since;
 }
 
 /* A window with a rest goes on until eas_log_limit_next() has returned that. */
 static struct tag *tag_of(struct eas_log_limit *limit, int number, apr_time_t now)
 {
-    struct tag *oldest = &limit->tags[0];
+    struct tag *evicted = &limit->tags[0];
     int i;
 
     for (i = 0; i < TAGS; i++) {
@@ -91,35 +101,37 @@ static struct tag *tag_of(struct eas_log_limit *limit, int number, apr_time_t no
             }
             return tag;
         }
-        if (tag->since < oldest->since) {
-            oldest = tag;
+        if (is_evicted_before(tag, evicted)) {
+            evicted = tag;
         }
     }
-    begin_window(limit, oldest, number, now);
-    return oldest;
+    begin_window(limit, evicted, number, now);
+    return evicted;
+}
+
+static bool take(unsigned *taken, unsigned room)
+{
+    bool has_room = *taken < room;
+
+    *taken += has_room;
+    return has_room;
 }
 
 static bool has_room(struct eas_log_limit *limit, struct tag *tag,
                      const struct eas_log_limit_line *line)
 {
-    uint32_t text = hash_of(2166136261u, line->text);
-    bool is_new = count(limit, tag->window, text) == 0;
+    uint32_t text = hash_of(FIRST_HASH, line->text);
     /* The separator is no letter of a text. */
-    bool repeats = count(limit, tag->window, hash_of(hash_of(text, "\n"), line->address))
-                   >= EAS_LOG_LIMIT_SAME;
+    uint32_t address = hash_of(hash_of(FIRST_HASH, "\n"), line->address);
+    uint32_t both = hash_of(hash_of(text, "\n"), line->address);
+    bool is_new_text = count(limit, tag->window, text) == 0;
+    bool is_new_address = count(limit, tag->window, address) == 0;
+    bool repeats = count(limit, tag->window, both) >= EAS_LOG_LIMIT_SAME;
 
-    if (repeats) {
-        return false;
-    }
-    if (tag->lines < EAS_LOG_LIMIT_LINES) {
-        tag->lines++;
-        return true;
-    }
-    if (is_new && tag->texts < EAS_LOG_LIMIT_TEXTS) {
-        tag->texts++;
-        return true;
-    }
-    return false;
+    return !repeats
+           && ((is_new_address && take(&tag->addresses, EAS_LOG_LIMIT_ADDRESSES))
+               || take(&tag->lines, EAS_LOG_LIMIT_LINES)
+               || (is_new_text && take(&tag->texts, EAS_LOG_LIMIT_TEXTS)));
 }
 
 bool eas_log_limit_admit(struct eas_log_limit *limit, const struct eas_log_limit_line *line,

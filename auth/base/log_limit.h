@@ -11,7 +11,8 @@
 /*
  * The lines of a log tag are counted in windows of ten seconds.  In each window the log gets the
  * first 25 lines of one text and client address, and a hundred of the tag.  Half of these are kept
- * for texts that are new in the window, so that no cause hides another.  The rest is counted.
+ * for texts that are new in the window, so that no cause hides another.  A hundred more are the
+ * first ones of an address, so that none hides another from fail2ban.  The rest is counted.
  *
  * One per process; thread-safe.  The mutex is held for a look into small tables.  Texts and
  * addresses are compared by hashes: equal ones share a count, at worst.
@@ -20,8 +21,9 @@ struct eas_log_limit;
 
 #define EAS_LOG_LIMIT_WINDOW apr_time_from_sec(10)
 #define EAS_LOG_LIMIT_SAME 25
-#define EAS_LOG_LIMIT_LINES 50 /* whatever their texts */
-#define EAS_LOG_LIMIT_TEXTS 50 /* more, each of a text that is new */
+#define EAS_LOG_LIMIT_ADDRESSES 100 /* each of an address that is new */
+#define EAS_LOG_LIMIT_LINES 50      /* more, whatever their texts and addresses */
+#define EAS_LOG_LIMIT_TEXTS 50      /* more, each of a text that is new */
 
 struct eas_log_limit *eas_log_limit_create(apr_pool_t *pool);
 
@@ -39,7 +41,10 @@ struct eas_log_limit_line {
 bool eas_log_limit_admit(struct eas_log_limit *limit, const struct eas_log_limit_line *line,
                          apr_time_t now);
 
-/* The lines of a tag that were counted only, in one window. */
+/*
+ * The lines of a tag that were counted only, in one window.  They are lost where more than 64 tags
+ * have such lines at once.
+ */
 struct eas_log_limit_rest {
     int tag;
     int level;

@@ -234,9 +234,16 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_rea
                            destination));
 }
 
+static void show_log_on(request_rec *r, const char *principal)
+{
+    apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
+    apr_table_setn(r->subprocess_env, "EAS_KCD_USER", principal);
+}
+
 /* The new session's cookie would not survive Clear-Site-Data, so the user logs on once more. */
 static int change_user(request_rec *r, const char *principal, const char *destination)
 {
+    show_log_on(r, principal);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                   "EAS1097: %s logged on in a browser with the session of another user, or an "
                   "unreadable one; it has ended, and the browser deletes the site's cookies",
@@ -274,8 +281,7 @@ static int log_on(request_rec *r)
         return log_on_failed(r, &err, was_read, form);
     }
     eas_counters_add(EAS_COUNTER_SESSION_BEGUN);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "form");
-    apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
+    show_log_on(r, identity->principal);
     eas_session_show_trust(r, form->trusted);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1094: %s logged on", identity->principal);
     return redirect(r, form->destination != NULL ? form->destination : "/");

@@ -199,20 +199,25 @@ static const char *find_program(apr_pool_t *pool, const struct eas_options *opti
     return "httpd";
 }
 
-/* NULL if the process is silent for that time. */
-static char *read_all(apr_pool_t *pool, apr_file_t *file, apr_interval_time_t limit)
+/* Up to the end, or the maximum.  NULL if the process is silent for that time. */
+static char *read_all(apr_pool_t *pool, apr_file_t *file, apr_interval_time_t limit,
+                      bool *is_end_out)
 {
     char *text = apr_palloc(pool, OUTPUT_MAX + 1);
     apr_size_t len = 0;
     apr_status_t status;
 
     apr_file_pipe_timeout_set(file, limit);
-    status = apr_file_read_full(file, text, OUTPUT_MAX, &len); /* up to the end */
+    status = apr_file_read_full(file, text, OUTPUT_MAX, &len);
+    *is_end_out = APR_STATUS_IS_EOF(status);
     text[len] = '\0';
     return APR_STATUS_IS_TIMEUP(status) ? NULL : text;
 }
 
-/* stdout and stderr of the program; NULL if it cannot be run, or does not end. */
+/*
+ * stdout and stderr of the program; NULL if it cannot be run, or does not end.  Its processes hold
+ * the one end of the pipe alone, so that the other one's end is theirs.
+ */
 static char *output_of(apr_pool_t *pool, const char *const *args, apr_interval_time_t limit)
 {
     apr_file_t *in, *out;
@@ -220,8 +225,10 @@ static char *output_of(apr_pool_t *pool, const char *const *args, apr_interval_t
     apr_proc_t process;
     apr_status_t status;
     char *text = NULL;
+    bool is_end;
 
     if (apr_file_pipe_create(&in, &out, pool) != APR_SUCCESS
+        || apr_file_inherit_unset(in) != APR_SUCCESS
         || apr_procattr_create(&attr, pool) != APR_SUCCESS
         || apr_procattr_cmdtype_set(attr, APR_PROGRAM_PATH) != APR_SUCCESS
         || apr_procattr_child_out_set(attr, out, NULL) != APR_SUCCESS
@@ -231,9 +238,9 @@ static char *output_of(apr_pool_t *pool, const char *const *args, apr_interval_t
     status = apr_proc_create(&process, args[0], args, NULL, attr, pool);
     apr_file_close(out);
     if (status == APR_SUCCESS) {
-        text = read_all(pool, in, limit);
-        if (text == NULL) {
-            apr_proc_kill(&process, SIGKILL);
+        text = read_all(pool, in, limit, &is_end);
+        if (!is_end) {
+            apr_proc_kill(&process, SIGKILL); /* else it would wait for room */
         }
         apr_proc_wait(&process, NULL, NULL, APR_WAIT);
     }

@@ -116,6 +116,8 @@ static int unlock(request_rec *r, const char *user, const char **message_out)
         return HTTP_NOT_FOUND;
     }
     eas_notes_drop(user);
+    eas_request_of(r)->events |= EAS_REQUEST_UNLOCK;
+    eas_request_of(r)->account = apr_pstrdup(r->pool, note.user);
     ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "EAS2205: %s ended the lockout of %s", r->user,
                   note.user);
     *message_out = apr_psprintf(r->pool, "The lockout of %s has ended.", note.user);

@@ -54,6 +54,33 @@ static void test_set_is_full(void **state)
     assert_true(eas_first_sight(memory, 0x4200));
 }
 
+/* Also where a value comes back. */
+static void test_other_values(void **state)
+{
+    void *memory = apr_pcalloc(*state, EAS_FIRST_SIGHT_VALUES_SIZE);
+    uint64_t name = hash_of("keytab", "gateway"), other = hash_of("keytab", "gateway2");
+
+    assert_false(eas_first_sight_is_other(memory, name, 1));
+    assert_false(eas_first_sight_is_other(memory, other, 2));
+    assert_false(eas_first_sight_is_other(memory, name, 1));
+    assert_true(eas_first_sight_is_other(memory, name, 2));
+    assert_false(eas_first_sight_is_other(memory, name, 2));
+    assert_true(eas_first_sight_is_other(memory, name, 1));
+    assert_false(eas_first_sight_is_other(memory, other, 2));
+}
+
+static void test_more_names_than_places(void **state)
+{
+    void *memory = apr_pcalloc(*state, EAS_FIRST_SIGHT_VALUES_SIZE);
+    uint64_t name;
+
+    for (name = 1; name <= EAS_FIRST_SIGHT_NAMES + 1; name++) {
+        assert_false(eas_first_sight_is_other(memory, name, 1));
+    }
+    assert_true(eas_first_sight_is_other(memory, EAS_FIRST_SIGHT_NAMES, 2));
+    assert_false(eas_first_sight_is_other(memory, EAS_FIRST_SIGHT_NAMES + 1, 2));
+}
+
 struct party {
     void *memory;
     unsigned found;
@@ -94,6 +121,8 @@ int main(void)
         POOL_TEST(test_first_time_only),
         POOL_TEST(test_many),
         POOL_TEST(test_set_is_full),
+        POOL_TEST(test_other_values),
+        POOL_TEST(test_more_names_than_places),
         POOL_TEST(test_threads),
     };
 

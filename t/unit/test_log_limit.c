@@ -45,7 +45,8 @@ static void test_storm_is_bounded(void **state)
     struct eas_log_limit *limit = eas_log_limit_create(*state);
 
     assert_int_equal(passing(limit, *state, 1030, 10000, 1), EAS_LOG_LIMIT_SAME);
-    assert_int_equal(passing(limit, *state, 1031, 100000, 250), EAS_LOG_LIMIT_LINES);
+    assert_int_equal(passing(limit, *state, 1031, 100000, 250),
+                     EAS_LOG_LIMIT_ADDRESSES + EAS_LOG_LIMIT_LINES);
 }
 
 /* fail2ban gets lines of each address. */
@@ -55,6 +56,20 @@ static void test_addresses_hide_no_others(void **state)
 
     passing(limit, *state, 1030, 1000, 1);
     assert_true(admit(limit, 1030, "wrong password", "10.9.9.9", 0));
+    passing(limit, *state, 1031, 1000, 10);
+    assert_true(admit(limit, 1031, "wrong password", "10.9.9.9", 0));
+}
+
+/* Nor do the texts of one address. */
+static void test_texts_hide_no_addresses(void **state)
+{
+    struct eas_log_limit *limit = eas_log_limit_create(*state);
+    unsigned i;
+
+    for (i = 0; i < 1000; i++) {
+        admit(limit, 1010, apr_psprintf(*state, "field %u", i), "10.0.0.1", 0);
+    }
+    assert_true(admit(limit, 1010, "field 1", "10.9.9.9", 0));
 }
 
 static void test_other_tags_pass(void **state)
@@ -137,6 +152,22 @@ static void test_more_tags_than_places(void **state)
     assert_int_equal(tag, 64);
 }
 
+/* While another tag has none, a rest keeps its place, however old its window is. */
+static void test_rest_is_not_evicted(void **state)
+{
+    struct eas_log_limit *limit = eas_log_limit_create(*state);
+    struct eas_log_limit_rest rest;
+    int tag;
+
+    passing(limit, *state, 1000, EAS_LOG_LIMIT_SAME + 10, 1);
+    for (tag = 1001; tag < 1200; tag++) {
+        assert_true(admit(limit, tag, "another", "10.0.0.2", 1));
+    }
+    assert_true(eas_log_limit_next(limit, START, true, &rest));
+    assert_int_equal(rest.tag, 1000);
+    assert_int_equal(rest.count, 10);
+}
+
 static void *APR_THREAD_FUNC storm(apr_thread_t *thread, void *data)
 {
     struct eas_log_limit *limit = *(struct eas_log_limit **)data;
@@ -167,10 +198,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_first_lines_pass),         POOL_TEST(test_storm_is_bounded),
-        POOL_TEST(test_addresses_hide_no_others), POOL_TEST(test_other_tags_pass),
-        POOL_TEST(test_new_texts_pass),           POOL_TEST(test_rest_has_count_and_last),
-        POOL_TEST(test_next_window_begins_anew),  POOL_TEST(test_end_returns_all),
-        POOL_TEST(test_more_tags_than_places),    POOL_TEST(test_threads_lose_none),
+        POOL_TEST(test_addresses_hide_no_others), POOL_TEST(test_texts_hide_no_addresses),
+        POOL_TEST(test_other_tags_pass),          POOL_TEST(test_new_texts_pass),
+        POOL_TEST(test_rest_has_count_and_last),  POOL_TEST(test_next_window_begins_anew),
+        POOL_TEST(test_end_returns_all),          POOL_TEST(test_more_tags_than_places),
+        POOL_TEST(test_rest_is_not_evicted),      POOL_TEST(test_threads_lose_none),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
