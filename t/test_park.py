@@ -25,44 +25,21 @@ def published(backend, *lines, parameters=""):
     return location(backend.url + PATH, "EasKcdPark On", *lines, path=PATH, parameters=parameters)
 
 
-class Pings:
-    """Pings that wait, each on a connection of its own."""
-
-    def __init__(self, gw, server):
-        self.gw, self.server = gw, server
-        self.clients = []
-
-    def send(self, user, command="Ping", device="phone"):
-        client = self.gw.client()
-        self.clients.append(client)
-        client.send("POST", plain(command, user, device), user, PASSWORDS[user],
-                    [("Content-Type", TYPE)], PING)
-        return client
-
-    def hold(self, users=USERS):
-        """More than there are threads: each waits at the backend, and leaves its thread."""
-        waiting = self.server.waiting
-        for n, user in enumerate(users, 1):
-            self.send(user)
-            until(lambda n=n: self.server.waiting == waiting + n, 10, "the Ping to wait")
-        return self.clients[-len(users):]
-
-    def close(self):
-        for client in self.clients:
-            client.close()
+def wait(seconds):
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + seconds, seconds + 5, "that time")
 
 
-@pytest.fixture
-def pings():
-    """pings(gateway, server)"""
-    made = []
+def time_to_park():
+    """A request has it after a second."""
+    wait(1.5)
 
-    def start(gw, server):
-        made.append(Pings(gw, server))
-        return made[-1]
-    yield start
-    for each in made:
-        each.close()
+
+def all_parked(polls):
+    """More than there are threads: each waits at the backend, and has left its thread."""
+    clients = polls.hold_all(USERS)
+    time_to_park()
+    return clients
 
 
 def entries(gw, count):
@@ -83,7 +60,7 @@ def test_more_pings_than_threads(gateway, exchange, authority, pings, tls, backe
     gw = gateway(SMALL + trusting(authority) + published(backend), tls=tls, processes=1,
                  threads=THREADS)
     polls = pings(gw, server)
-    clients = polls.hold()
+    clients = polls.hold_all(USERS)
     with gw.client(timeout=5) as client:
         assert client.request("OPTIONS", PATH, "alice", PASSWORDS["alice"]).status == 200
     gw.mark()
@@ -104,9 +81,8 @@ def test_connections_go_on(gateway, exchange, authority, pings, tls):
     server, backend = exchange(tls=tls)
     gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=tls,
                  processes=1)
-    client, = pings(gw, server).hold(["alice"])
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the Ping to park")
+    client = pings(gw, server).hold("alice")
+    time_to_park()
     server.change()
     assert client.receive().body == CHANGED
     assert client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"]).body == CHANGED
@@ -119,9 +95,7 @@ def test_client_leaves(gateway, exchange, pings, how):
     """The backend's connections end within a second, and the log has the requests."""
     server, backend = exchange()
     gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
-    clients = pings(gw, server).hold()
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the last one to park")
+    clients = all_parked(pings(gw, server))
     gw.mark()
     for client in clients:
         how(client.socket)
@@ -135,7 +109,7 @@ def test_graceful_restart(gateway, exchange, pings):
     """The old process tells each phone that nothing has changed, and is gone within seconds."""
     server, backend = exchange()
     gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
-    clients = pings(gw, server).hold()
+    clients = pings(gw, server).hold_all(USERS)
     old = gw.children()
     gw.mark()
     gw.graceful()
@@ -154,11 +128,10 @@ def test_full_stop(gateway, exchange, pings, tls):
     """Each phone is told that nothing has changed, before its connection ends."""
     server, backend = exchange()
     gw = gateway(SMALL + published(backend), tls=tls, processes=1, threads=THREADS)
-    clients = pings(gw, server).hold()
+    clients = all_parked(pings(gw, server))
     began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the last one to park")
     gw.daemon.stop()
-    assert time.monotonic() - began < 1.5 + 5
+    assert time.monotonic() - began < 5
     for client in clients:
         answer = client.receive()
         assert (answer.status, answer.body, answer.header("Content-Type")) == (200, EXPIRED, TYPE)
@@ -171,7 +144,7 @@ def test_time_out_of_the_command(gateway, exchange, pings):
     gw = gateway(SMALL + published(backend, "EasKcdCommandTimeout Ping 3s"), tls=False,
                  processes=1, threads=THREADS)
     began = time.monotonic()
-    client, = pings(gw, server).hold(["alice"])
+    client = pings(gw, server).hold("alice")
     assert client.receive().status == 502
     assert 2.5 < time.monotonic() - began < 5
     entry, = entries(gw, 1)
@@ -184,7 +157,7 @@ def test_longer_than_httpds_timeout(gateway, exchange, pings):
     server, backend = exchange(heartbeat=6)
     gw = gateway("Timeout 2\n" + SMALL + published(backend), tls=False, processes=1,
                  threads=THREADS)
-    client, = pings(gw, server).hold(["alice"])
+    client = pings(gw, server).hold("alice")
     assert client.receive().body == EXPIRED
     entry, = entries(gw, 1)
     assert entry["status"] == "200" and entry["EAS_KCD_PARKED"] in ("4", "5")
@@ -244,10 +217,9 @@ def in_pieces(proof):
 
 def parked(polls, script, user="alice", command="Ping"):
     """A Ping that has left its thread."""
-    client = polls.send(user, command)
+    client = polls.send(user, command=command)
     until(lambda: script.waiting == 1, 10, "the Ping to wait")
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the Ping to park")
+    time_to_park()
     return client
 
 
