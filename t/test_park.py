@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """EasKcdPark: long polls wait for the backend without a thread, and are as all others otherwise."""
 
+import signal
 import threading
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -136,6 +138,50 @@ def test_full_stop(gateway, exchange, pings, tls):
         answer = client.receive()
         assert (answer.status, answer.body, answer.header("Content-Type")) == (200, EXPIRED, TYPE)
     assert {(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries(gw, 8)} == {("200", "-")}
+
+
+class Gates:
+    """A script for a FakeBackend: each user's request waits until open(user)."""
+
+    def __init__(self, keeper):
+        self.keeper = keeper
+        self.waiting = 0
+        self._gates = {user: threading.Event() for user in USERS}
+
+    def open(self, *users):
+        for user in users:
+            self._gates[user].set()
+
+    def __call__(self, request):
+        user, = parse_qs(urlsplit(request.path).query)["User"]
+        self.waiting += 1
+        self._gates[user].wait(60)
+        return right()(self.keeper.proof(request))
+
+
+def test_full_stop_while_all_threads_are_busy(gateway, fake_backends, keeper, pings):
+    """Phones whose answers no thread has taken are told that nothing has changed, too."""
+    gates = Gates(keeper)
+    gw = gateway("LogLevel mpm_event:debug\n" + SMALL
+                 + published(fake_backends(gates, proves=False)), tls=False, processes=1,
+                 threads=THREADS)
+    gw.allow("AH00161", "AH00484", because="all threads are busy, as this test wants it")
+    polls = pings(gw, gates)
+    working, phones = USERS[:THREADS], USERS[THREADS:]
+    clients = polls.hold_all(phones)
+    time_to_park()
+    for user in working:
+        polls.send(user, command="FolderSync")
+    until(lambda: gates.waiting == len(USERS), 10, "all threads to be busy")
+    gates.open(*phones)
+    wait(1)     # no thread is idle
+    gw.daemon.signal(signal.SIGTERM)
+    until(lambda: "wake up listener" in gw.error_log.text(), 5, "the stop")
+    wait(1)
+    gates.open(*working)
+    for client in clients:
+        answer = client.receive()
+        assert (answer.status, answer.body, answer.header("Content-Type")) == (200, EXPIRED, TYPE)
 
 
 def test_time_out_of_the_command(gateway, exchange, pings):
