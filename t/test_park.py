@@ -302,6 +302,35 @@ def test_responses(gateway, held, authority, pings, answer, status, body, tags, 
     assert len(backend.requests) == 1
 
 
+INTERIM = {
+    "before its end": (b"HTTP/1.1 102 Processing\r\n", b"\r\n", {"-"}),
+    "after it": (b"HTTP/1.1 102 Processing\r\n\r\n", b"", {"0", "1", "2"}),
+}
+
+
+@pytest.mark.parametrize("begin,end,parked_for", INTERIM.values(), ids=INTERIM)
+def test_stall_in_an_interim_response(gateway, held, pings, begin, end, parked_for):
+    """No request parks within a head, of which mod_proxy would read the rest for a status line."""
+    go_on = threading.Event()
+
+    def stalls(proof):
+        yield begin
+        go_on.wait(60)
+        yield end + right()(proof)
+    script, backend = held(stalls)
+    gw = gateway(SETTINGS + published(backend), tls=False, processes=1)
+    script.release()
+    client = pings(gw, script).send("alice")
+    until(lambda: backend.requests, 10, "the Ping at the backend")
+    time_to_park()
+    go_on.set()
+    answer = client.receive()
+    assert (answer.status, answer.body) == (200, CHANGED)
+    entry, = entries(gw, 1)
+    assert entry["EAS_KCD_PARKED"] in parked_for
+    assert gw.error_log.tags() == []
+
+
 def test_stale_ticket(gateway, held, pings):
     """A 401 to a parked request gets a new ticket, and the request waits and parks once more."""
     script, backend = held(lambda _: response("401 Unauthorized", [("WWW-Authenticate",
