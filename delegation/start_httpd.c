@@ -236,10 +236,10 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
     server_rec *s;
 
     eas_outgoing_child_init(pchild);
-    if (parks(main_server)) {
-        eas_park_child_init(pchild);
-    }
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
+    if (parks(main_server)) {
+        eas_park_child_init(pchild); /* ends first: its requests have slots */
+    }
     for (s = main_server; s != NULL; s = s->next) {
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;
         struct eas_delegation_server *conf = eas_delegation_server_of(s);

@@ -30,6 +30,7 @@ from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
 from lab.names import GATEWAY, ensure_names
+from lab.pings import Pings
 from lab.redis import Redis
 from lab.relay import Relay
 from lab.simulated import FirstUser, Keeper, PerRequest
@@ -359,6 +360,19 @@ def exchange(fake_backends: Callable[..., FakeBackend], acceptor: Acceptor,
     yield start
     for server in made:
         server.change()     # its Pings end
+
+
+@pytest.fixture
+def pings() -> Iterator[Callable[..., Pings]]:
+    """pings(gateway, server)"""
+    made = []
+
+    def start(gw: Gateway, server: Any) -> Pings:
+        made.append(Pings(gw, server))
+        return made[-1]
+    yield start
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

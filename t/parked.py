@@ -6,7 +6,8 @@
                                  [--restarts N] [--park Off]
 
 TLS on both sides. Each Ping has a connection of its own, and its answer names the user whom the
-backend has authenticated. Exit status 0: each was answered, and with its own user.
+backend has authenticated. Exit status 0: each was answered, and with its own user. Lost ones need not
+be parked: httpd closes kept-alive connections while all threads of a process are busy.
 """
 
 import argparse

@@ -27,6 +27,18 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_old_httpd(tree, tmp_path):
+    (tmp_path / "ap_mmn.h").write_text(
+        "#define AP_MODULE_MAGIC_AT_LEAST(major, minor) ((minor) <= 123)\n")
+    apxs = tmp_path / "apxs"
+    apxs.write_text(f'#!/bin/sh\n[ "$2" = INCLUDEDIR ] && exec echo "{tmp_path}"\nexec apxs "$@"\n')
+    apxs.chmod(0o755)
+    ran = subprocess.run(["./configure", f"--with-apxs={apxs}", "--config-cache"], cwd=tree,
+                         capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert "configure: error: httpd is too old: please install 2.4.53 or later" in ran.stderr
+
+
 def test_other_system(tree):
     ran = subprocess.run(["./configure", "--host=x86_64-unknown-freebsd14"], cwd=tree,
                          capture_output=True, text=True)

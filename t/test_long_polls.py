@@ -24,45 +24,6 @@ def published(backend, *lines, path=PATH):
     return location(backend.url + PATH, *lines, path=path)
 
 
-class Pings:
-    """Pings that wait, each on a connection of its own."""
-
-    def __init__(self, gw, server):
-        self.gw, self.server = gw, server
-        self.open = []
-
-    def send(self, user, device, path=PATH):
-        client = self.gw.client()
-        self.open.append(client)
-        client.send("POST", plain("Ping", user, device).replace(PATH, path), user, PASSWORDS[user],
-                    [("Content-Type", TYPE)], PING)
-        return client
-
-    def hold(self, user, device, path=PATH):
-        """Send one, and wait until it waits."""
-        waiting = self.server.waiting       # it waits for a change, whatever the gateway does
-        client = self.send(user, device, path)
-        until(lambda: self.server.waiting > waiting, 10, "the Ping to wait")
-        return client
-
-    def close(self):
-        for client in self.open:
-            client.close()
-
-
-@pytest.fixture
-def pings():
-    """pings(gateway, server)"""
-    made = []
-
-    def start(gw, server):
-        made.append(Pings(gw, server))
-        return made[-1]
-    yield start
-    for each in made:
-        each.close()
-
-
 def assert_ended(client, tag, gw):
     """Not now, and nothing about credentials."""
     answer = client.receive()

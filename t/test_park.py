@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """EasKcdPark: long polls wait for the backend without a thread, and are as all others otherwise."""
 
+import signal
 import threading
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -25,44 +27,21 @@ def published(backend, *lines, parameters=""):
     return location(backend.url + PATH, "EasKcdPark On", *lines, path=PATH, parameters=parameters)
 
 
-class Pings:
-    """Pings that wait, each on a connection of its own."""
-
-    def __init__(self, gw, server):
-        self.gw, self.server = gw, server
-        self.clients = []
-
-    def send(self, user, command="Ping", device="phone"):
-        client = self.gw.client()
-        self.clients.append(client)
-        client.send("POST", plain(command, user, device), user, PASSWORDS[user],
-                    [("Content-Type", TYPE)], PING)
-        return client
-
-    def hold(self, users=USERS):
-        """More than there are threads: each waits at the backend, and leaves its thread."""
-        waiting = self.server.waiting
-        for n, user in enumerate(users, 1):
-            self.send(user)
-            until(lambda n=n: self.server.waiting == waiting + n, 10, "the Ping to wait")
-        return self.clients[-len(users):]
-
-    def close(self):
-        for client in self.clients:
-            client.close()
+def wait(seconds):
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + seconds, seconds + 5, "that time")
 
 
-@pytest.fixture
-def pings():
-    """pings(gateway, server)"""
-    made = []
+def time_to_park():
+    """A request has it after a second."""
+    wait(1.5)
 
-    def start(gw, server):
-        made.append(Pings(gw, server))
-        return made[-1]
-    yield start
-    for each in made:
-        each.close()
+
+def all_parked(polls):
+    """More than there are threads: each waits at the backend, and has left its thread."""
+    clients = polls.hold_all(USERS)
+    time_to_park()
+    return clients
 
 
 def entries(gw, count):
@@ -83,7 +62,7 @@ def test_more_pings_than_threads(gateway, exchange, authority, pings, tls, backe
     gw = gateway(SMALL + trusting(authority) + published(backend), tls=tls, processes=1,
                  threads=THREADS)
     polls = pings(gw, server)
-    clients = polls.hold()
+    clients = polls.hold_all(USERS)
     with gw.client(timeout=5) as client:
         assert client.request("OPTIONS", PATH, "alice", PASSWORDS["alice"]).status == 200
     gw.mark()
@@ -104,9 +83,8 @@ def test_connections_go_on(gateway, exchange, authority, pings, tls):
     server, backend = exchange(tls=tls)
     gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=tls,
                  processes=1)
-    client, = pings(gw, server).hold(["alice"])
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the Ping to park")
+    client = pings(gw, server).hold("alice")
+    time_to_park()
     server.change()
     assert client.receive().body == CHANGED
     assert client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"]).body == CHANGED
@@ -119,9 +97,7 @@ def test_client_leaves(gateway, exchange, pings, how):
     """The backend's connections end within a second, and the log has the requests."""
     server, backend = exchange()
     gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
-    clients = pings(gw, server).hold()
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the last one to park")
+    clients = all_parked(pings(gw, server))
     gw.mark()
     for client in clients:
         how(client.socket)
@@ -135,7 +111,7 @@ def test_graceful_restart(gateway, exchange, pings):
     """The old process tells each phone that nothing has changed, and is gone within seconds."""
     server, backend = exchange()
     gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
-    clients = pings(gw, server).hold()
+    clients = pings(gw, server).hold_all(USERS)
     old = gw.children()
     gw.mark()
     gw.graceful()
@@ -154,15 +130,58 @@ def test_full_stop(gateway, exchange, pings, tls):
     """Each phone is told that nothing has changed, before its connection ends."""
     server, backend = exchange()
     gw = gateway(SMALL + published(backend), tls=tls, processes=1, threads=THREADS)
-    clients = pings(gw, server).hold()
+    clients = all_parked(pings(gw, server))
     began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the last one to park")
     gw.daemon.stop()
-    assert time.monotonic() - began < 1.5 + 5
+    assert time.monotonic() - began < 5
     for client in clients:
         answer = client.receive()
         assert (answer.status, answer.body, answer.header("Content-Type")) == (200, EXPIRED, TYPE)
     assert {(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries(gw, 8)} == {("200", "-")}
+
+
+class Gates:
+    """A script for a FakeBackend: each user's request waits until open(user)."""
+
+    def __init__(self, keeper):
+        self.keeper = keeper
+        self.waiting = 0
+        self._gates = {user: threading.Event() for user in USERS}
+
+    def open(self, *users):
+        for user in users:
+            self._gates[user].set()
+
+    def __call__(self, request):
+        user, = parse_qs(urlsplit(request.path).query)["User"]
+        self.waiting += 1
+        self._gates[user].wait(60)
+        return right()(self.keeper.proof(request))
+
+
+def test_full_stop_while_all_threads_are_busy(gateway, fake_backends, keeper, pings):
+    """Phones whose answers no thread has taken are told that nothing has changed, too."""
+    gates = Gates(keeper)
+    gw = gateway("LogLevel mpm_event:debug\n" + SMALL
+                 + published(fake_backends(gates, proves=False)), tls=False, processes=1,
+                 threads=THREADS)
+    gw.allow("AH00161", "AH00484", because="all threads are busy, as this test wants it")
+    polls = pings(gw, gates)
+    working, phones = USERS[:THREADS], USERS[THREADS:]
+    clients = polls.hold_all(phones)
+    time_to_park()
+    for user in working:
+        polls.send(user, command="FolderSync")
+    until(lambda: gates.waiting == len(USERS), 10, "all threads to be busy")
+    gates.open(*phones)
+    wait(1)     # no thread is idle
+    gw.daemon.signal(signal.SIGTERM)
+    until(lambda: "wake up listener" in gw.error_log.text(), 5, "the stop")
+    wait(1)
+    gates.open(*working)
+    for client in clients:
+        answer = client.receive()
+        assert (answer.status, answer.body, answer.header("Content-Type")) == (200, EXPIRED, TYPE)
 
 
 def test_time_out_of_the_command(gateway, exchange, pings):
@@ -171,7 +190,7 @@ def test_time_out_of_the_command(gateway, exchange, pings):
     gw = gateway(SMALL + published(backend, "EasKcdCommandTimeout Ping 3s"), tls=False,
                  processes=1, threads=THREADS)
     began = time.monotonic()
-    client, = pings(gw, server).hold(["alice"])
+    client = pings(gw, server).hold("alice")
     assert client.receive().status == 502
     assert 2.5 < time.monotonic() - began < 5
     entry, = entries(gw, 1)
@@ -184,7 +203,7 @@ def test_longer_than_httpds_timeout(gateway, exchange, pings):
     server, backend = exchange(heartbeat=6)
     gw = gateway("Timeout 2\n" + SMALL + published(backend), tls=False, processes=1,
                  threads=THREADS)
-    client, = pings(gw, server).hold(["alice"])
+    client = pings(gw, server).hold("alice")
     assert client.receive().body == EXPIRED
     entry, = entries(gw, 1)
     assert entry["status"] == "200" and entry["EAS_KCD_PARKED"] in ("4", "5")
@@ -244,10 +263,9 @@ def in_pieces(proof):
 
 def parked(polls, script, user="alice", command="Ping"):
     """A Ping that has left its thread."""
-    client = polls.send(user, command)
+    client = polls.send(user, command=command)
     until(lambda: script.waiting == 1, 10, "the Ping to wait")
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + 1.5, 5, "the Ping to park")
+    time_to_park()
     return client
 
 
@@ -282,6 +300,35 @@ def test_responses(gateway, held, authority, pings, answer, status, body, tags, 
     assert entry["EAS_KCD_PARKED"] in ("0", "1", "2")
     assert set(gw.error_log.tags()) == tags
     assert len(backend.requests) == 1
+
+
+INTERIM = {
+    "before its end": (b"HTTP/1.1 102 Processing\r\n", b"\r\n", {"-"}),
+    "after it": (b"HTTP/1.1 102 Processing\r\n\r\n", b"", {"0", "1", "2"}),
+}
+
+
+@pytest.mark.parametrize("begin,end,parked_for", INTERIM.values(), ids=INTERIM)
+def test_stall_in_an_interim_response(gateway, held, pings, begin, end, parked_for):
+    """No request parks within a head, of which mod_proxy would read the rest for a status line."""
+    go_on = threading.Event()
+
+    def stalls(proof):
+        yield begin
+        go_on.wait(60)
+        yield end + right()(proof)
+    script, backend = held(stalls)
+    gw = gateway(SETTINGS + published(backend), tls=False, processes=1)
+    script.release()
+    client = pings(gw, script).send("alice")
+    until(lambda: backend.requests, 10, "the Ping at the backend")
+    time_to_park()
+    go_on.set()
+    answer = client.receive()
+    assert (answer.status, answer.body) == (200, CHANGED)
+    entry, = entries(gw, 1)
+    assert entry["EAS_KCD_PARKED"] in parked_for
+    assert gw.error_log.tags() == []
 
 
 def test_stale_ticket(gateway, held, pings):

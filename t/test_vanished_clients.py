@@ -51,6 +51,14 @@ def leave(client, below, how):
         client.close()      # the same socket
 
 
+def ping_all(gw):
+    """A Ping of each user, and its connections."""
+    for user in USERS:
+        client, below = dial(gw)
+        client.sendall(head(user))
+        yield client, below
+
+
 def freed(gw, backend, clients, kept=0):
     """The log, and the connections to the backend, within a second."""
     until(lambda: connections(backend.port, of_peers=True) <= kept, PROMPT,
@@ -72,10 +80,7 @@ def test_next_user_is_served(gateway, exchange, how, mpm, tls):
     gw = gateway("EasKcdRequireTLS Off\nMaxRequestWorkers 8\n" + published(backend), mpm=mpm,
                  tls=tls, processes=8 if mpm == "prefork" else 1, threads=8)
     gw.allow("AH00161", "AH00484", because="all threads are busy, as this test wants it")
-    clients = []
-    for user in USERS:
-        clients.append(dial(gw))
-        clients[-1][0].sendall(head(user))
+    clients = list(ping_all(gw))
     until(lambda: server.waiting == 8, 20, "the Pings to wait")
     gw.mark()
     for client, below in clients:
@@ -240,9 +245,8 @@ def test_clients_that_wait_for_a_connection(gateway, exchange):
                  threads=8)
     gw.allow("AH00161", "AH00484", because="all threads are busy for a moment")
     clients = []
-    for user in USERS:
-        clients.append(dial(gw))
-        clients[-1][0].sendall(head(user))
+    for client in ping_all(gw):
+        clients.append(client)
         until(lambda: server.waiting == 1, 20, "the first to wait at the backend")
     began = time.monotonic()
     until(lambda: time.monotonic() > began + 1, 5, "the others to wait for the connection")

@@ -56,7 +56,7 @@ static bool park(struct eas_exchange *exchange, conn_rec *backend, apr_interval_
     return exchange->park != NULL;
 }
 
-/* EAS_CLIENT_TIMEUP also for an exchange that has parked. */
+/* EAS_CLIENT_TIMEUP also for an exchange that has parked; within a head, none parks. */
 static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filter_t *f,
                                           apr_bucket_brigade *bb)
 {
@@ -74,7 +74,7 @@ static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filt
         if (timeout >= 0) {
             left = now - exchange->since < timeout ? timeout - (now - exchange->since) : 0;
         }
-        patience = eas_park_begin_wait(exchange->park);
+        patience = eas_park_begin_wait(exchange->interim ? NULL : exchange->park);
         parks = patience >= 0 && (left < 0 || patience < left);
         event = eas_client_wait(exchange->r, exchange->poll, f->next, bb, parks ? patience : left);
         if (patience >= 0) {
@@ -125,6 +125,7 @@ apr_status_t eas_await_read(struct eas_exchange *exchange, ap_filter_t *f, apr_b
     /* A look may have split the line into several buckets. */
     if (rv == APR_SUCCESS && apr_brigade_flatten(bb, line, &len) == APR_SUCCESS) {
         exchange->responding = eas_wait_is_over(line, len);
+        exchange->interim = eas_wait_is_interim(line, len, exchange->interim);
     }
     return rv;
 }

@@ -37,6 +37,7 @@ struct eas_exchange {
     bool written;                      /* ... or found one, and has begun to write */
     bool got_response;                 /* the backend has sent something on it */
     bool responding;                   /* its final response has begun */
+    bool interim;                      /* the head of one before that has, and has not ended */
     bool ended;                        /* by the client, before that */
     bool dismissed;                    /* ... because this process ends */
     bool parked;                       /* mod_proxy got an empty response meanwhile */

@@ -72,7 +72,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->connection = NULL;
     exchange->resolved = exchange->connected = exchange->written = false;
     exchange->pooled = false;
-    exchange->got_response = exchange->responding = false;
+    exchange->got_response = exchange->responding = exchange->interim = false;
     exchange->ended = exchange->dismissed = exchange->replayed = false;
     exchange->since = 0;
     exchange->lines = 0;

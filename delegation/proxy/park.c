@@ -59,7 +59,7 @@ apr_interval_time_t eas_park_patience(unsigned waiting_threads, unsigned threads
 
 apr_time_t eas_park_refresh(apr_time_t now, apr_interval_time_t timeout)
 {
-    return timeout > 0 ? now + timeout / 4 * 3 : 0;
+    return timeout > 0 ? now + timeout / 4 : 0;
 }
 
 enum eas_park_step eas_park_step_after(unsigned events)

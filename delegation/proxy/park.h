@@ -42,7 +42,10 @@ const char *eas_park_obstacle_text(enum eas_park_obstacle obstacle);
  */
 apr_interval_time_t eas_park_patience(unsigned waiting_threads, unsigned threads);
 
-/* When the MPM must see a parked connection again, which it closes after this time-out. */
+/*
+ * When the MPM must see a parked connection again, which it closes after this time-out: so early that
+ * a thread need not be idle for the three quarters that are left.
+ */
 apr_time_t eas_park_refresh(apr_time_t now, apr_interval_time_t timeout);
 
 /* Events of a parked request; bits. */

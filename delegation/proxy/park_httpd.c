@@ -94,8 +94,11 @@ static void hook_suspend_connection(conn_rec *c, request_rec *r)
 
     (void)r;
     if (record != NULL && record->client < 0 && record->parked.wake >= 0) {
-        record->client = record->parked.client;
-        replace_descriptor(record, record->parked.wake);
+        record->client = eas_client_descriptor(c); /* -1: a full stop has closed it */
+        if (record->client >= 0) {
+            replace_descriptor(record, record->parked.wake);
+            eas_parking_suspend(this_child()->parking, &record->parked);
+        }
     }
 }
 
@@ -344,15 +347,18 @@ static void dismiss(struct record *record)
     ap_flush_conn(c);
 }
 
-/* The MPM's threads take no connection any more, so this one has those that they do not have. */
-static void dismiss_all(struct eas_parking *parking)
+/*
+ * The MPM's threads take no connection any more, so this one has those that they do not have; as the
+ * last thread, all.
+ */
+static void dismiss_all(struct eas_parking *parking, bool is_last_thread)
 {
     apr_time_t until = eas_clock_now() + DISMISS_MAX;
-    struct eas_parked *parked = eas_parking_claim(parking);
+    struct eas_parked *parked = eas_parking_claim(parking, is_last_thread);
 
     while (parked != NULL) {
         dismiss((struct record *)((char *)parked - offsetof(struct record, parked)));
-        parked = eas_clock_now() < until ? eas_parking_claim(parking) : NULL;
+        parked = eas_clock_now() < until ? eas_parking_claim(parking, is_last_thread) : NULL;
     }
 }
 
@@ -365,14 +371,18 @@ static void hook_child_stopping(apr_pool_t *pchild, int graceful)
         eas_parking_stop(parking, STOP_SPREAD);
     }
     else if (parking != NULL) {
-        dismiss_all(parking);
+        dismiss_all(parking, false);
     }
 }
 
+/* The MPM has joined its threads. */
 static apr_status_t end_child(void *data)
 {
     struct eas_park_child *child = data;
 
+    if (child->parking != NULL) {
+        dismiss_all(child->parking, true);
+    }
     eas_module_process()->park = NULL;
     if (child->parking != NULL) {
         eas_parking_destroy(child->parking);

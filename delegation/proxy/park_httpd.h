@@ -33,7 +33,8 @@
  *   newer long poll        likewise, with the status of one that is not parked
  *   end of the process     a Ping gets "nothing has changed" (graceful stop, MaxConnectionsPerChild,
  *                          MaxSpareThreads), other commands 503; spread over seconds.  A full stop
- *                          ends its threads, so the hook child_stopping answers, in two seconds
+ *                          ends its threads.  The hook child_stopping answers those that no thread
+ *                          has, in two seconds; the end of the child answers the others, likewise
  *   the MPM's own time-out it closes the connection; the poller has the MPM look before that
  */
 

@@ -314,17 +314,18 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
     bool added;
 
     parked->events = 0;
+    parked->suspended = false;
     parked->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (parked->wake < 0) {
         return false;
     }
     pthread_mutex_lock(&parking->mutex);
-    added = !parking->claims && take_place(parking, parked);
+    added = take_place(parking, parked);
     if (added && !watch(parking, parked)) {
         leave_place(parking, parked);
         added = false;
     }
-    if (added && parking->stop_from != 0) {
+    if (added && (parking->stop_from != 0 || parking->claims)) {
         wake(parked, EAS_PARK_STOP);
     }
     else if (added && note_times(parking, parked)) {
@@ -336,6 +337,13 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
         parked->wake = -1;
     }
     return added;
+}
+
+void eas_parking_suspend(struct eas_parking *parking, struct eas_parked *parked)
+{
+    pthread_mutex_lock(&parking->mutex);
+    parked->suspended = true;
+    pthread_mutex_unlock(&parking->mutex);
 }
 
 unsigned eas_parking_remove(struct eas_parking *parking, struct eas_parked *parked)
@@ -364,7 +372,7 @@ void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread)
     ring(parking->bell);
 }
 
-struct eas_parked *eas_parking_claim(struct eas_parking *parking)
+struct eas_parked *eas_parking_claim(struct eas_parking *parking, bool is_last_thread)
 {
     struct eas_parked *claimed = NULL;
     unsigned i;
@@ -372,8 +380,10 @@ struct eas_parked *eas_parking_claim(struct eas_parking *parking)
     pthread_mutex_lock(&parking->mutex);
     parking->claims = true;
     for (i = 0; claimed == NULL && i < parking->n_places; i++) {
-        if (parking->places[i].parked != NULL && parking->places[i].parked->events == 0) {
-            claimed = parking->places[i].parked;
+        struct eas_parked *parked = parking->places[i].parked;
+
+        if (parked != NULL && parked->suspended && (is_last_thread || parked->events == 0)) {
+            claimed = parked;
             claimed->events = EAS_PARK_STOP; /* without waking the MPM */
         }
     }

@@ -29,6 +29,7 @@ struct eas_parked {
     /* Set here. */
     int wake;
     unsigned events; /* bits; under the poller's lock */
+    bool suspended;  /* no thread has it; likewise */
     unsigned place;
     uint32_t serial;
 };
@@ -42,6 +43,9 @@ void eas_parking_destroy(struct eas_parking *parking);
 /* False without a descriptor or memory. */
 bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked);
 
+/* The thread that has added it does nothing more with it; the MPM waits for `wake`. */
+void eas_parking_suspend(struct eas_parking *parking, struct eas_parked *parked);
+
 /* Closes `wake`.  Returns the events so far. */
 unsigned eas_parking_remove(struct eas_parking *parking, struct eas_parked *parked);
 
@@ -49,9 +53,10 @@ unsigned eas_parking_remove(struct eas_parking *parking, struct eas_parked *park
 void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread);
 
 /*
- * A request without an event, which gets none any more: the caller has it.  NULL if there is none.
- * Nothing parks after that.
+ * A suspended request without an event, which gets none any more: the caller has it.  NULL if there
+ * is none.  If no other thread is left, events do not matter: no thread takes them.  A request that
+ * parks after that gets EAS_PARK_STOP at once.
  */
-struct eas_parked *eas_parking_claim(struct eas_parking *parking);
+struct eas_parked *eas_parking_claim(struct eas_parking *parking, bool is_last_thread);
 
 #endif

@@ -60,10 +60,25 @@ bool eas_wait_is_closed(int socket)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-bool eas_wait_is_over(const char *line, size_t len)
+/* The first digit of a status line's status; NUL if it is none. */
+static int status_class(const char *line, size_t len)
 {
     static const char version[] = "HTTP/1.1 ";
     const size_t digit = sizeof(version) - 1;
 
-    return len > digit && strncmp(line, version, strlen("HTTP/")) == 0 && line[digit] != '1';
+    return len > digit && strncmp(line, version, strlen("HTTP/")) == 0 ? line[digit] : '\0';
+}
+
+bool eas_wait_is_over(const char *line, size_t len)
+{
+    int class = status_class(line, len);
+
+    return class != '\0' && class != '1';
+}
+
+bool eas_wait_is_interim(const char *line, size_t len, bool was_interim)
+{
+    bool is_blank = len == 0 || line[0] == '\r' || line[0] == '\n';
+
+    return status_class(line, len) == '1' || (was_interim && !is_blank);
 }

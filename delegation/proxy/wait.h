@@ -42,4 +42,7 @@ bool eas_wait_is_closed(int socket);
  */
 bool eas_wait_is_over(const char *line, size_t len);
 
+/* Whether more lines of an interim response's head follow a line; was_interim is for the one before. */
+bool eas_wait_is_interim(const char *line, size_t len, bool was_interim);
+
 #endif

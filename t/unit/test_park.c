@@ -59,7 +59,7 @@ static void test_patience(void **state)
 static void test_refresh_precedes_the_time_out(void **state)
 {
     (void)state;
-    assert_int_equal(eas_park_refresh(1000, apr_time_from_sec(60)), 1000 + apr_time_from_sec(45));
+    assert_int_equal(eas_park_refresh(1000, apr_time_from_sec(60)), 1000 + apr_time_from_sec(15));
     assert_int_equal(eas_park_refresh(1000, 0), 0);
     assert_int_equal(eas_park_refresh(1000, -1), 0);
 }

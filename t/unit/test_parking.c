@@ -184,24 +184,39 @@ static void test_stop_is_spread(void **state)
 
 static void test_claim(void **state)
 {
-    struct pair pairs[3];
+    struct pair pairs[4];
     unsigned i;
 
     for (i = 0; i < COUNT_OF(pairs); i++) {
         make_pair(&pairs[i]);
         assert_true(eas_parking_add(*state, &pairs[i].parked));
     }
+    /* Each has a thread. */
+    assert_null(eas_parking_claim(*state, false));
+    assert_null(eas_parking_claim(*state, true));
+    for (i = 0; i < 3; i++) {
+        eas_parking_suspend(*state, &pairs[i].parked);
+    }
     send_to(pairs[1].backend);
     assert_true(wakes(&pairs[1].parked, LONG_MS));
-    assert_ptr_equal(eas_parking_claim(*state), &pairs[0].parked);
-    assert_ptr_equal(eas_parking_claim(*state), &pairs[2].parked);
-    assert_null(eas_parking_claim(*state));
-    /* No event wakes a claimed request, and none parks beside. */
+    assert_ptr_equal(eas_parking_claim(*state, false), &pairs[0].parked);
+    assert_ptr_equal(eas_parking_claim(*state, false), &pairs[2].parked);
+    assert_null(eas_parking_claim(*state, false));
+    /* No event wakes a claimed request. */
     send_to(pairs[0].backend);
     assert_false(wakes(&pairs[0].parked, 50));
+    /* The last thread has the one with an event, too, and that one alone once the others are gone. */
+    (void)eas_parking_remove(*state, &pairs[0].parked);
+    (void)eas_parking_remove(*state, &pairs[2].parked);
+    assert_ptr_equal(eas_parking_claim(*state, true), &pairs[1].parked);
+    (void)eas_parking_remove(*state, &pairs[1].parked);
+    assert_null(eas_parking_claim(*state, true));
+    (void)eas_parking_remove(*state, &pairs[3].parked);
+    /* A request that parks beside is told to stop, and has a thread of its own again. */
     for (i = 0; i < COUNT_OF(pairs); i++) {
-        (void)eas_parking_remove(*state, &pairs[i].parked);
-        assert_false(eas_parking_add(*state, &pairs[i].parked));
+        assert_true(eas_parking_add(*state, &pairs[i].parked));
+        assert_null(eas_parking_claim(*state, true));
+        assert_true(events_of(*state, &pairs[i]) & EAS_PARK_STOP);
         end_pair(&pairs[i]);
     }
 }

@@ -214,6 +214,32 @@ static void test_line(void **state)
     }
 }
 
+static void test_head_of_an_interim_response(void **state)
+{
+    static const struct {
+        const char *line;
+        bool was, is;
+    } rows[] = {
+        { "HTTP/1.1 102 Processing\r\n", false, true },
+        { "HTTP/1.1 103 Early Hints\n", false, true },
+        { "Link: </x>\r\n", true, true },
+        { "\r\n", true, false },
+        { "\n", true, false },
+        { "", true, false },
+        { "HTTP/1.1 200 OK\r\n", false, false },
+        { "Link: </x>\r\n", false, false },
+        { "\r\n", false, false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        if (eas_wait_is_interim(rows[i].line, strlen(rows[i].line), rows[i].was) != rows[i].is) {
+            fail_msg("%s", rows[i].line);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_a_socket_of_the_client, make, end),
         cmocka_unit_test_setup_teardown(test_time, make, end),
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_head_of_an_interim_response),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
