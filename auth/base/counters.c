@@ -160,7 +160,7 @@ static uint32_t hash_rows(uint32_t value, const struct eas_counters_row *rows, u
 
 uint32_t eas_counters_layout(void)
 {
-    uint32_t value = 2166136261u ^ (uint32_t)sizeof(struct slot);
+    uint32_t value = 2166136261u ^ (uint32_t)eas_counters_size();
 
     value = hash_rows(value, eas_counters_rows, EAS_COUNTERS);
     value = hash_rows(value, eas_counters_gauges, EAS_GAUGES);
