@@ -481,6 +481,29 @@ def test_forged_forms_change_nothing(watched, act):
 PROGRAM = Path(__file__).parents[1] / "build/package/eas-kcd-admin"
 
 
+def test_program_keeps_secrets(tmp_path):
+    """No .curlrc, no form field in an argument, no password over plain HTTP."""
+    seen, curl = tmp_path / "seen", tmp_path / "curl"
+    curl.write_text(f'#!/bin/sh\necho "$1 $#" >> {seen}\necho "$*" >> {seen}.all\ncat > {tmp_path}/stdin\n'
+                    """printf '{"user":"a","token":"t0ken"}\\n200\\n'\n""")
+    curl.chmod(0o755)
+
+    def run(url: str):
+        return subprocess.run(["sh", PROGRAM, "-u", "alice", url, "signout", "bob"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=os.environ | {"EAS_KCD_PASSWORD": "s3cret",
+                                                "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    refused = run("http://gateway.example/status")
+    assert (refused.returncode, refused.stdout) == (1, "") and "https:// only" in refused.stderr
+    assert not seen.exists()
+    assert run("https://gateway.example/status").returncode == 0
+    assert seen.read_text() == "-q 7\n" * 2
+    arguments = Path(f"{seen}.all").read_text()
+    assert "t0ken" not in arguments and "s3cret" not in arguments
+    fields = (tmp_path / "stdin").read_text()
+    assert 'data-urlencode = "token=t0ken"' in fields and 'data-urlencode = "signout=bob"' in fields
+
+
 def test_program(watched, authority):
     gw = watched()
     bob = signed_in(gw, "bob")

@@ -160,7 +160,7 @@ static uint32_t hash_rows(uint32_t value, const struct eas_counters_row *rows, u
 
 uint32_t eas_counters_layout(void)
 {
-    uint32_t value = 2166136261u ^ (uint32_t)sizeof(struct slot);
+    uint32_t value = 2166136261u ^ (uint32_t)eas_counters_size();
 
     value = hash_rows(value, eas_counters_rows, EAS_COUNTERS);
     value = hash_rows(value, eas_counters_gauges, EAS_GAUGES);
@@ -189,24 +189,25 @@ static bool take(struct slot *slot, int pid)
     return !is_running(owner) && atomic_compare_exchange_strong(&slot->pid, &owner, pid);
 }
 
+/* With release in note_before(): a copy in before is never ahead of numbers that are loaded later. */
 static void load(const struct numbers *from, struct eas_counters_numbers *to)
 {
     unsigned i, j;
 
     for (i = 0; i < EAS_COUNTERS; i++) {
-        to->counters[i] = atomic_load_explicit(&from->counters[i], memory_order_relaxed);
+        to->counters[i] = atomic_load_explicit(&from->counters[i], memory_order_acquire);
     }
     for (i = 0; i < EAS_GAUGES; i++) {
-        to->gauges[i] = atomic_load_explicit(&from->gauges[i], memory_order_relaxed);
+        to->gauges[i] = atomic_load_explicit(&from->gauges[i], memory_order_acquire);
     }
     for (i = 0; i < EAS_HISTOGRAMS; i++) {
         const struct times *times = &from->histograms[i];
 
         for (j = 0; j <= EAS_COUNTERS_BOUNDS; j++) {
             to->histograms[i].buckets[j] =
-                atomic_load_explicit(&times->buckets[j], memory_order_relaxed);
+                atomic_load_explicit(&times->buckets[j], memory_order_acquire);
         }
-        to->histograms[i].sum = atomic_load_explicit(&times->sum, memory_order_relaxed);
+        to->histograms[i].sum = atomic_load_explicit(&times->sum, memory_order_acquire);
     }
 }
 
@@ -218,7 +219,7 @@ static void note_before(struct slot *slot)
 
     load(&slot->numbers, &numbers);
     for (i = 0; i < EAS_COUNTERS; i++) {
-        atomic_store_explicit(&slot->before.counters[i], numbers.counters[i], memory_order_relaxed);
+        atomic_store_explicit(&slot->before.counters[i], numbers.counters[i], memory_order_release);
     }
     for (i = 0; i < EAS_GAUGES; i++) {
         atomic_store_explicit(&slot->numbers.gauges[i], 0, memory_order_relaxed);
@@ -228,9 +229,9 @@ static void note_before(struct slot *slot)
 
         for (j = 0; j <= EAS_COUNTERS_BOUNDS; j++) {
             atomic_store_explicit(&times->buckets[j], numbers.histograms[i].buckets[j],
-                                  memory_order_relaxed);
+                                  memory_order_release);
         }
-        atomic_store_explicit(&times->sum, numbers.histograms[i].sum, memory_order_relaxed);
+        atomic_store_explicit(&times->sum, numbers.histograms[i].sum, memory_order_release);
     }
 }
 
@@ -306,6 +307,7 @@ static void read_slot(const struct slot *slot, struct eas_counters_view *view)
     int pid = atomic_load(&slot->pid);
     unsigned i;
 
+    load(&slot->before, &before); /* first: another process may take the slot meanwhile */
     load(&slot->numbers, &numbers);
     add(&view->sums, &numbers);
     if (!is_running(pid)) {
@@ -314,7 +316,6 @@ static void read_slot(const struct slot *slot, struct eas_counters_view *view)
     for (i = 0; i < EAS_GAUGES; i++) {
         view->sums.gauges[i] += numbers.gauges[i];
     }
-    load(&slot->before, &before);
     subtract(&numbers, &before);
     process = apr_array_push(view->processes);
     process->pid = pid;

@@ -45,6 +45,11 @@ size_t eas_notes_size(void)
     return sizeof(struct notes);
 }
 
+uint32_t eas_notes_layout(void)
+{
+    return (uint32_t)MAGIC ^ (uint32_t)(sizeof(struct notes) << 8);
+}
+
 void eas_notes_format(void *memory, apr_time_t now)
 {
     struct notes *made = memory;

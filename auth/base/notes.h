@@ -21,6 +21,9 @@
 
 size_t eas_notes_size(void);
 
+/* A number that differs where the layout does, for the name of the memory. */
+uint32_t eas_notes_layout(void);
+
 /* Makes an empty table, by one process before others attach. */
 void eas_notes_format(void *memory, apr_time_t now);
 

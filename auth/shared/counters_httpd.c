@@ -9,8 +9,11 @@
 #include <apr_strings.h>
 #include <unistd.h>
 
-/* With the layout behind it: processes of an older module may count in the older memory. */
-#define RETAINED_NAME "mod_eas_kcd:counters:1:%08x"
+/*
+ * With both layouts behind it: processes of an older module may count in the older memory, and
+ * older memory may be too small for the notes.
+ */
+#define RETAINED_NAME "mod_eas_kcd:counters:1:%08x:%08x"
 
 void eas_counters_post_config(server_rec *main_server)
 {
@@ -22,7 +25,7 @@ void eas_counters_post_config(server_rec *main_server)
     char name[64];
     const struct eas_retained *retained;
 
-    apr_snprintf(name, sizeof(name), RETAINED_NAME, eas_counters_layout());
+    apr_snprintf(name, sizeof(name), RETAINED_NAME, eas_counters_layout(), eas_notes_layout());
     retained = eas_retained_attach(main_server, name, layout);
     if (retained == NULL || !retained->is_complete) {
         return;

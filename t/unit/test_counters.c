@@ -5,6 +5,7 @@
 
 #include "auth/base/counters.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -154,6 +155,42 @@ static void test_nothing_is_lost(void **state)
     drop_memory(memory);
 }
 
+#define READINGS 20000
+
+/* Takes the slot, counts and gives the slot back, until the parent kills it. */
+static void come_and_go(void)
+{
+    for (;;) {
+        eas_counters_begin((int)getpid(), 1);
+        eas_counters_add(COUNTER);
+        eas_counters_end();
+    }
+}
+
+static void test_reading_beside_takeovers(void **state)
+{
+    void *memory = make_memory();
+    int pid = fork(), status, i, j, wrong = 0;
+
+    if (pid == 0) {
+        come_and_go();
+    }
+    for (i = 0; i < READINGS; i++) {
+        struct eas_counters_view view = eas_counters_read(*state);
+
+        for (j = 0; j < view.processes->nelts; j++) {
+            wrong += APR_ARRAY_IDX(view.processes, j, struct eas_counters_process)
+                         .numbers.counters[COUNTER]
+                     > view.sums.counters[COUNTER];
+        }
+        apr_pool_clear(*state);
+    }
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(wrong, 0);
+    drop_memory(memory);
+}
+
 static void test_buckets(void **state)
 {
     void *memory = make_memory();
@@ -245,6 +282,7 @@ int main(void)
         POOL_TEST(test_counts_outlive_processes),
         POOL_TEST(test_process_counts_from_its_begin),
         POOL_TEST(test_nothing_is_lost),
+        POOL_TEST(test_reading_beside_takeovers),
         POOL_TEST(test_buckets),
         POOL_TEST(test_log_ons),
         POOL_TEST(test_more_processes_than_slots),
