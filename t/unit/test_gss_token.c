@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* t/unit/test_gss_token.c - what GSSAPI may use for a token: the ticket, and nothing else */
 
+#include "delegation/kerberos/gss_token.h"
 #include "t/unit/tokens.h"
 
 #include <dlfcn.h>
@@ -264,6 +265,22 @@ static void test_ccache_of_a_token(void **state)
     krb5_cc_close(f->ctx, ccache);
 }
 
+/* A reply without an AP-REP, such as a KRB-ERROR, does not reach GSSAPI's parsers. */
+static void test_reply_without_an_ap_rep(void **state)
+{
+    static const unsigned char octets[] = { 0xa1, 0x07, 0x30, 0x05, 0xa0, 0x03, 0x0a, 0x01, 0x00 };
+    const struct eas_bytes reply = { octets, sizeof(octets) };
+    struct fixture *f = *state;
+    struct eas_gss_token *made;
+    struct eas_secret *token;
+
+    assert_null(eas_gss_token_make(f->ctx, f->pool, make_ticket(f, 3600), (struct eas_bytes){ 0 },
+                                   &made, &token));
+    assert_string_equal(eas_gss_token_verify(made, f->pool, reply), "the reply has no AP-REP");
+    assert_string_equal(eas_gss_token_verify(made, f->pool, reply),
+                        "an earlier reply to this token was wrong");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +291,7 @@ int main(void)
         TEMPTED_TEST(test_ticket_of_a_host),
         TEMPTED_TEST(test_ticket_after_a_referral),
         TEMPTED_TEST(test_ccache_of_a_token),
+        TEMPTED_TEST(test_reply_without_an_ap_rep),
     };
 
     return cmocka_run_group_tests(tests, start, end);
