@@ -2,10 +2,10 @@
 /* delegation/services.c - services and their tickets: whom a refusal of the KDC concerns */
 
 #include "delegation/services.h"
+#include "auth/base/fnv.h"
 #include "auth/base/thread.h"
 
 #include <apr_hash.h>
-#include <apr_lib.h>
 #include <apr_strings.h>
 #include <stdint.h>
 
@@ -55,20 +55,10 @@ void eas_services_issued(struct eas_services *services, const char *spn)
     apr_thread_mutex_unlock(services->mutex);
 }
 
-/* FNV-1a.  Letter case does not count: another module may have any spelling of a user. */
-static uint64_t hash_of(const char *user)
-{
-    uint64_t value = 0xcbf29ce484222325u;
-
-    for (; *user != '\0'; user++) {
-        value = (value ^ (unsigned char)apr_tolower(*user)) * 0x100000001b3u;
-    }
-    return value;
-}
-
 bool eas_services_refused(struct eas_services *services, const char *spn, const char *user)
 {
-    uint64_t hash = hash_of(user);
+    /* Another module may have any spelling of a user. */
+    uint64_t hash = eas_fnv_folded(user);
     struct service *service;
     bool concerns_all;
 

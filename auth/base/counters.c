@@ -2,6 +2,7 @@
 /* auth/base/counters.c - numbers of the gateway, in memory that its processes share */
 
 #include "auth/base/counters.h"
+#include "auth/base/fnv.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -138,16 +139,13 @@ size_t eas_counters_size(void)
     return SLOTS * sizeof(struct slot) + CACHE_LINE;
 }
 
-/* FNV-1a, with the NUL. */
-static uint32_t hash(uint32_t value, const char *text)
+/* With the NUL. */
+static uint64_t hash(uint64_t value, const char *text)
 {
-    do {
-        value = (value ^ (unsigned char)*text) * 16777619u;
-    } while (*text++ != '\0');
-    return value;
+    return eas_fnv(value, text, strlen(text) + 1);
 }
 
-static uint32_t hash_rows(uint32_t value, const struct eas_counters_row *rows, unsigned n)
+static uint64_t hash_rows(uint64_t value, const struct eas_counters_row *rows, unsigned n)
 {
     unsigned i;
 
@@ -160,11 +158,12 @@ static uint32_t hash_rows(uint32_t value, const struct eas_counters_row *rows, u
 
 uint32_t eas_counters_layout(void)
 {
-    uint32_t value = 2166136261u ^ (uint32_t)eas_counters_size();
+    uint64_t value = EAS_FNV_FIRST ^ eas_counters_size();
 
     value = hash_rows(value, eas_counters_rows, EAS_COUNTERS);
     value = hash_rows(value, eas_counters_gauges, EAS_GAUGES);
-    return hash_rows(value, eas_counters_histograms, EAS_HISTOGRAMS);
+    value = hash_rows(value, eas_counters_histograms, EAS_HISTOGRAMS);
+    return (uint32_t)(value ^ (value >> 32));
 }
 
 /* apr_shm_create() puts 8 bytes of its own before the memory. */

@@ -2,25 +2,21 @@
 /* auth/base/first_sight.c - tables of hashes in shared memory: is it the first time, or another? */
 
 #include "auth/base/first_sight.h"
+#include "auth/base/fnv.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #define WAYS 8
 
-/* FNV-1a, with the NUL of each text. */
+/* With the NUL of each text. */
 uint64_t eas_first_sight_hash(const char *const texts[])
 {
-    uint64_t hash = 14695981039346656037u;
-    const char *p;
+    uint64_t hash = EAS_FNV_FIRST;
     int i;
 
     for (i = 0; texts[i] != NULL; i++) {
-        for (p = texts[i];; p++) {
-            hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-            if (*p == '\0') {
-                break;
-            }
-        }
+        hash = eas_fnv(hash, texts[i], strlen(texts[i]) + 1);
     }
     return hash != 0 ? hash : 1;
 }

@@ -2,6 +2,7 @@
 /* auth/base/log_limit.c - rate limits of the error log */
 
 #include "auth/base/log_limit.h"
+#include "auth/base/fnv.h"
 #include "auth/base/thread.h"
 
 #include <apr_strings.h>
@@ -23,7 +24,7 @@ struct tag {
 };
 
 struct key {
-    uint32_t hash;
+    uint64_t hash;
     unsigned window;
     unsigned count;
 };
@@ -44,21 +45,15 @@ struct eas_log_limit *eas_log_limit_create(apr_pool_t *pool)
     return limit;
 }
 
-/* FNV-1a. */
-#define FIRST_HASH 2166136261u
-
-static uint32_t hash_of(uint32_t hash, const char *text)
+static uint64_t hash_of(uint64_t hash, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    }
-    return hash;
+    return eas_fnv(hash, text, strlen(text));
 }
 
 /* The number of lines before with that hash, in the window. */
-static unsigned count(struct eas_log_limit *limit, unsigned window, uint32_t hash)
+static unsigned count(struct eas_log_limit *limit, unsigned window, uint64_t hash)
 {
-    struct key *key = &limit->keys[(hash ^ window) % KEYS];
+    struct key *key = &limit->keys[(hash ^ (hash >> 32) ^ window) % KEYS];
 
     if (key->hash != hash || key->window != window) {
         *key = (struct key){ .hash = hash, .window = window };
@@ -120,10 +115,10 @@ static bool take(unsigned *taken, unsigned room)
 static bool has_room(struct eas_log_limit *limit, struct tag *tag,
                      const struct eas_log_limit_line *line)
 {
-    uint32_t text = hash_of(FIRST_HASH, line->text);
+    uint64_t text = hash_of(EAS_FNV_FIRST, line->text);
     /* The separator is no letter of a text. */
-    uint32_t address = hash_of(hash_of(FIRST_HASH, "\n"), line->address);
-    uint32_t both = hash_of(hash_of(text, "\n"), line->address);
+    uint64_t address = hash_of(hash_of(EAS_FNV_FIRST, "\n"), line->address);
+    uint64_t both = hash_of(hash_of(text, "\n"), line->address);
     bool is_new_text = count(limit, tag->window, text) == 0;
     bool is_new_address = count(limit, tag->window, address) == 0;
     bool repeats = count(limit, tag->window, both) >= EAS_LOG_LIMIT_SAME;

@@ -2,6 +2,7 @@
 /* auth/base/lru.c - LRU cache of reference-counted objects */
 
 #include "auth/base/lru.h"
+#include "auth/base/fnv.h"
 #include "auth/base/thread.h"
 
 #include <apr_ring.h>
@@ -34,14 +35,11 @@ struct eas_lru {
     apr_size_t max_bytes;
 };
 
-/* FNV-1a needs no secret here: keys that a client could choose are keyed digests. */
+/* Without a secret: keys that a client could choose are keyed digests. */
 static apr_uint64_t hash_of(const unsigned char *key, apr_size_t len)
 {
-    apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
+    apr_uint64_t hash = eas_fnv(EAS_FNV_FIRST, key, len);
 
-    while (len-- > 0) {
-        hash = (hash ^ *key++) * APR_UINT64_C(1099511628211);
-    }
     return hash ^ (hash >> 32);
 }
 

@@ -2,9 +2,9 @@
 /* delegation/proxy/long_polls.c - limits for the long polls of a user and of a device */
 
 #include "delegation/proxy/long_polls.h"
+#include "auth/base/fnv.h"
 #include "auth/base/shm_mutex.h"
 
-#include <apr_lib.h>
 #include <string.h>
 
 #define MAGIC 0x4541534c504f4c31u /* "EASLPOL1": layout 1 */
@@ -67,20 +67,9 @@ struct eas_long_polls_limits eas_long_polls_limits(unsigned n, unsigned workers)
     return limits;
 }
 
-/* FNV-1a. */
-static uint64_t hash(const char *text)
-{
-    uint64_t value = 0xcbf29ce484222325u;
-
-    for (; *text != '\0'; text++) {
-        value = (value ^ (unsigned char)apr_tolower(*text)) * 0x100000001b3u;
-    }
-    return value;
-}
-
 struct eas_long_polls_key eas_long_polls_key(const char *user, const char *device)
 {
-    struct eas_long_polls_key key = { hash(user), hash(device) };
+    struct eas_long_polls_key key = { eas_fnv_folded(user), eas_fnv_folded(device) };
 
     return key;
 }
