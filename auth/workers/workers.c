@@ -293,9 +293,8 @@ static void leave(struct eas_job *job, apr_time_t now)
     }
 }
 
-static enum eas_rc fail_late(struct eas_job *job, apr_time_t now, struct eas_err *err)
+static enum eas_rc fail_late(const struct eas_job *job, struct eas_err *err)
 {
-    leave(job, now);
     if (job->state == EAS_JOB_QUEUED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1253,
                         "all threads for requests to the KDC are busy; check whether the domain "
@@ -329,7 +328,8 @@ static enum eas_rc await(struct eas_workers *workers, struct eas_job *job, apr_t
         apr_time_t stalls_at = silent_since(workers, job, now) + EAS_PEER_SILENT_AFTER;
 
         if (now >= until) {
-            return fail_late(job, now, err);
+            leave(job, now);
+            return fail_late(job, err);
         }
         if (now >= stalls_at && workers->waiting > workers->stalled) {
             if (job->waiters == 1) {
@@ -343,6 +343,10 @@ static enum eas_rc await(struct eas_workers *workers, struct eas_job *job, apr_t
             check_at = stalls_at;
         }
         eas_clock_wait(&job->done, &workers->jobs.mutex, check_at < until ? check_at : until);
+    }
+    /* A silent KDC ends the job's time and the wait together: which thread runs first is chance. */
+    if (job->rc == EAS_UNAVAILABLE && eas_clock_now() >= until) {
+        return fail_late(job, err);
     }
     if (job->rc != EAS_OK) {
         *err = job->err;

@@ -486,6 +486,19 @@ static void test_callers_without_messages(void **state)
     assert_all(callers, COUNT_OF(callers), 0);
 }
 
+/* The job fails as the wait ends, and its thread is the first to run. */
+static void test_silence_has_one_tag(void **state)
+{
+    struct eas_workers *workers = MAKE_WORKERS(state, .share = 1, .queued = 10, .stalled = 10);
+    struct caller caller;
+
+    start(&caller, workers, "a", IS_SILENT, apr_time_from_sec(4));
+    await_begun(1);
+    advance_clock(apr_time_from_sec(5));
+    open_gate(true);
+    assert_int_equal(tag_of(&caller), 1250);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,6 +509,7 @@ int main(void)
         GATE_TEST(test_impatient_caller_does_not_hold_the_probe),
         GATE_TEST(test_silence_opens_the_breaker),
         GATE_TEST(test_first_silence_opens_the_breaker),
+        GATE_TEST(test_silence_has_one_tag),
         GATE_TEST(test_silence_after_a_referral),
         GATE_TEST(test_unbounded_silence_after_a_referral),
         GATE_TEST(test_silent_name_server_opens_the_breaker),
