@@ -148,7 +148,7 @@ def backends(lab_dir: Path, domain: Domain, authority: Authority,
         wanted = (short, tls, connection_bound)
         if wanted not in made:
             made[wanted] = start(*wanted)
-        made[wanted].mark()
+        made[wanted].begin()
         return made[wanted]
 
     yield get

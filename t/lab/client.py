@@ -9,7 +9,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from .names import GATEWAY
 from .tls import Certificate
@@ -62,10 +62,12 @@ class Client:
 
     def __init__(self, port: int, tls: bool = False, ca_file: Path | None = None,
                  host: str = GATEWAY, timeout: float = 30,
-                 certificate: Certificate | None = None) -> None:
+                 certificate: Certificate | None = None,
+                 before: Callable[[], None] = lambda: None) -> None:
         """*host* is sent as Host and SNI. TLS is verified only where *ca_file* is given. The
-        client's own *certificate* is for TLS."""
+        client's own *certificate* is for TLS. *before* is called before each request."""
         self.host = host
+        self._before = before
         self._http = http.client.HTTPConnection(host, port, timeout=timeout)
         if tls:
             context = ssl.create_default_context(cafile=ca_file)
@@ -86,6 +88,7 @@ class Client:
     def send(self, method: str, path: str, user: str | None = None, password: str | None = None,
              headers: Headers = (), body: bytes | None = None) -> None:
         """The first half of request(), for those that have to wait for an answer."""
+        self._before()
         headers = list(headers)
         given = {name.lower() for name, _ in headers}
         self._http.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

@@ -80,6 +80,7 @@ class Gateway(Httpd):
         self._expected: set[str] = set()
         self._allowed: set[str] = set()
         self._begin = 0         # of this test, in the error log
+        self._sent = 0          # when a client began the latest request, as now() counts
 
     def expect(self, *tags: str) -> None:
         """Name log tags (EASnnnn, AHnnnnn) that this test provokes: each must be logged by its
@@ -94,7 +95,7 @@ class Gateway(Httpd):
     def begin(self) -> "Gateway":
         """Nothing logged and nothing expected so far: another test begins."""
         self.await_clients()
-        self.mark()
+        super().begin()
         self._begin = self.error_log.size()
         self._expected.clear()
         self._allowed.clear()
@@ -111,15 +112,21 @@ class Gateway(Httpd):
         self.error_log.assert_tags(*self._expected, start=self._begin)
 
     def logged(self, path: str | None = None) -> dict[str, str]:
-        """The access log's latest entry, or the latest one for this path. httpd writes it after it
-        has sent the answer."""
+        """The access log's entry of the latest request of client(), or the latest one for this path.
+        httpd writes it after it has sent the answer."""
         def entries() -> list[dict[str, str]]:
-            return [entry for entry in self.requests() if path in (None, entry["uri"])]
+            return [entry for entry in self.requests()
+                    if (int(entry["began"]) >= self._sent if path is None
+                        else entry["uri"] == path)]
         return until(entries, 5, f"an access log entry for {path or 'any path'}")[-1]
 
     def client(self, **options: Any) -> Client:
         """A kept-alive connection to it."""
-        return Client(self.port, self.tls, self._ca_file if self.tls else None, **options)
+        return Client(self.port, self.tls, self._ca_file if self.tls else None,
+                      before=self._note_request, **options)
+
+    def _note_request(self) -> None:
+        self._sent = self.now()
 
     def request(self, method: str, path: str, user: str | None = None,
                 password: str | None = None, headers: Headers = (),

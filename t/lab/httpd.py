@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Iterable, Mapping
 
@@ -20,7 +21,7 @@ BASIC_MODULES = ("authn_core", "authz_core", "authz_user", "authz_host", "env", 
 TLS_MODULES = ("socache_shmcb", "ssl")
 READY = "resuming normal operations"
 
-ACCESS_FIELDS = {"port": "%{remote}p", "user": "%u", "method": "%m", "uri": "%U%q",
+ACCESS_FIELDS = {"began": "%{usec}t", "port": "%{remote}p", "user": "%u", "method": "%m", "uri": "%U%q",
                  "status": "%>s", "keepalives": "%k"}
 
 CONF = """\
@@ -82,6 +83,8 @@ class Httpd:
         self.error_log = ErrorLog(root / "error.log")
         self._access_log = root / "access.log"
         self._access_mark = 0
+        self._own_clock = clock
+        self._since = 0         # of the system's clock, in microseconds
         self._access_fields = ACCESS_FIELDS | dict(access_fields or {})
         self._make_directories()
         self.conf_file = root / "httpd.conf"
@@ -163,11 +166,24 @@ class Httpd:
         self.error_log.mark()
         self._access_mark = len(self._access_lines())
 
+    def begin(self) -> "Httpd":
+        """Another test begins. A request that began earlier is not its own, though httpd may log
+        it later."""
+        self.mark()
+        self._since = self.now()
+        return self
+
+    def now(self) -> int:
+        """The time that a request which begins now has at least, in microseconds; 0 with a clock of
+        its own."""
+        return 0 if self._own_clock else time.time_ns() // 1000
+
     def requests(self) -> list[dict[str, str]]:
         """The requests since the mark. httpd writes the line after it has sent the answer: to
         see one that was just answered, poll with wait.until()."""
-        return [dict(zip(self._access_fields, line.split("\t")))
-                for line in self._access_lines()[self._access_mark:]]
+        entries = [dict(zip(self._access_fields, line.split("\t")))
+                   for line in self._access_lines()[self._access_mark:]]
+        return [entry for entry in entries if int(entry["began"]) >= self._since]
 
     def tail(self, size: int = 4000) -> str:
         return f"--- {self.error_log.path}\n{self.error_log.text()[-size:]}"
