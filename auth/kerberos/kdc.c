@@ -193,6 +193,8 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     }
     kdc->messages++;
     kdc->sent_at = eas_clock_now();
+    kdc->as.guessed = eas_kdc_message_is_guess(eas_bytes_make(message->data, message->length),
+                                               kdc->answered.text[0] != '\0');
     name = strndup(realm->data, realm->length);
     reply = calloc(1, sizeof(*reply));
     code = name == NULL || reply == NULL ? ENOMEM
