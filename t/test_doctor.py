@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """eas-kcd-check names each misconfiguration that is made on purpose."""
 
+import fcntl
 import os
+import pty
 import re
+import select
+import signal
 import subprocess
+import termios
 import time
 import unicodedata
 from contextlib import closing
@@ -692,6 +697,69 @@ def test_no_password_given(domain, keytab):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.fixture
+def prompt(domain, keytab):
+    """The program at its question for a password: the process, and both ends of its terminal."""
+    ours, theirs = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+    process = subprocess.Popen(
+        [doctor.PROGRAM, "-k", keytab, "-u", "alice", "-s", CAS1, "--transition", "--password"],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True, preexec_fn=take_terminal,
+        env=os.environ | {"KRB5_CONFIG": str(domain.krb5_conf)})
+    until(lambda: not has_echo(theirs), 20, "the question")
+    yield process, ours, theirs
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    for end in (ours, theirs):
+        os.close(end)
+
+
+def has_echo(terminal):
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+def test_password_from_a_terminal(prompt):
+    process, ours, theirs = prompt
+    os.write(ours, PASSWORDS["alice"].encode() + b"\n")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "password alice" in out and has_echo(theirs)
+    assert PASSWORDS["alice"].encode() not in os.read(ours, 10000)
+
+
+@pytest.mark.parametrize("key, number", [(b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT),
+                                         (None, signal.SIGTERM), (None, signal.SIGHUP)])
+def test_signal_at_the_question_for_a_password(prompt, key, number):
+    """Ctrl-C, Ctrl-\\, kill: the terminal has its echo again, and the signal its effect."""
+    process, ours, theirs = prompt
+    os.write(ours, b"half-a-pass")
+    if key:
+        os.write(ours, key)
+    else:
+        process.send_signal(number)
+    assert process.wait(20) == -number
+    assert has_echo(theirs)
+
+
+def test_stop_at_the_question_for_a_password(prompt):
+    """Ctrl-Z: the program asks again when it goes on, here at once, since no shell waits for it."""
+    process, ours, theirs = prompt
+    shown = bytearray()
+
+    def asked_again():
+        if select.select([ours], [], [], 0.1)[0]:
+            shown.extend(os.read(ours, 1000))
+        return shown.count(b"Password of alice: ") == 2 and not has_echo(theirs)
+    os.write(ours, b"half-a-pass\x1a")
+    until(asked_again, 20, "the question again")
+    os.write(ours, PASSWORDS["alice"].encode() + b"\n")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 def test_too_long_password(domain, keytab):
     """A part of it would be a wrong guess."""
     done = doctor.run(["-k", keytab, "-u", "alice", "-s", CAS1, "--password"], domain.krb5_conf,
@@ -944,6 +1012,19 @@ def test_configuration(configured, account):
 def test_configuration_without_transition(configured):
     report = configured(location("http://cas1.corp.example.test/eas"))
     assert report.findings == ["transition-unneeded"] and report.status == 0
+
+
+def test_configuration_without_a_password(configured, kerberos_only):
+    """Nobody has asked for the steps that need one, and the account is as it should be."""
+    conf = location("http://cas1.corp.example.test/eas")
+    report = configured(conf)
+    assert report.findings == ["password-not-asked"] and report.status == 0
+    assert report.step("S4U2Proxy")["verdict"] == "warning"
+    report = configured(conf, "--password", password=PASSWORDS["alice"])
+    assert report.findings == [] and report.status == 0
+    report = configured(location("http://cas3.corp.example.test/eas"), "--password",
+                        password=PASSWORDS["alice"])
+    assert report.findings == ["spn-not-allowed"] and report.status == 1
 
 
 def test_spns_of_a_configuration(configured):

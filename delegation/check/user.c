@@ -324,6 +324,10 @@ static void report_proxy_refusal(struct eas_check *check, const char *spn,
     struct eas_finding_names names = check->names;
 
     names.spn = spn;
+    /* The command line names the SPN, or it is one of the configuration's. */
+    if (finding == EAS_FINDING_PASSWORD_NEEDED && check->options->conf != NULL) {
+        finding = EAS_FINDING_PASSWORD_NOT_ASKED;
+    }
     if (finding == EAS_FINDING_SPN_UNKNOWN && (names.host = alias_of(check, spn)) != NULL) {
         finding = EAS_FINDING_SPN_ALIAS;
     }
