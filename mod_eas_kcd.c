@@ -20,6 +20,7 @@
 #include "auth/password/provider_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/private_httpd.h"
+#include "auth/shared/counters_httpd.h"
 #include "auth/shared/retained_httpd.h"
 #include "auth/start_httpd.h"
 #include "delegation/config_httpd.h"
@@ -134,6 +135,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_log_register_hooks(pool);
     eas_events_register_hooks(pool);
     eas_retained_register_hooks(pool);
+    eas_counters_register_hooks(pool);
     eas_authn_register_hooks(pool);
     eas_path_register_hooks(pool);
     eas_private_register_hooks(pool);

@@ -24,9 +24,6 @@
 /* Time between two lines about dropped events. */
 #define REPORT_EVERY apr_time_from_sec(60)
 
-/* A client address is throttled until it has made no guess for so long. */
-#define ADDRESS_FOR apr_time_from_sec(60)
-
 /* Logs whose last line may be torn, by the hash of their arguments. */
 #define TORN_PLACES 64
 
@@ -163,8 +160,8 @@ static void write_to_all(const server_rec *main_server, const struct eas_event *
 
 /* --- throttles that end ----------------------------------------------------------------------- */
 
-/* Without an account, the address is throttled. */
-static void await_end(const request_rec *r, const char *account, apr_interval_time_t lasts)
+/* Without an account, the address is throttled.  False if the throttle goes on. */
+static bool await_end(const request_rec *r, const char *account, apr_interval_time_t lasts)
 {
     const char *vhost = r->server->server_hostname != NULL ? r->server->server_hostname : "";
     struct eas_throttle_end end = { .until = apr_time_now() + lasts };
@@ -172,7 +169,7 @@ static void await_end(const request_rec *r, const char *account, apr_interval_ti
     apr_cpystrn(end.account, account, sizeof(end.account));
     apr_cpystrn(end.address, r->useragent_ip, sizeof(end.address));
     apr_cpystrn(end.vhost, vhost, sizeof(end.vhost));
-    eas_throttle_ends_await(state()->throttle_ends, &end);
+    return eas_throttle_ends_await(state()->throttle_ends, &end);
 }
 
 static void write_end(const server_rec *main_server, const struct eas_throttle_end *end)
@@ -298,15 +295,15 @@ static void write_throttle(const request_rec *r, const struct eas_request *reque
     const char *account = of_account && request->account != NULL ? request->account : "";
     struct eas_event event;
 
+    if ((!of_account || *account != '\0') && !await_end(r, account, lasts)) {
+        return;
+    }
     begin(&event, "throttle-begins", r);
     eas_event_text(&event, "tag", variable(r, "EAS_KCD_ERROR"));
     eas_event_text(&event, "of", of_account ? "account" : "address");
     eas_event_text(&event, "account", account);
     eas_event_number(&event, "seconds", (long)apr_time_sec(lasts));
     finish(&event, r, NULL);
-    if (!of_account || *account != '\0') {
-        await_end(r, account, lasts);
-    }
 }
 
 static void write_noted(const request_rec *r, const struct eas_request *request)
@@ -317,7 +314,7 @@ static void write_noted(const request_rec *r, const struct eas_request *request)
         write_throttle(r, request, true, request->throttled_for);
     }
     if (request->events & EAS_REQUEST_ADDRESS) {
-        write_throttle(r, request, false, ADDRESS_FOR);
+        write_throttle(r, request, false, request->address_throttled_for);
     }
     if (request->events & EAS_REQUEST_SIGN_OUT) {
         begin(&event, "sign-out", r);

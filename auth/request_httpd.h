@@ -23,7 +23,7 @@ struct eas_rule_result {
 /* Facts for the event log (auth/events_httpd.h). */
 enum eas_request_event {
     EAS_REQUEST_LOCKOUT = 1,  /* of the account, for throttled_for */
-    EAS_REQUEST_ADDRESS = 2,  /* the client's bucket is empty */
+    EAS_REQUEST_ADDRESS = 2,  /* of the client's address, for address_throttled_for */
     EAS_REQUEST_SIGN_OUT = 4, /* of the account */
     EAS_REQUEST_UNLOCK = 8,   /* of the account, by an administrator */
 };
@@ -47,6 +47,7 @@ struct eas_request {
     unsigned events;     /* enum eas_request_event */
     const char *account; /* that these are about, or whose password was refused; NULL: unknown */
     apr_interval_time_t throttled_for;
+    apr_interval_time_t address_throttled_for;
 };
 
 /* The record of the request, which the first call creates. */

@@ -23,7 +23,7 @@ from lab.debian import Debian               # noqa: E402
 
 PACKAGES = ("samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "python3-samba",
             "python3-cryptography")
-OWN = ("t/test_newer_ad.py", "t/test_forests.py")
+OWN = ("t/test_newer_ad.py", "t/test_doctor.py", "t/test_forests.py")
 
 # In a mount namespace of its own, which ends with the last process of the tests.
 SHARE = """

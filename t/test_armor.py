@@ -7,7 +7,7 @@ from lab import krbmsg
 from lab.ad import PASSWORDS, REALM
 from lab.client import assert_unavailable
 from lab.exchange import UNGUARDED, location
-from lab.unique import unique_path
+from lab.unique import unique_number, unique_path
 
 POLICY, PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 12, 25, 24, 41
 
@@ -127,6 +127,23 @@ def test_armour_is_refused(start, relay, backends, error):
     assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1045"
     assert users_messages(relay) == [[], ["AS-REQ/armored"]]
     assert backends("cas1").requests() == []
+
+
+@pytest.mark.parametrize("conf, account", [
+    ("EasKcdArmor Off\n", "armored$"), ("", "armored")], ids=["off", "no computer"])
+def test_domain_demands_armour(gateway, backends, relay, domain, conf, account):
+    """By "Fail unarmored authentication requests": the password is sent once, and not called wrong."""
+    name = f"{account.strip('$')}{unique_number()}{'$' * account.endswith('$')}"
+    domain.add_gateway(name, f"HTTP/{name.strip('$')}.corp.example.test")
+    cas1 = backends("cas1")
+    gw = gateway(conf + location(cas1.url), account=name, krb5_conf=relay.krb5_conf, processes=1)
+    gw.expect("EAS1045")
+    relay.demand_armor()
+    path = unique_path("/eas")
+    assert_unavailable(gw.get(path, "alice", PASSWORDS["alice"]))
+    assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1045"
+    assert users_messages(relay).count(["AS-REQ/timestamp"]) == 1 + (not conf)
+    assert cas1.requests() == []
 
 
 def test_required_and_the_gateway_has_no_tgt(gateway, backends, relay, domain):

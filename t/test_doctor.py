@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """eas-kcd-check names each misconfiguration that is made on purpose."""
 
+import fcntl
 import os
+import pty
 import re
+import select
+import signal
 import subprocess
+import termios
 import time
 import unicodedata
+from contextlib import closing
 
 import gssapi
 import pytest
 
 from lab import doctor, idle, krbmsg
 from lab.ad import (AES_ONLY, CAS1, CAS2, CAS3, DISABLED, LONG_AGO, PASSWORDS, REALM,
-                    TRUSTED_TO_AUTH, Account, Domain)
+                    SMARTCARD_REQUIRED, TRUSTED_TO_AUTH, UPN_SUFFIX, Account, Domain)
 from lab.fake_backend import always_401, response
 from lab.dns import NameServer, resolv_conf, using
 from lab.exchange import location
 from lab.httpd import BINARY, _faketime
 from lab.kerberos import kinit
+from lab.mit import write_krb5_conf
 from lab.relay import Relay
 from lab.simulated import damaged
 from lab.unique import unique_number
@@ -273,14 +280,24 @@ def test_gateway_must_change(check, domain, account, keytab):
     assert check().findings == ["gateway-must-change"]
 
 
-def test_gateway_locked(check, domain, account, keytab):
+@pytest.fixture
+def lock(domain, keytab):
+    """lock(account), by one wrong password."""
+    def wrong_password(name):
+        kinit(domain.krb5_conf, keytab.with_suffix(".ccache"), name, "wrong")
+        assert domain.is_locked(name)
     domain.lockout_policy(1)
-    kinit(domain.krb5_conf, keytab.with_suffix(".ccache"), account, "wrong")
-    locked = domain.is_locked(account)
-    report = check()
+    yield wrong_password
     domain.lockout_policy(0)
-    # Samba gives no reason; Windows does, and test_diagnosis.c has it.
-    assert locked and report.findings == ["gateway-revoked"]
+
+
+def test_gateway_locked(check, domain, account, lock):
+    """Samba 4.17 gives no reason; a newer one gives that of Windows."""
+    lock(account)
+    report = check()
+    assert report.findings == [
+        "gateway-locked" if domain.checks_account_first else "gateway-revoked"]
+    assert report.status == 1
 
 
 def test_key_has_changed(check, domain, account, keytab):
@@ -354,6 +371,20 @@ def test_tickets_for_the_backend_have_rc4(check, domain, account):
     assert report.findings == ["backend-rc4"] and report.status == 0
 
 
+def test_tickets_for_the_backend_have_no_common_type(check, domain, account, lab_dir):
+    """Its account has RC4 alone, and krb5.conf permits AES alone."""
+    name = f"old{unique_number()}"
+    spn = f"HTTP/{name}.corp.example.test"
+    domain.add_service(name, spn)
+    domain.modify(name, {"msDS-SupportedEncryptionTypes": [str(RC4_ONLY)]})
+    domain.allow_delegation(account, [spn])
+    conf = domain.write_krb5_conf(lab_dir / f"aes-{unique_number()}.conf", domain.port,
+                                  "permitted_enctypes = aes256-cts aes128-cts")
+    report = check(spns=(CAS1, spn), krb5_conf=conf)
+    assert report.findings == ["backend-etype"] and report.status == 1
+    assert "the KDC answers 14" in report.step("S4U2Proxy", spn)["detail"]
+
+
 def test_gateway_without_spn(check, domain, account, keytab):
     domain.modify(account, {"servicePrincipalName": []})
     assert check().findings == ["gateway-no-spn"]
@@ -367,6 +398,25 @@ def test_user_unknown(check):
 
 def test_user_of_no_realm(check):
     assert check(user="OTHER\\alice").findings == ["user-name"]
+
+
+def test_two_users_of_one_name(check, domain):
+    """A UPN that two users have: neither gets a ticket by it."""
+    name = f"twin{unique_number()}"
+    for twin in "ab":
+        domain.add_user(name + twin, PASSWORDS["alice"])
+        domain.set_raw(name + twin, "userPrincipalName", f"{name}@{UPN_SUFFIX}")
+    report = check(user=f"{name}@{UPN_SUFFIX}")
+    assert report.findings == ["user-unknown"]
+    assert "or two of that name" in report.step("user")["meaning"]
+
+
+def test_two_users_of_one_name_at_a_kdc_that_says_so(check, relay):
+    """KDC_ERR_PRINCIPAL_NOT_UNIQUE (RFC 4120, section 7.5.9)."""
+    relay.answer(lambda message: message.client == "alice", krbmsg.error(8, REALM))
+    report = check(krb5_conf=relay.krb5_conf)
+    assert report.findings == ["user-refused"] and report.status == 1
+    assert "the KDC answers 8" in report.step("user")["detail"]
 
 
 def test_service_as_user(check):
@@ -383,14 +433,12 @@ def test_user_expired(check, domain, user):
     assert check(user=user).findings == ["user-expired"]
 
 
-def test_user_locked(check, domain, user, keytab):
-    domain.lockout_policy(1)
-    kinit(domain.krb5_conf, keytab.with_suffix(".ccache"), user, "wrong")
-    locked = domain.is_locked(user)
+def test_user_locked(check, domain, user, lock):
+    """As for the gateway's account."""
+    lock(user)
     report = check(user=user)
-    domain.lockout_policy(0)
-    # As for the gateway's account.
-    assert locked and report.findings == ["user-revoked"]
+    assert report.findings == ["user-locked" if domain.checks_account_first else "user-revoked"]
+    assert report.status == 1
 
 
 def test_user_must_change(check):
@@ -420,6 +468,35 @@ def test_spn_not_allowed(check):
 
 def test_spn_unknown(check):
     assert check(spns=("HTTP/nowhere.corp.example.test",)).findings == ["spn-unknown"]
+
+
+@pytest.fixture
+def spn_of_two(domain, account):
+    """An SPN that two accounts have."""
+    spn = f"HTTP/twins{unique_number()}.corp.example.test"
+    for _ in range(2):
+        name = f"twin{unique_number()}"
+        domain.add_service(name, f"HTTP/{name}.corp.example.test")
+        domain.set_raw(name, "servicePrincipalName", spn)
+    domain.allow_delegation(account, [spn])
+    return spn
+
+
+def test_spn_of_two_accounts(check, spn_of_two):
+    """Samba takes it for unknown, and the finding names both causes."""
+    report = check(spns=(CAS1, spn_of_two))
+    assert report.findings == ["spn-unknown"] and report.status == 1
+    step = report.step("S4U2Proxy", spn_of_two)
+    assert "or two accounts have it" in step["meaning"] and "setspn -Q" in step["powershell"]
+
+
+def test_spn_of_two_accounts_at_a_kdc_that_says_so(check, relay, spn_of_two):
+    """KDC_ERR_PRINCIPAL_NOT_UNIQUE, as a KDC of Windows may answer."""
+    relay.answer(lambda message: "TGS-REQ/s4u2proxy" in message.labels()
+                 and message.service == spn_of_two, krbmsg.error(8, REALM))
+    report = check(spns=(CAS1, spn_of_two), krb5_conf=relay.krb5_conf)
+    assert report.findings == ["spn-duplicate"] and report.status == 1
+    assert report.step("S4U2Proxy", CAS1)["verdict"] == "passed"
 
 
 def test_host_is_an_alias(check, lab_dir):
@@ -465,6 +542,126 @@ def test_password_needed(check, domain, account):
     assert report.findings == ["password-needed"] and report.status == 1
 
 
+# --- another forest ---------------------------------------------------------------------------
+
+ABROAD = "ABROAD.EXAMPLE.TEST"
+
+
+class Abroad(Domain):
+    realm = ABROAD
+    netbios = "ABROAD"
+
+
+@pytest.fixture(scope="module")
+def abroad(lab_dir, domain):
+    """A krb5.conf of two forests that trust each other."""
+    accounts = (Account("erna", PASSWORDS["alice"]),
+                Account("mailer", PASSWORDS["bob"], spns=("HTTP/mail.abroad.example.test",)))
+    with closing(Abroad(lab_dir / "abroad", accounts)) as other:
+        other.create()
+        domain.trust(other)
+        yield write_krb5_conf(lab_dir / "abroad.conf",
+                              {domain.realm: domain.port, ABROAD: other.port})
+
+
+@pytest.mark.parametrize("user", ["erna@abroad.example.test", f"erna@{ABROAD}"])
+@pytest.mark.parametrize("password", [None, PASSWORDS["alice"]], ids=["name", "password"])
+def test_user_of_another_forest(check, abroad, user, password):
+    report = check(*["--password"][:password is not None], user=user, password=password,
+                   krb5_conf=abroad)
+    assert report.findings == ["user-other-realm"] and report.status == 1
+    assert "the KDC answers 68" in report.step("user")["detail"]
+
+
+def test_service_of_another_forest(check, abroad):
+    spn = "HTTP/mail.abroad.example.test"
+    report = check(spns=(CAS1, spn), krb5_conf=abroad)
+    assert report.findings == ["spn-other-realm"] and report.status == 1
+    assert report.step("S4U2Proxy", CAS1)["verdict"] == "passed"
+
+
+# --- armour -----------------------------------------------------------------------------------
+
+@pytest.fixture
+def computer(domain, lab_dir):
+    """A keytab of a gateway's account with the name of a computer's, which uses Kerberos only."""
+    name = f"gw{unique_number()}$"
+    domain.add(Account(name, PASSWORD, spns=(f"HTTP/{name[:-1]}.corp.example.test",),
+                       delegate_to=(CAS1,)))
+    return domain.export_keytab(lab_dir / f"{name}.keytab", [name])
+
+
+def guesses(relay, client):
+    return len([message for message in relay.messages
+                if message.client == client and "AS-REQ/timestamp" in message.labels()])
+
+
+def test_domain_demands_armour_of_the_gateway(check, relay, account):
+    """[MS-KILE] 3.3.5.1; one message with the key's proof, and no more."""
+    relay.demand_armor()
+    report = check(krb5_conf=relay.krb5_conf)
+    assert report.findings == ["gateway-armor"] and report.status == 1
+    assert guesses(relay, account) == 1
+
+
+def test_domain_demands_armour_of_users(check, relay, computer):
+    """A computer's log-on needs none, and is the armour."""
+    relay.demand_armor()
+    report = check("--password", transition=False, password=PASSWORDS["alice"], keytab=computer,
+                   krb5_conf=relay.krb5_conf)
+    assert report.findings == [] and report.status == 0
+    assert guesses(relay, "alice") == 0 and relay.counts["AS-REQ/armored"] == 2
+
+
+def test_user_of_some_devices(check, relay, computer):
+    """A policy forbids the user all messages without armour."""
+    relay.answer(lambda message: message.kind == "AS-REQ" and message.client == "alice"
+                 and "AS-REQ/armored" not in message.labels(), krbmsg.error(12, REALM))
+    report = check("--password", transition=False, password=PASSWORDS["alice"], keytab=computer,
+                   krb5_conf=relay.krb5_conf)
+    assert report.findings == [] and report.status == 0
+    assert report.step("user")["detail"].startswith("with armour, salt ")
+
+
+# --- reasons of a newer Samba -----------------------------------------------------------------
+
+newer_ad = pytest.mark.newer_ad("the KDC of Samba 4.17 gives no reasons")
+
+
+@newer_ad
+def test_user_of_another_device(check, domain, user):
+    """An authentication policy: neither a message without armour, nor one with that of this
+    gateway."""
+    domain.authenticate_from(user, "gateway2")
+    report = check("--password", password=PASSWORDS["alice"], user=user)
+    assert report.findings == ["user-policy"] and report.status == 1
+    assert "NTSTATUS 0xc0000070" in report.step("user")["detail"]
+
+
+@newer_ad
+def test_user_of_the_gateway(check, domain, user, account):
+    """The same policy lets the user log on with armour of this gateway's account."""
+    domain.authenticate_from(user, account)
+    report = check("--password", password=PASSWORDS["alice"], user=user)
+    assert report.findings == [] and report.status == 0
+    assert report.step("user")["detail"].startswith("with armour, salt ")
+
+
+@newer_ad
+def test_gateway_of_another_device(check, domain, account):
+    domain.authenticate_from(account, "gateway2")
+    report = check()
+    assert report.findings == ["gateway-policy"] and report.status == 1
+
+
+@newer_ad
+def test_user_with_a_smart_card(check, domain, user):
+    domain.set_flag(user, SMARTCARD_REQUIRED)
+    report = check("--password", password=PASSWORDS["alice"], user=user)
+    assert report.findings == ["user-policy"] and report.status == 1
+    assert "a smart card" in report.step("password")["meaning"]
+
+
 # --- the password ----------------------------------------------------------------------------
 
 @pytest.fixture
@@ -498,6 +695,69 @@ def test_spn_not_allowed_with_a_password(kerberos_only, check):
 def test_no_password_given(domain, keytab):
     done = doctor.run(["-k", keytab, "-u", "alice", "-s", CAS1, "--password"], domain.krb5_conf)
     assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.fixture
+def prompt(domain, keytab):
+    """The program at its question for a password: the process, and both ends of its terminal."""
+    ours, theirs = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+    process = subprocess.Popen(
+        [doctor.PROGRAM, "-k", keytab, "-u", "alice", "-s", CAS1, "--transition", "--password"],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True, preexec_fn=take_terminal,
+        env=os.environ | {"KRB5_CONFIG": str(domain.krb5_conf)})
+    until(lambda: not has_echo(theirs), 20, "the question")
+    yield process, ours, theirs
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    for end in (ours, theirs):
+        os.close(end)
+
+
+def has_echo(terminal):
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+def test_password_from_a_terminal(prompt):
+    process, ours, theirs = prompt
+    os.write(ours, PASSWORDS["alice"].encode() + b"\n")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "password alice" in out and has_echo(theirs)
+    assert PASSWORDS["alice"].encode() not in os.read(ours, 10000)
+
+
+@pytest.mark.parametrize("key, number", [(b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT),
+                                         (None, signal.SIGTERM), (None, signal.SIGHUP)])
+def test_signal_at_the_question_for_a_password(prompt, key, number):
+    """Ctrl-C, Ctrl-\\, kill: the terminal has its echo again, and the signal its effect."""
+    process, ours, theirs = prompt
+    os.write(ours, b"half-a-pass")
+    if key:
+        os.write(ours, key)
+    else:
+        process.send_signal(number)
+    assert process.wait(20) == -number
+    assert has_echo(theirs)
+
+
+def test_stop_at_the_question_for_a_password(prompt):
+    """Ctrl-Z: the program asks again when it goes on, here at once, since no shell waits for it."""
+    process, ours, theirs = prompt
+    shown = bytearray()
+
+    def asked_again():
+        if select.select([ours], [], [], 0.1)[0]:
+            shown.extend(os.read(ours, 1000))
+        return shown.count(b"Password of alice: ") == 2 and not has_echo(theirs)
+    os.write(ours, b"half-a-pass\x1a")
+    until(asked_again, 20, "the question again")
+    os.write(ours, PASSWORDS["alice"].encode() + b"\n")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_too_long_password(domain, keytab):
@@ -727,6 +987,15 @@ def test_armour_of_a_configuration(configured, relay, mode, findings, armored):
                                    for label in message.labels()]) == (mode != "Require")
 
 
+def test_domain_demands_armour_that_is_off(configured, relay, computer):
+    relay.demand_armor()
+    report = configured("EasKcdArmor Off\n" + location("http://cas1.corp.example.test/eas"),
+                        "--password", password=PASSWORDS["alice"], keytab=computer,
+                        krb5_conf=relay.krb5_conf)
+    assert report.findings == ["no-armor"] and report.status == 1
+    assert guesses(relay, "alice") == 1
+
+
 def spns_of(report):
     return [step["subject"] for step in report.steps if step["step"] == "S4U2Proxy"]
 
@@ -743,6 +1012,19 @@ def test_configuration(configured, account):
 def test_configuration_without_transition(configured):
     report = configured(location("http://cas1.corp.example.test/eas"))
     assert report.findings == ["transition-unneeded"] and report.status == 0
+
+
+def test_configuration_without_a_password(configured, kerberos_only):
+    """Nobody has asked for the steps that need one, and the account is as it should be."""
+    conf = location("http://cas1.corp.example.test/eas")
+    report = configured(conf)
+    assert report.findings == ["password-not-asked"] and report.status == 0
+    assert report.step("S4U2Proxy")["verdict"] == "warning"
+    report = configured(conf, "--password", password=PASSWORDS["alice"])
+    assert report.findings == [] and report.status == 0
+    report = configured(location("http://cas3.corp.example.test/eas"), "--password",
+                        password=PASSWORDS["alice"])
+    assert report.findings == ["spn-not-allowed"] and report.status == 1
 
 
 def test_spns_of_a_configuration(configured):

@@ -48,6 +48,8 @@ def rc4_gateway(mit):
 @pytest.mark.parametrize("broken, transition, findings", [
     (lambda mit: None, True, []),
     (lambda mit: mit.kadmin(f"setstr krbtgt/{REALM} require_auth otp"), True, ["gateway-policy"]),
+    (lambda mit: mit.kadmin(f"modprinc -expire yesterday krbtgt/{REALM}"), True,
+     ["gateway-refused"]),
     (lambda mit: mit.kadmin("setstr gateway require_auth otp"), True, ["gateway-policy"]),
     (lambda mit: mit.kadmin(f"setstr {SPN} require_auth otp"), True, ["backend-policy"]),
     (lambda mit: mit.kadmin(f"modprinc -expire yesterday {SPN}"), True, ["backend-disabled"]),
@@ -55,7 +57,7 @@ def rc4_gateway(mit):
     (rc4_gateway, True, ["keytab-rc4", "gateway-etype"]),
     (rc4_user, True, ["user-etype"]),
     (lambda mit: rc4_alone(mit, SPN), True, ["delegation-refused"]),
-], ids=["well", "log-on", "gateway", "backend", "expired", "forwardable", "rc4-gateway", "rc4-user",
+], ids=["well", "log-on", "krbtgt", "gateway", "backend", "expired", "forwardable", "rc4-gateway", "rc4-user",
         "rc4-backend"])
 def test_mit(realm, broken, transition, findings):
     broken(realm)

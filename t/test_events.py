@@ -14,9 +14,10 @@ from lab.client import basic
 from lab.exchange import DOMAINS, location
 from lab.fake_backend import response
 from lab.frontdoor import FORM, Visitor
+from lab.sanitizer import moves_clock
 from lab.unique import unique_number
 from lab.wait import until
-from test_status import LOCATIONS, post, token_of
+from test_status import LOCATIONS, as_admin, post, token_of
 
 LOG = 'EasKcdEventLog "events.log"\n'       # ServerRoot is the gateway's directory
 ALICE = f"alice@{REALM}"
@@ -154,6 +155,37 @@ def test_throttle_begins_and_ends(gateway, backends):
     ends = await_event(gw, "throttle-ends", 30)
     assert (ends["account"], ends["address"], ends["vhost"]) == (
         f"user05@{REALM}", "127.0.0.1", "localhost")
+
+
+@moves_clock
+def test_throttled_address(gateway, backends):
+    """It is one throttle as long as guesses go on, and the status page has the same end."""
+    gw = gateway(DOMAINS + LOG + "EasKcdRequireTLS Off\nEasKcdPasswordCache 1h\n" + LOCATIONS
+                 + location(backends("cas1").url), tls=False, clock=True, processes=1)
+    gw.expect("EAS1313")
+    assert as_admin(gw).status == 200       # whose password is verified before
+
+    def guess(names):
+        with ThreadPoolExecutor(10) as pool:
+            answers = pool.map(lambda n: gw.get("/eas", f"nobody{n}", "x").status, names)
+            assert set(answers) <= {401, 503}
+    guess(range(120))
+    begins = await_event(gw, "throttle-begins")
+    assert (begins["of"], begins["address"]) == ("address", "127.0.0.1")
+    assert begins["seconds"] >= 60
+    gw.set_clock("+30s")
+    guess(range(120, 150))
+    throttled, = as_admin(gw, "?json").json()["throttled"]
+    assert throttled["address"] == "127.0.0.1" and "user" not in throttled
+    left = throttled["until"] - time.time() - 30
+    assert 50 < left < 660
+    assert len(events(gw, "throttle-begins")) == 1 and events(gw, "throttle-ends") == []
+    gw.set_clock(f"+{30 + int(left) - 10}s")
+    assert len(as_admin(gw, "?json").json()["throttled"]) == 1
+    gw.set_clock(f"+{30 + int(left) + 10}s")
+    assert as_admin(gw, "?json").json()["throttled"] == []
+    assert await_event(gw, "throttle-ends", 30)["address"] == "127.0.0.1"
+    assert len(events(gw, "throttle-begins")) == 1
 
 
 def test_unlocked_throttle_ends_at_once(gateway, backends):

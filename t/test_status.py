@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -18,7 +20,7 @@ from lab.ad import PASSWORDS, REALM, Domain
 from lab.browser import Browser
 from lab.exchange import location
 from lab.frontdoor import Visitor
-from lab.gateway import MODULES
+from lab.gateway import MODULES, TOP
 from lab.names import GATEWAY
 from lab.pages import OPERATING, table
 from lab.sanitizer import moves_clock
@@ -295,6 +297,38 @@ def test_mod_status(watched):
         "EasKcdConnectionsKept: 1", "EasKcdSilentKdcs: 0", "EasKcdLockedUsers: 0"}
 
 
+LAYOUT = """
+import ctypes, sys
+notes = ctypes.CDLL(sys.argv[1])
+notes.eas_notes_layout.restype = ctypes.c_uint32
+notes.eas_notes_size.restype = ctypes.c_size_t
+print(notes.eas_notes_size(), notes.eas_notes_layout())
+"""
+
+
+def test_layout_of_notes(lab_dir):
+    """Fields that change places change the name of the memory, though not its size."""
+    def layout(name, change=lambda text: text):
+        tree = lab_dir / name
+        (tree / "auth/base").mkdir(parents=True)
+        for unit, ending in product(("notes", "fnv", "shm_mutex", "clock"), "ch"):
+            text = (TOP / f"auth/base/{unit}.{ending}").read_text()
+            (tree / f"auth/base/{unit}.{ending}").write_text(
+                change(text) if unit == "notes" else text)
+        flags = subprocess.run(["apr-1-config", "--includes", "--cppflags", "--link-ld"], text=True,
+                               capture_output=True, check=True).stdout.split()
+        subprocess.run(["gcc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", tree / "notes.so",
+                        f"-I{tree}", *tree.glob("auth/base/*.c"), *flags], check=True)
+        return subprocess.run([sys.executable, "-c", LAYOUT, tree / "notes.so"], text=True,
+                              capture_output=True, check=True).stdout.split()
+    size, number = layout("notes-now")
+    assert layout("notes-again") == [size, number]
+    for name, old, new in (("order", "answers, failures;", "failures, answers;"),
+                           ("meaning", "named_at", "left_at")):
+        changed = layout(f"notes-{name}", lambda text: text.replace(old, new))
+        assert changed[0] == size and changed[1] != number, name
+
+
 # --- what is shown to whom -------------------------------------------------------------------
 
 def test_no_name_without_an_administrator(watched):
@@ -330,6 +364,7 @@ def test_other_users_are_refused(watched):
 @pytest.mark.parametrize("header, status", [
     (("X-Client", "203.0.113.9"), 403), (("X-Client", "2001:db8::1"), 403),
     (("X-Client", "192.168.7.7"), 200), (("X-Forwarded-For", "10.0.0.1"), 403),
+    (("X-Real-IP", "10.0.0.1"), 403), (("X-Forwarded-Proto", "https"), 403),
     (("Via", "1.1 proxy"), 403), (("Forwarded", "for=10.0.0.1"), 403)])
 def test_open_status_is_closed_to_the_internet(gateway, header, status):
     """`Require all granted` by an oversight."""
@@ -407,6 +442,19 @@ def test_sign_out(watched):
     assert f"EAS2204: {ADMINISTRATOR} ended all sessions of bob@{REALM}" in gw.error_log.text()
     gw.graceful()
     assert bobs[0].get("/eas").status == 302
+
+
+def test_sign_out_needs_a_name_as_sessions_have_it(watched):
+    """Else an administrator believes that sessions have ended."""
+    gw = watched()
+    bob = signed_in(gw, "bob")
+    for name in ("bob.builder@mail.example.test", "bob@OTHER.EXAMPLE.TEST", "bob@", "bob"):
+        gw.expect("EAS2203")
+        assert post(gw, {"token": token_of(gw), "signout": name}).status == 400
+        assert bob.get("/eas").status == 200
+    answer = post(gw, {"token": token_of(gw), "signout": f"bob@{REALM.lower()}"})
+    assert answer.json()["message"] == f"All sessions of bob@{REALM} have ended."
+    assert bob.get("/eas").status == 302
 
 
 def test_unlock(watched):

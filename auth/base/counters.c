@@ -259,6 +259,19 @@ void eas_counters_end(void)
     atomic_store(&slot->pid, 0);
 }
 
+void eas_counters_ended(int pid)
+{
+    unsigned i;
+
+    for (i = 0; counted.slots != NULL && i < SLOTS; i++) {
+        int owner = pid;
+
+        if (atomic_load(&counted.slots[i].since) != 0) {
+            atomic_compare_exchange_strong(&counted.slots[i].pid, &owner, 0);
+        }
+    }
+}
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 static void add_times(struct eas_counters_times *to, const struct eas_counters_times *from)

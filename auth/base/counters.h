@@ -83,6 +83,9 @@ void eas_counters_begin(int pid, apr_time_t now);
 /* Gives it back. */
 void eas_counters_end(void);
 
+/* A child has ended, perhaps without that; its number may become that of another process. */
+void eas_counters_ended(int pid);
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 struct eas_counters_times {

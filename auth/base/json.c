@@ -20,7 +20,7 @@ static size_t escape(const char *text, size_t left, char out[EAS_JSON_ESCAPE_MAX
     if (c == '"' || c == '\\') {
         snprintf(out, EAS_JSON_ESCAPE_MAX + 1, "\\%c", c);
     }
-    else if (c < 0x20 || c == 0x7f) {
+    else if (c < 0x20 || c == 0x7f || c == '<' || c == '>' || c == '&') {
         snprintf(out, EAS_JSON_ESCAPE_MAX + 1, "\\u%04x", c);
     }
     else {

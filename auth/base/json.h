@@ -10,7 +10,8 @@
 #define EAS_JSON_ESCAPE_MAX 6
 
 /*
- * Writes the text without quotes (RFC 8259 section 7), and a NUL.  Control characters are escaped.
+ * Writes the text without quotes (RFC 8259 section 7), and a NUL.  Control characters are escaped,
+ * and those of markup: no browser that guesses a type takes the text for HTML.
  * An octet that is no UTF-8 becomes U+FFFD.  A text without room ends before the character that
  * does not fit.  Returns the length.
  */

@@ -40,29 +40,37 @@ struct eas_notes_error {
 
 void eas_notes_error(int tag, const char *text, apr_time_t now);
 
-/* An address of a KDC. */
+/* An address of a KDC, for each realm that it serves. */
 struct eas_notes_kdc {
     char address[56];
     char realm[72];
     uint64_t answers, failures;
     apr_time_t answered_at, failed_at; /* 0: never */
     apr_interval_time_t took;          /* smoothed */
+    apr_time_t named_at;               /* krb5.conf or DNS had it for the realm */
 };
 
-/* The address is one of the realm's. */
-void eas_notes_kdc(const char *address, const char *realm);
-void eas_notes_kdc_answered(const char *address, apr_interval_time_t took, apr_time_t now);
-void eas_notes_kdc_failed(const char *address, apr_time_t now);
+/*
+ * A message to the realm begins, and the address is one of its KDCs'.  Those that it has no longer
+ * named for an hour are not read, and for a day where no message goes to the realm.
+ */
+void eas_notes_kdc(const char *address, const char *realm, apr_time_t now);
+void eas_notes_kdc_answered(const char *address, const char *realm, apr_interval_time_t took,
+                            apr_time_t now);
+void eas_notes_kdc_failed(const char *address, const char *realm, apr_time_t now);
 
 /* A user or a client address that the throttle refuses. */
 struct eas_notes_throttled {
     char user[256];   /* empty: an address */
     char address[64]; /* of the last failure */
     apr_time_t since, until;
-    unsigned char key[EAS_NOTES_KEY_SIZE]; /* of the lockout record */
+    unsigned char key[EAS_NOTES_KEY_SIZE]; /* of the lockout record, or of the address's bucket */
 };
 
-/* Replaces the note about the same user or address, else the one that ends first. */
+/*
+ * Replaces the note about the same user or bucket, else the one that ends first.  A note that goes on
+ * keeps its beginning.
+ */
 void eas_notes_throttle(const struct eas_notes_throttled *throttled);
 
 /* Finds a user whose time is not over, without letter case. */

@@ -38,18 +38,19 @@ static bool is_same(const struct eas_throttle_end *a, const struct eas_throttle_
            && (a->account[0] != '\0' || strcmp(a->address, b->address) == 0);
 }
 
-void eas_throttle_ends_await(void *memory, const struct eas_throttle_end *end)
+bool eas_throttle_ends_await(void *memory, const struct eas_throttle_end *end)
 {
     struct eas_throttle_end *place = NULL, *found;
     struct ends *ends = memory;
+    bool begins = true;
 
     if (eas_shm_mutex_lock(&ends->mutex) == EAS_SHM_MUTEX_FAILED) {
-        return;
+        return true;
     }
-    for (found = ends->places; found < ends->places + PLACES; found++) {
+    for (found = ends->places; found < ends->places + PLACES && begins; found++) {
         if (found->until != 0 && is_same(found, end)) {
             place = found;
-            break;
+            begins = false;
         }
         place = place == NULL && found->until == 0 ? found : place;
     }
@@ -57,6 +58,7 @@ void eas_throttle_ends_await(void *memory, const struct eas_throttle_end *end)
         *place = *end;
     }
     eas_shm_mutex_unlock(&ends->mutex);
+    return begins;
 }
 
 bool eas_throttle_ends_take(void *memory, const char *account, apr_time_t now,

@@ -25,8 +25,11 @@ size_t eas_throttle_ends_size(void);
 /* In the process that makes the others.  False if the system has no such mutexes. */
 bool eas_throttle_ends_attach(void *memory);
 
-/* Has the later end of the same throttle take the place of the former. */
-void eas_throttle_ends_await(void *memory, const struct eas_throttle_end *end);
+/*
+ * Has the later end of the same throttle take the place of the former: then false, because the
+ * throttle goes on.
+ */
+bool eas_throttle_ends_await(void *memory, const struct eas_throttle_end *end);
 
 /*
  * Takes out one that is over, or one of the account, if that is not NULL.  False if there is none.

@@ -50,7 +50,7 @@ static void note_addresses(const char *realm, const struct eas_kdc_addresses *ad
     unsigned i;
 
     for (i = 0; i < addresses->count; i++) {
-        eas_notes_kdc(addresses->at[i].text, realm);
+        eas_notes_kdc(addresses->at[i].text, realm, apr_time_now());
     }
 }
 
@@ -60,6 +60,7 @@ static krb5_error_code exchange(struct eas_kdc *kdc, krb5_context ctx, const cha
 {
     struct eas_kdc_transport_request request = {
         .addresses = addresses,
+        .realm = realm,
         .message = eas_bytes_make(message->data, message->length),
         .until = kdc->until,
     };
@@ -193,6 +194,8 @@ static krb5_error_code before_send(krb5_context ctx, void *data, const krb5_data
     }
     kdc->messages++;
     kdc->sent_at = eas_clock_now();
+    kdc->as.guessed = eas_kdc_message_is_guess(eas_bytes_make(message->data, message->length),
+                                               kdc->answered.text[0] != '\0');
     name = strndup(realm->data, realm->length);
     reply = calloc(1, sizeof(*reply));
     code = name == NULL || reply == NULL ? ENOMEM

@@ -31,6 +31,7 @@
  *  - The NTSTATUS in an error of AD is kept ([MS-KILE] 2.2.1, KERB-ERROR-DATA).
  *  - An error ends an AS exchange with FAST, where it is not armoured itself, or where a password
  *    may have been sent: the KDC's reason is encrypted.
+ *  - The question for a password that has been sent ends the exchange: the KDC demands armour.
  *  - A referral ends the AS exchange, so that no password is put to a realm that is not ours.
  */
 struct eas_kdc {

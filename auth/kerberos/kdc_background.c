@@ -56,6 +56,7 @@ void eas_kdc_background_refresh(struct eas_job *job, const char *realm)
 
 struct check {
     struct eas_kdc_addresses addresses;
+    const char *realm;
     struct eas_bytes message;
 };
 
@@ -63,6 +64,7 @@ static void *copy_check(apr_pool_t *pool, const void *input)
 {
     struct check *check = apr_pmemdup(pool, input, sizeof(*check));
 
+    check->realm = apr_pstrdup(pool, check->realm);
     check->message.at = apr_pmemdup(pool, check->message.at, check->message.len);
     return check;
 }
@@ -71,6 +73,7 @@ static enum eas_rc run_check(struct eas_job *job, void *data, struct eas_err *er
 {
     const struct check *check = data;
     struct eas_kdc_transport_request request = { .addresses = &check->addresses,
+                                                 .realm = check->realm,
                                                  .message = check->message,
                                                  .until = eas_clock_now() + CHECK_TIMEOUT };
     struct eas_kdc_transport_reply reply;
@@ -85,7 +88,7 @@ static enum eas_rc run_check(struct eas_job *job, void *data, struct eas_err *er
 void eas_kdc_background_check(struct eas_job *job, const char *realm,
                               const struct eas_kdc_address *address, struct eas_bytes message)
 {
-    struct check check = { .addresses = { .count = 1 }, .message = message };
+    struct check check = { .addresses = { .count = 1 }, .realm = realm, .message = message };
     char key[128];
     struct eas_workers_task task = {
         .peer = realm,

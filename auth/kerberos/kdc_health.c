@@ -2,7 +2,6 @@
 /* auth/kerberos/kdc_health.c - addresses of KDCs, and which of them answer */
 
 #include "auth/kerberos/kdc_health.h"
-#include "auth/base/notes.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -79,7 +78,6 @@ void eas_kdc_health_answered(const struct eas_kdc_address *address, apr_interval
     record->failed = false;
     record->took = record->took == 0 ? took + 1 : (7 * record->took + took) / 8 + 1;
     pthread_mutex_unlock(&table.mutex);
-    eas_notes_kdc_answered(address->text, took, apr_time_now());
 }
 
 void eas_kdc_health_failed(const struct eas_kdc_address *address, apr_time_t now)
@@ -91,7 +89,6 @@ void eas_kdc_health_failed(const struct eas_kdc_address *address, apr_time_t now
     record->failed = true;
     record->check_at = now + CHECK_EVERY;
     pthread_mutex_unlock(&table.mutex);
-    eas_notes_kdc_failed(address->text, apr_time_now());
 }
 
 apr_interval_time_t eas_kdc_health_patience(const struct eas_kdc_address *address)

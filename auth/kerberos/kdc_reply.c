@@ -70,7 +70,10 @@ static bool read_referral(struct eas_kdc_as *as, const krb5_data *realm, const k
     return true;
 }
 
-/* Any result but 0 ends the exchange. */
+/*
+ * Any result but 0 ends the exchange.  A KDC that demands armour asks for the password again, where
+ * it has it ([MS-KILE] 3.3.5.1); libkrb5 would send it a dozen times.
+ */
 static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *realm,
                                      const krb5_error *error)
 {
@@ -83,6 +86,9 @@ static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *rea
     if (as->armored && !as->preauth.is_fast && code != KRB5KRB_ERR_RESPONSE_TOO_BIG) {
         as->unarmored = true;
         return code;
+    }
+    if (as->guessed && !as->armored && code == KRB5KDC_ERR_PREAUTH_REQUIRED) {
+        return KRB5_ERR_FAST_REQUIRED;
     }
     as->ended = as->armored && code != KRB5KDC_ERR_PREAUTH_REQUIRED
                 && code != KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED

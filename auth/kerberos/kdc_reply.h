@@ -19,6 +19,7 @@ struct eas_kdc_as {
     bool armored;                         /* with FAST */
     bool unarmored;                       /* an answer to that was not: it ended the exchange */
     bool ended;                           /* no message may follow */
+    bool guessed;                         /* the latest message may have a password */
     struct eas_preauth preauth;           /* of the latest answer */
     char referral[EAS_KDC_REALM_MAX + 1]; /* the realm that the KDC refers to; "" if to none */
 };

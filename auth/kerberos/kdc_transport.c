@@ -3,6 +3,7 @@
 
 #include "auth/kerberos/kdc_transport.h"
 #include "auth/base/clock.h"
+#include "auth/base/notes.h"
 #include "auth/kerberos/kdc_message.h"
 
 #include <errno.h>
@@ -48,9 +49,28 @@ struct exchange {
     int answered_by; /* -1: none yet */
 };
 
-static void fail(struct exchange *exchange, struct attempt *attempt)
+static void note_answered(const struct exchange *exchange, const struct attempt *attempt)
+{
+    apr_interval_time_t took = eas_clock_now() - attempt->sent_at;
+
+    eas_kdc_health_answered(attempt->address, took);
+    if (exchange->request->realm != NULL) {
+        eas_notes_kdc_answered(attempt->address->text, exchange->request->realm, took,
+                               apr_time_now());
+    }
+}
+
+static void note_failed(const struct exchange *exchange, const struct attempt *attempt)
 {
     eas_kdc_health_failed(attempt->address, eas_clock_now());
+    if (exchange->request->realm != NULL) {
+        eas_notes_kdc_failed(attempt->address->text, exchange->request->realm, apr_time_now());
+    }
+}
+
+static void fail(struct exchange *exchange, struct attempt *attempt)
+{
+    note_failed(exchange, attempt);
     exchange->lost = exchange->lost || (exchange->request->guess && attempt->sent > 0);
     close(attempt->fd);
     attempt->fd = -1;
@@ -104,11 +124,11 @@ static struct attempt *find(struct exchange *exchange, enum state state)
     return NULL;
 }
 
-static void overtake(struct attempt *attempt, apr_time_t now)
+static void overtake(const struct exchange *exchange, struct attempt *attempt)
 {
     if (!attempt->overtaken) {
         attempt->overtaken = true;
-        eas_kdc_health_failed(attempt->address, now);
+        note_failed(exchange, attempt);
     }
 }
 
@@ -124,7 +144,7 @@ static apr_time_t proceed(struct exchange *exchange, apr_time_t now)
         return silent_at;
     }
     if (sent != NULL) {
-        overtake(sent, now);
+        overtake(exchange, sent);
         if (request->guess) {
             return request->until;
         }
@@ -140,7 +160,7 @@ static apr_time_t proceed(struct exchange *exchange, apr_time_t now)
         if (now < last->began + CONNECT_PATIENCE) {
             return last->began + CONNECT_PATIENCE;
         }
-        overtake(last, now);
+        overtake(exchange, last);
     }
     if (exchange->count < request->addresses->count) {
         begin(exchange, now);
@@ -213,7 +233,7 @@ static void finish_reply(struct exchange *exchange, struct attempt *attempt)
         fail(exchange, attempt);
     }
     else {
-        eas_kdc_health_answered(attempt->address, eas_clock_now() - attempt->sent_at);
+        note_answered(exchange, attempt);
         exchange->answered_by = (int)(attempt - exchange->attempts);
     }
 }
@@ -326,7 +346,7 @@ static void end(struct exchange *exchange)
 
         if (attempt->fd >= 0) {
             if (exchange->answered_by < 0 && has_had_time(attempt, now)) {
-                overtake(attempt, now);
+                overtake(exchange, attempt);
             }
             close(attempt->fd);
         }

@@ -20,6 +20,7 @@
  */
 struct eas_kdc_transport_request {
     const struct eas_kdc_addresses *addresses; /* in the order in which they are asked */
+    const char *realm;                         /* for the status page; NULL: not for that */
     struct eas_bytes message;
     bool guess;
     apr_time_t until; /* of eas_clock_now() */

@@ -76,6 +76,9 @@ static const char *refusal(krb5_error_code code)
     case EAS_KDC_NO_KEY:
         return "the account and this machine have no encryption type in common; give the account "
                "AES keys (msDS-SupportedEncryptionTypes 24) and export the keytab again";
+    case EAS_KDC_NO_ARMOR:
+        return "the domain demands armour (FAST), without which only computers log on; let the "
+               "gateway have a computer account";
     default:
         return "the account may not log on";
     }

@@ -79,14 +79,22 @@ static apr_interval_time_t time_to_full(const struct bucket *bucket, apr_time_t 
     return bucket->full_at <= now ? 0 : bucket->full_at - now > most ? most : bucket->full_at - now;
 }
 
+static apr_interval_time_t time_to_token(apr_interval_time_t until_full)
+{
+    apr_interval_time_t left = until_full + EAS_ADDRESS_LIMIT_REFILL - FILL_TIME;
+
+    return left > 0 ? left : 0;
+}
+
 static bool holds_token(apr_interval_time_t until_full)
 {
-    return until_full + EAS_ADDRESS_LIMIT_REFILL <= FILL_TIME;
+    return time_to_token(until_full) == 0;
 }
 
 struct query {
     apr_time_t now;
     bool result;
+    apr_interval_time_t empty_for;
 };
 
 static void write_bucket(struct eas_shm_table_value *value, apr_interval_time_t until_full,
@@ -121,25 +129,28 @@ static bool take_token(void *data, struct eas_shm_table_value *value)
     apr_interval_time_t before = time_to_full(&bucket, query->now);
     apr_interval_time_t after = before + EAS_ADDRESS_LIMIT_REFILL;
 
+    after = after < DEBT_TIME ? after : DEBT_TIME;
     query->result = holds_token(before) && !holds_token(after);
-    write_bucket(value, after < DEBT_TIME ? after : DEBT_TIME, query->now);
+    query->empty_for = time_to_token(after);
+    write_bucket(value, after, query->now);
     return true;
 }
 
 bool eas_address_limit_has_tokens(struct eas_shm_table *buckets,
                                   const struct eas_address_limit_key *key, apr_time_t now)
 {
-    struct query query = { now, true };
+    struct query query = { .now = now, .result = true };
 
     eas_shm_table_update(buckets, key->bytes, now, has_token, &query);
     return query.result;
 }
 
 bool eas_address_limit_take(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
-                            apr_time_t now)
+                            apr_time_t now, apr_interval_time_t *empty_for_out)
 {
-    struct query query = { now, false };
+    struct query query = { .now = now };
 
     eas_shm_table_update(buckets, key->bytes, now, take_token, &query);
+    *empty_for_out = query.empty_for;
     return query.result;
 }

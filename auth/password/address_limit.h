@@ -45,8 +45,11 @@ enum eas_rc eas_address_limit_key(const struct eas_keyring *keyring, const char 
 bool eas_address_limit_has_tokens(struct eas_shm_table *buckets,
                                   const struct eas_address_limit_key *key, apr_time_t now);
 
-/* Takes a token, also one that is not there; true if the bucket is empty by it. */
+/*
+ * Takes a token, also one that is not there; true if the bucket is empty by it.  *empty_for_out is
+ * the time until the bucket has a token again.
+ */
 bool eas_address_limit_take(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
-                            apr_time_t now);
+                            apr_time_t now, apr_interval_time_t *empty_for_out);
 
 #endif

@@ -176,6 +176,7 @@ static void copy_attempt(apr_pool_t *pool, struct log_on *done,
     attempt->user = apr_pstrdup(pool, done->attempt.user);
     if (atomic_exchange(&done->logged, true)) {
         attempt->locked_now = attempt->bucket_emptied_now = false;
+        attempt->bucket_empty_for = 0;
     }
 }
 

@@ -24,9 +24,9 @@ static const struct eas_kdc_failure log_on_failures[] = {
     eas_kdc_failure(EAS_KDC_UNREACHABLE, EAS_UNAVAILABLE, 1036,
                     "no KDC answered; check the domain controllers and krb5.conf"),
     eas_kdc_failure(EAS_KDC_NO_ARMOR, EAS_MISCONFIGURED, 1045,
-                    "EasKcdArmor is Require, and there is no armour (FAST) for the log-on; enable "
-                    "it in the domain (\"KDC support for claims, compound authentication and "
-                    "Kerberos armoring\"), or set EasKcdArmor Try"),
+                    "EasKcdArmor Require or the domain demands armour (FAST) for the log-on, and "
+                    "there is none; enable it in the domain (\"KDC support for claims, compound "
+                    "authentication and Kerberos armoring\"), and set EasKcdArmor Try"),
     eas_kdc_failure(EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 1039,
                     "the KDC's address cannot be looked up; check the name servers in "
                     "/etc/resolv.conf, or name the KDCs by address in krb5.conf"),

@@ -194,7 +194,8 @@ static void take_token(const struct eas_throttle *throttle, const struct eas_thr
                        struct eas_throttle_attempt *attempt)
 {
     if (rules->lockout.failures > 0
-        && eas_address_limit_take(throttle->name_cache, &attempt->address_key, apr_time_now())) {
+        && eas_address_limit_take(throttle->name_cache, &attempt->address_key, apr_time_now(),
+                                  &attempt->bucket_empty_for)) {
         attempt->bucket_emptied_now = true;
     }
 }

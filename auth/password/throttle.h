@@ -74,7 +74,8 @@ struct eas_throttle_attempt {
     unsigned counted;        /* refused passwords of the name that count now */
     bool locked_now;         /* this refused password reached the limit */
     bool bucket_emptied_now; /* this failure took the last token of the client address */
-    bool busy;               /* try again later, after another look into the password cache */
+    apr_interval_time_t bucket_empty_for; /* after this failure; 0: the address has a token */
+    bool busy; /* try again later, after another look into the password cache */
     struct eas_password_version
         version; /* for eas_password_cache_put(), after eas_throttle_end() */
 

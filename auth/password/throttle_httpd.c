@@ -24,8 +24,11 @@
 #define NAME_CACHE_BYTES ((apr_size_t)16 << 20)
 #define VERSIONS_BYTES (EAS_THROTTLE_PASSWORD_VERSIONS * sizeof(apr_uint32_t))
 
-/* An address gets its next token after seconds, but its attempts mostly go on. */
-#define ADDRESS_NOTED_FOR apr_time_from_sec(600)
+/*
+ * An address gets its next token after seconds, but its attempts mostly go on: it counts as throttled
+ * for this time at least.
+ */
+#define ADDRESS_FOR apr_time_from_sec(60)
 
 #define RETAINED_NAME "mod_eas_kcd:guard:3"
 
@@ -183,15 +186,26 @@ static void note_user(request_rec *r, const struct eas_throttle_rules *rules,
     }
 }
 
-static void note_address(request_rec *r, const struct eas_throttle_rules *rules)
+/* For the status page and the event log; 0: it is not throttled. */
+static apr_interval_time_t address_for(const struct eas_throttle_rules *rules,
+                                       const struct eas_throttle_attempt *attempt)
+{
+    apr_interval_time_t empty_for = attempt->bucket_empty_for;
+
+    return empty_for == 0 || rules->lockout.log_only ? 0
+           : empty_for > ADDRESS_FOR                 ? empty_for
+                                                     : ADDRESS_FOR;
+}
+
+static void note_address(request_rec *r, const struct eas_throttle_attempt *attempt,
+                         apr_interval_time_t lasts)
 {
     struct eas_notes_throttled note = { .since = apr_time_now() };
 
-    if (!rules->lockout.log_only) {
-        note.until = note.since + ADDRESS_NOTED_FOR;
-        apr_cpystrn(note.address, r->useragent_ip, sizeof(note.address));
-        eas_notes_throttle(&note);
-    }
+    note.until = note.since + lasts;
+    apr_cpystrn(note.address, r->useragent_ip, sizeof(note.address));
+    memcpy(note.key, attempt->address_key.bytes, sizeof(note.key));
+    eas_notes_throttle(&note);
 }
 
 static void log_user(request_rec *r, const struct eas_throttle_rules *rules,
@@ -229,7 +243,6 @@ static void log_address(request_rec *r, const struct eas_throttle_rules *rules,
 {
     if (attempt->bucket_emptied_now) {
         eas_counters_add(EAS_COUNTER_ADDRESSES_EMPTIED);
-        note_address(r, rules);
         eas_log_line(r, APLOG_WARNING, "EAS1313: too many log-ons from %s have failed: %s",
                      r->useragent_ip,
                      rules->lockout.log_only
@@ -253,9 +266,13 @@ static void note_events(request_rec *r, const struct eas_throttle_rules *rules,
 
     request->account = attempt->user;
     request->throttled_for = rules->lockout.window;
-    if (!rules->lockout.log_only) {
-        request->events |= attempt->locked_now ? EAS_REQUEST_LOCKOUT : 0;
-        request->events |= attempt->bucket_emptied_now ? EAS_REQUEST_ADDRESS : 0;
+    request->address_throttled_for = address_for(rules, attempt);
+    if (request->address_throttled_for > 0) {
+        note_address(r, attempt, request->address_throttled_for);
+        request->events |= EAS_REQUEST_ADDRESS;
+    }
+    if (!rules->lockout.log_only && attempt->locked_now) {
+        request->events |= EAS_REQUEST_LOCKOUT;
     }
 }
 

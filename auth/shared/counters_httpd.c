@@ -7,6 +7,7 @@
 #include "auth/shared/retained_httpd.h"
 
 #include <apr_strings.h>
+#include <ap_mpm.h>
 #include <unistd.h>
 
 /*
@@ -35,6 +36,22 @@ void eas_counters_post_config(server_rec *main_server)
         eas_notes_format(retained->segments[NOTES], apr_time_now());
         eas_notes_attach(retained->segments[NOTES]);
     }
+}
+
+/* In the parent process. */
+static void hook_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot,
+                              mpm_child_status status)
+{
+    (void)s, (void)generation, (void)slot;
+    if (status == MPM_CHILD_EXITED) {
+        eas_counters_ended((int)pid);
+    }
+}
+
+void eas_counters_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_child_status(hook_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 static apr_status_t end(void *data)

@@ -19,6 +19,7 @@ struct eas_check {
     struct eas_realms realms;       /* of users */
     struct eas_keytab *keytab;      /* NULL until its step has passed */
     struct eas_service_tgt *service_tgt;
+    struct eas_armor *armor;
     struct eas_secret *password; /* of the user, or NULL */
     struct eas_ticket *evidence; /* of the user; NULL: none */
     bool from_password;          /* the evidence */

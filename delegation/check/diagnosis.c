@@ -182,6 +182,9 @@ enum eas_finding eas_diagnosis_of(const struct eas_diagnosis *diagnosis)
     if (diagnosis->asked == EAS_DIAGNOSIS_PROXY && diagnosis->error == BADOPTION) {
         return of_badoption(diagnosis);
     }
+    if (diagnosis->tag == 2012 && diagnosis->error == PREAUTH_REQUIRED && diagnosis->guessed) {
+        return EAS_FINDING_GATEWAY_ARMOR;
+    }
     while ((row->asked & diagnosis->asked) == 0
            || (row->error != ANY && row->error != diagnosis->error)
            || !fits_status(row->ntstatus, diagnosis->ntstatus)

@@ -24,6 +24,7 @@ struct eas_diagnosis {
     int error;         /* error-code of the KRB-ERROR (RFC 4120 7.5.9); -1: there was none */
     unsigned ntstatus; /* of AD in its e-data; 0: none */
     int tag;           /* nnnn of EASnnnn, by which the module refuses; 0: none */
+    bool guessed;      /* AS exchange: the KDC refuses a message with the key's proof */
 
     /* S4U2Proxy */
     bool forwardable;   /* the evidence */

@@ -53,11 +53,14 @@ static const char *other_salt(struct eas_check *check)
 }
 
 static void report_refusal(struct eas_check *check, enum eas_diagnosis_asked asked,
-                           const struct eas_seen *seen, int tag)
+                           const struct eas_kdc *kdc, int tag)
 {
-    const struct eas_diagnosis diagnosis = {
-        .asked = asked, .error = seen->last.code, .ntstatus = seen->last.ntstatus, .tag = tag
-    };
+    const struct eas_seen *seen = kdc->observer;
+    const struct eas_diagnosis diagnosis = { .asked = asked,
+                                             .error = seen->last.code,
+                                             .ntstatus = seen->last.ntstatus,
+                                             .tag = tag,
+                                             .guessed = kdc->as.guessed };
     enum eas_finding finding = eas_diagnosis_of(&diagnosis);
     const char *text = eas_seen_text(check->pool, &seen->last, tag), *salt;
 
@@ -88,7 +91,7 @@ void eas_gateway_log_on(struct eas_check *check)
         eas_ticket_unref(tgt);
     }
     else {
-        report_refusal(check, EAS_DIAGNOSIS_LOG_ON, &seen, err.tag);
+        report_refusal(check, EAS_DIAGNOSIS_LOG_ON, &kdc, err.tag);
     }
     eas_kdc_close(&kdc);
 }
@@ -139,12 +142,12 @@ void eas_gateway_own_ticket(struct eas_check *check)
         rc = eas_service_tgt_get(check->service_tgt, &kdc, &tgt, &err);
     }
     if (rc != EAS_OK) {
-        report_refusal(check, EAS_DIAGNOSIS_OWN, &seen, err.tag);
+        report_refusal(check, EAS_DIAGNOSIS_OWN, &kdc, err.tag);
     }
     else if (eas_kdc_get_ticket(&kdc, eas_ticket_creds(tgt), eas_keytab_principal(check->keytab),
                                 &creds)
              != 0) {
-        report_refusal(check, EAS_DIAGNOSIS_OWN, &seen, 0);
+        report_refusal(check, EAS_DIAGNOSIS_OWN, &kdc, 0);
     }
     else {
         ticket = eas_ticket_take(creds);

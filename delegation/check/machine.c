@@ -76,6 +76,7 @@ void eas_machine_keytab(struct eas_check *check)
     check->names.principal = eas_keytab_principal_name(check->keytab);
     check->names.account = account_of(check->pool, check->names.principal);
     check->service_tgt = eas_service_tgt_create(check->pool, check->keytab);
+    check->armor = eas_armor_create(check->pool, check->service_tgt);
     eas_key_list(check->pool, check->keytab, &keys);
     keys.text = apr_pstrcat(check->pool, check->names.principal, ", ", keys.text,
                             describe_file(check->pool, options->keytab), NULL);

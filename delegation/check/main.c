@@ -2,49 +2,16 @@
 /* delegation/check/main.c - eas-kcd-check: the whole way of a delegation, step by step */
 
 #include "delegation/check/http.h"
+#include "delegation/check/prompt.h"
 #include "delegation/check/settings.h"
 #include "delegation/check/walk.h"
 
 #include <apr_general.h>
 #include <locale.h>
-#include <openssl/crypto.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <termios.h>
-#include <unistd.h>
-
-#define PASSWORD_MAX 1022
 
 enum { EXIT_PASSED, EXIT_FINDING, EXIT_USAGE };
-
-/* One line from the terminal, without an echo, or from stdin. */
-static struct eas_secret *read_password(apr_pool_t *pool, const char *user)
-{
-    char line[PASSWORD_MAX + 2];
-    struct eas_secret *password = NULL;
-    struct termios before, silent;
-    bool asks = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-
-    if (asks) {
-        fprintf(stderr, "Password of %s: ", user);
-        silent = before;
-        silent.c_lflag &= ~(tcflag_t)ECHO;
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    }
-    if (fgets(line, sizeof(line), stdin) != NULL) {
-        size_t len = strcspn(line, "\r\n");
-
-        /* A part of a password would be a wrong guess. */
-        password = len <= PASSWORD_MAX ? eas_secret_make(pool, line, len) : NULL;
-    }
-    if (asks) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        fputc('\n', stderr);
-    }
-    OPENSSL_cleanse(line, sizeof(line));
-    return password != NULL && password->len > 0 ? password : NULL;
-}
 
 static int count_spns(const apr_array_header_t *servers)
 {
@@ -111,7 +78,7 @@ static int run(apr_pool_t *pool, const struct eas_options *options)
 {
     struct eas_check check = { .pool = pool, .options = options };
 
-    if (options->password && (check.password = read_password(pool, options->user)) == NULL) {
+    if (options->password && (check.password = eas_prompt_password(pool, options->user)) == NULL) {
         fputs("eas-kcd-check: no password on the standard input, or a too long one\n", stderr);
         return EXIT_USAGE;
     }

@@ -33,33 +33,55 @@ static bool parse(struct eas_check *check, struct eas_login *login)
 
 /* --- the user --------------------------------------------------------------------------------- */
 
-/* One message without a password: PREAUTH_REQUIRED means that the KDC knows the user. */
-static void report_probe(struct eas_check *check, struct eas_kdc *kdc, krb5_error_code code,
-                         const struct eas_seen *seen)
+/*
+ * One message without a password: PREAUTH_REQUIRED means that the KDC knows the user.  A policy may
+ * forbid the user all messages without armour, and httpd asks again, too.
+ */
+static krb5_error_code probe(struct eas_check *check, struct eas_kdc *kdc,
+                             const struct eas_login *login, const char **detail_out)
+{
+    struct eas_seen *seen = kdc->observer, first;
+    const char *salt = "";
+    krb5_principal client = NULL;
+    unsigned hops = 0;
+    krb5_error_code code = eas_kdc_principal(kdc, login, &client);
+
+    do {
+        code =
+            code == 0 || code == KRB5KDC_ERR_WRONG_REALM ? eas_as_probe(kdc, client, NULL) : code;
+    } while (code == KRB5KDC_ERR_WRONG_REALM && eas_as_follow(kdc, &check->realms, &hops, client));
+    if (code == KRB5KDC_ERR_PREAUTH_REQUIRED) {
+        code = 0;
+        salt = apr_pstrdup(check->pool, kdc->as.preauth.salt);
+        *detail_out = *salt != '\0' ? apr_pstrcat(check->pool, "salt ", salt, NULL) : "";
+    }
+    else if (code == KRB5KDC_ERR_POLICY) {
+        first = *seen;
+        code = eas_armor_salt(check->armor, check->options->armor, kdc, check->pool, client, &salt);
+        *detail_out = apr_pstrcat(check->pool, "with armour, salt ", salt, NULL);
+        *seen = first; /* the reason, which an answer with armour hides */
+    }
+    krb5_free_principal(kdc->ctx, client);
+    return code;
+}
+
+static void find_probe(struct eas_check *check, const struct eas_seen *seen)
 {
     const struct eas_diagnosis diagnosis = { .asked = EAS_DIAGNOSIS_USER,
                                              .error = seen->last.code,
                                              .ntstatus = seen->last.ntstatus };
 
-    if (code == 0 || code == KRB5KDC_ERR_PREAUTH_REQUIRED) {
-        eas_report_pass(check->report, kdc->as.preauth.salt[0] != '\0' ? apr_pstrcat(
-                                           check->pool, "salt ", kdc->as.preauth.salt, NULL)
-                                                                       : "");
-        return;
-    }
     eas_report_find(check->report, eas_diagnosis_of(&diagnosis), &check->names,
                     eas_seen_text(check->pool, &seen->last, 0));
 }
 
 void eas_user_exists(struct eas_check *check)
 {
-    krb5_principal client = NULL;
+    const char *detail = "";
     struct eas_login login;
-    krb5_error_code code;
     struct eas_seen seen;
     struct eas_err err;
     struct eas_kdc kdc;
-    unsigned hops = 0;
 
     eas_report_begin(check->report, "user", check->options->user);
     if (!parse(check, &login)) {
@@ -67,17 +89,15 @@ void eas_user_exists(struct eas_check *check)
     }
     if (eas_kdc_open(&kdc, NULL, check->options->timeout, &err) != EAS_OK) {
         eas_report_find(check->report, EAS_FINDING_KRB5_CONF, &check->names, err.text);
+        eas_kdc_close(&kdc);
+        return;
+    }
+    eas_seen_attach(&seen, &kdc);
+    if (probe(check, &kdc, &login, &detail) == 0) {
+        eas_report_pass(check->report, detail);
     }
     else {
-        eas_seen_attach(&seen, &kdc);
-        code = eas_kdc_principal(&kdc, &login, &client);
-        do {
-            code = code == 0 || code == KRB5KDC_ERR_WRONG_REALM ? eas_as_probe(&kdc, client, NULL)
-                                                                : code;
-        } while (code == KRB5KDC_ERR_WRONG_REALM
-                 && eas_as_follow(&kdc, &check->realms, &hops, client));
-        report_probe(check, &kdc, code, &seen);
-        krb5_free_principal(kdc.ctx, client);
+        find_probe(check, &seen);
     }
     eas_kdc_close(&kdc);
 }
@@ -183,6 +203,7 @@ void eas_user_log_on(struct eas_check *check)
 {
     struct eas_authority authority = { .keytab = check->keytab,
                                        .service_tgt = check->service_tgt,
+                                       .armor = check->armor,
                                        .armor_mode = check->options->armor,
                                        .realms = check->realms,
                                        .kdc_timeout = check->options->timeout };
@@ -191,7 +212,6 @@ void eas_user_log_on(struct eas_check *check)
     struct eas_err err;
 
     eas_report_begin(check->report, "password", check->options->user);
-    authority.armor = eas_armor_create(check->pool, check->service_tgt);
     if (!parse(check, &request.login)) {
         return;
     }
@@ -304,6 +324,10 @@ static void report_proxy_refusal(struct eas_check *check, const char *spn,
     struct eas_finding_names names = check->names;
 
     names.spn = spn;
+    /* The command line names the SPN, or it is one of the configuration's. */
+    if (finding == EAS_FINDING_PASSWORD_NEEDED && check->options->conf != NULL) {
+        finding = EAS_FINDING_PASSWORD_NOT_ASKED;
+    }
     if (finding == EAS_FINDING_SPN_UNKNOWN && (names.host = alias_of(check, spn)) != NULL) {
         finding = EAS_FINDING_SPN_ALIAS;
     }

@@ -5,6 +5,7 @@
 #include "auth/base/counters.h"
 #include "auth/base/log_httpd.h"
 #include "auth/base/notes.h"
+#include "auth/config_httpd.h"
 #include "auth/login/csrf_httpd.h"
 #include "auth/login/session_httpd.h"
 #include "auth/password/throttle_httpd.h"
@@ -13,6 +14,7 @@
 
 #include <apr_strings.h>
 #include <http_core.h>
+#include <http_main.h>
 #include <http_protocol.h>
 
 #define FORM_MAX 4096
@@ -64,6 +66,20 @@ static bool is_set(const char *text)
     return text != NULL && *text != '\0';
 }
 
+/* With the realm as virtual hosts have it, since that of a session is the same; NULL: none has. */
+static const char *with_our_realm(request_rec *r, const char *user)
+{
+    const char *at = strrchr(user, '@'), *realm = NULL;
+    const server_rec *s;
+
+    for (s = ap_server_conf; at != NULL && s != NULL && realm == NULL; s = s->next) {
+        const struct eas_authority *authority = eas_auth_server_of(s)->authority;
+
+        realm = authority != NULL ? eas_identity_realm(&authority->realms, at + 1) : NULL;
+    }
+    return realm != NULL ? apr_psprintf(r->pool, "%.*s@%s", (int)(at - user), user, realm) : NULL;
+}
+
 static enum eas_rc read_form(request_rec *r, struct form *form, struct eas_err *err)
 {
     apr_array_header_t *pairs = NULL;
@@ -74,12 +90,16 @@ static enum eas_rc read_form(request_rec *r, struct form *form, struct eas_err *
     for (i = 0; good && pairs != NULL && i < pairs->nelts; i++) {
         good = take_field(r, &APR_ARRAY_IDX(pairs, i, ap_form_pair_t), form);
     }
-    /* No session belongs to a name without a realm: an administrator must not believe one ended. */
-    good = good && is_set(form->sign_out) != is_set(form->unlock)
-           && (!is_set(form->sign_out) || strchr(form->sign_out, '@') != NULL);
+    good = good && is_set(form->sign_out) != is_set(form->unlock);
+    /* No session has a name without a realm of ours: an administrator must not believe one ended. */
+    if (good && is_set(form->sign_out)) {
+        form->sign_out = with_our_realm(r, form->sign_out);
+        good = form->sign_out != NULL;
+    }
     return good ? EAS_OK
                 : eas_fail(err, EAS_MALFORMED, 2203,
-                           "the form must have either signout=USER@REALM or unlock=USER");
+                           "the form must have either signout=USER@REALM, with a realm of the "
+                           "configuration, or unlock=USER");
 }
 
 static enum eas_rc check_form(request_rec *r, const struct form *form, struct eas_err *err)

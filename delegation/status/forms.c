@@ -40,7 +40,7 @@ static void write_row(struct eas_writer *out, const struct eas_snapshot *snapsho
                      "<td data-label=\"Since\">%s</td><td data-label=\"For\">%s</td><td>",
                      eas_writer_html(pool, row->user), is_user ? "Last address" : "Address",
                      eas_writer_html(pool, row->address), minutes(pool, snapshot->now - row->since),
-                     is_user ? minutes(pool, row->until - snapshot->now) : "");
+                     minutes(pool, row->until - snapshot->now));
     if (is_user) {
         write_unlock(out, snapshot, row->user);
     }

@@ -163,7 +163,7 @@ const char *eas_prometheus_write(apr_pool_t *pool, const struct eas_snapshot *sn
     write_gauge(&out, "long_polls_held", "Long polls that are held now", snapshot->long_polls);
     write_gauge(&out, "accounts_locked", "Users whom EasKcdLockout refuses now",
                 snapshot->accounts_locked);
-    write_gauge(&out, "addresses_throttled", "Addresses that used up their log-ons lately",
+    write_gauge(&out, "addresses_throttled", "Addresses that have used up their failed log-ons",
                 snapshot->addresses_throttled);
     write_errors(&out, snapshot->notes.errors);
     write_kdcs(&out, snapshot->notes.kdcs);

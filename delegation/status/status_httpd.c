@@ -44,9 +44,20 @@ static bool is_administrator(request_rec *r)
 /* A proxy's address is not the client's. */
 static bool came_through_proxy(const request_rec *r)
 {
-    return apr_table_get(r->headers_in, "X-Forwarded-For") != NULL
-           || apr_table_get(r->headers_in, "Forwarded") != NULL
-           || apr_table_get(r->headers_in, "Via") != NULL;
+    static const char *const headers[] = { "X-Forwarded-For",
+                                           "X-Forwarded-Host",
+                                           "X-Forwarded-Proto",
+                                           "X-Real-IP",
+                                           "X-Client-IP",
+                                           "Forwarded",
+                                           "Via" };
+    size_t i = 0;
+
+    while (i < sizeof(headers) / sizeof(headers[0])
+           && apr_table_get(r->headers_in, headers[i]) == NULL) {
+        i++;
+    }
+    return i < sizeof(headers) / sizeof(headers[0]);
 }
 
 static int check_client(request_rec *r)

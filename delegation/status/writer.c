@@ -2,6 +2,7 @@
 /* delegation/status/writer.c - a text that grows, and its escapes */
 
 #include "delegation/status/writer.h"
+#include "auth/base/json.h"
 #include "auth/base/utf8.h"
 
 #include <apr_strings.h>
@@ -62,14 +63,9 @@ struct escape {
 static const struct escape html_escapes[] = {
     { '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '"', "&#34;" }, { '\'', "&#39;" }, { 0 },
 };
-/* With '<', so that no browser that guesses a type takes the text for HTML. */
-static const struct escape json_escapes[] = {
-    { '"', "\\\"" },    { '\\', "\\\\" },   { '<', "\\u003c" },
-    { '>', "\\u003e" }, { '&', "\\u0026" }, { 0 },
-};
 static const struct escape label_escapes[] = { { '"', "\\\"" }, { '\\', "\\\\" }, { 0 } };
 
-#define ESCAPE_MAX 6
+#define ESCAPE_MAX 5
 
 static const char *escape(apr_pool_t *pool, const char *text, const struct escape *escapes)
 {
@@ -103,7 +99,11 @@ const char *eas_writer_html(apr_pool_t *pool, const char *text)
 
 const char *eas_writer_json(apr_pool_t *pool, const char *text)
 {
-    return escape(pool, text, json_escapes);
+    size_t size = EAS_JSON_ESCAPE_MAX * strlen(text) + 1;
+    char *escaped = apr_palloc(pool, size);
+
+    eas_json_escape(text, escaped, size);
+    return escaped;
 }
 
 const char *eas_writer_label(apr_pool_t *pool, const char *text)

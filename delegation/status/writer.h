@@ -21,7 +21,8 @@ void eas_writer_print(struct eas_writer *out, const char *fmt, ...)
 
 /*
  * The text as content of an element or of an attribute in quotes, of a JSON string, or of a label
- * in Prometheus' format.  Octets that are no UTF-8, and control characters, become '?'.
+ * in Prometheus' format.  Octets that are no UTF-8, and control characters, become '?'; in JSON,
+ * they are escaped.
  */
 const char *eas_writer_html(apr_pool_t *pool, const char *text);
 const char *eas_writer_json(apr_pool_t *pool, const char *text);

@@ -233,10 +233,12 @@ static void check_bucket(struct eas_bytes input)
 
         for (now += what % 2 ? apr_time_from_sec(n) : 0; what % 2 == 0 && n > 0; n--) {
             bool has = eas_address_limit_has_tokens(table, &key, now);
-            bool emptied = has && eas_address_limit_take(table, &key, now);
+            apr_interval_time_t empty_for = 0;
+            bool emptied = has && eas_address_limit_take(table, &key, now, &empty_for);
 
             admitted += has;
             check(!emptied || !eas_address_limit_has_tokens(table, &key, now));
+            check(emptied == (empty_for > 0));
         }
     }
     check(admitted <= EAS_ADDRESS_LIMIT_BURST + (now - begin) / EAS_ADDRESS_LIMIT_REFILL);

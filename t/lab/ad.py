@@ -33,6 +33,7 @@ UPN_SUFFIX = "mail.example.test"
 NORMAL = 0x200
 DISABLED = 0x2
 PASSWORD_NEVER_EXPIRES = 0x10000
+SMARTCARD_REQUIRED = 0x40000
 SENSITIVE = 0x100000            # "Account is sensitive and cannot be delegated"
 TRUSTED_TO_AUTH = 0x1000000     # "Use any authentication protocol"
 
@@ -308,6 +309,11 @@ class Domain:
 
     def modify(self, account: str, attributes: dict[str, list[str]]) -> None:
         self._ask("modify", account=account, attributes=attributes)
+
+    def set_raw(self, account: str, attribute: str, value: str) -> None:
+        """Also a value that only one account may have, as domain controllers that have not yet
+        replicated each other's changes take it."""
+        self._ask("set_raw", account=account, attribute=attribute, value=value)
 
     def read(self, account: str, attribute: str) -> list[str]:
         return self._ask("read", account=account, attribute=attribute)

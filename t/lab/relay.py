@@ -13,6 +13,7 @@ from .ad import Domain
 from .krbmsg import Message, parse
 from .wait import free_port
 
+PREAUTH_REQUIRED = 25
 Ask = Callable[[bytes], Awaitable[bytes]]
 
 
@@ -35,6 +36,8 @@ class Relay:
         self._mode = "pass"
         self._delay = 0.0
         self._replies: list[tuple[Callable[[Message], bool], bytes]] = []
+        self._armor_demanded = False
+        self._challenges: dict[str, bytes] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
@@ -79,6 +82,11 @@ class Relay:
     def answer(self, requests: Callable[[Message], bool], reply: bytes) -> None:
         """Give *reply* to such requests, which do not reach the KDC, and pass everything else on."""
         self._replies.append((requests, reply))
+
+    def demand_armor(self) -> None:
+        """Refuse log-ons without armour but for computers, as AD does by "Fail unarmored
+        authentication requests" ([MS-KILE] 3.3.5.1): with the question for a password, again."""
+        self._armor_demanded = True
 
     def garbage(self) -> None:
         """Answer what is no Kerberos: another service on the port."""
@@ -172,11 +180,21 @@ class Relay:
             return None
         await asyncio.sleep(self._delay)
         began = time.monotonic()
-        replies = [reply for requests, reply in self._replies if requests(message)]
-        answer = replies[0] if replies else await ask(request)
+        answer = self._scripted(message) or await ask(request)
         self.kdc_seconds += time.monotonic() - began
         self.messages.append(parse(answer))
+        if self.messages[-1].error == PREAUTH_REQUIRED:
+            self._challenges[message.client] = answer
         return answer
+
+    def _scripted(self, message: Message) -> bytes | None:
+        for requests, reply in self._replies:
+            if requests(message):
+                return reply
+        if self._armor_demanded and "AS-REQ/timestamp" in message.labels() \
+                and not message.client.endswith("$"):
+            return self._challenges[message.client]
+        return None
 
     async def _serve_tcp(self, reader: asyncio.StreamReader,
                          writer: asyncio.StreamWriter) -> None:

@@ -102,6 +102,13 @@ class Directory:
             message[name] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, name)
         self.db.modify(message)
 
+    def set_raw(self, account: str, attribute: str, value: str) -> None:
+        """Without Samba's modules, which look for the value at other accounts."""
+        message = ldb.Message(self._dn(account))
+        message[attribute] = ldb.MessageElement([value], ldb.FLAG_MOD_REPLACE, attribute)
+        partition = f"sam.ldb.d/{self.db.domain_dn().upper()}.ldb"
+        ldb.Ldb(f"{self.lp.get('private dir')}/{partition}").modify(message)
+
     def modify_partitions(self, attributes: Attributes) -> None:
         """Replace attributes of the container where AD keeps the forest's UPN suffixes."""
         message = ldb.Message(ldb.Dn(self.db, f"CN=Partitions,{self.db.get_config_basedn()}"))

@@ -48,6 +48,14 @@ static void test_addresses_with_one_bucket(void **state)
     }
 }
 
+static bool take(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
+                 apr_time_t now)
+{
+    apr_interval_time_t ignored;
+
+    return eas_address_limit_take(buckets, key, now, &ignored);
+}
+
 /* Takes all tokens at that time, and returns their number. */
 static unsigned drain(struct eas_shm_table *buckets, const struct eas_address_limit_key *key,
                       apr_time_t now)
@@ -56,7 +64,7 @@ static unsigned drain(struct eas_shm_table *buckets, const struct eas_address_li
     bool last;
 
     while (eas_address_limit_has_tokens(buckets, key, now)) {
-        last = eas_address_limit_take(buckets, key, now);
+        last = take(buckets, key, now);
         assert_int_equal(last, !eas_address_limit_has_tokens(buckets, key, now));
         n++;
     }
@@ -87,13 +95,33 @@ static void test_failures_beyond_the_last_token_are_paid_for_later(void **state)
 
     drain(buckets, &key, START);
     for (i = 0; i < 20; i++) {
-        assert_false(eas_address_limit_take(buckets, &key, START));
+        assert_false(take(buckets, &key, START));
     }
     for (i = 0; i <= 20; i++) {
         assert_false(
             eas_address_limit_has_tokens(buckets, &key, START + i * EAS_ADDRESS_LIMIT_REFILL));
     }
     assert_int_equal(drain(buckets, &key, START + 21 * EAS_ADDRESS_LIMIT_REFILL), 1);
+}
+
+/* The time that is shown is that for which the address is refused. */
+static void test_time_to_a_token(void **state)
+{
+    struct eas_shm_table *buckets = throttles_table(*state);
+    struct eas_address_limit_key key = key_of(throttles_keyring(*state), "192.0.2.1");
+    apr_interval_time_t empty_for;
+    unsigned i;
+
+    for (i = 1; i < EAS_ADDRESS_LIMIT_BURST; i++) {
+        eas_address_limit_take(buckets, &key, START, &empty_for);
+        assert_int_equal(empty_for, 0);
+    }
+    for (i = 1; i < 1000; i++) {
+        eas_address_limit_take(buckets, &key, START, &empty_for);
+        assert_false(eas_address_limit_has_tokens(buckets, &key, START + empty_for - 1));
+        assert_true(eas_address_limit_has_tokens(buckets, &key, START + empty_for));
+    }
+    assert_int_equal(empty_for, (EAS_ADDRESS_LIMIT_BURST + 1) * EAS_ADDRESS_LIMIT_REFILL);
 }
 
 static void test_debt_is_limited(void **state)
@@ -104,7 +132,7 @@ static void test_debt_is_limited(void **state)
     unsigned i;
 
     for (i = 0; i < 1000; i++) {
-        eas_address_limit_take(buckets, &key, START);
+        take(buckets, &key, START);
     }
     assert_false(eas_address_limit_has_tokens(buckets, &key, paid));
     assert_int_equal(drain(buckets, &key, paid + EAS_ADDRESS_LIMIT_REFILL), 1);
@@ -117,7 +145,7 @@ static void test_clock_steps(void **state)
     apr_time_t back = START - 100000 * EAS_ADDRESS_LIMIT_REFILL;
 
     drain(buckets, &key, START);
-    eas_address_limit_take(buckets, &key, back);
+    take(buckets, &key, back);
     assert_int_equal(drain(buckets, &key, back + 6 * EAS_ADDRESS_LIMIT_REFILL), 5);
     assert_int_equal(drain(buckets, &key, START), EAS_ADDRESS_LIMIT_BURST);
 }
@@ -152,6 +180,7 @@ int main(void)
         POOL_TEST(test_addresses_with_one_bucket),
         POOL_TEST(test_bucket_empties_and_refills),
         POOL_TEST(test_failures_beyond_the_last_token_are_paid_for_later),
+        POOL_TEST(test_time_to_a_token),
         POOL_TEST(test_debt_is_limited),
         POOL_TEST(test_clock_steps),
         POOL_TEST(test_small_clock_step_is_no_debt),

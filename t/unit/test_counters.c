@@ -113,6 +113,26 @@ static void test_process_counts_from_its_begin(void **state)
     drop_memory(memory);
 }
 
+/* A child has crashed, and its number is that of another process by now. */
+static void test_ended_child(void **state)
+{
+    void *memory = make_memory();
+    int pid = (int)getpid();
+
+    eas_counters_begin(pid, 77);
+    eas_counters_add(COUNTER);
+    eas_counters_adjust(GAUGE, 1);
+    eas_counters_ended(pid + 1);
+    assert_int_equal(eas_counters_read(*state).processes->nelts, 1);
+    eas_counters_ended(pid);
+    assert_int_equal(eas_counters_read(*state).processes->nelts, 0);
+    assert_int_equal(eas_counters_read(*state).sums.gauges[GAUGE], 0);
+    assert_int_equal(eas_counters_read(*state).sums.counters[COUNTER], 1);
+    eas_counters_attach(NULL);
+    eas_counters_ended(pid);
+    drop_memory(memory);
+}
+
 static void count_many(void)
 {
     int i;
@@ -281,6 +301,7 @@ int main(void)
         POOL_TEST(test_process_without_memory),
         POOL_TEST(test_counts_outlive_processes),
         POOL_TEST(test_process_counts_from_its_begin),
+        POOL_TEST(test_ended_child),
         POOL_TEST(test_nothing_is_lost),
         POOL_TEST(test_reading_beside_takeovers),
         POOL_TEST(test_buckets),

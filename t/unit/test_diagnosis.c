@@ -106,6 +106,17 @@ static void test_refusals(void **state)
     }
 }
 
+/* KDC_ERR_PREAUTH_REQUIRED again, after the proof of the key. */
+static void test_armour_is_demanded(void **state)
+{
+    const struct eas_diagnosis diagnosis = {
+        .asked = EAS_DIAGNOSIS_LOG_ON, .error = 25, .tag = 2012, .guessed = true
+    };
+
+    (void)state;
+    check_finding(&diagnosis, "gateway-armor", 0);
+}
+
 /* KDC_ERR_BADOPTION has several reasons. */
 static void test_badoption(void **state)
 {
@@ -273,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_armour_is_demanded),
         cmocka_unit_test(test_badoption),
         POOL_TEST(test_texts_have_no_unknown_names),
         POOL_TEST(test_names_are_filled_in),

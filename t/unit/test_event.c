@@ -41,6 +41,7 @@ static void test_escapes(void **state)
         { .text = "\r\n\t\x01\x1f\x7f", .json = "\\u000d\\u000a\\u0009\\u0001\\u001f\\u007f" },
         { .text = "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
           .json = "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
+        { .text = "<&>", .json = "\\u003c\\u0026\\u003e" },
         { .text = "\xff", .json = "\\ufffd" },
         { .text = "a\xc3", .json = "a\\ufffd" },                     /* cut off */
         { .text = "\xc0\xaf", .json = "\\ufffd\\ufffd" },            /* overlong */

@@ -600,6 +600,22 @@ static void test_errors_to_an_armoured_message(void **state)
     eas_kdc_close(&kdc);
 }
 
+/* A KDC that demands armour asks again for a password that it has. */
+static void test_second_question_for_a_password(void **state)
+{
+    struct eas_kdc kdc;
+
+    (void)state;
+    open_kdc(&kdc);
+    kdc.as.running = true;
+    assert_int_equal(receive_error(&kdc, KRB5KDC_ERR_PREAUTH_REQUIRED, NULL, 0), 0);
+    kdc.as.guessed = true;
+    assert_int_equal(receive_error(&kdc, KRB5KDC_ERR_PREAUTH_REQUIRED, NULL, 0),
+                     KRB5_ERR_FAST_REQUIRED);
+    assert_int_equal(receive_error(&kdc, KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED, NULL, 0), 0);
+    eas_kdc_close(&kdc);
+}
+
 static void test_probe_ends_with_the_first_answer(void **state)
 {
     static const krb5_data as_rep = { 0, 14,
@@ -742,6 +758,7 @@ int main(void)
         cmocka_unit_test(test_referral_ends_the_as_exchange),
         POOL_TEST(test_referrals_to_realms_that_are_ours),
         cmocka_unit_test(test_errors_to_an_armoured_message),
+        cmocka_unit_test(test_second_question_for_a_password),
         cmocka_unit_test(test_probe_ends_with_the_first_answer),
         cmocka_unit_test(test_ntstatus_of_an_error),
         cmocka_unit_test(test_other_replies_pass),

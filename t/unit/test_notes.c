@@ -23,7 +23,7 @@ static void test_without_memory(void **state)
 {
     assert_true(eas_notes_attach(NULL));
     eas_notes_error(1030, "wrong", 1);
-    eas_notes_kdc("[::1]:88", "A");
+    eas_notes_kdc("[::1]:88", "A", 1);
     assert_int_equal(eas_notes_read(*state, 0).errors->nelts, 0);
     assert_int_equal(eas_notes_read(*state, 0).since, 0);
 }
@@ -85,17 +85,70 @@ static struct eas_notes_kdc kdc_at(apr_pool_t *pool, int i)
 static void test_kdcs(void **state)
 {
     attach(*state);
-    eas_notes_kdc("[10.0.0.1]:88", "A");
-    eas_notes_kdc("[10.0.0.2]:88", "B");
-    eas_notes_kdc_answered("[10.0.0.1]:88", 800, 11);
-    eas_notes_kdc_answered("[10.0.0.1]:88", 1600, 12);
-    eas_notes_kdc_failed("[10.0.0.2]:88", 13);
+    eas_notes_kdc("[10.0.0.1]:88", "A", 10);
+    eas_notes_kdc("[10.0.0.2]:88", "B", 10);
+    eas_notes_kdc_answered("[10.0.0.1]:88", "A", 800, 11);
+    eas_notes_kdc_answered("[10.0.0.1]:88", "A", 1600, 12);
+    eas_notes_kdc_failed("[10.0.0.2]:88", "B", 13);
     assert_string_equal(kdc_at(*state, 0).realm, "A");
     assert_int_equal(kdc_at(*state, 0).answers, 2);
     assert_int_equal(kdc_at(*state, 0).answered_at, 12);
     assert_int_equal(kdc_at(*state, 0).took, 900);
     assert_int_equal(kdc_at(*state, 1).failures, 1);
     assert_int_equal(kdc_at(*state, 1).failed_at, 13);
+    eas_notes_attach(NULL);
+}
+
+/* One address, with a name that is cut. */
+static void test_kdc_of_two_realms(void **state)
+{
+    char realm[200];
+    int i;
+
+    attach(*state);
+    memset(realm, 'R', sizeof(realm) - 1);
+    realm[sizeof(realm) - 1] = '\0';
+    for (i = 1; i < 4; i++) {
+        eas_notes_kdc("[10.0.0.1]:88", "A", i);
+        eas_notes_kdc("[10.0.0.1]:88", realm, i);
+        eas_notes_kdc_answered("[10.0.0.1]:88", "A", 1, i);
+        eas_notes_kdc_failed("[10.0.0.1]:88", realm, i);
+    }
+    assert_int_equal(eas_notes_read(*state, 4).kdcs->nelts, 2);
+    assert_string_equal(kdc_at(*state, 0).realm, "A");
+    assert_int_equal(kdc_at(*state, 0).answers, 3);
+    assert_int_equal(kdc_at(*state, 0).failures, 0);
+    assert_int_equal(kdc_at(*state, 1).answers, 0);
+    assert_int_equal(kdc_at(*state, 1).failures, 3);
+    eas_notes_attach(NULL);
+}
+
+static int shown(apr_pool_t *pool, apr_time_t now)
+{
+    return eas_notes_read(pool, now).kdcs->nelts;
+}
+
+/* Neither krb5.conf nor DNS names it any more. */
+static void test_kdc_that_has_left(void **state)
+{
+    const apr_time_t hour = 3600 * SECOND;
+
+    attach(*state);
+    eas_notes_kdc("[10.0.0.1]:88", "A", SECOND);
+    eas_notes_kdc_failed("[10.0.0.1]:88", "A", SECOND);
+    eas_notes_kdc("[10.0.0.2]:88", "A", SECOND);
+    eas_notes_kdc("[10.0.0.3]:88", "B", SECOND);
+    assert_int_equal(shown(*state, 20 * hour), 3); /* nothing was asked since */
+    eas_notes_kdc("[10.0.0.2]:88", "A", hour);
+    assert_int_equal(shown(*state, hour), 3);
+    eas_notes_kdc("[10.0.0.2]:88", "A", SECOND + hour);
+    assert_int_equal(shown(*state, SECOND + hour), 2);
+    eas_notes_kdc("[10.0.0.2]:88", "A", 24 * hour);
+    assert_int_equal(shown(*state, 24 * hour), 2);
+    assert_int_equal(shown(*state, 24 * hour + SECOND), 1); /* a realm that is gone */
+    eas_notes_kdc("[10.0.0.1]:88", "A", 24 * hour);
+    assert_int_equal(shown(*state, 24 * hour + SECOND), 2); /* it is back, with its numbers */
+    assert_int_equal(kdc_at(*state, 0).failures, 1);
     eas_notes_attach(NULL);
 }
 
@@ -106,12 +159,13 @@ static void test_many_kdcs(void **state)
     int i, found = 0;
 
     attach(*state);
-    eas_notes_kdc_answered("[10.0.0.1]:88", 1, 1000);
+    eas_notes_kdc("[10.0.0.1]:88", "A", 1000);
+    eas_notes_kdc_answered("[10.0.0.1]:88", "A", 1, 1000);
     for (i = 0; i < 500; i++) {
         apr_snprintf(address, sizeof(address), "[10.1.%d.%d]:88", i / 256, i % 256);
-        eas_notes_kdc(address, "A");
+        eas_notes_kdc(address, "A", 1000);
     }
-    assert_int_equal(eas_notes_read(*state, 0).kdcs->nelts, 64);
+    assert_int_equal(shown(*state, 0), 64);
     for (i = 0; i < 64; i++) {
         found += strcmp(kdc_at(*state, i).address, "[10.0.0.1]:88") == 0;
     }
@@ -125,7 +179,7 @@ static void throttle(const char *user, const char *address, apr_time_t until)
 
     apr_cpystrn(note.user, user, sizeof(note.user));
     apr_cpystrn(note.address, address, sizeof(note.address));
-    note.key[0] = (unsigned char)until;
+    apr_cpystrn((char *)note.key, user[0] != '\0' ? user : address, 9); /* IPv4: one for a bucket */
     eas_notes_throttle(&note);
 }
 
@@ -139,17 +193,42 @@ static void test_throttled(void **state)
     throttle("", "10.0.0.1", 70);
     throttle("", "10.0.0.1", 80);
     throttle("", "10.0.0.2", 90);
-    assert_int_equal(eas_notes_read(*state, 55).throttled->nelts, 3);
-    assert_int_equal(eas_notes_read(*state, 60).throttled->nelts, 2);
+    throttle("", "2001:db8:1::1", 90);
+    throttle("", "2001:db8:1::2", 90); /* another address of that prefix */
+    assert_int_equal(eas_notes_read(*state, 55).throttled->nelts, 4);
+    assert_int_equal(eas_notes_read(*state, 60).throttled->nelts, 3);
     assert_true(eas_notes_find("ALICE@a", 59, &found));
     assert_string_equal(found.address, "10.0.0.2");
-    assert_int_equal(found.key[0], 60);
+    assert_string_equal(found.key, "alice@A");
     assert_false(eas_notes_find("alice@A", 60, &found));
     assert_false(eas_notes_find("", 1, &found));
     assert_false(eas_notes_find("bob@A", 1, &found));
     eas_notes_drop("Alice@A");
     eas_notes_drop("");
-    assert_int_equal(eas_notes_read(*state, 0).throttled->nelts, 2);
+    assert_int_equal(eas_notes_read(*state, 0).throttled->nelts, 3);
+    eas_notes_attach(NULL);
+}
+
+/* A throttle that goes on began when it began; one that is over begins anew. */
+static void test_since(void **state)
+{
+    static const struct {
+        apr_time_t since, until, shown;
+    } rows[] = { { 1, 10, 1 }, { 5, 20, 1 }, { 20, 30, 1 }, { 31, 40, 31 } };
+    size_t i;
+
+    attach(*state);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        struct eas_notes_throttled note = { .since = rows[i].since,
+                                            .until = rows[i].until,
+                                            .address = "10.0.0.1" };
+        struct eas_notes_view view;
+
+        eas_notes_throttle(&note);
+        view = eas_notes_read(*state, rows[i].since);
+        assert_int_equal(APR_ARRAY_IDX(view.throttled, 0, struct eas_notes_throttled).since,
+                         rows[i].shown);
+    }
     eas_notes_attach(NULL);
 }
 
@@ -174,8 +253,15 @@ static void test_many_throttled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_without_memory), POOL_TEST(test_errors),    POOL_TEST(test_many_errors),
-        POOL_TEST(test_kdcs),           POOL_TEST(test_many_kdcs), POOL_TEST(test_throttled),
+        POOL_TEST(test_without_memory),
+        POOL_TEST(test_errors),
+        POOL_TEST(test_many_errors),
+        POOL_TEST(test_kdcs),
+        POOL_TEST(test_kdc_of_two_realms),
+        POOL_TEST(test_kdc_that_has_left),
+        POOL_TEST(test_many_kdcs),
+        POOL_TEST(test_throttled),
+        POOL_TEST(test_since),
         POOL_TEST(test_many_throttled),
     };
 

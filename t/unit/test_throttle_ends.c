@@ -15,7 +15,8 @@ static void *ends_of(apr_pool_t *pool)
     return memory;
 }
 
-static void await(void *memory, apr_time_t until, const char *account, const char *address,
+/* Whether the throttle begins. */
+static bool await(void *memory, apr_time_t until, const char *account, const char *address,
                   const char *vhost)
 {
     struct eas_throttle_end end = { .until = until };
@@ -23,7 +24,7 @@ static void await(void *memory, apr_time_t until, const char *account, const cha
     apr_cpystrn(end.account, account, sizeof(end.account));
     apr_cpystrn(end.address, address, sizeof(end.address));
     apr_cpystrn(end.vhost, vhost, sizeof(end.vhost));
-    eas_throttle_ends_await(memory, &end);
+    return eas_throttle_ends_await(memory, &end);
 }
 
 /* How many are over at that time, or are of the account. */
@@ -56,10 +57,11 @@ static void test_later_end_counts(void **state)
 {
     void *memory = ends_of(*state);
 
-    await(memory, 100, "alice@CORP", "10.0.0.1", "mail");
-    await(memory, 200, "alice@CORP", "10.0.0.2", "mail");
+    assert_true(await(memory, 100, "alice@CORP", "10.0.0.1", "mail"));
+    assert_false(await(memory, 200, "alice@CORP", "10.0.0.2", "mail"));
     assert_int_equal(taken(memory, NULL, 199), 0);
     assert_int_equal(taken(memory, NULL, 200), 1);
+    assert_true(await(memory, 300, "alice@CORP", "10.0.0.2", "mail"));
 }
 
 static void test_others_are_apart(void **state)
