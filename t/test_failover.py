@@ -170,6 +170,24 @@ def test_member_without_tickets(gateway, members, per_request, tag, parameters):
     assert refused.requests == [] and per_request.seen == {"accepted": 12}
 
 
+@pytest.mark.parametrize("where", ["virtual host", "one of many"])
+def test_balancer_that_mod_proxy_has_copied(gateway, members, where):
+    """It copies the balancers of a virtual host, and those before an eleventh."""
+    good, refused = members
+    conf = balancer(refused, good, parameters=PATIENCE[0])
+    if where == "one of many":
+        conf += "".join(f"""<Proxy "balancer://other{number}">
+    BalancerMember "http://127.0.0.{number + 1}"
+</Proxy>
+""" for number in range(10))
+    else:
+        conf = f"<VirtualHost *>\nSSLEngine On\n{conf}</VirtualHost>\n"
+    gw = gateway(conf, processes=1)
+    gw.expect("EAS2032", "EAS2086")
+    assert statuses(gw, "alice", 4) == [200] * 4
+    assert refused.requests == [] and times_marked(gw) == 1
+
+
 @pytest.mark.parametrize("parameters", PATIENCE)
 def test_member_that_gets_tickets_again(gateway, domain, members, parameters):
     """The mark ends by itself, soon after AD is corrected."""

@@ -50,10 +50,31 @@ static bool has_other_member(const proxy_balancer *balancer, const proxy_worker 
     return false;
 }
 
-bool eas_failover_to_next(request_rec *r, const proxy_worker *worker)
+/*
+ * mod_proxy copies balancers after it has made their members: into the configuration of a virtual
+ * host, and as their number grows.  So worker->balancer may be a copy that mod_proxy has left.
+ */
+static const proxy_balancer *find_balancer(const proxy_server_conf *conf,
+                                           const proxy_worker *worker)
+{
+    int i, j;
+
+    for (i = 0; i < conf->balancers->nelts; i++) {
+        const proxy_balancer *balancer = &APR_ARRAY_IDX(conf->balancers, i, proxy_balancer);
+
+        for (j = 0; j < balancer->workers->nelts; j++) {
+            if (APR_ARRAY_IDX(balancer->workers, j, proxy_worker *) == worker) {
+                return balancer;
+            }
+        }
+    }
+    return NULL;
+}
+
+bool eas_failover_to_next(request_rec *r, const proxy_server_conf *conf, const proxy_worker *worker)
 {
     struct eas_request *request = eas_request_of(r);
-    const proxy_balancer *balancer = worker->balancer;
+    const proxy_balancer *balancer = find_balancer(conf, worker);
 
     /* After an attempt through ProxyRemote, proxy_handler() tries no other worker. */
     request->next_worker =

@@ -35,7 +35,8 @@ bool eas_failover_begin(request_rec *r);
  * then.  False without a balancer, without another usable member, or where the configuration forbids
  * the mark (nofailover=, status=+I) or another attempt (maxattempts=).
  */
-bool eas_failover_to_next(request_rec *r, const proxy_worker *worker);
+bool eas_failover_to_next(request_rec *r, const proxy_server_conf *conf,
+                          const proxy_worker *worker);
 
 /* mod_proxy's pre_request hook: marks the worker before mod_proxy_balancer chooses the next. */
 int eas_failover_pre_request(proxy_worker **worker, proxy_balancer **balancer, request_rec *r,
