@@ -3,6 +3,7 @@
 blamed for what is a user's fault."""
 
 import itertools
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from lab.client import assert_unavailable
 from lab.exchange import ask, location
 from lab.fake_backend import always_401
 from lab.kerberos import Acceptor
+from lab.sanitizer import LIBRARY
 from lab.simulated import PerRequest
 from lab.wait import until
 
@@ -227,10 +229,40 @@ def test_refusal_of_one_user_marks_no_member(gateway, domain, fake_backends, per
         domain.allow_delegation("gateway", [CAS2])
 
 
-def test_many_requests_at_once(gateway, members):
-    """No request ends because another one has removed a mark."""
+SLOW_CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
+
+/* mod_proxy sets a mark, and asks for its time. */
+long apr_time_now(void)
+{
+    long (*real)(void);
+    Dl_info caller;
+
+    if (dladdr(__builtin_return_address(0), &caller) && strstr(caller.dli_fname, "/mod_proxy.so")) {
+        usleep(20000);
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "apr_time_now");
+    return real();
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_clock(lab_dir):
+    made = lab_dir / "libslowclock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", made], input=SLOW_CLOCK,
+                   text=True, check=True)
+    return made
+
+
+def test_many_requests_at_once(gateway, members, slow_clock):
+    """No request ends because another one has removed a mark, or brought it forward."""
     good, refused = members
-    gw = gateway(balancer(refused, good, parameters="retry=0"))
+    gw = gateway(balancer(refused, good, parameters="retry=0"), processes=1,
+                 env={"LD_PRELOAD": " ".join(filter(None, (LIBRARY, str(slow_clock))))})
     gw.expect("EAS2032", "EAS2086")
     with ThreadPoolExecutor(len(USERS)) as pool:
         results = list(pool.map(lambda user: statuses(gw, user, 30), USERS))

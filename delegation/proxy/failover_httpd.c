@@ -9,6 +9,9 @@
 /* As long as the cache of tickets keeps a refusal. */
 #define MARK_STAYS apr_time_from_sec(10)
 
+/* Long enough for a request to get from the mark to the choice of the next member. */
+#define LEAST_RETRY apr_time_from_sec(1)
+
 /* mod_proxy_balancer's note of a session that belongs to a member. */
 #define ROUTE_NOTE "session-route"
 
@@ -71,6 +74,15 @@ static const proxy_balancer *find_balancer(const proxy_server_conf *conf,
     return NULL;
 }
 
+/* mod_proxy is about to set the mark, and its time after that: this time counts meanwhile. */
+static void protect_mark(proxy_worker_shared *s)
+{
+    s->error_time = apr_time_now();
+    if (s->retry < LEAST_RETRY) {
+        s->retry = LEAST_RETRY;
+    }
+}
+
 bool eas_failover_to_next(request_rec *r, const proxy_server_conf *conf, const proxy_worker *worker)
 {
     struct eas_request *request = eas_request_of(r);
@@ -83,6 +95,9 @@ bool eas_failover_to_next(request_rec *r, const proxy_server_conf *conf, const p
         && !(worker->s->status & PROXY_WORKER_IGNORE_ERRORS)
         && !(balancer->s->sticky_force && apr_table_get(r->notes, ROUTE_NOTE) != NULL)
         && has_other_member(balancer, worker);
+    if (request->next_worker) {
+        protect_mark(worker->s);
+    }
     return request->next_worker;
 }
 

@@ -20,6 +20,9 @@
  * and gets tickets as soon as AD is corrected.  So the mark ends after ten seconds, whatever
  * `retry=` says, as the refusal does in the cache of tickets.  Then one request asks the KDC again.
  *
+ * With `retry=0`, another request that looks for a member removes a mark at once.  Then mod_proxy
+ * gives up, or tries the same member again.  So `retry=` becomes one second at least.
+ *
  * A mark that ends at once, with the request, would cost Locations without delegation nothing.  But
  * requests at the same time would undo each other's marks, and mod_proxy would give up.
  */
