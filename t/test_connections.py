@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.activesync import CHANGED, PATH
 from lab.ad import CAS1, CAS2, PASSWORDS, REALM
 from lab.backend import GssBackend
 from lab.client import assert_unavailable
@@ -179,6 +180,31 @@ def test_idle_connections_are_no_more_than_max(gateway, fake_backends, per_reque
         for _ in range(20):
             assert ask(client, "/eas", USERS[-1]).status == 200
     assert backend.connections <= before + 1
+
+
+def test_max_beside_http2(gateway, fake_backends, per_request):
+    """mod_proxy's default for max= counts the threads of mod_http2: 8 - 1 + 12. Less than that
+    protects the backend."""
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url, parameters="max=10"), modules=(*MODULES, "http2"),
+                 processes=1, threads=8)
+    found = []
+    for user in USERS:
+        assert ask(gw, "/eas", user).status == 200
+        found.append(connections(backend.port, ("01",)))
+    assert max(found) == 10
+
+
+def test_no_limit_of_parked_requests_beside_http2(gateway, exchange, pings):
+    """The default, 4 - 1 + 2 here, protects no backend: requests that have parked are beyond it."""
+    server, backend = exchange()
+    gw = gateway("EasKcdRequireTLS Off\nAsyncRequestWorkerFactor 200\nEasKcdBackendPools 4\n"
+                 "H2MinWorkers 1\nH2MaxWorkers 2\n"
+                 + location(backend.url + PATH, "EasKcdPark On", path=PATH),
+                 modules=(*MODULES, "http2"), tls=False, processes=1, threads=4)
+    clients = pings(gw, server).hold_all(USERS[:8])
+    server.change()
+    assert {client.receive().body for client in clients} == {CHANGED}
 
 
 @pytest.fixture

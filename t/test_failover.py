@@ -3,6 +3,7 @@
 blamed for what is a user's fault."""
 
 import itertools
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from lab.client import assert_unavailable
 from lab.exchange import ask, location
 from lab.fake_backend import always_401
 from lab.kerberos import Acceptor
+from lab.sanitizer import LIBRARY
 from lab.simulated import PerRequest
 from lab.wait import until
 
@@ -170,6 +172,24 @@ def test_member_without_tickets(gateway, members, per_request, tag, parameters):
     assert refused.requests == [] and per_request.seen == {"accepted": 12}
 
 
+@pytest.mark.parametrize("where", ["virtual host", "one of many"])
+def test_balancer_that_mod_proxy_has_copied(gateway, members, where):
+    """It copies the balancers of a virtual host, and those before an eleventh."""
+    good, refused = members
+    conf = balancer(refused, good, parameters=PATIENCE[0])
+    if where == "one of many":
+        conf += "".join(f"""<Proxy "balancer://other{number}">
+    BalancerMember "http://127.0.0.{number + 1}"
+</Proxy>
+""" for number in range(10))
+    else:
+        conf = f"<VirtualHost *>\nSSLEngine On\n{conf}</VirtualHost>\n"
+    gw = gateway(conf, processes=1)
+    gw.expect("EAS2032", "EAS2086")
+    assert statuses(gw, "alice", 4) == [200] * 4
+    assert refused.requests == [] and times_marked(gw) == 1
+
+
 @pytest.mark.parametrize("parameters", PATIENCE)
 def test_member_that_gets_tickets_again(gateway, domain, members, parameters):
     """The mark ends by itself, soon after AD is corrected."""
@@ -209,10 +229,40 @@ def test_refusal_of_one_user_marks_no_member(gateway, domain, fake_backends, per
         domain.allow_delegation("gateway", [CAS2])
 
 
-def test_many_requests_at_once(gateway, members):
-    """No request ends because another one has removed a mark."""
+SLOW_CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
+
+/* mod_proxy sets a mark, and asks for its time. */
+long apr_time_now(void)
+{
+    long (*real)(void);
+    Dl_info caller;
+
+    if (dladdr(__builtin_return_address(0), &caller) && strstr(caller.dli_fname, "/mod_proxy.so")) {
+        usleep(20000);
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "apr_time_now");
+    return real();
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_clock(lab_dir):
+    made = lab_dir / "libslowclock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", made], input=SLOW_CLOCK,
+                   text=True, check=True)
+    return made
+
+
+def test_many_requests_at_once(gateway, members, slow_clock):
+    """No request ends because another one has removed a mark, or brought it forward."""
     good, refused = members
-    gw = gateway(balancer(refused, good, parameters="retry=0"))
+    gw = gateway(balancer(refused, good, parameters="retry=0"), processes=1,
+                 env={"LD_PRELOAD": " ".join(filter(None, (LIBRARY, str(slow_clock))))})
     gw.expect("EAS2032", "EAS2086")
     with ThreadPoolExecutor(len(USERS)) as pool:
         results = list(pool.map(lambda user: statuses(gw, user, 30), USERS))

@@ -124,6 +124,12 @@ def test_size(path):
     assert lines <= (350 if path.name == "mod_eas_kcd.c" else 500)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_comparison_without_locale(path):
+    """Another module may set one in which "BASIC" is not "basic"."""
+    assert not re.search(r"\bstrn?casecmp\(", path.read_text())
+
+
 def test_library_needs_no_httpd():
     """What the unit tests link against has no symbol of httpd's open."""
     library = TOP / ".libs" / "libeaskcd.a"

@@ -4,13 +4,13 @@
 #include "auth/activesync/query.h"
 #include "auth/base/percent.h"
 
+#include <apr_cstr.h>
 #include <apr_encode.h>
 #include <apr_escape.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 /* The index is the code in the base64 form, [MS-ASHTTP] 2.2.1.1.1.1.2. */
 static const char *const commands[] = {
@@ -98,7 +98,7 @@ static const char *find_command(struct eas_bytes name)
 
     for (i = 0; i < COMMANDS; i++) {
         if (commands[i] != NULL && strlen(commands[i]) == name.len
-            && strncasecmp(commands[i], (const char *)name.at, name.len) == 0) {
+            && apr_cstr_casecmpn(commands[i], (const char *)name.at, name.len) == 0) {
             return commands[i];
         }
     }
@@ -138,7 +138,7 @@ static enum eas_rc note_parameter(struct eas_bytes name, struct eas_bytes value,
 
     for (i = 0; i < PARAMETERS; i++) {
         if (strlen(parameter_names[i]) != name.len
-            || strncasecmp(parameter_names[i], (const char *)name.at, name.len) != 0) {
+            || apr_cstr_casecmpn(parameter_names[i], (const char *)name.at, name.len) != 0) {
             continue;
         }
         if (parameters[i].at != NULL) {

@@ -3,14 +3,15 @@
 
 #include "auth/base/cookie.h"
 
+#include <apr_cstr.h>
 #include <apr_strings.h>
 #include <string.h>
-#include <strings.h>
 
 const char *eas_cookie_format(apr_pool_t *pool, const char *name, const char *value, bool secure)
 {
     /* Browsers compare the prefixes without letter case (RFC 6265bis 5.7). */
-    bool prefixed = strncasecmp(name, "__Host-", 7) == 0 || strncasecmp(name, "__Secure-", 9) == 0;
+    bool prefixed =
+        apr_cstr_casecmpn(name, "__Host-", 7) == 0 || apr_cstr_casecmpn(name, "__Secure-", 9) == 0;
 
     return apr_pstrcat(pool, name, "=", value != NULL ? value : "; Max-Age=0", "; Path=/",
                        secure || prefixed ? "; Secure" : "", "; HttpOnly; SameSite=Lax", NULL);
@@ -93,7 +94,7 @@ static bool may_be_cookie(const char *start, const char *end, const char *name)
     while (start < end && is_blank(end[-1])) {
         end--;
     }
-    return (apr_size_t)(end - start) == len && strncasecmp(start, name, len) == 0;
+    return (apr_size_t)(end - start) == len && apr_cstr_casecmpn(start, name, len) == 0;
 }
 
 /* Each copied part but the first takes the separator before it along. */

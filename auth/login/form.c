@@ -5,8 +5,8 @@
 #include "auth/base/percent.h"
 #include "auth/base/utf8.h"
 
+#include <apr_cstr.h>
 #include <string.h>
-#include <strings.h>
 
 /* The form has five; the limit bounds the work for a hostile body. */
 #define FIELDS_MAX 64
@@ -22,7 +22,7 @@ static bool is_urlencoded(const char *content_type)
     static const char type[] = "application/x-www-form-urlencoded";
     const apr_size_t len = sizeof(type) - 1;
 
-    if (content_type == NULL || strncasecmp(content_type, type, len) != 0) {
+    if (content_type == NULL || apr_cstr_casecmpn(content_type, type, len) != 0) {
         return false;
     }
     content_type += len;

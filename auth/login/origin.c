@@ -3,9 +3,9 @@
 
 #include "auth/login/origin.h"
 
+#include <apr_cstr.h>
 #include <apr_lib.h>
 #include <string.h>
-#include <strings.h>
 
 /* The length of a host at the beginning of the text: a name, an IPv4 address, or `[IPv6]`. */
 static size_t host_length(const char *text)
@@ -50,8 +50,8 @@ static bool parse_authority(const char *text, unsigned default_port, struct eas_
 
 bool eas_origin_parse(const char *text, struct eas_origin *out)
 {
-    out->is_https = strncasecmp(text, "https://", 8) == 0;
-    if (!out->is_https && strncasecmp(text, "http://", 7) != 0) {
+    out->is_https = apr_cstr_casecmpn(text, "https://", 8) == 0;
+    if (!out->is_https && apr_cstr_casecmpn(text, "http://", 7) != 0) {
         return false;
     }
     return parse_authority(text + (out->is_https ? 8 : 7), out->is_https ? 443 : 80, out);
@@ -63,7 +63,7 @@ bool eas_origin_is_at(const struct eas_origin *origin, const char *authority)
 
     return parse_authority(authority, origin->is_https ? 443 : 80, &other)
            && other.port == origin->port && other.host.len == origin->host.len
-           && strncasecmp((const char *)other.host.at, (const char *)origin->host.at,
-                          other.host.len)
+           && apr_cstr_casecmpn((const char *)other.host.at, (const char *)origin->host.at,
+                                other.host.len)
                   == 0;
 }

@@ -4,6 +4,7 @@
 #include "auth/password/basic.h"
 #include "auth/base/utf8.h"
 
+#include <apr_cstr.h>
 #include <apr_encode.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -15,7 +16,7 @@ static const char *basic_value(const char *header)
     static const char scheme[] = "Basic";
     const apr_size_t len = sizeof(scheme) - 1;
 
-    if (header == NULL || strncasecmp(header, scheme, len) != 0) {
+    if (header == NULL || apr_cstr_casecmpn(header, scheme, len) != 0) {
         return NULL;
     }
     header += len;

@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "delegation/check/resolve.h"
 
+#include <apr_cstr.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <apr_uri.h>
@@ -12,7 +13,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -39,13 +39,13 @@ bool eas_http_parse(apr_pool_t *pool, const char *url, struct eas_http_target *t
         || *uri.hostname == '\0') {
         return false;
     }
-    target_out->tls = strcasecmp(uri.scheme, "https") == 0;
+    target_out->tls = apr_cstr_casecmp(uri.scheme, "https") == 0;
     target_out->host = uri.hostname;
     target_out->port = uri.port_str != NULL ? uri.port_str : target_out->tls ? "443" : "80";
     target_out->path =
         apr_pstrcat(pool, uri.path != NULL ? uri.path : "/", uri.query != NULL ? "?" : "",
                     uri.query != NULL ? uri.query : "", NULL);
-    return target_out->tls || strcasecmp(uri.scheme, "http") == 0;
+    return target_out->tls || apr_cstr_casecmp(uri.scheme, "http") == 0;
 }
 
 static apr_status_t close_connection(void *data)
@@ -267,7 +267,7 @@ bool eas_http_exchange(struct eas_http *http, const char *authorization,
                        struct eas_http_response *response_out)
 {
     const struct eas_http_target *target = http->target;
-    bool activesync = strncasecmp(target->path, "/Microsoft-Server-ActiveSync", 28) == 0;
+    bool activesync = apr_cstr_casecmpn(target->path, "/Microsoft-Server-ActiveSync", 28) == 0;
     const char *request = apr_pstrcat(
         http->pool, activesync ? "OPTIONS " : "GET ", target->path,
         " HTTP/1.1\r\nHost: ", target->host, ":", target->port,

@@ -12,9 +12,9 @@
 #include "delegation/check/seen.h"
 #include "delegation/kerberos/s4u.h"
 
+#include <apr_cstr.h>
 #include <apr_strings.h>
 #include <string.h>
-#include <strings.h>
 
 static bool parse(struct eas_check *check, struct eas_login *login)
 {
@@ -298,7 +298,7 @@ static const char *alias_of(const struct eas_check *check, const char *spn)
     struct addrinfo *found;
 
     if (host != NULL && eas_resolve(host + 1, NULL, AI_CANONNAME, until, &found) == 0) {
-        if (found->ai_canonname != NULL && strcasecmp(found->ai_canonname, host + 1) != 0) {
+        if (found->ai_canonname != NULL && apr_cstr_casecmp(found->ai_canonname, host + 1) != 0) {
             canonical = apr_pstrdup(check->pool, found->ai_canonname);
         }
         freeaddrinfo(found);

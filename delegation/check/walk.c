@@ -9,8 +9,8 @@
 #include "delegation/check/machine.h"
 #include "delegation/check/user.h"
 
+#include <apr_cstr.h>
 #include <string.h>
-#include <strings.h>
 
 /* The step has passed, and with it the way to the next one. */
 static bool passes(struct eas_check *check, void (*step)(struct eas_check *check))
@@ -27,7 +27,8 @@ static bool is_connected(const struct eas_check *check, const char *spn)
     struct eas_http_target target;
 
     return options->connect != NULL && eas_http_parse(check->pool, options->connect, &target)
-           && (check->n_spns == 1 || (host != NULL && strcasecmp(host + 1, target.host) == 0));
+           && (check->n_spns == 1
+               || (host != NULL && apr_cstr_casecmp(host + 1, target.host) == 0));
 }
 
 static void walk_backends(struct eas_check *check)

@@ -8,6 +8,7 @@
 #include "delegation/kerberos/gss_token.h"
 #include "delegation/kerberos/spnego.h"
 
+#include <apr_cstr.h>
 #include <apr_encode.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
@@ -16,7 +17,6 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 /* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
 #define GSS_CHECKSUM_SIZE 24
@@ -228,7 +228,7 @@ enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
 
 static bool decode(apr_pool_t *pool, const char *value, struct eas_bytes *token)
 {
-    if (strncasecmp(value, "Negotiate ", 10) != 0 || strlen(value) > RESPONSE_TOKEN_MAX) {
+    if (apr_cstr_casecmpn(value, "Negotiate ", 10) != 0 || strlen(value) > RESPONSE_TOKEN_MAX) {
         return false;
     }
     value += 10 + strspn(value + 10, " ");

@@ -60,6 +60,7 @@ static struct {
     _Atomic(struct eas_conn_pools *) all;
     server_rec *server;
     int n;
+    int default_max;        /* mod_proxy's for `max=`; under the mutex, 0: not asked yet */
     bool has_reaper;        /* under reaping */
     _Atomic bool is_ending; /* the reaper closes no further connection */
 } child;
@@ -103,6 +104,7 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
     atomic_store(&child.all, NULL);
     child.server = main_server;
     child.n = n;
+    child.default_max = 0;
     child.has_reaper = true;
     atomic_store(&child.is_ending, false);
     pthread_mutex_unlock(&reaping);
@@ -121,17 +123,14 @@ static apr_status_t unref_connections(void *data)
 }
 
 /*
- * mod_proxy's default for `max=` is the number of threads, so that no request ever waits.  Identities
- * may be more than that, a limit that protects the backend may be less.
+ * mod_proxy's default for `max=` is the number of threads, mod_http2's included, so that no request
+ * ever waits.  Identities may be more than that, a limit that protects the backend may be less.
  */
 static bool has_limit(const proxy_worker *worker)
 {
-    int threads = 1;
+    int max = worker->s->hmax;
 
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    return worker->s->hmax != 0
-           && (worker->s->hmax < threads
-               || (worker->s->hmax > threads && worker->s->hmax > child.n));
+    return max != 0 && (max < child.default_max || (max > child.default_max && max > child.n));
 }
 
 static unsigned max_connections(const proxy_worker *worker)
@@ -152,6 +151,9 @@ static struct eas_conn_pools *make_pools(proxy_worker *worker)
 {
     struct eas_conn_pools *pools = apr_pcalloc(child.pool, sizeof(*pools));
 
+    if (child.default_max == 0) {
+        child.default_max = eas_mod_proxy_default_max(child.pool, child.server);
+    }
     pools->worker = worker;
     pools->satisfied = counters() != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
     pools->slots = eas_slots_create(child.pool, max_connections(worker));

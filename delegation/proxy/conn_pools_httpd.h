@@ -15,7 +15,7 @@
  * the worker's own pool.
  *
  * In a child there are no more of these connections, kept or busy, than the worker's `max=`.  Where
- * that is not less than the number of threads, EasKcdBackendPools may raise it.
+ * that is not less than mod_proxy's default, EasKcdBackendPools may raise it.
  */
 struct eas_conn_pools;
 

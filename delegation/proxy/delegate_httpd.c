@@ -404,7 +404,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     attempt = apr_palloc(r->pool, sizeof(*attempt));
     if (eas_prepare_attempt(attempt, r, &call, &err) != EAS_OK) {
         status = eas_answer_refuse(attempt, &err);
-        return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, worker)
+        return err.rc == EAS_NO_SERVICE && eas_failover_to_next(r, conf, worker)
                    ? HTTP_SERVICE_UNAVAILABLE
                    : status;
     }

@@ -9,6 +9,9 @@
 /* As long as the cache of tickets keeps a refusal. */
 #define MARK_STAYS apr_time_from_sec(10)
 
+/* Long enough for a request to get from the mark to the choice of the next member. */
+#define LEAST_RETRY apr_time_from_sec(1)
+
 /* mod_proxy_balancer's note of a session that belongs to a member. */
 #define ROUTE_NOTE "session-route"
 
@@ -50,10 +53,40 @@ static bool has_other_member(const proxy_balancer *balancer, const proxy_worker 
     return false;
 }
 
-bool eas_failover_to_next(request_rec *r, const proxy_worker *worker)
+/*
+ * mod_proxy copies balancers after it has made their members: into the configuration of a virtual
+ * host, and as their number grows.  So worker->balancer may be a copy that mod_proxy has left.
+ */
+static const proxy_balancer *find_balancer(const proxy_server_conf *conf,
+                                           const proxy_worker *worker)
+{
+    int i, j;
+
+    for (i = 0; i < conf->balancers->nelts; i++) {
+        const proxy_balancer *balancer = &APR_ARRAY_IDX(conf->balancers, i, proxy_balancer);
+
+        for (j = 0; j < balancer->workers->nelts; j++) {
+            if (APR_ARRAY_IDX(balancer->workers, j, proxy_worker *) == worker) {
+                return balancer;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* mod_proxy is about to set the mark, and its time after that: this time counts meanwhile. */
+static void protect_mark(proxy_worker_shared *s)
+{
+    s->error_time = apr_time_now();
+    if (s->retry < LEAST_RETRY) {
+        s->retry = LEAST_RETRY;
+    }
+}
+
+bool eas_failover_to_next(request_rec *r, const proxy_server_conf *conf, const proxy_worker *worker)
 {
     struct eas_request *request = eas_request_of(r);
-    const proxy_balancer *balancer = worker->balancer;
+    const proxy_balancer *balancer = find_balancer(conf, worker);
 
     /* After an attempt through ProxyRemote, proxy_handler() tries no other worker. */
     request->next_worker =
@@ -62,6 +95,9 @@ bool eas_failover_to_next(request_rec *r, const proxy_worker *worker)
         && !(worker->s->status & PROXY_WORKER_IGNORE_ERRORS)
         && !(balancer->s->sticky_force && apr_table_get(r->notes, ROUTE_NOTE) != NULL)
         && has_other_member(balancer, worker);
+    if (request->next_worker) {
+        protect_mark(worker->s);
+    }
     return request->next_worker;
 }
 

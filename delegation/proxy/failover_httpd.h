@@ -20,6 +20,9 @@
  * and gets tickets as soon as AD is corrected.  So the mark ends after ten seconds, whatever
  * `retry=` says, as the refusal does in the cache of tickets.  Then one request asks the KDC again.
  *
+ * With `retry=0`, another request that looks for a member removes a mark at once.  Then mod_proxy
+ * gives up, or tries the same member again.  So `retry=` becomes one second at least.
+ *
  * A mark that ends at once, with the request, would cost Locations without delegation nothing.  But
  * requests at the same time would undo each other's marks, and mod_proxy would give up.
  */
@@ -35,7 +38,8 @@ bool eas_failover_begin(request_rec *r);
  * then.  False without a balancer, without another usable member, or where the configuration forbids
  * the mark (nofailover=, status=+I) or another attempt (maxattempts=).
  */
-bool eas_failover_to_next(request_rec *r, const proxy_worker *worker);
+bool eas_failover_to_next(request_rec *r, const proxy_server_conf *conf,
+                          const proxy_worker *worker);
 
 /* mod_proxy's pre_request hook: marks the worker before mod_proxy_balancer chooses the next. */
 int eas_failover_pre_request(proxy_worker **worker, proxy_balancer **balancer, request_rec *r,

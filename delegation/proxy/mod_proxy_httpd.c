@@ -370,6 +370,21 @@ bool eas_mod_proxy_overrides_errors(const server_rec *s, const ap_conf_vector_t 
     return conf != NULL && conf->error_override;
 }
 
+int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s)
+{
+    proxy_worker *worker;
+    apr_pool_t *scratch;
+    int max = 0;
+
+    apr_pool_create(&scratch, pool);
+    if (found()->define_worker(scratch, &worker, NULL, NULL, "http://default.invalid/", 0) == NULL
+        && found()->initialize_worker(worker, s, scratch) == APR_SUCCESS) {
+        max = worker->s->hmax;
+    }
+    apr_pool_destroy(scratch);
+    return max;
+}
+
 /*
  * The pool is that of a worker without `max=`, which has one connection in cp->conn instead of an
  * apr_reslist (ap_proxy_initialize_worker()).  Where there is no reslist, mod_proxy uses cp->conn,

@@ -35,6 +35,9 @@ const char *eas_mod_proxy_missing(void);
 int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                      char *url, const char *proxyhost, apr_port_t proxyport);
 
+/* Of `max=`, in this child.  It depends on the MPM and on mod_http2; 0 with one thread. */
+int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s);
+
 /*
  * A worker for the same backend with a pool of one connection.  It shares status, counters and
  * parameters with the original.  mod_proxy allocates it, so that its size is that of the loaded

@@ -21,7 +21,7 @@ struct eas_slots {
     struct slot_ring idle;     /* by age */
     struct slot_ring empty;
     unsigned n_idle;
-    unsigned n;
+    unsigned n_used; /* idle or leased */
     unsigned max;
 };
 
@@ -83,12 +83,17 @@ static void remove_idle(struct eas_slots *slots, struct eas_slot *slot)
     eas_counters_adjust(EAS_GAUGE_CONNECTIONS_KEPT, -1);
 }
 
+/* An empty slot, or a new one. */
 static struct eas_slot *take_empty(struct eas_slots *slots)
 {
     struct eas_slot *slot;
 
-    if (APR_RING_EMPTY(&slots->empty, eas_slot, link)) {
+    if (slots->n_used >= slots->max) {
         return NULL;
+    }
+    slots->n_used++;
+    if (APR_RING_EMPTY(&slots->empty, eas_slot, link)) {
+        return apr_pcalloc(slots->pool, sizeof(struct eas_slot));
     }
     slot = APR_RING_FIRST(&slots->empty);
     APR_RING_REMOVE(slot, link);
@@ -107,15 +112,6 @@ static struct eas_slot *take_oldest(struct eas_slots *slots)
     return slot;
 }
 
-static struct eas_slot *make_slot(struct eas_slots *slots)
-{
-    if (slots->n >= slots->max) {
-        return NULL;
-    }
-    slots->n++;
-    return apr_pcalloc(slots->pool, sizeof(struct eas_slot));
-}
-
 static struct eas_slot *take(struct eas_slots *slots, const char *owner, unsigned hash)
 {
     struct eas_slot *slot = *list_of(slots, hash);
@@ -128,9 +124,6 @@ static struct eas_slot *take(struct eas_slots *slots, const char *owner, unsigne
         return slot;
     }
     slot = take_empty(slots);
-    if (slot == NULL) {
-        slot = make_slot(slots);
-    }
     return slot != NULL ? slot : take_oldest(slots);
 }
 
@@ -180,7 +173,8 @@ struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before,
     struct eas_slot *slot = NULL;
 
     pthread_mutex_lock(&slots->mutex);
-    if (slots->n_idle > spare && APR_RING_FIRST(&slots->idle)->idle_since < before) {
+    if (slots->n_used > slots->max
+        || (slots->n_idle > spare && APR_RING_FIRST(&slots->idle)->idle_since < before)) {
         slot = take_oldest(slots);
     }
     pthread_mutex_unlock(&slots->mutex);
@@ -197,6 +191,7 @@ void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, ap
     }
     else {
         APR_RING_INSERT_HEAD(&slots->empty, slot, eas_slot, link);
+        slots->n_used--;
     }
     pthread_cond_signal(&slots->put);
     pthread_mutex_unlock(&slots->mutex);

@@ -48,13 +48,14 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
 
 /*
  * Leases the longest idle slot to a caller that closes its connection, if it has been idle since
- * before that time, and more than spare slots are idle; else NULL.
+ * before that time, and more than spare slots are idle, or if there are more slots than max; else
+ * NULL.
  */
 struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before, unsigned spare);
 
 /*
  * A lease that lasts, and does not count against the limit meanwhile.  false: it counts again; there
- * may be more slots than max for a while.
+ * may be more slots than max until eas_slots_take_idle() has none for that reason.
  */
 void eas_slots_set_aside(struct eas_slots *slots, bool aside);
 

@@ -255,6 +255,15 @@ static void test_a_lease_that_is_set_aside_does_not_count(void **state)
         eas_slots_put(slots, held[i], true, T0);
     }
     assert_int_equal(use(slots, "bob", true, T0 + 1), OWN);
+    /* They are one too many. */
+    none = eas_slots_take_idle(slots, T0, MAX + 1);
+    assert_non_null(none);
+    eas_slots_put(slots, none, false, T0);
+    assert_null(eas_slots_take_idle(slots, T0, 0));
+    for (i = 0; i < MAX; i++) {
+        assert_int_not_equal(take(slots, apr_psprintf(*state, "user%d", i), &held[i]), NOTHING);
+    }
+    assert_int_equal(take(slots, "carol", &none), FULL);
 }
 
 int main(void)
