@@ -37,6 +37,9 @@ static int check_line(void *data, const char *name, const char *value)
 
     (void)name;
     while ((challenge = eas_spnego_next_challenge(search->r->pool, &value)) != NULL) {
+        if (!eas_token_is_reply(search->r->pool, challenge)) {
+            continue;
+        }
         search->reply = EAS_REPLY_WRONG;
         if (exchange->pending != NULL
             && eas_kcd_verify(exchange->principal, search->r->pool, exchange->pending, challenge,
