@@ -10,6 +10,7 @@ from lab import keytab
 from lab.ad import CAS1, DISABLED, PASSWORDS, REALM
 from lab.client import assert_unavailable
 from lab.exchange import location
+from lab.fake_backend import response
 from lab.unique import unique_number
 
 AES128 = 17
@@ -137,6 +138,64 @@ def test_two_accounts_with_an_spn_read_as_none(gateway, backends, domain):
     assert line.index("knows no service") < line.index("or two accounts have it") \
         < line.index(f"setspn -Q {spn}") < line.index("setspn -S") < line.index("remove it from one")
     assert cas1.requests() == []
+
+
+# --- the backend's answer ---------------------------------------------------------------------------
+
+def refusing(*challenges):
+    return response("401 Unauthorized", [("WWW-Authenticate", value) for value in challenges])
+
+
+BASIC = 'Basic realm="cas1"'
+REFUSALS = {
+    "Basic alone": ([BASIC], "offers Basic alone", "-WindowsAuthEnabled $true"),
+    "NTLM alone": (["NTLM"], "offers NTLM without Negotiate", "add Negotiate to the providers"),
+    "NTLM and Basic": (["NTLM", BASIC], "offers NTLM without Negotiate", "add Negotiate"),
+    "no scheme": ([], "answers 401 to a Kerberos token and offers no authentication",
+                  "enable Windows authentication"),
+    "Negotiate": (["Negotiate", "NTLM"], "does not accept the Kerberos token, although its ticket",
+                  "setspn -X"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_backend_refuses_the_token(gateway, fake_backends, what):
+    challenges, cause, cure = REFUSALS[what]
+    backend = fake_backends(lambda _: refusing(*challenges), proves=False)
+    gw = gateway(location(backend.url))
+    gw.expect("EAS2063")
+    assert_unavailable(gw.get("/eas?token=secret", "alice", PASSWORDS["alice"]))
+    line = line_of(gw, "EAS2063")
+    assert f"the backend {cause}" in line and line.index(cause) < line.index(cure)
+    assert f"({backend.url}/) (user alice@{REALM}, service {CAS1})" in line
+    assert "secret" not in line
+    assert all(request.authorization.startswith("Negotiate ") for request in backend.requests)
+
+
+OPEN = {
+    "form": ("302 Found", [("Location", "https://cas1/owa/auth/logon.aspx?url=secret")],
+             "a log-on form of the backend's own is on (https://cas1/owa/auth/logon.aspx)",
+             "-FormsAuthentication $false"),
+    "redirect": ("302 Found", [("Location", "https://cas1/other/?secret")],
+                 "it leads to https://cas1/other/ before it asks for a user", "let ProxyPass lead"),
+    "nobody asked": ("200 OK", [], "the backend serves this to anybody",
+                     "switch anonymous authentication off"),
+    "state alone": ("200 OK", [("WWW-Authenticate", "Negotiate oQcwBaADCgEA")],
+                    "has the state of the negotiation alone", "EasKcdMutualAuth optional"),
+}
+
+
+@pytest.mark.parametrize("what", OPEN)
+def test_backend_does_not_authenticate(gateway, fake_backends, what):
+    status, headers, cause, cure = OPEN[what]
+    backend = fake_backends(lambda _: response(status, headers), proves=False)
+    gw = gateway(location(backend.url))
+    gw.expect("EAS2052")
+    assert gw.get("/eas?token=secret", "alice", PASSWORDS["alice"]).status == 502
+    line = line_of(gw, "EAS2052")
+    assert line.index(f"the backend answers {status[:3]} to {backend.url}/ ") < line.index(cause) \
+        < line.index(cure) < line.index(f"(user alice@{REALM}, service {CAS1})")
+    assert "secret" not in line and ("optional" in line) == (what == "state alone")
 
 
 # --- no domain controller --------------------------------------------------------------------------

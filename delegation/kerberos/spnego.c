@@ -117,20 +117,29 @@ static const char *end_of_element(const char *p)
     return p;
 }
 
+bool eas_spnego_next_element(const char **value, struct eas_bytes *element_out)
+{
+    const char *begin = *value + strspn(*value, ", \t"), *end = end_of_element(begin);
+
+    *value = end;
+    while (end > begin && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+    *element_out = eas_bytes_make(begin, (apr_size_t)(end - begin));
+    return end > begin;
+}
+
 const char *eas_spnego_next_challenge(apr_pool_t *pool, const char **value)
 {
     static const char scheme[] = "Negotiate ";
     const apr_size_t len = sizeof(scheme) - 1;
+    struct eas_bytes element;
 
-    while (**value != '\0') {
-        const char *begin = *value + strspn(*value, ", \t"), *end = end_of_element(begin);
+    while (eas_spnego_next_element(value, &element)) {
+        const char *at = (const char *)element.at;
 
-        *value = end;
-        while (end > begin && (end[-1] == ' ' || end[-1] == '\t')) {
-            end--;
-        }
-        if ((apr_size_t)(end - begin) > len && apr_cstr_casecmpn(begin, scheme, len) == 0) {
-            return apr_pstrmemdup(pool, begin, (apr_size_t)(end - begin));
+        if (element.len > len && apr_cstr_casecmpn(at, scheme, len) == 0) {
+            return apr_pstrmemdup(pool, at, element.len);
         }
     }
     return NULL;

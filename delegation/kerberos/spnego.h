@@ -31,6 +31,12 @@ bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out
 bool eas_spnego_is_bare(struct eas_bytes token);
 
 /*
+ * The next element of a WWW-Authenticate header that is not empty, without blanks around it; false at
+ * the end.  Moves *value behind it.
+ */
+bool eas_spnego_next_element(const char **value, struct eas_bytes *element_out);
+
+/*
  * The next challenge with a token of scheme Negotiate, as `Negotiate <token>` in pool; NULL at the
  * end.  Moves *value behind it.  A WWW-Authenticate header can hold challenges of several schemes,
  * with commas between them (RFC 9110 section 11.6.1).

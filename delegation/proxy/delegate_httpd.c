@@ -237,14 +237,7 @@ static bool try_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
         return true;
     }
     if (rc == EAS_OK || rc == EAS_BACKEND) {
-        eas_fail(
-            err, EAS_UNAVAILABLE, 2063,
-            "the backend does not accept the Kerberos token for %s%s; check that the service "
-            "principal name is registered to the account that runs the backend, and to no other "
-            "(setspn -X)",
-            attempt->request.spn,
-            rc == EAS_OK ? ", and the request is too long to be repeated (EasKcdRetryBody)"
-                         : ", although its ticket has just been renewed");
+        eas_answer_fail_refused(attempt, rc != EAS_OK, err);
     }
     return false;
 }

@@ -4,6 +4,7 @@
 #ifndef EAS_DELEGATION_PROXY_RESPONSE_HTTPD_H
 #define EAS_DELEGATION_PROXY_RESPONSE_HTTPD_H
 
+#include "delegation/kerberos/offer.h"
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/verdict.h"
@@ -32,7 +33,10 @@ struct eas_response {
     enum eas_verdict verdict;
     int status;                 /* the backend's */
     const char *retry_after;    /* the backend's, or NULL */
-    struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE */
+    const char *location;       /* likewise */
+    enum eas_offer offer;       /* by which the backend asks for a user */
+    bool bare;                  /* a reply to the token has a state alone */
+    struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE; of a missing AP-REP, none */
     apr_off_t discarded;        /* octets of a body that does not pass */
     struct ap_filter_t *filter; /* while it is in the chain */
     struct {                    /* of the request, before the exchange */
