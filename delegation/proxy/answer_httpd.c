@@ -284,6 +284,14 @@ int eas_answer_hide(const struct eas_attempt *attempt, int status)
         eas_answer_refuse(attempt, &err);
         return status; /* for which mod_proxy marks the member; the answer is another */
     }
+    if (end.in_effect && eas_response_lacks_continue(&attempt->response, status)) {
+        eas_fail(&err, EAS_UNAVAILABLE, 2111,
+                 "%s does not answer Expect: 100-continue within the ping= of its worker, and gets "
+                 "no body; if it knows no such requests, remove ping=",
+                 attempt->call.worker->s->name_ex);
+        eas_answer_refuse(attempt, &err);
+        return status;
+    }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED
                    || status == SUSPENDED || eas_verdict_blames_worker(&end)
                ? status

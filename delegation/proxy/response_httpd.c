@@ -291,6 +291,15 @@ bool eas_response_is_impossible(request_rec *r, const struct eas_exchange *excha
     return true;
 }
 
+bool eas_response_lacks_continue(const struct eas_response *response, int returned)
+{
+    const struct eas_exchange *exchange = response->exchange;
+
+    return returned == HTTP_SERVICE_UNAVAILABLE && response->state == EAS_RESPONSE_NONE
+           && exchange->written && !exchange->body_sent && !exchange->ended
+           && exchange->failure.rc == EAS_OK;
+}
+
 bool eas_response_is_overridden(const request_rec *r)
 {
     return apr_table_get(r->notes, OVERRIDE_NOTE) != NULL;

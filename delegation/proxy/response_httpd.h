@@ -60,6 +60,9 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
 bool eas_response_is_impossible(request_rec *r, const struct eas_exchange *exchange,
                                 const char *backend, struct eas_err *err);
 
+/* Whether the backend has not answered `Expect: 100-continue`, by which ping= tests it. */
+bool eas_response_lacks_continue(const struct eas_response *response, int returned);
+
 /* Whether the status is the backend's, with ProxyErrorOverride. */
 bool eas_response_is_overridden(const request_rec *r);
 
