@@ -9,7 +9,7 @@ import pytest
 from lab import keytab
 from lab.ad import CAS1, DISABLED, PASSWORDS, REALM
 from lab.client import assert_unavailable
-from lab.exchange import location
+from lab.exchange import DOMAINS, location
 from lab.fake_backend import response
 from lab.unique import unique_number
 
@@ -31,6 +31,46 @@ def line_of(gw, tag):
     line, = {entry.text[entry.text.index(tag):] for entry in gw.error_log.entries()
              if entry.tag == tag}
     return line
+
+
+# --- the user ----------------------------------------------------------------------------------------
+
+def disabled(domain, account):
+    domain.set_flag(account, DISABLED)
+
+
+@pytest.mark.parametrize("tag,user,password", [
+    ("EAS1030", "alice", "wrong"), ("EAS1032", "dirk", PASSWORDS["dirk"]),
+    ("EAS1033", "mike", PASSWORDS["mike"])])
+def test_refused_account_is_named(gateway, backends, tag, user, password):
+    gw = gateway(DOMAINS + location(backends("cas1").url))
+    assert gw.get("/eas", f"CORP\\{user.upper()}", password).status == 401
+    assert line_of(gw, tag).endswith(f" (account {user}@{REALM})")
+
+
+def test_locked_account_is_named(gateway, backends):
+    gw = gateway("EasKcdLockout 1 1h\n" + location(backends("cas1").url))
+    gw.expect("EAS1310")
+    for password in ("x", "y"):
+        gw.get("/eas", "carol", password)
+    assert f"(account carol@{REALM})" in line_of(gw, "EAS1301")
+
+
+@pytest.mark.parametrize("log_names", ["", "EasKcdLogNames Off\n", "EasKcdLogNames On\n"])
+def test_name_that_nobody_has(gateway, backends, log_names):
+    """A password may be typed as the name."""
+    gw = gateway(log_names + location(backends("cas1").url))
+    for name in ("Nobody-7", "nobody-7", "nobody-8", "X\\nobody-9"):
+        assert gw.get("/eas", name, "x").status == 401
+    unknown = [entry.text for entry in gw.error_log.entries() if entry.tag.startswith("EAS1")]
+    assert len(unknown) == 4
+    if "On" in log_names:
+        typed = [re.search(r' \(name "([^"]*)"\)$', text)[1] for text in unknown]
+        assert typed == ["Nobody-7", "nobody-7", "nobody-8", "X\\\\nobody-9"]
+    else:
+        hashes = [re.search(r" \(name #([0-9a-f]{8})\)$", text)[1] for text in unknown]
+        assert hashes[0] == hashes[1] and len(set(hashes)) == 3
+        assert "obody" not in gw.error_log.text()
 
 
 # --- the user's ticket for the gateway ---------------------------------------------------------
@@ -81,10 +121,6 @@ def test_keytab_that_children_may_not_read(gateway, backends, domain, other):
 
 
 # --- the gateway's own log-on --------------------------------------------------------------------
-
-def disabled(domain, account):
-    domain.set_flag(account, DISABLED)
-
 
 def must_change(domain, account):
     domain.set_flag(account, DONT_EXPIRE, on=False)
