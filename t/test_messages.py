@@ -11,6 +11,8 @@ from lab.ad import CAS1, DISABLED, PASSWORDS, REALM
 from lab.client import assert_unavailable
 from lab.exchange import DOMAINS, location
 from lab.fake_backend import response
+from lab.kerberos import Acceptor
+from lab.simulated import PerRequest
 from lab.unique import unique_number
 
 AES128 = 17
@@ -164,16 +166,31 @@ def test_keytab_of_another_account(gateway, backends, domain, other):
     assert cas1.requests() == []
 
 
-def test_two_accounts_with_an_spn_read_as_none(gateway, backends, domain):
-    cas1 = backends("cas1")
-    spn = f"HTTP/twice{unique_number()}.corp.example.test"
-    gw = gateway(location(cas1.url, f"EasKcdSPN {spn}"))
+@pytest.mark.parametrize("accounts", [0, 2])
+def test_two_accounts_with_an_spn_read_as_none(gateway, fake_backends, domain, other, lab_dir,
+                                               accounts):
+    """A KDC answers alike: there is no such service."""
+    number = unique_number()
+    spn = f"HTTP/twice{number}.corp.example.test"
+    domain.allow_delegation(other, [spn])
+    backend = fake_backends(lambda _: response("200 OK"), proves=False)
+    gw = gateway(location(backend.url, f"EasKcdSPN {spn}"), account=other)
+    if accounts:
+        domain.add_service(f"first{number}", spn)
+        domain.add_service(f"second{number}", f"HTTP/second{number}.corp.example.test")
+        keytab_of_it = domain.export_keytab(lab_dir / f"first{number}.keytab", [spn])
+        backend.script = PerRequest(Acceptor(keytab_of_it))
+        assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+        domain.add_duplicate_spn(f"second{number}", spn)
+        gw.stop()
+        gw.start()
+        backend.requests.clear()
     gw.expect("EAS2033")
     assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
     line = line_of(gw, "EAS2033")
     assert line.index("knows no service") < line.index("or two accounts have it") \
         < line.index(f"setspn -Q {spn}") < line.index("setspn -S") < line.index("remove it from one")
-    assert cas1.requests() == []
+    assert backend.requests == []
 
 
 # --- the backend's answer ---------------------------------------------------------------------------
