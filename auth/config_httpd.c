@@ -24,6 +24,7 @@
 #define DEFAULT_BAD_PASSWORD_MEMORY MINUTES(15)
 #define DEFAULT_LOCKOUT_FAILURES 3
 #define DEFAULT_LOCKOUT_WINDOW MINUTES(30)
+#define DEFAULT_LOG_NAMES 0
 #define DEFAULT_REQUIRE_TLS 1
 #define DEFAULT_LOGIN_PATH "/eas-kcd/"
 /* The limits of Exchange's own form. */
@@ -58,6 +59,7 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 
     conf->kdc_timeout = -1;
     conf->armor = -1;
+    conf->log_names = -1;
     conf->password_cache = -1;
     conf->known_passwords = -1;
     conf->bad_password_memory = -1;
@@ -89,6 +91,7 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_POINTER(realm);
     INHERIT_NUMBER(kdc_timeout);
     INHERIT_NUMBER(armor);
+    INHERIT_NUMBER(log_names);
     INHERIT_NUMBER(password_cache);
     INHERIT_NUMBER(known_passwords);
     INHERIT_NUMBER(bad_password_memory);
@@ -216,6 +219,11 @@ bool eas_auth_always_authenticates(const struct eas_auth_dir *conf)
 enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf)
 {
     return conf->armor >= 0 ? (enum eas_armor_mode)conf->armor : DEFAULT_ARMOR;
+}
+
+bool eas_auth_logs_names(const struct eas_auth_server *conf)
+{
+    return (conf->log_names >= 0 ? conf->log_names : DEFAULT_LOG_NAMES) != 0;
 }
 
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf)

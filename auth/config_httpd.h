@@ -46,8 +46,9 @@ struct eas_auth_server {
     const char *login_page; /* a file; "" is the built-in page */
     const char *session_cookie;
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
-    struct eas_events_log *event_log;    /* NULL: none */
-    struct eas_shared_conf shared;       /* of the main server */
+    int log_names;
+    struct eas_events_log *event_log; /* NULL: none */
+    struct eas_shared_conf shared;    /* of the main server */
 
     /* Set by auth/start_httpd.c. */
     struct eas_authority *authority; /* NULL without a keytab */
@@ -86,6 +87,7 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 /* The effective values: as configured, else the default. */
 apr_interval_time_t eas_auth_kdc_timeout(const struct eas_auth_server *conf);
 enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf);
+bool eas_auth_logs_names(const struct eas_auth_server *conf);
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf);
 const char *eas_auth_session_cookie(const struct eas_auth_server *conf);

@@ -66,6 +66,13 @@ static const char *set_duration(cmd_parms *cmd, const char *arg, apr_interval_ti
     return NULL;
 }
 
+const char *eas_auth_set_log_names(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_auth_server_of(cmd->server)->log_names = flag;
+    return NULL;
+}
+
 const char *eas_auth_set_armor(cmd_parms *cmd, void *dir, const char *arg)
 {
     static const char *const names[] = { "Off", "Try", "Require" };

@@ -23,6 +23,8 @@ TELLING = [("X-Canary", CANARY), ("Set-Cookie", f"canary={CANARY}"),
            ("Content-Disposition", f"inline; filename={CANARY}"), ("Retry-After", "77"),
            ("Content-Type", f"text/{CANARY}"), ("Content-Language", "tlh")]
 NTLM = "NTLM TlRMTVNTUAACAAAA"
+# gokrb5's reply to a token that it accepts: a state and the mechanism.
+COMPLETED = "Negotiate oRQwEqADCgEAoQsGCSqGSIb3EgECAg=="
 
 
 @dataclass
@@ -61,10 +63,11 @@ WRONG = {
     "no SPNEGO": lambda right: [negotiate(b"hello")],
     "without SPNEGO": lambda right: [unwrapped(right)],
     "nothing in it": lambda right: ["Negotiate oQA="],
-    "completed, and nothing in it": lambda right: [negotiate(bytes.fromhex("a1073005a0030a0100"))],
-    "rejected": lambda right: [negotiate(bytes.fromhex("a1073005a0030a0102"))],
+    "completed, with an empty token": lambda right: [
+        negotiate(bytes.fromhex("a10b3009a0030a0100a2020400"))],
     "huge length": lambda right: [negotiate(bytes.fromhex("a184ffffffff3005a0030a0100"))],
     "two, both wrong": lambda right: [damaged(right), "Negotiate oQA="],
+    "beside a state": lambda right: [COMPLETED, damaged(right), COMPLETED],
     "with NTLM": lambda right: [NTLM, damaged(right)],
 }
 RIGHT = {
@@ -73,6 +76,7 @@ RIGHT = {
     "before a wrong one": lambda right: [right, damaged(right)],
     "among others": lambda right: [NTLM, right, 'Basic realm="x"'],
     "before another in its line": lambda right: [f"{right}, NTLM"],
+    "beside a state": lambda right: [COMPLETED, right],
     "between others in its line": lambda right: [f'Basic realm="a, b", {right} ,NTLM'],
 }
 
@@ -328,6 +332,31 @@ def test_other_schemes_prove_nothing(published, backend):
     gw.expect("EAS2052")
     backend.proofs = lambda right: [NTLM, 'Basic realm="x"', "Kerberos " + right.split()[1]]
     assert_nothing_passed(get(gw), 502)
+
+
+BARE = [COMPLETED, "Negotiate oQcwBaADCgEA", "Negotiate oQcwBaADCgEC"]
+
+
+@both_tokens
+@pytest.mark.parametrize("value", BARE, ids=["gokrb5", "completed", "rejected"])
+def test_state_alone_is_no_proof(published, backend, value):
+    """Nothing of it could be verified: it counts as if it were not there."""
+    gw, _ = published()
+    gw.expect("EAS2052")
+    backend.proofs = lambda right: [value]
+    assert_nothing_passed(get(gw), 502)
+    backend.status = "404 Not Found"
+    assert_nothing_passed(get(gw), 404)
+    assert gw.error_log.tags().count("EAS2052") == 1
+
+
+@both_tokens
+def test_state_alone_where_optional(published, backend):
+    gw, server = published("EasKcdMutualAuth optional")
+    backend.proofs = lambda right: [COMPLETED]
+    for _ in range(2):
+        assert_all_passed(get(gw), backend, 200)
+    assert server.connections == 1
 
 
 def test_missing_where_optional(published, backend):

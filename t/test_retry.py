@@ -413,6 +413,86 @@ def test_ping(gateway, fake_backends, domain, lab_dir):
     assert "refused" not in script.seen
 
 
+class Pinged(PerRequest):
+    """Keeps its connections. A head that awaits 100 on one of *hangs* or *silent* gets none."""
+
+    def __init__(self, acceptor):
+        super().__init__(acceptor)
+        self.hangs, self.silent, self.heads = (), (), []
+        self.end = threading.Event()
+
+    def early(self, head):
+        self.heads.append(head.connection)
+        if head.all("Expect") and head.connection in self.silent:
+            self.end.wait()
+        if head.all("Expect") and head.connection in {*self.hangs, *self.silent}:
+            return None
+        return b""
+
+
+@pytest.fixture
+def pinged(fake_backends, acceptor):
+    script = Pinged(acceptor)
+    yield fake_backends(script, proves=False, early=script.early)
+    script.end.set()
+
+
+@pytest.mark.parametrize("size", [100, LIMIT + 1])
+@pytest.mark.parametrize("how", ["hangs", "silent"])
+def test_kept_connection_that_gives_no_100(gateway, pinged, how, size):
+    """The backend has no body, so that the request goes to a new connection, whatever its method."""
+    gw = gateway(location(pinged.url, parameters="ping=1"), processes=1)
+    gw.allow("AH01102", "AH00898", because="mod_proxy complains, too")
+    setattr(pinged.script, how, (1,))
+    with gw.client() as client:
+        assert ask(client, "/eas", "alice").status == 200
+        answer = ask(client, "/eas", "alice", "POST", body=some(size))
+        assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
+    assert [request.connection for request in pinged.requests] == [1, 2]
+    assert pinged.script.heads == [1, 1, 2]
+
+
+def test_body_that_has_left_is_not_repeated(gateway, pinged, acceptor):
+    """After the 100, the backend may have executed the request."""
+    gw = gateway(location(pinged.url, parameters="ping=1"), processes=1)
+    gw.allow("AH01102", "AH00898", because="mod_proxy complains, too")
+    gw.expect("EAS2057")
+    with gw.client() as client:
+        assert ask(client, "/eas", "alice").status == 200
+        pinged.script = lambda _: None
+        assert ask(client, "/eas", "alice", "POST", body=some(100)).status == 503
+    assert [request.connection for request in pinged.requests] == [1, 1]
+
+
+def test_backend_that_never_gives_100(gateway, pinged):
+    gw = gateway(location(pinged.url, parameters="ping=1"), processes=1)
+    gw.allow("AH01102", "AH00898", because="mod_proxy complains, too")
+    gw.expect("EAS2111")
+    pinged.script.silent = range(1, 100)
+    answer = ask(gw, "/eas", "alice", "POST", body=some(100))
+    assert answer.status == 503 and answer.header("Retry-After") == "30"
+    line, = [entry for entry in gw.error_log.entries() if entry.tag == "EAS2111"]
+    assert f"{pinged.url} does not answer Expect: 100-continue" in line.text
+    assert pinged.requests == [] and pinged.script.heads == [1]
+    assert ask(gw, "/eas", "alice").status == 200, "without a body there is no test"
+
+
+def test_other_member_gets_a_long_body(gateway, pinged, fake_backends, acceptor):
+    """It is in mod_proxy's hands still, although the kept part of it has left the module."""
+    good = fake_backends(PerRequest(acceptor), proves=False)
+    gw = gateway(f'''<Proxy "balancer://cas">
+    BalancerMember "{pinged.url}" ping=1 retry=600 lbset=0
+    BalancerMember "{good.url}" retry=600 lbset=1
+</Proxy>
+''' + location("balancer://cas"), processes=1)
+    gw.expect("EAS2111", "AH01102", "AH00898")
+    pinged.script.silent = range(1, 100)
+    size = LIMIT + 100_000
+    answer = ask(gw, "/eas", "alice", "POST", body=some(size))
+    assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
+    assert pinged.requests == [] and len(good.requests) == 1
+
+
 # --- under load ------------------------------------------------------------------------------
 
 @both_tokens

@@ -450,7 +450,9 @@ bool eas_kdc_permits_aes(krb5_context ctx)
 enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc rc, int tag,
                          krb5_error_code code, const char *text)
 {
-    const char *message = krb5_get_error_message(kdc->ctx, code);
+    /* The words of the context about an unknown user repeat the name that was typed. */
+    krb5_context ctx = eas_kdc_cause(code) == EAS_KDC_UNKNOWN_CLIENT ? NULL : kdc->ctx;
+    const char *message = krb5_get_error_message(ctx, code);
 
     if (kdc->ntstatus != 0) {
         eas_fail(err, rc, tag, "%s: %s (NTSTATUS 0x%08x)", text, message, kdc->ntstatus);
@@ -458,7 +460,7 @@ enum eas_rc eas_kdc_fail(struct eas_kdc *kdc, struct eas_err *err, enum eas_rc r
     else {
         eas_fail(err, rc, tag, "%s: %s", text, message);
     }
-    krb5_free_error_message(kdc->ctx, message);
+    krb5_free_error_message(ctx, message);
     return rc;
 }
 

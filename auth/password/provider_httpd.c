@@ -7,7 +7,9 @@
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/password/credentials.h"
+#include "auth/password/log_name.h"
 #include "auth/password/throttle_httpd.h"
+#include "auth/shared/shared_httpd.h"
 
 #include <ap_provider.h>
 #include <apr_strings.h>
@@ -35,10 +37,35 @@ static struct verification start(request_rec *r, const struct eas_credentials *c
     };
 }
 
+/* Trouble of the gateway, or of a KDC, is not of one name. */
+static bool is_of_name(enum eas_rc rc)
+{
+    return rc == EAS_DENIED || rc == EAS_UNKNOWN || rc == EAS_EXPIRED || rc == EAS_THROTTLED
+           || rc == EAS_FORBIDDEN;
+}
+
+static void append_name(request_rec *r, const struct eas_credentials *credentials,
+                        struct eas_err *err)
+{
+    const struct eas_log_name name = {
+        .account = eas_request_of(r)->account,
+        .typed = credentials->name,
+        .shown = eas_auth_logs_names(eas_auth_server_of(r->server)),
+    };
+    apr_size_t len = strlen(err->text);
+
+    apr_cpystrn(err->text + len, eas_log_name(r->pool, eas_shared_keyring(), &name),
+                sizeof(err->text) - len);
+}
+
 /* A name that is no user's by its form is refused at once: the client knows that by itself. */
-static void finish(request_rec *r, const struct verification *verification, enum eas_rc rc)
+static void finish(request_rec *r, const struct verification *verification, enum eas_rc rc,
+                   struct eas_err *err)
 {
     eas_secret_wipe(verification->credentials->password);
+    if (is_of_name(rc)) {
+        append_name(r, verification->credentials, err);
+    }
     if (verification->is_about_account) {
         eas_counters_observe(EAS_HISTOGRAM_LOG_ON, eas_clock_now() - verification->since);
         eas_throttle_delay(r, rc, verification->since);
@@ -177,7 +204,7 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
             break;
         }
     }
-    finish(r, &verification, rc);
+    finish(r, &verification, rc, err);
     return rc;
 }
 
@@ -199,7 +226,7 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     verification.rules.charge_unknown_users = true;
     rc = credentials.password->len == 0 ? eas_fail(&err, EAS_DENIED, 1083, "the password is empty")
                                         : verify_at_kdc(r, &verification, &identity, &err);
-    finish(r, &verification, rc);
+    finish(r, &verification, rc, &err);
     eas_counters_log_on(EAS_COUNTERS_BY_BASIC, rc);
     if (rc == EAS_OK) {
         eas_request_of(r)->identity = identity;

@@ -90,7 +90,7 @@ static int read_reply(void *data, const char *name, const char *value)
     struct eas_err err;
 
     (void)name;
-    if (challenge != NULL) {
+    if (challenge != NULL && eas_token_is_reply(reply->pool, challenge)) {
         reply->reply =
             eas_token_verify(reply->maker, reply->pool, reply->pending, challenge, &err) == EAS_OK
                 ? EAS_ANSWER_RIGHT_REPLY

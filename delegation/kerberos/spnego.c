@@ -51,15 +51,27 @@ static bool take_krb5_oid(struct eas_bytes *text)
            || eas_der_take(text, ms_krb5_oid, sizeof(ms_krb5_oid));
 }
 
-bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out)
+/* The state of a NegTokenResp, and the fields behind it. */
+static bool enter_response(struct eas_bytes token, unsigned char *state, struct eas_bytes *fields)
 {
-    struct eas_bytes choice, fields, field, value, framed;
+    struct eas_bytes choice, field, value;
 
     if (!eas_der_enter_only(token, EAS_DER_CONTEXT(1), &choice)
-        || !eas_der_enter_only(choice, EAS_DER_SEQUENCE, &fields)
-        || !eas_der_enter(&fields, EAS_DER_CONTEXT(0), &field)
-        || !eas_der_enter_only(field, EAS_DER_ENUMERATED, &value) || value.len != 1
-        || value.at[0] != ACCEPT_COMPLETED) {
+        || !eas_der_enter_only(choice, EAS_DER_SEQUENCE, fields)
+        || !eas_der_enter(fields, EAS_DER_CONTEXT(0), &field)
+        || !eas_der_enter_only(field, EAS_DER_ENUMERATED, &value) || value.len != 1) {
+        return false;
+    }
+    *state = value.at[0];
+    return true;
+}
+
+bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out)
+{
+    struct eas_bytes fields, field, value, framed;
+    unsigned char state;
+
+    if (!enter_response(token, &state, &fields) || state != ACCEPT_COMPLETED) {
         return false;
     }
     if (eas_der_enter(&fields, EAS_DER_CONTEXT(1), &field)
@@ -75,6 +87,18 @@ bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out
     }
     *ap_rep_out = framed;
     return true;
+}
+
+bool eas_spnego_is_bare(struct eas_bytes token)
+{
+    struct eas_bytes fields, mechanism;
+    unsigned char state;
+
+    if (!enter_response(token, &state, &fields)) {
+        return false;
+    }
+    eas_der_enter(&fields, EAS_DER_CONTEXT(1), &mechanism);
+    return fields.len == 0;
 }
 
 /* The next comma outside of a quoted string, or the end. */
@@ -93,20 +117,29 @@ static const char *end_of_element(const char *p)
     return p;
 }
 
+bool eas_spnego_next_element(const char **value, struct eas_bytes *element_out)
+{
+    const char *begin = *value + strspn(*value, ", \t"), *end = end_of_element(begin);
+
+    *value = end;
+    while (end > begin && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+    *element_out = eas_bytes_make(begin, (apr_size_t)(end - begin));
+    return end > begin;
+}
+
 const char *eas_spnego_next_challenge(apr_pool_t *pool, const char **value)
 {
     static const char scheme[] = "Negotiate ";
     const apr_size_t len = sizeof(scheme) - 1;
+    struct eas_bytes element;
 
-    while (**value != '\0') {
-        const char *begin = *value + strspn(*value, ", \t"), *end = end_of_element(begin);
+    while (eas_spnego_next_element(value, &element)) {
+        const char *at = (const char *)element.at;
 
-        *value = end;
-        while (end > begin && (end[-1] == ' ' || end[-1] == '\t')) {
-            end--;
-        }
-        if ((apr_size_t)(end - begin) > len && apr_cstr_casecmpn(begin, scheme, len) == 0) {
-            return apr_pstrmemdup(pool, begin, (apr_size_t)(end - begin));
+        if (element.len > len && apr_cstr_casecmpn(at, scheme, len) == 0) {
+            return apr_pstrmemdup(pool, at, element.len);
         }
     }
     return NULL;

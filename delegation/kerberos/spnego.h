@@ -25,6 +25,18 @@ void eas_spnego_wrap_init(struct eas_der *der);
 bool eas_spnego_find_ap_rep(struct eas_bytes token, struct eas_bytes *ap_rep_out);
 
 /*
+ * Whether a NegTokenResp has a state, and a mechanism at most: no responseToken, and so nothing that
+ * could be verified.  The acceptors of gokrb5 answer so.
+ */
+bool eas_spnego_is_bare(struct eas_bytes token);
+
+/*
+ * The next element of a WWW-Authenticate header that is not empty, without blanks around it; false at
+ * the end.  Moves *value behind it.
+ */
+bool eas_spnego_next_element(const char **value, struct eas_bytes *element_out);
+
+/*
  * The next challenge with a token of scheme Negotiate, as `Negotiate <token>` in pool; NULL at the
  * end.  Moves *value behind it.  A WWW-Authenticate header can hold challenges of several schemes,
  * with commas between them (RFC 9110 section 11.6.1).

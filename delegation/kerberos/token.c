@@ -237,6 +237,13 @@ static bool decode(apr_pool_t *pool, const char *value, struct eas_bytes *token)
     return token->at != NULL;
 }
 
+bool eas_token_is_reply(apr_pool_t *pool, const char *value)
+{
+    struct eas_bytes token;
+
+    return !decode(pool, value, &token) || !eas_spnego_is_bare(token);
+}
+
 static krb5_error_code check_reply(krb5_context ctx, const struct eas_pending_ap *pending,
                                    struct eas_bytes token)
 {

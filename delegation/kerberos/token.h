@@ -9,6 +9,7 @@
 #include "auth/kerberos/ticket.h"
 
 #include <apr_pools.h>
+#include <stdbool.h>
 
 /* The maker of tokens and verifier of replies, by EasKcdToken. */
 enum eas_token_by {
@@ -51,6 +52,12 @@ struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool);
 enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
                            const struct eas_token_request *request, struct eas_token *token_out,
                            struct eas_err *err);
+
+/*
+ * Whether value, of a WWW-Authenticate header, claims to hold the AP-REP: not where it has the state
+ * of the negotiation alone.
+ */
+bool eas_token_is_reply(apr_pool_t *pool, const char *value);
 
 /*
  * Verifies that value, of a WWW-Authenticate header, holds the AP-REP to the token (RFC 4120

@@ -92,6 +92,82 @@ static int answer_status_only(request_rec *r, const struct eas_response *respons
     return eas_answer(r, response->status);
 }
 
+/* Octets of a URL in a message. */
+#define SHOWN_URL 80
+
+/* Without its query, in which names and tokens may stand. */
+static const char *shown(request_rec *r, const char *url)
+{
+    int len = (int)strcspn(url, "?");
+
+    return apr_psprintf(r->pool, "%.*s", len < SHOWN_URL ? len : SHOWN_URL, url);
+}
+
+/* The kind of a response without an AP-REP, and the cure. */
+static const char *unproven(request_rec *r, const struct eas_response *response)
+{
+    const char *target = response->location != NULL ? shown(r, response->location) : "";
+
+    if (response->bare) {
+        return "its reply has the state of the negotiation alone, which proves nothing; if the "
+               "acceptor can do no better (gokrb5), use https and set EasKcdMutualAuth optional";
+    }
+    if (response->offer == EAS_OFFER_FORM) {
+        return apr_psprintf(r->pool,
+                            "a log-on form of the backend's own is on (%s); switch it off "
+                            "(Set-OwaVirtualDirectory -FormsAuthentication $false "
+                            "-WindowsAuthentication $true, and Set-EcpVirtualDirectory)",
+                            target);
+    }
+    if (response->status / 100 == 3 && response->location != NULL) {
+        return apr_psprintf(
+            r->pool,
+            "it leads to %s before it asks for a user; let ProxyPass lead there, or "
+            "redirect in httpd",
+            target);
+    }
+    return "the backend serves this to anybody, or by a session of its own; switch anonymous "
+           "authentication off for it and Windows authentication on, and Tomcat's cache off";
+}
+
+static void fail_unproven(const struct eas_attempt *attempt, struct eas_err *err)
+{
+    const struct eas_response *response = &attempt->response;
+
+    eas_fail(err, EAS_BACKEND, 2052,
+             "mutual authentication failed: the backend answers %d to %s without an AP-REP; %s",
+             response->status, shown(attempt->r, attempt->call.url),
+             unproven(attempt->r, response));
+}
+
+void eas_answer_fail_refused(const struct eas_attempt *attempt, bool renewed, struct eas_err *err)
+{
+    static const struct {
+        const char *cause, *cure;
+    } texts[] = {
+        [EAS_OFFER_NOTHING] = { "answers 401 to a Kerberos token and offers no authentication",
+                                "enable Windows authentication for this path, or read the log of "
+                                "the application" },
+        [EAS_OFFER_BASIC] = { "offers Basic alone, and reads no Kerberos token",
+                              "enable Windows authentication for this path "
+                              "(Set-ActiveSyncVirtualDirectory -WindowsAuthEnabled $true)" },
+        [EAS_OFFER_NTLM] = { "offers NTLM without Negotiate, and reads no Kerberos token",
+                             "add Negotiate to the providers of Windows authentication in IIS" },
+        [EAS_OFFER_NEGOTIATE] = { "does not accept the Kerberos token",
+                                  "check that the service principal name is registered to the "
+                                  "account that runs the backend, and to no other (setspn -X), and "
+                                  "that the clocks agree" },
+    };
+    enum eas_offer offer = attempt->response.offer;
+    const char *more = !renewed ? ", and the request is too long to be repeated (EasKcdRetryBody)"
+                       : offer == EAS_OFFER_NEGOTIATE
+                           ? ", although its ticket has just been renewed"
+                           : "";
+
+    eas_fail(err, EAS_UNAVAILABLE, 2063, "the backend %s%s; %s (%s)", texts[offer].cause, more,
+             texts[offer].cure, shown(attempt->r, attempt->call.url));
+}
+
 /* As nginx logs it: "client closed request". */
 #define CLIENT_LEFT 499
 
@@ -165,6 +241,9 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     case EAS_VERDICT_UNAUTHORIZED:
         return challenge(attempt);
     case EAS_VERDICT_REFUSE:
+        if (response->err.rc == EAS_OK) {
+            fail_unproven(attempt, &response->err);
+        }
         return eas_answer_refuse(attempt, &response->err);
     case EAS_VERDICT_FORBIDDEN:
         eas_fail(&err, EAS_FORBIDDEN, 2074,
@@ -204,6 +283,14 @@ int eas_answer_hide(const struct eas_attempt *attempt, int status)
         && eas_response_is_impossible(r, exchange, attempt->call.worker->s->hostname_ex, &err)) {
         eas_answer_refuse(attempt, &err);
         return status; /* for which mod_proxy marks the member; the answer is another */
+    }
+    if (end.in_effect && eas_response_lacks_continue(&attempt->response, status)) {
+        eas_fail(&err, EAS_UNAVAILABLE, 2111,
+                 "%s does not answer Expect: 100-continue within the ping= of its worker, and gets "
+                 "no body; if it knows no such requests, remove ping=",
+                 attempt->call.worker->s->name_ex);
+        eas_answer_refuse(attempt, &err);
+        return status;
     }
     return status == OK || status == DECLINED || status == DONE || status == REFUSED
                    || status == SUSPENDED || eas_verdict_blames_worker(&end)

@@ -12,6 +12,9 @@ int eas_answer(request_rec *r, int status);
 /* Likewise with the status of an error, which is logged with the user and the service. */
 int eas_answer_refuse(const struct eas_attempt *attempt, struct eas_err *err);
 
+/* The error of a 401 to a token; renewed: also to one of a ticket that is new. */
+void eas_answer_fail_refused(const struct eas_attempt *attempt, bool renewed, struct eas_err *err);
+
 /* Forgets the status of another attempt. */
 void eas_answer_forget(request_rec *r);
 

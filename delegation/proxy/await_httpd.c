@@ -10,8 +10,10 @@
 /* Octets of a line that tell whether a response begins: up to the status. */
 #define STATUS_LINE_START 16
 
-/* mod_proxy_http's note: the body waits for 100 (Continue). */
-#define CONTINUE_NOTE "proxy-100-continue"
+bool eas_await_continues(const struct eas_exchange *exchange)
+{
+    return apr_table_get(exchange->r->notes, "proxy-100-continue") != NULL;
+}
 
 void eas_await_abort(struct eas_exchange *exchange, enum eas_client_event event)
 {
@@ -48,7 +50,7 @@ static bool park(struct eas_exchange *exchange, conn_rec *backend, apr_interval_
     struct eas_park_owner *owner = exchange->park;
 
     owner->facts.sent = !exchange->send_incomplete;
-    owner->facts.expects = apr_table_get(exchange->r->notes, CONTINUE_NOTE) != NULL;
+    owner->facts.expects = eas_await_continues(exchange);
     if (!eas_park_request(exchange->r, owner, backend, exchange->poll,
                           timeout < 0 ? 0 : exchange->since + timeout)) {
         exchange->park = NULL;

@@ -7,6 +7,9 @@
 #include "delegation/proxy/client_httpd.h"
 #include "delegation/proxy/exchange_httpd.h"
 
+/* Whether mod_proxy_http sends the head alone, and the body after 100 (Continue). */
+bool eas_await_continues(const struct eas_exchange *exchange);
+
 /* Ends an exchange without a response, for an event of its client; the failure says why, if any. */
 void eas_await_abort(struct eas_exchange *exchange, enum eas_client_event event);
 

@@ -189,7 +189,7 @@ static int run_real_handler(struct eas_attempt *attempt)
     status = run_on_slot(attempt, outer != NULL);
     current = outer;
     eas_response_end(r, &attempt->response, status);
-    if (attempt->body != NULL && attempt->exchange.connection != NULL) {
+    if (attempt->body != NULL && attempt->exchange.body_sent) {
         eas_body_note_sent(attempt->body);
     }
     check_parking(attempt, status);
@@ -237,23 +237,20 @@ static bool try_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
         return true;
     }
     if (rc == EAS_OK || rc == EAS_BACKEND) {
-        eas_fail(
-            err, EAS_UNAVAILABLE, 2063,
-            "the backend does not accept the Kerberos token for %s%s; check that the service "
-            "principal name is registered to the account that runs the backend, and to no other "
-            "(setspn -X)",
-            attempt->request.spn,
-            rc == EAS_OK ? ", and the request is too long to be repeated (EasKcdRetryBody)"
-                         : ", although its ticket has just been renewed");
+        eas_answer_fail_refused(attempt, rc != EAS_OK, err);
     }
     return false;
 }
 
-/* The backend closed a kept-alive connection, perhaps before it got the request. */
+/*
+ * The backend closed a kept-alive connection, perhaps before it got the request.  Without its body,
+ * which awaits 100 (Continue), it has none of any method.
+ */
 static bool may_repeat(const struct eas_attempt *attempt)
 {
-    return attempt->exchange.pooled && attempt->tries < TRIES && attempt->r->method_number == M_GET
-           && eas_body_is_whole(attempt->body);
+    return attempt->exchange.pooled && attempt->tries < TRIES
+           && (!attempt->exchange.body_sent
+               || (attempt->r->method_number == M_GET && eas_body_is_whole(attempt->body)));
 }
 
 /* Steps 2 to 4.  SUSPENDED: the exchange has parked, and resume() continues it. */
@@ -280,7 +277,9 @@ static int try_worker(struct eas_attempt *attempt)
                 return eas_answer_refuse(attempt, &err);
             }
         }
-        else if (response->state == EAS_RESPONSE_BROKEN && may_repeat(attempt)) {
+        else if ((response->state == EAS_RESPONSE_BROKEN
+                  || eas_response_lacks_continue(response, status))
+                 && may_repeat(attempt)) {
             eas_response_discard(r, response);
             attempt->fresh = true; /* it closes all idle ones when it needs their threads */
         }

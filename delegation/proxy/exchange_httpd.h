@@ -35,6 +35,7 @@ struct eas_exchange {
     bool pooled;                       /* ... and had carried another exchange */
     bool connected;                    /* mod_proxy has made a new connection */
     bool written;                      /* ... or found one, and has begun to write */
+    bool body_sent;                    /* more than a head that awaits 100 (Continue) */
     bool got_response;                 /* the backend has sent something on it */
     bool responding;                   /* its final response has begun */
     bool interim;                      /* the head of one before that has, and has not ended */

@@ -34,6 +34,7 @@ struct record {
     bool unowned;                      /* it carried data outside of any exchange */
     bool answered;                     /* the backend has sent something */
     apr_uint64_t authorized;           /* the last exchange whose token it carries */
+    apr_uint64_t written_by;           /* the last exchange that has written to it */
     unsigned char binding[sizeof(END_POINT) - 1 + EVP_MAX_MD_SIZE];
     apr_size_t binding_len; /* 0: no TLS */
 };
@@ -77,7 +78,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->since = 0;
     exchange->lines = 0;
     exchange->released = false;
-    exchange->send_incomplete = false;
+    exchange->send_incomplete = exchange->body_sent = false;
     exchange->pending = NULL;
     exchange->token_len = 0;
     exchange->failure.rc = exchange->tls_failure.rc = EAS_OK;
@@ -360,6 +361,15 @@ static apr_status_t refuse(ap_filter_t *f, apr_bucket_brigade *bb, const struct 
     return APR_ECONNABORTED;
 }
 
+/* mod_proxy_http writes a head with Expect by itself, and any other one together with the body. */
+static void note_sent(struct record *record)
+{
+    if (record->written_by == current->serial || !eas_await_continues(current)) {
+        current->body_sent = true;
+    }
+    record->written_by = current->serial;
+}
+
 static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     struct record *record = f->ctx;
@@ -392,6 +402,7 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         return refuse(f, bb, &err);
     }
     if (current != NULL) {
+        note_sent(record);
         /* Each time: a pooled connection has the time-out of another exchange. */
         apr_socket_timeout_set(ap_get_conn_socket(f->c), current->timeout);
     }

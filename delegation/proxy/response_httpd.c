@@ -37,6 +37,10 @@ static int check_line(void *data, const char *name, const char *value)
 
     (void)name;
     while ((challenge = eas_spnego_next_challenge(search->r->pool, &value)) != NULL) {
+        if (!eas_token_is_reply(search->r->pool, challenge)) {
+            search->response->bare = true;
+            continue;
+        }
         search->reply = EAS_REPLY_WRONG;
         if (exchange->pending != NULL
             && eas_kcd_verify(exchange->principal, search->r->pool, exchange->pending, challenge,
@@ -116,15 +120,11 @@ static void decide(request_rec *r, struct eas_response *response, int status)
     }
     response->status = status;
     response->retry_after = apr_table_get(r->headers_out, "Retry-After");
+    response->location = apr_table_get(r->headers_out, "Location");
+    response->offer = eas_offer_of(status, r->headers_out);
     response->verdict = eas_verdict_on(&facts);
     response->state =
         response->verdict == EAS_VERDICT_PASS ? EAS_RESPONSE_PASSED : EAS_RESPONSE_WITHHELD;
-    if (response->verdict == EAS_VERDICT_REFUSE && facts.reply == EAS_REPLY_ABSENT) {
-        eas_fail(
-            &response->err, EAS_BACKEND, 2052,
-            "mutual authentication failed: the backend's response has no AP-REP; if the backend "
-            "cannot send one, set EasKcdMutualAuth optional");
-    }
 }
 
 /* Headers by which a backend authenticates a connection, which is not the client's. */
@@ -246,6 +246,7 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 {
     response->state = EAS_RESPONSE_NONE;
     response->err.rc = EAS_OK;
+    response->bare = false;
     response->discarded = 0;
     response->before.status = r->status;
     response->before.status_line = r->status_line;
@@ -288,6 +289,15 @@ bool eas_response_is_impossible(request_rec *r, const struct eas_exchange *excha
     apr_table_unset(r->notes, "error-notes");
     apr_table_unset(r->notes, "verbose-error-to");
     return true;
+}
+
+bool eas_response_lacks_continue(const struct eas_response *response, int returned)
+{
+    const struct eas_exchange *exchange = response->exchange;
+
+    return returned == HTTP_SERVICE_UNAVAILABLE && response->state == EAS_RESPONSE_NONE
+           && exchange->written && !exchange->body_sent && !exchange->ended
+           && exchange->failure.rc == EAS_OK;
 }
 
 bool eas_response_is_overridden(const request_rec *r)

@@ -4,6 +4,7 @@
 #ifndef EAS_DELEGATION_PROXY_RESPONSE_HTTPD_H
 #define EAS_DELEGATION_PROXY_RESPONSE_HTTPD_H
 
+#include "delegation/kerberos/offer.h"
 #include "delegation/proxy/conn_pools_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/verdict.h"
@@ -32,7 +33,10 @@ struct eas_response {
     enum eas_verdict verdict;
     int status;                 /* the backend's */
     const char *retry_after;    /* the backend's, or NULL */
-    struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE */
+    const char *location;       /* likewise */
+    enum eas_offer offer;       /* by which the backend asks for a user */
+    bool bare;                  /* a reply to the token has a state alone */
+    struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE; of a missing AP-REP, none */
     apr_off_t discarded;        /* octets of a body that does not pass */
     struct ap_filter_t *filter; /* while it is in the chain */
     struct {                    /* of the request, before the exchange */
@@ -55,6 +59,9 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
  */
 bool eas_response_is_impossible(request_rec *r, const struct eas_exchange *exchange,
                                 const char *backend, struct eas_err *err);
+
+/* Whether the backend has not answered `Expect: 100-continue`, by which ping= tests it. */
+bool eas_response_lacks_continue(const struct eas_response *response, int returned);
 
 /* Whether the status is the backend's, with ProxyErrorOverride. */
 bool eas_response_is_overridden(const request_rec *r);

@@ -99,6 +99,7 @@ static bool accepts(struct eas_bytes token)
     }
     check(ap_rep.at > token.at && ap_rep.at + ap_rep.len <= token.at + token.len);
     check(memcmp(ap_rep.at - 2, "\x02\x00", 2) == 0);
+    check(!eas_spnego_is_bare(token));
     return eas_ap_check_reply(shared.ctx, shared.key, ap_rep, &sent_at) == 0;
 }
 

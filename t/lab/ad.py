@@ -249,6 +249,10 @@ class Domain:
         """A backend's account: AES keys, trusted for nothing."""
         self.add(Account(account, password, spns=(spn,)))
 
+    def add_duplicate_spn(self, account: str, spn: str) -> None:
+        """The SPN of another account, which AD does not accept knowingly."""
+        self._ask("add_spn_beneath", account=account, spn=spn)
+
     # A gateway is a service too; what makes it one is allow_delegation().
     add_gateway = add_service
 

@@ -116,6 +116,16 @@ class Directory:
             message[name] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, name)
         self.db.modify(message)
 
+    def add_spn_beneath(self, account: str, spn: str) -> None:
+        """Into the partition's own file: Samba's modules above it refuse the SPN of another
+        account, as a domain controller does. Two that have not replicated yet may both take it."""
+        dn = self._dn(account)
+        name = f"{self.db.domain_dn().upper()}.ldb"
+        partition = ldb.Ldb(os.path.join(self.lp.private_path("sam.ldb.d"), name))
+        message = ldb.Message(ldb.Dn(partition, str(dn)))
+        message["spn"] = ldb.MessageElement([spn], ldb.FLAG_MOD_ADD, "servicePrincipalName")
+        partition.modify(message)
+
     def read(self, account: str | None, attribute: str) -> list[str]:
         found = self.db.search(self._dn(account), ldb.SCOPE_BASE, attrs=[attribute])
         return [str(value) for value in found[0].get(attribute, [])]

@@ -214,6 +214,37 @@ static void test_rejected_and_incomplete_states(void **state)
     }
 }
 
+static void test_responses_without_a_token(void **state)
+{
+    static const struct {
+        const char *octets;
+        apr_size_t len;
+        bool bare;
+    } rows[] = {
+#define ROW(octets, bare) { octets, sizeof(octets) - 1, bare }
+        ROW("\xa1\x07\x30\x05\xa0\x03\x0a\x01\x00", true), /* accept-completed */
+        ROW("\xa1\x07\x30\x05\xa0\x03\x0a\x01\x02", true), /* reject */
+        ROW("\xa1\x14\x30\x12\xa0\x03\x0a\x01\x00\xa1\x0b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02",
+            true),                      /* gokrb5 */
+        ROW("\xa1\x02\x30\x00", false), /* no state */
+        ROW("\xa1\x00", false),         /* no sequence */
+        ROW("\xa1\x08\x30\x05\xa0\x03\x0a\x01\x00\x00", false),
+        ROW("\xa1\x84\xff\xff\xff\xff\x30\x05\xa0\x03\x0a\x01\x00", false),
+        ROW("\xa1\x0b\x30\x09\xa0\x03\x0a\x01\x00\xa2\x02\x04\x00", false), /* an empty token */
+        ROW("\xa1\x0b\x30\x09\xa0\x03\x0a\x01\x00\xa3\x02\x04\x00", false), /* a MIC */
+        ROW("", false),
+#undef ROW
+    };
+    apr_size_t i;
+
+    (void)state;
+    assert_false(eas_spnego_is_bare(eas_bytes_make(response, sizeof(response))));
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(eas_spnego_is_bare(eas_bytes_make(rows[i].octets, rows[i].len)),
+                         rows[i].bare);
+    }
+}
+
 static void test_challenges_of_a_header(void **state)
 {
     static const struct {
@@ -267,6 +298,7 @@ int main(void)
         POOL_TEST(test_octets_after_the_response),
         POOL_TEST(test_changed_octets),
         POOL_TEST(test_rejected_and_incomplete_states),
+        POOL_TEST(test_responses_without_a_token),
         POOL_TEST(test_challenges_of_a_header),
     };
 
