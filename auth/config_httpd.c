@@ -32,13 +32,17 @@
 #define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
 #define DEFAULT_CHALLENGE EAS_CHALLENGE_AUTO
 #define DEFAULT_ALWAYS_AUTHENTICATE 0
+#define DEFAULT_REMOTE_USER EAS_REMOTE_USER_PRINCIPAL
 #define DEFAULT_PARSE_EAS EAS_PARSE_AUTO
 #define DEFAULT_STRICT_PATH 1
 
 /* A section in which no directive of the module stands has no record. */
-static struct eas_auth_dir unset_dir = {
-    .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1, .strict_path = -1
-};
+static struct eas_auth_dir unset_dir = { .require_tls = -1,
+                                         .always = -1,
+                                         .challenge = -1,
+                                         .remote_user = -1,
+                                         .parse_eas = -1,
+                                         .strict_path = -1 };
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s)
 {
@@ -124,6 +128,7 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_NUMBER(always);
     INHERIT_NUMBER(challenge);
     INHERIT_POINTER(form_for);
+    INHERIT_NUMBER(remote_user);
     INHERIT_NUMBER(parse_eas);
     INHERIT_NUMBER(strict_path);
     conf->command_timeouts =
@@ -221,6 +226,11 @@ enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf)
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf)
 {
     return conf->challenge >= 0 ? (enum eas_challenge)conf->challenge : DEFAULT_CHALLENGE;
+}
+
+enum eas_remote_user eas_auth_remote_user(const struct eas_auth_dir *conf)
+{
+    return conf->remote_user >= 0 ? (enum eas_remote_user)conf->remote_user : DEFAULT_REMOTE_USER;
 }
 
 bool eas_auth_is_activesync_path(const char *path)

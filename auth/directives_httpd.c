@@ -358,6 +358,21 @@ const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg)
     return apr_psprintf(cmd->pool, "%s: '%s' is none of auto, form and basic", cmd->cmd->name, arg);
 }
 
+const char *eas_auth_set_remote_user(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const names[] = { "principal", "account", "upn" };
+    int i;
+
+    for (i = EAS_REMOTE_USER_PRINCIPAL; i <= EAS_REMOTE_USER_UPN; i++) {
+        if (ap_cstr_casecmp(arg, names[i]) == 0) {
+            eas_auth_dir_of(cmd->context)->remote_user = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of principal, account and upn", cmd->cmd->name,
+                        arg);
+}
+
 const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *error = NULL;

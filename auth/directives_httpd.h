@@ -29,6 +29,7 @@ const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, co
 const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_remote_user(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_strict_path(cmd_parms *cmd, void *dir, int flag);

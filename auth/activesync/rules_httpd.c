@@ -144,6 +144,8 @@ static bool is_login_name(request_rec *r, const char *name)
 static bool names_user(request_rec *r, const char *name)
 {
     const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
+    const struct eas_identity *identity = eas_request_identity(r);
+    const char *principal = identity != NULL ? identity->principal : r->user;
     apr_size_t len = strlen(name);
     struct eas_login login;
     struct eas_err err;
@@ -155,7 +157,7 @@ static bool names_user(request_rec *r, const char *name)
     return authority != NULL && name[len] == '\0'
            && eas_identity_parse(r->pool, name, len, &authority->realms, &login, &err) == EAS_OK
            && !login.enterprise
-           && ap_cstr_casecmp(apr_pstrcat(r->pool, login.user, "@", login.realm, NULL), r->user)
+           && ap_cstr_casecmp(apr_pstrcat(r->pool, login.user, "@", login.realm, NULL), principal)
                   == 0;
 }
 
