@@ -14,6 +14,7 @@
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
 #include "auth/events_httpd.h"
+#include "auth/groups_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/login_httpd.h"
 #include "auth/login/session_httpd.h"
@@ -149,6 +150,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_challenge_register_hooks(pool);
     eas_activesync_register_hooks(pool);
     eas_rules_register_hooks(pool);
+    eas_groups_register_hooks(pool);
     eas_login_register_hooks(pool);
     eas_provider_register_hooks(pool);
     eas_outgoing_register_hooks(pool);

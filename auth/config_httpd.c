@@ -73,6 +73,12 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 #define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
 #define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
 
+#define INHERIT_LIST(field)                                             \
+    conf->field = add->field != NULL && base->field != NULL             \
+                      ? apr_array_append(pool, add->field, base->field) \
+                  : add->field != NULL ? add->field                     \
+                                       : base->field
+
 /* Failures, window and mode are one setting. */
 static void inherit_lockout(struct eas_auth_server *conf, const struct eas_auth_server *from)
 {
@@ -105,12 +111,9 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     for (i = 0; i < 2; i++) {
         conf->limits[i] = add->limits[i].idle >= 0 ? add->limits[i] : base->limits[i];
     }
-    if (add->domains != NULL && base->domains != NULL) {
-        conf->domains = apr_array_append(pool, add->domains, base->domains);
-    }
-    else {
-        INHERIT_POINTER(domains);
-    }
+    INHERIT_LIST(domains);
+    INHERIT_LIST(groups);
+    conf->group_rules = add->group_rules;
     return conf;
 }
 

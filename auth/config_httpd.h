@@ -34,7 +34,9 @@ struct eas_auth_server {
     const char *keytab_path;
     const char *principal;
     const char *realm;
-    apr_array_header_t *domains; /* of struct eas_domain */
+    apr_array_header_t *domains;     /* of struct eas_domain */
+    apr_array_header_t *groups;      /* of EasKcdGroup (auth/groups_httpd.c); or NULL */
+    apr_array_header_t *group_rules; /* Require eas-group of this server alone; or NULL */
     apr_interval_time_t kdc_timeout;
     int armor;                               /* enum eas_armor_mode */
     apr_interval_time_t password_cache;      /* 0: off */

@@ -8,6 +8,8 @@
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/events_httpd.h"
+#include "auth/groups_httpd.h"
+#include "auth/kerberos/keytab.h"
 #include "auth/login/destination.h"
 
 #include <ap_provider.h>
@@ -17,7 +19,15 @@
 
 const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg)
 {
-    eas_auth_server_of(cmd->server)->keytab_path = ap_server_root_relative(cmd->pool, arg);
+    const char *path = eas_keytab_path(arg);
+
+    if (path == NULL) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no file, and keys are read from a file only; write its "
+                            "path, for example %s /etc/eas-kcd/gateway.keytab",
+                            cmd->cmd->name, arg, cmd->cmd->name);
+    }
+    eas_auth_server_of(cmd->server)->keytab_path = ap_server_root_relative(cmd->pool, path);
     return NULL;
 }
 
@@ -55,6 +65,11 @@ const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, con
     domain->name = name;
     domain->realm = realm;
     return NULL;
+}
+
+const char *eas_auth_set_group(cmd_parms *cmd, void *dir, const char *name, const char *sid)
+{
+    return eas_groups_add(cmd, name, sid);
 }
 
 static const char *set_duration(cmd_parms *cmd, const char *arg, apr_interval_time_t *field)

@@ -12,6 +12,7 @@ const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, const char *realm);
+const char *eas_auth_set_group(cmd_parms *cmd, void *dir, const char *name, const char *sid);
 const char *eas_auth_set_armor(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
