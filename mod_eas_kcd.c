@@ -14,9 +14,11 @@
 #include "auth/config_httpd.h"
 #include "auth/directives_httpd.h"
 #include "auth/events_httpd.h"
+#include "auth/groups_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/login_httpd.h"
 #include "auth/login/session_httpd.h"
+#include "auth/password/account_httpd.h"
 #include "auth/password/provider_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/private_httpd.h"
@@ -26,6 +28,7 @@
 #include "delegation/config_httpd.h"
 #include "delegation/directives_httpd.h"
 #include "delegation/dump_httpd.h"
+#include "delegation/evidence_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
@@ -122,12 +125,18 @@ static bool acts_without_evidence(const request_rec *r)
 
 static const struct eas_session_callbacks session_callbacks = {
     .acts_without_evidence = acts_without_evidence,
-    .check_user = eas_delegation_check_user,
+    .check_user = eas_evidence_check_user,
+};
+
+static const struct eas_account_callbacks account_callbacks = {
+    .identity = eas_evidence_identity,
+    .evidence = eas_evidence_get,
 };
 
 static void register_hooks(apr_pool_t *pool)
 {
     eas_session_set_callbacks(&session_callbacks);
+    eas_account_set_callbacks(&account_callbacks);
     ap_hook_pre_config(hook_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(hook_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(hook_post_config, NULL, NULL, APR_HOOK_MIDDLE);
@@ -143,6 +152,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_challenge_register_hooks(pool);
     eas_activesync_register_hooks(pool);
     eas_rules_register_hooks(pool);
+    eas_groups_register_hooks(pool);
     eas_login_register_hooks(pool);
     eas_provider_register_hooks(pool);
     eas_outgoing_register_hooks(pool);

@@ -9,6 +9,7 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/login/login_httpd.h"
 #include "auth/login/session_httpd.h"
+#include "auth/password/account_httpd.h"
 #include "auth/password/basic.h"
 #include "auth/password/provider_httpd.h"
 #include "auth/private_httpd.h"
@@ -27,16 +28,19 @@ bool eas_authn_in_effect(const request_rec *r)
     return type != NULL && ap_cstr_casecmp(type, "EasKcd") == 0;
 }
 
-static void accept_identity(request_rec *r, const struct eas_identity *identity, const char *how)
+static enum eas_rc accept_identity(request_rec *r, const struct eas_identity *identity,
+                                   enum eas_session_state session, struct eas_err *err)
 {
-    struct eas_request *request = eas_request_of(r);
+    const char *how = session == EAS_SESSION_VALID                 ? "session"
+                      : identity->authenticated_by == EAS_BY_CACHE ? "cached"
+                                                                   : "basic";
+    enum eas_rc rc = eas_account_accept(r, identity, how, err);
 
-    request->identity = identity;
-    r->user = apr_pstrdup(r->pool, identity->principal);
-    r->ap_auth_type = apr_pstrdup(r->pool, "EasKcd");
-    apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
-    apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", how);
-    eas_private_mark(r);
+    if (rc == EAS_OK) {
+        r->ap_auth_type = apr_pstrdup(r->pool, "EasKcd");
+        eas_private_mark(r);
+    }
+    return rc;
 }
 
 /*
@@ -119,11 +123,8 @@ static int check_authn(request_rec *r)
     if (status != 0) {
         return status; /* verified and counted once */
     }
-    if (authenticate(r, &session, &identity, &err) == EAS_OK) {
-        accept_identity(r, identity,
-                        session.state == EAS_SESSION_VALID           ? "session"
-                        : identity->authenticated_by == EAS_BY_CACHE ? "cached"
-                                                                     : "basic");
+    if (authenticate(r, &session, &identity, &err) == EAS_OK
+        && accept_identity(r, identity, session.state, &err) == EAS_OK) {
         return OK;
     }
     apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "none");

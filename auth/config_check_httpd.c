@@ -134,6 +134,30 @@ static enum eas_rc check_domains(const struct site *site, struct eas_err *err)
     return EAS_OK;
 }
 
+/* The names of accounts are unique within a domain only. */
+static enum eas_rc check_remote_user(const struct site *site, struct eas_err *err)
+{
+    const ap_directive_t *at = eas_config_tree_find(site->tree.own, "EasKcdRemoteUser", "account");
+    const struct eas_authority *authority = site->conf->authority;
+    int i;
+
+    if (at == NULL || authority == NULL) {
+        return EAS_OK;
+    }
+    for (i = 0; authority->realms.domains != NULL && i < authority->realms.domains->nelts; i++) {
+        const char *realm = APR_ARRAY_IDX(authority->realms.domains, i, struct eas_domain).realm;
+
+        if (strcmp(realm, authority->realms.default_realm) != 0) {
+            return eas_fail(err, EAS_MISCONFIGURED, 3120,
+                            "EasKcdRemoteUser account (%s) gives users of %s and %s who have the "
+                            "same account name the same REMOTE_USER; use upn or principal",
+                            eas_config_tree_place(site->pool, at), authority->realms.default_realm,
+                            realm);
+        }
+    }
+    return EAS_OK;
+}
+
 /* --- of the machine ---------------------------------------------------------------------------- */
 
 /* A group may also be one of the user's others. */
@@ -194,7 +218,8 @@ static bool is_only(const server_rec *main_server, const server_rec *one)
 void eas_config_check(apr_pool_t *ptemp, const server_rec *main_server)
 {
     static enum eas_rc (*const checks[])(const struct site *, struct eas_err *) = {
-        check_auth_type, check_cookie, check_keytab, check_principal, check_realm, check_domains
+        check_auth_type, check_cookie,  check_keytab,     check_principal,
+        check_realm,     check_domains, check_remote_user
     };
     const server_rec *s;
     apr_size_t i;

@@ -33,13 +33,17 @@
 #define DEFAULT_SESSION_COOKIE "__Host-eas-kcd"
 #define DEFAULT_CHALLENGE EAS_CHALLENGE_AUTO
 #define DEFAULT_ALWAYS_AUTHENTICATE 0
+#define DEFAULT_REMOTE_USER EAS_REMOTE_USER_PRINCIPAL
 #define DEFAULT_PARSE_EAS EAS_PARSE_AUTO
 #define DEFAULT_STRICT_PATH 1
 
 /* A section in which no directive of the module stands has no record. */
-static struct eas_auth_dir unset_dir = {
-    .require_tls = -1, .always = -1, .challenge = -1, .parse_eas = -1, .strict_path = -1
-};
+static struct eas_auth_dir unset_dir = { .require_tls = -1,
+                                         .always = -1,
+                                         .challenge = -1,
+                                         .remote_user = -1,
+                                         .parse_eas = -1,
+                                         .strict_path = -1 };
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s)
 {
@@ -70,6 +74,12 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
 
 #define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
 #define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
+
+#define INHERIT_LIST(field)                                             \
+    conf->field = add->field != NULL && base->field != NULL             \
+                      ? apr_array_append(pool, add->field, base->field) \
+                  : add->field != NULL ? add->field                     \
+                                       : base->field
 
 /* Failures, window and mode are one setting. */
 static void inherit_lockout(struct eas_auth_server *conf, const struct eas_auth_server *from)
@@ -104,12 +114,9 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     for (i = 0; i < 2; i++) {
         conf->limits[i] = add->limits[i].idle >= 0 ? add->limits[i] : base->limits[i];
     }
-    if (add->domains != NULL && base->domains != NULL) {
-        conf->domains = apr_array_append(pool, add->domains, base->domains);
-    }
-    else {
-        INHERIT_POINTER(domains);
-    }
+    INHERIT_LIST(domains);
+    INHERIT_LIST(groups);
+    conf->group_rules = add->group_rules;
     return conf;
 }
 
@@ -127,6 +134,7 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_NUMBER(always);
     INHERIT_NUMBER(challenge);
     INHERIT_POINTER(form_for);
+    INHERIT_NUMBER(remote_user);
     INHERIT_NUMBER(parse_eas);
     INHERIT_NUMBER(strict_path);
     conf->command_timeouts =
@@ -229,6 +237,11 @@ bool eas_auth_logs_names(const struct eas_auth_server *conf)
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf)
 {
     return conf->challenge >= 0 ? (enum eas_challenge)conf->challenge : DEFAULT_CHALLENGE;
+}
+
+enum eas_remote_user eas_auth_remote_user(const struct eas_auth_dir *conf)
+{
+    return conf->remote_user >= 0 ? (enum eas_remote_user)conf->remote_user : DEFAULT_REMOTE_USER;
 }
 
 bool eas_auth_is_activesync_path(const char *path)

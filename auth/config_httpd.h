@@ -17,6 +17,9 @@
 /* EasKcdChallenge. */
 enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC };
 
+/* EasKcdRemoteUser. */
+enum eas_remote_user { EAS_REMOTE_USER_PRINCIPAL, EAS_REMOTE_USER_ACCOUNT, EAS_REMOTE_USER_UPN };
+
 /* EasKcdParseEas. */
 enum eas_parse { EAS_PARSE_AUTO, EAS_PARSE_ON, EAS_PARSE_OFF };
 
@@ -31,7 +34,9 @@ struct eas_auth_server {
     const char *keytab_path;
     const char *principal;
     const char *realm;
-    apr_array_header_t *domains; /* of struct eas_domain */
+    apr_array_header_t *domains;     /* of struct eas_domain */
+    apr_array_header_t *groups;      /* of EasKcdGroup (auth/groups_httpd.c); or NULL */
+    apr_array_header_t *group_rules; /* Require eas-group of this server alone; or NULL */
     apr_interval_time_t kdc_timeout;
     int armor;                               /* enum eas_armor_mode */
     apr_interval_time_t password_cache;      /* 0: off */
@@ -64,7 +69,8 @@ struct eas_auth_dir {
     int always;
     int challenge; /* enum eas_challenge */
     const ap_expr_info_t *form_for;
-    int parse_eas; /* enum eas_parse */
+    int remote_user; /* enum eas_remote_user */
+    int parse_eas;   /* enum eas_parse */
     int strict_path;
     apr_array_header_t *command_timeouts; /* of auth/activesync/timeouts.h, or NULL */
 };
@@ -97,6 +103,7 @@ bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
 bool eas_auth_is_strict_about_paths(const struct eas_auth_dir *conf);
 bool eas_auth_always_authenticates(const struct eas_auth_dir *conf);
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf);
+enum eas_remote_user eas_auth_remote_user(const struct eas_auth_dir *conf);
 
 /* The limits of public and private sessions, valid after eas_auth_server_complete(). */
 const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_server *conf);

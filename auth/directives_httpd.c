@@ -8,6 +8,8 @@
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/events_httpd.h"
+#include "auth/groups_httpd.h"
+#include "auth/kerberos/keytab.h"
 #include "auth/login/destination.h"
 
 #include <ap_provider.h>
@@ -17,7 +19,15 @@
 
 const char *eas_auth_set_keytab(cmd_parms *cmd, void *dir, const char *arg)
 {
-    eas_auth_server_of(cmd->server)->keytab_path = ap_server_root_relative(cmd->pool, arg);
+    const char *path = eas_keytab_path(arg);
+
+    if (path == NULL) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no file, and keys are read from a file only; write its "
+                            "path, for example %s /etc/eas-kcd/gateway.keytab",
+                            cmd->cmd->name, arg, cmd->cmd->name);
+    }
+    eas_auth_server_of(cmd->server)->keytab_path = ap_server_root_relative(cmd->pool, path);
     return NULL;
 }
 
@@ -55,6 +65,11 @@ const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, con
     domain->name = name;
     domain->realm = realm;
     return NULL;
+}
+
+const char *eas_auth_set_group(cmd_parms *cmd, void *dir, const char *name, const char *sid)
+{
+    return eas_groups_add(cmd, name, sid);
 }
 
 static const char *set_duration(cmd_parms *cmd, const char *arg, apr_interval_time_t *field)
@@ -363,6 +378,21 @@ const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg)
         }
     }
     return apr_psprintf(cmd->pool, "%s: '%s' is none of auto, form and basic", cmd->cmd->name, arg);
+}
+
+const char *eas_auth_set_remote_user(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const names[] = { "principal", "account", "upn" };
+    int i;
+
+    for (i = EAS_REMOTE_USER_PRINCIPAL; i <= EAS_REMOTE_USER_UPN; i++) {
+        if (ap_cstr_casecmp(arg, names[i]) == 0) {
+            eas_auth_dir_of(cmd->context)->remote_user = i;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of principal, account and upn", cmd->cmd->name,
+                        arg);
 }
 
 const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)

@@ -13,6 +13,7 @@ const char *eas_auth_set_principal(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_realm(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_domain(cmd_parms *cmd, void *dir, const char *name, const char *realm);
 const char *eas_auth_set_log_names(cmd_parms *cmd, void *dir, int flag);
+const char *eas_auth_set_group(cmd_parms *cmd, void *dir, const char *name, const char *sid);
 const char *eas_auth_set_armor(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
@@ -30,6 +31,7 @@ const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, co
 const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_remote_user(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_strict_path(cmd_parms *cmd, void *dir, int flag);

@@ -14,9 +14,8 @@ struct eas_body;
 
 /* The result of the last evaluated rule (Require eas-…). */
 struct eas_rule_result {
-    const char *text;  /* the rule, if it refuses; else NULL */
-    const char *value; /* the value in the request, or NULL */
-    bool unclear;      /* refuses because it could not be evaluated */
+    const struct eas_err *refusal; /* the reason, if the rule refuses; else NULL */
+    bool unclear;                  /* refuses because it could not be evaluated */
     bool about_device;
 };
 

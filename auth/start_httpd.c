@@ -7,6 +7,7 @@
 #include "auth/config_check_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/events_httpd.h"
+#include "auth/groups_httpd.h"
 #include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/password/throttle_httpd.h"
@@ -166,6 +167,14 @@ int eas_auth_check_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main
     }
     for (s = main_server; s != NULL; s = s->next) {
         if (prepare_server(pconf, main_server, s, &err) != EAS_OK) {
+            eas_log_startup(s, &err);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    for (s = main_server; s != NULL; s = s->next) {
+        error = eas_groups_check_config(ptemp, s);
+        if (error != NULL) {
+            eas_fail(&err, EAS_MISCONFIGURED, 3122, "%s", error);
             eas_log_startup(s, &err);
             return HTTP_INTERNAL_SERVER_ERROR;
         }

@@ -6,7 +6,6 @@
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/service_tgt.h"
 #include "auth/kerberos/ticket.h"
-#include "delegation/kerberos/pac.h"
 #include "delegation/kerberos/s4u.h"
 #include "delegation/services.h"
 #include "delegation/ticket_cache.h"
@@ -100,11 +99,13 @@ static enum eas_rc canonicalize_evidence(const struct eas_kcd_principal *princip
 {
     struct eas_keytab *keytab = eas_service_tgt_keytab(principal->service_tgt);
     const krb5_data *realm = &eas_ticket_creds(*evidence)->client->realm;
-    struct eas_login login = { .user = eas_pac_account(kdc, pool, keytab, *evidence) };
+    const struct eas_pac *pac = eas_ticket_pac(*evidence, kdc->ctx, keytab);
+    struct eas_login login = { .user = NULL };
 
-    if (login.user == NULL) {
+    if (pac == NULL || pac->account == NULL) {
         return EAS_OK;
     }
+    login.user = apr_pstrdup(pool, pac->account);
     login.realm = apr_pstrmemdup(pool, realm->data, realm->length);
     eas_ticket_unref(*evidence);
     return eas_s4u_self(kdc, principal->service_tgt, &login, evidence, err);
@@ -357,17 +358,18 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
     return EAS_OK;
 }
 
-/* --- the job that checks a user --------------------------------------------------------------- */
+/* --- the job that gets evidence by S4U2Self --------------------------------------------------- */
 
-struct check_job {
+struct evidence_job {
     apr_pool_t *pool;
     const struct eas_kcd_principal *principal;
     struct eas_login login;
+    struct eas_ticket *evidence; /* result, held by the pool */
 };
 
-static void *prepare_check(apr_pool_t *pool, const void *ask)
+static void *prepare_evidence(apr_pool_t *pool, const void *ask)
 {
-    struct check_job *job = apr_pmemdup(pool, ask, sizeof(*job));
+    struct evidence_job *job = apr_pmemdup(pool, ask, sizeof(*job));
 
     job->pool = pool;
     job->login.user = apr_pstrdup(pool, job->login.user);
@@ -375,40 +377,45 @@ static void *prepare_check(apr_pool_t *pool, const void *ask)
     return job;
 }
 
-static enum eas_rc run_check(struct eas_job *kdc_job, void *data, struct eas_err *err)
+static enum eas_rc run_evidence(struct eas_job *kdc_job, void *data, struct eas_err *err)
 {
-    struct check_job *job = data;
-    struct eas_ticket *evidence;
+    struct evidence_job *job = data;
     struct eas_kdc kdc;
     enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->principal->timeout, err);
 
     if (rc == EAS_OK) {
-        rc = fetch_evidence(job->principal, &kdc, job->pool, &job->login, &evidence, err);
+        rc = fetch_evidence(job->principal, &kdc, job->pool, &job->login, &job->evidence, err);
     }
     if (rc == EAS_OK) {
-        eas_ticket_unref(evidence);
+        eas_ticket_to_pool(job->evidence, job->pool);
+        eas_ticket_pac(job->evidence, kdc.ctx, eas_service_tgt_keytab(job->principal->service_tgt));
     }
     eas_kdc_close(&kdc);
     return rc;
 }
 
-enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                               const struct eas_login *login, apr_interval_time_t *waited,
-                               struct eas_err *err)
+enum eas_rc eas_kcd_evidence(const struct eas_kcd_principal *principal, apr_pool_t *pool,
+                             const struct eas_login *login, struct eas_ticket **evidence_out,
+                             apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct check_job ask = { .pool = pool, .principal = principal, .login = *login };
-    const char *key =
-        apr_pstrcat(pool, "check\n", login->user, "\n", login->realm, "\n", principal->text, NULL);
+    struct evidence_job ask = { .pool = pool, .principal = principal, .login = *login };
+    const char *key = apr_pstrcat(pool, login->enterprise ? "upn\n" : "evidence\n", login->user,
+                                  "\n", login->realm, "\n", principal->text, NULL);
     struct eas_workers_task task = { .peer = principal->realm,
                                      .continued = *waited > 0,
-                                     .prepare = prepare_check,
-                                     .run = run_check,
+                                     .prepare = prepare_evidence,
+                                     .run = run_evidence,
                                      .key = eas_bytes_of_text(key),
                                      .input = &ask };
     struct eas_job *job;
     enum eas_rc rc = eas_workers_run(principal->kcd->workers, &task, principal->timeout - *waited,
                                      &job, waited, err);
 
+    if (rc == EAS_OK) {
+        const struct evidence_job *done = eas_job_copy(job);
+
+        *evidence_out = eas_ticket_ref(done->evidence);
+    }
     if (job != NULL) {
         eas_job_release(job);
     }

@@ -67,14 +67,14 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
                            struct eas_err *err);
 
 /*
- * Asks the KDC for a ticket in the user's name and discards it.  *waited is the time that the HTTP
- * request has waited for KDCs so far, and grows.
+ * The user's ticket for the gateway, by S4U2Self; the caller gets the reference.  *waited is the
+ * time that the HTTP request has waited for KDCs so far, and grows.
  * EAS_OK; EAS_FORBIDDEN if the AD user is disabled, locked or gone; otherwise the KDC gave no
  * answer.
  */
-enum eas_rc eas_kcd_check_user(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                               const struct eas_login *login, apr_interval_time_t *waited,
-                               struct eas_err *err);
+enum eas_rc eas_kcd_evidence(const struct eas_kcd_principal *principal, apr_pool_t *pool,
+                             const struct eas_login *login, struct eas_ticket **evidence_out,
+                             apr_interval_time_t *waited, struct eas_err *err);
 
 /* As eas_token_make() and eas_token_verify(); local work only. */
 enum eas_rc eas_kcd_token(const struct eas_kcd_principal *principal, apr_pool_t *pool,

@@ -254,21 +254,3 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
         }
     }
 }
-
-enum eas_rc eas_delegation_check_user(const server_rec *s, apr_pool_t *pool, const char *principal,
-                                      apr_interval_time_t *waited, struct eas_err *err)
-{
-    const struct eas_kcd_principal *us = eas_delegation_server_of(s)->principal;
-    const struct eas_authority *authority = eas_auth_server_of(s)->authority;
-    const struct eas_identity *identity;
-    enum eas_rc rc;
-
-    if (us == NULL) {
-        return eas_fail(
-            err, EAS_MISCONFIGURED, 2070,
-            "users cannot be checked at the KDC; EasKcdKeytab is needed in this virtual host or "
-            "outside");
-    }
-    rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
-    return rc == EAS_OK ? eas_kcd_check_user(us, pool, &identity->login, waited, err) : rc;
-}

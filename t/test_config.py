@@ -18,6 +18,9 @@ MEMBER = ('<Proxy "balancer://b">\nBalancerMember "http://127.0.0.1:8080"\n'
 
 REFUSED = {
     "missing keytab": ("EasKcdKeytab /nonexistent.keytab", "EAS3001", "EasKcdKeytab must name"),
+    "keytab that is no file": ("EasKcdKeytab MEMORY:x", "EasKcdKeytab", "'MEMORY:x' is no file"),
+    "bad REMOTE_USER": ("EasKcdRemoteUser sam", "EasKcdRemoteUser",
+                        "none of principal, account and upn"),
     "no such entry": ("EasKcdPrincipal nobody@CORP.EXAMPLE.TEST", "EAS3003", "klist -k"),
     "unparsable principal": ("EasKcdPrincipal a@b@c", "EAS3002", "EasKcdPrincipal"),
     "bad realm": ("EasKcdRealm user@REALM", "EasKcdRealm", "is no realm"),
@@ -72,6 +75,14 @@ def test_refused_at_configtest(gateway, what):
     assert code != 0
     assert name in said and cure in said
     assert name in gw.refusal()
+
+
+@pytest.mark.parametrize("kind", ["FILE:", "WRFILE:"])
+def test_keytab_as_krb5_names_it(gateway, backends, domain, lab_dir, kind):
+    keytab = domain.export_keytab(lab_dir / "named.keytab", ["gateway"])
+    keytab.chmod(0o600)
+    gw = gateway(f'EasKcdKeytab "{kind}{keytab}"\n' + location(backends("cas1").url), account=None)
+    assert gw.get("/eas/x", "alice", PASSWORDS["alice"]).status == 200
 
 
 @pytest.mark.smoke

@@ -19,81 +19,103 @@
 /* The variable that permits the ActiveSync status for a blocked device. */
 #define STATUS_129 "eas-kcd-status-129"
 
-/* A line `Require eas-…`. */
+/* A rule about ActiveSync. */
 struct rule {
-    const char *text;           /* as it is written */
+    struct eas_rule rule;
     const ap_expr_info_t *list; /* of words; NULL for eas-user-match */
-    bool asserted;              /* false if the rule is, or may be, inside a negation */
 };
 
-/* UNCLEAR: the request lacks the value, or the expression failed. */
-enum match { NO_MATCH, MATCH, UNCLEAR };
+bool eas_rules_refuses(const struct eas_rule *rule, enum eas_rules_match match)
+{
+    return match == EAS_RULES_UNCLEAR || (match == EAS_RULES_MATCH) != rule->asserted;
+}
 
 /*
  * Records the result for eas_rules_answer().  Inside a negation AUTHZ_DENIED is neutral, and
  * another rule could grant the request; AUTHZ_GENERAL_ERROR refuses it everywhere.  Outside a
  * negation AUTHZ_DENIED refuses as well, and leaves the other lines of a <RequireAny> in effect.
  */
-static authz_status set_result(request_rec *r, const struct rule *rule, enum match match,
-                               const char *value, bool about_device)
+authz_status eas_rules_conclude(request_rec *r, const struct eas_rule *rule,
+                                enum eas_rules_match match, const struct eas_err *refusal,
+                                bool about_device)
 {
     struct eas_rule_result *result = &eas_request_of(r)->rule;
-    bool refuses = match == UNCLEAR || (match == MATCH) != rule->asserted;
 
-    result->text = refuses ? rule->text : NULL;
-    result->value = value;
-    result->unclear = match == UNCLEAR;
+    result->refusal =
+        eas_rules_refuses(rule, match) ? apr_pmemdup(r->pool, refusal, sizeof(*refusal)) : NULL;
+    result->unclear = match == EAS_RULES_UNCLEAR;
     result->about_device = about_device;
     switch (match) {
-    case MATCH:
+    case EAS_RULES_MATCH:
         return AUTHZ_GRANTED;
-    case NO_MATCH:
+    case EAS_RULES_NO_MATCH:
         return AUTHZ_DENIED;
-    case UNCLEAR:
+    case EAS_RULES_UNCLEAR:
         break;
     }
     return rule->asserted ? AUTHZ_DENIED : AUTHZ_GENERAL_ERROR;
 }
 
+static authz_status set_result(request_rec *r, const struct rule *rule, enum eas_rules_match match,
+                               const char *value, bool about_device)
+{
+    struct eas_err refusal = { .rc = EAS_OK };
+
+    value = value != NULL ? value : "no such value";
+    if (match == EAS_RULES_UNCLEAR) {
+        eas_fail(
+            &refusal, EAS_FORBIDDEN, 1211,
+            "Require %s cannot be evaluated for a request that has %s, and refuses the user %s",
+            rule->rule.text, value, r->user);
+    }
+    else if (eas_rules_refuses(&rule->rule, match)) {
+        eas_fail(&refusal, EAS_FORBIDDEN, 1210,
+                 "the request has %s, so that Require %s refuses the user %s", value,
+                 rule->rule.text, r->user);
+    }
+    return eas_rules_conclude(r, &rule->rule, match, &refusal, about_device);
+}
+
 /* The record outlives the status: a negation makes AUTHZ_DENIED_NO_USER neutral. */
-static authz_status require_user(request_rec *r)
+authz_status eas_rules_require_user(request_rec *r)
 {
     eas_request_of(r)->needs_user = true;
     return AUTHZ_DENIED_NO_USER;
 }
 
-static enum match match_list(request_rec *r, const struct rule *rule, const char *value)
+static enum eas_rules_match match_list(request_rec *r, const struct rule *rule, const char *value)
 {
     const char *error = NULL, *word, *words = ap_expr_str_exec(r, rule->list, &error);
     bool any = false;
 
     if (error != NULL || words == NULL) {
         eas_log_line(r, APLOG_ERR, "EAS1212: the expression of Require %s cannot be evaluated: %s",
-                     rule->text, error);
-        return UNCLEAR;
+                     rule->rule.text, error);
+        return EAS_RULES_UNCLEAR;
     }
     while (*(word = ap_getword_conf(r->pool, &words)) != '\0') {
         any = true;
         if (ap_cstr_casecmp(word, value) == 0) {
-            return MATCH;
+            return EAS_RULES_MATCH;
         }
     }
-    return any ? NO_MATCH : UNCLEAR; /* an empty list decides nothing */
+    return any ? EAS_RULES_NO_MATCH : EAS_RULES_UNCLEAR; /* an empty list decides nothing */
 }
 
 /* OPTIONS needs no command and no device; any other request must have them. */
-static enum match match_rule(request_rec *r, const struct rule *rule, const char *value)
+static enum eas_rules_match match_rule(request_rec *r, const struct rule *rule, const char *value)
 {
     if (value != NULL) {
         return match_list(r, rule, value);
     }
-    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS ? NO_MATCH : UNCLEAR;
+    return eas_request_is_activesync(r) && r->method_number == M_OPTIONS ? EAS_RULES_NO_MATCH
+                                                                         : EAS_RULES_UNCLEAR;
 }
 
 static authz_status check_list(request_rec *r, const struct rule *rule, const char *value,
                                bool about_device)
 {
-    return r->user == NULL ? require_user(r)
+    return r->user == NULL ? eas_rules_require_user(r)
                            : set_result(r, rule, match_rule(r, rule, value), value, about_device);
 }
 
@@ -144,6 +166,8 @@ static bool is_login_name(request_rec *r, const char *name)
 static bool names_user(request_rec *r, const char *name)
 {
     const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
+    const struct eas_identity *identity = eas_request_identity(r);
+    const char *principal = identity != NULL ? identity->principal : r->user;
     apr_size_t len = strlen(name);
     struct eas_login login;
     struct eas_err err;
@@ -155,7 +179,7 @@ static bool names_user(request_rec *r, const char *name)
     return authority != NULL && name[len] == '\0'
            && eas_identity_parse(r->pool, name, len, &authority->realms, &login, &err) == EAS_OK
            && !login.enterprise
-           && ap_cstr_casecmp(apr_pstrcat(r->pool, login.user, "@", login.realm, NULL), r->user)
+           && ap_cstr_casecmp(apr_pstrcat(r->pool, login.user, "@", login.realm, NULL), principal)
                   == 0;
 }
 
@@ -163,13 +187,14 @@ static authz_status check_user_match(request_rec *r, const char *line, const voi
 {
     const struct eas_query *query = eas_request_query(r);
     const char *value = query != NULL ? query->user : NULL;
-    enum match match = UNCLEAR;
+    enum eas_rules_match match = EAS_RULES_UNCLEAR;
 
     if (r->user == NULL) {
-        return require_user(r);
+        return eas_rules_require_user(r);
     }
     if (value != NULL) {
-        match = names_user(r, value) || is_login_name(r, value) ? MATCH : NO_MATCH;
+        match =
+            names_user(r, value) || is_login_name(r, value) ? EAS_RULES_MATCH : EAS_RULES_NO_MATCH;
     }
     return set_result(r, parsed, match, value, false);
 }
@@ -191,15 +216,22 @@ static bool is_asserted(const ap_directive_t *directive)
     return true;
 }
 
-static struct rule *make_rule(cmd_parms *cmd, const char *line)
+struct eas_rule eas_rules_read(cmd_parms *cmd, const char *line)
 {
-    struct rule *rule = apr_pcalloc(cmd->pool, sizeof(*rule));
+    struct eas_rule rule = { .asserted = is_asserted(cmd->directive) };
     void *name = NULL;
 
     apr_pool_userdata_get(&name, AUTHZ_PROVIDER_NAME_NOTE, cmd->temp_pool);
-    rule->text = apr_pstrcat(cmd->pool, name != NULL ? name : "eas-", *line != '\0' ? " " : NULL,
-                             line, NULL);
-    rule->asserted = is_asserted(cmd->directive);
+    rule.text = apr_pstrcat(cmd->pool, name != NULL ? name : "eas-", *line != '\0' ? " " : NULL,
+                            line, NULL);
+    return rule;
+}
+
+static struct rule *make_rule(cmd_parms *cmd, const char *line)
+{
+    struct rule *rule = apr_pcalloc(cmd->pool, sizeof(*rule));
+
+    rule->rule = eas_rules_read(cmd, line);
     return rule;
 }
 
@@ -210,12 +242,12 @@ static const char *parse_list(cmd_parms *cmd, const char *line, const void **par
 
     if (*line == '\0') {
         return apr_psprintf(cmd->pool, "%s %s needs at least one word to compare with",
-                            cmd->cmd->name, rule->text);
+                            cmd->cmd->name, rule->rule.text);
     }
     rule->list = ap_expr_parse_cmd(cmd, line, AP_EXPR_FLAG_STRING_RESULT, &error, NULL);
     if (error != NULL) {
         return apr_psprintf(cmd->pool, "%s %s: cannot parse the expression: %s", cmd->cmd->name,
-                            rule->text, error);
+                            rule->rule.text, error);
     }
     *parsed = rule;
     return NULL;
@@ -244,7 +276,7 @@ static const char *parse_nothing(cmd_parms *cmd, const char *line, const void **
     *parsed = rule;
     return *line == '\0' ? NULL
                          : apr_psprintf(cmd->pool, "%s %s: eas-user-match takes nothing beside it",
-                                        cmd->cmd->name, rule->text);
+                                        cmd->cmd->name, rule->rule.text);
 }
 
 /* --- response ---------------------------------------------------------------------------------- */
@@ -280,25 +312,13 @@ static int respond_blocked(request_rec *r)
 int eas_rules_answer(request_rec *r, int status)
 {
     const struct eas_rule_result *result = &eas_request_of(r)->rule;
-    const char *value = result->value != NULL ? result->value : "no such value";
-    struct eas_err err;
 
-    if (result->text == NULL || (status == HTTP_INTERNAL_SERVER_ERROR && !result->unclear)) {
+    if (result->refusal == NULL || (status == HTTP_INTERNAL_SERVER_ERROR && !result->unclear)) {
         return status;
     }
     apr_table_unset(r->err_headers_out, "WWW-Authenticate");
-    if (result->unclear) {
-        eas_fail(
-            &err, EAS_FORBIDDEN, 1211,
-            "Require %s cannot be evaluated for a request that has %s, and refuses the user %s",
-            result->text, value, r->user);
-        return eas_log_refuse(r, &err);
-    }
-    eas_fail(&err, EAS_FORBIDDEN, 1210,
-             "the request has %s, so that Require %s refuses the user %s", value, result->text,
-             r->user);
-    status = eas_log_refuse(r, &err);
-    return result->about_device ? respond_blocked(r) : status;
+    status = eas_log_refuse(r, result->refusal);
+    return result->about_device && !result->unclear ? respond_blocked(r) : status;
 }
 
 static const authz_provider command_provider = { check_command, parse_commands };

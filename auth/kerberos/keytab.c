@@ -195,14 +195,33 @@ static enum eas_rc choose_principal(apr_pool_t *pool, struct eas_keytab *keytab,
     return EAS_OK;
 }
 
-enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *principal,
+const char *eas_keytab_path(const char *name)
+{
+    static const char *const files[] = { "FILE:", "WRFILE:" };
+    const char *colon = strchr(name, ':'), *slash = strchr(name, '/');
+    size_t i;
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (strncmp(name, files[i], strlen(files[i])) == 0) {
+            return name + strlen(files[i]);
+        }
+    }
+    return colon == NULL || (slash != NULL && slash < colon) ? name : NULL;
+}
+
+enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *name, const char *principal,
                             struct eas_keytab **out, struct eas_err *err)
 {
     struct eas_keytab *keytab = apr_pcalloc(pool, sizeof(*keytab));
+    const char *path = eas_keytab_path(name);
     krb5_principal preferred = NULL;
     krb5_error_code code;
     enum eas_rc rc;
 
+    if (path == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3121,
+                        "keytab %s: keys are read from a file only; write its path", name);
+    }
     keytab->path = apr_pstrdup(pool, path);
     keytab->resolve_name = apr_pstrcat(pool, "FILE:", path, NULL);
     code = krb5_init_context(&keytab->ctx);

@@ -20,12 +20,15 @@
  */
 struct eas_keytab;
 
+/* The path in libkrb5's name of a keytab file, such as `FILE:/etc/krb5.keytab`; NULL: no file. */
+const char *eas_keytab_path(const char *name);
+
 /*
- * Reads path.  The principal (`user@REALM`) is that of the gateway's AD user.  NULL means the first
+ * Reads path, which may be a name of eas_keytab_path().  The principal (`user@REALM`) is that of the gateway's AD user.  NULL means the first
  * entry that is no service principal, because AD does not accept `HTTP/...` as a client, else the
  * first entry.  EAS_OK or EAS_MISCONFIGURED.
  */
-enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *path, const char *principal,
+enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *name, const char *principal,
                             struct eas_keytab **out, struct eas_err *err);
 
 /* Checks at most every ten seconds whether the file has changed, and reads it if so. */

@@ -17,6 +17,7 @@ struct eas_ticket {
     atomic_uint refs;
     krb5_creds creds;
     _Atomic(struct eas_ticket_key *) keys[EAS_TICKET_KEYS]; /* NULL: not made yet, or checked out */
+    _Atomic(struct eas_pac *) pac;                          /* NULL: not read yet */
 };
 
 struct eas_ticket *eas_ticket_take(krb5_creds *creds)
@@ -29,6 +30,7 @@ struct eas_ticket *eas_ticket_take(krb5_creds *creds)
     }
     atomic_init(&ticket->refs, 1);
     ticket->creds = *creds;
+    atomic_init(&ticket->pac, NULL);
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
         atomic_init(&ticket->keys[i], NULL);
     }
@@ -50,6 +52,7 @@ void eas_ticket_unref(struct eas_ticket *ticket)
         for (i = 0; i < EAS_TICKET_KEYS; i++) {
             eas_ticket_key_free(atomic_load(&ticket->keys[i]));
         }
+        eas_pac_free(atomic_load(&ticket->pac));
         /* Needs no context, and wipes the session key. */
         krb5_free_cred_contents(NULL, &ticket->creds);
         free(ticket);
@@ -102,6 +105,40 @@ void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_k
         }
     }
     eas_ticket_key_free(key);
+}
+
+/* A caller without a context gets one for this. */
+static struct eas_pac *read_pac(const krb5_data *ticket, krb5_context ctx,
+                                struct eas_keytab *keytab)
+{
+    struct eas_pac *pac;
+    krb5_context own;
+
+    if (ctx != NULL) {
+        return eas_pac_read(ctx, keytab, ticket);
+    }
+    if (krb5_init_context(&own) != 0) {
+        return NULL;
+    }
+    pac = eas_pac_read(own, keytab, ticket);
+    krb5_free_context(own);
+    return pac;
+}
+
+const struct eas_pac *eas_ticket_pac(const struct eas_ticket *ticket, krb5_context ctx,
+                                     struct eas_keytab *keytab)
+{
+    struct eas_ticket *writable = (struct eas_ticket *)ticket;
+    struct eas_pac *pac = atomic_load(&writable->pac), *none = NULL;
+
+    if (pac == NULL) {
+        pac = read_pac(&ticket->creds.ticket, ctx, keytab);
+        if (!atomic_compare_exchange_strong(&writable->pac, &none, pac)) {
+            eas_pac_free(pac); /* another thread has read it meanwhile */
+            pac = none;
+        }
+    }
+    return pac;
 }
 
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b)

@@ -5,6 +5,7 @@
 #define EAS_AUTH_KERBEROS_TICKET_H
 
 #include "auth/base/error.h"
+#include "auth/kerberos/pac.h"
 #include "auth/kerberos/ticket_key.h"
 
 #include <apr_pools.h>
@@ -13,7 +14,7 @@
 #include <stdbool.h>
 
 /*
- * Immutable except for the prepared keys.  Threads, caches and requests hold the same ticket
+ * Immutable except for the prepared keys and the PAC that was read.  Threads, caches and requests hold the same ticket
  * without locks or copies.  A ticket lies outside pools and needs no krb5_context, because
  * libkrb5's data types do not depend on one.  The last reference wipes its keys.
  */
@@ -38,6 +39,13 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 krb5_error_code eas_ticket_checkout_key(const struct eas_ticket *ticket, krb5_context ctx,
                                         struct eas_ticket_key **key_out);
 void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_key *key);
+
+/*
+ * The PAC of a ticket for the gateway, read once; it lives as long as the ticket.  NULL if the keytab
+ * has no key for the ticket, or has it no longer.  ctx may be NULL.
+ */
+const struct eas_pac *eas_ticket_pac(const struct eas_ticket *ticket, krb5_context ctx,
+                                     struct eas_keytab *keytab);
 
 /* Whether both are the same ticket, or copies of it. */
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);

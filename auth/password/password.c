@@ -147,6 +147,7 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
     }
     else {
         *evidence_out = eas_ticket_take(evidence);
+        eas_ticket_pac(*evidence_out, kdc->ctx, keytab); /* requests have no context for that */
     }
     krb5_free_creds(kdc->ctx, evidence);
     return rc;

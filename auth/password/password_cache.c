@@ -56,12 +56,30 @@ enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
 }
 
 /* The length comes first, so that "ab" and "c" differ from "a" and "bc". */
-static bool add_field(EVP_MAC_CTX *ctx, const char *bytes, apr_size_t len)
+static bool add_field(EVP_MAC_CTX *ctx, struct eas_bytes field)
 {
-    apr_uint64_t prefix = len;
+    apr_uint64_t prefix = field.len;
 
     return EVP_MAC_update(ctx, (const unsigned char *)&prefix, sizeof(prefix)) == 1
-           && EVP_MAC_update(ctx, (const unsigned char *)bytes, len) == 1;
+           && EVP_MAC_update(ctx, field.at, field.len) == 1;
+}
+
+static enum eas_rc make_key(struct eas_password_cache *cache, enum eas_password_cache_kind kind,
+                            const struct eas_bytes *fields, int n_fields,
+                            struct eas_password_cache_key *key_out, struct eas_err *err)
+{
+    EVP_MAC_CTX *ctx = eas_hmac_checkout(cache->hmac);
+    bool ok = ctx != NULL;
+    size_t len;
+    int i;
+
+    for (i = 0; ok && i < n_fields; i++) {
+        ok = add_field(ctx, fields[i]);
+    }
+    ok = ok && EVP_MAC_final(ctx, key_out->id, &len, sizeof(key_out->id)) == 1;
+    eas_hmac_checkin(cache->hmac, ctx);
+    key_out->kind = (unsigned char)kind;
+    return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
 }
 
 enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
@@ -70,16 +88,23 @@ enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
                                                struct eas_password_cache_key *key_out,
                                                struct eas_err *err)
 {
-    EVP_MAC_CTX *ctx = eas_hmac_checkout(cache->hmac);
-    size_t len;
-    bool ok = ctx != NULL && add_field(ctx, vhost_key, strlen(vhost_key))
-              && add_field(ctx, credentials->name, credentials->name_len)
-              && add_field(ctx, credentials->password->bytes, credentials->password->len)
-              && EVP_MAC_final(ctx, key_out->id, &len, sizeof(key_out->id)) == 1;
+    const struct eas_bytes fields[] = {
+        eas_bytes_of_text(vhost_key),
+        eas_bytes_make(credentials->name, credentials->name_len),
+        eas_bytes_make(credentials->password->bytes, credentials->password->len),
+    };
 
-    eas_hmac_checkin(cache->hmac, ctx);
-    key_out->kind = EAS_PASSWORD_CACHE_CREDENTIALS;
-    return ok ? EAS_OK : eas_fail(err, EAS_UNAVAILABLE, 1051, "OpenSSL could not compute a digest");
+    return make_key(cache, EAS_PASSWORD_CACHE_CREDENTIALS, fields, 3, key_out, err);
+}
+
+enum eas_rc eas_password_cache_user_key(struct eas_password_cache *cache, const char *vhost_key,
+                                        const char *principal,
+                                        struct eas_password_cache_key *key_out, struct eas_err *err)
+{
+    const struct eas_bytes fields[] = { eas_bytes_of_text(vhost_key),
+                                        eas_bytes_of_text(principal) };
+
+    return make_key(cache, EAS_PASSWORD_CACHE_USER, fields, 2, key_out, err);
 }
 
 struct eas_password_cache_key eas_password_cache_session_key(struct eas_bytes session_id)
@@ -108,7 +133,9 @@ void eas_password_cache_put(struct eas_password_cache *cache,
     entry->version = version;
     memcpy(entry->principal, identity->principal, len);
     eas_lru_put(cache->entries, key, sizeof(*key), entry,
-                sizeof(*entry) + len + eas_ticket_size(entry->evidence),
+                /* With room for the PAC, which is smaller than its ticket. */
+                sizeof(*entry) + len + eas_ticket_size(entry->evidence)
+                    + eas_ticket_creds(entry->evidence)->ticket.length,
                 expires < stale_at ? expires : stale_at);
     eas_counters_set(EAS_GAUGE_CACHED_PASSWORDS, (int64_t)eas_lru_count(cache->entries));
     release_entry(entry);

@@ -23,7 +23,8 @@ struct eas_password_cache;
 /* Keys of different kinds differ, whatever their ids are. */
 enum eas_password_cache_kind {
     EAS_PASSWORD_CACHE_CREDENTIALS, /* id: keyed digest of virtual host, login name and password */
-    EAS_PASSWORD_CACHE_SESSION      /* id: session id, padded with zeroes */
+    EAS_PASSWORD_CACHE_SESSION,     /* id: session id, padded with zeroes */
+    EAS_PASSWORD_CACHE_USER         /* id: keyed digest of virtual host and principal */
 };
 
 /* Bytes only, because the LRU cache compares keys as bytes. */
@@ -49,6 +50,12 @@ enum eas_rc eas_password_cache_credentials_key(struct eas_password_cache *cache,
                                                const struct eas_credentials *credentials,
                                                struct eas_password_cache_key *key_out,
                                                struct eas_err *err);
+
+/* Likewise, for a user without a password.  EAS_OK or EAS_UNAVAILABLE. */
+enum eas_rc eas_password_cache_user_key(struct eas_password_cache *cache, const char *vhost_key,
+                                        const char *principal,
+                                        struct eas_password_cache_key *key_out,
+                                        struct eas_err *err);
 
 /* The key of a session id of at most EAS_PASSWORD_CACHE_ID_SIZE bytes. */
 struct eas_password_cache_key eas_password_cache_session_key(struct eas_bytes session_id);

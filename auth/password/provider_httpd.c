@@ -6,6 +6,7 @@
 #include "auth/base/clock.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/password/account_httpd.h"
 #include "auth/password/credentials.h"
 #include "auth/password/log_name.h"
 #include "auth/password/throttle_httpd.h"
@@ -229,11 +230,10 @@ static authn_status check_password(request_rec *r, const char *user, const char 
     finish(r, &verification, rc, &err);
     eas_counters_log_on(EAS_COUNTERS_BY_BASIC, rc);
     if (rc == EAS_OK) {
-        eas_request_of(r)->identity = identity;
-        r->user = apr_pstrdup(r->pool, identity->principal);
-        apr_table_setn(r->subprocess_env, "EAS_KCD_USER", r->user);
-        apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH",
-                       identity->authenticated_by == EAS_BY_CACHE ? "cached" : "basic");
+        rc = eas_account_accept(
+            r, identity, identity->authenticated_by == EAS_BY_CACHE ? "cached" : "basic", &err);
+    }
+    if (rc == EAS_OK) {
         return AUTH_GRANTED;
     }
     eas_log_error(r, &err);

@@ -5,7 +5,6 @@
 #include "auth/kerberos/as.h"
 #include "delegation/check/diagnosis.h"
 #include "delegation/check/key.h"
-#include "delegation/check/logon_info.h"
 #include "delegation/check/seen.h"
 
 #include <apr_strings.h>
@@ -103,7 +102,7 @@ static void report_own_ticket(struct eas_check *check, struct eas_kdc *kdc,
 {
     struct eas_key key = { .text = "" };
     struct eas_key_list list;
-    struct eas_logon_info info;
+    const struct eas_pac *pac;
 
     eas_key_of_ticket(check->pool, eas_ticket_creds(ticket), &key);
     eas_key_list(check->pool, check->keytab, &list);
@@ -113,10 +112,10 @@ static void report_own_ticket(struct eas_check *check, struct eas_kdc *kdc,
             apr_psprintf(check->pool, "the ticket has %s, the keytab %s", key.text, list.text));
         return;
     }
-    eas_logon_info_of(kdc, check->pool, check->keytab, ticket, &info);
-    check->may_transition = info.transition;
-    if (info.account != NULL) {
-        check->names.account = info.account;
+    pac = eas_ticket_pac(ticket, kdc->ctx, check->keytab);
+    check->may_transition = pac != NULL && pac->logon_info.transition;
+    if (pac != NULL && pac->account != NULL) {
+        check->names.account = apr_pstrdup(check->pool, pac->account);
     }
     if (eas_key_is_rc4(key.enctype)) {
         eas_report_find(check->report, EAS_FINDING_OWN_RC4, &check->names, key.text);

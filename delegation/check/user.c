@@ -7,7 +7,6 @@
 #include "auth/password/password.h"
 #include "delegation/check/diagnosis.h"
 #include "delegation/check/key.h"
-#include "delegation/check/logon_info.h"
 #include "delegation/check/resolve.h"
 #include "delegation/check/seen.h"
 #include "delegation/kerberos/s4u.h"
@@ -104,31 +103,42 @@ void eas_user_exists(struct eas_check *check)
 
 /* --- S4U2Self --------------------------------------------------------------------------------- */
 
-static void report_self(struct eas_check *check, struct eas_kdc *kdc)
+/* Without a PAC, as for an account without names, flags and groups. */
+static const char *describe_self(struct eas_check *check, struct eas_kdc *kdc)
 {
-    bool forwardable = eas_ticket_forwardable(check->evidence);
-    struct eas_logon_info info;
+    static const struct eas_pac nothing;
+    const struct eas_pac *pac = eas_ticket_pac(check->evidence, kdc->ctx, check->keytab);
+    struct eas_sid protected_users;
     const char *detail;
     char *name = NULL;
 
-    eas_logon_info_of(kdc, check->pool, check->keytab, check->evidence, &info);
-    check->user_sensitive = info.sensitive;
-    check->user_protected = info.protected_user;
+    pac = pac != NULL ? pac : &nothing;
+    check->user_sensitive = pac->logon_info.sensitive;
+    check->user_protected = eas_sid_well_known("Protected Users", &protected_users)
+                            && eas_logon_info_has(&pac->logon_info, &protected_users);
+    if (pac->account != NULL) {
+        check->names.user = apr_pstrdup(check->pool, pac->account);
+    }
     if (krb5_unparse_name(kdc->ctx, eas_ticket_creds(check->evidence)->client, &name) != 0) {
         name = NULL;
     }
     detail =
         apr_psprintf(check->pool, "%s, account %s, UPN %s, %s", name != NULL ? name : "?",
-                     info.account != NULL ? info.account : "?", info.upn != NULL ? info.upn : "?",
-                     forwardable ? "forwardable" : "not forwardable");
+                     pac->account != NULL ? pac->account : "?", pac->upn != NULL ? pac->upn : "?",
+                     eas_ticket_forwardable(check->evidence) ? "forwardable" : "not forwardable");
     krb5_free_unparsed_name(kdc->ctx, name);
-    if (info.account != NULL) {
-        check->names.user = info.account;
-    }
-    if (info.sensitive) {
+    return detail;
+}
+
+static void report_self(struct eas_check *check, struct eas_kdc *kdc)
+{
+    const char *detail = describe_self(check, kdc);
+    bool forwardable = eas_ticket_forwardable(check->evidence);
+
+    if (check->user_sensitive) {
         eas_report_find(check->report, EAS_FINDING_USER_SENSITIVE, &check->names, detail);
     }
-    else if (info.protected_user) {
+    else if (check->user_protected) {
         eas_report_find(check->report, EAS_FINDING_USER_PROTECTED, &check->names, detail);
     }
     else if (check->options->transition && !forwardable && !check->may_transition) {
@@ -150,10 +160,10 @@ static enum eas_rc get_evidence(struct eas_check *check, struct eas_kdc *kdc,
 
     if (rc == EAS_OK && login->enterprise) {
         const krb5_data *realm = &eas_ticket_creds(check->evidence)->client->realm;
-        const char *account = eas_pac_account(kdc, check->pool, check->keytab, check->evidence);
+        const struct eas_pac *pac = eas_ticket_pac(check->evidence, kdc->ctx, check->keytab);
 
-        if (account != NULL) {
-            *login = (struct eas_login){ account,
+        if (pac != NULL && pac->account != NULL) {
+            *login = (struct eas_login){ apr_pstrdup(check->pool, pac->account),
                                          apr_pstrmemdup(check->pool, realm->data, realm->length),
                                          false };
             eas_ticket_unref(check->evidence);

@@ -38,12 +38,8 @@ static enum eas_rc check_certificate(request_rec *r, const struct eas_delegation
                           result != NULL ? result : "empty");
 }
 
-/*
- * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of
- * another module.  *out is NULL without a user.
- */
-static enum eas_rc delegated_identity(request_rec *r, const struct eas_delegation_dir *conf,
-                                      const struct eas_identity **out, struct eas_err *err)
+enum eas_rc eas_prepare_identity(request_rec *r, const struct eas_delegation_dir *conf,
+                                 const struct eas_identity **out, struct eas_err *err)
 {
     const char *name = r->user, *error = NULL;
     enum eas_rc rc;
@@ -197,8 +193,12 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
         return eas_fail(err, EAS_MISCONFIGURED, 2061,
                         "EasKcdDelegate needs EasKcdKeytab in this virtual host or outside");
     }
-    rc = delegated_identity(r, attempt->conf, &identity, err);
+    rc = eas_prepare_identity(r, attempt->conf, &identity, err);
     if (rc == EAS_OK && identity != NULL) {
+        if (identity != eas_request_identity(r)) {
+            apr_table_unset(r->subprocess_env, "EAS_KCD_ACCOUNT");
+            apr_table_unset(r->subprocess_env, "EAS_KCD_UPN");
+        }
         apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
         if (identity->authenticated_by == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
             apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");

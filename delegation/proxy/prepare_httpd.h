@@ -35,6 +35,13 @@ struct eas_attempt {
 };
 
 /*
+ * The user of EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of
+ * another module.  *out is NULL without a user.  EAS_OK or EAS_FORBIDDEN.
+ */
+enum eas_rc eas_prepare_identity(request_rec *r, const struct eas_delegation_dir *conf,
+                                 const struct eas_identity **out, struct eas_err *err);
+
+/*
  * Determines the user and gets the ticket.  May block for the KDC.  EAS_OK also without a user or
  * delegation: there is no ticket then.
  */

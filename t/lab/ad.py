@@ -37,6 +37,9 @@ SMARTCARD_REQUIRED = 0x40000
 SENSITIVE = 0x100000            # "Account is sensitive and cannot be delegated"
 TRUSTED_TO_AUTH = 0x1000000     # "Use any authentication protocol"
 
+# groupType, [MS-ADTS] 2.2.12: security groups
+GLOBAL, DOMAIN_LOCAL, UNIVERSAL = (scope - 0x80000000 for scope in (2, 4, 8))
+
 AES_ONLY = 24                   # msDS-SupportedEncryptionTypes: AES128 and AES256
 LONG_AGO = 116444736000000000   # 1970-01-01 in AD's 100 ns ticks
 MINUTE = 600_000_000            # in the same ticks
@@ -289,6 +292,11 @@ class Domain:
     def sid(self, account: str | None) -> str:
         """Of an account, or of the domain itself."""
         return self._ask("sid", account=account)
+
+    def add_group(self, group: str, kind: int = GLOBAL) -> str:
+        """Its SID."""
+        self._ask("add_group", group=group, kind=kind)
+        return self.sid(group)
 
     def join(self, group: str, accounts: Iterable[str]) -> None:
         """Make *accounts* the members of a group, and no others."""

@@ -177,6 +177,11 @@ class Directory:
                      "msDS-UserAllowedToAuthenticateFrom": ndr_pack(allowed)})
         self.modify(account, {"msDS-AssignedAuthNPolicy": [policy]})
 
+    def add_group(self, group: str, kind: int) -> None:
+        """*kind* is groupType, [MS-ADTS] 2.2.12."""
+        self.db.add({"dn": f"CN={group},CN=Users,{self.db.domain_dn()}", "objectClass": "group",
+                     "sAMAccountName": group, "groupType": str(kind)})
+
     def join(self, group: str, accounts: list[str]) -> None:
         self.modify(group, {"member": [str(self._dn(account)) for account in accounts]})
 

@@ -4,7 +4,6 @@
 #include "t/unit/unit.h"
 
 #include "delegation/check/diagnosis.h"
-#include "delegation/check/logon_info.h"
 
 #include <string.h>
 
@@ -186,100 +185,6 @@ static void test_names_are_filled_in(void **state)
     assert_string_equal(text.samba, "samba-tool delegation add-service ACCOUNT SPN");
 }
 
-/* --- PAC -------------------------------------------------------------------------------------- */
-
-#define FIXED 236
-
-static void put(unsigned char *at, unsigned long value)
-{
-    at[0] = (unsigned char)value;
-    at[1] = (unsigned char)(value >> 8);
-    at[2] = (unsigned char)(value >> 16);
-    at[3] = (unsigned char)(value >> 24);
-}
-
-/* An account `ab` with a full name `abc`, these flags, and the groups 513 and rid. */
-static struct eas_bytes logon_info(apr_pool_t *pool, unsigned long flags, unsigned long rid)
-{
-    unsigned char *info = apr_pcalloc(pool, FIXED + 16 + 20 + 20), *p = info + FIXED;
-
-    put(info + 68, 4);
-    put(info + 72, 1);
-    put(info + 76, 6);
-    put(info + 80, 1);
-    put(info + 128, 2);
-    put(info + 132, 1);
-    put(info + 184, flags);
-    put(p, 2);
-    put(p + 8, 2);
-    memcpy(p + 12, "a\0b", 4);
-    put(p + 16, 3);
-    put(p + 24, 3);
-    memcpy(p + 28, "a\0b\0c", 6);
-    put(p + 36, 2);
-    put(p + 40, 513);
-    put(p + 48, rid);
-    return eas_bytes_make(info, FIXED + 56);
-}
-
-static void test_logon_info(void **state)
-{
-    struct eas_logon_info info;
-
-    eas_logon_info_read(*state, logon_info(*state, 0x10, 512), &info);
-    assert_string_equal(info.account, "ab");
-    assert_false(info.sensitive || info.transition || info.protected_user);
-    eas_logon_info_read(*state, logon_info(*state, 0x4010, 512), &info);
-    assert_true(info.sensitive && !info.transition && !info.protected_user);
-    eas_logon_info_read(*state, logon_info(*state, 0x40010, 525), &info);
-    assert_true(!info.sensitive && info.transition && info.protected_user);
-}
-
-/* Each cut reads nothing beyond its end, which valgrind and AddressSanitizer watch. */
-static void test_cut_logon_info(void **state)
-{
-    struct eas_bytes whole = logon_info(*state, 0, 525);
-    struct eas_logon_info info;
-    size_t len;
-
-    for (len = 0; len < whole.len; len++) {
-        unsigned char *copy = test_malloc(len);
-
-        memcpy(copy, whole.at, len);
-        eas_logon_info_read(*state, eas_bytes_make(copy, len), &info);
-        assert_false(info.protected_user);
-        test_free(copy);
-    }
-}
-
-/* Counts that do not fit the octets. */
-static void test_wrong_counts(void **state)
-{
-    static const size_t at[] = { 128, FIXED + 8, FIXED + 24 };
-    struct eas_logon_info info;
-    size_t i;
-
-    for (i = 0; i < COUNT_OF(at); i++) {
-        struct eas_bytes octets = logon_info(*state, 0, 525);
-
-        put((unsigned char *)octets.at + at[i], 0xffffffff);
-        eas_logon_info_read(*state, octets, &info);
-        assert_false(info.protected_user);
-    }
-}
-
-static void test_upn(void **state)
-{
-    unsigned char octets[18] = { 6, 0, 12, 0 };
-
-    memcpy(octets + 12, "a\0@\0b", 6);
-    assert_string_equal(eas_logon_info_upn(*state, eas_bytes_make(octets, 18)), "a@b");
-    assert_null(eas_logon_info_upn(*state, eas_bytes_make(octets, 17)));
-    assert_null(eas_logon_info_upn(*state, eas_bytes_make(octets, 11)));
-    octets[2] = 200;
-    assert_null(eas_logon_info_upn(*state, eas_bytes_make(octets, 18)));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,10 +193,6 @@ int main(void)
         cmocka_unit_test(test_badoption),
         POOL_TEST(test_texts_have_no_unknown_names),
         POOL_TEST(test_names_are_filled_in),
-        POOL_TEST(test_logon_info),
-        POOL_TEST(test_cut_logon_info),
-        POOL_TEST(test_wrong_counts),
-        POOL_TEST(test_upn),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

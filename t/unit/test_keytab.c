@@ -281,6 +281,41 @@ static void test_invalid_principal(void **state)
     assert_load_fails(f, "a@b@c", 3002, "EasKcdPrincipal");
 }
 
+static void test_paths(void **state)
+{
+    static const struct {
+        const char *name, *path;
+    } rows[] = {
+        { "/etc/x", "/etc/x" },      { "conf/x", "conf/x" }, { "x", "x" },
+        { "FILE:/etc/x", "/etc/x" }, { "FILE:x", "x" },      { "WRFILE:/etc/x", "/etc/x" },
+        { "/etc/a:b", "/etc/a:b" },  { "MEMORY:x", NULL },   { "DIR:/etc/x", NULL },
+        { "file:/etc/x", NULL },     { ":x", NULL },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const char *path = eas_keytab_path(rows[i].name);
+
+        assert_true(path == NULL ? rows[i].path == NULL
+                                 : rows[i].path != NULL && strcmp(path, rows[i].path) == 0);
+    }
+}
+
+static void test_name_of_a_file(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_keytab *keytab;
+    struct eas_err err;
+    char name[128];
+
+    add_entry(f, GATEWAY, 1);
+    snprintf(name, sizeof(name), "FILE:%s", krb5_path(f->file));
+    assert_int_equal(eas_keytab_load(f->pool, name, NULL, &keytab, &err), EAS_OK);
+    assert_int_equal(eas_keytab_load(f->pool, "MEMORY:x", NULL, &keytab, &err), EAS_MISCONFIGURED);
+    assert_int_equal(err.tag, 3121);
+}
+
 static void test_refresh_reads_a_replaced_file(void **state)
 {
     struct fixture *f = *state;
@@ -561,6 +596,8 @@ int main(void)
         KEYTAB_TEST(test_refresh_ignores_a_file_that_everybody_reads),
         KEYTAB_TEST(test_principal_without_a_key),
         KEYTAB_TEST(test_invalid_principal),
+        KEYTAB_TEST(test_paths),
+        KEYTAB_TEST(test_name_of_a_file),
         KEYTAB_TEST(test_refresh_reads_a_replaced_file),
         KEYTAB_TEST(test_refresh_reads_an_added_entry),
         KEYTAB_TEST(test_refresh_keeps_the_principal),
