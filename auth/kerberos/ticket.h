@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 /*
- * Immutable except for the prepared keys.  Threads, caches and requests hold the same ticket
+ * Immutable except for what is prepared for its use.  Threads, caches and requests hold the same ticket
  * without locks or copies.  A ticket lies outside pools and needs no krb5_context, because
  * libkrb5's data types do not depend on one.  The last reference wipes its keys.
  */
@@ -38,6 +38,15 @@ krb5_creds *eas_ticket_creds(const struct eas_ticket *ticket);
 krb5_error_code eas_ticket_checkout_key(const struct eas_ticket *ticket, krb5_context ctx,
                                         struct eas_ticket_key **key_out);
 void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_key *key);
+
+/*
+ * A block that the tokens of the ticket share, made once; NULL: not made yet.  malloc() has
+ * allocated it, it holds no secret, and it lives as long as the ticket.  Readers need no lock.
+ */
+const void *eas_ticket_prepared(const struct eas_ticket *ticket);
+
+/* Takes the block, and frees it if another thread was first.  Returns the ticket's block. */
+const void *eas_ticket_prepare(const struct eas_ticket *ticket, void *block);
 
 /* Whether both are the same ticket, or copies of it. */
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);
