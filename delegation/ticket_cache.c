@@ -5,6 +5,7 @@
 #include "auth/base/counters.h"
 #include "auth/base/lru.h"
 #include "auth/base/secret.h"
+#include "delegation/kerberos/token.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -129,7 +130,7 @@ static void put_local(struct eas_ticket_cache *cache, struct eas_bytes key,
         entry->ticket = eas_ticket_ref(ticket);
         entry->replaced_at = replaced_at;
         eas_lru_put(cache->lru, key.at, key.len, entry,
-                    sizeof(*entry) + eas_ticket_size(ticket)
+                    sizeof(*entry) + eas_ticket_size(ticket) + eas_token_form_max(ticket)
                         + (apr_size_t)EAS_TICKET_KEYS * EAS_TICKET_KEY_SIZE,
                     eas_ticket_stale_at(ticket));
         eas_counters_set(EAS_GAUGE_CACHED_TICKETS, (int64_t)eas_lru_count(cache->lru));

@@ -15,6 +15,7 @@ from lab.gateway import module_under_test
 from lab.wait import until
 
 COMMAND = Path(__file__).with_name("bench")
+CASES = ("curve", "instructions", "messages", "storm")
 
 
 def bench(*args):
@@ -27,12 +28,13 @@ def bench(*args):
 
 def test_it_measures_draws_and_judges(tmp_path):
     plot = tmp_path / "curve.svg"
-    code, said = bench("--smoke", "--check", "--plot", str(plot), "curve", "messages", "storm")
+    code, said = bench("--smoke", "--check", "--plot", str(plot), *CASES)
     for promise in PROMISES:
-        assert (promise.text in said) == (promise.case in ("curve", "messages", "storm")), said
+        assert (promise.text in said) == (promise.case in CASES), said
     assert "NOT MEASURED" not in said
     assert (code == 1) == ("MISSED" in said), said
     assert "kept  KDC messages per warm request by Basic" in said
+    assert "kept  warm session, instructions of the bare proxy's" in said
     lines = ElementTree.parse(plot).findall(".//{http://www.w3.org/2000/svg}polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 2, 2, 2]
 

@@ -159,6 +159,7 @@ VARIABLES = {
     "last_serial": "counters: numbers that are unique in the process",
     "clients": "",
     "puts": "",
+    "latest": "",
     "child": "connection pools: mod_watchdog's thread outlives the pools that could hold them",
     "reaping": "",
     "cache": "KDCs' addresses: a worker's thread may outlive the pools that could hold them",

@@ -12,16 +12,28 @@ static apr_status_t wipe_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len)
+static struct eas_secret *mark(apr_pool_t *pool, char *bytes, apr_size_t len)
 {
     struct eas_secret *secret = apr_palloc(pool, sizeof(*secret));
 
-    secret->bytes = apr_palloc(pool, len + 1);
-    secret->bytes[len] = '\0';
+    secret->bytes = bytes;
     secret->len = len;
     /* A pre-cleanup runs before the pool's subpools and cleanups. */
     apr_pool_pre_cleanup_register(pool, secret, wipe_cleanup);
     return secret;
+}
+
+void eas_secret_mark(apr_pool_t *pool, char *bytes, apr_size_t len)
+{
+    mark(pool, bytes, len);
+}
+
+struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len)
+{
+    char *bytes = apr_palloc(pool, len + 1);
+
+    bytes[len] = '\0';
+    return mark(pool, bytes, len);
 }
 
 struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size_t len)

@@ -18,6 +18,7 @@ struct eas_ticket {
     krb5_creds creds;
     _Atomic(struct eas_ticket_key *) keys[EAS_TICKET_KEYS]; /* NULL: not made yet, or checked out */
     _Atomic(struct eas_pac *) pac;                          /* NULL: not read yet */
+    _Atomic(void *) prepared;
 };
 
 struct eas_ticket *eas_ticket_take(krb5_creds *creds)
@@ -31,6 +32,7 @@ struct eas_ticket *eas_ticket_take(krb5_creds *creds)
     atomic_init(&ticket->refs, 1);
     ticket->creds = *creds;
     atomic_init(&ticket->pac, NULL);
+    atomic_init(&ticket->prepared, NULL);
     for (i = 0; i < EAS_TICKET_KEYS; i++) {
         atomic_init(&ticket->keys[i], NULL);
     }
@@ -53,6 +55,7 @@ void eas_ticket_unref(struct eas_ticket *ticket)
             eas_ticket_key_free(atomic_load(&ticket->keys[i]));
         }
         eas_pac_free(atomic_load(&ticket->pac));
+        free(atomic_load(&ticket->prepared));
         /* Needs no context, and wipes the session key. */
         krb5_free_cred_contents(NULL, &ticket->creds);
         free(ticket);
@@ -139,6 +142,23 @@ const struct eas_pac *eas_ticket_pac(const struct eas_ticket *ticket, krb5_conte
         }
     }
     return pac;
+}
+
+const void *eas_ticket_prepared(const struct eas_ticket *ticket)
+{
+    return atomic_load_explicit(&ticket->prepared, memory_order_acquire);
+}
+
+const void *eas_ticket_prepare(const struct eas_ticket *ticket, void *block)
+{
+    struct eas_ticket *writable = (struct eas_ticket *)ticket;
+    void *first = NULL;
+
+    if (atomic_compare_exchange_strong(&writable->prepared, &first, block)) {
+        return block;
+    }
+    free(block);
+    return first;
 }
 
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b)

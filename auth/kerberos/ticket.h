@@ -14,9 +14,9 @@
 #include <stdbool.h>
 
 /*
- * Immutable except for the prepared keys and the PAC that was read.  Threads, caches and requests hold the same ticket
- * without locks or copies.  A ticket lies outside pools and needs no krb5_context, because
- * libkrb5's data types do not depend on one.  The last reference wipes its keys.
+ * Immutable except for what is prepared for its use, and the PAC that was read.  Threads, caches and
+ * requests hold the same ticket without locks or copies.  A ticket lies outside pools and needs no
+ * krb5_context, because libkrb5's data types do not depend on one.  The last reference wipes its keys.
  */
 struct eas_ticket;
 
@@ -46,6 +46,15 @@ void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_k
  */
 const struct eas_pac *eas_ticket_pac(const struct eas_ticket *ticket, krb5_context ctx,
                                      struct eas_keytab *keytab);
+
+/*
+ * A block that the tokens of the ticket share, made once; NULL: not made yet.  malloc() has
+ * allocated it, it holds no secret, and it lives as long as the ticket.  Readers need no lock.
+ */
+const void *eas_ticket_prepared(const struct eas_ticket *ticket);
+
+/* Takes the block, and frees it if another thread was first.  Returns the ticket's block. */
+const void *eas_ticket_prepare(const struct eas_ticket *ticket, void *block);
 
 /* Whether both are the same ticket, or copies of it. */
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);

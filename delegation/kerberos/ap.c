@@ -4,8 +4,10 @@
 #include "delegation/kerberos/ap.h"
 #include "delegation/kerberos/message.h"
 
+#include <apr_time.h>
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +24,14 @@
 /* The longest session key of any enctype, and a sequence number. */
 #define KEY_MAX 64
 #define SEQUENCE_SIZE 4
+#define SEQUENCE_MIN 0x20000000
 
-/* An authenticator without its names; twice what is needed. */
-#define AUTHENTICATOR_MAX 512
+/* The least number of microseconds that DER writes in three octets; 999 999 needs no more. */
+#define CUSEC_MIN 0x8000
+#define CUSEC_SIZE 3
+
+/* An authenticator without its names. */
+#define AUTHENTICATOR_MAX 256
 /* Tags, lengths and numbers of an AP-REQ, and what encryption adds. */
 #define AP_REQ_OVERHEAD 256
 
@@ -40,14 +47,14 @@ static apr_size_t names_max(krb5_const_principal client)
     return len;
 }
 
-static apr_size_t authenticator_max(const krb5_creds *ticket)
+apr_size_t eas_ap_authenticator_max(const krb5_creds *ticket)
 {
     return ticket->client != NULL ? names_max(ticket->client) + AUTHENTICATOR_MAX : 0;
 }
 
 apr_size_t eas_ap_request_max(const krb5_creds *ticket)
 {
-    return ticket->ticket.length + authenticator_max(ticket) + AP_REQ_OVERHEAD;
+    return ticket->ticket.length + eas_ap_authenticator_max(ticket) + AP_REQ_OVERHEAD;
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -75,9 +82,9 @@ static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, 
         code = eas_ticket_key_random(ctx, key, random, seed_len + SEQUENCE_SIZE);
     }
     if (code == 0) {
-        /* Positive as a signed number, and far from overflow: as krb5_generate_seq_number(). */
+        /* Far from overflow, as krb5_generate_seq_number(); and always of four octets. */
         memcpy(&nonce->sequence, random + seed_len, SEQUENCE_SIZE);
-        nonce->sequence = (nonce->sequence & 0x3fffffff) | 1;
+        nonce->sequence = (nonce->sequence & (2 * SEQUENCE_MIN - 1)) | SEQUENCE_MIN;
         octets.length = (unsigned)seed_len;
         subkey.length = (unsigned)nonce->subkey_len;
         code = krb5_c_random_to_key(ctx, enctype, &octets, &subkey);
@@ -86,16 +93,28 @@ static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, 
     return code;
 }
 
-/* Authenticator, RFC 4120 section 5.5.1. */
+/* The distance of the last octet put from the end. */
+static apr_size_t put_so_far(const struct eas_der *der)
+{
+    return (apr_size_t)(der->end - der->at);
+}
+
+/* Authenticator, RFC 4120 section 5.5.1.  Each value ends where the field after it begins. */
 static void put_authenticator(struct eas_der *der, krb5_const_principal client,
                               krb5_enctype enctype, const struct nonce *nonce,
-                              const krb5_data *checksum, const struct eas_ap_time *time)
+                              const unsigned char *checksum, const struct eas_ap_time *time,
+                              struct eas_ap_form *places)
 {
+    places->sequence = put_so_far(der) + SEQUENCE_SIZE;
     eas_message_put_integer(der, 7, nonce->sequence);
+    places->subkey = put_so_far(der) + nonce->subkey_len;
     eas_message_put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
+    places->ctime = put_so_far(der) + EAS_MESSAGE_TIME_SIZE;
     eas_message_put_time(der, 5, time->ctime);
+    places->cusec = put_so_far(der) + CUSEC_SIZE;
     eas_message_put_integer(der, 4, time->cusec);
-    eas_message_put_typed(der, 3, GSS_CHECKSUM_TYPE, checksum->data, checksum->length);
+    places->checksum = put_so_far(der) + EAS_AP_CHECKSUM_SIZE;
+    eas_message_put_typed(der, 3, GSS_CHECKSUM_TYPE, checksum, EAS_AP_CHECKSUM_SIZE);
     eas_message_put_name(der, 2, client);
     eas_message_put_realm(der, 1, client);
     eas_message_put_integer(der, 0, EAS_MESSAGE_PVNO);
@@ -103,38 +122,119 @@ static void put_authenticator(struct eas_der *der, krb5_const_principal client,
     eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AUTHENTICATOR));
 }
 
-/* EncryptedData. */
-static krb5_error_code put_encrypted(krb5_context ctx, struct eas_ticket_key *key,
-                                     const struct eas_der *plain, struct eas_der *der)
+krb5_error_code eas_ap_form(krb5_context ctx, const struct eas_ticket_key *key,
+                            const krb5_creds *ticket, void *room, struct eas_ap_form *out)
 {
-    const unsigned char *end = der->at;
-    krb5_enctype enctype = eas_ticket_key_enctype(key);
-    krb5_data in = { 0, (unsigned)(plain->end - plain->at), (char *)plain->at };
-    krb5_data out = { 0, 0, NULL };
-    size_t len;
-    krb5_error_code code = eas_ticket_key_cipher_length(ctx, key, in.length, &len);
+    static const unsigned char checksum[EAS_AP_CHECKSUM_SIZE];
+    static const struct eas_ap_time least = { 0, CUSEC_MIN };
+    struct eas_der der = eas_der_begin(room, eas_ap_authenticator_max(ticket));
+    struct nonce nonce = { .sequence = SEQUENCE_MIN };
+    size_t seed_len;
+    krb5_error_code code =
+        krb5_c_keylengths(ctx, eas_ticket_key_enctype(key), &seed_len, &nonce.subkey_len);
+
+    if (code == 0 && nonce.subkey_len > KEY_MAX) {
+        code = KRB5_BAD_KEYSIZE;
+    }
+    if (code != 0) {
+        return code;
+    }
+    put_authenticator(&der, ticket->client, eas_ticket_key_enctype(key), &nonce, checksum, &least,
+                      out);
+    out->authenticator = der.at;
+    out->len = put_so_far(&der);
+    out->sequence = out->len - out->sequence;
+    out->subkey = out->len - out->subkey;
+    out->ctime = out->len - out->ctime;
+    out->cusec = out->len - out->cusec;
+    out->checksum = out->len - out->checksum;
+    return eas_ticket_key_cipher_length(ctx, key, out->len, &out->cipher_len);
+}
+
+/*
+ * libkrb5's krb5_us_timeofday() takes a mutex of the process, and repeats the first microseconds of
+ * a second, plus one.
+ */
+static void next_time(struct eas_ap_time *time_out)
+{
+    static _Atomic apr_time_t latest;
+    apr_time_t before = atomic_load(&latest), now = apr_time_now(), next;
+
+    now = apr_time_make(
+        apr_time_sec(now),
+        CUSEC_MIN + apr_time_usec(now) * (APR_USEC_PER_SEC - CUSEC_MIN) / APR_USEC_PER_SEC);
+    do {
+        next = now > before ? now : before + 1;
+        if (apr_time_usec(next) == 0) {
+            next += CUSEC_MIN;
+        }
+    } while (!atomic_compare_exchange_weak(&latest, &before, next));
+    time_out->ctime = (krb5_timestamp)apr_time_sec(next);
+    time_out->cusec = (krb5_int32)apr_time_usec(next);
+}
+
+krb5_error_code eas_ap_now(const krb5_creds *ticket, struct eas_ap_time *time_out)
+{
+    if (ticket->ticket.length == 0 || ticket->client == NULL) {
+        return KRB5_NO_TKT_SUPPLIED;
+    }
+    next_time(time_out);
+    return (uint32_t)time_out->ctime >= (uint32_t)ticket->times.endtime ? KRB5KRB_AP_ERR_TKT_EXPIRED
+                                                                        : 0;
+}
+
+static void put_number(unsigned char *octets, int n, krb5_int32 value)
+{
+    for (; n > 0; n--, value >>= 8) {
+        octets[n - 1] = (unsigned char)value;
+    }
+}
+
+/* Fills in a copy of the form. */
+static void fill_form(const struct eas_ap_form *form, const struct nonce *nonce,
+                      const unsigned char *checksum, const struct eas_ap_time *time,
+                      unsigned char *plain)
+{
+    memcpy(plain, form->authenticator, form->len);
+    memcpy(plain + form->checksum, checksum, EAS_AP_CHECKSUM_SIZE);
+    put_number(plain + form->cusec, CUSEC_SIZE, time->cusec);
+    eas_message_time(time->ctime, (char *)plain + form->ctime);
+    memcpy(plain + form->subkey, nonce->subkey, nonce->subkey_len);
+    put_number(plain + form->sequence, SEQUENCE_SIZE, nonce->sequence);
+}
+
+krb5_error_code eas_ap_authenticator(krb5_context ctx, struct eas_ticket_key *key,
+                                     const struct eas_ap_form *form, const unsigned char *checksum,
+                                     const struct eas_ap_time *time, struct eas_der *der)
+{
+    unsigned char *plain = malloc(form->len);
+    krb5_data in = { 0, (unsigned)form->len, (char *)plain };
+    krb5_data out = { 0, (unsigned)form->cipher_len, NULL };
+    struct nonce nonce;
+    krb5_error_code code = plain != NULL ? make_nonce(ctx, key, &nonce) : ENOMEM;
 
     if (code == 0) {
-        out.length = (unsigned)len;
-        out.data = (char *)eas_der_put_room(der, len);
+        fill_form(form, &nonce, checksum, time, plain);
+        out.data = (char *)eas_der_put_room(der, form->cipher_len);
         code = eas_ticket_key_encrypt(ctx, key, &in, &out);
+        OPENSSL_cleanse(plain, form->len);
+        OPENSSL_cleanse(&nonce, sizeof(nonce));
     }
-    if (code == 0) {
-        eas_der_wrap(der, end, EAS_DER_OCTET_STRING);
-        eas_der_wrap(der, end, EAS_DER_CONTEXT(2));
-        eas_message_put_integer(der, 0, enctype);
-        eas_der_wrap(der, end, EAS_DER_SEQUENCE);
-    }
+    free(plain);
     return code;
 }
 
-/* AP-REQ around its encrypted authenticator (RFC 4120 section 5.5.1). */
-static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
+/* EncryptedData, then AP-REQ (RFC 4120 sections 5.2.9 and 5.5.1). */
+void eas_ap_wrap(struct eas_der *der, krb5_enctype enctype, const krb5_data *ticket)
 {
     /* A BIT STRING: no unused bits, then mutual-required. */
     static const unsigned char options[] = { 0, AP_OPTS_MUTUAL_REQUIRED >> 24, 0, 0, 0 };
     const unsigned char *end;
 
+    eas_der_wrap(der, der->end, EAS_DER_OCTET_STRING);
+    eas_der_wrap(der, der->end, EAS_DER_CONTEXT(2));
+    eas_message_put_integer(der, 0, enctype);
+    eas_der_wrap(der, der->end, EAS_DER_SEQUENCE);
     eas_der_wrap(der, der->end, EAS_DER_CONTEXT(4));
     end = der->at;
     eas_der_put(der, ticket->data, ticket->length);
@@ -144,47 +244,6 @@ static void put_ap_req(struct eas_der *der, const krb5_data *ticket)
     eas_message_put_integer(der, 0, EAS_MESSAGE_PVNO);
     eas_der_wrap(der, der->end, EAS_DER_SEQUENCE);
     eas_der_wrap(der, der->end, EAS_DER_APPLICATION(AP_REQ));
-}
-
-krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
-                               const krb5_creds *ticket, const krb5_data *checksum,
-                               struct eas_der *der, struct eas_ap_time *time_out)
-{
-    apr_size_t room = authenticator_max(ticket);
-    unsigned char *plain;
-    struct eas_der authenticator;
-    struct nonce nonce;
-    krb5_error_code code;
-
-    if (ticket->ticket.length == 0 || ticket->client == NULL) {
-        return KRB5_NO_TKT_SUPPLIED;
-    }
-    /* libkrb5 never returns the same time twice in a process. */
-    code = krb5_us_timeofday(ctx, &time_out->ctime, &time_out->cusec);
-    if (code == 0 && (uint32_t)time_out->ctime >= (uint32_t)ticket->times.endtime) {
-        code = KRB5KRB_AP_ERR_TKT_EXPIRED;
-    }
-    if (code == 0) {
-        code = make_nonce(ctx, key, &nonce);
-    }
-    if (code != 0) {
-        return code;
-    }
-    plain = malloc(room);
-    if (plain == NULL) {
-        return ENOMEM;
-    }
-    authenticator = eas_der_begin(plain, room);
-    put_authenticator(&authenticator, ticket->client, eas_ticket_key_enctype(key), &nonce, checksum,
-                      time_out);
-    code = put_encrypted(ctx, key, &authenticator, der);
-    if (code == 0) {
-        put_ap_req(der, &ticket->ticket);
-    }
-    OPENSSL_cleanse(authenticator.at, (apr_size_t)(authenticator.end - authenticator.at));
-    OPENSSL_cleanse(&nonce, sizeof(nonce));
-    free(plain);
-    return code;
 }
 
 /* --- the reply -------------------------------------------------------------------------------- */

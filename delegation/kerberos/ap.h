@@ -10,11 +10,14 @@
 /*
  * krb5_mk_req_extended() and krb5_rd_rep() do the same, but decode and encode the ticket and derive
  * keys each time.  A ticket serves thousands of requests here, and this would be the greater part
- * of the cost (t/bench, case token).  So the KDC's encoding of the ticket is copied as it is, and
- * derived keys stay with the ticket.
+ * of the cost (t/bench, case token).  So the KDC's encoding of the ticket is copied as it is,
+ * derived keys stay with the ticket, and an authenticator is copied from a form.
  *
  * The functions return libkrb5's error codes.
  */
+
+/* Octets of the authenticator's checksum (RFC 4121 section 4.1.1). */
+#define EAS_AP_CHECKSUM_SIZE 24
 
 /* An authenticator's time, which the AP-REP must repeat (RFC 4120 section 3.2.4). */
 struct eas_ap_time {
@@ -22,17 +25,43 @@ struct eas_ap_time {
     krb5_int32 cusec;
 };
 
-/* The most octets of an AP-REQ with this ticket. */
+/* The most octets of a ticket's authenticator, and of its AP-REQ. */
+apr_size_t eas_ap_authenticator_max(const krb5_creds *ticket);
 apr_size_t eas_ap_request_max(const krb5_creds *ticket);
 
 /*
- * Puts an AP-REQ into der.  Its fresh authenticator requires mutual authentication and has a
- * subkey, as that of gss_init_sec_context() (RFC 4120 section 5.5.1, RFC 4121 section 4.1).  key is
- * the ticket's session key; checksum is the authenticator's, of type 0x8003.
+ * A ticket's authenticator without the fields that differ from one to the next, and their offsets.
+ * Each field has always the same length.  It holds no secret.
  */
-krb5_error_code eas_ap_request(krb5_context ctx, struct eas_ticket_key *key,
-                               const krb5_creds *ticket, const krb5_data *checksum,
-                               struct eas_der *der, struct eas_ap_time *time_out);
+struct eas_ap_form {
+    const unsigned char *authenticator;
+    apr_size_t len;
+    apr_size_t cipher_len; /* of an encrypted authenticator */
+    apr_size_t checksum, cusec, ctime, subkey, sequence;
+};
+
+/* In room, which has the most octets of an authenticator. */
+krb5_error_code eas_ap_form(krb5_context ctx, const struct eas_ticket_key *key,
+                            const krb5_creds *ticket, void *room, struct eas_ap_form *out);
+
+/*
+ * The time of the next authenticator.  No other of this process has the same, so that no AP-REP
+ * belongs to two.  The clock's second is divided into the microseconds 32 768 to 999 999, which DER
+ * writes in three octets.  Fails for a ticket that is over.
+ */
+krb5_error_code eas_ap_now(const krb5_creds *ticket, struct eas_ap_time *time_out);
+
+/*
+ * Puts an encrypted authenticator into der: a fresh one with a subkey, as that of
+ * gss_init_sec_context() (RFC 4120 section 5.5.1, RFC 4121 section 4.1).  key is the ticket's
+ * session key; the checksum's type is 0x8003.  The time is that of eas_ap_now().
+ */
+krb5_error_code eas_ap_authenticator(krb5_context ctx, struct eas_ticket_key *key,
+                                     const struct eas_ap_form *form, const unsigned char *checksum,
+                                     const struct eas_ap_time *time, struct eas_der *der);
+
+/* Makes an AP-REQ that requires mutual authentication of the encrypted authenticator in der. */
+void eas_ap_wrap(struct eas_der *der, krb5_enctype enctype, const krb5_data *ticket);
 
 /*
  * 0 if reply is the AP-REP to the AP-REQ of that time, encrypted with the session key (RFC 4120

@@ -6,9 +6,6 @@
 #include <apr_time.h>
 #include <stdint.h>
 
-/* KerberosTime: YYYYMMDDHHMMSSZ. */
-#define TIME_SIZE 15
-
 void eas_message_put_integer(struct eas_der *der, unsigned n, krb5_int32 value)
 {
     const unsigned char *end = der->at;
@@ -33,21 +30,27 @@ static void put_digits(char *text, int n, int value)
     }
 }
 
-void eas_message_put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
+void eas_message_time(krb5_timestamp when, char out[EAS_MESSAGE_TIME_SIZE])
 {
-    char text[TIME_SIZE];
     apr_time_exp_t tm;
 
     /* Unsigned, as in libkrb5: times after 2038 are negative otherwise. */
     apr_time_exp_gmt(&tm, apr_time_from_sec((apr_time_t)(uint32_t)when));
-    put_digits(text, 4, tm.tm_year + 1900);
-    put_digits(text + 4, 2, tm.tm_mon + 1);
-    put_digits(text + 6, 2, tm.tm_mday);
-    put_digits(text + 8, 2, tm.tm_hour);
-    put_digits(text + 10, 2, tm.tm_min);
-    put_digits(text + 12, 2, tm.tm_sec);
-    text[14] = 'Z';
-    eas_message_put_octets(der, n, EAS_DER_GENERALIZED_TIME, text, TIME_SIZE);
+    put_digits(out, 4, tm.tm_year + 1900);
+    put_digits(out + 4, 2, tm.tm_mon + 1);
+    put_digits(out + 6, 2, tm.tm_mday);
+    put_digits(out + 8, 2, tm.tm_hour);
+    put_digits(out + 10, 2, tm.tm_min);
+    put_digits(out + 12, 2, tm.tm_sec);
+    out[14] = 'Z';
+}
+
+void eas_message_put_time(struct eas_der *der, unsigned n, krb5_timestamp when)
+{
+    char text[EAS_MESSAGE_TIME_SIZE];
+
+    eas_message_time(when, text);
+    eas_message_put_octets(der, n, EAS_DER_GENERALIZED_TIME, text, sizeof(text));
 }
 
 void eas_message_put_typed(struct eas_der *der, unsigned n, krb5_int32 type, const void *bytes,

@@ -18,7 +18,9 @@ void eas_message_put_integer(struct eas_der *der, unsigned n, krb5_int32 value);
 void eas_message_put_octets(struct eas_der *der, unsigned n, unsigned tag, const void *bytes,
                             apr_size_t len);
 
-/* KerberosTime. */
+/* KerberosTime: YYYYMMDDHHMMSSZ, without a NUL. */
+#define EAS_MESSAGE_TIME_SIZE 15
+void eas_message_time(krb5_timestamp when, char out[EAS_MESSAGE_TIME_SIZE]);
 void eas_message_put_time(struct eas_der *der, unsigned n, krb5_timestamp when);
 
 /* EncryptionKey, Checksum or TransitedEncoding: a type and octets. */

@@ -16,15 +16,18 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* The checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
-#define GSS_CHECKSUM_SIZE 24
+/* In the checksum that carries GSSAPI's flags and channel bindings, RFC 4121 section 4.1.1. */
 #define GSS_BINDINGS_SIZE 16
 
 #define GSS_FLAGS                                                                  \
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
      | GSS_C_INTEG_FLAG)
+
+static const char scheme[] = "Negotiate ";
+#define SCHEME_SIZE (sizeof(scheme) - 1)
 
 /* An AP-REP has a few hundred octets, and a header line not many more than this. */
 #define RESPONSE_TOKEN_MAX 8192
@@ -32,6 +35,19 @@
 struct eas_token_maker {
     apr_thread_mutex_t *mutex;
     apr_array_header_t *idle; /* krb5_contexts without a thread */
+};
+
+/*
+ * The common part of a ticket's native tokens.  Their lengths are equal, so that the text before the
+ * encrypted authenticator is, too.  base64 takes three octets at a time: the octets that
+ * are left over are encoded with the authenticator.
+ */
+struct form {
+    struct eas_ap_form ap;
+    unsigned char rest[2];
+    unsigned rest_len;
+    apr_size_t text_len;
+    char text[]; /* `Negotiate ` and base64; behind it lies the room of ap */
 };
 
 struct eas_pending_ap {
@@ -114,31 +130,13 @@ static krb5_error_code hash_binding(krb5_context ctx, struct eas_bytes binding,
     return code;
 }
 
-static krb5_error_code make_token(krb5_context ctx, const struct eas_ticket *ticket,
-                                  struct eas_bytes binding, struct eas_der *der,
-                                  struct eas_ap_time *time)
+static krb5_error_code make_checksum(krb5_context ctx, struct eas_bytes binding,
+                                     unsigned char checksum[EAS_AP_CHECKSUM_SIZE])
 {
-    unsigned char octets[GSS_CHECKSUM_SIZE] = { 0 };
-    krb5_data checksum = { 0, sizeof(octets), (char *)octets };
-    krb5_error_code code = 0;
-    struct eas_ticket_key *key;
-
-    put_le32(octets, GSS_BINDINGS_SIZE);
-    put_le32(octets + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
-    if (binding.len > 0) {
-        code = hash_binding(ctx, binding, octets + 4);
-    }
-    if (code == 0) {
-        code = eas_ticket_checkout_key(ticket, ctx, &key);
-    }
-    if (code == 0) {
-        code = eas_ap_request(ctx, key, eas_ticket_creds(ticket), &checksum, der, time);
-        eas_ticket_checkin_key(ticket, key);
-    }
-    if (code == 0) {
-        eas_spnego_wrap_init(der);
-    }
-    return code;
+    memset(checksum, 0, EAS_AP_CHECKSUM_SIZE);
+    put_le32(checksum, GSS_BINDINGS_SIZE);
+    put_le32(checksum + 4 + GSS_BINDINGS_SIZE, GSS_FLAGS);
+    return binding.len > 0 ? hash_binding(ctx, binding, checksum + 4) : 0;
 }
 
 /* NULL for 0, else libkrb5's words. */
@@ -161,31 +159,133 @@ static enum eas_rc fail(struct eas_err *err, const char *words)
                     words);
 }
 
-/* Wiped with the pool; a long poll keeps it for up to an hour. */
-static const char *header_value(apr_pool_t *pool, const void *token, apr_size_t len)
+static apr_size_t base64_size(apr_size_t len)
 {
-    static const char scheme[] = "Negotiate ";
-    const apr_size_t prefix = sizeof(scheme) - 1;
-    struct eas_secret *value = eas_secret_room(pool, prefix + (len + 2) / 3 * 4);
+    return (len + 2) / 3 * 4;
+}
 
-    memcpy(value->bytes, scheme, prefix);
-    /* For a token of about 2,000 octets it takes a third of the time of apr_encode_base64(). */
-    EVP_EncodeBlock((unsigned char *)value->bytes + prefix, token, (int)len);
-    return value->bytes;
+/*
+ * For a token of about 2,000 octets, OpenSSL's encoder takes a third of the time of
+ * apr_encode_base64().  The text of the octets is wiped with the pool; a long poll keeps it for up
+ * to an hour.  The ticket before them is no secret.
+ */
+static const char *header_value(apr_pool_t *pool, const char *begin, apr_size_t begin_len,
+                                const void *octets, apr_size_t len)
+{
+    char *value = apr_palloc(pool, begin_len + base64_size(len) + 1);
+
+    memcpy(value, begin, begin_len);
+    EVP_EncodeBlock((unsigned char *)value + begin_len, octets, (int)len);
+    eas_secret_mark(pool, value + begin_len, base64_size(len));
+    return value;
+}
+
+/* The most octets of a token. */
+static apr_size_t token_max(const struct eas_ticket *ticket)
+{
+    return eas_ap_request_max(eas_ticket_creds(ticket)) + EAS_SPNEGO_INIT_MAX;
+}
+
+static apr_size_t text_max(const struct eas_ticket *ticket)
+{
+    return SCHEME_SIZE + base64_size(token_max(ticket)) + 1;
+}
+
+apr_size_t eas_token_form_max(const struct eas_ticket *ticket)
+{
+    return sizeof(struct form) + text_max(ticket)
+           + eas_ap_authenticator_max(eas_ticket_creds(ticket));
+}
+
+/* A token's octets before its authenticator, as text. */
+static void encode_begin(struct form *form, const struct eas_ticket *ticket, krb5_enctype enctype)
+{
+    apr_size_t room = token_max(ticket), len;
+    unsigned char *scratch = malloc(room);
+    struct eas_der der;
+
+    if (scratch == NULL) {
+        abort(); /* as APR's pools do */
+    }
+    der = eas_der_begin(scratch, room);
+    memset(eas_der_put_room(&der, form->ap.cipher_len), 0, form->ap.cipher_len);
+    eas_ap_wrap(&der, enctype, &eas_ticket_creds(ticket)->ticket);
+    eas_spnego_wrap_init(&der);
+    len = (apr_size_t)(der.end - der.at) - form->ap.cipher_len;
+    form->rest_len = (unsigned)(len % 3);
+    len -= form->rest_len;
+    memcpy(form->rest, der.at + len, form->rest_len);
+    memcpy(form->text, scheme, SCHEME_SIZE);
+    EVP_EncodeBlock((unsigned char *)form->text + SCHEME_SIZE, der.at, (int)len);
+    form->text_len = SCHEME_SIZE + base64_size(len);
+    free(scratch);
+}
+
+static krb5_error_code form_of(krb5_context ctx, const struct eas_ticket *ticket,
+                               const struct eas_ticket_key *key, const struct form **out)
+{
+    struct form *form;
+    krb5_error_code code;
+
+    *out = eas_ticket_prepared(ticket);
+    if (*out != NULL) {
+        return 0;
+    }
+    form = calloc(1, eas_token_form_max(ticket));
+    if (form == NULL) {
+        abort();
+    }
+    code =
+        eas_ap_form(ctx, key, eas_ticket_creds(ticket), form->text + text_max(ticket), &form->ap);
+    if (code != 0) {
+        free(form);
+        return code;
+    }
+    encode_begin(form, ticket, eas_ticket_key_enctype(key));
+    *out = eas_ticket_prepare(ticket, form);
+    return 0;
+}
+
+static krb5_error_code make_value(krb5_context ctx, struct eas_ticket_key *key, apr_pool_t *pool,
+                                  const struct eas_token_request *request, struct eas_token *token)
+{
+    unsigned char checksum[EAS_AP_CHECKSUM_SIZE];
+    const struct form *form;
+    struct eas_der der;
+    krb5_error_code code = make_checksum(ctx, request->binding, checksum);
+    apr_size_t room;
+
+    if (code == 0) {
+        code = form_of(ctx, request->ticket, key, &form);
+    }
+    if (code != 0) {
+        return code;
+    }
+    room = form->ap.cipher_len + sizeof(form->rest);
+    der = eas_der_begin(apr_palloc(pool, room), room);
+    code = eas_ap_authenticator(ctx, key, &form->ap, checksum, &token->pending->time, &der);
+    if (code == 0) {
+        eas_der_put(&der, form->rest, form->rest_len);
+        token->value =
+            header_value(pool, form->text, form->text_len, der.at, (apr_size_t)(der.end - der.at));
+    }
+    OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
+    return code;
 }
 
 static const char *make_natively(krb5_context ctx, apr_pool_t *pool,
                                  const struct eas_token_request *request, struct eas_token *token)
 {
-    apr_size_t room = eas_ap_request_max(eas_ticket_creds(request->ticket)) + EAS_SPNEGO_INIT_MAX;
-    struct eas_der der = eas_der_begin(apr_palloc(pool, room), room);
-    krb5_error_code code =
-        make_token(ctx, request->ticket, request->binding, &der, &token->pending->time);
+    struct eas_ticket_key *key;
+    krb5_error_code code = eas_ap_now(eas_ticket_creds(request->ticket), &token->pending->time);
 
     if (code == 0) {
-        token->value = header_value(pool, der.at, (apr_size_t)(der.end - der.at));
+        code = eas_ticket_checkout_key(request->ticket, ctx, &key);
     }
-    OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
+    if (code == 0) {
+        code = make_value(ctx, key, pool, request, token);
+        eas_ticket_checkin_key(request->ticket, key);
+    }
     return words_of(ctx, pool, code);
 }
 
@@ -197,7 +297,7 @@ static const char *make_by_gssapi(krb5_context ctx, apr_pool_t *pool,
                                            &token->pending->gss, &octets);
 
     if (words == NULL) {
-        token->value = header_value(pool, octets->bytes, octets->len);
+        token->value = header_value(pool, scheme, SCHEME_SIZE, octets->bytes, octets->len);
         eas_secret_wipe(octets);
     }
     return words;

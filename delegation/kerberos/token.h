@@ -60,6 +60,12 @@ enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
 bool eas_token_is_reply(apr_pool_t *pool, const char *value);
 
 /*
+ * The most bytes that the first native token keeps with its ticket: the text that all of the
+ * ticket's tokens begin with.  Only the authenticator of the next ones is encoded.
+ */
+apr_size_t eas_token_form_max(const struct eas_ticket *ticket);
+
+/*
  * Verifies that value, of a WWW-Authenticate header, holds the AP-REP to the token (RFC 4120
  * section 3.2.4).  A replayed AP-REP repeats another authenticator's time and fails.  With GSSAPI,
  * no reply is right after a wrong one.

@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.gateway import module_under_test
 
 from . import cold, warm
+from .instructions import instructions
 from .outage import outage
 from .plot import draw
 from .promises import judge
@@ -25,7 +26,7 @@ from .warm import FULL, QUICK, SMOKE, Bench
 CASES = {case.__name__: case for case in (
     warm.basic, warm.cookie, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
     warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm,
-    cold.cached, users, outage)}
+    cold.cached, users, instructions, outage)}
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

@@ -31,6 +31,7 @@ ENV = {"MALLOC_PERTURB_": "0", "KRB5RCACHENAME": "none:"}
 EXTRA_MODULES = ("authn_file", "authn_socache", "auth_gssapi", "status")
 USER_PASSWORD = PASSWORDS["alice"]      # of all users that are made by the thousand
 SIZE = 1024                             # of an answer
+LOGGED = ("EAS_KCD_USER", "EAS_KCD_ERROR")      # in the access log, as an administrator has them
 # For each of two processes: more than the most connections, however these are spread. When event
 # runs out of threads, it closes connections that clients would go on using.
 THREADS = 300
@@ -187,7 +188,7 @@ class Rig:
                 **options: Any) -> Gateway:
         """One that is not started yet; the stack ends it. Not *ours*: our module is not loaded."""
         self._numbers += 1
-        options = {"processes": 2, "threads": 64, "log_level": "crit"} | options
+        options = {"processes": 2, "threads": 64, "log_level": "crit", "shown": LOGGED} | options
         modules = [*MODULES[:-1], *EXTRA_MODULES, *(("eas_kcd",) if ours else ())]
         text = ("EasKcdRequireTLS Off\n" if ours else "") + conf.common(
             self.authority.ca_file) + text

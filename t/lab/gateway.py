@@ -53,14 +53,14 @@ def module_by_gssapi() -> Path:
 class Gateway(Httpd):
     """An Httpd with our module, or with *module*, and a log of the environment that it sets.
 
-    Each entry of requests() has the names in SHOWN too, "-" where a variable is not set, and the
+    Each entry of requests() has the names in *shown* too, "-" where a variable is not set, and the
     pid of the child.
     """
 
     def __init__(self, root: Path, conf: str, *, keytab: Path | None, krb5_conf: Path,
                  ca_file: Path | None = None, modules: Iterable[str] = MODULES,
                  env: dict[str, str] | None = None, module: Path | None = None,
-                 **options: Any) -> None:
+                 shown: Iterable[str] = SHOWN, **options: Any) -> None:
         # No ambient credentials, unless a test poisons them on purpose.
         ambient = {"KRB5_CONFIG": str(krb5_conf), "KRB5CCNAME": f"FILE:{root}/no-ccache",
                    "KRB5_KTNAME": f"FILE:{root}/no-keytab"}
@@ -73,7 +73,7 @@ class Gateway(Httpd):
         options.setdefault("log_level", "notice eas_kcd:trace8")
         own = {"eas_kcd": module or module_under_test(), **options.pop("own_modules", {})}
         super().__init__(root, conf, modules=modules, env=ambient | (env or {}), own_modules=own,
-                         access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in SHOWN},
+                         access_fields={"pid": "%P"} | {name: f"%{{{name}}}e" for name in shown},
                          **options)
         self.keytab = keytab
         self._ca_file = ca_file

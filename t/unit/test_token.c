@@ -3,6 +3,8 @@
 
 #include "t/unit/tokens.h"
 
+#include "delegation/kerberos/ap.h"
+
 #define FLAGS                                                                      \
     (GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG \
      | GSS_C_INTEG_FLAG)
@@ -60,6 +62,79 @@ static void test_each_token_is_fresh(void **state)
                             32);
     close_request(f, &r1);
     close_request(f, &r2);
+}
+
+/* Over the end of a second, at which a burst of them begins with the least microseconds. */
+static void test_times_are_unique(void **state)
+{
+    struct fixture *f = *state;
+    const krb5_creds *creds = eas_ticket_creds(make_ticket(f, 3600));
+    struct eas_ap_time before = { 0, 0 }, time;
+    krb5_int32 least = 999999;
+    int i, seconds = 0;
+
+    for (i = 0; seconds < 2; i++) {
+        assert_int_equal(eas_ap_now(creds, &time), 0);
+        assert_uint_in_range(time.cusec, 32768, 999999);
+        assert_true(time.ctime > before.ctime
+                    || (time.ctime == before.ctime && time.cusec > before.cusec));
+        seconds += time.ctime != before.ctime;
+        least = time.cusec < least ? time.cusec : least;
+        before = time;
+    }
+    assert_true(i > 1000);
+    assert_uint_in_range(least, 32768, 42768);
+}
+
+/* The lengths of the DER are of two octets then. */
+static void test_long_name(void **state)
+{
+    struct fixture *f = *state;
+    krb5_creds creds = alices_creds(f, 3600, ENCTYPE);
+    char name[300 + sizeof("@" REALM)];
+    struct eas_ticket *ticket;
+    struct request request;
+
+    memset(name, 'a', 300);
+    strcpy(name + 300, "@" REALM);
+    krb5_free_principal(f->ctx, creds.client);
+    assert_int_equal(krb5_parse_name(f->ctx, name, &creds.client), 0);
+    ticket = issue_ticket(f, creds);
+    request = read_request(f, make_token(f, ticket).value);
+    assert_true(krb5_principal_compare(f->ctx, request.authenticator->client,
+                                       eas_ticket_creds(ticket)->client));
+    close_request(f, &request);
+}
+
+/* Every length of the octets before the authenticator, which base64 takes by threes. */
+static void test_each_token_of_a_ticket_begins_alike(void **state)
+{
+    struct fixture *f = *state;
+    krb5_creds creds;
+    char name[sizeof("aaa@" REALM)];
+    int len;
+
+    for (len = 1; len <= 3; len++) {
+        struct eas_ticket *ticket;
+        const char *value[3];
+        size_t i;
+
+        creds = alices_creds(f, 3600, ENCTYPE);
+        apr_snprintf(name, sizeof(name), "%.*s@" REALM, len, "aaa");
+        krb5_free_principal(f->ctx, creds.client);
+        assert_int_equal(krb5_parse_name(f->ctx, name, &creds.client), 0);
+        ticket = issue_ticket(f, creds);
+        for (i = 0; i < COUNT_OF(value); i++) {
+            struct request request;
+
+            value[i] = make_token(f, ticket).value;
+            request = read_request(f, value[i]);
+            close_request(f, &request);
+        }
+        assert_true(strncmp(value[0], value[1], 300) == 0);
+        assert_true(strncmp(value[1], value[2], 300) == 0);
+        assert_int_equal(strlen(value[0]), strlen(value[2]));
+    }
 }
 
 static void test_ticket_is_unchanged(void **state)
@@ -230,6 +305,9 @@ int main(void)
         TOKEN_TEST(test_authenticator),
         TOKEN_TEST(test_checksum_of_gssapi),
         TOKEN_TEST(test_each_token_is_fresh),
+        NATIVE_TEST(test_times_are_unique),
+        NATIVE_TEST(test_long_name),
+        NATIVE_TEST(test_each_token_of_a_ticket_begins_alike),
         TOKEN_TEST(test_ticket_is_unchanged),
         TOKEN_TEST(test_gssapi_accepts_the_token),
         TOKEN_TEST(test_channel_bindings),

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions in user space, which valgrind counts: figures that another machine repeats."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab.gateway import Gateway
+from lab.httpd import BINARY, USER, load_module
+from lab.wait import answers
+
+from . import conf
+from .load import Headers
+from .rig import session
+from .warm import Bench
+
+WARM_UP = 50
+# valgrind takes its time.
+CONF = """
+Timeout 120
+ProxyTimeout 120
+EasKcdKdcTimeout 60s
+{module}
+<Location "/callgrind">
+    SetHandler callgrind
+</Location>
+"""
+
+
+class Counted:
+    """A gateway of one process below callgrind, which counts between two requests."""
+
+    def __init__(self, bench: Bench) -> None:
+        rig = bench.rig
+        self._requests = bench.effort.counted
+        text = CONF.format(module=load_module("callgrind", _switch(rig.path)))
+        self.gateway: Gateway = rig.gateway("counted", text + conf.bare("/bare", rig.backend)
+                                            + rig.mail(), processes=1, threads=4)
+        self.root = self.gateway.root
+        shutil.chown(self.root, USER)       # where valgrind writes, after httpd has changed its user
+        daemon = self.gateway.daemon
+        daemon.command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--vgdb=no",
+                          "--quiet", f"--callgrind-out-file={self.root}/callgrind.out",
+                          BINARY, "-f", str(self.gateway.conf_file), "-X"]
+        daemon.start(lambda: answers(self.gateway.port), timeout=120)
+        self._dumps = 0
+        self._switches = self._count("/bare", (), 0)
+
+    def each(self, path: str, headers: Headers = ()) -> float:
+        """Instructions of a request, after some that are not counted."""
+        self._ask(path, headers, WARM_UP)
+        return (self._count(path, headers, self._requests) - self._switches) / self._requests
+
+    def _count(self, path: str, headers: Headers, number: int) -> int:
+        self._ask("/callgrind?start", (), 1)
+        self._ask(path, headers, number)
+        self._ask("/callgrind?dump", (), 1)
+        self._dumps += 1
+        return _total(Path(f"{self.root}/callgrind.out.{self._dumps}"))
+
+    def _ask(self, path: str, headers: Headers, number: int) -> None:
+        with self.gateway.client(timeout=60) as client:
+            for _ in range(number):
+                if (answer := client.get(path, headers=headers)).status != 200:
+                    raise RuntimeError(f"{path}: {answer.status}")
+
+
+def _switch(directory: Path) -> Path:
+    """The module that starts and ends a count."""
+    made = directory / "mod_callgrind.so"
+    flags = ["pkg-config", "--cflags", "apr-1"]
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-I/usr/include/apache2",
+                    *subprocess.run(flags, check=True, text=True,
+                                    capture_output=True).stdout.split(),
+                    "-o", made, Path(__file__).with_name("mod_callgrind.c")], check=True)
+    return made
+
+
+def _total(dump: Path) -> int:
+    return int(re.findall(r"^totals: (\d+)", dump.read_text(), re.MULTILINE)[-1])
+
+
+def instructions(bench: Bench) -> None:
+    """Instructions in user space of a warm request, as callgrind counts them."""
+    counted = Counted(bench)
+    visitor = session(counted.gateway, "bob")
+    bare = counted.each("/bare")
+    bench.results.note("instructions", "bare proxy", f"{bare:,.0f} a request")
+    for what, headers in (("Basic", bench.rig.basic("alice")), ("session", visitor)):
+        number = counted.each("/mail", headers)
+        bench.results.note("instructions", what, f"{number:,.0f} a request, {number / bare:.2f} of "
+                           "the bare proxy's")
+        bench.results.figure(f"instructions.{what}", number / bare)
+    counted.gateway.stop()
