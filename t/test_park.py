@@ -4,37 +4,18 @@
 import signal
 import threading
 import time
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from lab.activesync import CHANGED, EXPIRED, PATH, PING, TYPE, plain
 from lab.ad import PASSWORDS
 from lab.exchange import location, trusting
-from lab.fake_backend import always_401, response
+from lab.fake_backend import response
+from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, parked, published,
+                         right, time_to_park, wait)
 from lab.raw_form import reset, shut_down
 from lab.simulated import damaged
 from lab.wait import connections, until
-
-USERS = [f"user{n:02}" for n in range(1, 9)]
-THREADS = 4
-PROMPT = 1.0        # seconds
-SETTINGS = "EasKcdRequireTLS Off\nAsyncRequestWorkerFactor 200\n"
-SMALL = SETTINGS + "MaxRequestWorkers 4\n"
-
-
-def published(backend, *lines, parameters=""):
-    return location(backend.url + PATH, "EasKcdPark On", *lines, path=PATH, parameters=parameters)
-
-
-def wait(seconds):
-    began = time.monotonic()
-    until(lambda: time.monotonic() > began + seconds, seconds + 5, "that time")
-
-
-def time_to_park():
-    """A request has it after a second."""
-    wait(1.5)
 
 
 def all_parked(polls):
@@ -140,25 +121,6 @@ def test_full_stop(gateway, exchange, pings, tls):
     assert {(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries(gw, 8)} == {("200", "-")}
 
 
-class Gates:
-    """A script for a FakeBackend: each user's request waits until open(user)."""
-
-    def __init__(self, keeper):
-        self.keeper = keeper
-        self.waiting = 0
-        self._gates = {user: threading.Event() for user in USERS}
-
-    def open(self, *users):
-        for user in users:
-            self._gates[user].set()
-
-    def __call__(self, request):
-        user, = parse_qs(urlsplit(request.path).query)["User"]
-        self.waiting += 1
-        self._gates[user].wait(60)
-        return right()(self.keeper.proof(request))
-
-
 def test_full_stop_while_all_threads_are_busy(gateway, fake_backends, keeper, pings):
     """Phones whose answers no thread has taken are told that nothing has changed, too."""
     gates = Gates(keeper)
@@ -209,30 +171,6 @@ def test_longer_than_httpds_timeout(gateway, exchange, pings):
     assert entry["status"] == "200" and entry["EAS_KCD_PARKED"] in ("4", "5")
 
 
-class Held:
-    """A script for a FakeBackend: each Ping or Sync waits for release(), and is answered with
-    *answers* in their order, each made from the right proof."""
-
-    def __init__(self, keeper, *answers):
-        self.keeper, self.answers = keeper, list(answers)
-        self.waiting = 0
-        self._released = threading.Event()
-
-    def release(self):
-        self._released.set()
-
-    def hold(self):
-        self._released.clear()
-
-    def __call__(self, request):
-        if "Cmd=" not in request.line:
-            return always_401(request)
-        self.waiting += 1
-        self._released.wait(60)
-        self.waiting -= 1
-        return self.answers.pop(0)(self.keeper.proof(request))
-
-
 @pytest.fixture
 def held(fake_backends, keeper):
     """held(*answers, **options): the script and its backend."""
@@ -246,11 +184,6 @@ def held(fake_backends, keeper):
         script.release()
 
 
-def right(*headers, status="200 OK", body=CHANGED):
-    return lambda proof: response(status, [("WWW-Authenticate", proof), ("Content-Type", TYPE),
-                                           *headers], body)
-
-
 def in_pieces(proof):
     """An interim response before, and a chunked body of more than a buffer."""
     yield b"HTTP/1.1 102 Processing\r\n\r\n"
@@ -259,14 +192,6 @@ def in_pieces(proof):
     for _ in range(20):
         yield b"2000\r\n" + b"x" * 8192 + b"\r\n"
     yield b"0\r\n\r\n"
-
-
-def parked(polls, script, user="alice", command="Ping"):
-    """A Ping that has left its thread."""
-    client = polls.send(user, command=command)
-    until(lambda: script.waiting == 1, 10, "the Ping to wait")
-    time_to_park()
-    return client
 
 
 ANSWERS = {

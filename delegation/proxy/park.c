@@ -81,3 +81,8 @@ enum eas_park_step eas_park_step_after(unsigned events)
     }
     return EAS_PARK_STAY;
 }
+
+bool eas_park_is_work(unsigned events)
+{
+    return (events & (EAS_PARK_BACKEND | EAS_PARK_TIME | EAS_PARK_STOP)) != 0;
+}

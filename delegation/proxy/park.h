@@ -71,4 +71,7 @@ enum eas_park_step {
 /* A response that has come is not lost for what else has happened. */
 enum eas_park_step eas_park_step_after(unsigned events);
 
+/* Whether a thread that takes the request after these events makes an answer (turns.h). */
+bool eas_park_is_work(unsigned events);
+
 #endif

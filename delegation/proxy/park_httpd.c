@@ -4,7 +4,7 @@
 #include "delegation/proxy/park_httpd.h"
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
-#include "delegation/proxy/parking.h"
+#include "delegation/proxy/kept_httpd.h"
 #include "delegation/proxy/wait.h"
 
 #include <ap_mmn.h>
@@ -100,6 +100,9 @@ static void hook_suspend_connection(conn_rec *c, request_rec *r)
             eas_parking_suspend(this_child()->parking, &record->parked);
         }
     }
+    if (this_child() != NULL && this_child()->parking != NULL) {
+        eas_kept_suspend(c, this_child()->parking);
+    }
 }
 
 static void unpark(struct record *record)
@@ -121,6 +124,9 @@ static void hook_resume_connection(conn_rec *c, request_rec *r)
     (void)r;
     if (record != NULL) {
         unpark(record);
+    }
+    if (this_child() != NULL && this_child()->parking != NULL) {
+        eas_kept_resume(c, this_child()->parking);
     }
 }
 
@@ -166,6 +172,13 @@ static void note_time(const struct record *record)
                    apr_psprintf(r->pool, "%" APR_TIME_T_FMT, apr_time_sec(request->parked)));
 }
 
+static void end_turn(bool was_work)
+{
+    if (was_work) {
+        eas_parking_done(this_child()->parking);
+    }
+}
+
 /* The request's pool ends while it is parked.  In a process that ends, all is gone already. */
 static apr_status_t drop(void *data)
 {
@@ -173,6 +186,7 @@ static apr_status_t drop(void *data)
 
     if (this_child() != NULL) {
         unpark(record);
+        end_turn(record->parked.turn.works);
         set_record(record->r->connection, NULL);
         record->owner->drop(record->owner->data);
     }
@@ -218,6 +232,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, conn_rec *ba
         record = make_record(r, owner, backend, poll, deadline);
         if (begin_parking(record)) {
             set_record(r->connection, record);
+            eas_kept_begin(r->connection, r->server);
             apr_pool_cleanup_register(r->pool, record, drop, apr_pool_cleanup_null);
             return true;
         }
@@ -240,6 +255,7 @@ void eas_park_cancel(request_rec *r)
 
     if (record != NULL) {
         leave(record);
+        end_turn(record->parked.turn.works);
     }
 }
 
@@ -309,25 +325,34 @@ static void resume(struct record *record)
 /* Around the hooks of all other modules, which make a request of what the client sends. */
 static int hook_process_connection(conn_rec *c)
 {
+    struct eas_parking *parking = this_child() != NULL ? this_child()->parking : NULL;
     const conn_rec *outer = current;
     struct record *record;
+    bool was_work = false;
     int status = OK;
 
-    if (this_child() == NULL || this_child()->parking == NULL || c->master != NULL || outer == c) {
+    if (parking == NULL || c->master != NULL || outer == c) {
         return DECLINED;
     }
     current = c;
+    eas_parking_begin_work(parking);
     record = record_of(c);
     if (record != NULL) {
+        was_work = record->parked.turn.works;
         resume(record);
     }
     else {
         status = ap_run_process_connection(c);
     }
+    eas_parking_end_work(parking);
+    end_turn(was_work);
     current = outer;
     if (record_of(c) != NULL && c->cs->state == CONN_STATE_SUSPENDED) {
         c->cs->state = CONN_STATE_ASYNC_WAITIO;
         c->cs->sense = CONN_SENSE_WANT_READ;
+    }
+    else {
+        eas_kept_after_request(c);
     }
     return status;
 }
@@ -408,7 +433,7 @@ void eas_park_child_init(apr_pool_t *pchild)
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     child->threads = (unsigned)threads;
-    child->parking = eas_park_is_possible() ? eas_parking_create() : NULL;
+    child->parking = eas_park_is_possible() ? eas_parking_create(child->threads) : NULL;
     eas_module_process()->park = child;
     apr_pool_pre_cleanup_register(pchild, child, end_child);
 }

@@ -22,7 +22,7 @@
  *     mod_proxy_http runs again with the same slot.  The filters hide from it that the connection
  *     has data, and swallow the request, which was sent.  It reads the response as any other: the
  *     AP-REP, the repetition after a 401, the status and the log are those of all requests.
- *  4. The request ends as httpd ends one, and the MPM goes on with the connection.
+ *  4. The request ends as httpd ends one, and the MPM goes on with the connection (kept_httpd.h).
  *
  * So mod_proxy_http alone parses responses, and no rule for them exists twice.
  *

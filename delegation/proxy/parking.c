@@ -5,9 +5,11 @@
 #include "auth/base/clock.h"
 #include "auth/base/thread.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Long polls are looked at so often, and times no more often than that. */
@@ -39,6 +41,7 @@ struct eas_parking {
     apr_time_t next; /* when the thread looks at all */
     apr_time_t last; /* ... and when it has */
     apr_time_t next_polls;
+    struct eas_turns turns;
     bool claims;
     bool ends;
 };
@@ -62,13 +65,23 @@ static void ring(int eventfd_)
     (void)written; /* a counter that is full is readable already */
 }
 
-static void wake(struct eas_parked *parked, unsigned events)
+static void give_turns(struct eas_parking *parking)
+{
+    struct eas_turn *turn;
+
+    while ((turn = eas_turns_next(&parking->turns)) != NULL) {
+        ring(((struct eas_parked *)((char *)turn - offsetof(struct eas_parked, turn)))->wake);
+    }
+}
+
+static void note_events(struct eas_parking *parking, struct eas_parked *parked, unsigned events)
 {
     bool first = parked->events == 0;
 
     parked->events |= events;
     if (first && events != 0) {
-        ring(parked->wake);
+        eas_turns_add(&parking->turns, &parked->turn, eas_park_is_work(events));
+        give_turns(parking);
     }
 }
 
@@ -81,10 +94,11 @@ static void note_socket_event(struct eas_parking *parking, const struct epoll_ev
         return;
     }
     if ((event->data.u64 & OF_CLIENT) == 0) {
-        wake(parked, EAS_PARK_BACKEND);
+        note_events(parking, parked, EAS_PARK_BACKEND);
     }
     else {
-        wake(parked, event->events & ENDED ? EAS_PARK_CLIENT_LEFT : EAS_PARK_CLIENT);
+        note_events(parking, parked,
+                    event->events & ENDED ? EAS_PARK_CLIENT_LEFT : EAS_PARK_CLIENT);
     }
 }
 
@@ -99,6 +113,21 @@ static bool stops(const struct eas_parking *parking, unsigned place, apr_time_t 
 static bool is_over(apr_time_t at, apr_time_t now)
 {
     return at != 0 && now >= at;
+}
+
+/* A connection without a request (eas_parking_keep()). */
+static bool is_kept(const struct eas_parked *parked)
+{
+    return parked->backend < 0;
+}
+
+static void look_at_kept(const struct eas_parking *parking, struct eas_parked *parked,
+                         apr_time_t now)
+{
+    if (parked->events == 0 && (parking->stop_from != 0 || is_over(parked->deadline, now))) {
+        parked->events = EAS_PARK_STOP;
+        shutdown(parked->client, SHUT_RD);
+    }
 }
 
 static void look_at(struct eas_parking *parking, unsigned place, apr_time_t now, bool polls)
@@ -118,7 +147,7 @@ static void look_at(struct eas_parking *parking, unsigned place, apr_time_t now,
     if (polls && parked->poll != NULL && !eas_long_polls_keep(parked->poll, now)) {
         events |= EAS_PARK_REPLACED;
     }
-    wake(parked, events);
+    note_events(parking, parked, events);
 }
 
 /* Returns whether the next round is earlier than it was. */
@@ -150,9 +179,12 @@ static void look_at_all(struct eas_parking *parking, apr_time_t now)
     parking->last = now;
     parking->next = parking->stop_from != 0 ? now + ROUND_OF_TIMES : parking->next_polls;
     for (i = 0; i < parking->n_places; i++) {
-        const struct eas_parked *parked = parking->places[i].parked;
+        struct eas_parked *parked = parking->places[i].parked;
 
-        if (parked != NULL && parked->events == 0) {
+        if (parked != NULL && is_kept(parked)) {
+            look_at_kept(parking, parked, now);
+        }
+        else if (parked != NULL && parked->events == 0) {
             look_at(parking, i, now, polls);
         }
         if (parked != NULL && parked->events == 0) {
@@ -279,7 +311,7 @@ static void release(struct eas_parking *parking)
     free(parking);
 }
 
-struct eas_parking *eas_parking_create(void)
+struct eas_parking *eas_parking_create(unsigned threads)
 {
     struct eas_parking *parking = calloc(1, sizeof(*parking));
     struct epoll_event bell = { .events = EPOLLIN, .data = { .u64 = BELL } };
@@ -287,6 +319,7 @@ struct eas_parking *eas_parking_create(void)
     if (parking == NULL) {
         return NULL;
     }
+    eas_turns_init(&parking->turns, threads);
     pthread_mutex_init(&parking->mutex, NULL);
     parking->epoll = epoll_create1(EPOLL_CLOEXEC);
     parking->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -315,6 +348,7 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
 
     parked->events = 0;
     parked->suspended = false;
+    parked->turn = (struct eas_turn){ .works = false };
     parked->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (parked->wake < 0) {
         return false;
@@ -326,7 +360,7 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
         added = false;
     }
     if (added && (parking->stop_from != 0 || parking->claims)) {
-        wake(parked, EAS_PARK_STOP);
+        note_events(parking, parked, EAS_PARK_STOP);
     }
     else if (added && note_times(parking, parked)) {
         ring(parking->bell);
@@ -346,19 +380,59 @@ void eas_parking_suspend(struct eas_parking *parking, struct eas_parked *parked)
     pthread_mutex_unlock(&parking->mutex);
 }
 
+bool eas_parking_keep(struct eas_parking *parking, struct eas_parked *parked)
+{
+    bool added;
+
+    *parked = (struct eas_parked){
+        .backend = -1, .client = parked->client, .wake = -1, .deadline = parked->deadline
+    };
+    pthread_mutex_lock(&parking->mutex);
+    added = parking->stop_from == 0 && !parking->claims && take_place(parking, parked);
+    if (added && note_times(parking, parked)) {
+        ring(parking->bell);
+    }
+    pthread_mutex_unlock(&parking->mutex);
+    return added;
+}
+
 unsigned eas_parking_remove(struct eas_parking *parking, struct eas_parked *parked)
 {
     unsigned events;
 
     pthread_mutex_lock(&parking->mutex);
-    epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->backend, NULL);
-    epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->client, NULL);
+    if (!is_kept(parked)) {
+        epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->backend, NULL);
+        epoll_ctl(parking->epoll, EPOLL_CTL_DEL, parked->client, NULL);
+    }
     leave_place(parking, parked);
+    eas_turns_leave(&parking->turns, &parked->turn);
+    give_turns(parking);
     events = parked->events;
     pthread_mutex_unlock(&parking->mutex);
-    close(parked->wake);
-    parked->wake = -1;
+    if (!is_kept(parked)) {
+        close(parked->wake);
+        parked->wake = -1;
+    }
     return events;
+}
+
+void eas_parking_done(struct eas_parking *parking)
+{
+    pthread_mutex_lock(&parking->mutex);
+    eas_turns_done(&parking->turns);
+    give_turns(parking);
+    pthread_mutex_unlock(&parking->mutex);
+}
+
+void eas_parking_begin_work(struct eas_parking *parking)
+{
+    atomic_fetch_add(&parking->turns.busy, 1);
+}
+
+void eas_parking_end_work(struct eas_parking *parking)
+{
+    atomic_fetch_sub(&parking->turns.busy, 1);
 }
 
 void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread)
@@ -382,9 +456,11 @@ struct eas_parked *eas_parking_claim(struct eas_parking *parking, bool is_last_t
     for (i = 0; claimed == NULL && i < parking->n_places; i++) {
         struct eas_parked *parked = parking->places[i].parked;
 
-        if (parked != NULL && parked->suspended && (is_last_thread || parked->events == 0)) {
+        if (parked != NULL && parked->suspended && (is_last_thread || !parked->turn.woken)) {
             claimed = parked;
+            claimed->suspended = false;
             claimed->events = EAS_PARK_STOP; /* without waking the MPM */
+            eas_turns_leave(&parking->turns, &claimed->turn);
         }
     }
     pthread_mutex_unlock(&parking->mutex);

@@ -83,12 +83,23 @@ static void test_steps(void **state)
     assert_int_equal(eas_park_step_after(EAS_PARK_CLIENT | EAS_PARK_STOP), EAS_PARK_ANSWER);
 }
 
+static void test_work(void **state)
+{
+    (void)state;
+    assert_false(eas_park_is_work(0));
+    assert_false(eas_park_is_work(EAS_PARK_REFRESH | EAS_PARK_CLIENT | EAS_PARK_CLIENT_LEFT
+                                  | EAS_PARK_REPLACED));
+    assert_true(eas_park_is_work(EAS_PARK_BACKEND | EAS_PARK_REFRESH));
+    assert_true(eas_park_is_work(EAS_PARK_TIME));
+    assert_true(eas_park_is_work(EAS_PARK_STOP));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_obstacles), cmocka_unit_test(test_each_obstacle_has_a_text),
         cmocka_unit_test(test_patience),  cmocka_unit_test(test_refresh_precedes_the_time_out),
-        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_steps),     cmocka_unit_test(test_work),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

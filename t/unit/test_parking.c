@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define MANY 200
+#define MANY_THREADS 10000
+#define FEW_THREADS 8
 #define LONG_MS 20000
 #define SHORT (APR_USEC_PER_SEC / 5)
 #define TABLE_SIZE 4096
@@ -58,7 +60,13 @@ static void send_to(int end)
 
 static int make(void **state)
 {
-    *state = eas_parking_create();
+    *state = eas_parking_create(MANY_THREADS);
+    return *state != NULL ? 0 : -1;
+}
+
+static int make_small(void **state)
+{
+    *state = eas_parking_create(FEW_THREADS);
     return *state != NULL ? 0 : -1;
 }
 
@@ -131,6 +139,41 @@ static void test_times(void **state)
     end_pair(&pair);
 }
 
+static bool reads_end(int socket, int ms)
+{
+    struct pollfd fd = { .fd = socket, .events = POLLIN };
+    char octet;
+
+    return poll(&fd, 1, ms) == 1 && recv(socket, &octet, 1, 0) == 0;
+}
+
+/* A connection without a request ends for reading: at its time, or when the process stops. */
+static void test_kept(void **state)
+{
+    struct eas_parked kept = { .deadline = eas_clock_now() + SHORT };
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    kept.client = ends[0];
+    assert_true(eas_parking_keep(*state, &kept));
+    assert_false(reads_end(ends[0], 50));
+    assert_true(reads_end(ends[0], LONG_MS));
+    assert_int_equal(eas_parking_remove(*state, &kept), EAS_PARK_STOP);
+    close(ends[0]);
+    close(ends[1]);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    kept = (struct eas_parked){ .client = ends[0], .deadline = eas_clock_now() + LONG_MS * 1000 };
+    assert_true(eas_parking_keep(*state, &kept));
+    assert_false(reads_end(ends[0], 50));
+    eas_parking_stop(*state, SHORT);
+    assert_true(reads_end(ends[0], LONG_MS));
+    assert_int_equal(eas_parking_remove(*state, &kept), EAS_PARK_STOP);
+    assert_false(eas_parking_keep(*state, &kept));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void test_newer_poll(void **state)
 {
     static const struct eas_long_polls_limits limits = { 1, 2 };
@@ -176,6 +219,58 @@ static void test_stop_is_spread(void **state)
     assert_true(eas_parking_add(*state, &pairs[MANY - 1].parked));
     assert_true(wakes(&pairs[MANY - 1].parked, 0));
     assert_int_equal(events_of(*state, &pairs[MANY - 1]), EAS_PARK_STOP);
+    for (i = 0; i < MANY; i++) {
+        end_pair(&pairs[i]);
+    }
+    free(pairs);
+}
+
+static unsigned count_awake(const struct pair *pairs, unsigned n)
+{
+    unsigned awake = 0, i;
+
+    for (i = 0; i < n; i++) {
+        awake += pairs[i].parked.wake >= 0 && wakes(&pairs[i].parked, 0);
+    }
+    return awake;
+}
+
+static unsigned first_awake(const struct pair *pairs, unsigned n)
+{
+    unsigned i = 0;
+
+    while (i < n && (pairs[i].parked.wake < 0 || !wakes(&pairs[i].parked, 0))) {
+        i++;
+    }
+    return i;
+}
+
+/* Half of the threads get work, and the next request follows when one is done. */
+static void test_turns(void **state)
+{
+    struct pair *pairs = calloc(MANY, sizeof(*pairs));
+    unsigned i, done, next;
+
+    for (i = 0; i < MANY; i++) {
+        make_pair(&pairs[i]);
+        send_to(pairs[i].backend);
+    }
+    for (i = 0; i < MANY; i++) {
+        assert_true(eas_parking_add(*state, &pairs[i].parked));
+        eas_parking_suspend(*state, &pairs[i].parked);
+    }
+    while (count_awake(pairs, MANY) < FEW_THREADS / 2) {
+        usleep(1000);
+    }
+    for (done = 0; done < MANY; done++) {
+        assert_in_range(count_awake(pairs, MANY), 1, FEW_THREADS / 2);
+        next = first_awake(pairs, MANY);
+        assert_int_equal(eas_parking_remove(*state, &pairs[next].parked), EAS_PARK_BACKEND);
+        assert_true(pairs[next].parked.turn.works);
+        eas_parking_begin_work(*state);
+        eas_parking_end_work(*state);
+        eas_parking_done(*state);
+    }
     for (i = 0; i < MANY; i++) {
         end_pair(&pairs[i]);
     }
@@ -281,8 +376,10 @@ int main(void)
         PARKING_TEST(test_backend),
         PARKING_TEST(test_client),
         PARKING_TEST(test_times),
+        PARKING_TEST(test_kept),
         PARKING_TEST(test_newer_poll),
         PARKING_TEST(test_stop_is_spread),
+        cmocka_unit_test_setup_teardown(test_turns, make_small, end),
         PARKING_TEST(test_claim),
         PARKING_TEST(test_places_are_used_again),
         PARKING_TEST(test_without_descriptors),
