@@ -25,6 +25,7 @@ from lab import ad, sanitizer
 from lab.activesync import Exchange
 from lab.ad import CAS1, CAS2, CAS3, ROGUE, Domain
 from lab.backend import GssBackend
+from lab.examples import in_the_lab, modules_for
 from lab.exchange import UNGUARDED, location
 from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
@@ -36,6 +37,7 @@ from lab.relay import Relay
 from lab.simulated import FirstUser, Keeper, PerRequest
 from lab.tls import Authority, Certificate
 from lab.unique import unique_number
+from lab.wait import free_port
 
 BY_HAND = pytest.StashKey[list[str]]()
 FAILED = pytest.StashKey[bool]()
@@ -278,6 +280,36 @@ def gateway(request: pytest.FixtureRequest, lab_dir: Path, domain: Domain, autho
     else:
         for gw in made + reused:
             gw.check_log()
+
+
+@pytest.fixture
+def example(gateway: Callable[..., Gateway], domain: Domain, authority: Authority, lab_dir: Path,
+            ) -> Callable[..., Gateway]:
+    """example(block, …): a gateway with an example of the pages as its configuration, not yet
+    started; *more* is replaced before."""
+    def make(block: str, account: str = "gateway", tls: bool = False,
+             more: dict[str, object] = {}, **options: Any) -> Gateway:
+        for text, instead in more.items():
+            block = block.replace(text, str(instead))
+        block = in_the_lab(block, lab_dir, domain, authority, account)
+        return gateway(block, start=False, tls=tls, modules=modules_for(block),
+                       account=None if "EasKcdKeytab" in block else account, **options)
+    return make
+
+
+@pytest.fixture
+def running(example: Callable[..., Gateway], backends: Callable[..., GssBackend],
+            ) -> Callable[..., tuple[Gateway, int]]:
+    """running(block, …): the example's gateway, serving cas1, and the port of its https."""
+    def start(block: str, account: str = "gateway", more: dict[str, object] = {},
+              **options: Any) -> tuple[Gateway, int]:
+        port = free_port()
+        gw = example(f"Listen 127.0.0.1:{port}\n{block}", account, more={
+            "*:443": f"127.0.0.1:{port}",
+            "https://cas1.corp.example.com": backends("cas1", tls=True).url} | more, **options)
+        gw.start()
+        return gw, port
+    return start
 
 
 class Shared:

@@ -119,7 +119,8 @@ def check_installed(root: Root) -> None:
     demand("Syntax OK" in root.run("apache2ctl", "configtest"), "httpd accepts it as installed")
     demand(os.access(root.file("/usr/sbin/eas-kcd-admin"), os.X_OK), "eas-kcd-admin")
     for page in ("man8/mod_eas_kcd.8.gz", "man8/eas-kcd-check.8.gz", "man8/eas-kcd-admin.8.gz",
-                 "man7/eas-kcd-messages.7.gz", "man7/eas-kcd-operating.7.gz"):
+                 "man7/eas-kcd-messages.7.gz", "man7/eas-kcd-operating.7.gz",
+                 "man7/eas-kcd-recipes.7.gz"):
         demand(root.file(f"/usr/share/man/{page}").exists(), f"man page {page}")
 
 

@@ -10,75 +10,10 @@ import pytest
 
 from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
 from lab.client import Client
+from lab.examples import BLOCKS, block_with
 from lab.frontdoor import BROWSER, FORM, Visitor
-from lab.gateway import MODULES, module_under_test
 from lab.names import GATEWAY
-from lab.pages import REFERENCE, TEXT, fenced
-from lab.wait import free_port, until
-
-BLOCKS = fenced("apache")
-LOGIN_PAGE, = fenced("html")
-
-
-@pytest.fixture
-def example(gateway, domain, authority, lab_dir):
-    """example(block, …): a gateway with the block as its configuration, not yet started; what
-    the pages call by an example's name is replaced by what is there."""
-    def make(block: str, account: str = "gateway", tls: bool = False, **more: str):
-        keytab = domain.export_keytab(lab_dir / f"pages-{account}.keytab", [account])
-        certificate = authority.certificate(GATEWAY)
-        secrets = [make_secret(lab_dir / f"pages-secret-{n}") for n in (1, 2)]
-        (lab_dir / "pages-login.html").write_text(LOGIN_PAGE)
-        for text, instead in {
-            "/usr/lib/apache2/modules/mod_eas_kcd.so": module_under_test(),
-            "/etc/eas-kcd/gateway.keytab": keytab,
-            "/etc/eas-kcd/cas1.keytab": keytab,
-            "/etc/eas-kcd/secret-1": secrets[0],
-            "/etc/eas-kcd/secret-2": secrets[1],
-            "/etc/eas-kcd/login.html": lab_dir / "pages-login.html",
-            "/etc/eas-kcd/htpasswd": lab_dir / "pages-htpasswd",
-            "/etc/ssl/certs/corp-ca.pem": authority.ca_file,
-            "/etc/ssl/certs/mail.pem": certificate.cert,
-            "/etc/ssl/private/mail.key": certificate.key,
-            "CORP.EXAMPLE.COM": REALM,
-            "EasKcdDomain example.com": f"EasKcdDomain {UPN_SUFFIX}",
-            "ServerName mail.example.com": f"ServerName {GATEWAY}",
-            **more,
-        }.items():
-            block = block.replace(text, str(instead))
-        return gateway(block, start=False, tls=tls,
-                       account=None if "EasKcdKeytab" in block else account,
-                       modules=[name for name in (*MODULES, *modules_for(block))
-                                if f"LoadModule {name}_module" not in block])
-    return make
-
-
-def modules_for(block: str) -> list[str]:
-    """What few examples need; mod_auth_gssapi is not loaded where it is not wanted."""
-    return [name for text, name in (("Substitute ", "substitute"), ("GssapiCredStore", "auth_gssapi"))
-            if text in block]
-
-
-def make_secret(path: Path) -> Path:
-    """By the command of EasKcdSecretFile's section."""
-    if not path.exists():
-        command, = re.findall(r"^    (\(umask .*/etc/eas-kcd/secret-1.*\))$", TEXT[REFERENCE],
-                              re.MULTILINE)
-        subprocess.run(command.replace("/etc/eas-kcd/secret-1", str(path)), shell=True, check=True)
-    return path
-
-
-@pytest.fixture
-def running(example, backends, authority):
-    """running(block, …): the example's gateway, serving cas1, and the port of its https."""
-    def start(block: str, account: str = "gateway"):
-        port = free_port()
-        gw = example(f"Listen 127.0.0.1:{port}\n{block}", account, **{
-            "*:443": f"127.0.0.1:{port}",
-            "https://cas1.corp.example.com": backends("cas1", tls=True).url})
-        gw.start()
-        return gw, port
-    return start
+from lab.wait import until
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
@@ -102,10 +37,6 @@ def test_minimal_configuration(running, authority):
         assert client.get(path, "alice", "wrong").status == 401
 
 
-def block_with(text: str) -> str:
-    return next(block for block in BLOCKS if text in block)
-
-
 def browse(gw, path: str, name: str, password: str) -> Visitor:
     """A browser that goes to the path, is sent to the form, and fills it in."""
     visitor = Visitor(gw)
@@ -124,7 +55,7 @@ def test_browsers(gateway, backends, example, page):
         block += block_with("EasKcdLoginPage")
     gw = example("SSLProxyEngine On\nSSLProxyVerify require\n"
                  'SSLProxyCACertificateFile "/etc/ssl/certs/corp-ca.pem"\n' + block, tls=True,
-                 **{"https://cas1.corp.example.com": cas1.url})
+                 more={"https://cas1.corp.example.com": cas1.url})
     gw.start()
     gw.expect("EAS1062")
     visitor = browse(gw, "/owa/", "alice", PASSWORDS["alice"])

@@ -62,13 +62,15 @@ class Client:
 
     def __init__(self, port: int, tls: bool = False, ca_file: Path | None = None,
                  host: str = GATEWAY, timeout: float = 30,
-                 certificate: Certificate | None = None,
+                 certificate: Certificate | None = None, source: str | None = None,
                  before: Callable[[], None] = lambda: None) -> None:
         """*host* is sent as Host and SNI. TLS is verified only where *ca_file* is given. The
-        client's own *certificate* is for TLS. *before* is called before each request."""
+        client's own *certificate* is for TLS, and *source* is its address. *before* is called
+        before each request."""
         self.host = host
         self._before = before
-        self._http = http.client.HTTPConnection(host, port, timeout=timeout)
+        bound = (source, 0) if source else None
+        self._http = http.client.HTTPConnection(host, port, timeout=timeout, source_address=bound)
         if tls:
             context = ssl.create_default_context(cafile=ca_file)
             if ca_file is None:
@@ -76,7 +78,8 @@ class Client:
                 context.verify_mode = ssl.CERT_NONE
             if certificate is not None:
                 context.load_cert_chain(certificate.cert, certificate.key)
-            self._http = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+            self._http = http.client.HTTPSConnection(host, port, timeout=timeout, context=context,
+                                                     source_address=bound)
 
     def request(self, method: str, path: str, user: str | None = None,
                 password: str | None = None, headers: Headers = (),

@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-README, REFERENCE, DOCTOR, MESSAGES, OPERATING, BENCHMARK = (
+README, REFERENCE, DOCTOR, MESSAGES, OPERATING, RECIPES, BENCHMARK = (
     TOP / name for name in ("README", "build/doc/reference.md", "build/doc/doctor.md",
                             "build/doc/messages.md",
-                            "build/doc/operating.md", "t/benchmark/README.md"))
-PAGES = (README, REFERENCE, DOCTOR, MESSAGES, OPERATING, BENCHMARK)
+                            "build/doc/operating.md", "build/doc/recipes.md",
+                            "t/benchmark/README.md"))
+PAGES = (README, REFERENCE, DOCTOR, MESSAGES, OPERATING, RECIPES, BENCHMARK)
 TEXT = {page: page.read_text() for page in PAGES}
 
 

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Examples of the pages as configurations of the lab: its files and names in place of theirs."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from .ad import REALM, UPN_SUFFIX, Domain
+from .gateway import MODULES, module_under_test
+from .names import GATEWAY
+from .pages import REFERENCE, TEXT, fenced
+from .tls import Authority
+
+BLOCKS = fenced("apache")
+LOGIN_PAGE, = fenced("html")
+
+# A word that shows that the example needs a module, beside those that all gateways have.
+NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
+         "RemoteIP": ("remoteip",)}
+
+
+def block_with(text: str) -> str:
+    """The first example that has it."""
+    return next(block for block in BLOCKS if text in block)
+
+
+def modules_for(block: str) -> list[str]:
+    """In their order; mod_auth_gssapi, for one, is not loaded where it is not wanted."""
+    wanted = [name for text, names in NEEDS.items() if text in block for name in names]
+    return [name for name in (*MODULES, *wanted) if f"LoadModule {name}_module" not in block]
+
+
+def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, account: str) -> str:
+    """The example with files in *path*, which are made."""
+    keytab = domain.export_keytab(path / f"pages-{account}.keytab", [account])
+    certificate = authority.certificate(GATEWAY)
+    (path / "pages-login.html").write_text(LOGIN_PAGE)
+    for text, instead in {
+        "/usr/lib/apache2/modules/mod_eas_kcd.so": module_under_test(),
+        "/etc/eas-kcd/gateway.keytab": keytab,
+        "/etc/eas-kcd/cas1.keytab": keytab,
+        "/etc/eas-kcd/secret-1": _secret(path / "pages-secret-1"),
+        "/etc/eas-kcd/secret-2": _secret(path / "pages-secret-2"),
+        "/etc/eas-kcd/login.html": path / "pages-login.html",
+        "/etc/eas-kcd/htpasswd": path / "pages-htpasswd",
+        "/etc/ssl/certs/corp-ca.pem": authority.ca_file,
+        "/etc/ssl/certs/mail.pem": certificate.cert,
+        "/etc/ssl/private/mail.key": certificate.key,
+        "${APACHE_LOG_DIR}": path,
+        "CORP.EXAMPLE.COM": REALM,
+        "EasKcdDomain example.com": f"EasKcdDomain {UPN_SUFFIX}",
+        "ServerName mail.example.com": f"ServerName {GATEWAY}",
+    }.items():
+        block = block.replace(text, str(instead))
+    return block
+
+
+def _secret(path: Path) -> Path:
+    """By the command of EasKcdSecretFile's section."""
+    if not path.exists():
+        command, = re.findall(r"^    (\(umask .*/etc/eas-kcd/secret-1.*\))$", TEXT[REFERENCE],
+                              re.MULTILINE)
+        subprocess.run(command.replace("/etc/eas-kcd/secret-1", str(path)), shell=True, check=True)
+    return path
