@@ -188,10 +188,8 @@ static void test_names_are_filled_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_armour_is_demanded),
-        cmocka_unit_test(test_badoption),
-        POOL_TEST(test_texts_have_no_unknown_names),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_armour_is_demanded),
+        cmocka_unit_test(test_badoption),    POOL_TEST(test_texts_have_no_unknown_names),
         POOL_TEST(test_names_are_filled_in),
     };
 
