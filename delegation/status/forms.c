@@ -37,7 +37,7 @@ static void write_row(struct eas_writer *out, const struct eas_snapshot *snapsho
 
     eas_writer_print(out,
                      "<tr><td data-label=\"User\">%s</td><td data-label=\"%s\">%s</td>"
-                     "<td data-label=\"Since\">%s</td><td data-label=\"For\">%s</td><td>",
+                     "<td data-label=\"Since\">%s</td><td data-label=\"Ends in\">%s</td><td>",
                      eas_writer_html(pool, row->user), is_user ? "Last address" : "Address",
                      eas_writer_html(pool, row->address), minutes(pool, snapshot->now - row->since),
                      minutes(pool, row->until - snapshot->now));
@@ -60,7 +60,7 @@ static void write_throttled(struct eas_writer *out, const struct eas_snapshot *s
     eas_writer_print(
         out,
         "<table class=\"cards\"><thead><tr><th scope=\"col\">User</th><th scope=\"col\">Address"
-        "</th><th scope=\"col\">Since</th><th scope=\"col\">For</th><th></th>"
+        "</th><th scope=\"col\">Since</th><th scope=\"col\">Ends in</th><th></th>"
         "</tr></thead><tbody>\n");
     for (i = 0; i < throttled->nelts; i++) {
         write_row(out, snapshot, &APR_ARRAY_IDX(throttled, i, struct eas_notes_throttled));

@@ -61,6 +61,7 @@ const char eas_style[] =
     "  border: 1px solid var(--soft); border-radius: .375rem; background: var(--back);\n"
     "  color: inherit;\n"
     "}\n"
+    "::placeholder { color: var(--soft); opacity: 1; }\n"
     "button {\n"
     "  min-height: 2.75rem; padding: .375rem 1rem; border: 1px solid transparent;\n"
     "  border-radius: .375rem; background: var(--accent); color: var(--on-accent);\n"
