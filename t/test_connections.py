@@ -319,6 +319,20 @@ def test_idle_connections_end(gateway, fake_backends, per_request):
     until(lambda: connections(backend.port) == 0, 10, "the backend to close its side")
 
 
+def test_idle_connections_that_smax_keeps(gateway, fake_backends, per_request):
+    """The youngest two, however long they are idle."""
+    backend = fake_backends(per_request, proves=False)
+    gw = gateway(location(backend.url, parameters="smax=2 ttl=1"), processes=1)
+    for user in USERS[:6]:
+        assert ask(gw, "/eas", user).status == 200
+    until(lambda: connections(backend.port) == 2, 20, "the others to be closed")
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 2.5, 5, "the reaper to look again")
+    for user in USERS[4:6]:
+        assert ask(gw, "/eas", user).status == 200
+    assert backend.connections == 6
+
+
 @pytest.mark.parametrize("parameters", ["max=4", ""], ids=["with max=", "as it comes"])
 def test_backend_with_few_threads(gateway, domain, lab_dir, parameters):
     """Each of its eight threads is held by a kept connection, idle or not, for 60 s."""
