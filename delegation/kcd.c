@@ -135,6 +135,19 @@ static enum eas_rc fetch_evidence(const struct eas_kcd_principal *principal, str
     return rc;
 }
 
+/* One name for all spellings of a user: that of the KDC's own ticket. */
+static const char *user_of(struct eas_kdc *kdc, apr_pool_t *pool, const struct eas_ticket *evidence)
+{
+    char *name = NULL;
+    const char *copy = "";
+
+    if (krb5_unparse_name(kdc->ctx, eas_ticket_creds(evidence)->client, &name) == 0) {
+        copy = apr_pstrdup(pool, name);
+    }
+    krb5_free_unparsed_name(kdc->ctx, name);
+    return copy;
+}
+
 static enum eas_rc fetch_ticket(const struct eas_kcd_principal *principal, struct eas_kdc *kdc,
                                 apr_pool_t *pool, const struct eas_kcd_request *request,
                                 struct eas_ticket **ticket, struct eas_err *err)
@@ -152,6 +165,11 @@ static enum eas_rc fetch_ticket(const struct eas_kcd_principal *principal, struc
     }
     if (rc == EAS_OK) {
         rc = eas_s4u_proxy(kdc, principal->service_tgt, &proxy, ticket, err);
+        if (rc == EAS_NO_SERVICE
+            && !eas_services_refused(principal->services, request->spn,
+                                     user_of(kdc, pool, proxy.evidence))) {
+            rc = err->rc = EAS_MISCONFIGURED;
+        }
         eas_ticket_unref(evidence);
     }
     return rc;
@@ -226,11 +244,6 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct
         eas_services_issued(job->principal->services, job->request.spn);
         eas_ticket_to_pool(job->ticket, job->pool);
         eas_ticket_cache_put(cache, job->pool, job->key, job->ticket, replaces, apr_time_now());
-    }
-    else if (rc == EAS_NO_SERVICE
-             && !eas_services_refused(job->principal->services, job->request.spn,
-                                      job->request.identity->principal)) {
-        rc = err->rc = EAS_MISCONFIGURED;
     }
     /* Without an answer, the ticket stays: the backend may have refused one request only. */
     if (rc != EAS_OK && rc != EAS_UNAVAILABLE && job->renews == 0) {

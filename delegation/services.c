@@ -57,7 +57,7 @@ void eas_services_issued(struct eas_services *services, const char *spn)
 
 bool eas_services_refused(struct eas_services *services, const char *spn, const char *user)
 {
-    /* Another module may have any spelling of a user. */
+    /* The KDC keeps the letter case in which another module has the name. */
     uint64_t hash = eas_fnv_folded(user);
     struct service *service;
     bool concerns_all;

@@ -172,6 +172,19 @@ static enum eas_rc check_reuse(const struct site *site, const char *url, struct 
         url, cure);
 }
 
+static enum eas_rc check_upgrade(const struct site *site, const char *url, struct eas_err *err)
+{
+    if (!eas_mod_proxy_upgrades(site->pool, site->s, url)) {
+        return EAS_OK;
+    }
+    return eas_fail(
+        err, EAS_MISCONFIGURED, 3110,
+        "the worker of %s has upgrade=, and requests in users' names leave without "
+        "Upgrade, so that none becomes a WebSocket; remove it, or set EasKcdDelegate Off "
+        "for that path",
+        url);
+}
+
 /* --- of a section ------------------------------------------------------------------------------ */
 
 static enum eas_rc check_errors(const struct site *site, const struct section *section,
@@ -305,9 +318,9 @@ static void check_section(struct site *site, const ap_conf_vector_t *conf)
 
 static void warn_of_backends(const struct site *site)
 {
-    static enum eas_rc (*const checks[])(const struct site *, const char *,
-                                         struct eas_err *) = { check_encrypted, check_tls,
-                                                               check_verified, check_reuse };
+    static enum eas_rc (*const checks[])(const struct site *, const char *, struct eas_err *) = {
+        check_encrypted, check_tls, check_verified, check_reuse, check_upgrade
+    };
     struct eas_err err;
     apr_size_t i;
     int j;

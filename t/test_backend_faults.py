@@ -71,7 +71,8 @@ def test_header_is_too_long_for_the_backend(gateway, fake_backends):
     line, = [entry for entry in gw.error_log.entries() if entry.tag == "EAS2090"]
     assert line.level == "error"
     header = len(backend.requests[0].authorization)
-    assert f"a request of alice@{REALM} whose Authorization header has {header} bytes" in line.text
+    assert f"a request whose Authorization header has {header} bytes" in line.text
+    assert line.text.endswith(f" (user alice@{REALM}, service {CAS1})")
     assert "MaxFieldLength" in line.text and "LimitRequestFieldSize" in line.text
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lab.ad import CAS1, CAS2, PASSWORDS
+from lab.ad import CAS1, CAS2, PASSWORDS, REALM
 from lab.client import assert_unavailable, basic, connect
 from lab.exchange import ask, location, open_location, trusting
 from lab.gateway import MODULES
@@ -70,6 +70,8 @@ def test_transfer_coding(gateway, fake_backends, scripts, path, user, coding, st
     gw.expect(*["EAS2085"] * (path == "/eas"), *["AH01093"] * (path == "/open"))
     for _ in range(4):
         assert transfer_coding(gw, path, user, coding) == status
+    if user:
+        assert f"(user bob@{REALM}, service HTTP/cas" in gw.error_log.text()
     assert [backend.requests for backend in backends] == [[], []]
     assert members_of(gw) == {"cas1", "cas2"}
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.ad import CAS1, CAS2, CAS3, PASSWORDS, REALM
+from lab.ad import CAS1, CAS2, CAS3, PASSWORDS, REALM, UPN_SUFFIX
 from lab.client import assert_unavailable
 from lab.exchange import ask, location
 from lab.fake_backend import always_401
@@ -228,6 +228,31 @@ def test_refusal_of_one_user_marks_no_member(gateway, domain, fake_backends, per
         assert times_marked(gw) == 1
     finally:
         domain.allow_delegation("gateway", [CAS2])
+
+
+def test_spellings_of_one_user_mark_no_member(gateway, domain, fake_backends, per_request):
+    """Another module may name a user by the account and by the UPN."""
+    first, spare = (fake_backends(per_request, short, proves=False) for short in ("cas2", "cas1"))
+    gw = gateway(f"""<Proxy "balancer://cas">
+    BalancerMember "{first.url}" retry=3600
+    BalancerMember "{spare.url}" status=+H
+</Proxy>
+EasKcdDomain {UPN_SUFFIX} {REALM}
+""" + location("balancer://cas", "EasKcdProtocolTransition On",
+               'EasKcdDelegateUser "%{HTTP:X-User}"', require="Require all granted"),
+                 processes=1, account="gateway2")
+    gw.expect("EAS2032")
+
+    def get(user):
+        return gw.get("/eas", headers=[("X-User", user)]).status
+
+    assert get(f"alice@{REALM}") == 200
+    domain.revoke_delegation("gateway2", [CAS2])
+    try:
+        assert get(f"bob@{REALM}") == get(f"bob.builder@{UPN_SUFFIX}") == 503
+        assert times_marked(gw) == 0 and spare.requests == []
+    finally:
+        domain.allow_delegation("gateway2", [CAS2])
 
 
 SLOW_CLOCK = r"""

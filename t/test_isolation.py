@@ -114,6 +114,7 @@ def test_backend_401_to_a_known_user_without_delegation(gateway, fake_backends):
     gw.expect("EAS2067")
     answer = gw.get("/eas", "alice", PASSWORDS["alice"])
     assert answer.status == 503
+    assert f"credentials of alice@{REALM}, a user" in gw.error_log.text()
     assert answer.header("Retry-After") == "30" and answer.header("WWW-Authenticate") is None
 
 

@@ -276,6 +276,7 @@ def test_backend_refuses_the_token(gateway, fake_backends, what):
     assert f"the backend {cause}" in line and line.index(cause) < line.index(cure)
     assert f"({backend.url}/) (user alice@{REALM}, service {CAS1})" in line
     assert "secret" not in line
+    assert line_of(gw, "EAS2056").endswith(f" (user alice@{REALM}, service {CAS1})")
     assert all(request.authorization.startswith("Negotiate ") for request in backend.requests)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lab.ad import PASSWORDS
+from lab.ad import CAS1, PASSWORDS, REALM
 from lab.client import basic, connect
 from lab.exchange import ask, both_tokens, location, trusting
 from lab.fake_backend import response
@@ -451,6 +451,7 @@ def test_errors_without_a_proof(published, backend, status, override):
         return      # httpd itself takes the answer's place
     stripped = [entry for entry in gw.error_log.entries() if entry.tag == "EAS2055"]
     assert [entry.level for entry in stripped] == ["info"] * 2
+    assert all(entry.text.endswith(f" (user alice@{REALM}, service {CAS1})") for entry in stripped)
 
 
 @pytest.mark.parametrize("status", ERRORS)

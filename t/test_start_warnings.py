@@ -69,6 +69,12 @@ ROWS = {
     "no reuse of a member": Row(
         "EAS3056", TLS + f'<Proxy "balancer://b">\nBalancerMember "{HTTPS}" disablereuse=on\n'
         "</Proxy>\n" + SECTION.format('ProxyPass "balancer://b/x"'), HTTPS),
+    "WebSocket": Row("EAS3110", TLS + SECTION.format(f'ProxyPass "{HTTPS}/x" upgrade=websocket'),
+                     f"the worker of {HTTPS}/x has upgrade="),
+    "WebSocket of a member": Row(
+        "EAS3110", TLS + f'<Proxy "balancer://b">\nBalancerMember "{HTTPS}" upgrade=ANY\n</Proxy>\n'
+        + SECTION.format('ProxyPass "balancer://b/x"'), f"the worker of {HTTPS} has upgrade="),
+    "no WebSocket": Row("", TLS + SECTION.format(f'ProxyPass "{HTTPS}/x" upgrade=NONE')),
     "other errors": Row("EAS3057", TLS + "ProxyErrorOverride On\n" + MAPPED, "/x: "),
     "other errors of a section": Row(
         "EAS3057", TLS + SECTION.format(f'ProxyErrorOverride On 500\nProxyPass "{HTTPS}/x"')),
@@ -111,7 +117,7 @@ def test_warnings(gateway, what):
     row = ROWS[what]
     code, said = gateway(row.conf, tls=False, start=False).check_config()
     assert code == 0, said
-    assert re.findall(r"\bEAS30[56]\d\b", said) == ([row.tag] if row.tag else []), said
+    assert re.findall(r"\bEAS3(?:0[56]|11)\d\b", said) == ([row.tag] if row.tag else []), said
     assert row.said in said
 
 

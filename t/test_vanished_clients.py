@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that leaves while its request waits at the backend frees its thread and connection."""
 
+import re
 import contextlib
 import socket
 import ssl
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from lab.activesync import CHANGED, PATH, PING, TYPE, plain
-from lab.ad import PASSWORDS, REALM
+from lab.ad import CAS1, PASSWORDS, REALM
 from lab.client import basic
 from lab.exchange import location, trusting
 from lab.gateway import MODULES
@@ -64,6 +65,8 @@ def freed(gw, backend, clients, kept=0):
     until(lambda: connections(backend.port, of_peers=True) <= kept, PROMPT,
           "the backend's connections to end")
     until(lambda: gw.error_log.tags().count("EAS2080") == clients, PROMPT, "the log lines")
+    assert all(re.search(rf" \(user \S+@{REALM}, service {CAS1}\)$", entry.text)
+               for entry in gw.error_log.entries() if entry.tag == "EAS2080")
     entries = [entry for entry in gw.requests() if "Cmd=Ping" in entry["uri"]]
     assert [(entry["status"], entry["EAS_KCD_ERROR"]) for entry in entries] == [
         ("499", "EAS2080")] * clients

@@ -62,8 +62,9 @@ static int challenge(const struct eas_attempt *attempt)
 
     if (r->user != NULL) {
         eas_fail(&err, EAS_MISCONFIGURED, 2067,
-                 "the backend requires credentials of a user that is authenticated here; "
-                 "EasKcdDelegate On sends it a Kerberos token");
+                 "the backend requires credentials of %s, a user that is authenticated here; "
+                 "EasKcdDelegate On sends it a Kerberos token",
+                 r->user);
         return eas_answer_refuse(attempt, &err);
     }
     eas_fail(&err, EAS_DENIED, 2064, "the backend requires a user");
@@ -71,16 +72,38 @@ static int challenge(const struct eas_attempt *attempt)
     return eas_answer(r, eas_authn_challenge(r));
 }
 
-/* Headers and body may come from a server that is not the backend. */
-static int answer_status_only(request_rec *r, const struct eas_response *response)
+/* An event that is not the request's error. */
+static void log_event(const struct eas_attempt *attempt, int level, struct eas_err *event)
 {
-    const char *number = apr_itoa(r->pool, response->status);
+    eas_prepare_name_parties(attempt, event);
+    eas_log_line(attempt->r, level, "EAS%04d: %s", event->tag, event->text);
+}
 
-    eas_log_line(
-        r, APLOG_INFO,
-        "EAS2055: the backend answers %d without mutual authentication; its headers and body "
-        "are not passed on",
-        response->status);
+static void log_long_head(const struct eas_attempt *attempt)
+{
+    struct eas_err event;
+
+    eas_fail(&event, EAS_BACKEND, 2090,
+             "the backend answers %d to a request whose Authorization header has %" APR_SIZE_T_FMT
+             " bytes, because of the user's many groups; raise the backend's limit (Windows: "
+             "MaxFieldLength and MaxRequestBytes; httpd: LimitRequestFieldSize)",
+             attempt->response.status, attempt->exchange.token_len);
+    log_event(attempt, APLOG_ERR, &event);
+}
+
+/* Headers and body may come from a server that is not the backend. */
+static int answer_status_only(const struct eas_attempt *attempt)
+{
+    const struct eas_response *response = &attempt->response;
+    request_rec *r = attempt->r;
+    const char *number = apr_itoa(r->pool, response->status);
+    struct eas_err event;
+
+    eas_fail(&event, EAS_BACKEND, 2055,
+             "the backend answers %d without mutual authentication; its headers and body are not "
+             "passed on",
+             response->status);
+    log_event(attempt, APLOG_INFO, &event);
     if (response->retry_after != NULL) {
         apr_table_setn(r->err_headers_out, "Retry-After", response->retry_after);
     }
@@ -172,13 +195,15 @@ void eas_answer_fail_refused(const struct eas_attempt *attempt, bool renewed, st
 #define CLIENT_LEFT 499
 
 /* Nothing is written to the client.  An error page would make another request. */
-static int end_request(request_rec *r)
+static int end_request(const struct eas_attempt *attempt)
 {
+    request_rec *r = attempt->r;
     struct eas_err err;
 
     eas_fail(&err, EAS_MALFORMED, 2080,
              "the client has closed its connection before the backend's response; the request to "
              "the backend is aborted");
+    eas_prepare_name_parties(attempt, &err);
     eas_log_error(r, &err);
     r->connection->aborted = 1;
     r->status = CLIENT_LEFT;
@@ -217,6 +242,9 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     request_rec *r = attempt->r;
     struct eas_err err;
 
+    if (response->long_head) {
+        log_long_head(attempt);
+    }
     if (response->state == EAS_RESPONSE_PASSED) {
         return status;
     }
@@ -226,7 +254,7 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
     }
     if (attempt->exchange.ended) {
         eas_response_discard(r, response);
-        return attempt->exchange.dismissed ? dismiss(attempt) : end_request(r);
+        return attempt->exchange.dismissed ? dismiss(attempt) : end_request(attempt);
     }
     if (response->state == EAS_RESPONSE_NONE) {
         return status;
@@ -251,7 +279,7 @@ int eas_answer_conclude(struct eas_attempt *attempt, int status)
                  "it at the backend");
         return eas_answer_refuse(attempt, &err);
     case EAS_VERDICT_STATUS_ONLY:
-        return answer_status_only(r, response);
+        return answer_status_only(attempt);
     case EAS_VERDICT_PASS:
         break;
     }

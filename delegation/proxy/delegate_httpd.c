@@ -232,8 +232,9 @@ static bool try_other_ticket(struct eas_attempt *attempt, struct eas_err *err)
 
     if (rc == EAS_OK && attempt->tries < TRIES && eas_body_is_whole(attempt->body)) {
         eas_log_line(attempt->r, APLOG_INFO,
-                     "EAS2056: the backend does not accept the ticket for %s; trying a new one",
-                     attempt->request.spn);
+                     "EAS2056: the backend does not accept the ticket; trying a new one (user %s, "
+                     "service %s)",
+                     attempt->request.identity->principal, attempt->request.spn);
         return true;
     }
     if (rc == EAS_OK || rc == EAS_BACKEND) {

@@ -360,6 +360,14 @@ enum eas_mod_proxy_reuse eas_mod_proxy_reuse(apr_pool_t *pool, const server_rec 
                                                      : EAS_MOD_PROXY_REUSES;
 }
 
+bool eas_mod_proxy_upgrades(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    const proxy_worker *worker = find_worker(pool, s, url);
+
+    return worker != NULL && *worker->s->upgrade != '\0'
+           && ap_cstr_casecmp(worker->s->upgrade, "NONE") != 0;
+}
+
 bool eas_mod_proxy_overrides_errors(const server_rec *s, const ap_conf_vector_t *section)
 {
     const proxy_dir_conf *conf = ap_get_module_config(section, found()->proxy);

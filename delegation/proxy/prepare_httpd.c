@@ -225,8 +225,9 @@ void eas_prepare_name_parties(const struct eas_attempt *attempt, struct eas_err 
  * RFC 9112 sections 6.1 and 6.3.  httpd has refused what does not end in chunked, and mod_proxy_http
  * sends nothing but chunked.
  */
-static int check_transfer_coding(request_rec *r)
+static int check_transfer_coding(const struct eas_attempt *attempt)
 {
+    request_rec *r = attempt->r;
     const char *value = apr_table_get(r->headers_in, "Transfer-Encoding");
     int chunked = 0;
     char *last, *coding;
@@ -241,6 +242,7 @@ static int check_transfer_coding(request_rec *r)
     }
     eas_fail(&err, EAS_MALFORMED, 2085,
              "the transfer coding of the request is %s, and only chunked is supported", value);
+    eas_prepare_name_parties(attempt, &err);
     eas_log_error(r, &err);
     return chunked > 1 ? HTTP_BAD_REQUEST : HTTP_NOT_IMPLEMENTED;
 }
@@ -256,7 +258,7 @@ int eas_prepare_check(const struct eas_attempt *attempt)
     if (attempt->ticket != NULL && reflects_headers(attempt->r)) {
         return HTTP_METHOD_NOT_ALLOWED;
     }
-    return attempt->response.in_effect ? check_transfer_coding(attempt->r) : OK;
+    return attempt->response.in_effect ? check_transfer_coding(attempt) : OK;
 }
 
 int eas_prepare_body(struct eas_attempt *attempt)

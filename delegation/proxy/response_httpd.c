@@ -85,21 +85,6 @@ static void log_persistence(request_rec *r, struct eas_response *response)
     }
 }
 
-static void log_long_head(request_rec *r, const struct eas_response *response, int status)
-{
-    apr_size_t len = response->exchange->token_len;
-
-    if (eas_verdict_finds_head_long(status, len)) {
-        ap_log_rerror(
-            APLOG_MARK, APLOG_ERR, 0, r,
-            "EAS2090: the backend answers %d to a request of %s whose Authorization header "
-            "has %" APR_SIZE_T_FMT " bytes, because of the user's many groups; raise the "
-            "backend's limit (Windows: MaxFieldLength and MaxRequestBytes; httpd: "
-            "LimitRequestFieldSize)",
-            status, r->user != NULL ? r->user : "no user", len);
-    }
-}
-
 static void decide(request_rec *r, struct eas_response *response, int status)
 {
     const struct eas_exchange *exchange = response->exchange;
@@ -114,9 +99,8 @@ static void decide(request_rec *r, struct eas_response *response, int status)
         facts.connection_authenticated =
             exchange->connection != NULL && eas_connection_is_authenticated(exchange->connection);
         log_persistence(r, response);
-        if (facts.reply == EAS_REPLY_ABSENT) {
-            log_long_head(r, response, status);
-        }
+        response->long_head = facts.reply == EAS_REPLY_ABSENT
+                              && eas_verdict_finds_head_long(status, exchange->token_len);
     }
     response->status = status;
     response->retry_after = apr_table_get(r->headers_out, "Retry-After");
@@ -246,7 +230,7 @@ void eas_response_expect(request_rec *r, struct eas_response *response)
 {
     response->state = EAS_RESPONSE_NONE;
     response->err.rc = EAS_OK;
-    response->bare = false;
+    response->bare = response->long_head = false;
     response->discarded = 0;
     response->before.status = r->status;
     response->before.status_line = r->status_line;

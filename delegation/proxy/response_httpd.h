@@ -36,6 +36,7 @@ struct eas_response {
     const char *location;       /* likewise */
     enum eas_offer offer;       /* by which the backend asks for a user */
     bool bare;                  /* a reply to the token has a state alone */
+    bool long_head;             /* the backend refuses the length of the request's head */
     struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE; of a missing AP-REP, none */
     apr_off_t discarded;        /* octets of a body that does not pass */
     struct ap_filter_t *filter; /* while it is in the chain */
