@@ -7,6 +7,7 @@
 
 #include <apr_thread_cond.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Between log-ons, after a success or a refusal. */
@@ -96,19 +97,71 @@ static enum eas_rc fail_log_on(const struct eas_service_tgt *service_tgt, struct
     return err->rc;
 }
 
+/*
+ * The account's keys without those of its newest version, in a keytab of their own; NULL without such
+ * keys.  A keytab may get the new key before the account does.
+ */
+static krb5_keytab older_keys(krb5_context ctx, struct eas_keytab *keytab)
+{
+    krb5_const_principal us = eas_keytab_principal(keytab);
+    krb5_keytab keys = eas_keytab_handle(keytab), older = NULL;
+    krb5_keytab_entry newest, entry;
+    krb5_kt_cursor cursor;
+    char name[64];
+
+    snprintf(name, sizeof(name), "MEMORY:eas-kcd-older-%p", (void *)&newest);
+    if (krb5_kt_get_entry(ctx, keys, us, 0, 0, &newest) != 0) {
+        return NULL;
+    }
+    if (krb5_kt_resolve(ctx, name, &older) == 0 && krb5_kt_start_seq_get(ctx, keys, &cursor) == 0) {
+        while (krb5_kt_next_entry(ctx, keys, &entry, &cursor) == 0) {
+            if (entry.vno != newest.vno && krb5_principal_compare(ctx, entry.principal, us)) {
+                krb5_kt_add_entry(ctx, older, &entry);
+            }
+            krb5_free_keytab_entry_contents(ctx, &entry);
+        }
+        krb5_kt_end_seq_get(ctx, keys, &cursor);
+    }
+    krb5_free_keytab_entry_contents(ctx, &newest);
+    if (older != NULL && krb5_kt_have_content(ctx, older) != 0) {
+        krb5_kt_close(ctx, older);
+        older = NULL;
+    }
+    return older;
+}
+
+static krb5_error_code log_on(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
+                              krb5_creds *creds)
+{
+    struct eas_keytab *keytab = service_tgt->keytab;
+    struct eas_as_request request = { .password = NULL };
+    krb5_keytab older;
+    krb5_error_code code;
+
+    request.client = (krb5_principal)eas_keytab_principal(keytab);
+    request.keytab = eas_keytab_handle(keytab);
+    code = eas_as_log_on(kdc, &request, creds);
+    if (code != 0 && eas_kdc_cause(code) == EAS_KDC_WRONG_PASSWORD) {
+        older = older_keys(kdc->ctx, keytab);
+        if (older != NULL) {
+            request.keytab = older;
+            code = eas_as_log_on(kdc, &request, creds);
+            krb5_kt_close(kdc->ctx, older);
+        }
+    }
+    return code;
+}
+
 static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
 {
-    struct eas_as_request request = { .password = NULL };
     krb5_creds creds;
     krb5_error_code code;
     enum eas_rc rc;
 
     memset(&creds, 0, sizeof(creds));
     eas_keytab_refresh(service_tgt->keytab);
-    request.client = (krb5_principal)eas_keytab_principal(service_tgt->keytab);
-    request.keytab = eas_keytab_handle(service_tgt->keytab);
-    code = eas_as_log_on(kdc, &request, &creds);
+    code = log_on(service_tgt, kdc, &creds);
     if (code != 0) {
         return fail_log_on(service_tgt, kdc, code, err);
     }
