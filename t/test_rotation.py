@@ -76,6 +76,29 @@ def test_rotation(turning, domain, account):
     assert len(lines(turning, "EAS1325")) == 1
 
 
+def test_tickets_from_before(gateway, backends, domain, account):
+    """This KDC has forgotten the old key, and delegates by no ticket with it: one request each is
+    503, then a phone's password is verified again, and a browser gets the form."""
+    url = backends("cas1").url
+    gw = gateway(location(url) + location(url, "EasKcdDelegate Off\nRedirect 204 /stay",
+                                          path="/stay"), account=account)
+    visitor = Visitor(gw)
+    assert visitor.log_on("bob", PASSWORDS["bob"]).status == 303
+    assert gw.get("/stay", "alice", PASSWORDS["alice"]).status == 204
+    domain.rotate_key(account)
+    domain.export_keytab(gw.keytab, [account])
+    await_line(gw, "EAS1325")
+    gw.expect("EAS1328")
+    answer = gw.get("/eas/x", "alice", PASSWORDS["alice"])
+    assert (answer.status, answer.header("Retry-After")) == (503, "30")
+    assert gw.logged("/eas/x")["EAS_KCD_ERROR"] == "EAS1328"
+    served(gw)
+    if visitor.get("/eas/y").status == 503:         # in another process
+        assert visitor.get("/eas/y").status in (302, 440)
+    assert visitor.log_on("bob", PASSWORDS["bob"]).status == 303
+    assert visitor.get(unique_path("/eas")).json()["remote_user"] == f"bob@{REALM}"
+
+
 def test_key_before_its_password(turning, domain, account):
     """The file has the new key before the account: nobody waits, also in processes that start
     meanwhile, and after the change."""

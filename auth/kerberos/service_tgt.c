@@ -16,6 +16,7 @@
 struct eas_service_tgt {
     struct eas_keytab *keytab;
     atomic_bool transition_seen;
+    atomic_uint void_kvno;     /* of evidence that the KDC does not decrypt any longer; 0: none */
     apr_thread_mutex_t *mutex; /* for the fields below; never held during an exchange */
     apr_thread_cond_t *fetched;
     bool fetching;
@@ -287,4 +288,45 @@ void eas_service_tgt_note_transition(struct eas_service_tgt *service_tgt)
 bool eas_service_tgt_may_transition(const struct eas_service_tgt *service_tgt)
 {
     return atomic_load(&service_tgt->transition_seen);
+}
+
+/* 0: no ticket. */
+static krb5_kvno kvno_of(const struct eas_ticket *ticket)
+{
+    krb5_ticket *decoded;
+    krb5_kvno kvno = 0;
+
+    if (krb5_decode_ticket(&eas_ticket_creds(ticket)->ticket, &decoded) == 0) {
+        kvno = decoded->enc_part.kvno;
+        krb5_free_ticket(NULL, decoded);
+    }
+    return kvno;
+}
+
+bool eas_service_tgt_note_old_evidence(struct eas_service_tgt *service_tgt, krb5_context ctx,
+                                       const struct eas_ticket *evidence)
+{
+    krb5_kvno kvno = kvno_of(evidence);
+    krb5_keytab_entry newest;
+    bool is_old = false;
+
+    eas_keytab_refresh(service_tgt->keytab);
+    if (krb5_kt_get_entry(ctx, eas_keytab_handle(service_tgt->keytab),
+                          eas_keytab_principal(service_tgt->keytab), 0, 0, &newest)
+        == 0) {
+        is_old = kvno < newest.vno;
+        krb5_free_keytab_entry_contents(ctx, &newest);
+    }
+    if (is_old && kvno > atomic_load(&service_tgt->void_kvno)) {
+        atomic_store(&service_tgt->void_kvno, kvno);
+    }
+    return is_old;
+}
+
+bool eas_service_tgt_is_void(const struct eas_service_tgt *service_tgt,
+                             const struct eas_ticket *evidence)
+{
+    unsigned void_kvno = atomic_load(&service_tgt->void_kvno);
+
+    return void_kvno != 0 && kvno_of(evidence) <= void_kvno;
 }
