@@ -22,6 +22,7 @@
 #include "auth/password/provider_httpd.h"
 #include "auth/path_httpd.h"
 #include "auth/private_httpd.h"
+#include "auth/rotation_httpd.h"
 #include "auth/shared/counters_httpd.h"
 #include "auth/shared/retained_httpd.h"
 #include "auth/start_httpd.h"
@@ -145,6 +146,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_events_register_hooks(pool);
     eas_retained_register_hooks(pool);
     eas_counters_register_hooks(pool);
+    eas_rotation_register_hooks(pool);
     eas_authn_register_hooks(pool);
     eas_path_register_hooks(pool);
     eas_private_register_hooks(pool);

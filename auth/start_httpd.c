@@ -11,6 +11,7 @@
 #include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/password/throttle_httpd.h"
+#include "auth/rotation_httpd.h"
 #include "auth/shared/counters_httpd.h"
 #include "auth/shared/socache_httpd.h"
 
@@ -210,6 +211,9 @@ int eas_auth_post_config(apr_pool_t *pconf, server_rec *main_server)
     int status = eas_shared_post_config(pconf, main_server);
 
     eas_counters_post_config(main_server);
+    if (status == OK) {
+        eas_rotation_post_config(pconf, main_server);
+    }
     note_realms_left_to_libkrb5(main_server);
     status = status == OK ? eas_throttle_post_config(pconf, main_server) : status;
     return status == OK ? eas_events_post_config(pconf, main_server) : status;

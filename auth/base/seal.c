@@ -28,7 +28,7 @@ static const char *const purpose_labels[] = {
     [EAS_SEAL_SESSION] = LABEL("session"),   [EAS_SEAL_EVIDENCE] = LABEL("evidence"),
     [EAS_SEAL_RECORD_NAME] = LABEL("name"),  [EAS_SEAL_CSRF] = LABEL("csrf"),
     [EAS_SEAL_PASSWORD] = LABEL("password"), [EAS_SEAL_TYPED] = LABEL("typed"),
-    [EAS_SEAL_LOG_NAME] = LABEL("log name"),
+    [EAS_SEAL_KEYTAB] = LABEL("keytab"),     [EAS_SEAL_LOG_NAME] = LABEL("log name"),
 };
 
 #define PURPOSES (sizeof(purpose_labels) / sizeof(purpose_labels[0]))

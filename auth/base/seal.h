@@ -48,8 +48,9 @@ enum eas_seal_purpose {
     EAS_SEAL_RECORD_NAME,
     EAS_SEAL_CSRF,
     EAS_SEAL_PASSWORD,
-    EAS_SEAL_TYPED,   /* the input of a refused log-on, bound to the form cookie */
-    EAS_SEAL_LOG_NAME /* the hash of a typed name in the log */
+    EAS_SEAL_TYPED,    /* the input of a refused log-on, bound to the form cookie */
+    EAS_SEAL_LOG_NAME, /* the hash of a typed name in the log */
+    EAS_SEAL_KEYTAB    /* keys of a keytab, in memory of this server generation */
 };
 
 /*

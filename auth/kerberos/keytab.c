@@ -2,8 +2,8 @@
 /* auth/kerberos/keytab.c - Keytab of the gateway, in memory */
 
 #include "auth/kerberos/keytab.h"
+#include "auth/kerberos/keytab_file.h"
 #include "auth/base/thread.h"
-#include "auth/base/secret.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -12,31 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REFRESH_INTERVAL apr_time_from_sec(10)
-
-/* A memory keytab that a refresh has replaced.  Other threads may use it. */
+/* A memory keytab that was replaced.  Other threads may use it. */
 struct replaced {
     krb5_keytab handle;
     struct replaced *older;
 };
 
-struct file_state {
-    apr_time_t mtime;
-    apr_ino_t inode;
-    bool is_exposed;
-};
-
 struct eas_keytab {
     const char *path;
     const char *resolve_name; /* the path with libkrb5's prefix */
-    krb5_context ctx;         /* for load and, under the mutex, refresh; not for exchanges */
+    krb5_context ctx;         /* for load and, under the mutex, replacement; not for exchanges */
     krb5_principal principal;
     const char *principal_name;
     apr_thread_mutex_t *mutex; /* protects ctx and the members below */
     krb5_keytab handle;
     struct replaced *replaced;
-    apr_time_t checked_at;
-    struct file_state in_memory;
+    unsigned made;                    /* memory keytabs so far, for their names */
+    struct eas_keytab_share *share;   /* NULL: none */
+    struct eas_keytab_file in_memory; /* of the parent process, as the next one */
+    struct eas_keytab_file refused;   /* a later state, which is logged */
     atomic_bool was_replaced;
 };
 
@@ -56,25 +50,6 @@ static apr_status_t keytab_cleanup(void *data)
     krb5_free_principal(keytab->ctx, keytab->principal);
     krb5_free_context(keytab->ctx);
     return APR_SUCCESS;
-}
-
-/* Whether the file differs from the keys in memory.  False if it is not accessible. */
-static bool has_changed(const struct eas_keytab *keytab, struct file_state *state)
-{
-    apr_pool_t *scratch;
-    apr_finfo_t finfo;
-    bool changed = false;
-
-    apr_pool_create(&scratch, NULL);
-    if (apr_stat(&finfo, keytab->path, APR_FINFO_MTIME | APR_FINFO_INODE | APR_FINFO_PROT, scratch)
-        == APR_SUCCESS) {
-        state->mtime = finfo.mtime;
-        state->inode = finfo.inode;
-        state->is_exposed = eas_secret_is_exposed(finfo.protection);
-        changed = finfo.mtime != keytab->in_memory.mtime || finfo.inode != keytab->in_memory.inode;
-    }
-    apr_pool_destroy(scratch);
-    return changed;
 }
 
 static bool is_service(krb5_const_principal principal)
@@ -110,22 +85,28 @@ static krb5_error_code copy_entries(krb5_context ctx, krb5_keytab file, krb5_key
 }
 
 /*
- * Reads the file into a new memory keytab.  libkrb5 keeps memory keytabs by name in a table of the
- * process; the object's address and the time make the name unique.
+ * libkrb5 keeps memory keytabs by name in a table of the process; the object's address, the time and a
+ * number make the name unique.
  */
+static krb5_error_code make_memory(struct eas_keytab *keytab, krb5_keytab *memory_out)
+{
+    char name[80];
+
+    apr_snprintf(name, sizeof(name), "MEMORY:eas-kcd-%pp-%" APR_TIME_T_FMT "-%u", (void *)keytab,
+                 apr_time_now(), keytab->made++);
+    return krb5_kt_resolve(keytab->ctx, name, memory_out);
+}
+
+/* Reads the file into a new memory keytab. */
 static krb5_error_code read_file(struct eas_keytab *keytab, krb5_keytab *memory_out,
                                  krb5_principal *preferred)
 {
-    char name[64];
     krb5_context ctx = keytab->ctx;
     krb5_keytab file = NULL, memory = NULL;
-    krb5_error_code code;
+    krb5_error_code code = krb5_kt_resolve(ctx, keytab->resolve_name, &file);
 
-    apr_snprintf(name, sizeof(name), "MEMORY:eas-kcd-%pp-%" APR_TIME_T_FMT, (void *)keytab,
-                 apr_time_now());
-    code = krb5_kt_resolve(ctx, keytab->resolve_name, &file);
     if (code == 0) {
-        code = krb5_kt_resolve(ctx, name, &memory);
+        code = make_memory(keytab, &memory);
     }
     if (code == 0) {
         code = copy_entries(ctx, file, memory, preferred);
@@ -231,7 +212,7 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *name, const char *prin
     }
     apr_pool_cleanup_register(pool, keytab, keytab_cleanup, apr_pool_cleanup_null);
     keytab->mutex = eas_thread_make_mutex(pool);
-    has_changed(keytab, &keytab->in_memory);
+    keytab->in_memory = keytab->refused = eas_keytab_file_look(path);
     code = read_file(keytab, &keytab->handle, &preferred);
     if (code == 0 && preferred == NULL) {
         code = KRB5_KT_NOTFOUND;
@@ -258,39 +239,91 @@ enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *name, const char *prin
 }
 
 /* Under the mutex.  The old handle is closed with the pool, because other threads may use it. */
-static bool reread(struct eas_keytab *keytab)
+static krb5_error_code replace(struct eas_keytab *keytab, krb5_keytab current)
 {
-    struct replaced *replaced = malloc(sizeof(*replaced));
+    krb5_error_code code = has_key(keytab->ctx, current, keytab->principal);
+    struct replaced *replaced = code == 0 ? malloc(sizeof(*replaced)) : NULL;
+
+    if (replaced == NULL) {
+        krb5_kt_close(keytab->ctx, current);
+        return code != 0 ? code : ENOMEM;
+    }
+    *replaced = (struct replaced){ keytab->handle, keytab->replaced };
+    keytab->replaced = replaced;
+    keytab->handle = current;
+    atomic_store(&keytab->was_replaced, true);
+    return 0;
+}
+
+/* Under the mutex. */
+static enum eas_rc read_again(struct eas_keytab *keytab, const struct eas_keytab_file *file,
+                              struct eas_err *err)
+{
     krb5_principal unused = NULL;
     krb5_keytab current = NULL;
-    krb5_error_code code = replaced != NULL ? read_file(keytab, &current, &unused) : ENOMEM;
+    krb5_error_code code;
 
+    if (file->inode == 0 || file->is_exposed || !eas_keytab_file_is_whole(keytab->path)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 1324,
+                        "the keytab %s %s; the keys read before stay in use", keytab->path,
+                        file->inode == 0   ? "is gone: put it back"
+                        : file->is_exposed ? "is readable by all users or writable by other users: "
+                                             "chmod 600"
+                                           : "is damaged, or half of one: write it again");
+    }
+    code = read_file(keytab, &current, &unused);
     krb5_free_principal(keytab->ctx, unused);
-    if (code == 0 && has_key(keytab->ctx, current, keytab->principal) == 0) {
-        *replaced = (struct replaced){ keytab->handle, keytab->replaced };
-        keytab->replaced = replaced;
-        keytab->handle = current;
-        atomic_store(&keytab->was_replaced, true);
-        return true;
+    code = code == 0 ? replace(keytab, current) : code;
+    return code == 0 ? EAS_OK
+                     : fail(keytab, code, 1327,
+                            "the keys read before stay in use; export the account's key again, "
+                            "under the same name",
+                            err);
+}
+
+bool eas_keytab_reread(struct eas_keytab *keytab, struct eas_err *err)
+{
+    struct eas_keytab_file file = eas_keytab_file_look(keytab->path);
+    bool is_news = false;
+
+    apr_thread_mutex_lock(keytab->mutex);
+    if (eas_keytab_file_same(&file, &keytab->in_memory)) {
+        keytab->refused = file;
     }
-    if (current != NULL) {
-        krb5_kt_close(keytab->ctx, current);
+    else if (eas_keytab_file_at_rest(&file, apr_time_now())
+             && !(eas_keytab_file_same(&file, &keytab->refused)
+                  && file.ctime == keytab->refused.ctime)) {
+        is_news = true;
+        keytab->refused = file;
+        err->rc = read_again(keytab, &file, err);
+        if (err->rc == EAS_OK) {
+            keytab->in_memory = file;
+            if (keytab->share != NULL) {
+                eas_keytab_share_put(keytab->share, keytab->ctx, keytab->handle, err);
+            }
+        }
     }
-    free(replaced);
-    return false;
+    apr_thread_mutex_unlock(keytab->mutex);
+    return is_news;
+}
+
+void eas_keytab_attach(struct eas_keytab *keytab, struct eas_keytab_share *share)
+{
+    keytab->share = share;
 }
 
 void eas_keytab_refresh(struct eas_keytab *keytab)
 {
-    apr_time_t now = apr_time_now();
-    struct file_state state;
+    krb5_keytab current;
 
     apr_thread_mutex_lock(keytab->mutex);
-    if (now - keytab->checked_at >= REFRESH_INTERVAL || now < keytab->checked_at) {
-        keytab->checked_at = now;
-        /* An unusable file is read again: its permissions may change. */
-        if (has_changed(keytab, &state) && !state.is_exposed && reread(keytab)) {
-            keytab->in_memory = state;
+    if (keytab->share != NULL && eas_keytab_share_is_newer(keytab->share)
+        && make_memory(keytab, &current) == 0) {
+        if (eas_keytab_share_get(keytab->share, keytab->ctx, current)) {
+            replace(keytab, current);
+        }
+        else {
+            krb5_kt_close(keytab->ctx, current);
         }
     }
     apr_thread_mutex_unlock(keytab->mutex);
@@ -371,7 +404,6 @@ const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_
 {
     krb5_ticket *decoded;
     struct comparison found;
-    struct file_state unused;
     const char *text;
 
     if (krb5_decode_ticket(ticket, &decoded) != 0) {
@@ -380,10 +412,6 @@ const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_
     apr_thread_mutex_lock(keytab->mutex);
     compare_keys(keytab, ctx, &decoded->enc_part, &found);
     text = explain(pool, &found, &decoded->enc_part);
-    if (has_changed(keytab, &unused)) {
-        text =
-            "the keytab file is newer than the keys in use; reload httpd if its processes may not read it";
-    }
     apr_thread_mutex_unlock(keytab->mutex);
     krb5_free_ticket(ctx, decoded);
     return text;

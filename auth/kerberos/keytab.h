@@ -5,6 +5,7 @@
 #define EAS_AUTH_KERBEROS_KEYTAB_H
 
 #include "auth/base/error.h"
+#include "auth/kerberos/keytab_share.h"
 
 #include <apr_pools.h>
 #include <krb5/krb5.h>
@@ -12,9 +13,9 @@
 
 /*
  * The server reads the file at start, as root, so that it can be 0600 root; children inherit the
- * memory. A child that may read the file also reads a changed one (eas_keytab_refresh), so a key is
- * rotated without a restart.  A file that has become unreadable, unusable or readable by everybody is
- * ignored; the last valid keys stay.
+ * memory.  The parent process reads a changed file (eas_keytab_reread) and hands its keys over to the
+ * children (eas_keytab_refresh), so a key is rotated without a restart.  A file that has become
+ * unreadable, damaged or readable by everybody is ignored; the last valid keys stay.
  *
  * Thread-safe.  Lives as long as its pool.
  */
@@ -31,19 +32,25 @@ const char *eas_keytab_path(const char *name);
 enum eas_rc eas_keytab_load(apr_pool_t *pool, const char *name, const char *principal,
                             struct eas_keytab **out, struct eas_err *err);
 
-/* Checks at most every ten seconds whether the file has changed, and reads it if so. */
+/* Memory by which the process that rereads hands keys over.  Before the fork. */
+void eas_keytab_attach(struct eas_keytab *keytab, struct eas_keytab_share *share);
+
+/*
+ * Reads the file if it has changed and is at rest.  True for news: err->rc is EAS_OK if all processes
+ * get the new keys.  Each other state of the file is news once.
+ */
+bool eas_keytab_reread(struct eas_keytab *keytab, struct eas_err *err);
+
+/* Takes the keys that another process has read, if there are new ones. */
 void eas_keytab_refresh(struct eas_keytab *keytab);
 
-/* True once after such a reading: the keys differ from those before. */
+/* True once after such new keys. */
 bool eas_keytab_was_replaced(struct eas_keytab *keytab);
 
 /* Whether all keys of the gateway's principal are RC4's. */
 bool eas_keytab_has_only_rc4(struct eas_keytab *keytab);
 
-/*
- * Why the keys do not decrypt a ticket: their version, encryption type or the key itself, or a file
- * that has changed and is unreadable; with the cure.
- */
+/* Why the keys do not decrypt a ticket: their version, encryption type or the key; with the cure. */
 const char *eas_keytab_explain(struct eas_keytab *keytab, krb5_context ctx, apr_pool_t *pool,
                                const krb5_data *ticket);
 

@@ -7,6 +7,7 @@
 
 #include <apr_thread_cond.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Between log-ons, after a success or a refusal. */
@@ -15,6 +16,7 @@
 struct eas_service_tgt {
     struct eas_keytab *keytab;
     atomic_bool transition_seen;
+    atomic_uint void_kvno;     /* of evidence that the KDC does not decrypt any longer; 0: none */
     apr_thread_mutex_t *mutex; /* for the fields below; never held during an exchange */
     apr_thread_cond_t *fetched;
     bool fetching;
@@ -99,19 +101,71 @@ static enum eas_rc fail_log_on(const struct eas_service_tgt *service_tgt, struct
     return err->rc;
 }
 
+/*
+ * The account's keys without those of its newest version, in a keytab of their own; NULL without such
+ * keys.  A keytab may get the new key before the account does.
+ */
+static krb5_keytab older_keys(krb5_context ctx, struct eas_keytab *keytab)
+{
+    krb5_const_principal us = eas_keytab_principal(keytab);
+    krb5_keytab keys = eas_keytab_handle(keytab), older = NULL;
+    krb5_keytab_entry newest, entry;
+    krb5_kt_cursor cursor;
+    char name[64];
+
+    snprintf(name, sizeof(name), "MEMORY:eas-kcd-older-%p", (void *)&newest);
+    if (krb5_kt_get_entry(ctx, keys, us, 0, 0, &newest) != 0) {
+        return NULL;
+    }
+    if (krb5_kt_resolve(ctx, name, &older) == 0 && krb5_kt_start_seq_get(ctx, keys, &cursor) == 0) {
+        while (krb5_kt_next_entry(ctx, keys, &entry, &cursor) == 0) {
+            if (entry.vno != newest.vno && krb5_principal_compare(ctx, entry.principal, us)) {
+                krb5_kt_add_entry(ctx, older, &entry);
+            }
+            krb5_free_keytab_entry_contents(ctx, &entry);
+        }
+        krb5_kt_end_seq_get(ctx, keys, &cursor);
+    }
+    krb5_free_keytab_entry_contents(ctx, &newest);
+    if (older != NULL && krb5_kt_have_content(ctx, older) != 0) {
+        krb5_kt_close(ctx, older);
+        older = NULL;
+    }
+    return older;
+}
+
+static krb5_error_code log_on(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
+                              krb5_creds *creds)
+{
+    struct eas_keytab *keytab = service_tgt->keytab;
+    struct eas_as_request request = { .password = NULL };
+    krb5_keytab older;
+    krb5_error_code code;
+
+    request.client = (krb5_principal)eas_keytab_principal(keytab);
+    request.keytab = eas_keytab_handle(keytab);
+    code = eas_as_log_on(kdc, &request, creds);
+    if (code != 0 && eas_kdc_cause(code) == EAS_KDC_WRONG_PASSWORD) {
+        older = older_keys(kdc->ctx, keytab);
+        if (older != NULL) {
+            request.keytab = older;
+            code = eas_as_log_on(kdc, &request, creds);
+            krb5_kt_close(kdc->ctx, older);
+        }
+    }
+    return code;
+}
+
 static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                          struct eas_ticket **tgt_out, struct eas_err *err)
 {
-    struct eas_as_request request = { .password = NULL };
     krb5_creds creds;
     krb5_error_code code;
     enum eas_rc rc;
 
     memset(&creds, 0, sizeof(creds));
     eas_keytab_refresh(service_tgt->keytab);
-    request.client = (krb5_principal)eas_keytab_principal(service_tgt->keytab);
-    request.keytab = eas_keytab_handle(service_tgt->keytab);
-    code = eas_as_log_on(kdc, &request, &creds);
+    code = log_on(service_tgt, kdc, &creds);
     if (code != 0) {
         return fail_log_on(service_tgt, kdc, code, err);
     }
@@ -237,4 +291,45 @@ void eas_service_tgt_note_transition(struct eas_service_tgt *service_tgt)
 bool eas_service_tgt_may_transition(const struct eas_service_tgt *service_tgt)
 {
     return atomic_load(&service_tgt->transition_seen);
+}
+
+/* 0: no ticket. */
+static krb5_kvno kvno_of(const struct eas_ticket *ticket)
+{
+    krb5_ticket *decoded;
+    krb5_kvno kvno = 0;
+
+    if (krb5_decode_ticket(&eas_ticket_creds(ticket)->ticket, &decoded) == 0) {
+        kvno = decoded->enc_part.kvno;
+        krb5_free_ticket(NULL, decoded);
+    }
+    return kvno;
+}
+
+bool eas_service_tgt_note_old_evidence(struct eas_service_tgt *service_tgt, krb5_context ctx,
+                                       const struct eas_ticket *evidence)
+{
+    krb5_kvno kvno = kvno_of(evidence);
+    krb5_keytab_entry newest;
+    bool is_old = false;
+
+    eas_keytab_refresh(service_tgt->keytab);
+    if (krb5_kt_get_entry(ctx, eas_keytab_handle(service_tgt->keytab),
+                          eas_keytab_principal(service_tgt->keytab), 0, 0, &newest)
+        == 0) {
+        is_old = kvno < newest.vno;
+        krb5_free_keytab_entry_contents(ctx, &newest);
+    }
+    if (is_old && kvno > atomic_load(&service_tgt->void_kvno)) {
+        atomic_store(&service_tgt->void_kvno, kvno);
+    }
+    return is_old;
+}
+
+bool eas_service_tgt_is_void(const struct eas_service_tgt *service_tgt,
+                             const struct eas_ticket *evidence)
+{
+    unsigned void_kvno = atomic_load(&service_tgt->void_kvno);
+
+    return void_kvno != 0 && kvno_of(evidence) <= void_kvno;
 }

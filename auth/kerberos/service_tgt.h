@@ -41,6 +41,15 @@ enum eas_rc eas_service_tgt_get(struct eas_service_tgt *service_tgt, struct eas_
 /* The KDC refused this TGT (a key has changed): the next call fetches another. */
 void eas_service_tgt_forget(struct eas_service_tgt *service_tgt, const struct eas_ticket *tgt);
 
+/*
+ * The KDC does not decrypt this evidence.  True if its key is older than the keytab's newest one: from
+ * then on, evidence with that key and older ones is void in this process.
+ */
+bool eas_service_tgt_note_old_evidence(struct eas_service_tgt *service_tgt, krb5_context ctx,
+                                       const struct eas_ticket *evidence);
+bool eas_service_tgt_is_void(const struct eas_service_tgt *service_tgt,
+                             const struct eas_ticket *evidence);
+
 /* Whether S4U2Self ever returned a forwardable ticket; see eas_s4u_proxy(). */
 void eas_service_tgt_note_transition(struct eas_service_tgt *service_tgt);
 bool eas_service_tgt_may_transition(const struct eas_service_tgt *service_tgt);

@@ -3,6 +3,7 @@
 
 #include "auth/login/session_httpd.h"
 #include "auth/config_httpd.h"
+#include "auth/kerberos/service_tgt.h"
 #include "auth/kerberos/ticket.h"
 #include "auth/base/cookie.h"
 #include "auth/login/cookie_httpd.h"
@@ -106,8 +107,8 @@ static void keep_evidence(request_rec *r, const struct eas_session *session,
 }
 
 /* The evidence ticket of a session, or NULL: in the password cache, then in the shared cache. */
-static enum eas_rc find_evidence(request_rec *r, const struct eas_session *session,
-                                 struct eas_ticket **out, struct eas_err *err)
+static enum eas_rc find_any_evidence(request_rec *r, const struct eas_session *session,
+                                     struct eas_ticket **out, struct eas_err *err)
 {
     const struct eas_verifier *verifier = eas_auth_server_of(r->server)->verifier;
     const struct eas_bytes id = eas_bytes_make(session->id, sizeof(session->id));
@@ -148,6 +149,20 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     }
     *out = ticket;
     return EAS_OK;
+}
+
+/* Evidence of which the KDC has forgotten the key is none. */
+static enum eas_rc find_evidence(request_rec *r, const struct eas_session *session,
+                                 struct eas_ticket **out, struct eas_err *err)
+{
+    const struct eas_authority *authority = eas_auth_server_of(r->server)->authority;
+    enum eas_rc rc = find_any_evidence(r, session, out, err);
+
+    if (rc == EAS_OK && *out != NULL && authority != NULL
+        && eas_service_tgt_is_void(authority->service_tgt, *out)) {
+        *out = NULL;
+    }
+    return rc;
 }
 
 /* Every ten minutes, so that the sessions of a user end after AD has disabled the user. */

@@ -3,6 +3,7 @@
 
 #include "auth/password/credentials.h"
 #include "auth/base/counters.h"
+#include "auth/kerberos/service_tgt.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -84,8 +85,16 @@ static struct eas_identity *read_record(const struct eas_verifier *verifier, apr
     return identity;
 }
 
+/* Evidence of which the KDC has forgotten the key is none. */
+static bool is_void(const struct eas_authority *authority, const struct eas_identity *identity)
+{
+    return identity != NULL && authority->service_tgt != NULL
+           && eas_service_tgt_is_void(authority->service_tgt, identity->evidence);
+}
+
 /* In the password cache, then in the shared cache. */
 static struct eas_identity *find_cached(const struct eas_verifier *verifier, apr_pool_t *pool,
+                                        const struct eas_authority *authority,
                                         const struct eas_password_cache_key *key,
                                         enum eas_shared_cache_reach reach)
 {
@@ -106,7 +115,7 @@ static struct eas_identity *find_cached(const struct eas_verifier *verifier, apr
     else if (identity != NULL) {
         eas_counters_add(EAS_COUNTER_PASSWORD_PROCESS);
     }
-    return identity;
+    return is_void(authority, identity) ? NULL : identity;
 }
 
 /* --- the job ---------------------------------------------------------------------------------- */
@@ -156,8 +165,8 @@ static enum eas_rc run(struct eas_job *job, void *data, struct eas_err *err)
 
     /* Another job, or another gateway, may have finished since the caller looked. */
     if (log_on->rules.cache_for > 0) {
-        log_on->identity =
-            find_cached(log_on->verifier, log_on->pool, &log_on->key, EAS_SHARED_CACHE_REMOTE);
+        log_on->identity = find_cached(log_on->verifier, log_on->pool, log_on->request.authority,
+                                       &log_on->key, EAS_SHARED_CACHE_REMOTE);
     }
     if (log_on->identity == NULL) {
         eas_counters_add(EAS_COUNTER_PASSWORD_NOWHERE);
@@ -253,7 +262,8 @@ enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_
         return rc;
     }
     if (request->rules->cache_for > 0) {
-        result->identity = find_cached(verifier, pool, &arguments.key, EAS_SHARED_CACHE_LOCAL);
+        result->identity =
+            find_cached(verifier, pool, request->authority, &arguments.key, EAS_SHARED_CACHE_LOCAL);
         if (result->identity != NULL) {
             return EAS_OK;
         }

@@ -187,6 +187,16 @@ static enum eas_rc fail_delegation(struct eas_kdc *kdc, struct eas_service_tgt *
         account, request->spn);
 }
 
+/* Answers of a KDC that has forgotten the key of the evidence. */
+static bool is_old_evidence(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                            const struct eas_s4u_proxy_request *request, krb5_error_code code)
+{
+    return request->origin == EAS_S4U_FROM_PASSWORD
+           && (code == KRB5KRB_AP_ERR_BAD_INTEGRITY || code == KRB5KRB_AP_ERR_MODIFIED
+               || code == KRB5KRB_AP_ERR_BADKEYVER || code == KRB5KRB_AP_ERR_NOKEY)
+           && eas_service_tgt_note_old_evidence(service_tgt, kdc->ctx, request->evidence);
+}
+
 static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                               krb5_ccache ccache, const struct eas_s4u_proxy_request *request,
                               krb5_error_code code, struct eas_err *err)
@@ -194,6 +204,13 @@ static enum eas_rc fail_proxy(struct eas_kdc *kdc, struct eas_service_tgt *servi
     const char *account = eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt));
     enum eas_rc rc;
 
+    if (is_old_evidence(kdc, service_tgt, request, code)) {
+        return eas_fail(err, EAS_UNAVAILABLE, 1328,
+                        "the user's ticket for %s has a key from before a change of the keytab, "
+                        "which the KDC does not accept any longer; the next request verifies the "
+                        "password again, or leads to the form",
+                        account);
+    }
     switch (eas_kdc_cause(code)) {
     case EAS_KDC_BADOPTION:
         rc = fail_delegation(kdc, service_tgt, request, code, err);

@@ -14,8 +14,6 @@
 #define GATEWAY "gateway@" REALM
 #define SERVICE "HTTP/gateway.eas.test@" REALM
 
-#define INTERVAL apr_time_from_sec(10) /* between two checks of the file */
-
 static apr_time_t now = apr_time_from_sec(1700000000);
 
 /* Interposes APR's function, so that tests can advance the time.  Each call returns a later one. */
@@ -281,6 +279,13 @@ static void test_invalid_principal(void **state)
     assert_load_fails(f, "a@b@c", 3002, "EasKcdPrincipal");
 }
 
+static void reread(struct eas_keytab *keytab)
+{
+    struct eas_err err;
+
+    eas_keytab_reread(keytab, &err);
+}
+
 static void test_paths(void **state)
 {
     static const struct {
@@ -316,7 +321,7 @@ static void test_name_of_a_file(void **state)
     assert_int_equal(err.tag, 3121);
 }
 
-static void test_refresh_reads_a_replaced_file(void **state)
+static void test_reread_reads_a_replaced_file(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -327,13 +332,13 @@ static void test_refresh_reads_a_replaced_file(void **state)
     old = eas_keytab_handle(keytab);
     remove_file(f);
     add_entry(f, GATEWAY, 2);
-    eas_keytab_refresh(keytab);
+    reread(keytab);
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
     assert_false(has_key(f, eas_keytab_handle(keytab), GATEWAY, 1));
     assert_true(has_key(f, old, GATEWAY, 1));
 }
 
-static void test_refresh_reads_an_added_entry(void **state)
+static void test_reread_reads_an_added_entry(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -341,13 +346,13 @@ static void test_refresh_reads_an_added_entry(void **state)
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
     add_entry(f, GATEWAY, 2);
-    eas_keytab_refresh(keytab);
+    reread(keytab);
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 1));
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
 /* The principal stays when the file has another first entry. */
-static void test_refresh_keeps_the_principal(void **state)
+static void test_reread_keeps_the_principal(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -357,29 +362,29 @@ static void test_refresh_keeps_the_principal(void **state)
     remove_file(f);
     add_entry(f, "another@" REALM, 1);
     add_entry(f, GATEWAY, 2);
-    eas_keytab_refresh(keytab);
+    reread(keytab);
     assert_string_equal(eas_keytab_principal_name(keytab), GATEWAY);
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-static void assert_refresh_keeps_keys(struct fixture *f, struct eas_keytab *keytab)
+static void assert_reread_keeps_keys(struct fixture *f, struct eas_keytab *keytab)
 {
     krb5_keytab old = eas_keytab_handle(keytab);
 
-    eas_keytab_refresh(keytab);
+    reread(keytab);
     assert_ptr_equal(eas_keytab_handle(keytab), old);
     assert_true(has_key(f, old, GATEWAY, 1));
 }
 
-static void test_refresh_of_an_unchanged_file(void **state)
+static void test_reread_of_an_unchanged_file(void **state)
 {
     struct fixture *f = *state;
 
     add_entry(f, GATEWAY, 1);
-    assert_refresh_keeps_keys(f, must_load(f, NULL));
+    assert_reread_keeps_keys(f, must_load(f, NULL));
 }
 
-static void test_refresh_keeps_the_keys_when_the_file_is_unusable(void **state)
+static void test_reread_keeps_the_keys_when_the_file_is_unusable(void **state)
 {
     static const struct {
         const char *bytes;
@@ -395,12 +400,12 @@ static void test_refresh_keeps_the_keys_when_the_file_is_unusable(void **state)
         keytab = must_load(f, NULL);
         remove_file(f);
         write_file(f, rows[i].bytes, rows[i].len);
-        assert_refresh_keeps_keys(f, keytab);
+        assert_reread_keeps_keys(f, keytab);
         remove_file(f);
     }
 }
 
-static void test_refresh_ignores_a_file_that_everybody_reads(void **state)
+static void test_reread_ignores_a_file_that_everybody_reads(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -409,15 +414,14 @@ static void test_refresh_ignores_a_file_that_everybody_reads(void **state)
     keytab = must_load(f, NULL);
     add_entry(f, GATEWAY, 2);
     set_mode(f, 0644);
-    assert_refresh_keeps_keys(f, keytab);
+    assert_reread_keeps_keys(f, keytab);
     assert_false(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
     set_mode(f, 0640);
-    now += INTERVAL;
-    eas_keytab_refresh(keytab);
+    reread(keytab);
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
-static void test_refresh_keeps_the_keys_when_the_file_is_gone(void **state)
+static void test_reread_keeps_the_keys_when_the_file_is_gone(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -425,10 +429,10 @@ static void test_refresh_keeps_the_keys_when_the_file_is_gone(void **state)
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
     remove_file(f);
-    assert_refresh_keeps_keys(f, keytab);
+    assert_reread_keeps_keys(f, keytab);
 }
 
-static void test_refresh_keeps_the_keys_when_the_principal_is_missing(void **state)
+static void test_reread_keeps_the_keys_when_the_principal_is_missing(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -437,54 +441,53 @@ static void test_refresh_keeps_the_keys_when_the_principal_is_missing(void **sta
     keytab = must_load(f, NULL);
     remove_file(f);
     add_entry(f, "another@" REALM, 2);
-    assert_refresh_keeps_keys(f, keytab);
+    assert_reread_keeps_keys(f, keytab);
 }
 
-static void test_refresh_checks_at_most_every_ten_seconds(void **state)
+/* A program may be about to write the rest. */
+static void test_reread_waits_for_a_file_at_rest(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
+    apr_time_t before = now;
+    struct eas_err err;
+    apr_finfo_t file;
 
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
-    eas_keytab_refresh(keytab);
-    remove_file(f);
     add_entry(f, GATEWAY, 2);
-    assert_refresh_keeps_keys(f, keytab);
-}
-
-static void test_refresh_checks_again_after_ten_seconds(void **state)
-{
-    struct fixture *f = *state;
-    struct eas_keytab *keytab;
-
-    add_entry(f, GATEWAY, 1);
-    keytab = must_load(f, NULL);
-    eas_keytab_refresh(keytab);
-    add_entry(f, GATEWAY, 2);
-    now += INTERVAL - apr_time_from_sec(1);
-    eas_keytab_refresh(keytab);
+    assert_int_equal(apr_stat(&file, krb5_path(f->file), APR_FINFO_CTIME, f->pool), APR_SUCCESS);
+    now = file.ctime + apr_time_from_sec(1);
+    assert_false(eas_keytab_reread(keytab, &err));
     assert_false(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
-    now += apr_time_from_sec(1);
-    eas_keytab_refresh(keytab);
+    now = file.ctime + apr_time_from_sec(2);
+    assert_true(eas_keytab_reread(keytab, &err));
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
+    now = before;
 }
 
-static void test_refresh_checks_after_a_clock_step_back(void **state)
+/* libkrb5 reads a file that ends within a record as if it ended before. */
+static void test_reread_refuses_half_a_file(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
+    struct eas_err err;
+    struct stat whole;
 
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
-    eas_keytab_refresh(keytab);
     add_entry(f, GATEWAY, 2);
-    now -= apr_time_from_sec(86400);
-    eas_keytab_refresh(keytab);
-    assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
+    assert_int_equal(stat(krb5_path(f->file), &whole), 0);
+    assert_int_equal(truncate(krb5_path(f->file), whole.st_size - 1), 0);
+    assert_true(eas_keytab_reread(keytab, &err));
+    assert_int_equal(err.rc, EAS_MISCONFIGURED);
+    assert_int_equal(err.tag, 1324);
+    assert_false(eas_keytab_reread(keytab, &err)); /* said once */
+    assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 1));
+    assert_false(eas_keytab_was_replaced(keytab));
 }
 
-static void test_refresh_recovers_from_garbage(void **state)
+static void test_reread_recovers_from_garbage(void **state)
 {
     struct fixture *f = *state;
     struct eas_keytab *keytab;
@@ -492,43 +495,10 @@ static void test_refresh_recovers_from_garbage(void **state)
     add_entry(f, GATEWAY, 1);
     keytab = must_load(f, NULL);
     write_file(f, "garbage that is no keytab", 25);
-    assert_refresh_keeps_keys(f, keytab);
+    assert_reread_keeps_keys(f, keytab);
     remove_file(f);
     add_entry(f, GATEWAY, 2);
-    now += INTERVAL;
-    eas_keytab_refresh(keytab);
-    assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
-}
-
-/* As in a child process without root privileges, also where the test runs as root. */
-static void refresh_unprivileged(struct eas_keytab *keytab)
-{
-    bool is_root = geteuid() == 0;
-
-    if (is_root && seteuid(65534) != 0) {
-        skip();
-    }
-    eas_keytab_refresh(keytab);
-    assert_true(!is_root || seteuid(0) == 0);
-}
-
-/* A new keytab is often made for root only, and readable for the server's group later. */
-static void test_refresh_reads_a_file_that_becomes_readable(void **state)
-{
-    struct fixture *f = *state;
-    struct eas_keytab *keytab;
-
-    assert_int_equal(chmod(krb5_dir, 0711), 0);
-    add_entry(f, GATEWAY, 1);
-    keytab = must_load(f, NULL);
-    remove_file(f);
-    add_entry(f, GATEWAY, 2);
-    set_mode(f, 0);
-    refresh_unprivileged(keytab);
-    assert_false(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
-    set_mode(f, 0640);
-    now += INTERVAL;
-    refresh_unprivileged(keytab);
+    reread(keytab);
     assert_true(has_key(f, eas_keytab_handle(keytab), GATEWAY, 2));
 }
 
@@ -573,7 +543,7 @@ static void test_replaced_keys_are_freed_with_the_pool(void **state)
     get_name(f, keytab, old);
     remove_file(f);
     add_entry(f, GATEWAY, 2);
-    eas_keytab_refresh(keytab);
+    reread(keytab);
     get_name(f, keytab, current);
     assert_string_not_equal(old, current);
     apr_pool_clear(f->pool);
@@ -593,23 +563,21 @@ int main(void)
         KEYTAB_TEST(test_directory_as_keytab),
         KEYTAB_TEST(test_files_without_keys),
         KEYTAB_TEST(test_mode_of_the_file),
-        KEYTAB_TEST(test_refresh_ignores_a_file_that_everybody_reads),
+        KEYTAB_TEST(test_reread_ignores_a_file_that_everybody_reads),
         KEYTAB_TEST(test_principal_without_a_key),
         KEYTAB_TEST(test_invalid_principal),
         KEYTAB_TEST(test_paths),
         KEYTAB_TEST(test_name_of_a_file),
-        KEYTAB_TEST(test_refresh_reads_a_replaced_file),
-        KEYTAB_TEST(test_refresh_reads_an_added_entry),
-        KEYTAB_TEST(test_refresh_keeps_the_principal),
-        KEYTAB_TEST(test_refresh_of_an_unchanged_file),
-        KEYTAB_TEST(test_refresh_keeps_the_keys_when_the_file_is_unusable),
-        KEYTAB_TEST(test_refresh_keeps_the_keys_when_the_file_is_gone),
-        KEYTAB_TEST(test_refresh_keeps_the_keys_when_the_principal_is_missing),
-        KEYTAB_TEST(test_refresh_checks_at_most_every_ten_seconds),
-        KEYTAB_TEST(test_refresh_checks_again_after_ten_seconds),
-        KEYTAB_TEST(test_refresh_checks_after_a_clock_step_back),
-        KEYTAB_TEST(test_refresh_recovers_from_garbage),
-        KEYTAB_TEST(test_refresh_reads_a_file_that_becomes_readable),
+        KEYTAB_TEST(test_reread_reads_a_replaced_file),
+        KEYTAB_TEST(test_reread_reads_an_added_entry),
+        KEYTAB_TEST(test_reread_keeps_the_principal),
+        KEYTAB_TEST(test_reread_of_an_unchanged_file),
+        KEYTAB_TEST(test_reread_keeps_the_keys_when_the_file_is_unusable),
+        KEYTAB_TEST(test_reread_keeps_the_keys_when_the_file_is_gone),
+        KEYTAB_TEST(test_reread_keeps_the_keys_when_the_principal_is_missing),
+        KEYTAB_TEST(test_reread_waits_for_a_file_at_rest),
+        KEYTAB_TEST(test_reread_refuses_half_a_file),
+        KEYTAB_TEST(test_reread_recovers_from_garbage),
         KEYTAB_TEST(test_keys_are_freed_with_the_pool),
         KEYTAB_TEST(test_replaced_keys_are_freed_with_the_pool),
     };
