@@ -38,7 +38,7 @@ PROMISES = (
     Promise("instructions", "warm Basic, instructions of the bare proxy's", "instructions.Basic",
             1.6),
     Promise("instructions", "warm session, instructions of the bare proxy's",
-            "instructions.session", 2.2),
+            "instructions.session", 1.6),
     Promise("messages", "KDC messages per warm request by Basic", "messages.warm.Basic", 0),
     Promise("messages", "KDC messages per warm request by session", "messages.warm.session", 0),
     Promise("messages", "KDC messages of a cold password log-on, a first sight's one not counted",
