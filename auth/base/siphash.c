@@ -24,16 +24,12 @@ static void do_rounds(uint64_t v[4], int n)
     }
 }
 
-/* Little-endian, as the digest. */
+/* Little-endian, as the digest.  Compilers make one instruction of this. */
 static uint64_t load(const unsigned char *p)
 {
-    uint64_t x = 0;
-    int i;
-
-    for (i = 7; i >= 0; i--) {
-        x = x << 8 | p[i];
-    }
-    return x;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
+           | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48
+           | (uint64_t)p[7] << 56;
 }
 
 static void store(unsigned char *p, uint64_t x)
@@ -66,20 +62,21 @@ void eas_siphash_begin(struct eas_siphash *hash, const unsigned char key[EAS_SIP
 void eas_siphash_add(struct eas_siphash *hash, const void *octets, size_t len)
 {
     const unsigned char *p = octets;
+    const unsigned bits = 8 * (hash->count % 8); /* in the tail */
 
-    while (len > 0) {
-        if (hash->count % 8 == 0 && len >= 8) {
-            compress(hash, load(p));
-            hash->count += 8;
-            p += 8;
-            len -= 8;
-            continue;
-        }
-        hash->tail |= (uint64_t)*p++ << 8 * (hash->count % 8);
-        len--;
-        if (++hash->count % 8 == 0) {
+    hash->count += len;
+    for (; len >= 8; len -= 8, p += 8) {
+        uint64_t word = load(p);
+
+        compress(hash, hash->tail | word << bits);
+        hash->tail = bits > 0 ? word >> (64 - bits) : 0;
+    }
+    for (unsigned at = bits; len > 0; len--, p++) {
+        hash->tail |= (uint64_t)*p << at;
+        at += 8;
+        if (at == 64) {
             compress(hash, hash->tail);
-            hash->tail = 0;
+            hash->tail = at = 0;
         }
     }
 }
