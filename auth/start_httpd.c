@@ -10,6 +10,7 @@
 #include "auth/groups_httpd.h"
 #include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
+#include "auth/login/session_httpd.h"
 #include "auth/password/throttle_httpd.h"
 #include "auth/rotation_httpd.h"
 #include "auth/shared/counters_httpd.h"
@@ -312,6 +313,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     if (make_password_cache(eas_workers_pool(child.workers), &verifier->cache, &err) != EAS_OK) {
         eas_log_startup(main_server, &err); /* the verifier then verifies no password */
     }
+    eas_session_child_init(eas_workers_pool(child.workers));
     for (s = main_server; s != NULL; s = s->next) {
         eas_auth_server_of(s)->verifier = verifier;
         if (eas_auth_server_of(s)->authority != NULL) {

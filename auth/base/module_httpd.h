@@ -45,6 +45,7 @@ struct eas_module_process {
     struct eas_throttle *throttle;
     struct eas_refusal_slots *throttle_delays;
     struct eas_challenge_rules *challenge;
+    struct eas_session_memory *session; /* of a child process; NULL in the parent */
     struct eas_mod_proxy_functions *mod_proxy;
     struct eas_conn_pools_counter *conn_pools;
     struct eas_outgoing_child *outgoing;

@@ -91,14 +91,14 @@ enum eas_rc eas_session_seal(const struct eas_session_params *params, apr_pool_t
 }
 
 /* NULL for a record that eas_session_seal() does not write. */
-static struct eas_session *read_record(apr_pool_t *pool, const struct eas_secret *record)
+static struct eas_session *read_record(apr_pool_t *pool, struct eas_bytes record)
 {
     struct eas_session *session = apr_pcalloc(pool, sizeof(*session));
-    const unsigned char *p = (const unsigned char *)record->bytes;
+    const unsigned char *p = record.at;
     unsigned int flags;
     apr_size_t len;
 
-    if (record->len < FIXED_SIZE || *p++ != VERSION) {
+    if (record.len < FIXED_SIZE || *p++ != VERSION) {
         return NULL;
     }
     flags = *p++;
@@ -109,7 +109,7 @@ static struct eas_session *read_record(apr_pool_t *pool, const struct eas_secret
     session->end = (apr_time_t)get(&p, 8);
     len = get(&p, 2);
     if ((flags & ~(PRIVATE | EVIDENCE)) != 0 || len == 0 || len > EAS_SESSION_PRINCIPAL_MAX
-        || len != record->len - FIXED_SIZE || memchr(p, '\0', len) != NULL || session->started < 0
+        || len != record.len - FIXED_SIZE || memchr(p, '\0', len) != NULL || session->started < 0
         || session->seen < 0 || session->end < 0) {
         return NULL;
     }
@@ -143,20 +143,53 @@ static enum eas_rc check_times(struct eas_session *session, const struct eas_ses
     return EAS_OK;
 }
 
-enum eas_rc eas_session_unseal(const struct eas_session_params *params, apr_pool_t *pool,
-                               const char *value, apr_time_t now, struct eas_session **out,
-                               struct eas_err *err)
+/* The record in a cookie whose seal is good. */
+static enum eas_rc open_cookie(const struct eas_session_params *params, apr_pool_t *pool,
+                               const char *value, struct eas_bytes *record, struct eas_err *err)
 {
     struct eas_bytes sealed;
-    struct eas_secret *record;
-    struct eas_session *session;
+    struct eas_secret *plain;
     enum eas_rc rc;
 
     if (!eas_seal_from_text(pool, value, &sealed)) {
         return eas_fail(err, EAS_DENIED, 1152,
                         "the session cookie is not the base64url text of this module");
     }
-    rc = eas_unseal(params->keyring, pool, EAS_SEAL_SESSION, params->vhost, sealed, &record, err);
+    rc = eas_unseal(params->keyring, pool, EAS_SEAL_SESSION, params->vhost, sealed, &plain, err);
+    if (rc == EAS_OK) {
+        *record = eas_bytes_make(plain->bytes, plain->len);
+    }
+    return rc;
+}
+
+static struct eas_session_memo *remember(const struct eas_session_params *params, apr_pool_t *pool,
+                                         const char *value, struct eas_bytes record,
+                                         const struct eas_session *session)
+{
+    apr_time_t idle_at = session->seen + params->limits[session->is_private].idle;
+
+    return eas_session_memory_put(params->memory, params->vhost, value, record,
+                                  idle_at < session->end ? idle_at : session->end, pool);
+}
+
+enum eas_rc eas_session_unseal(const struct eas_session_params *params, apr_pool_t *pool,
+                               const char *value, apr_time_t now, struct eas_session **out,
+                               struct eas_err *err)
+{
+    struct eas_session_memo *memo =
+        params->memory != NULL
+            ? eas_session_memory_get(params->memory, params->vhost, value, now, pool)
+            : NULL;
+    struct eas_bytes record;
+    struct eas_session *session;
+    enum eas_rc rc = EAS_OK;
+
+    if (memo != NULL) {
+        record = eas_bytes_make(memo->plain, memo->len);
+    }
+    else {
+        rc = open_cookie(params, pool, value, &record, err);
+    }
     if (rc != EAS_OK) {
         return rc;
     }
@@ -165,7 +198,12 @@ enum eas_rc eas_session_unseal(const struct eas_session_params *params, apr_pool
         return eas_fail(err, EAS_DENIED, 1153, "the session cookie has another version");
     }
     *out = session;
-    return check_times(session, &params->limits[session->is_private], now, err);
+    rc = check_times(session, &params->limits[session->is_private], now, err);
+    if (rc == EAS_OK && memo == NULL && params->memory != NULL) {
+        memo = remember(params, pool, value, record, session);
+    }
+    session->memo = memo;
+    return rc;
 }
 
 bool eas_session_wants_renewal(const struct eas_session_params *params,

@@ -5,6 +5,7 @@
 #define EAS_AUTH_LOGIN_SESSION_H
 
 #include "auth/base/seal.h"
+#include "auth/login/session_memory.h"
 
 #include <apr_time.h>
 
@@ -23,8 +24,9 @@ struct eas_session {
     bool is_private;                       /* a private computer: the longer limits */
     bool has_evidence;                     /* an evidence ticket is stored under the id */
     apr_time_t started;                    /* time of the log-on */
-    apr_time_t seen; /* time of the last seal; the caller sets it before a renewal */
-    apr_time_t end;  /* the latest end, which no request moves */
+    apr_time_t seen;               /* time of the last seal; the caller sets it before a renewal */
+    apr_time_t end;                /* the latest end, which no request moves */
+    struct eas_session_memo *memo; /* of its cookie, as long as the session's pool; or NULL */
 };
 
 /* Positive durations of at most some years. */
@@ -38,6 +40,7 @@ struct eas_session_params {
     const struct eas_keyring *keyring;
     const char *vhost;                       /* a cookie is valid for this virtual host only */
     const struct eas_session_limits *limits; /* two, by is_private */
+    struct eas_session_memory *memory;       /* of unsealed cookies, or NULL */
 };
 
 /*

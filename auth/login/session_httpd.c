@@ -11,6 +11,7 @@
 
 #include <apr_strings.h>
 #include <http_core.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Time until the KDC is asked about a user again.  README states it. */
@@ -26,6 +27,14 @@ void eas_session_set_callbacks(const struct eas_session_callbacks *new_callbacks
     callbacks = new_callbacks;
 }
 
+/* Some 12 000 cookies. */
+#define MEMORY_BYTES ((apr_size_t)8 << 20)
+
+void eas_session_child_init(apr_pool_t *pool)
+{
+    eas_module_process()->session = eas_session_memory_create(pool, MEMORY_BYTES);
+}
+
 /* The vhost is the ServerName, because other gateways share it. */
 static struct eas_session_params params_of(const request_rec *r)
 {
@@ -33,6 +42,7 @@ static struct eas_session_params params_of(const request_rec *r)
         .keyring = eas_shared_keyring(),
         .vhost = r->server->server_hostname,
         .limits = eas_auth_session_limits(eas_auth_server_of(r->server)),
+        .memory = eas_module_process()->session,
     };
 
     return params;
@@ -45,13 +55,70 @@ static enum eas_rc fail_unknown(struct eas_err *err)
                     "session was signed out; check the provider");
 }
 
+/* The shared records of a session. */
+#define KINDS 4
+static const enum eas_shared_kind kinds[KINDS] = { EAS_SHARED_REVOKED, EAS_SHARED_NOT_BEFORE,
+                                                   EAS_SHARED_ALIVE, EAS_SHARED_EVIDENCE };
+
+/* The user's records are named by the principal, the others by the session's id. */
+static struct eas_shared_name plain_name_of(enum eas_shared_kind kind,
+                                            const struct eas_session *session)
+{
+    bool is_users = kind == EAS_SHARED_NOT_BEFORE || kind == EAS_SHARED_ALIVE;
+    struct eas_shared_name name = {
+        .kind = kind,
+        .id = is_users ? eas_bytes_of_text(session->principal)
+                       : eas_bytes_make(session->id, sizeof(session->id)),
+        .owner = is_users ? eas_bytes_make(NULL, 0) : eas_bytes_of_text(session->principal),
+    };
+
+    return name;
+}
+
+/* The digests of all names, which are computed once for a cookie; NULL if OpenSSL fails. */
+static const unsigned char *digests_of(const struct eas_session *session)
+{
+    const apr_size_t size = eas_shared_digests_size();
+    const unsigned char *known = eas_session_memory_names(session->memo, NULL);
+    unsigned char *digests;
+    apr_size_t i;
+
+    if (known != NULL) {
+        return known;
+    }
+    digests = malloc(KINDS * size);
+    for (i = 0; digests != NULL && i < KINDS; i++) {
+        const struct eas_shared_name name = plain_name_of(kinds[i], session);
+
+        if (!eas_shared_digest_names(&name, digests + i * size)) {
+            free(digests);
+            digests = NULL;
+        }
+    }
+    return digests != NULL ? eas_session_memory_names(session->memo, digests) : NULL;
+}
+
+static struct eas_shared_name name_of(enum eas_shared_kind kind, const struct eas_session *session)
+{
+    struct eas_shared_name name = plain_name_of(kind, session);
+    const unsigned char *digests = session->memo != NULL ? digests_of(session) : NULL;
+    apr_size_t i;
+
+    for (i = 0; digests != NULL && i < KINDS; i++) {
+        if (kinds[i] == kind) {
+            name.digests = digests + i * eas_shared_digests_size();
+        }
+    }
+    return name;
+}
+
 /* When the user last signed out everywhere; 0: never. */
 static enum eas_rc get_not_before(request_rec *r, const struct eas_session *session,
                                   apr_time_t *not_before, struct eas_err *err)
 {
-    return eas_shared_get_latest(r->pool, EAS_SHARED_NOT_BEFORE,
-                                 eas_bytes_of_text(session->principal), not_before)
-                   == EAS_SHARED_FAILED
+    const struct eas_shared_name name = name_of(EAS_SHARED_NOT_BEFORE, session);
+
+    return eas_shared_get_latest(r->pool, &name, not_before) == EAS_SHARED_FAILED
                ? fail_unknown(err)
                : EAS_OK;
 }
@@ -60,10 +127,10 @@ static enum eas_rc get_not_before(request_rec *r, const struct eas_session *sess
 static enum eas_rc check_revoked(request_rec *r, const struct eas_session *session, bool *revoked,
                                  struct eas_err *err)
 {
+    const struct eas_shared_name name = name_of(EAS_SHARED_REVOKED, session);
     struct eas_bytes value;
-    apr_time_t not_before;
-    enum eas_shared_answer one = eas_shared_get(
-        r->pool, EAS_SHARED_REVOKED, eas_bytes_make(session->id, sizeof(session->id)), &value);
+    apr_time_t not_before, ignored;
+    enum eas_shared_answer one = eas_shared_get(r->pool, &name, &value, &ignored);
     enum eas_rc rc;
 
     *revoked = one == EAS_SHARED_FOUND;
@@ -75,17 +142,6 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
         *revoked = session->started <= not_before;
     }
     return rc;
-}
-
-static struct eas_shared_name name_of(enum eas_shared_kind kind, const struct eas_session *session)
-{
-    struct eas_shared_name name = {
-        .kind = kind,
-        .id = eas_bytes_make(session->id, sizeof(session->id)),
-        .owner = eas_bytes_of_text(session->principal),
-    };
-
-    return name;
 }
 
 /*
@@ -113,10 +169,12 @@ static enum eas_rc find_any_evidence(request_rec *r, const struct eas_session *s
     const struct eas_verifier *verifier = eas_auth_server_of(r->server)->verifier;
     const struct eas_bytes id = eas_bytes_make(session->id, sizeof(session->id));
     const struct eas_password_cache_key key = eas_password_cache_session_key(id);
+    const struct eas_shared_name name = name_of(EAS_SHARED_EVIDENCE, session);
     struct eas_identity *cached;
     struct eas_bytes value;
     enum eas_shared_answer answer;
     struct eas_ticket *ticket;
+    apr_time_t ignored;
 
     *out = NULL;
     cached = verifier->cache != NULL
@@ -127,7 +185,7 @@ static enum eas_rc find_any_evidence(request_rec *r, const struct eas_session *s
         keep_evidence(r, session, *out);
         return EAS_OK;
     }
-    answer = eas_shared_get(r->pool, EAS_SHARED_EVIDENCE, id, &value);
+    answer = eas_shared_get(r->pool, &name, &value, &ignored);
     if (answer == EAS_SHARED_FAILED) {
         return eas_fail(err, EAS_UNAVAILABLE, 1072,
                         "the provider of EasKcdCache cannot give a session's evidence");
@@ -165,19 +223,35 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
     return rc;
 }
 
+/* Whether the KDC has lately called the user valid, or gave no answer. */
+static bool is_alive(request_rec *r, const struct eas_session *session)
+{
+    const struct eas_shared_name name = name_of(EAS_SHARED_ALIVE, session);
+    struct eas_session_memo *memo = session->memo;
+    struct eas_bytes value;
+    apr_time_t until;
+    enum eas_shared_answer answer;
+
+    if (memo != NULL && atomic_load(&memo->alive_until) > apr_time_now()) {
+        return true;
+    }
+    answer = eas_shared_get(r->pool, &name, &value, &until);
+    if (answer == EAS_SHARED_FOUND && memo != NULL) {
+        atomic_store(&memo->alive_until, until);
+    }
+    return answer != EAS_SHARED_NONE;
+}
+
 /* Every ten minutes, so that the sessions of a user end after AD has disabled the user. */
 static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
                               struct eas_err *err)
 {
-    const struct eas_shared_name name = { .kind = EAS_SHARED_ALIVE,
-                                          .id = eas_bytes_of_text(session->principal) };
-    struct eas_bytes value;
+    const struct eas_shared_name name = name_of(EAS_SHARED_ALIVE, session);
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     enum eas_rc rc;
 
-    if (!session->has_evidence
-        || eas_shared_get(r->pool, name.kind, name.id, &value) != EAS_SHARED_NONE) {
+    if (!session->has_evidence || is_alive(r, session)) {
         return EAS_OK;
     }
     rc = callbacks->check_user(r->server, r->pool, session->principal, &waited, err);
@@ -343,8 +417,7 @@ enum eas_rc eas_session_start(request_rec *r, const struct eas_identity *identit
 static enum eas_rc end_everywhere(request_rec *r, const struct eas_session *session, apr_time_t now,
                                   struct eas_err *err)
 {
-    const struct eas_shared_name name = { .kind = EAS_SHARED_NOT_BEFORE,
-                                          .id = eas_bytes_of_text(session->principal) };
+    const struct eas_shared_name name = name_of(EAS_SHARED_NOT_BEFORE, session);
     apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
     apr_time_t not_before;
     enum eas_rc rc = get_not_before(r, session, &not_before, err);

@@ -28,6 +28,9 @@ struct eas_session_callbacks {
 /* Before any request; the callbacks live as long as the process. */
 void eas_session_set_callbacks(const struct eas_session_callbacks *callbacks);
 
+/* Makes the child's memory of cookies. */
+void eas_session_child_init(apr_pool_t *pool);
+
 enum eas_session_state {
     EAS_SESSION_NONE,    /* the request has no session cookie */
     EAS_SESSION_INVALID, /* modified, signed out, of another virtual host, or of a disabled user */

@@ -248,7 +248,9 @@ enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_
                                              .password = credentials->password },
                                 .rules = *request->rules,
                                 .address = request->address };
-    enum eas_rc rc;
+    unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE];
+    enum eas_rc rc = EAS_OK;
+    bool known;
 
     result->identity = NULL;
     memset(&result->attempt, 0, sizeof(result->attempt));
@@ -256,14 +258,21 @@ enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_
         return eas_fail(err, EAS_UNAVAILABLE, 1256,
                         "this httpd process has no password cache and cannot verify passwords");
     }
-    rc = eas_password_cache_credentials_key(verifier->cache, request->vhost_key, credentials,
-                                            &arguments.key, err);
+    known = eas_password_cache_known_key(verifier->cache, request->vhost_key, credentials, digest,
+                                         &arguments.key);
+    if (!known) {
+        rc = eas_password_cache_credentials_key(verifier->cache, request->vhost_key, credentials,
+                                                &arguments.key, err);
+    }
     if (rc != EAS_OK) {
         return rc;
     }
     if (request->rules->cache_for > 0) {
         result->identity =
             find_cached(verifier, pool, request->authority, &arguments.key, EAS_SHARED_CACHE_LOCAL);
+        if (result->identity != NULL && !known) {
+            eas_password_cache_keep_key(verifier->cache, digest, &arguments.key);
+        }
         if (result->identity != NULL) {
             return EAS_OK;
         }

@@ -5,16 +5,26 @@
 #include "auth/base/counters.h"
 #include "auth/base/hmac.h"
 #include "auth/base/lru.h"
+#include "auth/base/siphash.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
-#include <stdbool.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct eas_password_cache {
     struct eas_hmac *hmac;
     struct eas_lru *entries;
+    unsigned char digest_key[EAS_SIPHASH_SIZE];
+    struct eas_lru *keys; /* NULL if OpenSSL has no random bytes */
+};
+
+/* Kept keys. */
+struct known_key {
+    atomic_uint refs;
+    struct eas_password_cache_key key;
 };
 
 struct entry {
@@ -39,6 +49,36 @@ static void release_entry(void *value)
     }
 }
 
+static void retain_key(void *value)
+{
+    atomic_fetch_add(&((struct known_key *)value)->refs, 1);
+}
+
+static void release_key(void *value)
+{
+    if (atomic_fetch_sub(&((struct known_key *)value)->refs, 1) == 1) {
+        free(value);
+    }
+}
+
+static apr_status_t wipe_digest_key(void *data)
+{
+    struct eas_password_cache *cache = data;
+
+    OPENSSL_cleanse(cache->digest_key, sizeof(cache->digest_key));
+    return APR_SUCCESS;
+}
+
+static void make_keys(apr_pool_t *pool, struct eas_password_cache *cache)
+{
+    static const struct eas_lru_ops ops = { retain_key, release_key };
+
+    if (RAND_bytes(cache->digest_key, sizeof(cache->digest_key)) == 1) {
+        apr_pool_cleanup_register(pool, cache, wipe_digest_key, apr_pool_cleanup_null);
+        cache->keys = eas_lru_create(pool, EAS_PASSWORD_CACHE_KEYS_BYTES, ops);
+    }
+}
+
 enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
                                       const unsigned char *secret, struct eas_password_cache **out,
                                       struct eas_err *err)
@@ -51,6 +91,7 @@ enum eas_rc eas_password_cache_create(apr_pool_t *pool, apr_size_t max_bytes,
         return eas_fail(err, EAS_UNAVAILABLE, 1050, "OpenSSL provides no HMAC-SHA256");
     }
     cache->entries = eas_lru_create(pool, max_bytes, ops);
+    make_keys(pool, cache);
     *out = cache;
     return EAS_OK;
 }
@@ -105,6 +146,55 @@ enum eas_rc eas_password_cache_user_key(struct eas_password_cache *cache, const 
                                         eas_bytes_of_text(principal) };
 
     return make_key(cache, EAS_PASSWORD_CACHE_USER, fields, 2, key_out, err);
+}
+
+static void digest_field(struct eas_siphash *hash, const char *bytes, apr_size_t len)
+{
+    apr_uint64_t prefix = len;
+
+    eas_siphash_add(hash, &prefix, sizeof(prefix));
+    eas_siphash_add(hash, bytes, len);
+}
+
+bool eas_password_cache_known_key(struct eas_password_cache *cache, const char *vhost_key,
+                                  const struct eas_credentials *credentials,
+                                  unsigned char digest_out[EAS_PASSWORD_CACHE_DIGEST_SIZE],
+                                  struct eas_password_cache_key *key_out)
+{
+    struct eas_siphash hash;
+    struct known_key *known;
+
+    if (cache->keys == NULL) {
+        return false;
+    }
+    eas_siphash_begin(&hash, cache->digest_key);
+    digest_field(&hash, vhost_key, strlen(vhost_key));
+    digest_field(&hash, credentials->name, credentials->name_len);
+    digest_field(&hash, credentials->password->bytes, credentials->password->len);
+    eas_siphash_end(&hash, digest_out);
+    OPENSSL_cleanse(&hash, sizeof(hash));
+    known = eas_lru_get(cache->keys, digest_out, EAS_PASSWORD_CACHE_DIGEST_SIZE, 0);
+    if (known == NULL) {
+        return false;
+    }
+    *key_out = known->key;
+    release_key(known);
+    return true;
+}
+
+void eas_password_cache_keep_key(struct eas_password_cache *cache,
+                                 const unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE],
+                                 const struct eas_password_cache_key *key)
+{
+    struct known_key *known = cache->keys != NULL ? malloc(sizeof(*known)) : NULL;
+
+    if (known != NULL) {
+        atomic_init(&known->refs, 1);
+        known->key = *key;
+        eas_lru_put(cache->keys, digest, EAS_PASSWORD_CACHE_DIGEST_SIZE, known, sizeof(*known),
+                    APR_INT64_MAX);
+        release_key(known);
+    }
 }
 
 struct eas_password_cache_key eas_password_cache_session_key(struct eas_bytes session_id)

@@ -10,6 +10,7 @@
 
 #include <apr_time.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 /*
  * One per child process, thread-safe.  An entry holds the canonical name and the evidence ticket of
@@ -56,6 +57,27 @@ enum eas_rc eas_password_cache_user_key(struct eas_password_cache *cache, const 
                                         const char *principal,
                                         struct eas_password_cache_key *key_out,
                                         struct eas_err *err);
+
+/*
+ * Keys of credentials that the cache had, under a SipHash of the same fields with a random key of
+ * the process: a look-up takes a fourth of the time of the HMAC.  Other credentials have the same
+ * digest with a probability of 2^-128.  Only verified credentials get an entry, so that guesses
+ * evict none.  At most EAS_PASSWORD_CACHE_KEYS_BYTES, for some 20 000 of them; the least recently
+ * used leave first.  The loss of an entry costs an HMAC.
+ */
+#define EAS_PASSWORD_CACHE_KEYS_BYTES ((apr_size_t)4 << 20)
+#define EAS_PASSWORD_CACHE_DIGEST_SIZE 16
+
+/* The digest of the credentials, and their key if it is there.  Whether it is. */
+bool eas_password_cache_known_key(struct eas_password_cache *cache, const char *vhost_key,
+                                  const struct eas_credentials *credentials,
+                                  unsigned char digest_out[EAS_PASSWORD_CACHE_DIGEST_SIZE],
+                                  struct eas_password_cache_key *key_out);
+
+/* Keeps the key of verified credentials. */
+void eas_password_cache_keep_key(struct eas_password_cache *cache,
+                                 const unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE],
+                                 const struct eas_password_cache_key *key);
 
 /* The key of a session id of at most EAS_PASSWORD_CACHE_ID_SIZE bytes. */
 struct eas_password_cache_key eas_password_cache_session_key(struct eas_bytes session_id);

@@ -6,6 +6,7 @@
 #include "auth/base/shm_quota.h"
 #include "auth/base/shm_table.h"
 #include "auth/shared/retained_httpd.h"
+#include "auth/shared/secret_file_httpd.h"
 #include "auth/shared/socache_httpd.h"
 
 #include <apr_escape.h>
@@ -41,59 +42,6 @@ static struct eas_shared_state *state(void)
     return eas_module_process()->shared;
 }
 
-static enum eas_rc read_secret(apr_pool_t *pool, const char *path, struct eas_secret **out,
-                               struct eas_err *err)
-{
-    char buffer[4096], reason[120];
-    apr_size_t len = sizeof(buffer);
-    apr_file_t *file;
-    apr_finfo_t finfo;
-    apr_status_t rv = apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&finfo, APR_FINFO_PROT, file);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_read_full(file, buffer, sizeof(buffer), &len);
-    }
-    if (rv != APR_EOF) {
-        return eas_fail(
-            err, EAS_MISCONFIGURED, 3020,
-            "EasKcdSecretFile %s cannot be read or is over 4 KB: %s; make it with "
-            "`openssl rand -out %s 48`",
-            path, rv != APR_SUCCESS ? apr_strerror(rv, reason, sizeof(reason)) : "too large", path);
-    }
-    apr_file_close(file);
-    if (eas_secret_is_exposed(finfo.protection)) {
-        return eas_fail(
-            err, EAS_MISCONFIGURED, 3021,
-            "EasKcdSecretFile %s is readable by all users or writable by other users; chmod 600",
-            path);
-    }
-    *out = eas_secret_make(pool, buffer, len);
-    OPENSSL_cleanse(buffer, sizeof(buffer));
-    return EAS_OK;
-}
-
-static enum eas_rc load_secrets(apr_pool_t *pconf, const apr_array_header_t *files,
-                                struct eas_err *err)
-{
-    const struct eas_secret **secrets =
-        apr_pcalloc(pconf, (apr_size_t)files->nelts * sizeof(struct eas_secret *));
-    enum eas_rc rc = EAS_OK;
-    int i;
-
-    for (i = 0; rc == EAS_OK && i < files->nelts; i++) {
-        struct eas_secret *secret = NULL;
-
-        rc = read_secret(pconf, APR_ARRAY_IDX(files, i, const char *), &secret, err);
-        secrets[i] = secret;
-    }
-    return rc == EAS_OK
-               ? eas_seal_keyring_create(pconf, secrets, files->nelts, &state()->keyring, err)
-               : rc;
-}
-
 int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s)
 {
     struct eas_err err;
@@ -110,7 +58,7 @@ int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *con
         rc = eas_socache_check_config(pconf, conf->provider_name, conf->provider_args, &err);
     }
     if (rc == EAS_OK && conf->secret_files != NULL) {
-        rc = load_secrets(pconf, conf->secret_files, &err);
+        rc = eas_secret_file_keyring(pconf, conf->secret_files, &state()->keyring, &err);
     }
     if (rc != EAS_OK) {
         eas_log_startup(s, &err);
@@ -150,23 +98,48 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
 }
 
 /* The name of a record under one of the secrets.  Records are kept under the first. */
-static enum eas_rc name_of(int secret, enum eas_shared_kind kind, struct eas_bytes id,
+static enum eas_rc name_of(int secret, const struct eas_shared_name *of,
                            unsigned char name[EAS_SHM_TABLE_KEY_SIZE], struct eas_err *err)
 {
-    unsigned char k = (unsigned char)kind;
-    const struct eas_bytes parts[] = { { &k, 1 }, id };
+    unsigned char k = (unsigned char)of->kind;
+    const struct eas_bytes parts[] = { { &k, 1 }, of->id };
 
+    if (of->digests != NULL) {
+        memcpy(name, of->digests + (apr_size_t)secret * EAS_SHM_TABLE_KEY_SIZE,
+               EAS_SHM_TABLE_KEY_SIZE);
+        return EAS_OK;
+    }
     return eas_seal_mac(state()->keyring, secret, EAS_SEAL_RECORD_NAME, parts, 2, name, err);
+}
+
+apr_size_t eas_shared_digests_size(void)
+{
+    return (apr_size_t)eas_seal_keyring_size(state()->keyring) * EAS_SHM_TABLE_KEY_SIZE;
+}
+
+bool eas_shared_digest_names(const struct eas_shared_name *of, unsigned char *out)
+{
+    struct eas_err ignored;
+    int i;
+
+    for (i = 0; i < eas_seal_keyring_size(state()->keyring); i++) {
+        if (name_of(i, of, out + (apr_size_t)i * EAS_SHM_TABLE_KEY_SIZE, &ignored) != EAS_OK) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int eas_shared_post_config(apr_pool_t *pconf, server_rec *s)
 {
+    const struct eas_shared_name liveness = { .kind = EAS_SHARED_LIVENESS,
+                                              .id = eas_bytes_of_text("") };
     unsigned char liveness_name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_err err;
     enum eas_rc rc = attach_memory(pconf, s, &err);
 
     if (rc == EAS_OK) {
-        rc = name_of(0, EAS_SHARED_LIVENESS, eas_bytes_of_text(""), liveness_name, &err);
+        rc = name_of(0, &liveness, liveness_name, &err);
     }
     if (rc == EAS_OK) {
         rc = eas_socache_post_config(pconf, s, liveness_name, &err);
@@ -287,7 +260,7 @@ enum eas_rc eas_shared_put(apr_pool_t *pool, const struct eas_shared_name *of,
     const struct record record = { value, expires };
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
     struct eas_bytes sealed;
-    enum eas_rc rc = name_of(0, of->kind, of->id, name, err);
+    enum eas_rc rc = name_of(0, of, name, err);
 
     if (rc == EAS_OK) {
         rc = seal_record(pool, name, &record, &sealed, err);
@@ -309,7 +282,7 @@ void eas_shared_refresh(apr_pool_t *pool, const struct eas_shared_name *of, stru
     struct eas_bytes sealed;
     struct eas_err ignored;
 
-    if (name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
+    if (name_of(0, of, name, &ignored) == EAS_OK
         && seal_record(pool, name, &record, &sealed, &ignored) == EAS_OK) {
         put_local(of, name, sealed, expires);
     }
@@ -321,7 +294,7 @@ bool eas_shared_keeps(apr_pool_t *pool, const struct eas_shared_name *of)
     struct eas_bytes sealed = { NULL, 0 };
     struct eas_err ignored;
 
-    return name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
+    return name_of(0, of, name, &ignored) == EAS_OK
            && eas_shm_table_get(table_of(of->kind), pool, name, apr_time_now(), &sealed.at,
                                 &sealed.len);
 }
@@ -341,8 +314,8 @@ void eas_shared_release(const struct eas_shared_name *of)
     struct eas_shm_quota quota;
     struct eas_err ignored;
 
-    if (name_of(0, of->kind, of->id, name, &ignored) == EAS_OK
-        && quota_of(of, &quota, &ignored) == EAS_OK && quota.limit > 0) {
+    if (name_of(0, of, name, &ignored) == EAS_OK && quota_of(of, &quota, &ignored) == EAS_OK
+        && quota.limit > 0) {
         eas_shm_quota_release(table_of(of->kind), &quota, name, apr_time_now());
     }
 }
@@ -368,7 +341,7 @@ static enum eas_shared_answer find_remote(apr_pool_t *pool, const unsigned char 
                : answer;
 }
 
-static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, struct eas_bytes id,
+static enum eas_shared_answer find(apr_pool_t *pool, const struct eas_shared_name *of,
                                    enum eas_shared_cache_reach reach, struct record *record)
 {
     enum eas_shared_answer answer = EAS_SHARED_NONE;
@@ -378,10 +351,10 @@ static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, 
 
     /* While a secret is replaced, older records have names of the older secret. */
     for (i = 0; answer == EAS_SHARED_NONE && i < eas_seal_keyring_size(state()->keyring); i++) {
-        if (name_of(i, kind, id, name, &err) != EAS_OK) {
+        if (name_of(i, of, name, &err) != EAS_OK) {
             return EAS_SHARED_FAILED;
         }
-        if (find_local(pool, kind, name, record)) {
+        if (find_local(pool, of->kind, name, record)) {
             return EAS_SHARED_FOUND;
         }
         if (reach == EAS_SHARED_CACHE_REMOTE) {
@@ -391,14 +364,15 @@ static enum eas_shared_answer find(apr_pool_t *pool, enum eas_shared_kind kind, 
     return answer;
 }
 
-enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind,
-                                      struct eas_bytes id, struct eas_bytes *value)
+enum eas_shared_answer eas_shared_get(apr_pool_t *pool, const struct eas_shared_name *of,
+                                      struct eas_bytes *value, apr_time_t *expires)
 {
     struct record record;
-    enum eas_shared_answer answer = find(pool, kind, id, EAS_SHARED_CACHE_REMOTE, &record);
+    enum eas_shared_answer answer = find(pool, of, EAS_SHARED_CACHE_REMOTE, &record);
 
     if (answer == EAS_SHARED_FOUND) {
         *value = record.value;
+        *expires = record.expires;
     }
     return answer;
 }
@@ -417,8 +391,8 @@ static bool take_later(const struct record *record, apr_time_t *latest)
     return true;
 }
 
-enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_kind kind,
-                                             struct eas_bytes id, apr_time_t *latest_out)
+enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, const struct eas_shared_name *of,
+                                             apr_time_t *latest_out)
 {
     enum eas_shared_answer remote, answer = EAS_SHARED_NONE;
     unsigned char name[EAS_SHM_TABLE_KEY_SIZE];
@@ -428,10 +402,10 @@ enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_k
 
     *latest_out = 0;
     for (i = 0; i < eas_seal_keyring_size(state()->keyring); i++) {
-        if (name_of(i, kind, id, name, &err) != EAS_OK) {
+        if (name_of(i, of, name, &err) != EAS_OK) {
             return EAS_SHARED_FAILED;
         }
-        if (find_local(pool, kind, name, &record) && take_later(&record, latest_out)) {
+        if (find_local(pool, of->kind, name, &record) && take_later(&record, latest_out)) {
             answer = EAS_SHARED_FOUND;
         }
         remote = find_remote(pool, name, &record);
@@ -451,9 +425,10 @@ static bool find_in_cache(const struct eas_shared_cache *cache, apr_pool_t *pool
                           struct eas_bytes id, enum eas_shared_cache_reach reach,
                           struct eas_bytes *value, apr_time_t *expires)
 {
+    const struct eas_shared_name of = { .kind = (enum eas_shared_kind)cache->kind, .id = id };
     struct record record;
 
-    if (find(pool, (enum eas_shared_kind)cache->kind, id, reach, &record) != EAS_SHARED_FOUND) {
+    if (find(pool, &of, reach, &record) != EAS_SHARED_FOUND) {
         return false;
     }
     *value = record.value;

@@ -38,7 +38,8 @@ enum eas_shared_kind {
 struct eas_shared_name {
     enum eas_shared_kind kind;
     struct eas_bytes id;
-    struct eas_bytes owner; /* the principal whose quota it counts to; empty: none */
+    struct eas_bytes owner;       /* the principal whose quota it counts to; empty: none */
+    const unsigned char *digests; /* of eas_shared_digest_names(), or NULL */
 };
 
 /* Settings of the main server, set by the directives. */
@@ -67,6 +68,13 @@ const struct eas_shared_cache *eas_shared_cache(enum eas_shared_kind kind);
 enum eas_rc eas_shared_put(apr_pool_t *pool, const struct eas_shared_name *of,
                            struct eas_bytes value, apr_time_t expires, struct eas_err *err);
 
+/*
+ * The keyed digests that name the record under each secret, for many look-ups of one record.  out
+ * has eas_shared_digests_size() bytes.  False if OpenSSL fails.
+ */
+apr_size_t eas_shared_digests_size(void);
+bool eas_shared_digest_names(const struct eas_shared_name *of, unsigned char *out);
+
 /* Whether this gateway's memory has the record.  If so, its eviction is put off. */
 bool eas_shared_keeps(apr_pool_t *pool, const struct eas_shared_name *of);
 
@@ -81,17 +89,17 @@ bool eas_shared_is_full(const struct eas_shared_name *of);
 void eas_shared_release(const struct eas_shared_name *of);
 
 /*
- * The value of an immutable record, in pool: the first place that has it answers.
- * EAS_SHARED_FAILED: the provider gives no answer.
+ * The value of an immutable record, in pool, and the time at which it expires: the first place that
+ * has it answers.  EAS_SHARED_FAILED: the provider gives no answer.
  */
-enum eas_shared_answer eas_shared_get(apr_pool_t *pool, enum eas_shared_kind kind,
-                                      struct eas_bytes id, struct eas_bytes *value);
+enum eas_shared_answer eas_shared_get(apr_pool_t *pool, const struct eas_shared_name *of,
+                                      struct eas_bytes *value, apr_time_t *expires);
 
 /*
  * The latest of the times (apr_time_t) that all places hold of a mutable record, under all secrets:
  * gateways write it independently.  0 without one.  EAS_SHARED_FAILED if one place gives no answer.
  */
-enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, enum eas_shared_kind kind,
-                                             struct eas_bytes id, apr_time_t *latest_out);
+enum eas_shared_answer eas_shared_get_latest(apr_pool_t *pool, const struct eas_shared_name *of,
+                                             apr_time_t *latest_out);
 
 #endif

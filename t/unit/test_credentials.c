@@ -265,6 +265,47 @@ static void test_verifier_without_password_cache(void **state)
     assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 1256);
 }
 
+/* Whether the process finds the key of these credentials without an HMAC. */
+static bool is_known(const struct eas_verifier *verifier, apr_pool_t *pool, const char *password)
+{
+    struct eas_credentials credentials = credentials_of(pool, "alice", password);
+    unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE];
+    struct eas_password_cache_key key;
+
+    return eas_password_cache_known_key(verifier->cache, "vhost", &credentials, digest, &key);
+}
+
+static void test_key_of_verified_credentials_is_kept(void **state)
+{
+    struct eas_verifier *verifier = make_verifier(*state);
+    struct eas_identity *identity;
+
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), NO_ANSWER);
+    assert_false(is_known(verifier, *state, "secret"));
+    share_alice(verifier, *state, no_version);
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), 0);
+    assert_true(is_known(verifier, *state, "secret"));
+    assert_int_equal(check(verifier, *state, "alice", "wrong", CACHE_FOR, &identity), NO_ANSWER);
+    assert_false(is_known(verifier, *state, "wrong"));
+}
+
+/* The key says nothing about the password: the caches do, as before. */
+static void test_kept_key_authenticates_nobody(void **state)
+{
+    struct eas_verifier *verifier = make_verifier(*state);
+    struct eas_password_cache_key key = key_of(verifier, *state, "alice", "secret");
+    struct eas_credentials credentials = credentials_of(*state, "alice", "secret");
+    unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE];
+    struct eas_password_cache_key ignored;
+    struct eas_identity *identity;
+
+    assert_false(
+        eas_password_cache_known_key(verifier->cache, "vhost", &credentials, digest, &ignored));
+    eas_password_cache_keep_key(verifier->cache, digest, &key);
+    assert_true(is_known(verifier, *state, "secret"));
+    assert_int_equal(check(verifier, *state, "alice", "secret", CACHE_FOR, &identity), NO_ANSWER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +317,8 @@ int main(void)
         POOL_TEST(test_damaged_shared_records_are_ignored),
         POOL_TEST(test_invalid_login_names_are_refused_without_kdc),
         POOL_TEST(test_verifier_without_password_cache),
+        POOL_TEST(test_key_of_verified_credentials_is_kept),
+        POOL_TEST(test_kept_key_authenticates_nobody),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

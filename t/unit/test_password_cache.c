@@ -130,6 +130,55 @@ static void test_fields_of_a_key_are_separate(void **state)
     assert_memory_not_equal(a_bc.id, abc.id, EAS_PASSWORD_CACHE_ID_SIZE);
 }
 
+/* Whether the cache knows the key of these credentials; the digest, too. */
+static bool knows(struct eas_password_cache *cache, apr_pool_t *pool, const char *vhost,
+                  const char *name, const char *password,
+                  unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE],
+                  struct eas_password_cache_key *key)
+{
+    struct eas_credentials credentials = { name, strlen(name),
+                                           eas_secret_make(pool, password, strlen(password)) };
+
+    return eas_password_cache_known_key(cache, vhost, &credentials, digest, key);
+}
+
+static void test_kept_keys(void **state)
+{
+    struct eas_password_cache *cache = make_cache(*state);
+    struct eas_password_cache_key key = key_of(cache, *state, VHOST, "ab", "c"), found;
+    unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE], other[EAS_PASSWORD_CACHE_DIGEST_SIZE];
+
+    assert_false(knows(cache, *state, VHOST, "ab", "c", digest, &found));
+    eas_password_cache_keep_key(cache, digest, &key);
+    assert_true(knows(cache, *state, VHOST, "ab", "c", digest, &found));
+    assert_memory_equal(&found, &key, sizeof(key));
+    assert_false(knows(cache, *state, VHOST, "a", "bc", other, &found));
+    assert_false(knows(cache, *state, VHOST, "abc", "", other, &found));
+    assert_false(knows(cache, *state, VHOST, "ab", "C", other, &found));
+    assert_false(knows(cache, *state, "other", "ab", "c", other, &found));
+    /* Each process has a digest of its own. */
+    assert_false(knows(make_cache(*state), *state, VHOST, "ab", "c", other, &found));
+    assert_memory_not_equal(digest, other, sizeof(digest));
+}
+
+static void test_kept_keys_are_bounded(void **state)
+{
+    struct eas_password_cache *cache = make_cache(*state);
+    struct eas_password_cache_key key = { .kind = EAS_PASSWORD_CACHE_CREDENTIALS }, found;
+    unsigned char first[EAS_PASSWORD_CACHE_DIGEST_SIZE], digest[EAS_PASSWORD_CACHE_DIGEST_SIZE];
+    apr_uint32_t i;
+
+    assert_false(knows(cache, *state, VHOST, "alice", "secret", first, &found));
+    eas_password_cache_keep_key(cache, first, &key);
+    assert_true(knows(cache, *state, VHOST, "alice", "secret", first, &found));
+    memset(digest, 0, sizeof(digest));
+    for (i = 0; i < EAS_PASSWORD_CACHE_KEYS_BYTES / 100; i++) {
+        memcpy(digest, &i, sizeof(i));
+        eas_password_cache_keep_key(cache, digest, &key);
+    }
+    assert_false(knows(cache, *state, VHOST, "alice", "secret", first, &found));
+}
+
 /* A session id that equals the digest of credentials has another key. */
 static void test_keys_of_different_kinds_differ(void **state)
 {
@@ -407,6 +456,8 @@ int main(void)
         CACHE_TEST(test_found_evidence_outlives_the_cache),
         CACHE_TEST(test_request_pools_drop_their_references),
         CACHE_TEST(test_size_of_the_cache_is_bounded),
+        CACHE_TEST(test_kept_keys),
+        CACHE_TEST(test_kept_keys_are_bounded),
         CACHE_TEST(test_concurrent_threads),
     };
 
