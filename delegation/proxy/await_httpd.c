@@ -45,7 +45,7 @@ static apr_status_t read_empty_response(struct eas_exchange *exchange, apr_bucke
     return APR_SUCCESS;
 }
 
-static bool park(struct eas_exchange *exchange, conn_rec *backend, apr_interval_time_t timeout)
+static bool park(struct eas_exchange *exchange, ap_filter_t *backend, apr_interval_time_t timeout)
 {
     struct eas_park_owner *owner = exchange->park;
 
@@ -82,7 +82,7 @@ static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filt
         if (patience >= 0) {
             eas_park_end_wait();
         }
-        exchange->parked = event == EAS_CLIENT_TIMEUP && parks && park(exchange, f->c, timeout);
+        exchange->parked = event == EAS_CLIENT_TIMEUP && parks && park(exchange, f->next, timeout);
     } while (event == EAS_CLIENT_TIMEUP && parks && !exchange->parked);
     if (event == EAS_CLIENT_READ) {
         exchange->since = 0;

@@ -10,13 +10,16 @@
 /* As mod_proxy's default (ProxyIOBufferSize). */
 #define PIECE 8192
 
+/* Long polls are short, and their bodies are kept for up to an hour. */
+#define FIRST_PIECE 1024
+
 /*
  * Pieces may be one octet long: a chunk, a TLS record or an HTTP/2 frame of the client's.  So they
  * are copied into blocks of the request's pool, one after the other.
  */
 struct block {
     char *bytes;
-    apr_size_t len;
+    apr_size_t len, size;
 };
 
 struct eas_body {
@@ -32,11 +35,13 @@ static struct block *block_with_room(request_rec *r, struct eas_body *body)
     struct block *blocks = (struct block *)body->blocks->elts;
     int n = body->blocks->nelts;
 
-    if (n > 0 && blocks[n - 1].len < PIECE) {
+    apr_size_t size = n > 0 ? PIECE : FIRST_PIECE;
+
+    if (n > 0 && blocks[n - 1].len < blocks[n - 1].size) {
         return &blocks[n - 1];
     }
     blocks = apr_array_push(body->blocks);
-    *blocks = (struct block){ apr_palloc(r->pool, PIECE), 0 };
+    *blocks = (struct block){ .bytes = apr_palloc(r->pool, size), .size = size };
     return blocks;
 }
 
@@ -45,7 +50,7 @@ static void append(request_rec *r, struct eas_body *body, const char *data, apr_
     body->len += (apr_off_t)len;
     while (len > 0) {
         struct block *block = block_with_room(r, body);
-        apr_size_t n = len < PIECE - block->len ? len : PIECE - block->len;
+        apr_size_t room = block->size - block->len, n = len < room ? len : room;
 
         memcpy(block->bytes + block->len, data, n);
         block->len += n;

@@ -199,7 +199,8 @@ enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll
             event = look_after_slice(&wait, now);
         }
     }
-    return event;
+    /* A read that finds nothing has OpenSSL free the buffer of the one before. */
+    return event == EAS_CLIENT_TIMEUP && is_readable(&wait) ? EAS_CLIENT_READ : event;
 }
 
 enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll *poll)
@@ -218,4 +219,13 @@ enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data)
     apr_brigade_destroy(bb);
     *has_data = rv == APR_SUCCESS;
     return rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv) ? EAS_CLIENT_TIMEUP : EAS_CLIENT_LEFT;
+}
+
+bool eas_client_backend_speaks(request_rec *r, ap_filter_t *next)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, next->c->bucket_alloc);
+    apr_status_t rv = peek(next, bb);
+
+    apr_brigade_destroy(bb);
+    return !APR_STATUS_IS_EAGAIN(rv);
 }

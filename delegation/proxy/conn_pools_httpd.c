@@ -56,6 +56,7 @@ static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 /* Of this child.  Pools and slots live as long as it, so only making them needs the mutex. */
 static struct {
     apr_pool_t *pool; /* under the mutex */
+    struct eas_mod_proxy_pools pools;
     apr_thread_mutex_t *mutex;
     _Atomic(struct eas_conn_pools *) all;
     server_rec *server;
@@ -99,7 +100,9 @@ static apr_pool_t *make_pool(apr_pool_t *pchild)
 void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
 {
     pthread_mutex_lock(&reaping);
-    child.pool = make_pool(pchild);
+    child.pool = child.pools.slots = make_pool(pchild);
+    apr_pool_create(&child.pools.addresses, child.pool);
+    apr_pool_create(&child.pools.connections, child.pool); /* a pool ends its newest child first */
     child.mutex = eas_thread_make_mutex(pchild);
     atomic_store(&child.all, NULL);
     child.server = main_server;
@@ -205,7 +208,7 @@ static proxy_worker *make_worker(const struct eas_conn_pools *pools)
     proxy_worker *worker;
 
     apr_thread_mutex_lock(child.mutex);
-    worker = eas_mod_proxy_make_slot(child.pool, pools->worker, child.server);
+    worker = eas_mod_proxy_make_slot(&child.pools, pools->worker, child.server);
     apr_thread_mutex_unlock(child.mutex);
     return worker != NULL ? worker : pools->worker;
 }

@@ -394,12 +394,27 @@ int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s)
 }
 
 /*
+ * mod_proxy gives each worker allocators of its own, which keep freed memory for its connections.  A
+ * slot has one connection, so that its free memory would serve nobody.
+ */
+static void share_pools(proxy_conn_pool *cp, const struct eas_mod_proxy_pools *pools)
+{
+    cp->conn = NULL; /* mod_proxy makes another one */
+    apr_pool_destroy(cp->pool);
+    apr_pool_destroy(cp->dns_pool);
+    cp->pool = pools->connections;
+    cp->dns_pool = pools->addresses;
+}
+
+/*
  * The pool is that of a worker without `max=`, which has one connection in cp->conn instead of an
  * apr_reslist (ap_proxy_initialize_worker()).  Where there is no reslist, mod_proxy uses cp->conn,
  * whatever the parameters of the original say (ap_proxy_acquire_connection()).
  */
-proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s)
+proxy_worker *eas_mod_proxy_make_slot(const struct eas_mod_proxy_pools *pools, proxy_worker *worker,
+                                      server_rec *s)
 {
+    apr_pool_t *pool = pools->slots;
     proxy_worker *slot;
 
     /* Any URL: it goes into the shared part, which is replaced by the original's. */
@@ -415,6 +430,7 @@ proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, se
         return NULL;
     }
     slot->s = worker->s;
+    share_pools(slot->cp, pools);
     return slot;
 }
 

@@ -38,12 +38,20 @@ int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy
 /* Of `max=`, in this child.  It depends on the MPM and on mod_http2; 0 with one thread. */
 int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s);
 
+/* Pools that all slots of a process share, with an allocator that threads share. */
+struct eas_mod_proxy_pools {
+    apr_pool_t *slots;
+    apr_pool_t *connections; /* ends before addresses, to which connections refer */
+    apr_pool_t *addresses;
+};
+
 /*
  * A worker for the same backend with a pool of one connection.  It shares status, counters and
  * parameters with the original.  mod_proxy allocates it, so that its size is that of the loaded
  * mod_proxy.  One exchange at a time may use it.  NULL if mod_proxy fails.
  */
-proxy_worker *eas_mod_proxy_make_slot(apr_pool_t *pool, proxy_worker *worker, server_rec *s);
+proxy_worker *eas_mod_proxy_make_slot(const struct eas_mod_proxy_pools *pools, proxy_worker *worker,
+                                      server_rec *s);
 
 /* Whether mod_proxy keeps the worker's connections after a response. */
 bool eas_mod_proxy_keeps(const proxy_worker *worker);

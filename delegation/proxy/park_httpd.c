@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/kept_httpd.h"
+#include "delegation/proxy/trim_httpd.h"
 #include "delegation/proxy/wait.h"
 
 #include <ap_mmn.h>
@@ -48,6 +49,7 @@ struct eas_park_child {
 struct record {
     request_rec *r;
     struct eas_park_owner *owner;
+    ap_filter_t *backend; /* the first one below the module's own */
     struct eas_parked parked;
     unsigned events;
     apr_time_t since;
@@ -94,6 +96,7 @@ static void hook_suspend_connection(conn_rec *c, request_rec *r)
 
     (void)r;
     if (record != NULL && record->client < 0 && record->parked.wake >= 0) {
+        eas_trim_begin(c);
         record->client = eas_client_descriptor(c); /* -1: a full stop has closed it */
         if (record->client >= 0) {
             replace_descriptor(record, record->parked.wake);
@@ -123,6 +126,7 @@ static void hook_resume_connection(conn_rec *c, request_rec *r)
 
     (void)r;
     if (record != NULL) {
+        eas_trim_end(c);
         unpark(record);
     }
     if (this_child() != NULL && this_child()->parking != NULL) {
@@ -199,8 +203,9 @@ static bool begin_parking(struct record *record)
     return eas_parking_add(this_child()->parking, &record->parked);
 }
 
-static struct record *make_record(request_rec *r, struct eas_park_owner *owner, conn_rec *backend,
-                                  const struct eas_long_poll *poll, apr_time_t deadline)
+static struct record *make_record(request_rec *r, struct eas_park_owner *owner,
+                                  ap_filter_t *backend, const struct eas_long_poll *poll,
+                                  apr_time_t deadline)
 {
     struct record *record = apr_pcalloc(r->pool, sizeof(*record));
 
@@ -208,7 +213,8 @@ static struct record *make_record(request_rec *r, struct eas_park_owner *owner, 
     record->owner = owner;
     record->since = eas_clock_now();
     record->client = -1;
-    record->parked.backend = eas_client_descriptor(backend);
+    record->parked.backend = eas_client_descriptor(backend->c);
+    record->backend = backend;
     record->parked.client = eas_client_descriptor(r->connection);
     record->parked.reads_client = ap_ssl_conn_is_ssl(r->connection) != 0;
     record->parked.deadline = deadline;
@@ -216,7 +222,7 @@ static struct record *make_record(request_rec *r, struct eas_park_owner *owner, 
     return record;
 }
 
-bool eas_park_request(request_rec *r, struct eas_park_owner *owner, conn_rec *backend,
+bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t *backend,
                       const struct eas_long_poll *poll, apr_time_t deadline)
 {
     struct eas_park_facts facts = owner->facts;
@@ -226,7 +232,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, conn_rec *ba
     facts.mpm = this_child() != NULL && this_child()->parking != NULL;
     facts.stream = r->connection->master != NULL;
     facts.inner = r->main != NULL || r->prev != NULL || current != r->connection;
-    facts.kept = facts.kept && backend->keepalive != AP_CONN_CLOSE;
+    facts.kept = facts.kept && backend->c->keepalive != AP_CONN_CLOSE;
     obstacle = eas_park_obstacle_of(&facts);
     if (obstacle == EAS_PARK_NO_OBSTACLE) {
         record = make_record(r, owner, backend, poll, deadline);
@@ -278,6 +284,10 @@ static bool must_go_on(struct record *record, enum eas_client_event *event)
 
     switch (eas_park_step_after(record->events)) {
     case EAS_PARK_READ:
+        if (record->events == EAS_PARK_BACKEND
+            && !eas_client_backend_speaks(record->r, record->backend)) {
+            return false; /* a record of TLS without data */
+        }
         *event =
             eas_wait_is_closed(record->parked.backend) ? EAS_CLIENT_NO_BACKEND : EAS_CLIENT_READ;
         return true;

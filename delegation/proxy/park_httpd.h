@@ -56,10 +56,11 @@ apr_interval_time_t eas_park_begin_wait(const struct eas_park_owner *owner);
 void eas_park_end_wait(void);
 
 /*
- * Parks a request until a time of eas_clock_now(); 0 is no limit.  False: it keeps its thread, for a
+ * Parks a request until a time of eas_clock_now(); 0 is no limit.  A read through `backend` shows
+ * whether the response comes.  False: it keeps its thread, for a
  * reason that is logged once.
  */
-bool eas_park_request(request_rec *r, struct eas_park_owner *owner, conn_rec *backend,
+bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t *backend,
                       const struct eas_long_poll *poll, apr_time_t deadline);
 
 /* The request has not parked after all. */
