@@ -282,6 +282,28 @@ def test_long_polls(watched, exchange):
         assert [ping.result().status for ping in pings] == [200, 200]
     after = until(lambda: (now := numbers(gw)).get("long_polls_held") == 0 and now, 5, "their end")
     assert after.get("long_polls_total") == before.get("long_polls_total") + 2
+
+
+def test_parked_long_polls(watched, exchange):
+    """One that has parked and gets its answer, and one that cannot park."""
+    server, backend = exchange()
+    gw = watched("AsyncRequestWorkerFactor 200\n"
+                 + location(backend.url + PATH, "EasKcdPark On", path=PATH)
+                 + location(backend.url + PATH, "EasKcdPark On", "EasKcdBackendReuse Off",
+                            "EasKcdParseEas On", path="/kept" + PATH))
+    with ThreadPoolExecutor(2) as pool:
+        pings = [pool.submit(gw.post, path + plain("Ping", "alice", f"phone{len(path)}"), PING,
+                             "alice", PASSWORDS["alice"], [("Content-Type", TYPE)])
+                 for path in ("", "/kept")]
+        until(lambda: numbers(gw).get("long_polls_parked_now") == 1
+              and numbers(gw).get("long_polls_unparked_total", cause="not_kept") == 1, 20,
+              "a parked poll, and one that keeps its thread")
+        server.change()
+        assert [ping.result().status for ping in pings] == [200, 200]
+    after = until(lambda: (now := numbers(gw)).get("long_polls_parked_now") == 0 and now, 5, "end")
+    assert after.get("long_polls_parked_total") == 1
+    assert after.get("long_polls_woken_total", by="data") == 1
+    assert after.get("long_polls_woken_total", by="client") == 0
     assert after.get("backend_connections", state="busy") == 0
 
 

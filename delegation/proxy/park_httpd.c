@@ -3,6 +3,7 @@
 
 #include "delegation/proxy/park_httpd.h"
 #include "auth/base/clock.h"
+#include "auth/base/counters.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/kept_httpd.h"
 #include "delegation/proxy/trim_httpd.h"
@@ -136,10 +137,36 @@ static void hook_resume_connection(conn_rec *c, request_rec *r)
 
 /* --- parking ---------------------------------------------------------------------------------- */
 
+static void count_parked(int by)
+{
+    eas_counters_adjust(EAS_GAUGE_PARKED_NOW, by);
+    if (by > 0) {
+        eas_counters_add(EAS_COUNTER_PARKED);
+    }
+}
+
+/* By what it goes on. */
+static void count_woken(enum eas_client_event event, unsigned events)
+{
+    static const enum eas_counter counters[] = {
+        [EAS_CLIENT_READ] = EAS_COUNTER_WOKEN_DATA,
+        [EAS_CLIENT_TIMEUP] = EAS_COUNTER_WOKEN_TIME,
+        [EAS_CLIENT_LEFT] = EAS_COUNTER_WOKEN_CLIENT,
+        [EAS_CLIENT_REPLACED] = EAS_COUNTER_WOKEN_NEWER,
+        [EAS_CLIENT_DISMISSED] = EAS_COUNTER_WOKEN_STOP,
+        [EAS_CLIENT_NO_BACKEND] = EAS_COUNTER_WOKEN_DATA,
+    };
+    bool is_time = event == EAS_CLIENT_READ && (events & EAS_PARK_BACKEND) == 0;
+
+    eas_counters_add(counters[is_time ? EAS_CLIENT_TIMEUP : event]);
+}
+
 static void log_obstacle(request_rec *r, enum eas_park_obstacle obstacle)
 {
     struct eas_park_child *child = this_child();
 
+    eas_counters_add(
+        (enum eas_counter)((int)EAS_COUNTER_UNPARKED_MPM + (int)obstacle - (int)EAS_PARK_MPM));
     if (child == NULL || !atomic_exchange(&child->logged[obstacle], true)) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                       "EAS2095: long polls such as this one hold a thread each: %s",
@@ -191,6 +218,7 @@ static apr_status_t drop(void *data)
     if (this_child() != NULL) {
         unpark(record);
         end_turn(record->parked.turn.works);
+        count_parked(-1);
         set_record(record->r->connection, NULL);
         record->owner->drop(record->owner->data);
     }
@@ -239,6 +267,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
         if (begin_parking(record)) {
             set_record(r->connection, record);
             eas_kept_begin(r->connection, r->server);
+            count_parked(1);
             apr_pool_cleanup_register(r->pool, record, drop, apr_pool_cleanup_null);
             return true;
         }
@@ -251,6 +280,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
 static void leave(struct record *record)
 {
     apr_pool_cleanup_kill(record->r->pool, record, drop);
+    count_parked(-1);
     unpark(record);
     set_record(record->r->connection, NULL);
 }
@@ -325,6 +355,7 @@ static void resume(struct record *record)
     }
     ap_update_child_status(c->sbh, SERVER_BUSY_WRITE, r);
     note_time(record);
+    count_woken(event, record->events);
     leave(record);
     status = owner->resume(owner->data, event);
     if (status != SUSPENDED) {
@@ -376,6 +407,7 @@ static void dismiss(struct record *record)
     conn_rec *c = r->connection;
 
     note_time(record);
+    count_woken(EAS_CLIENT_DISMISSED, EAS_PARK_STOP);
     leave(record);
     apr_socket_timeout_set(ap_get_conn_socket(c), DISMISS_WRITE);
     finish(r, owner->resume(owner->data, EAS_CLIENT_DISMISSED));

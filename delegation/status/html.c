@@ -110,6 +110,7 @@ static void write_header(struct eas_writer *out, const struct eas_snapshot *snap
     number_tile(out, gauges[EAS_GAUGE_REALMS_SILENT] > 0, "Realms silent",
                 gauges[EAS_GAUGE_REALMS_SILENT]);
     number_tile(out, false, "Long polls held", snapshot->long_polls);
+    number_tile(out, false, "Long polls parked", gauges[EAS_GAUGE_PARKED_NOW]);
     number_tile(out, false, "Connections busy", gauges[EAS_GAUGE_CONNECTIONS_BUSY]);
     number_tile(out, false, "Connections kept", gauges[EAS_GAUGE_CONNECTIONS_KEPT]);
     number_tile(out, false, "Tickets cached", gauges[EAS_GAUGE_CACHED_TICKETS]);
