@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """t/bench still works: hardly any load, so its figures mean nothing here."""
 
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from lab.gateway import module_under_test
 from lab.wait import until
 
 COMMAND = Path(__file__).with_name("bench")
-CASES = ("curve", "instructions", "messages", "storm")
+CASES = ("curve", "direct", "instructions", "messages", "storm")
 
 
 def bench(*args):
@@ -34,6 +35,7 @@ def test_it_measures_draws_and_judges(tmp_path):
     assert "NOT MEASURED" not in said
     assert (code == 1) == ("MISSED" in said), said
     assert "kept  KDC messages per warm request by Basic" in said
+    assert re.search(r"session: throughput \d\.\d\d of direct", said)
     assert "kept  warm session, instructions of the bare proxy's" in said
     lines = ElementTree.parse(plot).findall(".//{http://www.w3.org/2000/svg}polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 2, 2, 2]

@@ -24,7 +24,7 @@ from .users import users
 from .warm import FULL, QUICK, SMOKE, Bench
 
 CASES = {case.__name__: case for case in (
-    warm.basic, warm.cookie, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
+    warm.basic, warm.cookie, warm.direct, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
     warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm,
     cold.cached, users, instructions, outage)}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Callable
 
-from lab.gateway import Gateway
+from lab.httpd import Httpd
 from lab.wait import connections as connections_of
 from lab.wait import until
 
@@ -20,7 +20,7 @@ class Side:
     """The requests, and their server."""
 
     name: str
-    gateway: Gateway
+    gateway: Httpd                  # or a backend, asked without one
     path: str
     headers: Headers = ()
     each: Path | None = None        # a file of headers, one for each request

@@ -70,6 +70,7 @@ class Rig:
         self.wrk = Wrk(self.path)
         self.layouts = layouts()
         self.others: list[int] = []     # backends, which share cores with the load
+        self._servers: dict[str, Httpd] = {}     # backends, by URL
         ensure_names()
         self.authority = Authority(self.path / "tls")
         self.domain = self.stack.enter_context(closing(Domain(self.path / "ad"))).create()
@@ -132,6 +133,11 @@ class Rig:
     @cached_property
     def tls_backend(self) -> str:
         return self._backend("cas1-tls", tls=True)
+
+    @cached_property
+    def direct(self) -> Httpd:
+        """A backend without a gateway: all connections to it are clients' own."""
+        return self._servers[self._backend("cas1-direct", tls=False)]
 
     def wide_backend(self, threads: int) -> str:
         """With as many threads in each process."""
@@ -221,7 +227,9 @@ class Rig:
         self.stack.callback(made.stop)
         made.start()
         self.others.append(made.daemon.process.pid)
-        return f"{'https' if tls else 'http'}://{host}:{made.port}"
+        url = f"{'https' if tls else 'http'}://{host}:{made.port}"
+        self._servers[url] = made
+        return url
 
     # --- what the module can do ------------------------------------------------------------
 

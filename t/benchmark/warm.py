@@ -75,6 +75,14 @@ def cookie(bench: Bench) -> None:
     bench.compare(bench.bare(), bench.cookie("session", "/mail"))
 
 
+def direct(bench: Bench) -> None:
+    """The cost of a proxy at all: throughput of that without one. The CPU is the backend's then."""
+    straight = Side("direct", bench.rig.direct, "/bare")
+    for side in (bench.bare(), bench.side("Basic", "/mail"), bench.cookie("session", "/mail")):
+        pair = bench.compare(straight, side)
+        bench.results.note("direct", side.name, f"throughput {pair.throughput:.2f} of direct")
+
+
 def tls(bench: Bench) -> None:
     """The same to a backend behind TLS."""
     bench.compare(bench.bare(tls=True), bench.side("Basic, TLS", "/tls-mail"))
