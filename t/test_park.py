@@ -11,8 +11,8 @@ from lab.activesync import CHANGED, EXPIRED, PATH, PING, TYPE, plain
 from lab.ad import PASSWORDS
 from lab.exchange import location, trusting
 from lab.fake_backend import response
-from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, parked, published,
-                         right, time_to_park, wait)
+from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, await_parked, parked,
+                         published, right, unparked, wait)
 from lab.raw_form import reset, shut_down
 from lab.simulated import damaged
 from lab.wait import connections, until
@@ -21,7 +21,7 @@ from lab.wait import connections, until
 def all_parked(polls):
     """More than there are threads: each waits at the backend, and has left its thread."""
     clients = polls.hold_all(USERS)
-    time_to_park()
+    await_parked(polls.gw, len(USERS))
     return clients
 
 
@@ -65,7 +65,7 @@ def test_connections_go_on(gateway, exchange, authority, pings, tls):
     gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=tls,
                  processes=1)
     client = pings(gw, server).hold("alice")
-    time_to_park()
+    await_parked(gw)
     server.change()
     assert client.receive().body == CHANGED
     assert client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"]).body == CHANGED
@@ -131,7 +131,7 @@ def test_full_stop_while_all_threads_are_busy(gateway, fake_backends, keeper, pi
     polls = pings(gw, gates)
     working, phones = USERS[:THREADS], USERS[THREADS:]
     clients = polls.hold_all(phones)
-    time_to_park()
+    await_parked(gw, len(phones))
     for user in working:
         polls.send(user, command="FolderSync")
     until(lambda: gates.waiting == len(USERS), 10, "all threads to be busy")
@@ -247,7 +247,7 @@ def test_stall_in_an_interim_response(gateway, held, pings, begin, end, parked_f
     script.release()
     client = pings(gw, script).send("alice")
     until(lambda: backend.requests, 10, "the Ping at the backend")
-    time_to_park()
+    wait(1.5)       # the time to park
     go_on.set()
     answer = client.receive()
     assert (answer.status, answer.body) == (200, CHANGED)
@@ -321,7 +321,7 @@ def test_other_mpm(gateway, held, pings, mpm):
     script, backend = held(right(), right())
     gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, mpm=mpm, processes=1)
     polls = pings(gw, script)
-    clients = [parked(polls, script)]
+    clients = [unparked(polls, script)]
     clients.append(polls.send("bob"))
     until(lambda: script.waiting == 2, 10, "the Ping to wait")
     script.release()
@@ -348,7 +348,7 @@ def test_obstacles(gateway, held, pings, lines, parameters):
     polls = pings(gw, script)
     for _ in range(2):
         script.hold()
-        client = parked(polls, script)
+        client = unparked(polls, script)
         script.release()
         assert client.receive().body == CHANGED
     assert {entry["EAS_KCD_PARKED"] for entry in gw.requests()} == {"-"}

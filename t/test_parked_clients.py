@@ -7,7 +7,7 @@ import pytest
 
 from lab.activesync import CHANGED, PING, TYPE, plain
 from lab.ad import PASSWORDS
-from lab.parking import SETTINGS, SMALL, THREADS, USERS, Gates, published, time_to_park, wait
+from lab.parking import SETTINGS, SMALL, THREADS, USERS, Gates, await_parked, published, wait
 from lab.wait import connections, until
 
 BIG = 8 << 20       # octets: more than the sockets on the way take
@@ -29,7 +29,7 @@ def test_next_request_while_all_threads_are_busy(gateway, fake_backends, keeper,
     polls = pings(gw, gates)
     working, phones = USERS[:THREADS], USERS[THREADS:]
     clients = polls.hold_all(phones)
-    time_to_park()
+    await_parked(gw, len(phones))
     gates.open(*phones)
     for client in clients:
         assert client.receive().body == CHANGED
@@ -50,7 +50,7 @@ def test_end_of_keep_alive(gateway, exchange, pings, tls):
     server, backend = exchange()
     gw = gateway("KeepAliveTimeout 2\n" + SETTINGS + published(backend), tls=tls, processes=1)
     client = pings(gw, server).hold("alice")
-    time_to_park()
+    await_parked(gw)
     server.change()
     assert client.receive().body == CHANGED
     began = time.monotonic()
@@ -64,7 +64,7 @@ def test_graceful_restart_ends_keep_alive(gateway, exchange, pings, tls):
     server, backend = exchange()
     gw = gateway("KeepAliveTimeout 60\n" + SETTINGS + published(backend), tls=tls, processes=1)
     client = pings(gw, server).hold("alice")
-    time_to_park()
+    await_parked(gw)
     server.change()
     assert client.receive().body == CHANGED
     old = gw.children()
@@ -79,7 +79,7 @@ def test_slow_reader(gateway, fake_backends, keeper, pings, tls):
     gates = Gates(keeper, b"x" * BIG)
     gw = gateway(SETTINGS + published(fake_backends(gates, proves=False)), tls=tls, processes=1)
     client = pings(gw, gates).hold("user01")
-    time_to_park()
+    await_parked(gw)
     gates.open("user01")
     wait(1)     # httpd has written what the sockets take
     assert client.receive().body == b"x" * BIG

@@ -269,6 +269,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
             eas_kept_begin(r->connection, r->server);
             count_parked(1);
             apr_pool_cleanup_register(r->pool, record, drop, apr_pool_cleanup_null);
+            ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "parks: waits without a thread");
             return true;
         }
         obstacle = EAS_PARK_DESCRIPTORS;

@@ -26,9 +26,10 @@ def wait(seconds):
     until(lambda: time.monotonic() > began + seconds, seconds + 5, "that time")
 
 
-def time_to_park():
-    """A request has it after a second."""
-    wait(1.5)
+def await_parked(gw, number=1):
+    """Until so many requests have left their threads, in all."""
+    until(lambda: gw.error_log.text().count("parks: waits without a thread") >= number, 20,
+          f"{number} requests to park")
 
 
 def right(*headers, status="200 OK", body=CHANGED):
@@ -79,9 +80,17 @@ class Held:
         return self.answers.pop(0)(self.keeper.proof(request))
 
 
-def parked(polls, script, user="alice", command="Ping"):
-    """A Ping that has left its thread."""
+def parked(polls, script, user="alice", command="Ping", number=1):
+    """A Ping that has left its thread, as the *number*th of all."""
     client = polls.send(user, command=command)
     until(lambda: script.waiting == 1, 10, "the Ping to wait")
-    time_to_park()
+    await_parked(polls.gw, number)
+    return client
+
+
+def unparked(polls, script, user="alice"):
+    """A Ping that has had the time to leave its thread."""
+    client = polls.send(user)
+    until(lambda: script.waiting == 1, 10, "the Ping to wait")
+    wait(1.5)
     return client
