@@ -16,7 +16,7 @@ LOGIN_PAGE, = fenced("html")
 
 # A word that shows that the example needs a module, beside those that all gateways have.
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
-         "RemoteIP": ("remoteip",)}
+         "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",)}
 
 
 def block_with(text: str) -> str:
