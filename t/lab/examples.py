@@ -16,7 +16,8 @@ LOGIN_PAGE, = fenced("html")
 
 # A word that shows that the example needs a module, beside those that all gateways have.
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
-         "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",)}
+         "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",),
+         "AuthLDAP": ("ldap", "authnz_ldap")}
 
 
 def block_with(text: str) -> str:
@@ -41,6 +42,9 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/eas-kcd/cas1.keytab": keytab,
         "/etc/eas-kcd/secret-1": _secret(path / "pages-secret-1"),
         "/etc/eas-kcd/secret-2": _secret(path / "pages-secret-2"),
+        "/etc/eas-kcd/oidc-secret": _secret(path / "pages-secret-1"),
+        "/etc/eas-kcd/oidc-passphrase": _secret(path / "pages-secret-2"),
+        "/etc/eas-kcd/ldap-password": f"/bin/cat {_secret(path / 'pages-secret-1')}",
         "/etc/eas-kcd/login.html": path / "pages-login.html",
         "/etc/eas-kcd/htpasswd": path / "pages-htpasswd",
         "/etc/ssl/certs/corp-ca.pem": authority.ca_file,
