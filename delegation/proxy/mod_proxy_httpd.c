@@ -395,10 +395,14 @@ int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s)
 
 /*
  * mod_proxy gives each worker allocators of its own, which keep freed memory for its connections.  A
- * slot has one connection, so that its free memory would serve nobody.
+ * slot has one connection, so that its free memory would serve nobody.  Before httpd 2.4.59, slots keep
+ * theirs: mod_proxy has dns_pool within cp->pool, and allocates from it under the slot's own lock.
  */
 static void share_pools(proxy_conn_pool *cp, const struct eas_mod_proxy_pools *pools)
 {
+    if (apr_pool_parent_get(cp->dns_pool) == cp->pool) {
+        return;
+    }
     cp->conn = NULL; /* mod_proxy makes another one */
     apr_pool_destroy(cp->pool);
     apr_pool_destroy(cp->dns_pool);
