@@ -705,6 +705,8 @@ def prompt(domain, keytab):
     def take_terminal():
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)       # nohup and background jobs ignore them
     process = subprocess.Popen(
         [doctor.PROGRAM, "-k", keytab, "-u", "alice", "-s", CAS1, "--transition", "--password"],
         stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True, preexec_fn=take_terminal,

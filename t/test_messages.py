@@ -127,25 +127,6 @@ def test_keytab_does_not_fit(gateway, backends, domain, other, spoil, cause):
     assert cas1.requests() == []
 
 
-UNREAD = fault("new keytab that httpd's user cannot read")
-
-
-def test_keytab_that_children_may_not_read(gateway, backends, domain, other):
-    """At 0600 root a new file is not read before a reload."""
-    cas1 = backends("cas1")
-    gw = gateway(location(cas1.url), account=other, start=False)
-    gw.keytab.chmod(0o600)
-    gw.start()
-    domain.rotate_key(other)
-    domain.export_keytab(gw.keytab, [other])
-    gw.keytab.chmod(0o600)
-    gw.expect("EAS1043")
-    assert_unavailable(gw.get("/eas", "alice", PASSWORDS["alice"]))
-    line_of_fault(gw, UNREAD)
-    gw.graceful()
-    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
-
-
 # --- the gateway's own log-on --------------------------------------------------------------------
 
 def disabled(domain, account):

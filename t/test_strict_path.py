@@ -10,8 +10,7 @@ from lab.exchange import location
 from lab.fake_backend import response
 from lab.frontdoor import PHONE
 
-example = test_whole_host.example       # fixtures
-host = test_whole_host.host
+host = test_whole_host.host     # a fixture
 
 ALICE = ("alice", PASSWORDS["alice"])
 NOBODY = (None, None)

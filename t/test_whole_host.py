@@ -5,17 +5,14 @@ from itertools import product
 
 import pytest
 
-import test_examples
 from lab.activesync import FOLDER_SYNC, PATH, TYPE, blob
 from lab.ad import CAS1, PASSWORDS, REALM
 from lab.client import Client
+from lab.examples import block_with
 from lab.fake_backend import response
 from lab.frontdoor import BROWSER, PHONE
 from lab.kerberos import Acceptor
 from lab.wait import free_port
-from test_examples import block_with
-
-example = test_examples.example       # a fixture
 
 AUTODISCOVER = """<?xml version="1.0"?><Autodiscover><Response><Action><Settings><Server>
 <Type>MobileSync</Type><Url>{url}/Microsoft-Server-ActiveSync</Url>
@@ -50,7 +47,7 @@ def host(example, domain, authority, fake_backends, lab_dir):
         return response("200 OK", headers, b"mail")
     backend = fake_backends(answer, tls=True)
     port = free_port()
-    gw = example(f"Listen 127.0.0.1:{port}\n" + block_with("mrsproxy"), **{
+    gw = example(f"Listen 127.0.0.1:{port}\n" + block_with("mrsproxy"), more={
         "*:443": f"127.0.0.1:{port}", "https://cas1.corp.example.com": backend.url})
     gw.start()
     return gw, lambda: Client(port, tls=True, ca_file=authority.ca_file), backend, users

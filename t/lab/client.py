@@ -63,10 +63,10 @@ class Client:
     def __init__(self, port: int, tls: bool = False, ca_file: Path | None = None,
                  host: str = GATEWAY, timeout: float = 30,
                  certificate: Certificate | None = None, source: str | None = None,
-                 before: Callable[[], None] = lambda: None) -> None:
+                 before: Callable[[str], None] = lambda path: None) -> None:
         """*host* is sent as Host and SNI. TLS is verified only where *ca_file* is given. The
         client's own *certificate* is for TLS, and *source* is its address. *before* is called
-        before each request."""
+        with the path before each request."""
         self.host = host
         self._before = before
         bound = (source, 0) if source else None
@@ -91,7 +91,7 @@ class Client:
     def send(self, method: str, path: str, user: str | None = None, password: str | None = None,
              headers: Headers = (), body: bytes | None = None) -> None:
         """The first half of request(), for those that have to wait for an answer."""
-        self._before()
+        self._before(path)
         headers = list(headers)
         given = {name.lower() for name, _ in headers}
         self._http.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

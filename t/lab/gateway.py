@@ -80,7 +80,8 @@ class Gateway(Httpd):
         self._expected: set[str] = set()
         self._allowed: set[str] = set()
         self._begin = 0         # of this test, in the error log
-        self._sent = 0          # when a client began the latest request, as now() counts
+        self._sent: dict[str | None, int] = {}      # when client() began the latest request, for a
+        # path and in all (None), as now() counts
 
     def expect(self, *tags: str) -> None:
         """Name log tags (EASnnnn, AHnnnnn) that this test provokes: each must be logged by its
@@ -112,12 +113,12 @@ class Gateway(Httpd):
         self.error_log.assert_tags(*self._expected, start=self._begin)
 
     def logged(self, path: str | None = None) -> dict[str, str]:
-        """The access log's entry of the latest request of client(), or the latest one for this path.
-        httpd writes it after it has sent the answer."""
+        """The access log's entry of the latest request of client(), or of the latest one for this
+        path. httpd writes it after it has sent the answer."""
         def entries() -> list[dict[str, str]]:
             return [entry for entry in self.requests()
-                    if (int(entry["began"]) >= self._sent if path is None
-                        else entry["uri"] == path)]
+                    if path in (None, entry["uri"])
+                    and int(entry["began"]) >= self._sent.get(path, 0)]
         return until(entries, 5, f"an access log entry for {path or 'any path'}")[-1]
 
     def client(self, **options: Any) -> Client:
@@ -125,8 +126,8 @@ class Gateway(Httpd):
         return Client(self.port, self.tls, self._ca_file if self.tls else None,
                       before=self._note_request, **options)
 
-    def _note_request(self) -> None:
-        self._sent = self.now()
+    def _note_request(self, path: str) -> None:
+        self._sent[path] = self._sent[None] = self.now()
 
     def request(self, method: str, path: str, user: str | None = None,
                 password: str | None = None, headers: Headers = (),
