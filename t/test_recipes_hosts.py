@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes for the virtual hosts and their backends: port 80 and `/`."""
+"""Recipes for the virtual hosts and their backends: port 80, `/`, health of Exchange."""
 
 import pytest
 
 from lab.ad import PASSWORDS
 from lab.client import Client, basic
-from lab.examples import block_with
+from lab.examples import block_with, in_a_host
+from lab.fake_backend import Request, response
 from lab.wait import free_port, until
 
-EAS = "/Microsoft-Server-ActiveSync"
+EAS, OWA = "/Microsoft-Server-ActiveSync", "/owa"
 ALICE = ("alice", PASSWORDS["alice"])
 
 
@@ -62,3 +63,83 @@ def test_root_becomes_owa_alone(hosts):
     for path in ("/nothing", "/nothing/", "/owa-/"):
         assert secure.get(path).status == 404
     assert secure.get(EAS, *ALICE).status == 200
+
+
+# --- health of Exchange ------------------------------------------------------------------------
+
+HEALTH = block_with("ProxyHCTemplate")
+CHECKS = {path: f"GET {path}/healthcheck.htm HTTP/1.0" for path in (EAS, OWA)}
+
+
+class Server:
+    """The script of a backend: its name, and a page of health for each protocol."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sick: dict[str, bytes | None] = {}
+
+    def __call__(self, request: Request) -> bytes | None:
+        path, _, page = request.path.rpartition("/")
+        if page == "healthcheck.htm":
+            return self.sick.get(path, response("200 OK", body=b"200 OK<br/>CAS1"))
+        return response("200 OK", body=self.name.encode())
+
+
+@pytest.fixture
+def pair(running, fake_backends, authority):
+    """The recipe's gateway, its two servers with their backends, and served(path): by which."""
+    servers = [Server("cas1"), Server("cas2")]
+    fakes = [fake_backends(server, server.name, tls=True) for server in servers]
+    gw, port = running(in_a_host(HEALTH), more={
+        "hcinterval=10": "hcinterval=200ms",
+        **{f"https://{server.name}.corp.example.com": fake.url
+           for server, fake in zip(servers, fakes)}})
+
+    def served(path: str) -> set[bytes]:
+        with Client(port, True, authority.ca_file) as phone:
+            answers = [phone.get(f"{path}/", *ALICE) for _ in range(8)]
+        return {answer.body if answer.status == 200 else b"%d" % answer.status for answer in answers}
+    return gw, servers, fakes, served
+
+
+def times(gw, tag: str) -> int:
+    return gw.error_log.text().count(tag)
+
+
+@pytest.mark.parametrize("answer", [response("503 Service Unavailable"), None,
+                                    response("302 Found", [("Location", "/owa/auth/logon.aspx")])],
+                         ids=["503", "hangs-up", "302"])
+def test_sick_protocol_leaves_its_balancer(pair, answer):
+    """Of one server; its other protocol stays, and users notice nothing."""
+    gw, servers, _, served = pair
+    both = {b"cas1", b"cas2"}
+    assert served(EAS) == served(OWA) == both
+    servers[0].sick[EAS] = answer
+    until(lambda: times(gw, "AH03303"), 10, "the end of a member")
+    assert served(EAS) == {b"cas2"} and served(OWA) == both
+    servers[0].sick.clear()
+    until(lambda: times(gw, "AH03302"), 10, "the return of a member")
+    assert served(EAS) == served(OWA) == both
+
+
+def test_checks_have_no_user(pair):
+    _, _, fakes, served = pair
+    assert len(served(EAS)) == 2
+    for fake in fakes:
+        until(lambda: set(CHECKS.values()) <= {request.line for request in fake.requests}, 10,
+              "a check of each protocol")
+        checks = [request for request in fake.requests if "healthcheck" in request.path]
+        assert {request.line for request in checks} == set(CHECKS.values())
+        assert {name for request in checks for name, _ in request.headers} <= {"Host", "User-Agent"}
+        asked = {request.connection for request in checks}
+        assert not asked & {request.connection for request in fake.requests
+                            if request.authorization}
+
+
+def test_no_member_is_well(pair):
+    gw, servers, _, served = pair
+    gw.expect("AH01170")
+    for server in servers:
+        server.sick[EAS] = None
+    until(lambda: times(gw, "AH03303") == 2, 10, "the end of both members")
+    assert served(EAS) == {b"503"} and served(OWA) == {b"cas1", b"cas2"}

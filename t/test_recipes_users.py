@@ -5,18 +5,12 @@ import pytest
 
 from lab.ad import REALM, UPN_SUFFIX
 from lab.client import Client
-from lab.examples import block_with
+from lab.examples import block_with, in_a_host
 from lab.frontdoor import BROWSER
 from lab.idp import SECRETS, Provider
 from lab.names import GATEWAY
 
 BOB = f"bob.builder@{UPN_SUFFIX}"
-
-
-def in_a_host(block: str) -> str:
-    """The example in the virtual host of README's first one."""
-    head, _, _ = block_with("LoadModule eas_kcd").partition("    <Location")
-    return f"{head}{block}</VirtualHost>\n"
 
 
 # --- OpenID Connect ----------------------------------------------------------------------------
@@ -99,5 +93,6 @@ def test_openid_leaks_unless_told(openid):
 def test_openid_user_of_another_domain(openid, backends):
     gw, browser, _ = openid(OPENID, upn="bob@elsewhere.example")
     gw.expect("EAS1008")
+    cas1 = backends("cas1", tls=True)
     assert browser.mail().status == 403
-    assert backends("cas1", tls=True).requests() == []
+    assert cas1.requests() == []

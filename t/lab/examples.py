@@ -17,12 +17,19 @@ LOGIN_PAGE, = fenced("html")
 # A word that shows that the example needs a module, beside those that all gateways have.
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
          "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",),
+         "ProxyHC": ("proxy_hcheck",),
          "AuthLDAP": ("ldap", "authnz_ldap")}
 
 
 def block_with(text: str) -> str:
     """The first example that has it."""
     return next(block for block in BLOCKS if text in block)
+
+
+def in_a_host(block: str) -> str:
+    """The example in the virtual host of README's first one, in place of its section."""
+    head, _, _ = block_with("LoadModule eas_kcd").partition("    <Location")
+    return f"{head}{block}</VirtualHost>\n"
 
 
 def modules_for(block: str) -> list[str]:
