@@ -9,6 +9,7 @@ from .ad import REALM, UPN_SUFFIX, Domain
 from .gateway import MODULES, module_under_test
 from .names import GATEWAY
 from .pages import REFERENCE, TEXT, fenced
+from .revocation import Revocation
 from .tls import Authority
 
 BLOCKS = fenced("apache")
@@ -55,6 +56,8 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/eas-kcd/login.html": path / "pages-login.html",
         "/etc/eas-kcd/htpasswd": path / "pages-htpasswd",
         "/etc/ssl/certs/corp-ca.pem": authority.ca_file,
+        "/etc/ssl/certs/devices-ca.pem": authority.ca_file,
+        "/etc/ssl/certs/devices.crl": Revocation(authority).crl(),
         "/etc/ssl/certs/mail.pem": certificate.cert,
         "/etc/ssl/private/mail.key": certificate.key,
         "${APACHE_LOG_DIR}": path,
