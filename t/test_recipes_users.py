@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes for users whom other modules know: OpenID Connect."""
+"""Recipes for users whom other modules know: OpenID Connect, client certificates."""
+
+import re
+import socket
+import ssl
 
 import pytest
 
-from lab.ad import REALM, UPN_SUFFIX
+from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
 from lab.client import Client
-from lab.examples import block_with
+from lab.examples import block_with, in_a_host
 from lab.frontdoor import BROWSER
 from lab.idp import SECRETS, Provider
 from lab.names import GATEWAY
+from lab.revocation import DAY, Revocation
+from lab.tls import Authority, Certificate
+from lab.unique import unique_number
+from lab.wait import until
 
 BOB = f"bob.builder@{UPN_SUFFIX}"
-
-
-def in_a_host(block: str) -> str:
-    """The example in the virtual host of README's first one."""
-    head, _, _ = block_with("LoadModule eas_kcd").partition("    <Location")
-    return f"{head}{block}</VirtualHost>\n"
 
 
 # --- OpenID Connect ----------------------------------------------------------------------------
@@ -99,5 +101,108 @@ def test_openid_leaks_unless_told(openid):
 def test_openid_user_of_another_domain(openid, backends):
     gw, browser, _ = openid(OPENID, upn="bob@elsewhere.example")
     gw.expect("EAS1008")
+    cas1 = backends("cas1", tls=True)
     assert browser.mail().status == 403
-    assert backends("cas1", tls=True).requests() == []
+    assert cas1.requests() == []
+
+
+# --- certificate or password -------------------------------------------------------------------
+
+PATH = "/Microsoft-Server-ActiveSync"
+CERTIFICATE = block_with("SSLCARevocationFile")
+ALICE = ("alice", PASSWORDS["alice"])
+LIES = [(name, value) for prefix in ("", "X-", "HTTP_") for name, value in (
+    ("SSL_CLIENT_VERIFY", "SUCCESS"), ("SSL-Client-Verify", "SUCCESS"), ("SSL_CLIENT_CERT", "x"),
+    ("SSL_CLIENT_SAN_OTHER_msUPN_0", f"alice@{REALM}"), ("REMOTE_USER", f"alice@{REALM}"))]
+LIST = "".join(line for line in CERTIFICATE.splitlines(True) if "SSLCARevocation" in line)
+
+
+@pytest.fixture
+def devices(running, authority):
+    """devices(crl=path, …): the gateway, and ask(certificate, *pair, headers=…)."""
+    def make(crl, block=CERTIFICATE, **more):
+        gw, port = running(block, "gateway2", more={"/etc/ssl/certs/devices.crl": crl} | more,
+                           log_level="notice eas_kcd:trace8 ssl:info")
+
+        def ask(certificate, *pair, headers=()):
+            with Client(port, True, authority.ca_file, certificate=certificate) as phone:
+                return phone.get(PATH, *pair, headers=headers)
+        ask.port = port
+        return gw, ask
+    return make
+
+
+def test_certificate_or_password(devices, authority, backends):
+    gw, ask = devices(Revocation(authority).crl())
+    cas1 = backends("cas1", tls=True)
+    bob = authority.user("bob", BOB)
+    asked = [((bob,), f"bob@{REALM}"), ((bob, *ALICE), f"bob@{REALM}"),
+             ((bob, "alice", "wrong"), f"bob@{REALM}"), ((None, *ALICE), f"alice@{REALM}")]
+    for arguments, user in asked:
+        for headers in ((), LIES):
+            answer = ask(*arguments, headers=headers)
+            assert answer.status == 200
+            echo = answer.json()
+            assert echo["remote_user"] == user
+            sent, = [value for name, value in echo["headers"] if name == "Authorization"]
+            assert sent.startswith("Negotiate ")
+    assert gw.error_log.tags().count("EAS1030") == 0
+    for headers in ((), LIES):
+        answer = ask(None, headers=headers)
+        assert (answer.status, answer.header("WWW-Authenticate")) == (401, 'Basic realm="Mail", charset="UTF-8"')
+    assert "EAS1062" in gw.error_log.tags()
+    until(lambda: len(cas1.requests()) == 2 * len(asked), 5, "the backend's log")
+
+
+def test_certificate_without_a_upn(devices, authority):
+    """Its password does not count."""
+    gw, ask = devices(Revocation(authority).crl())
+    gw.expect("EAS2060")
+    assert ask(authority.certificate("nobody"), *ALICE).status == 403
+
+
+REASONS = {"list": "certificate revoked", "old-list": "CRL has expired",
+           "ocsp": "certificate revoked", "ocsp-down": "application verification failure",
+           "stranger": "unable to get local issuer certificate"}
+ERRORS = {"ocsp": ["AH03239"], "ocsp-down": ["AH01974"]}
+
+
+@pytest.mark.parametrize("by", REASONS)
+def test_refused_certificate(devices, authority, fake_backends, backends, lab_dir, by):
+    """Within TLS, so that no request comes; without one, the password counts."""
+    bob, old = authority.user("bob", BOB), authority.user("bob-old", BOB)
+    revocation = Revocation(authority, old).knows(bob, old)
+    responder = fake_backends(revocation, "cas3", proves=False)
+    if by == "stranger":
+        old = Authority(lab_dir / f"strangers-{unique_number()}").user("bob", BOB)
+    gw, ask = devices(
+        revocation.crl(-DAY if by == "old-list" else DAY),
+        CERTIFICATE.replace(LIST, block_with("SSLOCSPEnable")) if "ocsp" in by else CERTIFICATE,
+        **{"http://ocsp.example.com": responder.url})
+    if by == "ocsp-down":
+        responder.stop()
+    gw.expect(*ERRORS.get(by, ()))
+    cas1 = backends("cas1", tls=True)
+    assert refusal(ask.port, authority, old)
+    assert re.search(rf"AH02276: Certificate Verification: Error \(\d+\): {REASONS[by]}",
+                     gw.error_log.text())
+    assert ask(None, *ALICE).status == 200
+    if by in ("old-list", "ocsp-down"):
+        assert refusal(ask.port, authority, bob)
+        users = {f"alice@{REALM}"}
+    else:
+        assert ask(bob).status == 200
+        users = {f"alice@{REALM}", f"bob@{REALM}"}
+    until(lambda: {entry["user"] for entry in cas1.requests()} == users, 5, "the backend's log")
+    assert len(cas1.requests()) == len(users)
+
+
+def refusal(port: int, authority: Authority, certificate: Certificate) -> str:
+    """The alert that the client gets after its part of the handshake."""
+    context = ssl.create_default_context(cafile=authority.ca_file)
+    context.load_cert_chain(certificate.cert, certificate.key)
+    with socket.create_connection(("127.0.0.1", port), 20) as plain:
+        with pytest.raises(ssl.SSLError) as refused:
+            with context.wrap_socket(plain, server_hostname=GATEWAY) as secure:
+                secure.recv(1)
+    return refused.value.reason

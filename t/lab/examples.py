@@ -9,6 +9,7 @@ from .ad import REALM, UPN_SUFFIX, Domain
 from .gateway import MODULES, module_under_test
 from .names import GATEWAY
 from .pages import REFERENCE, TEXT, fenced
+from .revocation import Revocation
 from .tls import Authority
 
 BLOCKS = fenced("apache")
@@ -17,12 +18,19 @@ LOGIN_PAGE, = fenced("html")
 # A word that shows that the example needs a module, beside those that all gateways have.
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
          "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",),
+         "ProxyHC": ("proxy_hcheck",),
          "AuthLDAP": ("ldap", "authnz_ldap")}
 
 
 def block_with(text: str) -> str:
     """The first example that has it."""
     return next(block for block in BLOCKS if text in block)
+
+
+def in_a_host(block: str) -> str:
+    """The example in the virtual host of README's first one, in place of its section."""
+    head, _, _ = block_with("LoadModule eas_kcd").partition("    <Location")
+    return f"{head}{block}</VirtualHost>\n"
 
 
 def modules_for(block: str) -> list[str]:
@@ -48,6 +56,8 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/eas-kcd/login.html": path / "pages-login.html",
         "/etc/eas-kcd/htpasswd": path / "pages-htpasswd",
         "/etc/ssl/certs/corp-ca.pem": authority.ca_file,
+        "/etc/ssl/certs/devices-ca.pem": authority.ca_file,
+        "/etc/ssl/certs/devices.crl": Revocation(authority).crl(),
         "/etc/ssl/certs/mail.pem": certificate.cert,
         "/etc/ssl/private/mail.key": certificate.key,
         "${APACHE_LOG_DIR}": path,

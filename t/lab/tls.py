@@ -41,7 +41,7 @@ class Authority:
         self.path = path
         path.mkdir(parents=True)
         self._ca = self._create("ca", "/CN=lab CA", "-addext", "basicConstraints=critical,CA:TRUE",
-                                "-addext", "keyUsage=critical,keyCertSign")
+                                "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         self.ca_file = self._ca.cert
         self._issued: dict[tuple[str, str, int], Certificate] = {}
 
@@ -55,6 +55,16 @@ class Authority:
                 "-CA", str(self._ca.cert), "-CAkey", str(self._ca.key),
                 "-addext", "basicConstraints=critical,CA:FALSE",
                 "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1", digest=digest)
+        return self._issued[wanted]
+
+    def user(self, name: str, upn: str) -> Certificate:
+        """A client's certificate, as Active Directory and device managements issue them."""
+        wanted = (name, upn, 0)
+        if wanted not in self._issued:
+            self._issued[wanted] = self._create(
+                f"user-{name}", f"/CN={name}", "-CA", str(self._ca.cert), "-CAkey",
+                str(self._ca.key), "-addext",
+                f"subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:{upn}")
         return self._issued[wanted]
 
     def expired(self, name: str) -> Certificate:
