@@ -131,7 +131,8 @@ def authority(lab_dir: Path) -> Authority:
 def backends(lab_dir: Path, domain: Domain, authority: Authority,
              by_hand: Callable[[str], None]) -> Iterator[Callable[..., GssBackend]]:
     """backends("cas1", tls=False, connection_bound=False): started when first asked for, then
-    shared; its logs are marked each time. cas3 exists, but nobody may delegate to it."""
+    shared; its logs are marked each time, unless mark=False. cas3 exists, but nobody may delegate
+    to it."""
     made: dict[tuple[str, bool, bool], GssBackend] = {}
     ensure_names()
 
@@ -146,11 +147,13 @@ def backends(lab_dir: Path, domain: Domain, authority: Authority,
         backend.start()
         return backend
 
-    def get(short: str, tls: bool = False, connection_bound: bool = False) -> GssBackend:
+    def get(short: str, tls: bool = False, connection_bound: bool = False,
+            mark: bool = True) -> GssBackend:
         wanted = (short, tls, connection_bound)
         if wanted not in made:
             made[wanted] = start(*wanted)
-        made[wanted].begin()
+        if mark:
+            made[wanted].begin()
         return made[wanted]
 
     yield get
