@@ -94,7 +94,7 @@ class Browser:
                 return predicate()
             except WebDriverException:
                 return None
-        return until(patiently, 15, what)
+        return until(patiently, 60, what)
 
     # --- what it shows ---------------------------------------------------------------------
 
