@@ -65,7 +65,7 @@ def test_root_becomes_owa_alone(hosts):
     assert secure.get(EAS, *ALICE).status == 200
 
 
-# --- health of Exchange ------------------------------------------------------------------------
+# --- health of Exchange: five checks a second, which a busy machine would call sick ------------
 
 HEALTH = block_with("ProxyHCTemplate")
 CHECKS = {path: f"GET {path}/healthcheck.htm HTTP/1.0" for path in (EAS, OWA)}
@@ -106,6 +106,7 @@ def times(gw, tag: str) -> int:
     return gw.error_log.text().count(tag)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("answer", [response("503 Service Unavailable"), None,
                                     response("302 Found", [("Location", "/owa/auth/logon.aspx")])],
                          ids=["503", "hangs-up", "302"])
@@ -122,6 +123,7 @@ def test_sick_protocol_leaves_its_balancer(pair, answer):
     assert served(EAS) == served(OWA) == both
 
 
+@pytest.mark.alone
 def test_checks_have_no_user(pair):
     _, _, fakes, served = pair
     assert len(served(EAS)) == 2
@@ -136,6 +138,7 @@ def test_checks_have_no_user(pair):
                             if request.authorization}
 
 
+@pytest.mark.alone
 def test_no_member_is_well(pair):
     gw, servers, _, served = pair
     gw.expect("AH01170")
