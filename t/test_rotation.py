@@ -76,6 +76,18 @@ def test_rotation(turning, domain, account):
     assert len(lines(turning, "EAS1325")) == 1
 
 
+def test_keytab_after_a_refused_log_on(gateway, backends, domain, account):
+    """A refusal of the gateway's own log-on is remembered for as long as the keys are the same."""
+    gw = gateway("EasKcdPasswordCache off\n" + location(backends("cas1").url), account=account,
+                 processes=1)
+    domain.rotate_key(account)
+    gw.expect("EAS1043")
+    assert gw.get("/eas/x", "carol", PASSWORDS["carol"]).status == 503
+    domain.export_keytab(gw.keytab, [account])
+    await_line(gw, "EAS1325")
+    served(gw, "carol")
+
+
 def test_tickets_from_before(gateway, backends, domain, account):
     """This KDC has forgotten the old key, and delegates by no ticket with it: one request of the
     process is 503, then a phone's password is verified again, and a browser gets the form."""

@@ -24,6 +24,7 @@ struct eas_service_tgt {
     apr_time_t fetching_since;
     struct eas_ticket *tgt;
     apr_time_t tried_at; /* end of the last fetch that counts */
+    krb5_keytab tried;   /* the keys of the last fetch */
     struct eas_err refusal;
 };
 
@@ -164,7 +165,6 @@ static enum eas_rc fetch(struct eas_service_tgt *service_tgt, struct eas_kdc *kd
     enum eas_rc rc;
 
     memset(&creds, 0, sizeof(creds));
-    eas_keytab_refresh(service_tgt->keytab);
     code = log_on(service_tgt, kdc, &creds);
     if (code != 0) {
         return fail_log_on(service_tgt, kdc, code, err);
@@ -185,6 +185,16 @@ static bool paused(const struct eas_service_tgt *service_tgt, apr_time_t now)
     return since >= 0 && since < PAUSE;
 }
 
+/* Under the mutex.  The KDC's refusal of a log-on, while the keytab has no other keys. */
+static bool is_refused(struct eas_service_tgt *service_tgt, apr_time_t now)
+{
+    if (service_tgt->refusal.rc != EAS_MISCONFIGURED || !paused(service_tgt, now)) {
+        return false;
+    }
+    eas_keytab_refresh(service_tgt->keytab);
+    return service_tgt->tried == eas_keytab_handle(service_tgt->keytab);
+}
+
 /* Under the mutex, which it unlocks during the exchange. */
 static enum eas_rc fetch_unlocked(struct eas_service_tgt *service_tgt, struct eas_kdc *kdc,
                                   struct eas_err *err)
@@ -195,6 +205,8 @@ static enum eas_rc fetch_unlocked(struct eas_service_tgt *service_tgt, struct ea
 
     service_tgt->fetching = true;
     service_tgt->fetching_since = apr_time_now();
+    eas_keytab_refresh(service_tgt->keytab);
+    service_tgt->tried = eas_keytab_handle(service_tgt->keytab);
     apr_thread_mutex_unlock(service_tgt->mutex);
     rc = fetch(service_tgt, kdc, &fresh, err);
     apr_thread_mutex_lock(service_tgt->mutex);
@@ -258,8 +270,7 @@ enum eas_rc eas_service_tgt_get(struct eas_service_tgt *service_tgt, struct eas_
     else if (!is_good(service_tgt, now) && now >= kdc->deadline) {
         rc = eas_fail(err, EAS_UNAVAILABLE, 2013, "the gateway's own log-on takes too long");
     }
-    else if (!is_good(service_tgt, now) && service_tgt->refusal.rc == EAS_MISCONFIGURED
-             && paused(service_tgt, now)) {
+    else if (!is_good(service_tgt, now) && is_refused(service_tgt, now)) {
         *err = service_tgt->refusal;
         rc = err->rc;
     }
