@@ -134,10 +134,20 @@ static enum eas_rc check_domains(const struct site *site, struct eas_err *err)
     return EAS_OK;
 }
 
+/* In a virtual host with realms of its own, the main server's line counts, unless it has one, too. */
+static const ap_directive_t *find_account(const struct site *site)
+{
+    bool inherits = eas_config_tree_find(site->tree.own, "EasKcdRemoteUser", NULL) == NULL
+                    && eas_config_tree_find(site->tree.own, "EasKcdDomain", NULL) != NULL;
+
+    return eas_config_tree_find(inherits ? site->tree.outer : site->tree.own, "EasKcdRemoteUser",
+                                "account");
+}
+
 /* The names of accounts are unique within a domain only. */
 static enum eas_rc check_remote_user(const struct site *site, struct eas_err *err)
 {
-    const ap_directive_t *at = eas_config_tree_find(site->tree.own, "EasKcdRemoteUser", "account");
+    const ap_directive_t *at = find_account(site);
     const struct eas_authority *authority = site->conf->authority;
     int i;
 

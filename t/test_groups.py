@@ -242,9 +242,10 @@ WITHOUT = {
 @pytest.mark.parametrize("require", ["Require eas-group {outer}", all_of("Require not eas-group {nobodys}")])
 @pytest.mark.parametrize("what", WITHOUT)
 def test_without_evidence(foreign, groups, what, require):
-    """Nothing is known of the groups: refused, also below a negation."""
+    """Nothing is known of the groups: refused, also below a negation, and not by delegation."""
     lines, user, tag = WITHOUT[what]
-    gw, cas1 = foreign(require.format(nobodys=NOBODYS, **vars(groups)), *lines)
+    gw, cas1 = foreign(require.format(nobodys=NOBODYS, **vars(groups)), *lines,
+                       "EasKcdDelegate Off")
     gw.allow(REFUSES, because="httpd reports the refusal, unless a negation made it")
     path = unique_path("/eas")
     assert gw.get(path, user, "x").status == 403

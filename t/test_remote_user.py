@@ -186,3 +186,12 @@ def test_accounts_of_two_realms(gateway, lab_dir, kind, realms, warns):
     assert code == 0, said
     assert ("EAS3120" in said) == warns
     assert ("httpd.conf:" in said and OTHER in said) == warns
+
+
+def test_accounts_of_two_realms_in_a_virtual_host(gateway, lab_dir):
+    """The virtual host has its realm, and the setting of the main server."""
+    conf = write_krb5_conf(lab_dir / f"krb5-{unique_number()}.conf", {REALM: 1, OTHER: 1})
+    code, said = gateway(f"EasKcdRemoteUser account\n<VirtualHost *:1>\nEasKcdDomain D {OTHER}\n"
+                         "</VirtualHost>\n", krb5_conf=conf, start=False).check_config()
+    assert code == 0, said
+    assert "EAS3120" in said and OTHER in said

@@ -120,14 +120,17 @@ static struct eas_pac *read_authdata(krb5_context ctx, const krb5_enc_tkt_part *
 
 struct eas_pac *eas_pac_read(krb5_context ctx, struct eas_keytab *keytab, const krb5_data *ticket)
 {
-    krb5_keytab handle = eas_keytab_handle(keytab);
     struct eas_pac *made = NULL;
+    krb5_keytab handle;
     krb5_ticket *decoded;
     krb5_keytab_entry entry;
 
     if (krb5_decode_ticket(ticket, &decoded) != 0) {
         return NULL;
     }
+    /* Another process may have got the ticket, with a key that this one has not used yet. */
+    eas_keytab_refresh(keytab);
+    handle = eas_keytab_handle(keytab);
     if (krb5_kt_get_entry(ctx, handle, eas_keytab_principal(keytab), decoded->enc_part.kvno,
                           decoded->enc_part.enctype, &entry)
         == 0) {

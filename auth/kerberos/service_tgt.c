@@ -16,8 +16,9 @@
 struct eas_service_tgt {
     struct eas_keytab *keytab;
     atomic_bool transition_seen;
-    atomic_uint void_kvno;     /* of evidence that the KDC does not decrypt any longer; 0: none */
-    apr_thread_mutex_t *mutex; /* for the fields below; never held during an exchange */
+    atomic_uint void_kvno; /* of evidence that the KDC does not decrypt any longer; 0: none */
+    _Atomic(apr_time_t) void_before; /* a KDC that issues evidence later has its key */
+    apr_thread_mutex_t *mutex;       /* for the fields below; never held during an exchange */
     apr_thread_cond_t *fetched;
     bool fetching;
     unsigned fetches; /* begun so far; of several at a time the last one counts */
@@ -331,6 +332,9 @@ bool eas_service_tgt_note_old_evidence(struct eas_service_tgt *service_tgt, krb5
         is_old = kvno < newest.vno;
         krb5_free_keytab_entry_contents(ctx, &newest);
     }
+    if (is_old) {
+        atomic_store(&service_tgt->void_before, apr_time_from_sec(apr_time_sec(apr_time_now())));
+    }
     if (is_old && kvno > atomic_load(&service_tgt->void_kvno)) {
         atomic_store(&service_tgt->void_kvno, kvno);
     }
@@ -342,5 +346,6 @@ bool eas_service_tgt_is_void(const struct eas_service_tgt *service_tgt,
 {
     unsigned void_kvno = atomic_load(&service_tgt->void_kvno);
 
-    return void_kvno != 0 && kvno_of(evidence) <= void_kvno;
+    return void_kvno != 0 && eas_ticket_start(evidence) < atomic_load(&service_tgt->void_before)
+           && kvno_of(evidence) <= void_kvno;
 }

@@ -42,8 +42,8 @@ enum eas_rc eas_service_tgt_get(struct eas_service_tgt *service_tgt, struct eas_
 void eas_service_tgt_forget(struct eas_service_tgt *service_tgt, const struct eas_ticket *tgt);
 
 /*
- * The KDC does not decrypt this evidence.  True if its key is older than the keytab's newest one: from
- * then on, evidence with that key and older ones is void in this process.
+ * The KDC does not decrypt this evidence.  True if its key is older than the keytab's newest one: then
+ * evidence with that key and older ones, issued before now, is void in this process.
  */
 bool eas_service_tgt_note_old_evidence(struct eas_service_tgt *service_tgt, krb5_context ctx,
                                        const struct eas_ticket *evidence);

@@ -179,7 +179,7 @@ apr_time_t eas_ticket_end(const struct eas_ticket *ticket)
     return apr_time_from_sec((apr_time_t)(uint32_t)ticket->creds.times.endtime);
 }
 
-static apr_time_t start_of(const struct eas_ticket *ticket)
+apr_time_t eas_ticket_start(const struct eas_ticket *ticket)
 {
     const krb5_ticket_times *times = &ticket->creds.times;
 
@@ -189,7 +189,7 @@ static apr_time_t start_of(const struct eas_ticket *ticket)
 
 static apr_interval_time_t margin_of(const struct eas_ticket *ticket)
 {
-    apr_interval_time_t quarter = (eas_ticket_end(ticket) - start_of(ticket)) / 4;
+    apr_interval_time_t quarter = (eas_ticket_end(ticket) - eas_ticket_start(ticket)) / 4;
 
     quarter -= quarter % APR_USEC_PER_SEC;
     return quarter < 0 ? 0 : quarter < MARGIN ? quarter : MARGIN;
@@ -207,7 +207,7 @@ apr_time_t eas_ticket_renew_at(const struct eas_ticket *ticket)
 
 apr_time_t eas_ticket_half_at(const struct eas_ticket *ticket)
 {
-    return start_of(ticket) + (eas_ticket_end(ticket) - start_of(ticket)) / 2;
+    return eas_ticket_start(ticket) + (eas_ticket_end(ticket) - eas_ticket_start(ticket)) / 2;
 }
 
 enum eas_rc eas_ticket_marshal(const struct eas_ticket *ticket, apr_pool_t *pool,

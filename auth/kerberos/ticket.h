@@ -60,6 +60,7 @@ const void *eas_ticket_prepare(const struct eas_ticket *ticket, void *block);
 bool eas_ticket_same(const struct eas_ticket *a, const struct eas_ticket *b);
 
 bool eas_ticket_forwardable(const struct eas_ticket *ticket);
+apr_time_t eas_ticket_start(const struct eas_ticket *ticket);
 apr_time_t eas_ticket_end(const struct eas_ticket *ticket);
 
 /*

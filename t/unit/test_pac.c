@@ -3,6 +3,7 @@
 
 #include "t/unit/krb5_files.h"
 #include "t/unit/logon_infos.h"
+#include "t/unit/seals.h"
 #include "t/unit/unit.h"
 
 #include "auth/kerberos/pac.h"
@@ -196,6 +197,29 @@ static void test_not_decrypted(void **state)
     assert_null(eas_pac_read(f->ctx, f->keytab, &garbage));
 }
 
+/* A key that the parent process has read, and this process has had no use for yet. */
+static void test_key_that_is_new(void **state)
+{
+    struct fixture *f = *state;
+    const struct made made = { .client = CLIENT, .sign = &f->entry.key };
+    const struct eas_ticket *ticket = make_ticket(f, &made, 4);
+    struct eas_keyring *ring = ring_of(f->pool, "a");
+    void *memory = apr_pcalloc(f->pool, eas_keytab_share_size());
+    krb5_keytab changed;
+    struct eas_err err;
+
+    eas_keytab_attach(f->keytab, eas_keytab_share_create(f->pool, memory, ring, "x"));
+    assert_null(eas_ticket_pac(ticket, f->ctx, f->keytab));
+    f->entry.vno = 4;
+    assert_int_equal(krb5_kt_resolve(f->ctx, "MEMORY:changed", &changed), 0);
+    assert_int_equal(krb5_kt_add_entry(f->ctx, changed, &f->entry), 0);
+    assert_int_equal(eas_keytab_share_put(eas_keytab_share_create(f->pool, memory, ring, "x"),
+                                          f->ctx, changed, &err),
+                     EAS_OK);
+    assert_non_null(eas_ticket_pac(ticket, f->ctx, f->keytab));
+    krb5_kt_close(f->ctx, changed);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, start_test, end_test)
 
 int main(void)
@@ -204,6 +228,7 @@ int main(void)
         CASE(test_signed),
         CASE(test_not_believed),
         CASE(test_not_decrypted),
+        CASE(test_key_that_is_new),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);
