@@ -37,6 +37,7 @@ class Browser:
         for line in answer.all("Set-Cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             self.jar[name] = value
+        self.jar = {name: value for name, value in self.jar.items() if value}
         return answer
 
     def log_on(self, provider: Provider):
@@ -96,6 +97,20 @@ def test_openid_leaks_unless_told(openid):
     assert headers["OIDC_CLAIM_upn"] == BOB
     assert headers["OIDC_access_token"] == SECRETS["access_token"]
     assert "mod_auth_openidc_session=" in headers["Cookie"]
+
+
+def test_openid_user_signs_out(openid):
+    """By OWA's own "Sign out": a copy of the cookie is worth nothing, too."""
+    _, browser, _ = openid(OPENID, upn=BOB)
+    assert browser.mail().status == 200
+    copy = dict(browser.jar)
+    away = browser.get("/owa/logoff.owa")
+    assert (away.status, away.header("Location")) == (302, f"https://{GATEWAY}/oidc?logout=")
+    done = browser.get("/oidc?logout=")
+    assert (done.status, done.header("Location")) == (302, f"https://{GATEWAY}/")
+    assert browser.mail().status == 302
+    browser.jar = copy
+    assert browser.mail().status == 302
 
 
 def test_openid_user_of_another_domain(openid, backends):
