@@ -300,11 +300,11 @@ def test_parked_long_polls(watched, exchange):
               "a parked poll, and one that keeps its thread")
         server.change()
         assert [ping.result().status for ping in pings] == [200, 200]
-    after = until(lambda: (now := numbers(gw)).get("long_polls_parked_now") == 0 and now, 5, "end")
+    after = until(lambda: (now := numbers(gw)).get("long_polls_parked_now") == 0
+                  and now.get("backend_connections", state="busy") == 0 and now, 5, "their end")
     assert after.get("long_polls_parked_total") == 1
     assert after.get("long_polls_woken_total", by="data") == 1
     assert after.get("long_polls_woken_total", by="client") == 0
-    assert after.get("backend_connections", state="busy") == 0
 
 
 def test_mod_status(watched):
