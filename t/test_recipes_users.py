@@ -176,6 +176,20 @@ def test_certificate_without_a_upn(devices, authority):
     assert ask(authority.certificate("nobody"), *ALICE).status == 403
 
 
+def test_condition_that_holds_for_all(devices, authority, backends):
+    """A mistake in the <If>: the certificate decides about everybody, and no other one opens."""
+    condition = "%{SSL_CLIENT_VERIFY} == 'SUCCESS'"
+    assert condition in CERTIFICATE
+    gw, ask = devices(Revocation(authority).crl(), CERTIFICATE.replace(condition, "true"))
+    gw.expect("AH01630")
+    cas1 = backends("cas1", tls=True)
+    for pair in ((), ALICE):
+        answer = ask(None, *pair, headers=LIES)
+        assert (answer.status, answer.header("WWW-Authenticate")) == (403, None)
+    assert ask(authority.user("bob", BOB)).json()["remote_user"] == f"bob@{REALM}"
+    assert len(until(cas1.requests, 5, "the backend's log")) == 1
+
+
 REASONS = {"list": "certificate revoked", "old-list": "CRL has expired",
            "ocsp": "certificate revoked", "ocsp-down": "application verification failure",
            "stranger": "unable to get local issuer certificate"}
