@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.ad import DOMAIN_LOCAL, PASSWORDS, REALM, UNIVERSAL
-from lab.exchange import DOMAINS, location
+from lab.exchange import DOMAINS, anybody_location, location
 from lab.frontdoor import Visitor
 from lab.gateway import MODULES
 from lab.unique import unique_number, unique_path
@@ -184,20 +184,8 @@ def foreign(gateway, backends):
     cas1 = backends("cas1")
 
     def start(require, *lines, account="gateway2"):
-        more = "\n    ".join(lines)
-        return gateway(DOMAINS + f"""
-<Location "/eas">
-    AuthType Basic
-    AuthName "Anybody"
-    AuthBasicProvider anon
-    Anonymous "*"
-    Anonymous_MustGiveEmail Off
-    {require}
-    EasKcdDelegate On
-    ProxyPass "{cas1.url}"
-    {more}
-</Location>
-""", account=account, modules=(*MODULES, "authn_anon"), reuse=True), cas1
+        return gateway(DOMAINS + anybody_location(cas1.url, *lines, require=require), account=account,
+                       modules=(*MODULES, "authn_anon"), reuse=True), cas1
     return start
 
 

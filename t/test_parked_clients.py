@@ -7,7 +7,8 @@ import pytest
 
 from lab.activesync import CHANGED, PING, TYPE, plain
 from lab.ad import PASSWORDS
-from lab.parking import SETTINGS, SMALL, THREADS, USERS, Gates, await_parked, published, wait
+from lab.parking import (SETTINGS, SMALL, THREADS, USERS, Gates, answered, await_parked, published,
+                         wait)
 from lab.wait import connections, until
 
 BIG = 8 << 20       # octets: more than the sockets on the way take
@@ -49,10 +50,7 @@ def test_end_of_keep_alive(gateway, exchange, pings, tls):
     """A connection whose phone sends no other request ends as httpd's configuration says."""
     server, backend = exchange()
     gw = gateway("KeepAliveTimeout 2\n" + SETTINGS + published(backend), tls=tls, processes=1)
-    client = pings(gw, server).hold("alice")
-    await_parked(gw)
-    server.change()
-    assert client.receive().body == CHANGED
+    client = answered(pings(gw, server))
     began = time.monotonic()
     assert client.socket.recv(1) == b""
     assert 1.5 < time.monotonic() - began < 5
@@ -63,10 +61,7 @@ def test_graceful_restart_ends_keep_alive(gateway, exchange, pings, tls):
     """The old process does not wait for requests."""
     server, backend = exchange()
     gw = gateway("KeepAliveTimeout 60\n" + SETTINGS + published(backend), tls=tls, processes=1)
-    client = pings(gw, server).hold("alice")
-    await_parked(gw)
-    server.change()
-    assert client.receive().body == CHANGED
+    client = answered(pings(gw, server))
     old = gw.children()
     gw.graceful()
     until(lambda: not gw.children() & old, 10, "the old process to end")

@@ -77,6 +77,16 @@ def test_fail2ban_finds_guesses(logging, fail2ban):
     assert (found.count(PHONE), found.count(GUESSER)) == (1, len(found) - 1)
 
 
+def test_fail2ban_finds_nothing_at_a_higher_level(logging, fail2ban):
+    """The page says so; the line that an address has used up its budget is no guess."""
+    gw, get = logging("notice")
+    gw.expect("EAS1313")
+    with ThreadPoolExecutor(10) as pool:
+        strangers = [pool.submit(get, GUESSER, f"nobody-{n}", "wrong") for n in range(110)]
+    assert {each.result() for each in strangers} == {401, 503}
+    assert found_by(fail2ban, gw) == []
+
+
 HEADERS = ("Referer", "User-Agent", "X-Forwarded-For", "Cookie", "Origin")
 LIE = f"[Sat Nov 28 10:00:00.000000 2026] [eas_kcd:info] [pid 1:tid 1] [client {VICTIM}:1] EAS1030: x"
 

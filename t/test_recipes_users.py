@@ -37,6 +37,7 @@ class Browser:
         for line in answer.all("Set-Cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             self.jar[name] = value
+        self.jar = {name: value for name, value in self.jar.items() if value}
         return answer
 
     def log_on(self, provider: Provider):
@@ -96,6 +97,20 @@ def test_openid_leaks_unless_told(openid):
     assert headers["OIDC_CLAIM_upn"] == BOB
     assert headers["OIDC_access_token"] == SECRETS["access_token"]
     assert "mod_auth_openidc_session=" in headers["Cookie"]
+
+
+def test_openid_user_signs_out(openid):
+    """By OWA's own "Sign out": a copy of the cookie is worth nothing, too."""
+    _, browser, _ = openid(OPENID, upn=BOB)
+    assert browser.mail().status == 200
+    copy = dict(browser.jar)
+    away = browser.get("/owa/logoff.owa")
+    assert (away.status, away.header("Location")) == (302, f"https://{GATEWAY}/oidc?logout=")
+    done = browser.get("/oidc?logout=")
+    assert (done.status, done.header("Location")) == (302, f"https://{GATEWAY}/")
+    assert browser.mail().status == 302
+    browser.jar = copy
+    assert browser.mail().status == 302
 
 
 def test_openid_user_of_another_domain(openid, backends):
@@ -159,6 +174,20 @@ def test_certificate_without_a_upn(devices, authority):
     gw, ask = devices(Revocation(authority).crl())
     gw.expect("EAS2060")
     assert ask(authority.certificate("nobody"), *ALICE).status == 403
+
+
+def test_condition_that_holds_for_all(devices, authority, backends):
+    """A mistake in the <If>: the certificate decides about everybody, and no other one opens."""
+    condition = "%{SSL_CLIENT_VERIFY} == 'SUCCESS'"
+    assert condition in CERTIFICATE
+    gw, ask = devices(Revocation(authority).crl(), CERTIFICATE.replace(condition, "true"))
+    gw.expect("AH01630")
+    cas1 = backends("cas1", tls=True)
+    for pair in ((), ALICE):
+        answer = ask(None, *pair, headers=LIES)
+        assert (answer.status, answer.header("WWW-Authenticate")) == (403, None)
+    assert ask(authority.user("bob", BOB)).json()["remote_user"] == f"bob@{REALM}"
+    assert len(until(cas1.requests, 5, "the backend's log")) == 1
 
 
 REASONS = {"list": "certificate revoked", "old-list": "CRL has expired",

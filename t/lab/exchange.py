@@ -44,6 +44,25 @@ def location(backend_url: str, *lines: str, path: str = "/eas",
 """
 
 
+def anybody_location(backend_url: str, *lines: str, require: str = "Require valid-user") -> str:
+    """A Location that delegates, where mod_auth_basic and mod_authn_anon let everybody be whom they
+    say."""
+    more = "\n    ".join(lines)
+    return f"""
+<Location "/eas">
+    AuthType Basic
+    AuthName "Anybody"
+    AuthBasicProvider anon
+    Anonymous "*"
+    Anonymous_MustGiveEmail Off
+    {require}
+    EasKcdDelegate On
+    ProxyPass "{backend_url}"
+    {more}
+</Location>
+"""
+
+
 def open_location(backend_url: str, path: str = "/open") -> str:
     """A Location that our module has no part in."""
     return f'<Location "{path}">\n    ProxyPass "{backend_url}"\n</Location>\n'

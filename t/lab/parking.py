@@ -88,6 +88,15 @@ def parked(polls, script, user="alice", command="Ping", number=1):
     return client
 
 
+def answered(polls):
+    """A phone whose Ping has parked, and has been answered by a change."""
+    client = polls.hold("alice")
+    await_parked(polls.gw)
+    polls.server.change()
+    assert client.receive().body == CHANGED
+    return client
+
+
 def unparked(polls, script, user="alice"):
     """A Ping that has had the time to leave its thread."""
     client = polls.send(user)
