@@ -4,7 +4,6 @@
 #include "delegation/kerberos/ap.h"
 #include "delegation/kerberos/message.h"
 
-#include <apr_time.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -151,6 +150,21 @@ krb5_error_code eas_ap_form(krb5_context ctx, const struct eas_ticket_key *key,
     return eas_ticket_key_cipher_length(ctx, key, out->len, &out->cipher_len);
 }
 
+/* The clock was set back by more than a thread may sleep here.  Acceptors allow for five minutes. */
+#define CLOCK_STEP apr_time_from_sec(60)
+
+apr_time_t eas_ap_time_after(apr_time_t before, apr_time_t now)
+{
+    apr_time_t next = apr_time_make(
+        apr_time_sec(now),
+        CUSEC_MIN + apr_time_usec(now) * (APR_USEC_PER_SEC - CUSEC_MIN) / APR_USEC_PER_SEC);
+
+    if (next <= before && before - next < CLOCK_STEP) {
+        next = before + 1;
+    }
+    return apr_time_usec(next) == 0 ? next + CUSEC_MIN : next;
+}
+
 /*
  * libkrb5's krb5_us_timeofday() takes a mutex of the process, and repeats the first microseconds of
  * a second, plus one.
@@ -160,14 +174,8 @@ static void next_time(struct eas_ap_time *time_out)
     static _Atomic apr_time_t latest;
     apr_time_t before = atomic_load(&latest), now = apr_time_now(), next;
 
-    now = apr_time_make(
-        apr_time_sec(now),
-        CUSEC_MIN + apr_time_usec(now) * (APR_USEC_PER_SEC - CUSEC_MIN) / APR_USEC_PER_SEC);
     do {
-        next = now > before ? now : before + 1;
-        if (apr_time_usec(next) == 0) {
-            next += CUSEC_MIN;
-        }
+        next = eas_ap_time_after(before, now);
     } while (!atomic_compare_exchange_weak(&latest, &before, next));
     time_out->ctime = (krb5_timestamp)apr_time_sec(next);
     time_out->cusec = (krb5_int32)apr_time_usec(next);

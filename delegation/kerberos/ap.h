@@ -7,6 +7,8 @@
 #include "auth/base/der.h"
 #include "auth/kerberos/ticket_key.h"
 
+#include <apr_time.h>
+
 /*
  * krb5_mk_req_extended() and krb5_rd_rep() do the same, but decode and encode the ticket and derive
  * keys each time.  A ticket serves thousands of requests here, and this would be the greater part
@@ -45,10 +47,14 @@ krb5_error_code eas_ap_form(krb5_context ctx, const struct eas_ticket_key *key,
                             const krb5_creds *ticket, void *room, struct eas_ap_form *out);
 
 /*
- * The time of the next authenticator.  No other of this process has the same, so that no AP-REP
- * belongs to two.  The clock's second is divided into the microseconds 32 768 to 999 999, which DER
- * writes in three octets.  Fails for a ticket that is over.
+ * The time of the authenticator after another one.  The clock's second is divided into the
+ * microseconds 32 768 to 999 999, which DER writes in three octets.  The times are unique, so that
+ * no AP-REP belongs to two, until the clock is set back: then they follow it, because an acceptor
+ * refuses a time that is ahead of its own clock.
  */
+apr_time_t eas_ap_time_after(apr_time_t before, apr_time_t now);
+
+/* The time of the next authenticator of this process.  Fails for a ticket that is over. */
 krb5_error_code eas_ap_now(const krb5_creds *ticket, struct eas_ap_time *time_out);
 
 /*

@@ -86,6 +86,21 @@ static void test_times_are_unique(void **state)
     assert_uint_in_range(least, 32768, 42768);
 }
 
+/* An acceptor refuses what lies ahead of its clock, even if this process has lived there. */
+static void test_times_follow_a_clock_that_is_set_back(void **state)
+{
+    const apr_time_t noon = apr_time_from_sec(43200), hour = apr_time_from_sec(3600);
+    apr_time_t latest = eas_ap_time_after(0, noon);
+
+    (void)state;
+    assert_int_equal(eas_ap_time_after(latest, noon), latest + 1);
+    assert_int_equal(eas_ap_time_after(latest, noon - apr_time_from_sec(59)), latest + 1);
+    latest = eas_ap_time_after(latest, noon - hour);
+    assert_int_equal(latest, noon - hour + 32768);
+    assert_int_equal(eas_ap_time_after(latest, noon - hour), latest + 1);
+    assert_int_equal(eas_ap_time_after(noon - 1, noon - 2), noon + 32768);
+}
+
 /* The lengths of the DER are of two octets then. */
 static void test_long_name(void **state)
 {
@@ -306,6 +321,7 @@ int main(void)
         TOKEN_TEST(test_checksum_of_gssapi),
         TOKEN_TEST(test_each_token_is_fresh),
         NATIVE_TEST(test_times_are_unique),
+        cmocka_unit_test(test_times_follow_a_clock_that_is_set_back),
         NATIVE_TEST(test_long_name),
         NATIVE_TEST(test_each_token_of_a_ticket_begins_alike),
         TOKEN_TEST(test_ticket_is_unchanged),
