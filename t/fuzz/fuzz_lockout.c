@@ -142,7 +142,10 @@ static void finish(struct run *run, unsigned i, enum eas_lockout_outcome outcome
         }
         run->wrong++;
         run->ads_last_wrong = run->ads_now;
-        run->last_wrong = run->wrong_at[attempt.digest[0]] = run->now;
+        run->wrong_at[attempt.digest[0]] = run->now;
+        if (run->now > run->last_wrong) {
+            run->last_wrong = run->now; /* the clock may have stepped back by less than a second */
+        }
     }
     /* AD's threshold, one above ours, is never reached. */
     check(!run->fresh || run->rules.failures == 0 || run->rules.log_only || run->wrong <= allowed);
