@@ -4,7 +4,7 @@
 #include "delegation/check/backend.h"
 #include "delegation/check/answer.h"
 #include "delegation/check/http.h"
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 #include "delegation/kerberos/token.h"
 
 #include <apr_strings.h>

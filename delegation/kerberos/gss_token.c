@@ -2,7 +2,7 @@
 /* delegation/kerberos/gss_token.c - tokens and verification by GSSAPI (EasKcdToken gssapi) */
 
 #include "delegation/kerberos/gss_token.h"
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 
 #include <apr_escape.h>
 #include <apr_strings.h>

@@ -2,7 +2,7 @@
 /* delegation/kerberos/offer.c - schemes and forms by which a backend asks for a user */
 
 #include "delegation/kerberos/offer.h"
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 
 #include <apr_cstr.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "auth/base/secret.h"
 #include "delegation/kerberos/ap.h"
 #include "delegation/kerberos/gss_token.h"
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 
 #include <apr_cstr.h>
 #include <apr_encode.h>

@@ -4,7 +4,7 @@
 #include "delegation/proxy/response_httpd.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/request_httpd.h"
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 
 #include <http_connection.h>
 #include <http_protocol.h>

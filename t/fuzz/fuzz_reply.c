@@ -4,7 +4,7 @@
 #include "t/fuzz/fuzz.h"
 
 #include "delegation/kerberos/ap.h"
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 #include "delegation/kerberos/token.h"
 
 #include <apr_encode.h>

@@ -4,7 +4,7 @@
 #include "t/unit/der.h"
 #include "t/unit/unit.h"
 
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/spnego.h - SPNEGO around a Kerberos message (RFC 4178) */
+/* auth/kerberos/spnego.h - SPNEGO around a Kerberos message (RFC 4178) */
 
-#ifndef EAS_DELEGATION_KERBEROS_SPNEGO_H
-#define EAS_DELEGATION_KERBEROS_SPNEGO_H
+#ifndef EAS_AUTH_KERBEROS_SPNEGO_H
+#define EAS_AUTH_KERBEROS_SPNEGO_H
 
 #include "auth/base/der.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/kerberos/spnego.c - SPNEGO around a Kerberos message (RFC 4178) */
+/* auth/kerberos/spnego.c - SPNEGO around a Kerberos message (RFC 4178) */
 
-#include "delegation/kerberos/spnego.h"
+#include "auth/kerberos/spnego.h"
 
 #include <apr_cstr.h>
 #include <apr_strings.h>
