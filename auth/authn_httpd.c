@@ -9,6 +9,7 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/login/login_httpd.h"
 #include "auth/login/session_httpd.h"
+#include "auth/login/negotiate_httpd.h"
 #include "auth/password/account_httpd.h"
 #include "auth/password/basic.h"
 #include "auth/password/provider_httpd.h"
@@ -31,9 +32,10 @@ bool eas_authn_in_effect(const request_rec *r)
 static enum eas_rc accept_identity(request_rec *r, const struct eas_identity *identity,
                                    enum eas_session_state session, struct eas_err *err)
 {
-    const char *how = session == EAS_SESSION_VALID                 ? "session"
-                      : identity->authenticated_by == EAS_BY_CACHE ? "cached"
-                                                                   : "basic";
+    const char *how = session == EAS_SESSION_VALID                  ? "session"
+                      : identity->authenticated_by == EAS_BY_CACHE  ? "cached"
+                      : identity->authenticated_by == EAS_BY_TICKET ? "negotiate"
+                                                                    : "basic";
     enum eas_rc rc = eas_account_accept(r, identity, how, err);
 
     if (rc == EAS_OK) {
@@ -45,12 +47,13 @@ static enum eas_rc accept_identity(request_rec *r, const struct eas_identity *id
 
 /*
  * Precedence: a valid session is the user, whatever Basic credentials say.  Any other cookie counts
- * as none, because browsers send cookies unasked.  Then come Basic credentials, which must be
- * right.
+ * as none, because browsers send cookies unasked.  Then come the credentials of the Authorization
+ * header, which must be right.
  */
 static enum eas_rc authenticate(request_rec *r, struct eas_session_result *session,
                                 const struct eas_identity **identity_out, struct eas_err *err)
 {
+    const char *token = eas_negotiate_token_of(r);
     struct eas_credentials *credentials;
     enum eas_rc rc;
 
@@ -73,6 +76,9 @@ static enum eas_rc authenticate(request_rec *r, struct eas_session_result *sessi
     }
     if (session->state != EAS_SESSION_NONE) {
         eas_counters_add(EAS_COUNTER_SESSION_OVER);
+    }
+    if (token != NULL) {
+        return eas_negotiate_verify(r, token, identity_out, err);
     }
     rc = eas_basic_parse(r->pool, apr_table_get(r->headers_in, "Authorization"), &credentials, err);
     if (rc != EAS_OK) {
@@ -176,7 +182,7 @@ static bool must_authenticate(request_rec *r)
 {
     return eas_authn_in_effect(r) && !eas_login_handles(r)
            && (eas_auth_always_authenticates(eas_auth_dir_of(r->per_dir_config))
-               || has_basic_credentials(r) || has_session(r));
+               || has_basic_credentials(r) || eas_negotiate_token_of(r) != NULL || has_session(r));
 }
 
 /* Where nothing is required, httpd does not call check_authn. */

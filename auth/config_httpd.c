@@ -36,6 +36,7 @@
 #define DEFAULT_REMOTE_USER EAS_REMOTE_USER_PRINCIPAL
 #define DEFAULT_PARSE_EAS EAS_PARSE_AUTO
 #define DEFAULT_STRICT_PATH 1
+#define DEFAULT_NEGOTIATE 0
 
 /* A section in which no directive of the module stands has no record. */
 static struct eas_auth_dir unset_dir = { .require_tls = -1,
@@ -43,7 +44,8 @@ static struct eas_auth_dir unset_dir = { .require_tls = -1,
                                          .challenge = -1,
                                          .remote_user = -1,
                                          .parse_eas = -1,
-                                         .strict_path = -1 };
+                                         .strict_path = -1,
+                                         .negotiate = -1 };
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s)
 {
@@ -137,6 +139,7 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_NUMBER(remote_user);
     INHERIT_NUMBER(parse_eas);
     INHERIT_NUMBER(strict_path);
+    INHERIT_NUMBER(negotiate);
     conf->command_timeouts =
         eas_timeouts_merge(pool, base->command_timeouts, add->command_timeouts);
     return conf;
@@ -217,6 +220,11 @@ bool eas_auth_serves_login(const struct eas_auth_server *conf)
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf)
 {
     return conf->require_tls >= 0 ? conf->require_tls : DEFAULT_REQUIRE_TLS;
+}
+
+bool eas_auth_negotiates(const struct eas_auth_dir *conf)
+{
+    return (conf->negotiate >= 0 ? conf->negotiate : DEFAULT_NEGOTIATE) != 0;
 }
 
 bool eas_auth_always_authenticates(const struct eas_auth_dir *conf)

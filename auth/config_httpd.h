@@ -72,6 +72,7 @@ struct eas_auth_dir {
     int remote_user; /* enum eas_remote_user */
     int parse_eas;   /* enum eas_parse */
     int strict_path;
+    int negotiate;
     apr_array_header_t *command_timeouts; /* of auth/activesync/timeouts.h, or NULL */
 };
 
@@ -101,6 +102,7 @@ const char *eas_auth_login_path(const struct eas_auth_server *conf);
 const struct eas_template *eas_auth_login_page(const struct eas_auth_server *conf);
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf);
 bool eas_auth_is_strict_about_paths(const struct eas_auth_dir *conf);
+bool eas_auth_negotiates(const struct eas_auth_dir *conf);
 bool eas_auth_always_authenticates(const struct eas_auth_dir *conf);
 enum eas_challenge eas_auth_challenge(const struct eas_auth_dir *conf);
 enum eas_remote_user eas_auth_remote_user(const struct eas_auth_dir *conf);

@@ -423,6 +423,12 @@ const char *eas_auth_set_strict_path(cmd_parms *cmd, void *dir, int flag)
     return NULL;
 }
 
+const char *eas_auth_set_negotiate(cmd_parms *cmd, void *dir, int flag)
+{
+    eas_auth_dir_of(cmd->context)->negotiate = flag;
+    return NULL;
+}
+
 const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg)
 {
     static const char *const names[] = { "auto", "on", "off" };

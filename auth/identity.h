@@ -38,6 +38,7 @@ struct eas_login {
 enum eas_authenticated_by {
     EAS_BY_PASSWORD, /* a password that the KDC verified for this request; with evidence */
     EAS_BY_CACHE,    /* a password in the cache that the KDC verified earlier; with evidence */
+    EAS_BY_TICKET,   /* the client's own ticket for the gateway, which is the evidence */
     EAS_BY_SESSION,  /* a session after a KDC verified the password; evidence may have expired */
     EAS_BY_OTHER     /* another module or provider: no evidence, and the name is not AD's */
 };

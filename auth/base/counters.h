@@ -61,7 +61,8 @@ void eas_counters_observe(enum eas_histogram which, apr_interval_time_t took);
 /* The way of a log-on: the first of its counters. */
 enum eas_counters_way {
     EAS_COUNTERS_BY_FORM = EAS_COUNTER_FORM_ACCEPTED,
-    EAS_COUNTERS_BY_BASIC = EAS_COUNTER_BASIC_ACCEPTED
+    EAS_COUNTERS_BY_BASIC = EAS_COUNTER_BASIC_ACCEPTED,
+    EAS_COUNTERS_BY_NEGOTIATE = EAS_COUNTER_NEGOTIATE_ACCEPTED
 };
 
 /* Counts a log-on with the result rc. */

@@ -51,6 +51,77 @@ static bool take_krb5_oid(struct eas_bytes *text)
            || eas_der_take(text, ms_krb5_oid, sizeof(ms_krb5_oid));
 }
 
+/* Kerberos' token, RFC 4121 section 4.1. */
+static bool find_framed_ap_req(struct eas_bytes token, struct eas_bytes *ap_req_out)
+{
+    return eas_der_enter_only(token, INITIAL_CONTEXT_TOKEN, ap_req_out) && take_krb5_oid(ap_req_out)
+           && eas_der_take(ap_req_out, ap_req_id, sizeof(ap_req_id));
+}
+
+/* The list of mechanisms, whose first is the one of the token. */
+static bool take_mechanism(struct eas_bytes *fields, struct eas_bytes *mechanism)
+{
+    struct eas_bytes field, types;
+
+    if (!eas_der_enter(fields, EAS_DER_CONTEXT(0), &field)
+        || !eas_der_enter_only(field, EAS_DER_SEQUENCE, &types)) {
+        return false;
+    }
+    *mechanism = eas_bytes_make(types.at, sizeof(krb5_oid)); /* as long as the other one */
+    return take_krb5_oid(&types);
+}
+
+/* reqFlags, which a later version of the protocol has dropped, may precede; a MIC may follow. */
+static bool enter_mech_token(struct eas_bytes *fields, struct eas_bytes *token)
+{
+    struct eas_bytes field;
+
+    eas_der_enter(fields, EAS_DER_CONTEXT(1), &field);
+    return eas_der_enter(fields, EAS_DER_CONTEXT(2), &field)
+           && eas_der_enter_only(field, EAS_DER_OCTET_STRING, token);
+}
+
+bool eas_spnego_find_ap_req(struct eas_bytes token, struct eas_spnego_init *out)
+{
+    struct eas_bytes contents, choice, fields, mech_token;
+
+    *out = (struct eas_spnego_init){ .mechanism = { NULL, 0 } };
+    if (find_framed_ap_req(token, &out->ap_req)) {
+        return true;
+    }
+    return eas_der_enter_only(token, INITIAL_CONTEXT_TOKEN, &contents)
+           && eas_der_take(&contents, spnego_oid, sizeof(spnego_oid))
+           && eas_der_enter_only(contents, EAS_DER_CONTEXT(0), &choice)
+           && eas_der_enter_only(choice, EAS_DER_SEQUENCE, &fields)
+           && take_mechanism(&fields, &out->mechanism) && enter_mech_token(&fields, &mech_token)
+           && find_framed_ap_req(mech_token, &out->ap_req);
+}
+
+void eas_spnego_wrap_response(struct eas_der *der, const struct eas_spnego_init *init)
+{
+    static const unsigned char state[] = { ACCEPT_COMPLETED };
+    const unsigned char *end = der->end, *mechanism;
+
+    if (der->at != end) {
+        eas_der_put(der, ap_rep_id, sizeof(ap_rep_id));
+        eas_der_put(der, krb5_oid, sizeof(krb5_oid));
+        eas_der_wrap(der, end, INITIAL_CONTEXT_TOKEN);
+        if (init->mechanism.len == 0) {
+            return;
+        }
+        eas_der_wrap(der, end, EAS_DER_OCTET_STRING);
+        eas_der_wrap(der, end, EAS_DER_CONTEXT(2)); /* responseToken */
+    }
+    mechanism = der->at;
+    eas_der_put(der, init->mechanism.at, init->mechanism.len);
+    eas_der_wrap(der, mechanism, EAS_DER_CONTEXT(1)); /* supportedMech */
+    mechanism = der->at;
+    eas_der_put_element(der, EAS_DER_ENUMERATED, state, sizeof(state));
+    eas_der_wrap(der, mechanism, EAS_DER_CONTEXT(0)); /* negState */
+    eas_der_wrap(der, end, EAS_DER_SEQUENCE);
+    eas_der_wrap(der, end, EAS_DER_CONTEXT(1));
+}
+
 /* The state of a NegTokenResp, and the fields behind it. */
 static bool enter_response(struct eas_bytes token, unsigned char *state, struct eas_bytes *fields)
 {

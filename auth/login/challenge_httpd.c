@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/challenge_httpd.c - challenge: login form, Basic (RFC 7617), or neither */
+/* auth/login/challenge_httpd.c - challenge: login form, Basic (RFC 7617), Negotiate, or neither */
 
 #include "auth/login/challenge_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/csrf_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/login_httpd.h"
+#include "auth/login/negotiate_httpd.h"
 #include "auth/request_httpd.h"
 
 #include <ap_expr.h>
@@ -82,7 +83,6 @@ static bool matches(request_rec *r, const ap_expr_info_t *rule)
     return ap_expr_exec(r, rule, &error) > 0 && error == NULL;
 }
 
-/* The only challenge is Basic; Negotiate is never offered. */
 static int hook_note_auth_failure(request_rec *r, const char *type)
 {
     const char *realm = ap_auth_name(r);
@@ -93,7 +93,11 @@ static int hook_note_auth_failure(request_rec *r, const char *type)
     if (realm == NULL) {
         realm = r->server->server_hostname;
     }
-    apr_table_setn(r->err_headers_out, "WWW-Authenticate",
+    apr_table_unset(r->err_headers_out, "WWW-Authenticate");
+    if (eas_negotiate_is_offered(r)) {
+        apr_table_addn(r->err_headers_out, "WWW-Authenticate", "Negotiate");
+    }
+    apr_table_addn(r->err_headers_out, "WWW-Authenticate",
                    apr_pstrcat(r->pool, "Basic realm=\"", ap_escape_quotes(r->pool, realm),
                                "\", charset=\"UTF-8\"", NULL));
     return OK;
@@ -136,7 +140,7 @@ static const char *safe_destination(request_rec *r, const request_rec *initial)
                           (apr_size_t)(end - initial->unparsed_uri));
 }
 
-static int challenge_form(request_rec *r, enum eas_page_reason reason)
+static const char *form_for(request_rec *r, enum eas_page_reason reason)
 {
     const request_rec *initial = r;
     const char *destination;
@@ -149,9 +153,41 @@ static int challenge_form(request_rec *r, enum eas_page_reason reason)
         destination = safe_destination(r, initial);
         reason = EAS_PAGE_NOT_TAKEN;
     }
-    apr_table_setn(r->headers_out, "Location", eas_login_location(r, reason, destination));
+    return eas_login_location(r, reason, destination);
+}
+
+static int challenge_form(request_rec *r, const char *form)
+{
+    apr_table_setn(r->headers_out, "Location", form);
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     return HTTP_MOVED_TEMPORARILY;
+}
+
+/*
+ * A browser that has a ticket sends the request again, and shows no page.  Any other browser shows
+ * this one, and goes on to the form.
+ */
+static int challenge_negotiate(request_rec *r, const char *form)
+{
+    const char *link = ap_escape_html(r->pool, form);
+
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate", "Negotiate");
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    ap_custom_response(r, HTTP_UNAUTHORIZED,
+                       apr_pstrcat(r->pool,
+                                   "<!DOCTYPE html>\n<html lang=\"en\"><head>"
+                                   "<meta http-equiv=\"refresh\" content=\"0; url=",
+                                   link, "\"><title>Log on</title></head><body><p><a href=\"", link,
+                                   "\">Log on</a></p></body></html>\n", NULL));
+    return HTTP_UNAUTHORIZED;
+}
+
+/* A browser sends a ticket with each request for which it is asked, also with those of scripts. */
+static int challenge_script_by_negotiate(request_rec *r)
+{
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate", "Negotiate");
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    return HTTP_UNAUTHORIZED;
 }
 
 int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
@@ -159,18 +195,20 @@ int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
     const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
     const struct eas_challenge_rules *rules = eas_module_process()->challenge;
     const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules->form;
+    /* The user of an ended session has logged on by the form before. */
+    bool negotiate = !had_session && eas_negotiate_is_offered(r);
 
     if (eas_auth_challenge(conf) == EAS_CHALLENGE_BASIC) {
         return challenge_basic(r);
     }
     if (matches(r, form_rule)) {
-        return challenge_form(r, reason);
+        return (negotiate ? challenge_negotiate : challenge_form)(r, form_for(r, reason));
     }
     if (eas_auth_challenge(conf) == EAS_CHALLENGE_FORM) {
         return HTTP_FORBIDDEN;
     }
     if (matches(r, rules->script) || (had_session && matches(r, rules->not_exchange))) {
-        return challenge_script(r);
+        return negotiate ? challenge_script_by_negotiate(r) : challenge_script(r);
     }
     return challenge_basic(r);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/challenge_httpd.h - challenge: login form, Basic (RFC 7617), or neither */
+/* auth/login/challenge_httpd.h - challenge: login form, Basic (RFC 7617), Negotiate, or neither */
 
 #ifndef EAS_AUTH_LOGIN_CHALLENGE_HTTPD_H
 #define EAS_AUTH_LOGIN_CHALLENGE_HTTPD_H
@@ -14,7 +14,8 @@ const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp);
 
 /*
  * Challenges the client: sets the response headers and returns the status.  302 to the form; 401
- * with a Basic challenge; 403 if the client cannot use the only allowed form; 440 for a script.
+ * with a challenge of Basic or Negotiate; 403 if the client cannot use the only allowed form; 440 for
+ * a script.
  * had_session: the request has a session cookie that is not valid.
  */
 int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session);

@@ -245,6 +245,76 @@ static void test_responses_without_a_token(void **state)
     }
 }
 
+/* A NegTokenInit of Windows: its OID first, then Kerberos' and NTLM's; reqFlags; a MIC behind. */
+static const unsigned char windows[] = {
+    0x60, 0x5a, 0x06, 0x06, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x02, 0xa0, 0x50, 0x30, 0x4e, /* */
+    0xa0, 0x24, 0x30, 0x22,                                                             /* */
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02,                   /* */
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02,                   /* */
+    0x06, 0x0a, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a,             /* */
+    0xa1, 0x04, 0x03, 0x02, 0x01, 0x06,                                                 /* */
+    0xa2, 0x14, 0x04, 0x12, 0x60, 0x10, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12,
+    0x01, 0x02, 0x02, 0x01, 0x00, 'a',  'b',  'c', /* */
+    0xa3, 0x0a, 0x04, 0x08, 1,    2,    3,    4,    5,    6,    7,    8,
+};
+
+static void test_token_of_windows(void **state)
+{
+    struct eas_spnego_init init;
+    unsigned char room[128];
+    struct eas_der der = eas_der_begin(room, sizeof(room));
+    struct eas_bytes ap_rep;
+
+    (void)state;
+    assert_true(eas_spnego_find_ap_req(eas_bytes_make(windows, sizeof(windows)), &init));
+    assert_int_equal(init.ap_req.len, 3);
+    assert_memory_equal(init.ap_req.at, "abc", 3);
+    assert_int_equal(init.mechanism.len, 11);
+    assert_memory_equal(init.mechanism.at, windows + 18, 11);
+
+    eas_der_put(&der, "xyz", 3);
+    eas_spnego_wrap_response(&der, &init);
+    assert_true(find_ap_rep(der.at, (apr_size_t)(der.end - der.at), &ap_rep));
+    assert_memory_equal(ap_rep.at, "xyz", 3);
+    assert_memory_equal(der.at + 11, init.mechanism.at, 11);
+}
+
+/* In a block of its own size; a token that is read lies within it. */
+static bool reads(const unsigned char *bytes, apr_size_t len)
+{
+    unsigned char *copy = malloc(len > 0 ? len : 1);
+    struct eas_spnego_init init;
+    bool found;
+
+    memcpy(copy, bytes, len);
+    found = eas_spnego_find_ap_req(eas_bytes_make(copy, len), &init);
+    assert_true(!found
+                || (init.ap_req.at >= copy && init.ap_req.at + init.ap_req.len <= copy + len));
+    free(copy);
+    return found;
+}
+
+static void test_tokens_that_are_refused(void **state)
+{
+    unsigned char copy[sizeof(windows)];
+    apr_size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(windows); i++) {
+        assert_false(reads(windows, i));
+        memcpy(copy, windows, sizeof(copy));
+        copy[i] ^= 0xff;
+        reads(copy, sizeof(copy));
+    }
+    memcpy(copy, windows, sizeof(copy));
+    memcpy(copy + 18, windows + 29, 11); /* Kerberos' own OID first */
+    assert_true(reads(copy, sizeof(copy)));
+    copy[18 + 10] = 0x03; /* user to user */
+    assert_false(reads(copy, sizeof(copy)));
+    assert_true(reads(windows + 62, 18)); /* Kerberos' token alone */
+    assert_false(reads((const unsigned char *)"NTLMSSP", 8));
+}
+
 static void test_challenges_of_a_header(void **state)
 {
     static const struct {
@@ -299,6 +369,8 @@ int main(void)
         POOL_TEST(test_changed_octets),
         POOL_TEST(test_rejected_and_incomplete_states),
         POOL_TEST(test_responses_without_a_token),
+        POOL_TEST(test_token_of_windows),
+        POOL_TEST(test_tokens_that_are_refused),
         POOL_TEST(test_challenges_of_a_header),
     };
 
