@@ -11,11 +11,12 @@ import pytest
 
 pytest.importorskip("selenium")
 
-from lab.ad import PASSWORDS, REALM
+from lab.ad import CAS1, PASSWORDS, REALM
 from lab.browser import Browser, url
 from lab.exchange import location
 from lab.fake_backend import response
 from lab.frontdoor import COOKIE, FORM, LOGOUT
+from lab.kerberos import kinit
 from lab.names import BACKENDS, GATEWAY
 from lab.sanitizer import moves_clock
 from lab.unique import unique_number
@@ -457,3 +458,38 @@ def test_screenshot(titled, browser, shots, size, scheme):
             "light": "rgba(26, 86, 184, 1)", "dark": "rgba(138, 180, 248, 1)"}[scheme]
         assert button.location["y"] + button.size["height"] <= height, "below the fold"
         assert (chromium.message == WRONG) is (name == "wrong")
+
+
+# --- tickets of a member of the domain -------------------------------------------------------
+
+@pytest.fixture
+def negotiating(gateway, backends, domain):
+    """The gateway is a service by the name that browsers know."""
+    name = f"member{unique_number()}"
+    domain.add_gateway(name, f"HTTP/{GATEWAY}")
+    domain.allow_delegation(name, [CAS1])
+    yield gateway(TITLE + location(backends("cas1").url, "EasKcdNegotiate On", path="/owa"),
+                  account=name)
+    domain.modify(name, {"servicePrincipalName": []})
+
+
+def test_member_of_the_domain_sees_no_form(negotiating, domain, browser, tmp_path):
+    done = kinit(domain.krb5_conf, tmp_path / "ccache", f"carol@{REALM}", PASSWORDS["carol"])
+    assert done.returncode == 0, done.stderr
+    chromium = browser(ccache=tmp_path / "ccache")
+    for path in (INBOX, "/owa/second"):
+        chromium.open(negotiating, path)
+        chromium.arrive(path)
+        assert f"carol@{REALM}" in chromium.text
+    script = "return (await fetch('/owa/third', {method: 'POST', body: 'x'})).status"
+    assert chromium.driver.execute_script(script) == 200
+    assert COOKIE not in chromium.cookies()
+
+
+def test_browser_without_a_ticket_comes_to_the_form(negotiating, browser):
+    chromium = browser()
+    chromium.open(negotiating, INBOX)
+    chromium.arrive(TO_INBOX)
+    chromium.log_on("alice", PASSWORDS["alice"])
+    chromium.arrive(INBOX)
+    assert f"alice@{REALM}" in chromium.text

@@ -40,8 +40,10 @@ class Browser:
     """
 
     def __init__(self, root: Path, *certificates: Certificate, javascript: bool = True,
-                 keeps_pages: bool = True) -> None:
-        """*keeps_pages*: whole, as they are, for when somebody goes back to them; Chromium does
+                 keeps_pages: bool = True, ccache: Path | None = None) -> None:
+        """*ccache* has the tickets of a member of the domain, for the gateway.
+
+        *keeps_pages*: whole, as they are, for when somebody goes back to them; Chromium does
         so even where a page forbids to store it."""
         root.mkdir(parents=True)
         options = webdriver.ChromeOptions()
@@ -52,6 +54,13 @@ class Browser:
                        f"--user-data-dir={root}/profile",
                        f"--ignore-certificate-errors-spki-list={keys}"):
             options.add_argument(switch)
+        env = os.environ | {"HOME": str(root), "TMPDIR": str(root),
+                            "KRB5CCNAME": f"FILE:{ccache or root / 'no-tickets'}"}
+        if ccache:
+            options.add_argument(f"--auth-server-allowlist={GATEWAY}")
+            # Chromium loads GSSAPI only from the start after it has met the scheme.
+            options.add_experimental_option(
+                "localState", {"net.received_http_auth_negotiate_headers": True})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         if not javascript:
             options.add_experimental_option("prefs", NO_JAVASCRIPT)
@@ -59,7 +68,7 @@ class Browser:
         self.driver = webdriver.Chrome(
             options=options, service=Service(
                 "/usr/bin/chromedriver", log_path=str(root / "driver.log"),
-                env=os.environ | {"HOME": str(root), "TMPDIR": str(root)}))
+                env=env))
         self.driver.set_page_load_timeout(60)
 
     def quit(self) -> None:
