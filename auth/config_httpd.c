@@ -45,7 +45,8 @@ static struct eas_auth_dir unset_dir = { .require_tls = -1,
                                          .remote_user = -1,
                                          .parse_eas = -1,
                                          .strict_path = -1,
-                                         .negotiate = -1 };
+                                         .negotiate = -1,
+                                         .timeout = -1 };
 
 struct eas_auth_server *eas_auth_server_of(const server_rec *s)
 {
@@ -140,6 +141,7 @@ struct eas_auth_dir *eas_auth_dir_merge(apr_pool_t *pool, const struct eas_auth_
     INHERIT_NUMBER(parse_eas);
     INHERIT_NUMBER(strict_path);
     INHERIT_NUMBER(negotiate);
+    INHERIT_NUMBER(timeout);
     conf->command_timeouts =
         eas_timeouts_merge(pool, base->command_timeouts, add->command_timeouts);
     return conf;
@@ -265,6 +267,11 @@ bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path)
     int mode = conf->parse_eas >= 0 ? conf->parse_eas : DEFAULT_PARSE_EAS;
 
     return mode == EAS_PARSE_ON || (mode == EAS_PARSE_AUTO && eas_auth_is_activesync_path(path));
+}
+
+apr_interval_time_t eas_auth_timeout(const struct eas_auth_dir *conf)
+{
+    return conf->timeout >= 0 ? conf->timeout : 0;
 }
 
 apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command)

@@ -73,6 +73,7 @@ struct eas_auth_dir {
     int parse_eas;   /* enum eas_parse */
     int strict_path;
     int negotiate;
+    apr_interval_time_t timeout;          /* of what is no ActiveSync request */
     apr_array_header_t *command_timeouts; /* of auth/activesync/timeouts.h, or NULL */
 };
 
@@ -118,6 +119,9 @@ bool eas_auth_is_activesync_path(const char *path);
 
 /* Whether a request for the path is an ActiveSync request (EasKcdParseEas). */
 bool eas_auth_is_activesync(const struct eas_auth_dir *conf, const char *path);
+
+/* The backend's time-out for a request that is not an ActiveSync request; 0: that of its worker. */
+apr_interval_time_t eas_auth_timeout(const struct eas_auth_dir *conf);
 
 /* The backend's time-out for the command (EasKcdCommandTimeout); NULL is an unknown command. */
 apr_interval_time_t eas_auth_command_timeout(const struct eas_auth_dir *conf, const char *command);

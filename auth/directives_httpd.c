@@ -443,21 +443,35 @@ const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg)
     return apr_psprintf(cmd->pool, "%s: '%s' is none of On, Off and auto", cmd->cmd->name, arg);
 }
 
+static const char *set_backend_timeout(cmd_parms *cmd, const char *arg, apr_interval_time_t *field)
+{
+    if (!eas_duration_parse(arg, field) || *field < apr_time_from_sec(1)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is no duration of a second or more; write 120s, 15m or 1h",
+                            cmd->cmd->name, arg);
+    }
+    return NULL;
+}
+
+const char *eas_auth_set_timeout(cmd_parms *cmd, void *dir, const char *arg)
+{
+    return set_backend_timeout(cmd, arg, &eas_auth_dir_of(cmd->context)->timeout);
+}
+
 const char *eas_auth_set_command_timeout(cmd_parms *cmd, void *dir, const char *command,
                                          const char *duration)
 {
     struct eas_auth_dir *conf = eas_auth_dir_of(cmd->context);
     struct eas_timeout timeout = { command, 0 };
+    const char *error;
 
     if (strcmp(command, "*") != 0 && !eas_query_is_command(command)) {
         return apr_psprintf(cmd->pool, "%s: '%s' is no ActiveSync command; write Ping, Sync or *",
                             cmd->cmd->name, command);
     }
-    if (!eas_duration_parse(duration, &timeout.timeout) || timeout.timeout < apr_time_from_sec(1)) {
-        return apr_psprintf(cmd->pool,
-                            "%s: '%s' is no duration of a second or more; write 120s, 15m or 1h",
-                            cmd->cmd->name, duration);
+    error = set_backend_timeout(cmd, duration, &timeout.timeout);
+    if (error == NULL) {
+        conf->command_timeouts = eas_timeouts_set(cmd->pool, conf->command_timeouts, timeout);
     }
-    conf->command_timeouts = eas_timeouts_set(cmd->pool, conf->command_timeouts, timeout);
-    return NULL;
+    return error;
 }

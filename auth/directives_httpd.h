@@ -36,6 +36,7 @@ const char *eas_auth_set_always(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_require_tls(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_strict_path(cmd_parms *cmd, void *dir, int flag);
 const char *eas_auth_set_negotiate(cmd_parms *cmd, void *dir, int flag);
+const char *eas_auth_set_timeout(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_command_timeout(cmd_parms *cmd, void *dir, const char *command,
                                          const char *duration);

@@ -69,10 +69,11 @@ bool eas_request_is_activesync(const request_rec *r)
 apr_interval_time_t eas_request_timeout(const request_rec *r)
 {
     const struct eas_query *query = eas_request_query(r);
+    const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
 
-    return eas_request_is_activesync(r) ? eas_auth_command_timeout(
-               eas_auth_dir_of(r->per_dir_config), query != NULL ? query->command : NULL)
-                                        : 0;
+    return eas_request_is_activesync(r)
+               ? eas_auth_command_timeout(conf, query != NULL ? query->command : NULL)
+               : eas_auth_timeout(conf);
 }
 
 const char *eas_request_waiting_device(const request_rec *r)

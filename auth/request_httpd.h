@@ -72,8 +72,8 @@ const struct eas_query *eas_request_query(const request_rec *r);
 bool eas_request_is_activesync(const request_rec *r);
 
 /*
- * The longest silence of the backend before or during its response (EasKcdCommandTimeout); 0 if the
- * request is not an ActiveSync request.
+ * The longest silence of the backend before or during its response (EasKcdCommandTimeout,
+ * EasKcdTimeout); 0: that of the worker.
  */
 apr_interval_time_t eas_request_timeout(const request_rec *r);
 

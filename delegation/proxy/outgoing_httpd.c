@@ -122,7 +122,7 @@ void eas_outgoing_release(struct eas_exchange *exchange)
 
 const char *eas_outgoing_client_owner(request_rec *r)
 {
-    static const char *const schemes[] = { "Negotiate", "NTLM", "Kerberos" };
+    static const char *const schemes[] = { "Negotiate", "NTLM", "Kerberos", "Bearer" };
     static _Atomic apr_uint64_t clients;
     conn_rec *c = r->connection;
     struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);

@@ -40,9 +40,9 @@ void eas_outgoing_fail_parked(struct eas_err *err);
 void eas_outgoing_release(struct eas_exchange *exchange);
 
 /*
- * The owner for requests of a client that authenticates its own connection to the backend (NTLM,
- * Negotiate, Kerberos).  No other client's request uses these backend connections.  NULL without
- * such credentials.
+ * The owner for requests of a client that the backend itself authenticates: its connection (NTLM,
+ * Negotiate, Kerberos), or its request (Bearer).  No other client's request uses these backend
+ * connections.  NULL without such credentials.
  */
 const char *eas_outgoing_client_owner(request_rec *r);
 

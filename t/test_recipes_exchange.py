@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes for protocols of Exchange beside ActiveSync, in the README's configuration of a host.
+
+EAS_T_MAPI_WAIT=SECONDS   how long the backend of MAPI/HTTP lets a NotificationWait wait
+"""
+
+import os
+import random
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
+
+import pytest
+
+from lab.ad import CAS1, PASSWORDS, REALM
+from lab.challenge import CHALLENGE
+from lab.client import Client
+from lab.examples import block_with
+from lab.fake_backend import response
+from lab.frontdoor import BROWSER, COOKIE, PHONE
+from lab.kerberos import Acceptor
+from lab.unique import unique_number
+from lab.wait import free_port
+
+EAS, EWS, MAPI = "/Microsoft-Server-ActiveSync", "/EWS/Exchange.asmx", "/mapi/emsmdb/"
+DENIED = block_with("mrsproxy").partition("    # Exchange serves this one")[2]
+WAIT = float(os.environ.get("EAS_T_MAPI_WAIT", "1.8"))
+BEARER = block_with("m#^Bearer")
+ASKS = block_with("authorization_uri")
+JSON = block_with("RedirectCount")
+
+
+class Exchange:
+    """A backend that knows its users: by a ticket of theirs, or by a token of Microsoft's."""
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        self.acceptor = acceptor
+        self.seen: list[tuple[int, str, object]] = []
+        self.script = lambda request, user: None
+
+    def __call__(self, request):
+        headers, user = [], request.authorization or "nobody"
+        if user.startswith("Negotiate "):
+            accepted = self.acceptor.accept(user)
+            user, headers = accepted.user, [("WWW-Authenticate", accepted.www_authenticate)]
+        self.seen.append((request.connection, user, request))
+        special = self.script(request, user)
+        return special if special is not None else response("200 OK", headers, user.encode())
+
+
+@pytest.fixture
+def host(example, domain, authority, fake_backends, lab_dir):
+    """host(recipe, …): the gateway, a client's maker, and Exchange."""
+    def start(*recipes: str, instead: str | None = None, more: dict[str, str] = {}):
+        keytab = domain.export_keytab(lab_dir / f"cas1-{unique_number()}.keytab", [CAS1])
+        exchange = Exchange(Acceptor(keytab))
+        backend = fake_backends(exchange, tls=True, proves=False)
+        port = free_port()
+        block = block_with("mrsproxy")
+        if instead is not None:
+            block = block.replace(DENIED, f"\n{instead}</VirtualHost>\n")
+        place = "    # Signing out of OWA"
+        assert place in block
+        block = block.replace(place, "".join(recipes) + place)
+        gw = example(f"Listen 127.0.0.1:{port}\n{block}", more={
+            "*:443": f"127.0.0.1:{port}", "https://cas1.corp.example.com": backend.url} | more)
+        gw.start()
+        return gw, lambda: Client(port, tls=True, ca_file=authority.ca_file), exchange
+    return start
+
+
+def bearer(name: str) -> tuple[str, str]:
+    return ("Authorization", f"Bearer eyJ0eXAi.{name}_~+/-.c2ln==")
+
+
+# --- Bearer ------------------------------------------------------------------------------------
+
+def test_bearer_passes_beside_passwords(host):
+    _, client, exchange = host(BEARER)
+    with client() as c:
+        for path in (EAS, EWS, "/Autodiscover/Autodiscover.xml"):
+            sent = bearer("alice")
+            answer = c.get(path, headers=[*PHONE, sent, ("Cookie", f"{COOKIE}=x; MapiContext=1")])
+            assert (answer.status, answer.body) == (200, sent[1].encode())
+            assert exchange.seen[-1][2].all("Cookie") == ["MapiContext=1"]
+            assert c.get(path, "bob", PASSWORDS["bob"], PHONE).body == f"bob@{REALM}".encode()
+
+
+def test_session_does_not_meet_a_token(host):
+    """In one request of a browser that is signed in: Exchange sees the token alone."""
+    _, client, exchange = host(BEARER)
+    with client() as c:
+        page = c.get("/eas-kcd/login", headers=BROWSER)
+        cookie = page.header("Set-Cookie").partition(";")[0]
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.body.decode()))
+        fields |= {"username": "alice", "password": PASSWORDS["alice"], "trust": "public"}
+        done = c.post("/eas-kcd/login", urlencode(fields).encode(), headers=[
+            *BROWSER, ("Cookie", cookie), ("Content-Type", "application/x-www-form-urlencoded")])
+        session, = (line.partition(";")[0] for line in done.all("Set-Cookie")
+                    if line.startswith(COOKIE + "="))
+        both = [*PHONE, ("Cookie", session)]
+        assert c.get(EWS, headers=both).body == f"alice@{REALM}".encode()
+        sent = bearer("bob")
+        assert c.get(EWS, headers=[*both, sent]).body == sent[1].encode()
+        assert exchange.seen[-1][2].all("Cookie") == []
+        assert c.get(EWS, headers=both).body == f"alice@{REALM}".encode()
+    assert exchange.seen[-2][0] not in (exchange.seen[-1][0], exchange.seen[-3][0])
+
+
+@pytest.mark.parametrize("values", [
+    ["Bearer"], ["Bearer "], ["bearer x"], ["Bearer a b"], ["Bearer a, Basic YTpi"], ["Bearer a;b"],
+    ["Bearer a\tb"], ["Bearer =a"], ["Bearer x", "Bearer y"], ["Bearer x", "Basic YTpi"],
+    ["Basic YTpi", "Bearer x"], ["XBearer x"], ["Bearer\tx"], ["Bearer x\x80"]])
+def test_what_is_no_token(host, values):
+    """The gateway's own challenge, as without; the backend is not asked."""
+    _, client, exchange = host(BEARER)
+    with client() as c:
+        answer = c.get(EWS, headers=[*PHONE, *(("Authorization", value) for value in values)])
+    assert answer.status in (401, 400) and exchange.seen == []
+    if answer.status == 401:
+        assert answer.all("WWW-Authenticate") == [CHALLENGE]
+
+
+def test_bearer_opens_no_other_path(host):
+    """Neither what a section denies, nor what is not published, nor what people alone use."""
+    gw, client, exchange = host(BEARER)
+    gw.expect("AH01630")
+    statuses = {"/autodiscover/autodiscover.json": 403, "/Autodiscover/autodiscover.json?@a/EWS": 403,
+                "/autodiscover/autodiscover.xml/../autodiscover.json": 403, "/PowerShell": 404,
+                "/owa/": 401, "/ecp/": 401, "/EWS/..%5cPowerShell/": 400,
+                "/EWS/../owa/": 401, "/Autodiscover/autodiscover.xmlx": 401}
+    with client() as c:
+        for path, status in statuses.items():
+            assert c.get(path, headers=[*PHONE, bearer("x")]).status == status, path
+    assert exchange.seen == []
+
+
+def test_outlook_is_told_where_tokens_are(host):
+    """With our challenge, not with Exchange's, and on the paths of Outlook alone."""
+    _, client, exchange = host(BEARER, ASKS)
+    exchange.script = lambda request, user: response(
+        "401 Unauthorized", [("WWW-Authenticate", 'Bearer error="invalid_token"')])
+    with client() as c:
+        asks, basic = c.get(EWS, headers=[*PHONE, ("Authorization", "Bearer")]).all("WWW-Authenticate")
+        assert basic == CHALLENGE and asks.startswith('Bearer client_id="00000002-')
+        assert c.get(EAS, headers=PHONE).all("WWW-Authenticate") == [CHALLENGE]
+        assert c.get(EWS, headers=[*PHONE, bearer("old")]).all("WWW-Authenticate") == [
+            'Bearer error="invalid_token"']
+
+
+def test_nobody_gets_anothers_answer(host):
+    """Tokens, passwords and a session at once; no backend connection has two of them."""
+    gw, client, exchange = host(BEARER)
+    people = [f"user{n:02}" for n in range(1, 9)]
+
+    def ask(n: int) -> None:
+        chance = random.Random(n)
+        with client() as c:
+            for _ in range(20):
+                name = chance.choice(people)
+                if chance.random() < 0.5:
+                    expected = bearer(name)[1]
+                    answer = c.get(EWS, headers=[*PHONE, bearer(name)])
+                else:
+                    expected = f"{name}@{REALM}"
+                    answer = c.get(EWS, name, PASSWORDS[name], PHONE)
+                assert (answer.status, answer.body) == (200, expected.encode())
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(30)))
+    users: dict[int, set[str]] = {}
+    for connection, user, _ in exchange.seen:
+        users.setdefault(connection, set()).add(re.sub(r"^Bearer.*", "Bearer", user))
+    assert len(exchange.seen) == 600
+    assert all(len(found) == 1 for found in users.values())
+    assert {"Bearer"} in users.values() and len({frozenset(f) for f in users.values()}) == 9
+
+
+# --- Autodiscover v2 ---------------------------------------------------------------------------
+
+ASKED = "/autodiscover/autodiscover.json?"
+EMAIL = "Email=alice.smith%40example.com"
+SHAPES = [
+    "", "@evil.test/owa/&Email=autodiscover/autodiscover.json%3f@evil.test",
+    "a=a@evil.test/mapi/nspi/?&Email=autodiscover/autodiscover.json%3f@evil.test",
+    EMAIL, f"{EMAIL}&Protocol=", f"{EMAIL}&Protocol=a%2fb", f"{EMAIL}&{EMAIL}&Protocol=EWS",
+    f"{EMAIL}&Protocol=EWS&Protocol=EWS", f"{EMAIL}&Protocol=EWS&a=b", f"{EMAIL}&Protocol=EWS#",
+    "Email=a@b@c&Protocol=EWS", "Email=a/b@c&Protocol=EWS", "Email=a%00@c&Protocol=EWS",
+    f"Protocol=EWS&{EMAIL}/powershell", f"{EMAIL}&Protocol=EWS&RedirectCount=11",
+    f"{EMAIL}%26Protocol=EWS", f"&{EMAIL}&Protocol=EWS"]
+
+
+def test_autodiscover_v2(host):
+    gw, client, exchange = host(instead=JSON)
+    gw.expect("AH01630")
+    good = [f"{EMAIL}&Protocol=ActiveSync", "Protocol=Autodiscoverv1&Email=a+b@example.com",
+            f"{EMAIL}&Protocol=EWS&RedirectCount=1"]
+    with client() as c:
+        for query in good:
+            answer = c.get(ASKED + query)
+            assert (answer.status, answer.body) == (200, b"nobody"), query
+        del exchange.seen[:]
+        for query in SHAPES:
+            assert c.get(ASKED + query).status in (400, 403), query
+        for method in ("POST", "HEAD", "PUT", "OPTIONS"):
+            assert c.request(method, ASKED + good[0], body=b"x").status in (403, 405), method
+        for path in ("/v1.0/a@example.com", "/", "x", "/..%2f..%2fowa"):
+            shape = f"/autodiscover/autodiscover.json{path}?{good[0]}"
+            assert c.get(shape).status in (400, 403, 404), shape
+        for name in ("alice", "bob"):       # credentials open nothing
+            assert c.get(ASKED, name, PASSWORDS[name]).status == 403
+    assert exchange.seen == []
+
+
+# --- MAPI/HTTP ---------------------------------------------------------------------------------
+
+def call(client, kind: str, body: bytes = b"\0\1\xff"):
+    return client.post(MAPI + "?MailboxId=a%40example.com", body, "alice", PASSWORDS["alice"],
+                       [("Content-Type", "application/mapi-http"), ("X-RequestType", kind),
+                        ("X-RequestId", "{C715155F}:1"), ("X-ClientInfo", "{2EF33C39}:1")])
+
+
+@pytest.fixture
+def outlook(host):
+    def start(seconds: str = "2m"):
+        return host(block_with("(mapi/(emsmdb|nspi)/?)$"),
+                    more={"EasKcdTimeout 2m": f"EasKcdTimeout {seconds}"})
+    return start
+
+
+def test_mapi_conversation(outlook):
+    """The wait outlasts the time-out of the other requests, which ends Execute."""
+    gw, client, exchange = outlook("1s")
+    if WAIT < 10:
+        gw.expect("AH01102", "AH00898")
+    silence = threading.Event()
+
+    def script(request, user):
+        kind, = request.all("X-RequestType")
+        if kind == "NotificationWait" or (kind == "Execute" and request.body == b"slow"):
+            silence.wait(WAIT)
+        return None
+    exchange.script = script
+    with client() as c:
+        for kind in ("Connect", "Execute", "Disconnect"):
+            assert call(c, kind).body == f"alice@{REALM}".encode()
+    with client() as c, ThreadPoolExecutor(1) as pool:
+        began = time.monotonic()
+        wait = pool.submit(call, c, "NotificationWait")
+        with client() as other:
+            assert call(other, "Execute").status == 200
+        if WAIT < 10:
+            with client() as other:
+                assert call(other, "Execute", b"slow").status == 502
+        answer = wait.result()
+        assert answer.body == f"alice@{REALM}".encode() and time.monotonic() - began >= WAIT
+
+
+def test_mapi_body_after_a_stale_ticket(outlook):
+    """Octet by octet, also where it is chunked."""
+    _, client, exchange = outlook()
+    body = random.Random(1).randbytes(60_000)
+    refused = []
+
+    def script(request, user):
+        if request.body == body and not refused:
+            refused.append(user)
+            return response("401 Unauthorized", [("WWW-Authenticate", "Negotiate")])
+        return None
+    exchange.script = script
+    with client() as c:
+        assert call(c, "Execute", body).body == f"alice@{REALM}".encode()
+    assert refused == [f"alice@{REALM}"]
+    assert [request.body for *_, request in exchange.seen] == [body, body]
+
+
+def test_mapi_paths(outlook):
+    """Exactly two."""
+    _, client, exchange = outlook()
+    with client() as c:
+        for path, status in {"/mapi/nspi": 200, "/MAPI/EMSMDB/": 200, "/mapi/": 404,
+                             "/mapi/emsmdb/x": 404, "/mapi/other/": 404}.items():
+            assert c.get(path, "alice", PASSWORDS["alice"], PHONE).status == status, path
+        assert c.get("/mapi/nspi", headers=PHONE).status == 401
