@@ -11,6 +11,7 @@ from .wait import until
 LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 LINE = re.compile(r"^\[[^\]]*\] \[([^:\]]*):(\w+)\] (.*)$")
 TAG = re.compile(r"\b(EAS\d{4}|AH\d{5})\b")
+RULE = re.compile(r'\[id "(\d+)"\]')       # of mod_security
 MORE = re.compile(r"EAS\d{4}: \d+ more in \d+ s, ")
 DISTRESS = re.compile(r"exit signal|AddressSanitizer|LeakSanitizer|runtime error:|==\d+== [A-Z]"
                       r"|[Aa]ssertion .*failed|malloc_consolidate|double free|corrupted")
@@ -24,7 +25,7 @@ class Entry:
 
     @property
     def tag(self) -> str:
-        found = TAG.search(self.text)
+        found = (RULE if self.module == "security2" else TAG).search(self.text)
         return found[1] if found else ""
 
     def at_least(self, level: str) -> bool:
