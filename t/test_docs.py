@@ -292,7 +292,14 @@ def test_readme_is_an_administrators_first_hour():
 def test_readme_installs_what_the_build_needs():
     command, = re.findall(r"^    apt-get install ((?:.*\\\n)*.*)$", TEXT[README], re.MULTILINE)
     needed = re.findall(r"^build: (.*)$", (TOP / "build/packages").read_text(), re.MULTILINE)
-    assert set(command.replace("\\", " ").split()) == set(" ".join(needed).split())
+    assert set(command.replace("\\", " ").split()) == {*" ".join(needed).split(), "krb5-user"}
+
+
+def test_readme_installs_the_commands_that_it_names():
+    """kinit and klist, each way of installing; and the keytab comes before it is used."""
+    installs = re.findall(r"^ +apt(?:-get)? install ((?:.*\\\n)*.*)$", TEXT[README], re.MULTILINE)
+    assert len(installs) == 2 and all("krb5-user" in packages.split() for packages in installs)
+    assert TEXT[README].index("    install -D -o root") < TEXT[README].index("\nEasKcdKeytab ")
 
 
 def test_news_begins_with_this_version():

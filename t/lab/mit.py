@@ -124,10 +124,10 @@ class Mit:
         self.port = free_port()
         self.krb5_conf = path / "krb5.conf"
         self._directory = Directory(path / "directory") if ldap else None
-        self._env = {"KRB5_CONFIG": str(self.krb5_conf),
+        self.env = {"KRB5_CONFIG": str(self.krb5_conf),
                      "KRB5_KDC_PROFILE": str(path / "kdc.conf")}
         self._kdc = Daemon("krb5kdc", ["/usr/sbin/krb5kdc", "-n", "-r", realm], path / "kdc.log",
-                           self._env)
+                           self.env)
 
     def create(self) -> "Mit":
         self.path.mkdir(parents=True)
@@ -216,6 +216,11 @@ class Mit:
     def _dn(self, name: str) -> str:
         return f"krbPrincipalName={name}@{self.realm},cn={self.realm},cn=krb,{BASE}"
 
+    def ldapi(self) -> str:
+        """The address of its directory."""
+        assert self._directory
+        return self._directory.url
+
     def _module(self) -> str:
         if self._directory is None:
             return f"        db_library = db2\n        database_name = {self.path}/principal"
@@ -230,7 +235,7 @@ class Mit:
     def _run(self, command: str, *arguments: str, typed: str = "",
              ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run([f"/usr/sbin/{command}", *arguments], input=typed, text=True,
-                              capture_output=True, timeout=30, env=os.environ | self._env)
+                              capture_output=True, timeout=30, env=os.environ | self.env)
         if done.returncode != 0:
             raise RuntimeError(f"{command} {arguments}\n{done.stdout}{done.stderr}")
         return done
