@@ -9,6 +9,9 @@ from lab.client import assert_unavailable
 from lab.exchange import UNGUARDED, location
 from lab.unique import unique_number, unique_path
 
+AES128, AES256, RC4 = 17, 18, 23
+SALT = f"{REALM}alice"
+
 POLICY, PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 12, 25, 24, 41
 
 # The account of a login name is asked for once, without armour, when the name is new.
@@ -28,6 +31,12 @@ def start(gateway, backends, relay):
         cas1.mark()
         return gw
     return make
+
+
+def ask(relay, user, salts):
+    """Have the KDC ask for the proof of a password with a key of one of these enctypes."""
+    relay.answer(lambda message: message.client == user and message.labels() == ["AS-REQ"],
+                 krbmsg.error(PREAUTH_REQUIRED, REALM, e_data=krbmsg.question(salts)))
 
 
 def is_armored(message):
@@ -52,6 +61,42 @@ def test_off(start, relay):
     gw = start("EasKcdArmor Off\n")
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
     assert users_messages(relay) == [[], [], ["AS-REQ/timestamp"]]
+
+
+@pytest.mark.parametrize("salts, exchanges", [
+    ({AES256: SALT}, [[], ["AS-REQ/timestamp"]]),
+    ({AES128: SALT, AES256: "unused"}, [[], ["AS-REQ/timestamp"]]),
+    ({RC4: "unused"}, [[], ["AS-REQ/timestamp"]]),
+], ids=["AES256", "AES128", "RC4 is left to libkrb5"])
+def test_key_of_the_password(start, relay, salts, exchanges):
+    """It is made before libkrb5 wants it; the KDC names salt and enctype."""
+    gw = start("EasKcdArmor Off\n")
+    ask(relay, "alice", salts)
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], *exchanges]
+
+
+def test_libkrb5_wants_the_key_of_another_enctype(gateway, backends, relay, domain, lab_dir):
+    """The first message is repeated. The password is sent once."""
+    aes128 = domain.write_krb5_conf(lab_dir / "aes128.conf", relay.port,
+                                    "default_tkt_enctypes = aes128-cts-hmac-sha1-96")
+    gw = gateway("EasKcdArmor Off\n" + location(backends("cas1").url), krb5_conf=aes128, processes=1)
+    assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
+    relay.reset()
+    ask(relay, "alice", {AES256: "unused", AES128: SALT})
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], [], [], ["AS-REQ/timestamp"]]
+
+
+def test_salt_of_another_name(start, relay, backends):
+    """The key is the password's with the salt that the KDC names, and is tried once."""
+    gw = start("EasKcdArmor Off\n")
+    ask(relay, "alice", {AES256: f"{REALM}bob"})
+    path = unique_path("/eas")
+    assert gw.get(path, "alice", PASSWORDS["alice"]).status == 401
+    assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1030"
+    assert users_messages(relay) == [[], [], ["AS-REQ/timestamp"]]
+    assert backends("cas1", mark=False).requests() == []
 
 
 def test_name_that_another_process_knows(start, relay):

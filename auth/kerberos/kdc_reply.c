@@ -93,7 +93,13 @@ static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *rea
     as->ended = as->armored && code != KRB5KDC_ERR_PREAUTH_REQUIRED
                 && code != KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED
                 && code != KRB5KRB_ERR_RESPONSE_TOO_BIG;
-    return as->probing && code == KRB5KDC_ERR_PREAUTH_REQUIRED ? code : 0;
+    if (code != KRB5KDC_ERR_PREAUTH_REQUIRED) {
+        return 0;
+    }
+    if (as->asked != NULL) {
+        as->asked(as->asked_data);
+    }
+    return as->probing ? code : 0;
 }
 
 static krb5_error_code read_error(const krb5_data *realm, const krb5_error *error,

@@ -8,6 +8,10 @@
 
 #define AS_REP 11
 
+/* RFC 3962 section 4.  libkrb5 refuses smaller counts, which ease guesses, and greater ones. */
+#define DEFAULT_ITERATIONS 4096
+#define ITERATIONS_MAX 0xffffff
+
 /* Types of PA-DATA, as the contents of an INTEGER. */
 #define PA_ETYPE_INFO2 "\x13"
 #define PA_FX_FAST "\x00\x88"
@@ -16,12 +20,30 @@
 #define is(bytes, constant) \
     ((bytes).len == sizeof(constant) - 1 && memcmp((bytes).at, constant, (bytes).len) == 0)
 
+/* Four octets, or none at all.  0 for the parameters of other enctypes. */
+static uint32_t read_iterations(struct eas_bytes entry)
+{
+    struct eas_bytes field, p;
+    uint32_t count;
+
+    if (entry.len == 0) {
+        return DEFAULT_ITERATIONS;
+    }
+    if (!eas_der_enter(&entry, EAS_DER_CONTEXT(2), &field)
+        || !eas_der_enter_only(field, EAS_DER_OCTET_STRING, &p) || p.len != 4) {
+        return 0;
+    }
+    count = (uint32_t)p.at[0] << 24 | (uint32_t)p.at[1] << 16 | (uint32_t)p.at[2] << 8 | p.at[3];
+    return count >= DEFAULT_ITERATIONS && count <= ITERATIONS_MAX ? count : 0;
+}
+
 /* ETYPE-INFO2-ENTRY ::= SEQUENCE { etype [0], salt [1] OPTIONAL, s2kparams [2] OPTIONAL } */
 static bool read_entry(struct eas_bytes entry, struct eas_preauth *preauth)
 {
-    struct eas_bytes field, salt;
+    struct eas_bytes field, enctype, salt;
 
     if (!eas_der_enter(&entry, EAS_DER_CONTEXT(0), &field)
+        || !eas_der_enter_only(field, EAS_DER_INTEGER, &enctype)
         || !eas_der_enter(&entry, EAS_DER_CONTEXT(1), &field)
         || !eas_der_enter_only(field, EAS_DER_GENERAL_STRING, &salt) || salt.len == 0
         || salt.len > EAS_PREAUTH_SALT_MAX || memchr(salt.at, '\0', salt.len) != NULL) {
@@ -29,6 +51,8 @@ static bool read_entry(struct eas_bytes entry, struct eas_preauth *preauth)
     }
     memcpy(preauth->salt, salt.at, salt.len);
     preauth->salt[salt.len] = '\0';
+    preauth->enctype = enctype.len == 1 ? enctype.at[0] : 0;
+    preauth->iterations = read_iterations(entry);
     return true;
 }
 

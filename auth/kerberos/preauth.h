@@ -7,6 +7,7 @@
 #include "auth/base/bytes.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The longest salt that is read: AD's is a realm and a user's name. */
 #define EAS_PREAUTH_SALT_MAX 639
@@ -17,6 +18,8 @@ struct eas_preauth {
     bool offers_fast; /* an empty PA-FX-FAST: the KDC understands FAST */
     bool is_fast;     /* a PA-FX-FAST with contents: the answer itself is armoured */
     char salt[EAS_PREAUTH_SALT_MAX + 1]; /* of the first key with one; "" if none has */
+    int enctype;                         /* of that key; 0 if unknown */
+    uint32_t iterations;                 /* of string-to-key for it; 0 if left to libkrb5 */
 };
 
 /* Reads METHOD-DATA, the e-data of an error.  Other octets have no pre-authentication data. */

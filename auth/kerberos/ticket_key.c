@@ -3,11 +3,11 @@
 
 #include "auth/kerberos/ticket_key.h"
 #include "auth/base/hmac.h"
+#include "auth/kerberos/derive_key.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -53,37 +53,26 @@ static const unsigned char no_iv[BLOCK];
 /* OpenSSL's names for an enctype. */
 struct names {
     unsigned key_len;
-    const char *cbc;
     const char *cts;
 };
 
 static const struct names *names_of(krb5_enctype enctype)
 {
-    static const struct names aes256 = { 32, "AES-256-CBC", "AES-256-CBC-CTS" };
-    static const struct names aes128 = { 16, "AES-128-CBC", "AES-128-CBC-CTS" };
+    static const struct names aes256 = { 32, "AES-256-CBC-CTS" };
+    static const struct names aes128 = { 16, "AES-128-CBC-CTS" };
 
     return enctype == ENCTYPE_AES256_CTS_HMAC_SHA1_96   ? &aes256
            : enctype == ENCTYPE_AES128_CTS_HMAC_SHA1_96 ? &aes128
                                                         : NULL;
 }
 
-static bool derive(const struct names *names, const krb5_keyblock *session, unsigned char usage,
-                   unsigned char purpose, unsigned char *out)
+static bool derive(const krb5_keyblock *session, unsigned char usage, unsigned char purpose,
+                   unsigned char *out)
 {
-    unsigned char constant[] = { 0, 0, 0, usage, purpose };
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_CIPHER, (char *)names->cbc, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, session->contents, session->length),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_CONSTANT, constant, sizeof(constant)),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "KRB5KDF", NULL);
-    EVP_KDF_CTX *ctx = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
-    bool derived = ctx != NULL && EVP_KDF_derive(ctx, out, session->length, params) == 1;
+    const unsigned char constant[] = { 0, 0, 0, usage, purpose };
 
-    EVP_KDF_CTX_free(ctx);
-    EVP_KDF_free(kdf);
-    return derived;
+    return eas_derive_key(eas_bytes_make(session->contents, session->length),
+                          eas_bytes_make(constant, sizeof(constant)), out);
 }
 
 static EVP_CIPHER_CTX *make_cipher(const struct names *names, const unsigned char *key,
@@ -111,10 +100,10 @@ static bool make_usage(const struct names *names, const krb5_keyblock *session,
 {
     unsigned char derived[AES_KEY_MAX];
 
-    if (derive(names, session, number, FOR_ENCRYPTION, derived)) {
+    if (derive(session, number, FOR_ENCRYPTION, derived)) {
         usage->cipher = make_cipher(names, derived, encrypts);
     }
-    if (derive(names, session, number, FOR_INTEGRITY, derived)) {
+    if (derive(session, number, FOR_INTEGRITY, derived)) {
         usage->mac = eas_hmac_make("SHA1", derived, session->length);
     }
     OPENSSL_cleanse(derived, sizeof(derived));

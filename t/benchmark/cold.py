@@ -103,20 +103,24 @@ def _spelled(counts: Counter[str]) -> str:
 
 def logons(bench: Bench) -> None:
     """Cold log-ons per second, with the KDC next to the gateway on the same two cores."""
-    users = bench.rig.users(bench.effort.cold + 1)
-    gateway = cold_gateway(bench, "logons", relay=False)
-    in_turn(gateway.port, first_requests(bench, users[-1:]), 1)
-    kdc, httpd = bench.rig.domain.pid, gateway.daemon.process.pid
-    before = cost.cpu_seconds(kdc), cost.cpu_seconds(httpd)
-    answers = in_turn(gateway.port, first_requests(bench, users[:-1]), CLIENTS)
-    spent = cost.cpu_seconds(kdc) - before[0], cost.cpu_seconds(httpd) - before[1]
-    note_answers(bench, "logons", f"{len(users) - 1} cold log-ons, {CLIENTS} at a time", answers)
-    number = len(answers.answers)
-    bench.results.note("logons", "per second", f"{number / answers.seconds:.0f}")
-    bench.results.note("logons", "CPU per log-on", f"KDC {milliseconds(spent[0] / number)} ms, "
-                       f"gateway {milliseconds(spent[1] / number)} ms")
-    bench.results.figure("logons.refused", number - answers.statuses[200])
-    gateway.stop()
+    users = bench.rig.users(2 * bench.effort.cold + 1)
+    for armor, who in (("Off", users[1::2]), ("Try", users[2::2])):
+        gateway = cold_gateway(bench, "logons", f"EasKcdArmor {armor}", relay=False)
+        in_turn(gateway.port, first_requests(bench, users[:1]), 1)
+        kdc, httpd = bench.rig.domain.pid, gateway.daemon.process.pid
+        before = cost.cpu_seconds(kdc), cost.cpu_seconds(httpd)
+        answers = in_turn(gateway.port, first_requests(bench, who), CLIENTS)
+        number = len(answers.answers)
+        spent = [(cost.cpu_seconds(pid) - used) / number for pid, used in zip((kdc, httpd), before)]
+        note_answers(bench, "logons", f"{number} cold log-ons, {CLIENTS} at a time, "
+                     f"EasKcdArmor {armor}", answers)
+        bench.results.note("logons", "per second", f"{number / answers.seconds:.0f}; for each core "
+                           f"of the gateway's, {1 / spent[1]:.0f}")
+        bench.results.note("logons", "CPU per log-on", f"KDC {milliseconds(spent[0])} ms, "
+                           f"gateway {milliseconds(spent[1])} ms")
+        bench.results.figure(f"logons.{armor}.ms", spent[1] * 1000)
+        bench.results.figure(f"logons.{armor}.refused", number - answers.statuses[200])
+        gateway.stop()
 
 
 def storm(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import Iterator
 KINDS = {0x6A: "AS-REQ", 0x6B: "AS-REP", 0x6C: "TGS-REQ", 0x6D: "TGS-REP", 0x7E: "KRB-ERROR"}
 
 PA_ENC_TIMESTAMP = 2
+PA_ETYPE_INFO2 = 19
 PA_FX_FAST = 136            # RFC 6113, section 5.4
 PA_FOR_USER = 129           # [MS-SFU] 2.2.1
 PA_S4U_X509_USER = 130      # [MS-SFU] 2.2.2
@@ -52,14 +53,25 @@ def parse(data: bytes) -> Message:
         return Message("unknown")
 
 
-def error(code: int, realm: str, client_realm: str | None = None) -> bytes:
+def error(code: int, realm: str, client_realm: str | None = None, e_data: bytes = b"") -> bytes:
     """A KRB-ERROR; a referral (RFC 6806, section 7) has the realm of the client."""
     fields = {0: _number(5), 1: _number(30),
               4: _der(0x18, time.strftime("%Y%m%d%H%M%SZ", time.gmtime()).encode()),
               5: _number(0), 6: _number(code), 9: _text(realm), 10: _name("krbtgt", realm)}
     if client_realm is not None:
         fields |= {7: _text(client_realm), 8: _name("user")}
+    if e_data:
+        fields |= {12: _der(0x04, e_data)}
     return _der(0x7E, _der(0x30, _fields(fields)))
+
+
+def question(salts: dict[int, str]) -> bytes:
+    """METHOD-DATA: an encrypted timestamp is asked for, with a key of one of these enctypes."""
+    entries = b"".join(_der(0x30, _fields({0: _number(enctype), 1: _text(salt)}))
+                       for enctype, salt in salts.items())
+    return _der(0x30, b"".join(
+        _der(0x30, _fields({1: _number(kind), 2: _der(0x04, value)}))
+        for kind, value in ((PA_ETYPE_INFO2, _der(0x30, entries)), (PA_ENC_TIMESTAMP, b""))))
 
 
 def _der(tag: int, content: bytes) -> bytes:
