@@ -111,7 +111,8 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     inherit_lockout(conf, add->lockout_failures >= 0 ? add : base);
     INHERIT_POINTER(providers);
     INHERIT_POINTER(login_path);
-    INHERIT_POINTER(login_page);
+    INHERIT_POINTER(login_pages);
+    INHERIT_POINTER(login_languages);
     INHERIT_POINTER(session_cookie);
     INHERIT_POINTER(event_log);
     for (i = 0; i < 2; i++) {

@@ -48,7 +48,8 @@ struct eas_auth_server {
     bool lockout_log_only;
     apr_array_header_t *providers; /* of const char *; NULL: kdc */
     const char *login_path;
-    const char *login_page; /* a file; "" is the built-in page */
+    apr_array_header_t *login_pages; /* of const char *: files; "" is the built-in page; or NULL */
+    const char *login_languages;     /* a directory, or NULL */
     const char *session_cookie;
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
     int log_names;

@@ -309,8 +309,19 @@ const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg)
 
 const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg)
 {
-    eas_auth_server_of(cmd->server)->login_page =
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+
+    if (conf->login_pages == NULL) {
+        conf->login_pages = apr_array_make(cmd->pool, 1, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(conf->login_pages, const char *) =
         strcmp(arg, "builtin") == 0 ? "" : ap_server_root_relative(cmd->pool, arg);
+    return NULL;
+}
+
+const char *eas_auth_set_login_languages(cmd_parms *cmd, void *dir, const char *arg)
+{
+    eas_auth_server_of(cmd->server)->login_languages = ap_server_root_relative(cmd->pool, arg);
     return NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "auth/groups_httpd.h"
 #include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
+#include "auth/login/page_httpd.h"
 #include "auth/login/session_httpd.h"
 #include "auth/password/throttle_httpd.h"
 #include "auth/rotation_httpd.h"
@@ -23,9 +24,6 @@
 
 /* Size of a child's cache of passwords and evidence; about 15 000 users. */
 #define PASSWORD_CACHE_BYTES ((apr_size_t)64 << 20)
-
-/* Enough for a page with inlined images. */
-#define LOGIN_PAGE_MAX_KB 256
 
 /* Threads for the KDC exchanges of one realm.  One does some 50 log-ons a second. */
 #define KDC_THREADS 8
@@ -93,49 +91,13 @@ static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server,
     return rc;
 }
 
-static enum eas_rc prepare_page(apr_pool_t *pconf, struct eas_auth_server *conf,
-                                struct eas_err *err)
-{
-    apr_file_t *file;
-    apr_finfo_t finfo;
-    char *html, reason[120];
-    apr_size_t len;
-    apr_status_t rv;
-
-    if (conf->login_page == NULL || *conf->login_page == '\0') {
-        return eas_page_compile(pconf, NULL, 0, &conf->page, err);
-    }
-    rv = apr_file_open(&file, conf->login_page, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pconf);
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_info_get(&finfo, APR_FINFO_SIZE, file);
-    }
-    if (rv != APR_SUCCESS || finfo.size > (apr_off_t)LOGIN_PAGE_MAX_KB * 1024) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3030,
-                        "EasKcdLoginPage %s cannot be read or is larger than %d KB: %s",
-                        conf->login_page, LOGIN_PAGE_MAX_KB,
-                        rv != APR_SUCCESS ? apr_strerror(rv, reason, sizeof(reason)) : "too large");
-    }
-    html = apr_palloc(pconf, (apr_size_t)finfo.size + 1);
-    if (apr_file_read_full(file, html, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {
-        len = 0; /* the compiler refuses an empty page */
-    }
-    html[len] = '\0';
-    apr_file_close(file);
-    if (eas_page_compile(pconf, html, len, &conf->page, err) != EAS_OK) {
-        const char *text = apr_pstrdup(pconf, err->text);
-
-        return eas_fail(err, err->rc, err->tag, "EasKcdLoginPage %s: %s", conf->login_page, text);
-    }
-    return EAS_OK;
-}
-
 static enum eas_rc prepare_server(apr_pool_t *pconf, server_rec *main_server, server_rec *s,
                                   struct eas_err *err)
 {
     enum eas_rc rc = prepare_authority(pconf, main_server, s, err);
 
     eas_auth_server_complete(eas_auth_server_of(s));
-    return rc == EAS_OK ? prepare_page(pconf, eas_auth_server_of(s), err) : rc;
+    return rc == EAS_OK ? eas_page_prepare(pconf, s, err) : rc;
 }
 
 static void set_longest_session(server_rec *main_server)

@@ -118,7 +118,7 @@ def test_directives():
 
 def test_backup_names_each_file():
     """Of a directive that reads one."""
-    read = {row.name for row in defined() if re.search(r" (path|file)\b", row.syntax)}
+    read = {row.name for row in defined() if re.search(r" (path|file|directory)\b", row.syntax)}
     assert len(read) >= 3
     chapter = sections(OPERATING, 1)["BACKUP"]
     assert read - {"EasKcdEventLog"} == set(re.findall(r"\[(EasKcd\w+)\]", chapter))

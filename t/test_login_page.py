@@ -12,12 +12,14 @@ from urllib.parse import quote, quote_from_bytes, urlencode
 import pytest
 
 from lab.ad import PASSWORDS, REALM
+from lab.examples import LOGIN_PAGE
 from lab.exchange import location
 from lab.fake_backend import response
 from lab.frontdoor import BROWSER, FORM, FORM_COOKIE, LOGOUT, Visitor
 from lab.gateway import MODULES
-from lab.login_form import (ALICE, TEXTS, assert_no_session, assert_page_headers, post,
-                            style_hash_of)
+from lab.login_form import (ALICE, LANGUAGES, TEXTS, assert_no_session, assert_page_headers, post,
+                            style_hash_of, texts_of)
+from lab.unique import unique_number
 from test_destination import corpus, leaving
 
 
@@ -112,6 +114,108 @@ def test_caches_keep_no_form(gateway, fake_backends, conf):
     visitor.log_on("alice", PASSWORDS["alice"])
     assert visitor.get("/owa/").status == 200
     assert Visitor(gw).get("/owa/").status == 302
+
+
+# --- languages -------------------------------------------------------------------------------
+
+MESSAGES = [reason for reason in TEXTS if reason not in ("bad-request", "forbidden")]
+
+
+def shown(visitor, path, accept, status=200):
+    """A page, and its language by its headers. That of the sign-out asks another site's visitor."""
+    site = [("Sec-Fetch-Site", "cross-site")] if path == LOGOUT else []
+    answer = visitor.get(path, [("Accept-Language", accept), *site])
+    assert answer.status == status
+    assert "Accept-Language" in answer.header("Vary")
+    return html.unescape(answer.body.decode()), answer.all("Content-Language")
+
+
+@pytest.mark.parametrize("tag", sorted(path.stem for path in LANGUAGES.glob("*.txt")))
+def test_every_message_in_every_language(protected, tag):
+    visitor, texts = Visitor(protected), texts_of(tag)
+    for reason in MESSAGES:
+        page, languages = shown(visitor, f"{FORM}?reason={reason}", f"{tag}-XX, xx")
+        assert languages == [tag]
+        assert f'<html lang="{tag}" dir="{texts["direction"]}">' in page
+        assert texts[reason.replace("-", "_")] in page
+    for name in ("sign_in", "user_name", "password", "device", "public", "private"):
+        assert texts[name] in page
+    page, languages = shown(visitor, LOGOUT, tag)
+    assert languages == [tag] and texts["confirm_logout"] in page and texts["sign_out"] in page
+    page, _ = shown(visitor, FORM + "?destination=//evil.example", tag, 400)
+    assert texts["bad_request"] in page
+
+
+@pytest.mark.parametrize("accept, tag", [
+    ("de-AT,de;q=0.9,en;q=0.8", "de"), ("fr;q=0.5, it;q=0.7", "it"), ("tlh, *;q=0.1", "en"),
+    ("de;q=0", "en"), ("de;q=9", "en"), ("x" * 4000, "en"), (",".join(["x"] * 33) + ",de", "en"),
+    ("../../etc/passwd", "en"), ("\"><script>", "en"), ("{{token}}, sv", "sv")])
+def test_accept_language(protected, accept, tag):
+    assert shown(Visitor(protected), FORM, accept)[1] == [tag]
+
+
+def test_refused_log_on_in_the_browsers_language(protected):
+    visitor = Visitor(protected)
+    answer = visitor.log_on("alice", "nonsense")
+    assert answer.status == 303
+    page, _ = shown(visitor, answer.header("Location"), "pl")
+    assert texts_of("pl")["wrong"] in page
+
+
+def test_administrators_languages(gateway, ok_backend, lab_dir):
+    """One more, one text replaced, and other files beside them."""
+    directory = lab_dir / "languages"
+    directory.mkdir()
+    (directory / "da.txt").write_text("sign_in = Log ind <her> & nu\n")
+    (directory / "de.txt").write_text("# of the house\nuser_name = Personalnummer\n")
+    (directory / "README").write_text("nothing")
+    gw = gateway(f'EasKcdLoginLanguages "{directory}"\n' + location(ok_backend.url, path="/owa"))
+    gw.expect("EAS3151")
+    assert "da.txt lacks" in gw.error_log.text()
+    raw = Visitor(gw).get(FORM, [("Accept-Language", "da")]).body.decode()
+    assert "Log ind &lt;her&gt; &amp; nu" in raw and "<her>" not in raw
+    assert texts_of("en")["user_name"] in raw
+    page, languages = shown(Visitor(gw), FORM, "de")
+    assert languages == ["de"] and "Personalnummer" in page and "Kennwort" in page
+
+
+BAD_LANGUAGES = {
+    "name": ("deutsch1.txt", b"sign_in = x\n", "EAS3150"),
+    "line": ("da.txt", b"sign_in\n", "EAS1164"),
+    "unknown": ("da.txt", b"signin = x\n", "EAS1161"),
+    "placeholder": ("da.txt", b"sign_in = {{token}}\n", "EAS1162"),
+    "Latin-1": ("da.txt", b"sign_in = \xe6\n", "EAS1163"),
+    "too long": ("da.txt", b"#" * (1 << 20), "EAS3030"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_LANGUAGES)
+def test_broken_languages(gateway, lab_dir, what):
+    name, content, tag = BAD_LANGUAGES[what]
+    directory = lab_dir / f"broken-{unique_number()}"
+    directory.mkdir()
+    (directory / name).write_bytes(content)
+    code, said = gateway(f'EasKcdLoginLanguages "{directory}"', start=False).check_config()
+    assert code != 0 and tag in said and name in said, said
+
+
+def test_languages_that_are_not_there(gateway):
+    code, said = gateway('EasKcdLoginLanguages "/nonexistent"', start=False).check_config()
+    assert code != 0 and "EAS3152" in said and "/nonexistent" in said
+
+
+def test_own_pages_of_several_languages(gateway, ok_backend, lab_dir):
+    """Each is in its language throughout, also where the browser prefers another."""
+    for tag, page in ("de", LOGIN_PAGE), ("fr", '<html lang="fr">' + PAGE):
+        (lab_dir / f"login.{tag}.html").write_text(page)
+    files = " ".join(f'"{lab_dir}/login.{tag}.html"' for tag in ("de", "fr"))
+    gw = gateway(f"EasKcdLoginPage {files}\n" + location(ok_backend.url, path="/owa"))
+    visitor = Visitor(gw)
+    for accept, tag in (("fr", "fr"), ("de", "de"), ("en", "de"), ("sv, fr;q=0.1", "fr")):
+        page, languages = shown(visitor, FORM + "?reason=wrong", accept)
+        assert languages == [tag] and texts_of(tag)["wrong"] in page
+        page, languages = shown(visitor, LOGOUT, accept)
+        assert languages == [tag] and texts_of(tag)["confirm_logout"] in page
 
 
 # --- what is shown again ---------------------------------------------------------------------

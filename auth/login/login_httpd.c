@@ -102,10 +102,23 @@ static bool wants_everywhere(request_rec *r)
     return apr_table_get(args, "everywhere") != NULL;
 }
 
+/* Sets the response's language, and returns its variant. */
+static int choose_language(request_rec *r, const struct eas_template *template)
+{
+    int variant = eas_page_choose(template, apr_table_get(r->headers_in, "Accept-Language"));
+
+    r->content_languages = apr_array_make(r->pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(r->content_languages, const char *) = eas_page_language(template, variant);
+    apr_table_mergen(r->headers_out, "Vary", "Accept-Language");
+    return variant;
+}
+
 /* The caller has logged the error that the status stands for. */
 static int send_page(request_rec *r, int status, enum eas_page_reason reason,
                      const char *destination)
 {
+    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+    const struct eas_template *template = eas_auth_login_page(conf);
     const char *token, *html, *title = ap_auth_name(r);
     struct eas_err err;
     struct eas_page page = { 0 };
@@ -121,8 +134,10 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     page.destination = eas_login_is_destination(r, destination) ? destination : "/";
     page.token = token;
     page.reason = reason;
+    page.limits = eas_auth_session_limits(conf);
+    page.variant = choose_language(r, template);
     eas_typed_take(r, &page);
-    html = eas_page_render(r->pool, eas_auth_login_page(eas_auth_server_of(r->server)), &page);
+    html = eas_page_render(r->pool, template, &page);
     r->status = status;
     ap_set_content_type(r, "text/html; charset=utf-8");
     ap_set_content_length(r, (apr_off_t)strlen(html));

@@ -3,10 +3,12 @@
 
 #include "auth/login/page.h"
 #include "auth/base/utf8.h"
+#include "auth/login/accept_language.h"
+#include "auth/login/language.h"
 #include "auth/login/page_builtin.h"
 
+#include <apr_cstr.h>
 #include <apr_strings.h>
-#include <apr_tables.h>
 #include <string.h>
 
 enum placeholder {
@@ -20,6 +22,12 @@ enum placeholder {
     CHECKED_PUBLIC,
     CHECKED_PRIVATE,
     STYLE,
+    LANG,
+    DIR,
+    PUBLIC_IDLE,
+    PUBLIC_MAX,
+    PRIVATE_IDLE,
+    PRIVATE_MAX,
     PLACEHOLDERS /* their number; also means none */
 };
 
@@ -35,33 +43,34 @@ static const struct {
                                  [REASON] = { "reason", false },
                                  [CHECKED_PUBLIC] = { "checked_public", false },
                                  [CHECKED_PRIVATE] = { "checked_private", false },
-                                 [STYLE] = { "style", false } };
+                                 [STYLE] = { "style", false },
+                                 [LANG] = { "lang", false },
+                                 [DIR] = { "dir", false },
+                                 [PUBLIC_IDLE] = { "public_idle", false },
+                                 [PUBLIC_MAX] = { "public_max", false },
+                                 [PRIVATE_IDLE] = { "private_idle", false },
+                                 [PRIVATE_MAX] = { "private_max", false } };
 
+/* The prefix of placeholders that are texts of the language. */
+#define TEXT "text."
+
+/* EAS_TEXTS: no message. */
 static const struct {
     const char *name;
-    const char *message;
+    enum eas_text message;
 } reasons[] = {
-    [EAS_PAGE_NONE] = { "", "" },
-    [EAS_PAGE_WRONG] = { "wrong", "That user name and password did not work. Please check them "
-                                  "and try again." },
-    [EAS_PAGE_EXPIRED_PASSWORD] = { "expired", "Your password has expired or must be changed. "
-                                               "Please change it first, then sign in here." },
-    [EAS_PAGE_TIMED_OUT] = { "timed-out", "Your session has ended. Please sign in again." },
-    [EAS_PAGE_NOT_TAKEN] = { "not-taken",
-                             "You are not signed in, so your last input was not taken. "
-                             "Please sign in and enter it again." },
-    [EAS_PAGE_SIGNED_OUT] = { "signed-out", "You have signed out." },
-    [EAS_PAGE_OTHER_SESSION] = { "other-session", "Another session was open here. It has ended; "
-                                                  "please sign in again." },
-    [EAS_PAGE_TRY_LATER] = { "try-later", "Signing in is not possible just now. Please try again "
-                                          "in a minute." },
-    [EAS_PAGE_CONFIRM_LOGOUT] = { "confirm-logout", "Do you want to sign out?" },
-    [EAS_PAGE_BAD_REQUEST] = { "bad-request", "This form was incomplete or out of date. Please "
-                                              "sign in again; cookies must be allowed." },
-    [EAS_PAGE_BAD_ORIGIN] = { "bad-request", "This form was incomplete or out of date. Please open "
-                                             "the usual address of this site, and sign in there." },
-    [EAS_PAGE_FORBIDDEN] = { "forbidden", "You may not sign in here. Please ask your "
-                                          "administrator." },
+    [EAS_PAGE_NONE] = { "", EAS_TEXTS },
+    [EAS_PAGE_WRONG] = { "wrong", EAS_TEXT_WRONG },
+    [EAS_PAGE_EXPIRED_PASSWORD] = { "expired", EAS_TEXT_EXPIRED },
+    [EAS_PAGE_TIMED_OUT] = { "timed-out", EAS_TEXT_TIMED_OUT },
+    [EAS_PAGE_NOT_TAKEN] = { "not-taken", EAS_TEXT_NOT_TAKEN },
+    [EAS_PAGE_SIGNED_OUT] = { "signed-out", EAS_TEXT_SIGNED_OUT },
+    [EAS_PAGE_OTHER_SESSION] = { "other-session", EAS_TEXT_OTHER_SESSION },
+    [EAS_PAGE_TRY_LATER] = { "try-later", EAS_TEXT_TRY_LATER },
+    [EAS_PAGE_CONFIRM_LOGOUT] = { "confirm-logout", EAS_TEXT_CONFIRM_LOGOUT },
+    [EAS_PAGE_BAD_REQUEST] = { "bad-request", EAS_TEXT_BAD_REQUEST },
+    [EAS_PAGE_BAD_ORIGIN] = { "bad-request", EAS_TEXT_BAD_ORIGIN },
+    [EAS_PAGE_FORBIDDEN] = { "forbidden", EAS_TEXT_FORBIDDEN },
 };
 
 /* Text, and the placeholder behind it (the last part has none). */
@@ -71,10 +80,17 @@ struct part {
     enum placeholder placeholder;
 };
 
-/* Arrays of struct part. */
-struct eas_template {
+/* A page in one language: arrays of struct part. */
+struct variant {
+    const char *tag; /* as the page has it: "de-AT" */
+    const struct eas_language *language;
     const apr_array_header_t *log_on;
     const apr_array_header_t *sign_out;
+};
+
+struct eas_template {
+    apr_array_header_t *variants; /* of struct variant */
+    apr_array_header_t *tags;     /* of their tags, as const char * */
 };
 
 static enum placeholder placeholder_named(const char *name, apr_size_t len)
@@ -97,86 +113,6 @@ static int line_of(const char *html, const char *at)
         line += *html == '\n';
     }
     return line;
-}
-
-/* The parts refer to html. */
-static enum eas_rc parse(apr_pool_t *pool, const char *html, apr_array_header_t **parts_out,
-                         struct eas_err *err)
-{
-    apr_array_header_t *parts = apr_array_make(pool, 32, sizeof(struct part));
-    const char *text = html, *open;
-
-    while ((open = strstr(text, "{{")) != NULL) {
-        struct part *part = apr_array_push(parts);
-        const char *name = open + 2, *close = strstr(name, "}}");
-        apr_size_t len = close != NULL ? (apr_size_t)(close - name) : 0;
-
-        /* A "}}" on another line may belong to a style sheet. */
-        if (close == NULL || memchr(name, '\n', len) != NULL) {
-            return eas_fail(err, EAS_MISCONFIGURED, 1131,
-                            "line %d of the login page: {{%.*s is not closed by }}",
-                            line_of(html, open), (int)strcspn(name, " \t\r\n<>\"'}"), name);
-        }
-        part->text = text;
-        part->len = (apr_size_t)(open - text);
-        part->placeholder = placeholder_named(name, len);
-        if (part->placeholder == PLACEHOLDERS) {
-            return eas_fail(err, EAS_MISCONFIGURED, 1130,
-                            "line %d of the login page: there is no placeholder {{%.*s}}",
-                            line_of(html, open), (int)len, name);
-        }
-        text = close + 2;
-    }
-    *(struct part *)apr_array_push(parts) = (struct part){ text, strlen(text), PLACEHOLDERS };
-    *parts_out = parts;
-    return EAS_OK;
-}
-
-static enum eas_rc check_required(const apr_array_header_t *parts, struct eas_err *err)
-{
-    bool found[PLACEHOLDERS + 1] = { false };
-    int i;
-
-    for (i = 0; i < parts->nelts; i++) {
-        found[APR_ARRAY_IDX(parts, i, struct part).placeholder] = true;
-    }
-    for (i = 0; i < PLACEHOLDERS; i++) {
-        if (placeholders[i].required && !found[i]) {
-            return eas_fail(err, EAS_MISCONFIGURED, 1132,
-                            "the login page lacks the placeholder {{%s}}", placeholders[i].name);
-        }
-    }
-    return EAS_OK;
-}
-
-enum eas_rc eas_page_compile(apr_pool_t *pool, const char *html, apr_size_t len,
-                             const struct eas_template **template_out, struct eas_err *err)
-{
-    struct eas_template *template = apr_palloc(pool, sizeof(*template));
-    apr_array_header_t *log_on, *sign_out;
-    enum eas_rc rc;
-
-    if (html == NULL) {
-        html = eas_page_builtin_log_on;
-        len = strlen(html);
-    }
-    if (memchr(html, '\0', len) != NULL || !eas_utf8_is_valid(html, len)) {
-        return eas_fail(err, EAS_MISCONFIGURED, 1133,
-                        "the login page is not UTF-8 text; save it in that encoding");
-    }
-    rc = parse(pool, apr_pstrmemdup(pool, html, len), &log_on, err);
-    if (rc == EAS_OK) {
-        rc = check_required(log_on, err);
-    }
-    if (rc == EAS_OK) {
-        rc = parse(pool, eas_page_builtin_sign_out, &sign_out, err);
-    }
-    if (rc == EAS_OK) {
-        template->log_on = log_on;
-        template->sign_out = sign_out;
-        *template_out = template;
-    }
-    return rc;
 }
 
 /* NULL: no escape is needed.  '=' and '`' matter only in an attribute without quotes. */
@@ -225,11 +161,215 @@ static const char *escape(apr_pool_t *pool, const char *value)
     return escaped;
 }
 
+static enum eas_rc parse(apr_pool_t *pool, const struct eas_language *language, const char *html,
+                         apr_array_header_t *parts, struct eas_err *err);
+
+/* Adds the parts of a text, which has no {{text.}} itself (auth/login/language.h). */
+static enum eas_rc parse_placeholder(apr_pool_t *pool, const struct eas_language *language,
+                                     struct eas_bytes name, int line, apr_array_header_t *parts,
+                                     struct eas_err *err)
+{
+    struct part *part = &APR_ARRAY_IDX(parts, parts->nelts - 1, struct part);
+    apr_size_t prefix = strlen(TEXT);
+    enum eas_text text = EAS_TEXTS;
+
+    part->placeholder = placeholder_named((const char *)name.at, name.len);
+    if (part->placeholder == PLACEHOLDERS && name.len > prefix
+        && memcmp(name.at, TEXT, prefix) == 0) {
+        text = eas_language_text_named((const char *)name.at + prefix, name.len - prefix);
+    }
+    if (text != EAS_TEXTS) {
+        return parse(pool, language, escape(pool, language->texts[text]), parts, err);
+    }
+    if (part->placeholder == PLACEHOLDERS) {
+        return eas_fail(err, EAS_MISCONFIGURED, 1130,
+                        "line %d of the login page: there is no placeholder {{%.*s}}", line,
+                        (int)name.len, (const char *)name.at);
+    }
+    return EAS_OK;
+}
+
+/* The parts refer to html. */
+static enum eas_rc parse(apr_pool_t *pool, const struct eas_language *language, const char *html,
+                         apr_array_header_t *parts, struct eas_err *err)
+{
+    const char *text = html, *open;
+    enum eas_rc rc;
+
+    while ((open = strstr(text, "{{")) != NULL) {
+        const char *name = open + 2, *close = strstr(name, "}}");
+        apr_size_t len = close != NULL ? (apr_size_t)(close - name) : 0;
+
+        /* A "}}" on another line may belong to a style sheet. */
+        if (close == NULL || memchr(name, '\n', len) != NULL) {
+            return eas_fail(err, EAS_MISCONFIGURED, 1131,
+                            "line %d of the login page: {{%.*s is not closed by }}",
+                            line_of(html, open), (int)strcspn(name, " \t\r\n<>\"'}"), name);
+        }
+        *(struct part *)apr_array_push(parts) =
+            (struct part){ text, (apr_size_t)(open - text), PLACEHOLDERS };
+        rc = parse_placeholder(pool, language, eas_bytes_make(name, len), line_of(html, open),
+                               parts, err);
+        if (rc != EAS_OK) {
+            return rc;
+        }
+        text = close + 2;
+    }
+    *(struct part *)apr_array_push(parts) = (struct part){ text, strlen(text), PLACEHOLDERS };
+    return EAS_OK;
+}
+
+static enum eas_rc check_required(const apr_array_header_t *parts, struct eas_err *err)
+{
+    bool found[PLACEHOLDERS + 1] = { false };
+    int i;
+
+    for (i = 0; i < parts->nelts; i++) {
+        found[APR_ARRAY_IDX(parts, i, struct part).placeholder] = true;
+    }
+    for (i = 0; i < PLACEHOLDERS; i++) {
+        if (placeholders[i].required && !found[i]) {
+            return eas_fail(err, EAS_MISCONFIGURED, 1132,
+                            "the login page lacks the placeholder {{%s}}", placeholders[i].name);
+        }
+    }
+    return EAS_OK;
+}
+
+/* The `lang` of <html>, with or without quotes; NULL: it has none. */
+static const char *declared_language(apr_pool_t *pool, const char *html)
+{
+    const char *at, *end;
+
+    for (at = strchr(html, '<'); at != NULL; at = strchr(at + 1, '<')) {
+        if (apr_cstr_casecmpn(at, "<html", 5) == 0) {
+            break;
+        }
+    }
+    end = at != NULL ? strchr(at, '>') : NULL;
+    for (; end != NULL && at < end; at++) {
+        if (strchr(" \t\r\n", *at) != NULL && apr_cstr_casecmpn(at + 1, "lang=", 5) == 0) {
+            at += strlen(" lang=");
+            at += *at == '"' || *at == '\'';
+            return apr_pstrmemdup(pool, at, strcspn(at, "\"' \t\r\n>"));
+        }
+    }
+    return NULL;
+}
+
+static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
+                               const struct eas_language *language, const char *tag,
+                               const char *html, struct eas_err *err)
+{
+    apr_array_header_t *log_on = apr_array_make(pool, 64, sizeof(struct part)),
+                       *sign_out = apr_array_make(pool, 32, sizeof(struct part));
+    enum eas_rc rc = parse(pool, language, html, log_on, err);
+    int i;
+
+    if (rc == EAS_OK) {
+        rc = check_required(log_on, err);
+    }
+    if (rc == EAS_OK) {
+        rc = parse(pool, language, eas_page_builtin_sign_out, sign_out, err);
+    }
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    for (i = 0; i < template->tags->nelts; i++) {
+        if (apr_cstr_casecmp(APR_ARRAY_IDX(template->tags, i, const char *), tag) == 0) {
+            break;
+        }
+    }
+    if (i == template->tags->nelts) {
+        APR_ARRAY_PUSH(template->tags, const char *) = tag;
+        apr_array_push(template->variants);
+    }
+    APR_ARRAY_IDX(template->variants, i, struct variant) =
+        (struct variant){ tag, language, log_on, sign_out };
+    return EAS_OK;
+}
+
+static enum eas_rc add_variants(apr_pool_t *pool, struct eas_template *template,
+                                const apr_array_header_t *languages, const char *html,
+                                struct eas_err *err)
+{
+    const char *tag = declared_language(pool, html);
+    enum eas_rc rc = EAS_OK;
+    int i;
+
+    if (tag == NULL || strcmp(tag, "{{lang}}") != 0) {
+        tag = tag != NULL && eas_accept_language_is_tag(tag) ? tag : "en";
+        i = eas_language_find(languages, tag);
+        return add_variant(pool, template, &APR_ARRAY_IDX(languages, i, struct eas_language), tag,
+                           html, err);
+    }
+    for (i = 0; rc == EAS_OK && i < languages->nelts; i++) {
+        const struct eas_language *language = &APR_ARRAY_IDX(languages, i, struct eas_language);
+
+        rc = add_variant(pool, template, language, language->tag, html, err);
+    }
+    return rc;
+}
+
+enum eas_rc eas_page_compile(apr_pool_t *pool, const apr_array_header_t *languages,
+                             const char *html, apr_size_t len, struct eas_template **template,
+                             struct eas_err *err)
+{
+    struct eas_template *added = *template;
+    enum eas_rc rc;
+
+    if (html == NULL) {
+        html = eas_page_builtin_log_on;
+        len = strlen(html);
+    }
+    if (memchr(html, '\0', len) != NULL || !eas_utf8_is_valid(html, len)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 1133,
+                        "the login page is not UTF-8 text; save it in that encoding");
+    }
+    if (added == NULL) {
+        added = apr_palloc(pool, sizeof(*added));
+        added->variants = apr_array_make(pool, languages->nelts, sizeof(struct variant));
+        added->tags = apr_array_make(pool, languages->nelts, sizeof(const char *));
+    }
+    rc = add_variants(pool, added, languages, apr_pstrmemdup(pool, html, len), err);
+    if (rc == EAS_OK) {
+        *template = added;
+    }
+    return rc;
+}
+
+int eas_page_choose(const struct eas_template *template, const char *accept_language)
+{
+    return eas_accept_language_choose(accept_language, (const char *const *)template->tags->elts,
+                                      template->tags->nelts);
+}
+
+const char *eas_page_language(const struct eas_template *template, int variant)
+{
+    return APR_ARRAY_IDX(template->tags, variant, const char *);
+}
+
+static void set_limits(apr_pool_t *pool, const struct eas_language *language,
+                       const struct eas_session_limits *limits, const char **values)
+{
+    static const enum placeholder idle[] = { PUBLIC_IDLE, PRIVATE_IDLE },
+                                  max[] = { PUBLIC_MAX, PRIVATE_MAX };
+    int i;
+
+    for (i = 0; limits != NULL && i < 2; i++) {
+        values[idle[i]] = escape(pool, eas_language_duration(pool, language, limits[i].idle));
+        values[max[i]] = escape(pool, eas_language_duration(pool, language, limits[i].max));
+    }
+}
+
 const char *eas_page_render(apr_pool_t *pool, const struct eas_template *template,
                             const struct eas_page *page)
 {
     bool signs_out = page->reason == EAS_PAGE_CONFIRM_LOGOUT;
-    const apr_array_header_t *parts = signs_out ? template->sign_out : template->log_on;
+    const struct variant *variant =
+        &APR_ARRAY_IDX(template->variants, page->variant, struct variant);
+    const apr_array_header_t *parts = signs_out ? variant->sign_out : variant->log_on;
+    enum eas_text message = reasons[page->reason].message;
     apr_array_header_t *pieces = apr_array_make(pool, 2 * parts->nelts, sizeof(struct iovec));
     const char *values[PLACEHOLDERS + 1] = {
         [ACTION] = escape(pool, signs_out ? page->logout_action : page->action),
@@ -237,15 +377,22 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
         [USERNAME] = escape(pool, page->username),
         [DESTINATION] = escape(pool, page->destination),
         [TOKEN] = escape(pool, page->token),
-        [MESSAGE] = reasons[page->reason].message,
+        [MESSAGE] = message != EAS_TEXTS ? escape(pool, variant->language->texts[message]) : "",
         [REASON] = reasons[page->reason].name,
         [CHECKED_PUBLIC] = page->trusted ? "" : "checked",
         [CHECKED_PRIVATE] = page->trusted ? "checked" : "",
         [STYLE] = eas_page_builtin_style,
+        [LANG] = variant->tag,
+        [DIR] = variant->language->texts[EAS_TEXT_DIRECTION],
+        [PUBLIC_IDLE] = "",
+        [PUBLIC_MAX] = "",
+        [PRIVATE_IDLE] = "",
+        [PRIVATE_MAX] = "",
         [PLACEHOLDERS] = "",
     };
     int i;
 
+    set_limits(pool, variant->language, page->limits, values);
     for (i = 0; i < parts->nelts; i++) {
         const struct part *part = &APR_ARRAY_IDX(parts, i, struct part);
         const char *value = values[part->placeholder];

@@ -5,8 +5,10 @@
 #define EAS_AUTH_LOGIN_PAGE_H
 
 #include "auth/base/error.h"
+#include "auth/login/session.h"
 
 #include <apr_pools.h>
+#include <apr_tables.h>
 #include <stdbool.h>
 
 /* The reason for the page.  Each has a text for the user. */
@@ -36,7 +38,9 @@ struct eas_page {
     const char *username;
     const char *destination;
     const char *token;
-    bool trusted; /* preselects "private" */
+    bool trusted;                            /* preselects "private" */
+    const struct eas_session_limits *limits; /* of public and private sessions */
+    int variant;                             /* of eas_page_choose(); 0 is the default */
     enum eas_page_reason reason;
 };
 
@@ -53,14 +57,28 @@ struct eas_template;
  *                                         "other-session", "try-later", "bad-request", or nothing
  *   {{checked_public}} {{checked_private}}  "checked" for one of the two values of `trusted`
  *   {{style}}                             the built-in style sheet, for a <style> element
+ *   {{lang}} {{dir}}                      the language, and its direction, as attributes
+ *   {{text.sign_in}} ...                  a text of the language (auth/login/texts.def)
+ *   {{public_idle}} {{public_max}} {{private_idle}} {{private_max}}   limits of sessions
  *
- * The sign-out page is always the built-in one.
+ * A page with {{lang}} is for each of the languages, an array of struct eas_language.  A page with
+ * another `lang` in its <html> is for that language alone, and one without for English.
+ *
+ * *template is NULL for the first page, whose language is the default.  Another page adds its
+ * languages, or replaces them.  The sign-out page is always the built-in one.
  *
  * EAS_OK, or EAS_MISCONFIGURED: a placeholder is unknown, not closed (both with its line) or
  * missing, or the page is not UTF-8.
  */
-enum eas_rc eas_page_compile(apr_pool_t *pool, const char *html, apr_size_t len,
-                             const struct eas_template **template_out, struct eas_err *err);
+enum eas_rc eas_page_compile(apr_pool_t *pool, const apr_array_header_t *languages,
+                             const char *html, apr_size_t len, struct eas_template **template,
+                             struct eas_err *err);
+
+/* The variant that an Accept-Language header prefers; NULL is no preference. */
+int eas_page_choose(const struct eas_template *template, const char *accept_language);
+
+/* The language tag of a variant. */
+const char *eas_page_language(const struct eas_template *template, int variant);
 
 /*
  * The page with its values, in pool.  Values are escaped for text and for quoted attributes.

@@ -41,7 +41,7 @@ const char eas_page_builtin_style[] =
     "}\n"
     "p { margin: 0 0 1.25rem; }\n"
     ".message {\n"
-    "  padding: .75rem 1rem; border-left: .25rem solid var(--note); border-radius: .25rem;\n"
+    "  padding: .75rem 1rem; border-inline-start: .25rem solid var(--note); border-radius: .25rem;\n"
     "  background: var(--note-back);\n"
     "}\n"
     ".message:empty { display: none; }\n"
@@ -72,7 +72,7 @@ const char eas_page_builtin_style[] =
 
 #define HEAD                                                                     \
     "<!DOCTYPE html>\n"                                                          \
-    "<html lang=\"en\">\n"                                                       \
+    "<html lang=\"{{lang}}\" dir=\"{{dir}}\">\n"                                 \
     "<head>\n"                                                                   \
     "<meta charset=\"utf-8\">\n"                                                 \
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" \
@@ -80,7 +80,7 @@ const char eas_page_builtin_style[] =
     "<style>{{style}}</style>\n"
 
 const char eas_page_builtin_log_on[] = HEAD
-    "<title>Sign in - {{title}}</title>\n"
+    "<title>{{text.sign_in}} - {{title}}</title>\n"
     "</head>\n"
     "<body>\n"
     "<main>\n"
@@ -89,32 +89,32 @@ const char eas_page_builtin_log_on[] = HEAD
     "<form method=\"post\" action=\"{{action}}\">\n"
     "  <input type=\"hidden\" name=\"token\" value=\"{{token}}\">\n"
     "  <input type=\"hidden\" name=\"destination\" value=\"{{destination}}\">\n"
-    "  <label class=\"field\" for=\"username\">User name</label>\n"
+    "  <label class=\"field\" for=\"username\">{{text.user_name}}</label>\n"
     "  <input id=\"username\" name=\"username\" type=\"text\" value=\"{{username}}\" required\n"
     "    autofocus autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\"\n"
     "    aria-describedby=\"message\">\n"
-    "  <label class=\"field\" for=\"password\">Password</label>\n"
+    "  <label class=\"field\" for=\"password\">{{text.password}}</label>\n"
     "  <input id=\"password\" name=\"password\" type=\"password\" required\n"
     "    autocomplete=\"current-password\">\n"
     "  <fieldset>\n"
-    "    <legend>This device is</legend>\n"
+    "    <legend>{{text.device}}</legend>\n"
     "    <label class=\"choice\">\n"
     "      <input type=\"radio\" name=\"trusted\" value=\"0\" {{checked_public}}>\n"
-    "      <span>Public or shared <small>You are signed out sooner.</small></span>\n"
+    "      <span>{{text.public}} <small>{{text.public_note}}</small></span>\n"
     "    </label>\n"
     "    <label class=\"choice\">\n"
     "      <input type=\"radio\" name=\"trusted\" value=\"4\" {{checked_private}}>\n"
-    "      <span>Private <small>You stay signed in longer.</small></span>\n"
+    "      <span>{{text.private}} <small>{{text.private_note}}</small></span>\n"
     "    </label>\n"
     "  </fieldset>\n"
-    "  <button type=\"submit\">Sign in</button>\n"
+    "  <button type=\"submit\">{{text.sign_in}}</button>\n"
     "</form>\n"
     "</main>\n"
     "</body>\n"
     "</html>\n";
 
 const char eas_page_builtin_sign_out[] =
-    HEAD "<title>Sign out - {{title}}</title>\n"
+    HEAD "<title>{{text.sign_out}} - {{title}}</title>\n"
          "</head>\n"
          "<body>\n"
          "<main>\n"
@@ -122,7 +122,7 @@ const char eas_page_builtin_sign_out[] =
          "<p>{{message}}</p>\n"
          "<form method=\"post\" action=\"{{action}}\">\n"
          "  <input type=\"hidden\" name=\"token\" value=\"{{token}}\">\n"
-         "  <button type=\"submit\" autofocus>Sign out</button>\n"
+         "  <button type=\"submit\" autofocus>{{text.sign_out}}</button>\n"
          "</form>\n"
          "</main>\n"
          "</body>\n"

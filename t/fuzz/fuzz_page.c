@@ -4,6 +4,7 @@
 #include "t/fuzz/fuzz.h"
 
 #include "auth/base/utf8.h"
+#include "auth/login/language.h"
 #include "auth/login/page.h"
 
 #include <apr_strings.h>
@@ -79,7 +80,8 @@ static const char *as_read(apr_pool_t *pool, const char *html)
 }
 
 /* Texts around placeholders stay, and a browser reads the values that stand between them. */
-static void check_made(apr_pool_t *pool, const struct eas_page *page, struct eas_bytes input)
+static void check_made(apr_pool_t *pool, const apr_array_header_t *languages,
+                       const struct eas_page *page, struct eas_bytes input)
 {
     static const char plain[] = "ab<>\n\r \t\"'=}/.{-";
     static const char *const names[] = { "{{action}}", "{{token}}", "{{destination}}", "{{title}}",
@@ -88,7 +90,7 @@ static void check_made(apr_pool_t *pool, const struct eas_page *page, struct eas
                              page->username };
     struct eas_page shown = *page;
     const char *html = "", *expected = "";
-    const struct eas_template *template = NULL;
+    struct eas_template *template = NULL;
     struct eas_err err;
     size_t i, n = input.len / 5 + 1, at;
 
@@ -105,7 +107,7 @@ static void check_made(apr_pool_t *pool, const struct eas_page *page, struct eas
         html = apr_pstrcat(pool, html, text, names[i], NULL);
         expected = apr_pstrcat(pool, expected, text, values[i], NULL);
     }
-    check(eas_page_compile(pool, html, strlen(html), &template, &err) == EAS_OK);
+    check(eas_page_compile(pool, languages, html, strlen(html), &template, &err) == EAS_OK);
     check(strcmp(as_read(pool, eas_page_render(pool, template, &shown)), expected) == 0);
 }
 
@@ -122,12 +124,15 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
         .trusted = how % 2 == 1,
         .reason = (enum eas_page_reason)(how / 2 % (EAS_PAGE_BAD_REQUEST + 1)),
     };
-    const struct eas_template *template = NULL;
+    struct eas_template *template = NULL;
     const char *html = (how & 0x80) != 0 ? NULL : (const char *)input.at;
     struct eas_err err = { EAS_OK, 0, "" };
-    enum eas_rc rc = eas_page_compile(pool, html, input.len, &template, &err);
+    apr_array_header_t *languages = NULL;
+    enum eas_rc rc;
 
-    check_made(pool, &page, input);
+    check(eas_language_builtin(pool, &languages, &err) == EAS_OK);
+    rc = eas_page_compile(pool, languages, html, input.len, &template, &err);
+    check_made(pool, languages, &page, input);
     if (rc == EAS_OK) {
         check(html == NULL || eas_utf8_is_valid(html, input.len));
         check_values(pool, template, &page);

@@ -14,6 +14,7 @@ from .tls import Authority
 
 BLOCKS = fenced("apache")
 LOGIN_PAGE, = fenced("html")
+LANGUAGE, = (block for block in fenced("text") if block.startswith("direction"))
 
 # A word that shows that the example needs a module, beside those that all gateways have.
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
@@ -45,6 +46,8 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
     keytab = domain.export_keytab(path / f"pages-{account}.keytab", [account])
     certificate = authority.certificate(GATEWAY)
     (path / "pages-login.html").write_text(LOGIN_PAGE)
+    (path / "pages-languages").mkdir(exist_ok=True)
+    (path / "pages-languages" / "da.txt").write_text(LANGUAGE)
     for text, instead in {
         "/usr/lib/apache2/modules/mod_eas_kcd.so": module_under_test(),
         "/etc/eas-kcd/gateway.keytab": keytab,
@@ -54,6 +57,7 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/eas-kcd/oidc-secret": _secret(path / "pages-secret-1"),
         "/etc/eas-kcd/oidc-passphrase": _secret(path / "pages-secret-2"),
         "/etc/eas-kcd/ldap-password": f"/bin/cat {_secret(path / 'pages-secret-1')}",
+        "/etc/eas-kcd/languages": path / "pages-languages",
         "/etc/eas-kcd/login.html": path / "pages-login.html",
         "/etc/eas-kcd/htpasswd": path / "pages-htpasswd",
         "/etc/ssl/certs/corp-ca.pem": authority.ca_file,

@@ -4,6 +4,7 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 
 from .ad import PASSWORDS
 from .client import Headers, Response
@@ -25,6 +26,13 @@ TEXTS = {
     "bad-request": "This form was incomplete or out of date.",
     "forbidden": "You may not sign in here.",
 }
+LANGUAGES = Path(__file__).parents[2] / "build" / "languages"
+
+
+def texts_of(tag: str) -> dict[str, str]:
+    """The texts of a language."""
+    return dict(line.split(" = ", 1) for line in (LANGUAGES / f"{tag}.txt").read_text().splitlines()
+                if " = " in line)
 
 
 def fields_of(visitor: Visitor, **more: str) -> dict[str, str]:

@@ -4,6 +4,7 @@
 #include "t/unit/unit.h"
 
 #include "auth/login/page.h"
+#include "auth/login/language.h"
 #include "auth/login/page_builtin.h"
 
 #include <apr_strings.h>
@@ -35,12 +36,23 @@ static struct eas_page page_of(const char *value)
     return page;
 }
 
+static const apr_array_header_t *languages(apr_pool_t *pool)
+{
+    apr_array_header_t *languages = NULL;
+    struct eas_err err;
+
+    assert_int_equal(eas_language_builtin(pool, &languages, &err), EAS_OK);
+    return languages;
+}
+
 static const struct eas_template *compile(apr_pool_t *pool, const char *html)
 {
-    const struct eas_template *template = NULL;
+    struct eas_template *template = NULL;
     struct eas_err err = { EAS_OK, 0, "" };
 
-    if (eas_page_compile(pool, html, html != NULL ? strlen(html) : 0, &template, &err) != EAS_OK) {
+    if (eas_page_compile(pool, languages(pool), html, html != NULL ? strlen(html) : 0, &template,
+                         &err)
+        != EAS_OK) {
         fail_msg("EAS%d %s", err.tag, err.text);
     }
     return template;
@@ -72,11 +84,11 @@ static void assert_has(const char *html, const char *part)
 static void assert_refused(apr_pool_t *pool, const char *html, apr_size_t len, int tag,
                            const char *text)
 {
-    const struct eas_template *template = NULL;
+    struct eas_template *template = NULL;
     struct eas_err err = { EAS_OK, 0, "" };
 
-    if (eas_page_compile(pool, html, len, &template, &err) != EAS_MISCONFIGURED || err.tag != tag
-        || strstr(err.text, text) == NULL || template != NULL) {
+    if (eas_page_compile(pool, languages(pool), html, len, &template, &err) != EAS_MISCONFIGURED
+        || err.tag != tag || strstr(err.text, text) == NULL || template != NULL) {
         fail_msg("%s: EAS%d %s", html, err.tag, err.text);
     }
 }
@@ -323,7 +335,7 @@ static void test_builtin_page(void **state)
     struct eas_page page = plain;
     const char *html = render(*state, NULL, &page);
 
-    assert_int_equal(strncmp(html, "<!DOCTYPE html>\n<html lang=\"en\">\n", 33), 0);
+    assert_int_equal(strncmp(html, "<!DOCTYPE html>\n<html lang=\"en\" dir=\"ltr\">\n", 43), 0);
     assert_has(html, "<meta charset=\"utf-8\">");
     assert_has(html, "<form method=\"post\" action=\"/eas-kcd/login\">");
     assert_has(html, "name=\"token\" value=\"t0ken\"");
@@ -383,6 +395,123 @@ static void test_style_placeholder(void **state)
                                           "</style>/eas-kcd/logint0ken/owa/", NULL));
 }
 
+static const struct eas_template *add(apr_pool_t *pool, const struct eas_template *first,
+                                      const char *html)
+{
+    struct eas_template *template = (struct eas_template *)first;
+    struct eas_err err;
+
+    assert_int_equal(eas_page_compile(pool, languages(pool), html, strlen(html), &template, &err),
+                     EAS_OK);
+    return template;
+}
+
+/* An administrator's own page is in one language, messages and the sign-out page included. */
+static void test_language_of_a_page(void **state)
+{
+    static const struct {
+        const char *html;
+        const char *accept;
+        const char *lang;
+        const char *sign_in;
+    } rows[] = {
+        { .html = "<html>", .accept = "de", .lang = "en", .sign_in = "Sign in" },
+        { .html = "", .accept = "de", .lang = "en", .sign_in = "Sign in" },
+        { .html = "<!DOCTYPE html>\n<HTML class=x LANG=de>",
+          .accept = "fr",
+          .lang = "de",
+          .sign_in = "Anmelden" },
+        { .html = "<html lang='de-AT'>", .accept = "fr", .lang = "de-AT", .sign_in = "Anmelden" },
+        { .html = "<html\n lang=\"xx\">", .accept = "fr", .lang = "xx", .sign_in = "Sign in" },
+        { .html = "<html lang=\"\">", .accept = "de", .lang = "en", .sign_in = "Sign in" },
+        { .html = "<html lang=\"\xc3\xa9\">", .accept = "de", .lang = "en", .sign_in = "Sign in" },
+        { .html = "<html><p lang=\"de\">", .accept = "fr", .lang = "en", .sign_in = "Sign in" },
+        { .html = "<html lang=\"{{lang}}\">",
+          .accept = "de-CH",
+          .lang = "de",
+          .sign_in = "Anmelden" },
+        { .html = "<html dir={{dir}} lang={{lang}}>",
+          .accept = "xx, he",
+          .lang = "he",
+          .sign_in = "\xd7\x9b\xd7\xa0\xd7\x99\xd7\xa1\xd7\x94" },
+    };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const struct eas_template *template = compile(
+            *state, apr_pstrcat(*state, rows[i].html, "{{text.sign_in}};{{lang}};" REQUIRED, NULL));
+        struct eas_page page = plain;
+
+        page.variant = eas_page_choose(template, rows[i].accept);
+        assert_string_equal(eas_page_language(template, page.variant), rows[i].lang);
+        assert_has(eas_page_render(*state, template, &page),
+                   apr_pstrcat(*state, rows[i].sign_in, ";", rows[i].lang, ";", NULL));
+        page.reason = EAS_PAGE_CONFIRM_LOGOUT;
+        assert_has(eas_page_render(*state, template, &page),
+                   apr_pstrcat(*state, "<html lang=\"", rows[i].lang, "\"", NULL));
+    }
+}
+
+static void test_pages_of_several_languages(void **state)
+{
+    static const struct {
+        const char *accept;
+        const char *shown;
+    } rows[] = {
+        { .accept = NULL, .shown = "German" },
+        { .accept = "en", .shown = "German" },
+        { .accept = "fr", .shown = "French 2" },
+        { .accept = "de", .shown = "German" },
+        { .accept = "it, fr;q=0.1", .shown = "French 2" },
+    };
+    const struct eas_template *template = compile(*state, "<html lang=de>German" REQUIRED);
+    size_t i;
+
+    template = add(*state, template, "<html lang=fr>French 1" REQUIRED);
+    template = add(*state, template, "<html lang=FR>French 2" REQUIRED);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        struct eas_page page = plain;
+
+        page.variant = eas_page_choose(template, rows[i].accept);
+        assert_has(eas_page_render(*state, template, &page), rows[i].shown);
+    }
+}
+
+static void test_limits_of_sessions(void **state)
+{
+    static const struct eas_session_limits limits[] = {
+        { apr_time_from_sec(900), apr_time_from_sec(8 * 3600) },
+        { apr_time_from_sec(90 * 60), apr_time_from_sec(30 * 86400) },
+    };
+    struct eas_page page = plain;
+
+    page.limits = limits;
+    assert_has(render(*state, NULL, &page),
+               "after 15 min without use, and after 8 h at the latest.");
+    assert_has(render(*state, NULL, &page), "for 90 min without use, and 720 h at most.");
+}
+
+/* All texts in all languages: plain text to a browser, and no placeholder left. */
+static void test_builtin_pages_of_all_languages(void **state)
+{
+    const struct eas_template *template = compile(*state, NULL);
+    struct eas_page page = plain;
+    int n = languages(*state)->nelts;
+
+    assert_true(n >= 11);
+    for (page.variant = 0; page.variant < n; page.variant++) {
+        for (page.reason = EAS_PAGE_NONE; page.reason <= EAS_PAGE_FORBIDDEN; page.reason++) {
+            const char *html = eas_page_render(*state, template, &page);
+
+            assert_has(html,
+                       apr_pstrcat(*state, "<html lang=\"",
+                                   eas_page_language(template, page.variant), "\" dir=\"", NULL));
+            assert_int_equal(count(html, "{{"), 0);
+            assert_int_equal(count(html, "<main>"), 1);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +532,10 @@ int main(void)
         POOL_TEST(test_sign_out_page),
         POOL_TEST(test_csp_has_the_hash_of_the_style),
         POOL_TEST(test_style_placeholder),
+        POOL_TEST(test_language_of_a_page),
+        POOL_TEST(test_pages_of_several_languages),
+        POOL_TEST(test_limits_of_sessions),
+        POOL_TEST(test_builtin_pages_of_all_languages),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/login/page_httpd.c - files of the login page, read at the start */
+
+#include "auth/login/page_httpd.h"
+#include "auth/config_httpd.h"
+#include "auth/login/accept_language.h"
+#include "auth/login/language.h"
+#include "auth/login/page.h"
+
+#include <apr_file_info.h>
+#include <apr_strings.h>
+#include <http_log.h>
+#include <stdlib.h>
+
+/* Enough for a page with inlined images. */
+#define FILE_MAX_KB 256
+
+/* More are not compared with a request's Accept-Language. */
+#define LANGUAGES_MAX 100
+
+#define SUFFIX ".txt"
+
+static enum eas_rc read_file(apr_pool_t *pool, const char *directive, const char *path,
+                             struct eas_bytes *out, struct eas_err *err)
+{
+    apr_file_t *file;
+    apr_finfo_t finfo;
+    apr_size_t len;
+    char *bytes, reason[120];
+    apr_status_t rv = apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_info_get(&finfo, APR_FINFO_SIZE, file);
+    }
+    if (rv != APR_SUCCESS || finfo.size > (apr_off_t)FILE_MAX_KB * 1024) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3030,
+                        "%s %s cannot be read or is larger than %d KB: %s", directive, path,
+                        FILE_MAX_KB,
+                        rv != APR_SUCCESS ? apr_strerror(rv, reason, sizeof(reason)) : "too large");
+    }
+    bytes = apr_palloc(pool, (apr_size_t)finfo.size + 1);
+    if (apr_file_read_full(file, bytes, (apr_size_t)finfo.size, &len) != APR_SUCCESS) {
+        len = 0; /* an empty page is refused */
+    }
+    bytes[len] = '\0';
+    apr_file_close(file);
+    *out = eas_bytes_make(bytes, len);
+    return EAS_OK;
+}
+
+/* Puts directive and file before the text of an error. */
+static enum eas_rc name_file(apr_pool_t *pool, const char *directive, const char *path,
+                             struct eas_err *err)
+{
+    const char *text = apr_pstrdup(pool, err->text);
+
+    return eas_fail(err, err->rc, err->tag, "%s %s: %s", directive, path, text);
+}
+
+static enum eas_rc add_language(apr_pool_t *pool, server_rec *s, apr_array_header_t *languages,
+                                const char *directory, const char *name, struct eas_err *err)
+{
+    const char *path = apr_pstrcat(pool, directory, "/", name, NULL);
+    const char *tag = apr_pstrndup(pool, name, strlen(name) - strlen(SUFFIX));
+    const struct eas_language *language;
+    struct eas_bytes file;
+    enum eas_rc rc;
+
+    if (!eas_accept_language_is_tag(tag) || languages->nelts >= LANGUAGES_MAX) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3150,
+                        "EasKcdLoginLanguages %s: the name is no language tag, such as de" SUFFIX
+                        " or pt-BR" SUFFIX ", or there are more than %d languages",
+                        path, LANGUAGES_MAX);
+    }
+    rc = read_file(pool, "EasKcdLoginLanguages", path, &file, err);
+    if (rc != EAS_OK) {
+        return rc;
+    }
+    if (eas_language_add(pool, languages, tag, file, err) != EAS_OK) {
+        return name_file(pool, "EasKcdLoginLanguages", path, err);
+    }
+    language = &APR_ARRAY_IDX(languages, eas_language_find(languages, tag), struct eas_language);
+    if (language->missing > 0) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "EAS3151: %s lacks %d texts, which the page has in English; add them, as "
+                     "build/languages/en.txt has them",
+                     path, language->missing);
+    }
+    return EAS_OK;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The order does not depend on the file system. */
+static apr_status_t list_files(apr_pool_t *pool, const char *directory, apr_array_header_t *names)
+{
+    apr_dir_t *dir;
+    apr_finfo_t finfo;
+    apr_status_t rv = apr_dir_open(&dir, directory, pool);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    while (apr_dir_read(&finfo, APR_FINFO_NAME, dir) == APR_SUCCESS) {
+        apr_size_t len = strlen(finfo.name);
+
+        if (len > strlen(SUFFIX) && strcmp(finfo.name + len - strlen(SUFFIX), SUFFIX) == 0) {
+            APR_ARRAY_PUSH(names, const char *) = apr_pstrdup(pool, finfo.name);
+        }
+    }
+    apr_dir_close(dir);
+    qsort(names->elts, (size_t)names->nelts, sizeof(const char *), compare);
+    return APR_SUCCESS;
+}
+
+static enum eas_rc read_languages(apr_pool_t *pool, server_rec *s, apr_array_header_t *languages,
+                                  struct eas_err *err)
+{
+    const char *directory = eas_auth_server_of(s)->login_languages;
+    apr_array_header_t *names = apr_array_make(pool, 16, sizeof(const char *));
+    apr_status_t rv = directory != NULL ? list_files(pool, directory, names) : APR_SUCCESS;
+    enum eas_rc rc = EAS_OK;
+    char reason[120];
+    int i;
+
+    if (rv != APR_SUCCESS) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3152, "EasKcdLoginLanguages %s cannot be read: %s",
+                        directory, apr_strerror(rv, reason, sizeof(reason)));
+    }
+    for (i = 0; rc == EAS_OK && i < names->nelts; i++) {
+        rc =
+            add_language(pool, s, languages, directory, APR_ARRAY_IDX(names, i, const char *), err);
+    }
+    return rc;
+}
+
+static enum eas_rc add_page(apr_pool_t *pool, const apr_array_header_t *languages, const char *path,
+                            struct eas_template **template, struct eas_err *err)
+{
+    struct eas_bytes file;
+    enum eas_rc rc;
+
+    if (*path == '\0') {
+        return eas_page_compile(pool, languages, NULL, 0, template, err);
+    }
+    rc = read_file(pool, "EasKcdLoginPage", path, &file, err);
+    if (rc == EAS_OK
+        && eas_page_compile(pool, languages, (const char *)file.at, file.len, template, err)
+               != EAS_OK) {
+        rc = name_file(pool, "EasKcdLoginPage", path, err);
+    }
+    return rc;
+}
+
+enum eas_rc eas_page_prepare(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(s);
+    struct eas_template *template = NULL;
+    apr_array_header_t *languages;
+    enum eas_rc rc = eas_language_builtin(pconf, &languages, err);
+    int i;
+
+    if (rc == EAS_OK) {
+        rc = read_languages(pconf, s, languages, err);
+    }
+    if (rc == EAS_OK && conf->login_pages == NULL) {
+        rc = add_page(pconf, languages, "", &template, err);
+    }
+    for (i = 0; rc == EAS_OK && conf->login_pages != NULL && i < conf->login_pages->nelts; i++) {
+        rc = add_page(pconf, languages, APR_ARRAY_IDX(conf->login_pages, i, const char *),
+                      &template, err);
+    }
+    conf->page = template;
+    return rc;
+}
