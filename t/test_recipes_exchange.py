@@ -67,7 +67,7 @@ def host(example, domain, authority, fake_backends, lab_dir):
         gw = example(f"Listen 127.0.0.1:{port}\n{block}", more={
             "*:443": f"127.0.0.1:{port}", "https://cas1.corp.example.com": backend.url} | more)
         gw.start()
-        return gw, lambda: Client(port, tls=True, ca_file=authority.ca_file), exchange
+        return gw, lambda: Client(port, tls=True, ca_file=authority.ca_file, timeout=WAIT + 30), exchange
     return start
 
 
