@@ -20,6 +20,7 @@ LANGUAGE, = (block for block in fenced("text") if block.startswith("direction"))
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
          "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",),
          "ProxyHC": ("proxy_hcheck",),
+         "EasKcdCache redis": ("socache_redis",),
          "SecRule": ("unique_id", "security2"),
          "AuthLDAP": ("ldap", "authnz_ldap")}
 
