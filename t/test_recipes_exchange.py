@@ -17,12 +17,12 @@ import pytest
 from lab.ad import CAS1, PASSWORDS, REALM
 from lab.challenge import CHALLENGE
 from lab.client import Client
-from lab.examples import block_with
+from lab.examples import BLOCKS, block_with
 from lab.fake_backend import response
 from lab.frontdoor import BROWSER, COOKIE, PHONE
 from lab.kerberos import Acceptor
 from lab.unique import unique_number
-from lab.wait import free_port
+from lab.wait import free_port, until
 
 EAS, EWS, MAPI = "/Microsoft-Server-ActiveSync", "/EWS/Exchange.asmx", "/mapi/emsmdb/"
 DENIED = block_with("mrsproxy").partition("    # Exchange serves this one")[2]
@@ -30,6 +30,7 @@ WAIT = float(os.environ.get("EAS_T_MAPI_WAIT", "1.8"))
 BEARER = block_with("m#^Bearer")
 ASKS = block_with("authorization_uri")
 JSON = block_with("RedirectCount")
+MAPI_LINES = block_with("(mapi/(emsmdb|nspi)/?)$")
 
 
 class Exchange:
@@ -38,12 +39,16 @@ class Exchange:
     def __init__(self, acceptor: Acceptor) -> None:
         self.acceptor = acceptor
         self.seen: list[tuple[int, str, object]] = []
+        self.protects: dict[str, str] = {}      # by the first name of the path, in small letters
         self.script = lambda request, user: None
 
     def __call__(self, request):
         headers, user = [], request.authorization or "nobody"
         if user.startswith("Negotiate "):
-            accepted = self.acceptor.accept(user)
+            protection = self.protects.get(request.path.split("/")[1].lower(), "none")
+            accepted = self.acceptor.accept(user, request.binding if protection != "none" else None)
+            if protection == "require" and not accepted.bound:
+                return response("401 Unauthorized", [("WWW-Authenticate", "Negotiate")])
             user, headers = accepted.user, [("WWW-Authenticate", accepted.www_authenticate)]
         self.seen.append((request.connection, user, request))
         special = self.script(request, user)
@@ -53,7 +58,8 @@ class Exchange:
 @pytest.fixture
 def host(example, domain, authority, fake_backends, lab_dir):
     """host(recipe, …): the gateway, a client's maker, and Exchange."""
-    def start(*recipes: str, instead: str | None = None, more: dict[str, str] = {}):
+    def start(*recipes: str, instead: str | None = None, end: str = "",
+              more: dict[str, str] = {}):
         keytab = domain.export_keytab(lab_dir / f"cas1-{unique_number()}.keytab", [CAS1])
         exchange = Exchange(Acceptor(keytab))
         backend = fake_backends(exchange, tls=True, proves=False)
@@ -64,6 +70,7 @@ def host(example, domain, authority, fake_backends, lab_dir):
         place = "    # Signing out of OWA"
         assert place in block
         block = block.replace(place, "".join(recipes) + place)
+        block = block.rstrip().removesuffix("</VirtualHost>") + end + "</VirtualHost>\n"
         gw = example(f"Listen 127.0.0.1:{port}\n{block}", more={
             "*:443": f"127.0.0.1:{port}", "https://cas1.corp.example.com": backend.url} | more)
         gw.start()
@@ -213,6 +220,30 @@ def test_autodiscover_v2(host):
     assert exchange.seen == []
 
 
+# --- Extended Protection -----------------------------------------------------------------------
+
+# As Exchange ships it since 2024.
+SHIPPED = {"api": "require", "ecp": "require", "owa": "require", "mapi": "require", "rpc": "require",
+           "ews": "allow", "microsoft-server-activesync": "allow", "oab": "allow",
+           "autodiscover": "none"}
+SERVED = (EAS, EWS, MAPI, "/owa/", "/ecp/", "/OAB/1/oab.xml", "/Autodiscover/Autodiscover.xml")
+
+
+@pytest.mark.parametrize("line, refused", [("", ()), ("EasKcdChannelBinding Off",
+                                                      ("/owa/", "/ecp/", MAPI))])
+def test_extended_protection_as_shipped(host, line, refused):
+    """Each path is served; without channel binding, those that require it are not."""
+    gw, client, exchange = host(MAPI_LINES, line and f"    {line}\n")
+    if refused:
+        gw.expect("EAS2063")
+    exchange.protects = SHIPPED
+    for path in SERVED:
+        with client() as c:
+            answer = c.get(path, "alice", PASSWORDS["alice"], PHONE)
+        assert answer.status == (503 if path in refused else 200), path
+    assert {request.path.split("/")[1].lower() for *_, request in exchange.seen} <= set(SHIPPED)
+
+
 # --- MAPI/HTTP ---------------------------------------------------------------------------------
 
 def call(client, kind: str, body: bytes = b"\0\1\xff"):
@@ -224,7 +255,7 @@ def call(client, kind: str, body: bytes = b"\0\1\xff"):
 @pytest.fixture
 def outlook(host):
     def start(seconds: str = "2m"):
-        return host(block_with("(mapi/(emsmdb|nspi)/?)$"),
+        return host(MAPI_LINES,
                     more={"EasKcdTimeout 2m": f"EasKcdTimeout {seconds}"})
     return start
 
@@ -283,3 +314,55 @@ def test_mapi_paths(outlook):
                              "/mapi/emsmdb/x": 404, "/mapi/other/": 404}.items():
             assert c.get(path, "alice", PASSWORDS["alice"], PHONE).status == status, path
         assert c.get("/mapi/nspi", headers=PHONE).status == 401
+
+
+# --- rules for a day ---------------------------------------------------------------------------
+
+VERSIONS = {"2.5": 403, "12.1": 403, "14.0": 403, "14.1": 200, "16.0": 200, "16.1": 200, None: 200}
+
+
+def options(version):
+    return [*PHONE, *([("MS-ASProtocolVersion", version)] if version else [])]
+
+
+def test_oldest_phones(host, lab_dir):
+    """The first phase logs and refuses nobody; the second one refuses them by 403."""
+    gw, client, exchange = host(block_with("old-phones.log"))
+    path = f"{EAS}?Cmd=Sync&User=alice&DeviceId=abc&DeviceType=iPhone"
+    with client() as c:
+        for version in VERSIONS:
+            assert c.post(path, b"", "alice", PASSWORDS["alice"], options(version)).status == 200
+    log = lab_dir / "old-phones.log"
+    until(lambda: len(log.read_text().splitlines()) == 3, 5, "the log")
+    assert f"] alice@{REALM} iPhone abc 14.0\n" in log.read_text()
+
+    gw, client, exchange = host(block_with("Require expr \"%{reqenv:EAS_PROTOCOL_VERSION} !~"))
+    gw.expect("AH01630")
+    with client() as c:
+        for version, status in VERSIONS.items():
+            answer = c.post(path, b"", "alice", PASSWORDS["alice"], options(version))
+            assert answer.status == status, version
+        assert c.post(path, b"", headers=options("2.5")).status == 403     # it is not even asked
+    assert len(exchange.seen) == 4
+
+
+def test_emergency(host, lab_dir):
+    """The file appears, and a reload closes OWA; phones and their connections go on."""
+    files = lab_dir / f"emergency-{unique_number()}"
+    files.mkdir()
+    include = block_with("IncludeOptional").replace("/etc/eas-kcd/emergency", str(files))
+    gw, client, exchange = host(end=include)
+    alice = ("alice", PASSWORDS["alice"], PHONE)
+    with client() as c:
+        assert c.get("/owa/", *alice).status == c.get(EAS, *alice).status == 200
+    closes = next(block for block in BLOCKS if "(owa|ecp)(/|$)" in block and "denied" in block)
+    (files / "owa.conf").write_text(closes)
+    gw.expect("AH01630")
+    gw.graceful()
+
+    def closed() -> bool:
+        with client() as c:
+            return c.get("/owa/", *alice).status == 403
+    until(closed, 20, "OWA to be closed")
+    with client() as c:
+        assert c.get("/ECP/x", *alice).status == 403 and c.get(EAS, *alice).status == 200
