@@ -223,7 +223,7 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
     eas_start_notice(ptemp, main_server);
     eas_sizing_check(main_server);
     if (parks(main_server) && eas_park_is_possible()) {
-        eas_park_check(main_server);
+        eas_park_check(ptemp, main_server);
     }
     return check_tokens(ptemp, main_server);
 }

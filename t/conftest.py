@@ -11,6 +11,7 @@ CI=true             a skipped test is a failed test: a missing tool must not loo
 """
 
 import os
+import resource
 import shutil
 import tempfile
 from collections import Counter
@@ -42,6 +43,7 @@ from lab.wait import free_port
 BY_HAND = pytest.StashKey[list[str]]()
 FAILED = pytest.StashKey[bool]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
+DESCRIPTORS = 65536
 SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
 
 
@@ -50,6 +52,10 @@ SERVICES = {"cas1": "backend1", "cas2": "backend2", "cas3": "backend3"}
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[BY_HAND] = []
     config.stash[LEFT_OUT] = Counter()
+    # Enough for the servers, whatever the shell's limit is.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    enough = most if most != resource.RLIM_INFINITY and most < DESCRIPTORS else DESCRIPTORS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

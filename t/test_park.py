@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """EasKcdPark: long polls wait for the backend without a thread, and are as all others otherwise."""
 
+import resource
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -313,6 +315,48 @@ def test_settings_of_the_mpm(gateway, line, better):
     text = gw.error_log.text()
     assert text.count("EAS3069") == 1
     assert f"write {better}" in text
+
+
+@contextmanager
+def descriptors(number):
+    """The limit of an httpd that starts meanwhile."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+NEEDED = 3 * 4 * (1 + 200) + 256     # with THREADS and the factor of SETTINGS
+
+
+@pytest.mark.parametrize("factor", [200, 2])
+def test_too_few_descriptors(gateway, factor):
+    """A start names the limit that goes with the advised factor."""
+    with descriptors(NEEDED - 1):
+        gw = gateway(f"{SMALL}EasKcdPark On\nAsyncRequestWorkerFactor {factor}\n", tls=False,
+                     processes=1, threads=THREADS)
+    text, = [line for line in gw.error_log.text().splitlines() if "EAS3100" in line]
+    assert f"have {NEEDED - 1}," in text and f"write LimitNOFILE={NEEDED} " in text
+
+
+def test_enough_descriptors(gateway):
+    with descriptors(NEEDED):
+        gw = gateway(SMALL + "EasKcdPark On\n", tls=False, processes=1, threads=THREADS)
+    assert "EAS3100" not in gw.error_log.text()
+
+
+@pytest.mark.parametrize("park,max_,warns", [
+    ("On", "max=803", True), ("On", "max=804", False), ("On", "", False), ("Off", "max=803", False)])
+def test_too_few_connections_to_a_backend(gateway, park, max_, warns):
+    """A start names the worker, and what its max= must be."""
+    gw = gateway(SMALL + location("http://cas1.corp.example.test" + PATH, f"EasKcdPark {park}",
+                                  path=PATH, parameters=max_)
+                 + location("http://cas2.corp.example.test/", "EasKcdPark On", path="/other"),
+                 tls=False, processes=1, threads=THREADS)
+    found = [line for line in gw.error_log.text().splitlines() if "EAS3101" in line]
+    assert len(found) == warns
+    assert all("cas1.corp.example.test" in text and text.endswith("write max=804")
+               for text in found)
 
 
 @pytest.mark.parametrize("mpm", ["worker", "prefork"])

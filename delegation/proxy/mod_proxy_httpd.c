@@ -368,6 +368,13 @@ bool eas_mod_proxy_upgrades(apr_pool_t *pool, const server_rec *s, const char *u
            && ap_cstr_casecmp(worker->s->upgrade, "NONE") != 0;
 }
 
+int eas_mod_proxy_max(apr_pool_t *pool, const server_rec *s, const char *url)
+{
+    const proxy_worker *worker = find_worker(pool, s, url);
+
+    return worker != NULL ? worker->s->hmax : 0;
+}
+
 bool eas_mod_proxy_overrides_errors(const server_rec *s, const ap_conf_vector_t *section)
 {
     const proxy_dir_conf *conf = ap_get_module_config(section, found()->proxy);

@@ -117,6 +117,9 @@ enum eas_mod_proxy_reuse eas_mod_proxy_reuse(apr_pool_t *pool, const server_rec 
 /* Whether the worker of a URL changes to another protocol where a client asks for it (upgrade=). */
 bool eas_mod_proxy_upgrades(apr_pool_t *pool, const server_rec *s, const char *url);
 
+/* `max=` of the worker of a URL; 0 without one.  Before the children start. */
+int eas_mod_proxy_max(apr_pool_t *pool, const server_rec *s, const char *url);
+
 /* ProxyErrorOverride of a section, else of its server. */
 bool eas_mod_proxy_overrides_errors(const server_rec *s, const ap_conf_vector_t *section);
 

@@ -3,9 +3,12 @@
 
 #include "delegation/proxy/park_check_httpd.h"
 #include "auth/base/module_httpd.h"
+#include "delegation/proxy/mod_proxy_httpd.h"
+#include "delegation/proxy/targets_httpd.h"
 
 #include <ap_mpm.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <util_cfgtree.h>
 
 /* The event MPM's defaults. */
@@ -14,6 +17,10 @@
 
 /* Connections for each idle thread; with fewer, a process of parked requests takes no others. */
 #define WORKER_FACTOR_MIN 200
+
+/* Descriptors of a parked request; and of a process besides: logs, listeners, KDCs, caches. */
+#define DESCRIPTORS_EACH 3
+#define DESCRIPTORS_BESIDES 256
 
 /*
  * The last such directive counts.  It is on the tree's first level: these directives are the main
@@ -39,14 +46,12 @@ static void warn(const server_rec *s, const char *name, double value, int better
                  better);
 }
 
-void eas_park_check(const server_rec *main_server)
+static void check_mpm(const server_rec *main_server, double factor, int threads)
 {
-    double factor = value_of("AsyncRequestWorkerFactor", WORKER_FACTOR);
     double spare = value_of("MaxSpareThreads", SPARE_THREADS);
     double connections = value_of("MaxConnectionsPerChild", 0);
-    int threads = 1, processes = 1;
+    int processes = 1;
 
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
     if (factor < WORKER_FACTOR_MIN) {
         warn(main_server, "AsyncRequestWorkerFactor", factor, WORKER_FACTOR_MIN,
@@ -59,5 +64,63 @@ void eas_park_check(const server_rec *main_server)
     if (connections > 0) {
         warn(main_server, "MaxConnectionsPerChild", connections, 0,
              "httpd ends processes that hold long polls");
+    }
+}
+
+/* httpd's children inherit the limit. */
+static void check_descriptors(const server_rec *main_server, double connections)
+{
+    double enough = DESCRIPTORS_EACH * connections + DESCRIPTORS_BESIDES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+        && (double)limit.rlim_cur < enough) {
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, main_server,
+            "EAS3100: EasKcdPark: httpd ends a process that has no more descriptors; it may "
+            "have %.0f, and AsyncRequestWorkerFactor admits %.0f connections to it, of "
+            "three each; write LimitNOFILE=%.0f in httpd's service",
+            (double)limit.rlim_cur, connections, enough);
+    }
+}
+
+/* Of the backends whose requests park; each URL once. */
+static void check_workers(apr_pool_t *ptemp, const server_rec *s, double connections)
+{
+    const apr_array_header_t *targets = eas_targets_of(ptemp, s);
+    apr_array_header_t *urls = apr_array_make(ptemp, targets->nelts + 1, sizeof(const char *));
+    int i, max;
+
+    for (i = 0; i < targets->nelts; i++) {
+        const struct eas_target *target = &APR_ARRAY_IDX(targets, i, struct eas_target);
+
+        if (!eas_delegation_parks(target->conf) || ap_array_str_contains(urls, target->url)) {
+            continue;
+        }
+        APR_ARRAY_PUSH(urls, const char *) = target->url;
+        max = eas_mod_proxy_max(ptemp, s, target->url);
+        if (max > 0 && max < connections) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
+                         "EAS3101: EasKcdPark: the worker of %s has max=%d, so that a process has "
+                         "no connection for one more long poll, though it admits %.0f clients; "
+                         "remove max=, or write max=%.0f",
+                         target->url, max, connections, connections);
+        }
+    }
+}
+
+void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server)
+{
+    double factor = value_of("AsyncRequestWorkerFactor", WORKER_FACTOR), connections;
+    const server_rec *s;
+    int threads = 1;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    check_mpm(main_server, factor, threads);
+    /* The MPM's limit while all threads are idle, once the advice above is taken. */
+    connections = threads * (1 + (factor > WORKER_FACTOR_MIN ? factor : WORKER_FACTOR_MIN));
+    check_descriptors(main_server, connections);
+    for (s = main_server; s != NULL; s = s->next) {
+        check_workers(ptemp, s, connections);
     }
 }

@@ -8,8 +8,9 @@
 
 /*
  * Warns about settings of the event MPM that count parked requests as work, or their process as
- * idle (EAS3069).  For a configuration with EasKcdPark On, after the MPM has read its own.
+ * idle (EAS3069); about too few descriptors (EAS3100); and about max= of a worker (EAS3101).  For a
+ * configuration with EasKcdPark On, after the MPM has read its own.
  */
-void eas_park_check(const server_rec *main_server);
+void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server);
 
 #endif
