@@ -113,6 +113,10 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_POINTER(login_path);
     INHERIT_POINTER(login_pages);
     INHERIT_POINTER(login_languages);
+    INHERIT_POINTER(login_logo);
+    INHERIT_POINTER(site.organization);
+    INHERIT_POINTER(site.help);
+    INHERIT_POINTER(site.privacy);
     INHERIT_POINTER(session_cookie);
     INHERIT_POINTER(event_log);
     for (i = 0; i < 2; i++) {
@@ -218,6 +222,12 @@ const struct eas_template *eas_auth_login_page(const struct eas_auth_server *con
 bool eas_auth_serves_login(const struct eas_auth_server *conf)
 {
     return conf->keytab_path != NULL || conf->providers != NULL;
+}
+
+bool eas_auth_asks_kdc_first(const struct eas_auth_server *conf)
+{
+    return conf->providers == NULL
+           || strcmp(APR_ARRAY_IDX(conf->providers, 0, const char *), "kdc") == 0;
 }
 
 bool eas_auth_requires_tls(const struct eas_auth_dir *conf)

@@ -50,6 +50,8 @@ struct eas_auth_server {
     const char *login_path;
     apr_array_header_t *login_pages; /* of const char *: files; "" is the built-in page; or NULL */
     const char *login_languages;     /* a directory, or NULL */
+    const char *login_logo;          /* a file, or NULL */
+    struct eas_site site;            /* of EasKcdLoginInfo; start_httpd.c completes it */
     const char *session_cookie;
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
     int log_names;
@@ -59,6 +61,8 @@ struct eas_auth_server {
     /* Set by auth/start_httpd.c. */
     struct eas_authority *authority; /* NULL without a keytab */
     const struct eas_template *page;
+    struct eas_bytes logo;               /* the file's content */
+    const char *logo_type;               /* its media type */
     const char *vhost_key;               /* separates the cached passwords of servers; or NULL */
     struct eas_verifier *verifier;       /* of the child process */
     apr_interval_time_t longest_session; /* the maximum over all servers */
@@ -114,6 +118,9 @@ const struct eas_session_limits *eas_auth_session_limits(const struct eas_auth_s
 
 /* Whether the server can verify passwords, and therefore has a login form. */
 bool eas_auth_serves_login(const struct eas_auth_server *conf);
+
+/* Whether the KDC is the first or only provider, so that names are Active Directory's. */
+bool eas_auth_asks_kdc_first(const struct eas_auth_server *conf);
 
 /* Whether a path is EAS_ACTIVESYNC_PATH or below it; NULL is not. */
 bool eas_auth_is_activesync_path(const char *path);

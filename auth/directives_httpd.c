@@ -11,6 +11,7 @@
 #include "auth/groups_httpd.h"
 #include "auth/kerberos/keytab.h"
 #include "auth/login/destination.h"
+#include "auth/login/page_httpd.h"
 
 #include <ap_provider.h>
 #include <apr_lib.h>
@@ -323,6 +324,11 @@ const char *eas_auth_set_login_languages(cmd_parms *cmd, void *dir, const char *
 {
     eas_auth_server_of(cmd->server)->login_languages = ap_server_root_relative(cmd->pool, arg);
     return NULL;
+}
+
+const char *eas_auth_set_login_info(cmd_parms *cmd, void *dir, const char *kind, const char *value)
+{
+    return eas_page_set_info(cmd, kind, value);
 }
 
 const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,

@@ -27,6 +27,7 @@ const char *eas_auth_set_password_provider(cmd_parms *cmd, void *dir, const char
 const char *eas_auth_set_login_path(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_login_page(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_login_languages(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_login_info(cmd_parms *cmd, void *dir, const char *kind, const char *value);
 const char *eas_auth_set_session(cmd_parms *cmd, void *dir, const char *kind, const char *idle,
                                  const char *max);
 const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *arg);

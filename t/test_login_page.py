@@ -19,6 +19,7 @@ from lab.frontdoor import BROWSER, FORM, FORM_COOKIE, LOGOUT, Visitor
 from lab.gateway import MODULES
 from lab.login_form import (ALICE, LANGUAGES, TEXTS, assert_no_session, assert_page_headers, post,
                             style_hash_of, texts_of)
+from lab.names import GATEWAY
 from lab.unique import unique_number
 from test_destination import corpus, leaving
 
@@ -216,6 +217,52 @@ def test_own_pages_of_several_languages(gateway, ok_backend, lab_dir):
         assert languages == [tag] and texts_of(tag)["wrong"] in page
         page, languages = shown(visitor, LOGOUT, accept)
         assert languages == [tag] and texts_of(tag)["confirm_logout"] in page
+
+
+# --- what it shows of the site ---------------------------------------------------------------
+
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAA"
+                       "BJRU5ErkJggg==")
+
+
+def test_organization_logo_and_links(gateway, ok_backend, lab_dir):
+    (lab_dir / "logo.png").write_bytes(PNG)
+    gw = gateway('EasKcdLoginInfo organization "Example & Sons"\n'
+                 f'EasKcdLoginInfo logo "{lab_dir}/logo.png"\n'
+                 "EasKcdLoginInfo help https://help.example/?a=1\n"
+                 "EasKcdLoginInfo privacy /privacy\nEasKcdDomain EXAMPLE EXAMPLE.TEST\n"
+                 + location(ok_backend.url, path="/owa"))
+    visitor = Visitor(gw)
+    for path in FORM, LOGOUT:
+        raw = visitor.get(path, [("Sec-Fetch-Site", "cross-site")]).body.decode()
+        assert '<img src="/eas-kcd/logo" alt="">Example &amp; Sons' in raw
+        page = html.unescape(raw)
+        assert '<a href="https://help.example/?a=1">Help</a><a href="/privacy">Privacy</a>' in page
+    assert "EXAMPLE\\name" in visitor.get(FORM).body.decode()
+    logo = visitor.get("/eas-kcd/logo")
+    assert (logo.status, logo.body) == (200, PNG) and logo.header("Content-Type") == "image/png"
+    assert visitor.request("POST", "/eas-kcd/logo").status == 404
+    assert ok_backend.requests == []
+
+
+@pytest.mark.parametrize("directive, said", [
+    ("logo /nonexistent.png", "EAS3030"), ("logo /etc/passwd", "EAS3153"),
+    ("help javascript:alert(1)", "https://"), ("favicon x", "organization")])
+def test_bad_login_info(gateway, directive, said):
+    code, text = gateway(f"EasKcdLoginInfo {directive}", start=False).check_config()
+    assert code != 0 and said in text and "EasKcdLoginInfo" in text
+
+
+def test_sign_out_question_offers_to_stay(protected):
+    """The page leads back to where the link was, if that is this site."""
+    visitor = Visitor(protected)
+    visitor.log_on("alice", PASSWORDS["alice"])
+    here = f"https://{GATEWAY}"
+    for referer, path in ((f"{here}/owa/?a=b", "/owa/?a=b"), ("https://evil.example/owa/", "/"),
+                          (f"{here}/eas-kcd/logout", "/"), (f"{here}//evil.example", "/"), (None, "/")):
+        page = visitor.get(LOGOUT, [("Referer", referer)] if referer else []).body.decode()
+        assert f'<a class="button" href="{path}">Stay signed in</a>' in html.unescape(page), referer
+    assert visitor.get("/eas-kcd/logo").status == 404
 
 
 # --- what is shown again ---------------------------------------------------------------------

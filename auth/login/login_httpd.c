@@ -9,6 +9,7 @@
 #include "auth/login/csrf_httpd.h"
 #include "auth/login/destination.h"
 #include "auth/login/form.h"
+#include "auth/login/page_httpd.h"
 #include "auth/login/session_httpd.h"
 #include "auth/login/typed_httpd.h"
 #include "auth/password/provider_httpd.h"
@@ -135,6 +136,7 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     page.token = token;
     page.reason = reason;
     page.limits = eas_auth_session_limits(conf);
+    page.site = &conf->site;
     page.variant = choose_language(r, template);
     eas_typed_take(r, &page);
     html = eas_page_render(r->pool, template, &page);
@@ -350,6 +352,15 @@ static bool is_sign_out_of_this_site(request_rec *r)
     return site == EAS_CSRF_OWN;
 }
 
+/* The page leads back to that of the link, if it is one of this site. */
+static int ask_to_sign_out(request_rec *r)
+{
+    const char *referer = apr_table_get(r->headers_in, "Referer");
+
+    return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT,
+                     referer != NULL ? eas_csrf_own_path(r, referer) : NULL);
+}
+
 static int sign_out(request_rec *r)
 {
     struct eas_session_result found;
@@ -358,12 +369,12 @@ static int sign_out(request_rec *r)
     bool ended;
 
     if (!is_sign_out_of_this_site(r)) {
-        return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
+        return ask_to_sign_out(r);
     }
     rc = eas_session_of(r, &found, &err);
     /* A link or a redirect may lead here against the user's will, also from the same site. */
     if (rc == EAS_OK && r->method_number != M_POST && found.session != NULL) {
-        return send_page(r, HTTP_OK, EAS_PAGE_CONFIRM_LOGOUT, NULL);
+        return ask_to_sign_out(r);
     }
     /* An expired session, too: where delegation needs no evidence it may still be valid. */
     if (rc == EAS_OK) {
@@ -422,7 +433,8 @@ static int hook_handler(request_rec *r)
     if (strcmp(rest, "logout") == 0) {
         return sign_out(r);
     }
-    return HTTP_NOT_FOUND;
+    return strcmp(rest, EAS_PAGE_LOGO) == 0 && r->method_number == M_GET ? eas_page_send_logo(r)
+                                                                         : HTTP_NOT_FOUND;
 }
 
 /* Before mod_proxy translates the path, or matches an encoded path, below `ProxyPass /`. */

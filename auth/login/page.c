@@ -4,6 +4,7 @@
 #include "auth/login/page.h"
 #include "auth/base/utf8.h"
 #include "auth/login/accept_language.h"
+#include "auth/login/escape.h"
 #include "auth/login/language.h"
 #include "auth/login/page_builtin.h"
 
@@ -24,6 +25,12 @@ enum placeholder {
     STYLE,
     LANG,
     DIR,
+    NAME_HINT,
+    FOCUS_USERNAME,
+    FOCUS_PASSWORD,
+    LOGO,
+    ORGANIZATION,
+    LINKS,
     PUBLIC_IDLE,
     PUBLIC_MAX,
     PRIVATE_IDLE,
@@ -46,6 +53,12 @@ static const struct {
                                  [STYLE] = { "style", false },
                                  [LANG] = { "lang", false },
                                  [DIR] = { "dir", false },
+                                 [NAME_HINT] = { "name_hint", false },
+                                 [FOCUS_USERNAME] = { "focus_username", false },
+                                 [FOCUS_PASSWORD] = { "focus_password", false },
+                                 [LOGO] = { "logo", false },
+                                 [ORGANIZATION] = { "organization", false },
+                                 [LINKS] = { "links", false },
                                  [PUBLIC_IDLE] = { "public_idle", false },
                                  [PUBLIC_MAX] = { "public_max", false },
                                  [PRIVATE_IDLE] = { "private_idle", false },
@@ -115,52 +128,6 @@ static int line_of(const char *html, const char *at)
     return line;
 }
 
-/* NULL: no escape is needed.  '=' and '`' matter only in an attribute without quotes. */
-static const char *entity_of(char c)
-{
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&#34;";
-    case '\'':
-        return "&#39;";
-    case '=':
-        return "&#61;";
-    case '`':
-        return "&#96;";
-    default:
-        return NULL;
-    }
-}
-
-static const char *escape(apr_pool_t *pool, const char *value)
-{
-    const char *p;
-    char *escaped, *end;
-
-    if (value == NULL) {
-        return "";
-    }
-    escaped = end = apr_palloc(pool, 5 * strlen(value) + 1);
-    for (p = value; *p != '\0'; p++) {
-        const char *entity = entity_of(*p);
-
-        if (entity != NULL) {
-            end = apr_cpystrn(end, entity, 6);
-        }
-        else {
-            *end++ = *p;
-        }
-    }
-    *end = '\0';
-    return escaped;
-}
-
 static enum eas_rc parse(apr_pool_t *pool, const struct eas_language *language, const char *html,
                          apr_array_header_t *parts, struct eas_err *err);
 
@@ -179,7 +146,7 @@ static enum eas_rc parse_placeholder(apr_pool_t *pool, const struct eas_language
         text = eas_language_text_named((const char *)name.at + prefix, name.len - prefix);
     }
     if (text != EAS_TEXTS) {
-        return parse(pool, language, escape(pool, language->texts[text]), parts, err);
+        return parse(pool, language, eas_escape_html(pool, language->texts[text]), parts, err);
     }
     if (part->placeholder == PLACEHOLDERS) {
         return eas_fail(err, EAS_MISCONFIGURED, 1130,
@@ -349,6 +316,11 @@ const char *eas_page_language(const struct eas_template *template, int variant)
     return APR_ARRAY_IDX(template->tags, variant, const char *);
 }
 
+static bool knows_name(const struct eas_page *page)
+{
+    return page->username != NULL && *page->username != '\0';
+}
+
 static void set_limits(apr_pool_t *pool, const struct eas_language *language,
                        const struct eas_session_limits *limits, const char **values)
 {
@@ -357,8 +329,10 @@ static void set_limits(apr_pool_t *pool, const struct eas_language *language,
     int i;
 
     for (i = 0; limits != NULL && i < 2; i++) {
-        values[idle[i]] = escape(pool, eas_language_duration(pool, language, limits[i].idle));
-        values[max[i]] = escape(pool, eas_language_duration(pool, language, limits[i].max));
+        values[idle[i]] =
+            eas_escape_html(pool, eas_language_duration(pool, language, limits[i].idle));
+        values[max[i]] =
+            eas_escape_html(pool, eas_language_duration(pool, language, limits[i].max));
     }
 }
 
@@ -372,18 +346,26 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
     enum eas_text message = reasons[page->reason].message;
     apr_array_header_t *pieces = apr_array_make(pool, 2 * parts->nelts, sizeof(struct iovec));
     const char *values[PLACEHOLDERS + 1] = {
-        [ACTION] = escape(pool, signs_out ? page->logout_action : page->action),
-        [TITLE] = escape(pool, page->title),
-        [USERNAME] = escape(pool, page->username),
-        [DESTINATION] = escape(pool, page->destination),
-        [TOKEN] = escape(pool, page->token),
-        [MESSAGE] = message != EAS_TEXTS ? escape(pool, variant->language->texts[message]) : "",
+        [ACTION] = eas_escape_html(pool, signs_out ? page->logout_action : page->action),
+        [TITLE] = eas_escape_html(pool, page->title),
+        [USERNAME] = eas_escape_html(pool, page->username),
+        [DESTINATION] = eas_escape_html(pool, page->destination),
+        [TOKEN] = eas_escape_html(pool, page->token),
+        [MESSAGE] =
+            message != EAS_TEXTS ? eas_escape_html(pool, variant->language->texts[message]) : "",
         [REASON] = reasons[page->reason].name,
         [CHECKED_PUBLIC] = page->trusted ? "" : "checked",
         [CHECKED_PRIVATE] = page->trusted ? "checked" : "",
         [STYLE] = eas_page_builtin_style,
         [LANG] = variant->tag,
         [DIR] = variant->language->texts[EAS_TEXT_DIRECTION],
+        [NAME_HINT] = eas_site_name_hint(pool, page->site, variant->language),
+        [FOCUS_USERNAME] = knows_name(page) ? "" : "autofocus",
+        [FOCUS_PASSWORD] = knows_name(page) ? "autofocus" : "",
+        [LOGO] = eas_site_logo(pool, page->site),
+        [ORGANIZATION] =
+            eas_escape_html(pool, page->site != NULL ? page->site->organization : NULL),
+        [LINKS] = eas_site_links(pool, page->site, variant->language),
         [PUBLIC_IDLE] = "",
         [PUBLIC_MAX] = "",
         [PRIVATE_IDLE] = "",

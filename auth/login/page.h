@@ -6,6 +6,7 @@
 
 #include "auth/base/error.h"
 #include "auth/login/session.h"
+#include "auth/login/site.h"
 
 #include <apr_pools.h>
 #include <apr_tables.h>
@@ -40,7 +41,8 @@ struct eas_page {
     const char *token;
     bool trusted;                            /* preselects "private" */
     const struct eas_session_limits *limits; /* of public and private sessions */
-    int variant;                             /* of eas_page_choose(); 0 is the default */
+    const struct eas_site *site;
+    int variant; /* of eas_page_choose(); 0 is the default */
     enum eas_page_reason reason;
 };
 
@@ -59,6 +61,8 @@ struct eas_template;
  *   {{style}}                             the built-in style sheet, for a <style> element
  *   {{lang}} {{dir}}                      the language, and its direction, as attributes
  *   {{text.sign_in}} ...                  a text of the language (auth/login/texts.def)
+ *   {{name_hint}} {{logo}} {{organization}} {{links}}   of the site, as HTML
+ *   {{focus_username}} {{focus_password}}   "autofocus" for the field to type in
  *   {{public_idle}} {{public_max}} {{private_idle}} {{private_max}}   limits of sessions
  *
  * A page with {{lang}} is for each of the languages, an array of struct eas_language.  A page with

@@ -40,6 +40,12 @@ const char eas_page_builtin_style[] =
     "  h1 { margin-bottom: 1.5rem; font-size: 1.5rem; }\n"
     "}\n"
     "p { margin: 0 0 1.25rem; }\n"
+    "a { color: var(--accent); }\n"
+    ".brand { margin-bottom: 1rem; color: var(--soft); font-weight: 600; }\n"
+    ".brand img { display: block; max-width: 100%; max-height: 4rem; margin-bottom: .5rem; }\n"
+    ".links { max-width: 24rem; margin: 1rem auto 0; text-align: center; }\n"
+    ".links a { display: inline-block; padding: .5rem .75rem; }\n"
+    ".brand:empty, .links:empty, .hint:empty { display: none; }\n"
     ".message {\n"
     "  padding: .75rem 1rem; border-inline-start: .25rem solid var(--note); border-radius: .25rem;\n"
     "  background: var(--note-back);\n"
@@ -61,11 +67,18 @@ const char eas_page_builtin_style[] =
     "  flex: none; width: 1.25rem; height: 1.25rem; margin: .125rem 0 0;\n"
     "  accent-color: var(--accent);\n"
     "}\n"
+    ".hint { margin: -.125rem 0 .375rem; overflow-wrap: anywhere; }\n"
+    ".hint bdi + bdi { margin-inline-start: .5rem; }\n"
     "small { display: block; color: var(--soft); font-size: .875rem; }\n"
     "button {\n"
     "  width: 100%; min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid transparent;\n"
     "  border-radius: .375rem; background: var(--accent); color: var(--on-accent);\n"
     "  font: inherit; font-weight: 600; cursor: pointer;\n"
+    "}\n"
+    ".button {\n"
+    "  display: block; min-height: 2.75rem; margin-top: .75rem; padding: .5rem 1rem;\n"
+    "  border: 1px solid var(--edge); border-radius: .375rem; color: var(--text);\n"
+    "  font-weight: 600; text-align: center; text-decoration: none;\n"
     "}\n"
     "button:hover { background: var(--hover); }\n"
     ":focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }\n";
@@ -79,23 +92,30 @@ const char eas_page_builtin_style[] =
     "<meta name=\"robots\" content=\"noindex\">\n"                               \
     "<style>{{style}}</style>\n"
 
+#define BRAND "<p class=\"brand\">{{logo}}{{organization}}</p>\n"
+#define FOOT                             \
+    "</main>\n"                          \
+    "<p class=\"links\">{{links}}</p>\n" \
+    "</body>\n"                          \
+    "</html>\n"
+
 const char eas_page_builtin_log_on[] = HEAD
     "<title>{{text.sign_in}} - {{title}}</title>\n"
     "</head>\n"
     "<body>\n"
-    "<main>\n"
-    "<h1>{{title}}</h1>\n"
+    "<main>\n" BRAND "<h1>{{title}}</h1>\n"
     "<p id=\"message\" class=\"message {{reason}}\" role=\"alert\">{{message}}</p>\n"
     "<form method=\"post\" action=\"{{action}}\">\n"
     "  <input type=\"hidden\" name=\"token\" value=\"{{token}}\">\n"
     "  <input type=\"hidden\" name=\"destination\" value=\"{{destination}}\">\n"
     "  <label class=\"field\" for=\"username\">{{text.user_name}}</label>\n"
+    "  <small id=\"hint\" class=\"hint\">{{name_hint}}</small>\n"
     "  <input id=\"username\" name=\"username\" type=\"text\" value=\"{{username}}\" required\n"
-    "    autofocus autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\"\n"
-    "    aria-describedby=\"message\">\n"
+    "    {{focus_username}} autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\"\n"
+    "    aria-describedby=\"message hint\">\n"
     "  <label class=\"field\" for=\"password\">{{text.password}}</label>\n"
     "  <input id=\"password\" name=\"password\" type=\"password\" required\n"
-    "    autocomplete=\"current-password\">\n"
+    "    {{focus_password}} autocomplete=\"current-password\" aria-describedby=\"message\">\n"
     "  <fieldset>\n"
     "    <legend>{{text.device}}</legend>\n"
     "    <label class=\"choice\">\n"
@@ -108,22 +128,16 @@ const char eas_page_builtin_log_on[] = HEAD
     "    </label>\n"
     "  </fieldset>\n"
     "  <button type=\"submit\">{{text.sign_in}}</button>\n"
-    "</form>\n"
-    "</main>\n"
-    "</body>\n"
-    "</html>\n";
+    "</form>\n" FOOT;
 
 const char eas_page_builtin_sign_out[] =
     HEAD "<title>{{text.sign_out}} - {{title}}</title>\n"
          "</head>\n"
          "<body>\n"
-         "<main>\n"
-         "<h1>{{title}}</h1>\n"
+         "<main>\n" BRAND "<h1>{{title}}</h1>\n"
          "<p>{{message}}</p>\n"
          "<form method=\"post\" action=\"{{action}}\">\n"
          "  <input type=\"hidden\" name=\"token\" value=\"{{token}}\">\n"
          "  <button type=\"submit\" autofocus>{{text.sign_out}}</button>\n"
-         "</form>\n"
-         "</main>\n"
-         "</body>\n"
-         "</html>\n";
+         "  <a class=\"button\" href=\"{{destination}}\">{{text.stay}}</a>\n"
+         "</form>\n" FOOT;

@@ -10,6 +10,7 @@
 #include <apr_file_info.h>
 #include <apr_strings.h>
 #include <http_log.h>
+#include <http_protocol.h>
 #include <stdlib.h>
 
 /* Enough for a page with inlined images. */
@@ -19,6 +20,32 @@
 #define LANGUAGES_MAX 100
 
 #define SUFFIX ".txt"
+
+const char *eas_page_set_info(cmd_parms *cmd, const char *kind, const char *value)
+{
+    struct eas_auth_server *conf = eas_auth_server_of(cmd->server);
+    bool is_help = ap_cstr_casecmp(kind, "help") == 0;
+
+    if (ap_cstr_casecmp(kind, "organization") == 0) {
+        conf->site.organization = value;
+        return NULL;
+    }
+    if (ap_cstr_casecmp(kind, "logo") == 0) {
+        conf->login_logo = ap_server_root_relative(cmd->pool, value);
+        return NULL;
+    }
+    if (!is_help && ap_cstr_casecmp(kind, "privacy") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither organization, logo, help nor privacy",
+                            cmd->cmd->name, kind);
+    }
+    if (!eas_site_is_link(value)) {
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' must begin with https://, http://, mailto:, tel: or a slash",
+                            cmd->cmd->name, value);
+    }
+    *(is_help ? &conf->site.help : &conf->site.privacy) = value;
+    return NULL;
+}
 
 static enum eas_rc read_file(apr_pool_t *pool, const char *directive, const char *path,
                              struct eas_bytes *out, struct eas_err *err)
@@ -155,6 +182,58 @@ static enum eas_rc add_page(apr_pool_t *pool, const apr_array_header_t *language
     return rc;
 }
 
+/* NULL: not a picture that all browsers show. */
+static const char *type_of_picture(const char *path)
+{
+    static const char *const types[][2] = {
+        { ".png", "image/png" }, { ".jpg", "image/jpeg" },  { ".jpeg", "image/jpeg" },
+        { ".gif", "image/gif" }, { ".webp", "image/webp" }, { ".svg", "image/svg+xml" }
+    };
+    const char *dot = strrchr(path, '.');
+    size_t i;
+
+    for (i = 0; dot != NULL && i < sizeof(types) / sizeof(types[0]); i++) {
+        if (ap_cstr_casecmp(dot, types[i][0]) == 0) {
+            return types[i][1];
+        }
+    }
+    return NULL;
+}
+
+static enum eas_rc prepare_site(apr_pool_t *pool, struct eas_auth_server *conf, struct eas_err *err)
+{
+    if (conf->authority != NULL && eas_auth_asks_kdc_first(conf)) {
+        conf->site.realms = &conf->authority->realms;
+    }
+    if (conf->login_logo == NULL) {
+        return EAS_OK;
+    }
+    conf->logo_type = type_of_picture(conf->login_logo);
+    if (conf->logo_type == NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3153,
+                        "EasKcdLoginInfo logo %s: the name must end in .png, .jpg, .jpeg, .gif, "
+                        ".webp or .svg",
+                        conf->login_logo);
+    }
+    conf->site.logo = apr_pstrcat(pool, eas_auth_login_path(conf), EAS_PAGE_LOGO, NULL);
+    return read_file(pool, "EasKcdLoginInfo logo", conf->login_logo, &conf->logo, err);
+}
+
+int eas_page_send_logo(request_rec *r)
+{
+    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+
+    if (conf->logo_type == NULL) {
+        return HTTP_NOT_FOUND;
+    }
+    ap_set_content_type(r, conf->logo_type);
+    ap_set_content_length(r, (apr_off_t)conf->logo.len);
+    if (!r->header_only) {
+        ap_rwrite(conf->logo.at, (int)conf->logo.len, r);
+    }
+    return OK;
+}
+
 enum eas_rc eas_page_prepare(apr_pool_t *pconf, server_rec *s, struct eas_err *err)
 {
     struct eas_auth_server *conf = eas_auth_server_of(s);
@@ -174,5 +253,5 @@ enum eas_rc eas_page_prepare(apr_pool_t *pconf, server_rec *s, struct eas_err *e
                       &template, err);
     }
     conf->page = template;
-    return rc;
+    return rc == EAS_OK ? prepare_site(pconf, conf, err) : rc;
 }

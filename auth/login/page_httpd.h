@@ -7,8 +7,18 @@
 #include "auth/base/error.h"
 
 #include <httpd.h>
+#include <http_config.h>
 
-/* Reads the pages and languages of a server, and sets its record's page. */
+/* The last segment of the logo's URL. */
+#define EAS_PAGE_LOGO "logo"
+
+/* Reads pages, languages and logo of a server, and completes its record's page and site. */
 enum eas_rc eas_page_prepare(apr_pool_t *pconf, server_rec *s, struct eas_err *err);
+
+/* EasKcdLoginInfo.  Returns NULL, or what is wrong. */
+const char *eas_page_set_info(cmd_parms *cmd, const char *kind, const char *value);
+
+/* Sends the site's logo, or returns 404. */
+int eas_page_send_logo(request_rec *r);
 
 #endif

@@ -47,6 +47,7 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
     keytab = domain.export_keytab(path / f"pages-{account}.keytab", [account])
     certificate = authority.certificate(GATEWAY)
     (path / "pages-login.html").write_text(LOGIN_PAGE)
+    (path / "pages-logo.png").write_bytes(b"")
     (path / "pages-languages").mkdir(exist_ok=True)
     (path / "pages-languages" / "da.txt").write_text(LANGUAGE)
     for text, instead in {
@@ -58,6 +59,7 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/eas-kcd/oidc-secret": _secret(path / "pages-secret-1"),
         "/etc/eas-kcd/oidc-passphrase": _secret(path / "pages-secret-2"),
         "/etc/eas-kcd/ldap-password": f"/bin/cat {_secret(path / 'pages-secret-1')}",
+        "/etc/eas-kcd/logo.png": path / "pages-logo.png",
         "/etc/eas-kcd/languages": path / "pages-languages",
         "/etc/eas-kcd/login.html": path / "pages-login.html",
         "/etc/eas-kcd/htpasswd": path / "pages-htpasswd",

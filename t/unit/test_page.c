@@ -512,6 +512,40 @@ static void test_builtin_pages_of_all_languages(void **state)
     }
 }
 
+/* The focus is where the user types next. */
+static void test_focus(void **state)
+{
+    struct eas_page page = plain;
+
+    assert_string_equal(render(*state, "{{focus_username}}|{{focus_password}}|" REQUIRED, &page),
+                        "|autofocus|/eas-kcd/logint0ken/owa/");
+    page.username = "";
+    assert_string_equal(render(*state, "{{focus_username}}|{{focus_password}}|" REQUIRED, &page),
+                        "autofocus||/eas-kcd/logint0ken/owa/");
+}
+
+static void test_site(void **state)
+{
+    static const struct eas_realms realms = { .default_realm = "R" };
+    static const struct eas_site site = {
+        .organization = "A & <b>B</b>", .logo = "/eas-kcd/logo", .help = "/help", .realms = &realms
+    };
+    struct eas_page page = plain;
+    const char *html;
+
+    assert_has(render(*state, NULL, &page), "<p class=\"brand\"></p>");
+    assert_has(render(*state, NULL, &page), "<p class=\"links\"></p>");
+    page.site = &site;
+    html = render(*state, NULL, &page);
+    assert_has(html, "<img src=\"/eas-kcd/logo\" alt=\"\">A &amp; &lt;b&gt;B&lt;/b&gt;</p>");
+    assert_has(html, "<a href=\"/help\">Help</a></p>");
+    assert_has(html, "class=\"hint\">As at your computer at work<");
+    page.reason = EAS_PAGE_CONFIRM_LOGOUT;
+    html = render(*state, NULL, &page);
+    assert_has(html, "A &amp; &lt;b&gt;B&lt;/b&gt;");
+    assert_has(html, "<a class=\"button\" href=\"/owa/\">Stay signed in</a>");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +570,8 @@ int main(void)
         POOL_TEST(test_pages_of_several_languages),
         POOL_TEST(test_limits_of_sessions),
         POOL_TEST(test_builtin_pages_of_all_languages),
+        POOL_TEST(test_focus),
+        POOL_TEST(test_site),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);
