@@ -441,9 +441,3 @@ enum eas_rc eas_kcd_token(const struct eas_kcd_principal *principal, apr_pool_t 
 {
     return eas_token_make(principal->kcd->token_maker, pool, request, token_out, err);
 }
-
-enum eas_rc eas_kcd_verify(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                           struct eas_pending_ap *pending, const char *value, struct eas_err *err)
-{
-    return eas_token_verify(principal->kcd->token_maker, pool, pending, value, err);
-}

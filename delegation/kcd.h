@@ -76,11 +76,9 @@ enum eas_rc eas_kcd_evidence(const struct eas_kcd_principal *principal, apr_pool
                              const struct eas_login *login, struct eas_ticket **evidence_out,
                              apr_interval_time_t *waited, struct eas_err *err);
 
-/* As eas_token_make() and eas_token_verify(); local work only. */
+/* As eas_token_make(); local work only. */
 enum eas_rc eas_kcd_token(const struct eas_kcd_principal *principal, apr_pool_t *pool,
                           const struct eas_token_request *request, struct eas_token *token_out,
                           struct eas_err *err);
-enum eas_rc eas_kcd_verify(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                           struct eas_pending_ap *pending, const char *value, struct eas_err *err);
 
 #endif

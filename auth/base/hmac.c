@@ -12,7 +12,7 @@ struct eas_hmac {
     EVP_MAC_CTX *_Atomic idle; /* an unused duplicate, or NULL */
 };
 
-EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len)
+static EVP_MAC_CTX *make(const char *digest, const unsigned char *key, size_t len)
 {
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
@@ -41,7 +41,7 @@ static apr_status_t mac_cleanup(void *data)
 struct eas_hmac *eas_hmac_create(apr_pool_t *pool, const char *digest, const unsigned char *key,
                                  size_t len)
 {
-    EVP_MAC_CTX *keyed = eas_hmac_make(digest, key, len);
+    EVP_MAC_CTX *keyed = make(digest, key, len);
     struct eas_hmac *mac;
 
     if (keyed == NULL) {

@@ -8,14 +8,8 @@
 #include <openssl/evp.h>
 
 /*
- * A context with this key and digest ("SHA256"), for EVP_MAC_update(), EVP_MAC_final() and
- * EVP_MAC_CTX_dup(); EVP_MAC_init() without a key starts the next message.  NULL if OpenSSL fails.
- * The caller frees it.
- */
-EVP_MAC_CTX *eas_hmac_make(const char *digest, const unsigned char *key, size_t len);
-
-/*
- * A key for any number of threads.  OpenSSL holds it, and cleanses it when the pool is destroyed.
+ * A key for any number of threads, for EVP_MAC_update() and EVP_MAC_final().  OpenSSL holds it, and
+ * cleanses it when the pool is destroyed.
  */
 struct eas_hmac;
 

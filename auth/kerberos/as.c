@@ -49,7 +49,7 @@ struct log_on {
     krb5_keytab key; /* the password's, or NULL */
 };
 
-static krb5_error_code make_keytab(struct log_on *log_on, unsigned char *key, size_t len)
+static krb5_error_code make_keytab(struct log_on *log_on, const unsigned char *key, size_t len)
 {
     char name[64];
     krb5_keytab_entry entry = {
@@ -57,7 +57,7 @@ static krb5_error_code make_keytab(struct log_on *log_on, unsigned char *key, si
         .vno = 1,
         .key = { .enctype = log_on->kdc->as.preauth.enctype,
                  .length = (unsigned)len,
-                 .contents = key },
+                 .contents = (krb5_octet *)key },
     };
     krb5_error_code code;
 

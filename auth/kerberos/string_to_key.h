@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define EAS_STRING_TO_KEY_MAX 32
+#define EAS_STRING_TO_KEY_SALT_MAX 639 /* as EAS_PREAUTH_SALT_MAX */
 
 /* The enctype, salt and count that a KDC names before it asks for the proof of a password. */
 struct eas_string_to_key {
@@ -19,7 +20,7 @@ struct eas_string_to_key {
 };
 
 /*
- * The length of the key; 0 for another enctype, without a count, or where OpenSSL cannot.  The
+ * The length of the key; 0 for another enctype, without a count, for a longer salt, or where OpenSSL cannot.  The
  * caller wipes the key.
  *
  * The key is that of krb5_c_string_to_key_with_params(), in a fifth of the time: OpenSSL's SHA-1 uses

@@ -2,7 +2,7 @@
 /* auth/kerberos/ticket_key.c - Session key with derived keys, for the AP exchange */
 
 #include "auth/kerberos/ticket_key.h"
-#include "auth/base/hmac.h"
+#include "auth/base/hmac_sha1.h"
 #include "auth/kerberos/derive_key.h"
 
 #include <openssl/core_names.h>
@@ -23,7 +23,6 @@
 
 /* RFC 3962: the confounder is one block, and the checksum is truncated. */
 #define BLOCK 16
-#define DIGEST_SIZE 20
 #define CHECKSUM_SIZE 12
 
 #define AES_KEY_MAX 32
@@ -34,7 +33,7 @@
 /* Keys of one usage, in OpenSSL contexts. */
 struct usage {
     EVP_CIPHER_CTX *cipher;
-    EVP_MAC_CTX *mac;
+    struct eas_hmac_sha1 mac;
 };
 
 struct eas_ticket_key {
@@ -99,22 +98,24 @@ static bool make_usage(const struct names *names, const krb5_keyblock *session,
                        unsigned char number, bool encrypts, struct usage *usage)
 {
     unsigned char derived[AES_KEY_MAX];
+    bool made = false;
 
     if (derive(session, number, FOR_ENCRYPTION, derived)) {
         usage->cipher = make_cipher(names, derived, encrypts);
     }
     if (derive(session, number, FOR_INTEGRITY, derived)) {
-        usage->mac = eas_hmac_make("SHA1", derived, session->length);
+        eas_hmac_sha1_init(&usage->mac, eas_bytes_make(derived, session->length));
+        made = true;
     }
     OPENSSL_cleanse(derived, sizeof(derived));
-    return usage->cipher != NULL && usage->mac != NULL;
+    return made && usage->cipher != NULL;
 }
 
 static void free_usage(struct usage *usage)
 {
     EVP_CIPHER_CTX_free(usage->cipher);
-    EVP_MAC_CTX_free(usage->mac);
-    *usage = (struct usage){ NULL, NULL };
+    usage->cipher = NULL;
+    OPENSSL_cleanse(&usage->mac, sizeof(usage->mac));
 }
 
 /* False for an enctype or key length that OpenSSL does not support; libk5crypto handles those. */
@@ -201,16 +202,6 @@ krb5_error_code eas_ticket_key_cipher_length(krb5_context ctx, const struct eas_
     return krb5_c_encrypt_length(ctx, key->enctype, plain_len, len_out);
 }
 
-/* Over confounder and plaintext. */
-static bool make_checksum(EVP_MAC_CTX *mac, const unsigned char *bytes, size_t len,
-                          unsigned char checksum[DIGEST_SIZE])
-{
-    size_t n;
-
-    return EVP_MAC_init(mac, NULL, 0, NULL) == 1 && EVP_MAC_update(mac, bytes, len) == 1
-           && EVP_MAC_final(mac, checksum, &n, DIGEST_SIZE) == 1;
-}
-
 /* CBC-CTS needs more than one block; a confounder and one octet are.  out may equal in. */
 static bool run_cipher(EVP_CIPHER_CTX *cipher, unsigned char *out, const unsigned char *in,
                        size_t len)
@@ -225,7 +216,7 @@ krb5_error_code eas_ticket_key_encrypt(krb5_context ctx, struct eas_ticket_key *
                                        const krb5_data *plain, krb5_data *cipher)
 {
     krb5_enc_data out = { 0, key->enctype, 0, *cipher };
-    unsigned char *text = (unsigned char *)cipher->data, checksum[DIGEST_SIZE];
+    unsigned char *text = (unsigned char *)cipher->data, checksum[EAS_HMAC_SHA1_SIZE];
     size_t len = BLOCK + plain->length;
     krb5_error_code code;
 
@@ -240,8 +231,8 @@ krb5_error_code eas_ticket_key_encrypt(krb5_context ctx, struct eas_ticket_key *
         return code;
     }
     memcpy(text + BLOCK, plain->data, plain->length);
-    if (!make_checksum(key->authenticator.mac, text, len, checksum)
-        || !run_cipher(key->authenticator.cipher, text, text, len)) {
+    eas_hmac_sha1(&key->authenticator.mac, eas_bytes_make(text, len), checksum);
+    if (!run_cipher(key->authenticator.cipher, text, text, len)) {
         OPENSSL_cleanse(text, len);
         return KRB5_CRYPTO_INTERNAL;
     }
@@ -254,7 +245,7 @@ krb5_error_code eas_ticket_key_decrypt(krb5_context ctx, struct eas_ticket_key *
                                        krb5_data *plain_out)
 {
     const unsigned char *text = (const unsigned char *)cipher->ciphertext.data;
-    unsigned char checksum[DIGEST_SIZE];
+    unsigned char checksum[EAS_HMAC_SHA1_SIZE];
     size_t len = cipher->ciphertext.length;
 
     plain_out->data = (char *)room;
@@ -269,10 +260,10 @@ krb5_error_code eas_ticket_key_decrypt(krb5_context ctx, struct eas_ticket_key *
         return KRB5_BAD_MSIZE;
     }
     len -= CHECKSUM_SIZE;
-    if (!run_cipher(key->ap_rep.cipher, room, text, len)
-        || !make_checksum(key->ap_rep.mac, room, len, checksum)) {
+    if (!run_cipher(key->ap_rep.cipher, room, text, len)) {
         return KRB5_CRYPTO_INTERNAL;
     }
+    eas_hmac_sha1(&key->ap_rep.mac, eas_bytes_make(room, len), checksum); /* and confounder */
     if (CRYPTO_memcmp(checksum, text + len, CHECKSUM_SIZE) != 0) {
         return KRB5KRB_AP_ERR_BAD_INTEGRITY;
     }

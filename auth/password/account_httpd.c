@@ -125,10 +125,10 @@ static void set_names(request_rec *r, const struct eas_identity *identity)
         return;
     }
     if (pac->account != NULL) {
-        apr_table_set(r->subprocess_env, "EAS_KCD_ACCOUNT", pac->account);
+        apr_table_setn(r->subprocess_env, "EAS_KCD_ACCOUNT", apr_pstrdup(r->pool, pac->account));
     }
     if (pac->upn != NULL) {
-        apr_table_set(r->subprocess_env, "EAS_KCD_UPN", pac->upn);
+        apr_table_setn(r->subprocess_env, "EAS_KCD_UPN", apr_pstrdup(r->pool, pac->upn));
     }
 }
 

@@ -78,7 +78,6 @@ static bool check_challenge(const struct backend *backend)
 
 struct reply {
     apr_pool_t *pool;
-    struct eas_token_maker *maker;
     struct eas_pending_ap *pending;
     enum eas_answer_reply reply;
 };
@@ -91,10 +90,9 @@ static int read_reply(void *data, const char *name, const char *value)
 
     (void)name;
     if (challenge != NULL && eas_token_is_reply(reply->pool, challenge)) {
-        reply->reply =
-            eas_token_verify(reply->maker, reply->pool, reply->pending, challenge, &err) == EAS_OK
-                ? EAS_ANSWER_RIGHT_REPLY
-                : EAS_ANSWER_WRONG_REPLY;
+        reply->reply = eas_token_verify(reply->pool, reply->pending, challenge, &err) == EAS_OK
+                           ? EAS_ANSWER_RIGHT_REPLY
+                           : EAS_ANSWER_WRONG_REPLY;
     }
     return challenge == NULL;
 }
@@ -104,7 +102,7 @@ static enum eas_finding try_token(const struct backend *backend, bool bound,
                                   const char **detail_out)
 {
     apr_pool_t *pool = backend->check->pool;
-    struct reply reply = { .pool = pool, .maker = eas_token_maker_create(pool) };
+    struct reply reply = { .pool = pool };
     struct eas_token_request request = { .by = EAS_TOKEN_GSSAPI, .ticket = backend->ticket };
     struct eas_http_response response;
     struct eas_token token;
@@ -115,7 +113,7 @@ static enum eas_finding try_token(const struct backend *backend, bool bound,
         return EAS_FINDING_BACKEND_DOWN;
     }
     request.binding = bound ? eas_http_binding(http) : eas_bytes_make("", 0);
-    if (eas_token_make(reply.maker, pool, &request, &token, &err) != EAS_OK) {
+    if (eas_token_make(eas_token_maker_create(pool), pool, &request, &token, &err) != EAS_OK) {
         *detail_out = apr_pstrdup(pool, err.text);
         return EAS_FINDING_TOKEN_LOCAL;
     }

@@ -273,9 +273,11 @@ static krb5_error_code make_value(krb5_context ctx, struct eas_ticket_key *key, 
     return code;
 }
 
-static const char *make_natively(krb5_context ctx, apr_pool_t *pool,
-                                 const struct eas_token_request *request, struct eas_token *token)
+/* libk5crypto has no use for a context: that of the maker, which threads share, is not touched. */
+static const char *make_natively(apr_pool_t *pool, const struct eas_token_request *request,
+                                 struct eas_token *token)
 {
+    krb5_context ctx = NULL;
     struct eas_ticket_key *key;
     krb5_error_code code = eas_ap_now(eas_ticket_creds(request->ticket), &token->pending->time);
 
@@ -289,13 +291,20 @@ static const char *make_natively(krb5_context ctx, apr_pool_t *pool,
     return words_of(ctx, pool, code);
 }
 
-static const char *make_by_gssapi(krb5_context ctx, apr_pool_t *pool,
+static const char *make_by_gssapi(struct eas_token_maker *maker, apr_pool_t *pool,
                                   const struct eas_token_request *request, struct eas_token *token)
 {
     struct eas_secret *octets;
-    const char *words = eas_gss_token_make(ctx, pool, request->ticket, request->binding,
-                                           &token->pending->gss, &octets);
+    krb5_context ctx;
+    krb5_error_code code = checkout_context(maker, &ctx);
+    const char *words;
 
+    if (code != 0) {
+        return words_of(NULL, pool, code);
+    }
+    words = eas_gss_token_make(ctx, pool, request->ticket, request->binding, &token->pending->gss,
+                               &octets);
+    checkin_context(maker, ctx);
     if (words == NULL) {
         token->value = header_value(pool, scheme, SCHEME_SIZE, octets->bytes, octets->len);
         eas_secret_wipe(octets);
@@ -309,16 +318,10 @@ enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
 {
     struct eas_token token = { NULL, apr_pcalloc(pool, sizeof(*token.pending)) };
     const char *words;
-    krb5_context ctx;
-    krb5_error_code code = checkout_context(maker, &ctx);
 
-    if (code != 0) {
-        return fail(err, words_of(NULL, pool, code));
-    }
     token.pending->ticket = request->ticket;
-    words = request->by == EAS_TOKEN_GSSAPI ? make_by_gssapi(ctx, pool, request, &token)
-                                            : make_natively(ctx, pool, request, &token);
-    checkin_context(maker, ctx);
+    words = request->by == EAS_TOKEN_GSSAPI ? make_by_gssapi(maker, pool, request, &token)
+                                            : make_natively(pool, request, &token);
     if (words != NULL) {
         return fail(err, words);
     }
@@ -344,8 +347,7 @@ bool eas_token_is_reply(apr_pool_t *pool, const char *value)
     return !decode(pool, value, &token) || !eas_spnego_is_bare(token);
 }
 
-static krb5_error_code check_reply(krb5_context ctx, const struct eas_pending_ap *pending,
-                                   struct eas_bytes token)
+static krb5_error_code check_reply(const struct eas_pending_ap *pending, struct eas_bytes token)
 {
     struct eas_bytes ap_rep;
     krb5_error_code code;
@@ -354,33 +356,27 @@ static krb5_error_code check_reply(krb5_context ctx, const struct eas_pending_ap
     if (!eas_spnego_find_ap_rep(token, &ap_rep)) {
         return KRB5KRB_AP_ERR_MSG_TYPE;
     }
-    code = eas_ticket_checkout_key(pending->ticket, ctx, &key);
+    code = eas_ticket_checkout_key(pending->ticket, NULL, &key);
     if (code == 0) {
-        code = eas_ap_check_reply(ctx, key, ap_rep, &pending->time);
+        code = eas_ap_check_reply(NULL, key, ap_rep, &pending->time);
         eas_ticket_checkin_key(pending->ticket, key);
     }
     return code;
 }
 
-enum eas_rc eas_token_verify(struct eas_token_maker *maker, apr_pool_t *pool,
-                             struct eas_pending_ap *pending, const char *value, struct eas_err *err)
+enum eas_rc eas_token_verify(apr_pool_t *pool, struct eas_pending_ap *pending, const char *value,
+                             struct eas_err *err)
 {
     struct eas_bytes token;
     const char *words;
-    krb5_context ctx;
-    krb5_error_code code = checkout_context(maker, &ctx);
 
-    if (code != 0) {
-        return fail(err, words_of(NULL, pool, code));
-    }
     if (!decode(pool, value, &token)) {
-        words = words_of(ctx, pool, KRB5KRB_AP_ERR_MSG_TYPE);
+        words = words_of(NULL, pool, KRB5KRB_AP_ERR_MSG_TYPE);
     }
     else {
         words = pending->gss != NULL ? eas_gss_token_verify(pending->gss, pool, token)
-                                     : words_of(ctx, pool, check_reply(ctx, pending, token));
+                                     : words_of(NULL, pool, check_reply(pending, token));
     }
-    checkin_context(maker, ctx);
     return words == NULL
                ? EAS_OK
                : eas_fail(err, EAS_BACKEND, 2053,

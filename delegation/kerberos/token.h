@@ -71,8 +71,7 @@ apr_size_t eas_token_form_max(const struct eas_ticket *ticket);
  * no reply is right after a wrong one.
  * EAS_OK; EAS_BACKEND if it does not; EAS_UNAVAILABLE.
  */
-enum eas_rc eas_token_verify(struct eas_token_maker *maker, apr_pool_t *pool,
-                             struct eas_pending_ap *pending, const char *value,
+enum eas_rc eas_token_verify(apr_pool_t *pool, struct eas_pending_ap *pending, const char *value,
                              struct eas_err *err);
 
 #endif

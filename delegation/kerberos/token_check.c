@@ -247,7 +247,7 @@ static const char *exchange(struct service *service, const struct eas_token_requ
     if (words != NULL) {
         return words;
     }
-    accepted = eas_token_verify(maker, service->pool, token.pending,
+    accepted = eas_token_verify(service->pool, token.pending,
                                 right ? value : damaged(service->pool, value), &err)
                == EAS_OK;
     return accepted == right ? NULL

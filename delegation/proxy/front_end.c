@@ -70,10 +70,12 @@ bool eas_front_end_is_name(const char *name)
 
 static bool is_built_in(const char *header)
 {
+    char first = folded(*header);
     apr_size_t i;
 
     for (i = 0; i < sizeof(built_in) / sizeof(built_in[0]); i++) {
-        if (same_name(header, built_in[i])) {
+        /* Most names differ in the first letter. */
+        if ((built_in[i][0] | 0x20) == first && same_name(header, built_in[i])) {
             return true;
         }
     }

@@ -329,7 +329,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
     if (rc == EAS_OK) {
         current->pending = token.pending;
         current->token_len = strlen(token.value);
-        bucket = apr_bucket_pool_create(token.value, strlen(token.value), current->r->pool,
+        bucket = apr_bucket_pool_create(token.value, current->token_len, current->r->pool,
                                         bb->bucket_alloc);
         APR_BUCKET_INSERT_BEFORE(place, bucket);
         apr_bucket_delete(place);

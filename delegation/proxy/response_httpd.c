@@ -43,8 +43,8 @@ static int check_line(void *data, const char *name, const char *value)
         }
         search->reply = EAS_REPLY_WRONG;
         if (exchange->pending != NULL
-            && eas_kcd_verify(exchange->principal, search->r->pool, exchange->pending, challenge,
-                              &search->response->err)
+            && eas_token_verify(search->r->pool, exchange->pending, challenge,
+                                &search->response->err)
                    == EAS_OK) {
             search->reply = EAS_REPLY_RIGHT;
             return 0;

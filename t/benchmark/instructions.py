@@ -16,6 +16,18 @@ from .rig import session
 from .warm import Bench
 
 WARM_UP = 50
+# The parts of a request that the page of the benchmark has, with all that they call.
+PARTS = (
+    ("token", "eas_token_make"),
+    ("of that, encryption and checksum of the authenticator", "eas_ticket_key_encrypt"),
+    ("of that, base64 of the authenticator", "header_value"),
+    ("user", "hook_check_authn"),
+    ("target, ticket, variables", "eas_prepare_attempt"),
+    ("wait for the response, and for the client's end", "eas_await_read"),
+    ("response", "response_filter"),
+    ("headers of Exchange's front end", "eas_front_end_strip"),
+    ("connection of the user", "eas_conn_pools_take"),
+)
 # valgrind takes its time.
 CONF = """
 Timeout 120
@@ -52,6 +64,18 @@ class Counted:
         self._ask(path, headers, WARM_UP)
         return (self._count(path, headers, self._requests) - self._switches) / self._requests
 
+    def parts(self) -> dict[str, float]:
+        """The instructions of each part in a request of the latest count."""
+        said = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100",
+                               f"{self.root}/callgrind.out.{self._dumps}"], check=True, text=True,
+                              capture_output=True).stdout
+        lines = re.findall(r"^ *([\d,]+) \([ .\d]+%\) +\S+?:(\w+)(?:'\d+)? ", said, re.MULTILINE)
+        found: dict[str, float] = {}
+        for number, function in lines:      # a function that calls itself has several
+            found[function] = max(found.get(function, 0),
+                                  int(number.replace(",", "")) / self._requests)
+        return found
+
     def _count(self, path: str, headers: Headers, number: int) -> int:
         self._ask("/callgrind?start", (), 1)
         self._ask(path, headers, number)
@@ -85,11 +109,17 @@ def instructions(bench: Bench) -> None:
     """Instructions in user space of a warm request, as callgrind counts them."""
     counted = Counted(bench)
     visitor = session(counted.gateway, "bob")
-    bare = counted.each("/bare")
+    bare, without = counted.each("/bare"), counted.parts()
     bench.results.note("instructions", "bare proxy", f"{bare:,.0f} a request")
+    more = []
     for what, headers in (("Basic", bench.rig.basic("alice")), ("session", visitor)):
         number = counted.each("/mail", headers)
         bench.results.note("instructions", what, f"{number:,.0f} a request, {number / bare:.2f} of "
                            "the bare proxy's")
         bench.results.figure(f"instructions.{what}", number / bare)
+        more.append({name: count - without.get(name, 0) for name, count in counted.parts().items()})
+    for text, function in PARTS:
+        basic, by_session = (parts.get(function, 0) for parts in more)
+        bench.results.note("instructions", f"{text}: {function}",
+                           f"{basic:,.0f} more than bare by Basic, {by_session:,.0f} by session")
     counted.gateway.stop()

@@ -92,7 +92,7 @@ static void check_token(apr_pool_t *pool, struct eas_ticket *ticket)
     check(rc == EAS_OK ? token.value != NULL : err.rc == rc && err.tag != 0);
     if (rc == EAS_OK) {
         check_header(pool, token.value, eas_ticket_creds(ticket));
-        check(eas_token_verify(maker, pool, token.pending, "Negotiate oYGV", &err) == EAS_BACKEND);
+        check(eas_token_verify(pool, token.pending, "Negotiate oYGV", &err) == EAS_BACKEND);
     }
 }
 

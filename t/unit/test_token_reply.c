@@ -8,7 +8,7 @@ static void assert_verified(struct fixture *f, struct eas_pending_ap *pending, c
 {
     struct eas_err err = { EAS_OK, 0, "" };
 
-    assert_int_equal(eas_token_verify(f->maker, f->pool, pending, reply, &err), expected);
+    assert_int_equal(eas_token_verify(f->pool, pending, reply, &err), expected);
     assert_int_equal(err.tag, expected == EAS_OK ? 0 : 2053);
 }
 
