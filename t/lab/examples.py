@@ -19,6 +19,7 @@ LOGIN_PAGE, = fenced("html")
 NEEDS = {"Substitute ": ("substitute",), "GssapiCredStore": ("auth_gssapi",),
          "RemoteIP": ("remoteip",), "OIDC": ("auth_openidc",),
          "ProxyHC": ("proxy_hcheck",),
+         "EasKcdCache redis": ("socache_redis",),
          "SecRule": ("unique_id", "security2"),
          "AuthLDAP": ("ldap", "authnz_ldap")}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A redis server that keeps nothing on disk, and enough of its protocol to look inside."""
 
+import signal
 import socket
 from pathlib import Path
 
@@ -10,18 +11,23 @@ from .wait import Daemon, answers, free_port
 class Redis:
     """Can be stopped, which forgets everything, and started again on the same port."""
 
-    def __init__(self, root: Path) -> None:
-        self.port = free_port()
+    def __init__(self, root: Path, *options: str, port: int | None = None) -> None:
+        self.port = port or free_port()
         root.mkdir(parents=True)
         self.daemon = Daemon("redis", [
             "/usr/bin/redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir",
-            str(root), "--save", "", "--appendonly", "no"], root / "output.log")
+            str(root), "--save", "", "--appendonly", "no", *options], root / "output.log")
 
     def start(self) -> "Redis":
         self.daemon.start(lambda: answers(self.port))
         return self
 
     def stop(self) -> None:
+        self.daemon.stop()
+
+    def kill(self) -> None:
+        """As stop(), at once."""
+        self.daemon.signal(signal.SIGKILL)
         self.daemon.stop()
 
     def do(self, *command: str | bytes) -> object:
