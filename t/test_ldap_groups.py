@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """mod_authnz_ldap's groups beside ours: it finds users by the account's name."""
 
+import signal
 import subprocess
 
 import pytest
 
 from lab.ad import PASSWORDS
+from lab.examples import block_with
 from lab.exchange import DOMAINS, location
 from lab.gateway import MODULES
 from lab.unique import unique_path
@@ -46,12 +48,19 @@ changetype: add
 objectClass: groupOfNames
 cn: mail
 member: cn=bob,{base}
+
+dn: cn=outer,{base}
+changetype: add
+objectClass: groupOfNames
+cn: outer
+member: cn=mail,{base}
 """
 
 
 @pytest.fixture(scope="module")
-def directory(lab_dir):
-    """An LDAP server: bob is in the group mail, under his account's name and his UPN."""
+def server(lab_dir):
+    """An LDAP server: bob is in the group mail, under his account's name and his UPN. That group is
+    in another."""
     path, port = lab_dir / "ldap", free_port()
     path.mkdir()
     (path / "slapd.conf").write_text(CONF.format(path=path, base=BASE))
@@ -62,8 +71,13 @@ def directory(lab_dir):
     subprocess.run(["ldapmodify", "-x", "-H", url, "-D", f"cn=admin,{BASE}", "-w", "lab"],
                    input=ENTRIES.format(base=BASE), text=True, check=True,
                    stdout=subprocess.DEVNULL)
-    yield url
+    yield url, slapd
     slapd.stop()
+
+
+@pytest.fixture
+def directory(server):
+    return server[0]
 
 
 @pytest.mark.parametrize("kind,attribute,status", [("account", "uid", 200), ("upn", "mail", 200),
@@ -83,3 +97,39 @@ def test_ldap_group(gateway, backends, domain, directory, kind, attribute, statu
         if wanted == 403:
             assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1063"
             assert path.removeprefix("/eas") not in {entry["uri"] for entry in cas1.requests()}
+
+
+RECIPE = block_with("AuthLDAPSubGroupClass")
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_recipe(gateway, backends, server, nested):
+    """The page's section. Nested groups count where the class is that of the directory's groups."""
+    url, slapd = server
+    cas1 = backends("cas1")
+    block = RECIPE
+    for text, instead in {
+            "https://cas1.corp.example.com/ecp": cas1.url, "ldaps://dc1.corp.example.com": url,
+            "CN=Mail users,OU=Groups,DC=corp,DC=example,DC=com": f"cn=outer,{BASE}",
+            "DC=corp,DC=example,DC=com": BASE, "sAMAccountName": "uid", "CORP\\ldap-reader": f"cn=admin,{BASE}",
+            "SubGroupClass group": f"SubGroupClass {'groupOfNames' if nested else 'group'}",
+            "exec:/etc/eas-kcd/ldap-password": "lab"}.items():
+        assert text in block, text
+        block = block.replace(text, instead)
+    gw = gateway(DOMAINS + block, modules=(*MODULES, "ldap", "authnz_ldap"))
+    gw.allow("AH01631", "EAS1063", "AH01697", "AH01717", because="refusals, and the directory's end")
+
+    def status(user):
+        path = unique_path("/ecp")
+        answer = gw.get(path, user, PASSWORDS[user]).status
+        if answer != 200:
+            assert gw.logged(path)["EAS_KCD_ERROR"] == "EAS1063"
+            assert not any(path.removeprefix("/ecp") in entry["uri"] for entry in cas1.requests())
+        return answer
+    assert (status("bob"), status("alice")) == (200 if nested else 403, 403)
+    if nested:
+        slapd.signal(signal.SIGKILL)
+        slapd.process.wait(10)
+        gw.graceful()       # its memory of the answers ends
+        assert status("bob") == 403
+        slapd.start(lambda: answers(int(url.rpartition(":")[2])))

@@ -21,6 +21,7 @@ from lab.unique import unique_path
 from lab.wait import Daemon, answers, free_port, until
 
 
+
 def text(language: str, mark: str) -> str:
     found, = [block for block in re.findall(rf"^```{language}\n(.*?)^```$", TEXT[RECIPES],
                                             re.DOTALL | re.MULTILINE) if mark in block]
