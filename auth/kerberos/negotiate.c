@@ -145,8 +145,9 @@ static enum eas_rc take_evidence(struct exchange *exchange, struct eas_ticket **
         code = krb5_copy_keyblock_contents(ctx, part->session, &creds.keyblock);
     }
     if (code == 0) {
-        code = find_ticket(exchange->init.ap_req, &ticket) ? copy_data(ticket, &creds.ticket)
-                                                           : ASN1_PARSE_ERROR;
+        code = find_ticket(exchange->init.ap_req, &ticket)
+                   ? copy_data(ticket, &creds.ticket)
+                   : (krb5_error_code)KRB5KRB_AP_ERR_MSG_TYPE;
     }
     if (code != 0) {
         krb5_free_cred_contents(ctx, &creds);

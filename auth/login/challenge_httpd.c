@@ -177,8 +177,8 @@ static int challenge_negotiate(request_rec *r, const char *form)
                        apr_pstrcat(r->pool,
                                    "<!DOCTYPE html>\n<html lang=\"en\"><head>"
                                    "<meta http-equiv=\"refresh\" content=\"0; url=",
-                                   link, "\"><title>Sign in</title></head><body><p><a href=\"", link,
-                                   "\">Sign in</a></p></body></html>\n", NULL));
+                                   link, "\"><title>Sign in</title></head><body><p><a href=\"",
+                                   link, "\">Sign in</a></p></body></html>\n", NULL));
     return HTTP_UNAUTHORIZED;
 }
 

@@ -71,7 +71,7 @@ static void test_accepted(void **state)
                         theirs->keyblock.length);
     assert_int_equal(ours->times.endtime, theirs->times.endtime);
     assert_true(krb5_principal_compare(f->ctx, ours->client, theirs->client));
-    assert_int_equal(eas_token_verify(f->maker, f->pool, token.pending,
+    assert_int_equal(eas_token_verify(f->pool, token.pending,
                                       apr_pstrcat(f->pool, "Negotiate ", out.proof, NULL), &err),
                      EAS_OK);
 }
