@@ -37,10 +37,10 @@ static const char *domain_of(const struct eas_realms *realms, bool is_suffix)
 }
 
 /* Names are written from left to right in all languages. */
-static const char *example(apr_pool_t *pool, const char *first, const char *joint,
-                           const char *second)
+static const char *example(apr_pool_t *pool, const char *before, const char *first,
+                           const char *joint, const char *second)
 {
-    return apr_pstrcat(pool, " <bdi dir=\"ltr\">", eas_escape_html(pool, first), joint,
+    return apr_pstrcat(pool, before, "<bdi dir=\"ltr\">", eas_escape_html(pool, first), joint,
                        eas_escape_html(pool, second), "</bdi>", NULL);
 }
 
@@ -58,9 +58,9 @@ const char *eas_site_name_hint(apr_pool_t *pool, const struct eas_site *site,
         return eas_escape_html(pool, language->texts[EAS_TEXT_NAME_HINT_PLAIN]);
     }
     return apr_pstrcat(pool, eas_escape_html(pool, language->texts[EAS_TEXT_NAME_HINT]),
-                       example(pool, name, "", ""),
-                       domain != NULL ? example(pool, domain, "\\", name) : "",
-                       suffix != NULL ? example(pool, name, "@", suffix) : "", NULL);
+                       example(pool, " ", name, "", ""),
+                       domain != NULL ? example(pool, ", ", domain, "\\", name) : "",
+                       suffix != NULL ? example(pool, ", ", name, "@", suffix) : "", NULL);
 }
 
 /* The organization's name stands beside the logo, and is no second time read aloud. */

@@ -183,12 +183,12 @@ static void test_durations(void **state)
     } rows[] = {
         { .seconds = 1, .english = "1 s", .german = "1 s" },
         { .seconds = 119, .english = "119 s", .german = "119 s" },
-        { .seconds = 120, .english = "2 min", .german = "2 Min." },
-        { .seconds = 900, .english = "15 min", .german = "15 Min." },
-        { .seconds = 3600, .english = "1 h", .german = "1 Std." },
-        { .seconds = 5400, .english = "90 min", .german = "90 Min." },
-        { .seconds = 10 * 3600 + 1, .english = "10 h", .german = "10 Std." },
-        { .seconds = 30 * 86400, .english = "720 h", .german = "720 Std." },
+        { .seconds = 120, .english = "2 min", .german = "2 min" },
+        { .seconds = 900, .english = "15 min", .german = "15 min" },
+        { .seconds = 3600, .english = "1 h", .german = "1 h" },
+        { .seconds = 5400, .english = "90 min", .german = "90 min" },
+        { .seconds = 10 * 3600 + 1, .english = "10 h", .german = "10 h" },
+        { .seconds = 30 * 86400, .english = "720 h", .german = "720 h" },
     };
     const apr_array_header_t *languages = builtin(*state);
     size_t i;

@@ -39,14 +39,14 @@ static void test_name_hint(void **state)
         const char *hint;
     } rows[] = {
         { .domains = "", .hint = "As at your computer at work" },
-        { .domains = "CORP", .hint = "For example " NAME " <bdi dir=\"ltr\">CORP\\name</bdi>" },
+        { .domains = "CORP", .hint = "For example " NAME ", <bdi dir=\"ltr\">CORP\\name</bdi>" },
         { .domains = "corp.example",
-          .hint = "For example " NAME " <bdi dir=\"ltr\">name@corp.example</bdi>" },
+          .hint = "For example " NAME ", <bdi dir=\"ltr\">name@corp.example</bdi>" },
         { .domains = "b.example CORP OTHER c.example",
-          .hint = "For example " NAME " <bdi dir=\"ltr\">CORP\\name</bdi>"
-                  " <bdi dir=\"ltr\">name@b.example</bdi>" },
+          .hint = "For example " NAME ", <bdi dir=\"ltr\">CORP\\name</bdi>"
+                  ", <bdi dir=\"ltr\">name@b.example</bdi>" },
         { .domains = "<b>\"",
-          .hint = "For example " NAME " <bdi dir=\"ltr\">&lt;b&gt;&#34;\\name</bdi>" },
+          .hint = "For example " NAME ", <bdi dir=\"ltr\">&lt;b&gt;&#34;\\name</bdi>" },
     };
     size_t i;
 
@@ -54,7 +54,7 @@ static void test_name_hint(void **state)
         assert_string_equal(hint(*state, rows[i].domains, "en"), rows[i].hint);
     }
     assert_string_equal(hint(*state, "CORP", "fr"),
-                        "Par exemple <bdi dir=\"ltr\">nom</bdi> <bdi dir=\"ltr\">CORP\\nom</bdi>");
+                        "Par exemple <bdi dir=\"ltr\">nom</bdi>, <bdi dir=\"ltr\">CORP\\nom</bdi>");
 }
 
 static void test_names_of_another_provider(void **state)
