@@ -11,6 +11,6 @@ extern const char eas_page_builtin_sign_out[];
 extern const char eas_page_builtin_style[];
 
 /* The style sheet's hash for the Content-Security-Policy; t/unit/test_page.c computes it. */
-#define EAS_PAGE_STYLE_HASH "sha256-o+caIsViRvHTFPSYNJskuhOSB5VHWO8h+yJPjVY5HNA="
+#define EAS_PAGE_STYLE_HASH "sha256-5UsoW0NAxgYi/VqyUw03UEWuEnEId00zmjGv7iBoJl0="
 
 #endif
