@@ -110,7 +110,7 @@ def test_fail2ban_counts_no_other_address(logging, fail2ban):
 
 
 def test_jail_is_accepted(fail2ban, tmp_path):
-    jail, = re.findall(r"^```ini\n(.*?)^```$", TEXT[RECIPES], re.DOTALL | re.MULTILINE)
+    jail, = re.findall(r"^```ini\n(\[eas-kcd\].*?)^```$", TEXT[RECIPES], re.DOTALL | re.MULTILINE)
     (tmp_path / "error.log").touch()
     (fail2ban.jails / "eas-kcd.local").write_text(
         jail.replace("/var/log/apache2/error.log", str(tmp_path / "error.log")))

@@ -174,16 +174,20 @@ enum eas_rc eas_language_builtin(apr_pool_t *pool, apr_array_header_t **language
     apr_array_header_t *languages = apr_array_make(pool, 16, sizeof(struct eas_language));
     const char *const *line = builtin;
     enum eas_rc rc = EAS_OK;
+    apr_pool_t *scratch;
 
+    apr_pool_create(&scratch, pool);
     while (rc == EAS_OK && *line != NULL) {
         const char *tag = *line++, *file = "";
 
         for (; *line != NULL; line++) {
-            file = apr_pstrcat(pool, file, *line, "\n", NULL);
+            file = apr_pstrcat(scratch, file, *line, "\n", NULL);
         }
         line++;
         rc = eas_language_add(pool, languages, tag, eas_bytes_of_text(file), err);
+        apr_pool_clear(scratch);
     }
+    apr_pool_destroy(scratch);
     *languages_out = languages;
     return rc;
 }

@@ -109,7 +109,7 @@ const char eas_page_builtin_log_on[] = HEAD
     "  <input type=\"hidden\" name=\"destination\" value=\"{{destination}}\">\n"
     "  <label class=\"field\" for=\"username\">{{text.user_name}}</label>\n"
     "  <small id=\"hint\" class=\"hint\">{{name_hint}}</small>\n"
-    "  <input id=\"username\" name=\"username\" type=\"text\" dir=\"auto\" value=\"{{username}}\" required\n"
+    "  <input id=\"username\" name=\"username\" type=\"text\" value=\"{{username}}\" dir=\"auto\" required\n"
     "    {{focus_username}} autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\"\n"
     "    aria-describedby=\"message hint\">\n"
     "  <label class=\"field\" for=\"password\">{{text.password}}</label>\n"

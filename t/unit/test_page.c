@@ -260,7 +260,7 @@ static void test_values_that_are_missing(void **state)
     static const struct eas_page nothing = { .action = NULL };
     const char *html = render(*state, NULL, &nothing);
 
-    assert_has(html, "name=\"username\" type=\"text\" dir=\"auto\" value=\"\"");
+    assert_has(html, "name=\"username\" type=\"text\" value=\"\" dir=\"auto\"");
     assert_has(html, "<h1></h1>");
     assert_null(strstr(html, "(null)"));
 }
