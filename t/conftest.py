@@ -6,6 +6,7 @@ EAS_T_SANITIZER=FILE  libasan, where EAS_T_MODULE is built with it (build/check 
 EAS_T_TOKEN=gssapi  EasKcdToken of all gateways that do not say it themselves
 EAS_T_POOL_DEBUG=FILE  libapr, where it is built with pool debugging (build/check --pool-debug)
 EAS_T_AD_ROOT=DIR   a newer Debian, whose Samba is the Active Directory (make check-newer-ad)
+EAS_T_BACKENDS=1    the tests of other backends, too (make check-backends)
 EAS_T_KEEP=1        keep the directory, and say how to start each daemon by hand
 CI=true             a skipped test is a failed test: a missing tool must not look like success
 """
@@ -61,7 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that cannot run with a sanitizer, or with this Samba, are not collected; the summary
     says why."""
-    left_out = ["no_sanitizer"] * bool(sanitizer.LIBRARY) + ["newer_ad"] * (not ad.ROOT)
+    left_out = ["no_sanitizer"] * bool(sanitizer.LIBRARY) + ["newer_ad"] * (not ad.ROOT) \
+        + ["app_servers"] * ("EAS_T_BACKENDS" not in os.environ)
     for name in left_out:
         marks = {item: item.get_closest_marker(name) for item in items}
         out = [item for item in items if marks[item]]

@@ -42,7 +42,7 @@ class Front:
 
 FRONTS = (Front("haproxy", "send-proxy-v2", "RemoteIPProxyProtocol"),
           Front("haproxy", "option forwardfor", "RemoteIPInternalProxy"),
-          Front("nginx", "proxy_pass", "RemoteIPInternalProxy"))
+          Front("nginx", "proxy_ssl_verify", "RemoteIPInternalProxy"))
 ids = ["haproxy-proxy-protocol", "haproxy-forwarded-for", "nginx-forwarded-for"]
 
 
