@@ -24,8 +24,8 @@ def ping_again(client, user):
 def test_next_request_while_all_threads_are_busy(gateway, fake_backends, keeper, pings, tls):
     """The MPM would close a kept-alive connection, with the request that has come on it."""
     gates = Gates(keeper)
-    gw = gateway(SMALL + published(fake_backends(gates, proves=False)), tls=tls, processes=1,
-                 threads=THREADS)
+    gw = gateway("KeepAliveTimeout 30\n" + SMALL + published(fake_backends(gates, proves=False)),
+                 tls=tls, processes=1, threads=THREADS)
     gw.allow("AH00484", because="all threads are busy, as this test wants it")
     polls = pings(gw, gates)
     working, phones = USERS[:THREADS], USERS[THREADS:]
