@@ -116,6 +116,25 @@ def test_session_does_not_meet_a_token(host):
     assert exchange.seen[-2][0] not in (exchange.seen[-1][0], exchange.seen[-3][0])
 
 
+@pytest.mark.parametrize("path, headers", [
+    (EWS, [bearer("alice")]), (EAS, [bearer("alice")]),
+    ("/EWS/mrsproxy.svc", []), ("/Autodiscover/autodiscover.svc", [("Authorization", "NTLM eA==")])])
+def test_front_end_headers_beside_foreign_credentials(host, path, headers):
+    """Where Exchange alone verifies a client, the client does not speak for Exchange's front end."""
+    _, client, exchange = host(BEARER)
+    claims = [("X-CommonAccessToken", "a"), ("X_IsFromCafe", "1"), ("X-BEResource", "b"),
+              ("msExchLogonMailbox", "c"), ("X-Original-URL", "/ecp"), ("X-Forwarded-For", "6.6.6.6"),
+              ("Cookie", "a=b; X-BEResource=evil; X-BackEndCookie=c")]
+    with client() as c:
+        answer = c.get(path, headers=[*PHONE, *headers, ("X-AnchorMailbox", "d"), *claims])
+    assert answer.status == 200
+    got = exchange.seen[-1][2]
+    assert [name for name, _ in claims[:5] if got.all(name)] == []
+    assert got.all("X-AnchorMailbox") == ["d"] and got.all("Cookie") == ["a=b; X-BackEndCookie=c"]
+    assert "6.6.6.6" not in "".join(got.all("X-Forwarded-For"))
+    assert got.all("Authorization") == [value for _, value in headers]
+
+
 @pytest.mark.parametrize("values", [
     ["Bearer"], ["Bearer "], ["bearer x"], ["Bearer a b"], ["Bearer a, Basic YTpi"], ["Bearer a;b"],
     ["Bearer a\tb"], ["Bearer =a"], ["Bearer x", "Bearer y"], ["Bearer x", "Basic YTpi"],

@@ -53,7 +53,8 @@ static void strip_request(const struct eas_attempt *attempt, apr_table_t *header
         apr_table_unset(headers, "Authorization");
         apr_table_unset(headers, "Proxy-Authorization");
     }
-    if (eas_delegation_is_on(attempt->conf)) {
+    /* A section that lets credentials pass can want it, too: no module verifies them (Bearer). */
+    if (eas_delegation_is_on(attempt->conf) || attempt->conf->strip_headers != NULL) {
         eas_front_end_strip(attempt->r->pool, headers, attempt->conf->strip_headers);
     }
     if (attempt->ticket != NULL) {
