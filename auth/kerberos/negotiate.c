@@ -7,11 +7,15 @@
 #include "auth/kerberos/ticket.h"
 
 #include <apr_encode.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* RFC 4120 section 5.5.1. */
 #define AP_REQ 14
+
+/* RFC 4120 section 7.5.1: key usage of a ticket's encrypted part. */
+#define TICKET_USAGE 2
 
 /* No message is sent, so none is waited for. */
 #define NO_TIME 0
@@ -117,6 +121,34 @@ static enum eas_rc read_ap_req(struct exchange *exchange, struct eas_err *err)
     return code == 0 ? EAS_OK : refuse(exchange, code, err);
 }
 
+/*
+ * krb5_rd_req() tries every key of the keytab.  A ticket for another account there, such as a
+ * computer's, is none for the gateway, and no evidence.
+ */
+static enum eas_rc check_account(struct exchange *exchange, struct eas_err *err)
+{
+    krb5_context ctx = exchange->kdc.ctx;
+    const krb5_enc_data *encrypted = &exchange->ticket->enc_part;
+    krb5_data plain = { 0, encrypted->ciphertext.length,
+                        apr_palloc(exchange->pool, encrypted->ciphertext.length) };
+    krb5_keytab_entry entry;
+    krb5_error_code code = krb5_kt_get_entry(ctx, eas_keytab_handle(exchange->keytab),
+                                             eas_keytab_principal(exchange->keytab),
+                                             encrypted->kvno, encrypted->enctype, &entry);
+
+    if (code == 0) {
+        code = krb5_c_decrypt(ctx, &entry.key, TICKET_USAGE, NULL, encrypted, &plain);
+        krb5_free_keytab_entry_contents(ctx, &entry);
+        OPENSSL_cleanse(plain.data, encrypted->ciphertext.length);
+    }
+    return code == 0 ? EAS_OK
+                     : eas_fail(err, EAS_DENIED, 1179,
+                                "the client's ticket is for another account in the keytab than %s; "
+                                "take the other account's keys out of the keytab, or register the "
+                                "host's name as an SPN of this account (setspn -S)",
+                                eas_keytab_principal_name(exchange->keytab));
+}
+
 static krb5_error_code copy_data(struct eas_bytes from, krb5_data *to)
 {
     to->data = malloc(from.len);
@@ -189,6 +221,9 @@ static enum eas_rc read_token(struct exchange *exchange, const struct eas_realms
     struct eas_identity *identity = apr_pcalloc(exchange->pool, sizeof(*identity));
     enum eas_rc rc = read_ap_req(exchange, err);
 
+    if (rc == EAS_OK) {
+        rc = check_account(exchange, err);
+    }
     if (rc == EAS_OK) {
         rc = eas_kdc_user_name(&exchange->kdc, exchange->pool, exchange->ticket->enc_part2->client,
                                realms, &identity->principal, err);

@@ -22,8 +22,8 @@ struct eas_negotiated {
 
 /*
  * text is base64.  Sends no message.  EAS_OK with the result in pool, which also holds the evidence.
- * EAS_DENIED: NTLM, another mechanism, a ticket that no key of the keytab decrypts, that is over or
- * for another realm's user, or a clock that differs by more than five minutes.  EAS_UNAVAILABLE.
+ * EAS_DENIED: NTLM, another mechanism, a ticket that no key of the gateway's account decrypts, that is
+ * over or for another realm's user, a clock that differs by more than five minutes.  EAS_UNAVAILABLE.
  */
 enum eas_rc eas_negotiate_accept(apr_pool_t *pool, struct eas_keytab *keytab,
                                  const struct eas_realms *realms, const char *text,

@@ -12,24 +12,37 @@
 
 static const struct eas_realms realms = { REALM, NULL };
 
-/* The keytab file of an account that has the service's key. */
-static struct eas_keytab *load_keytab(struct fixture *f, krb5_kvno vno)
+static void add_key(struct fixture *f, krb5_keytab file, const char *name, krb5_keytab_entry entry)
+{
+    assert_int_equal(krb5_parse_name(f->ctx, name, &entry.principal), 0);
+    assert_int_equal(krb5_kt_add_entry(f->ctx, file, &entry), 0);
+    krb5_free_principal(f->ctx, entry.principal);
+}
+
+/* The keytab file of the gateway with this key; and of other with the service's key, unless NULL. */
+static struct eas_keytab *load_keys(struct fixture *f, krb5_keytab_entry own, const char *other)
 {
     const char *path = krb5_path("negotiate.keytab");
-    krb5_keytab_entry entry = { .vno = vno, .key = f->key };
     struct eas_keytab *loaded;
     krb5_keytab file;
     struct eas_err err;
 
     unlink(path);
     assert_int_equal(krb5_kt_resolve(f->ctx, apr_pstrcat(f->pool, "FILE:", path, NULL), &file), 0);
-    assert_int_equal(krb5_parse_name(f->ctx, GATEWAY, &entry.principal), 0);
-    assert_int_equal(krb5_kt_add_entry(f->ctx, file, &entry), 0);
-    krb5_free_principal(f->ctx, entry.principal);
+    add_key(f, file, GATEWAY, own);
+    if (other != NULL) {
+        add_key(f, file, other, (krb5_keytab_entry){ .vno = KVNO, .key = f->key });
+    }
     krb5_kt_close(f->ctx, file);
     assert_int_equal(eas_keytab_load(f->pool, path, NULL, &loaded, &err), EAS_OK);
     unlink(path);
     return loaded;
+}
+
+/* Of an account that has the service's key. */
+static struct eas_keytab *load_keytab(struct fixture *f, krb5_kvno vno)
+{
+    return load_keys(f, (krb5_keytab_entry){ .vno = vno, .key = f->key }, NULL);
 }
 
 static const char *text_of(const struct eas_token *token)
@@ -211,6 +224,30 @@ static void test_key_of_another_account(void **state)
     assert_refused(f, text_of(&token), 1173);
 }
 
+/* A keytab of several accounts: what is for one of them is not for the gateway. */
+static void test_ticket_for_another_account_of_the_keytab(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_token token = make_token(f, make_ticket(f, 3600));
+    krb5_keytab_entry own = { .vno = KVNO }, shared = { .vno = KVNO, .key = f->key };
+    struct eas_negotiated out;
+    struct eas_err err;
+    int i;
+
+    assert_int_equal(krb5_c_make_random_key(f->ctx, ENCTYPE, &own.key), 0);
+    for (i = 0; i < 2; i++) {
+        own.vno = KVNO + (krb5_kvno)i;
+        assert_int_equal(eas_negotiate_accept(f->pool, load_keys(f, own, SERVICE), &realms,
+                                              text_of(&token), &out, &err),
+                         EAS_DENIED);
+        assert_int_equal(err.tag, 1179);
+    }
+    krb5_free_keyblock_contents(f->ctx, &own.key);
+    assert_int_equal(eas_negotiate_accept(f->pool, load_keys(f, shared, SERVICE), &realms,
+                                          text_of(&token), &out, &err),
+                     EAS_OK);
+}
+
 static void test_user_of_another_realm(void **state)
 {
     static const struct eas_realms others = { "OTHER.TEST", NULL };
@@ -236,6 +273,7 @@ int main(void)
         NATIVE_TEST(test_clocks),
         NATIVE_TEST(test_ticket_that_is_over),
         NATIVE_TEST(test_key_of_another_account),
+        NATIVE_TEST(test_ticket_for_another_account_of_the_keytab),
         NATIVE_TEST(test_user_of_another_realm),
     };
 
