@@ -346,7 +346,8 @@ def test_enough_descriptors(gateway):
 
 
 @pytest.mark.parametrize("park,max_,warns", [
-    ("On", "max=803", True), ("On", "max=804", False), ("On", "", False), ("Off", "max=803", False)])
+    ("On", "max=803", True), ("On", "max=804", False), ("On", "", False), ("Off", "max=803", False),
+    ("On", f"max={THREADS - 1}", True), ("On", f"max={THREADS}", False)])
 def test_too_few_connections_to_a_backend(gateway, park, max_, warns):
     """A start names the worker, and what its max= must be."""
     gw = gateway(SMALL + location("http://cas1.corp.example.test" + PATH, f"EasKcdPark {park}",

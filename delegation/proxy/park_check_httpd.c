@@ -84,8 +84,15 @@ static void check_descriptors(const server_rec *main_server, double connections)
     }
 }
 
+/* As conn_pools_httpd has it: mod_proxy's default, the number of threads, is no limit. */
+static bool limits(int max, int threads, int pools)
+{
+    return max > 0 && max != threads && (max < threads || max > pools);
+}
+
 /* Of the backends whose requests park; each URL once. */
-static void check_workers(apr_pool_t *ptemp, const server_rec *s, double connections)
+static void check_workers(apr_pool_t *ptemp, const server_rec *s, int threads, int pools,
+                          double connections)
 {
     const apr_array_header_t *targets = eas_targets_of(ptemp, s);
     apr_array_header_t *urls = apr_array_make(ptemp, targets->nelts + 1, sizeof(const char *));
@@ -99,7 +106,7 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, double connect
         }
         APR_ARRAY_PUSH(urls, const char *) = target->url;
         max = eas_mod_proxy_max(ptemp, s, target->url);
-        if (max > 0 && max < connections) {
+        if (limits(max, threads, pools) && max < connections) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
                          "EAS3101: EasKcdPark: the worker of %s has max=%d, so that a process has "
                          "no connection for one more long poll, though it admits %.0f clients; "
@@ -112,6 +119,7 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, double connect
 void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server)
 {
     double factor = value_of("AsyncRequestWorkerFactor", WORKER_FACTOR), connections;
+    int pools = eas_delegation_backend_pools(eas_delegation_server_of(main_server));
     const server_rec *s;
     int threads = 1;
 
@@ -121,6 +129,6 @@ void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server)
     connections = threads * (1 + (factor > WORKER_FACTOR_MIN ? factor : WORKER_FACTOR_MIN));
     check_descriptors(main_server, connections);
     for (s = main_server; s != NULL; s = s->next) {
-        check_workers(ptemp, s, connections);
+        check_workers(ptemp, s, threads, pools, connections);
     }
 }
