@@ -226,6 +226,16 @@ static void *prepare_ticket(apr_pool_t *pool, const void *ask)
     return job;
 }
 
+/*
+ * Whether a failure counts for further requests.  Without an answer about the user and the service, a
+ * ticket that the cache has stays: the backend may have refused one request only.
+ */
+static bool is_of_ticket(enum eas_rc rc, const struct ticket_job *job)
+{
+    return rc != EAS_OK && rc != EAS_UNAVAILABLE && job->renews == 0
+           && (rc != EAS_MISCONFIGURED || job->request.refused == NULL);
+}
+
 static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct eas_err *err)
 {
     struct eas_ticket_cache *cache = job->principal->kcd->cache;
@@ -245,8 +255,7 @@ static enum eas_rc fetch(struct ticket_job *job, struct eas_job *kdc_job, struct
         eas_ticket_to_pool(job->ticket, job->pool);
         eas_ticket_cache_put(cache, job->pool, job->key, job->ticket, replaces, apr_time_now());
     }
-    /* Without an answer, the ticket stays: the backend may have refused one request only. */
-    if (rc != EAS_OK && rc != EAS_UNAVAILABLE && job->renews == 0) {
+    if (is_of_ticket(rc, job)) {
         eas_ticket_cache_put_refusal(cache, job->key, err, apr_time_now());
     }
     return rc;

@@ -130,6 +130,16 @@ def rogue_domain(lab_dir: Path) -> Iterator[Domain]:
         yield made.create()
 
 
+@pytest.fixture
+def other(domain: Domain) -> str:
+    """Another gateway's account, which a test may spoil."""
+    name = f"spoilt{unique_number()}"
+    domain.add_gateway(name, f"HTTP/{name}.corp.example.test")
+    domain.allow_delegation(name, [CAS1])
+    domain.allow_protocol_transition(name)
+    return name
+
+
 @pytest.fixture(scope="session")
 def authority(lab_dir: Path) -> Authority:
     return Authority(lab_dir / "tls")

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from lab.ad import CAS1, CAS2, PASSWORDS, REALM
+from lab.ad import CAS1, CAS2, DISABLED, PASSWORDS, REALM
 from lab.client import assert_unavailable, basic, connect
+from lab.fake_backend import response
 from lab.exchange import ask, location, open_location, trusting
 from lab.gateway import MODULES
 from lab.kerberos import Acceptor
@@ -175,3 +176,25 @@ def test_time_out_of_one_request(gateway, fake_backends, scripts):
     rest.set()
     assert statuses == [502, 502]
     assert members_of(gw) == {"cas1", "cas2"}
+
+
+# --- the gateway's account ------------------------------------------------------------------------
+
+def test_disabled_account_leaves_tickets(gateway, fake_backends, scripts, domain, other):
+    """The backend refuses one request, and no new ticket is to be had: the old one is still good."""
+    refusals = []
+
+    def script(request):
+        if refusals:
+            return refusals.pop()
+        return scripts[0](request)
+    gw = gateway(location(fake_backends(script, proves=False).url, f"EasKcdSPN {CAS1}"),
+                 account=other, processes=1)
+    assert ask(gw, "/eas", "alice").status == 200
+    domain.set_flag(other, DISABLED)
+    gw.graceful()       # the new process has no ticket of the account's
+    gw.expect("EAS2012")
+    refusals.append(response("401 Unauthorized", [("WWW-Authenticate", "Negotiate")]))
+    assert_unavailable(ask(gw, "/eas", "alice"))
+    assert not refusals
+    assert ask(gw, "/eas", "alice").status == 200

@@ -20,16 +20,6 @@ AES128 = 17
 DONT_EXPIRE = 0x10000    # of userAccountControl
 
 
-@pytest.fixture
-def other(domain):
-    """Another gateway's account, which a test may spoil."""
-    name = f"spoilt{unique_number()}"
-    domain.add_gateway(name, f"HTTP/{name}.corp.example.test")
-    domain.allow_delegation(name, [CAS1])
-    domain.allow_protocol_transition(name)
-    return name
-
-
 def line_of(gw, tag):
     line, = {entry.text[entry.text.index(tag):] for entry in gw.error_log.entries()
              if entry.tag == tag}
