@@ -71,7 +71,7 @@ static struct eas_bytes take(struct cursor *cursor, unsigned long count, size_t 
     struct eas_bytes taken = cursor->left;
     size_t padded;
 
-    if (count > taken.len / size) {
+    if (cursor->failed || count > taken.len / size) {
         return fail(cursor);
     }
     taken.len = count * size;
