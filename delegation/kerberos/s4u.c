@@ -134,8 +134,11 @@ enum eas_rc eas_s4u_self_certificate(struct eas_kdc *kdc, struct eas_service_tgt
                                      struct eas_bytes certificate, struct eas_ticket **evidence_out,
                                      struct eas_err *err)
 {
-    krb5_data data = { .length = (unsigned)certificate.len, .data = (char *)certificate.at };
+    krb5_data data;
 
+    data.magic = KV5M_DATA;
+    data.length = (unsigned)certificate.len;
+    data.data = (char *)certificate.at;
     return get_evidence(kdc, service_tgt, NULL, &data, evidence_out, err);
 }
 
