@@ -8,7 +8,8 @@ import pytest
 
 from lab.ad import CAS1
 from lab.backend import GssBackend
-from lab.gateway import module_by_gssapi
+from lab.exchange import anybody_location
+from lab.gateway import MODULES, module_by_gssapi
 from lab.mit import Mit
 from lab.tls import Authority
 from lab.unique import unique_number, unique_path
@@ -75,16 +76,16 @@ def card_of(user, authority, realm, subject=None):
     return made
 
 
-def get(gw, card):
+def get(gw, card, *pair):
     path = unique_path("/eas")
     with gw.client(certificate=card) as client:
-        answer = client.get(path)
+        answer = client.get(path, *pair)
     return answer, gw.logged(path)
 
 
-def refused(gw, backend, card, tag, status=403):
+def refused(gw, backend, card, tag, status=403, user=None):
     gw.expect(tag)
-    answer, entry = get(gw, card)
+    answer, entry = get(gw, card, *([user, "x"] if user else []))
     assert (answer.status, entry["EAS_KCD_ERROR"]) == (status, tag)
     assert backend.requests() == []
     return entry
@@ -144,6 +145,22 @@ def test_sections_replace_each_other(cards, realm, authority):
     for outer, inner, expected in ((user, by_card, ALICE), (by_card, user, BOB)):
         gw = cards(outer, "<If true>", inner, "</If>")
         assert get(gw, card)[0].json()["remote_user"] == expected
+
+
+def test_groups_of_its_user(gateway, realm, authority):
+    """They are read from the ticket of the certificate's user. MIT's KDC puts none into it."""
+    realm.backend.mark()
+    section = anybody_location(realm.backend.url, "EasKcdProtocolTransition On",
+                               "EasKcdDelegateCertificate On",
+                               require="Require eas-group S-1-5-21-1-2-3-513")
+    gw = gateway(f'SSLVerifyClient optional\nSSLCACertificateFile "{authority.ca_file}"\n'
+                 f'EasKcdKeytab "{realm.keytabs["gateway"]}"\nEasKcdRealm {REALM}\n{section}',
+                 account=None, krb5_conf=realm.mit.krb5_conf, modules=(*MODULES, "authn_anon"))
+    gw.expect("AH01631")
+    before = len(realm.mit.log())
+    refused(gw, realm.backend, card_of("alice", authority, realm), "EAS1317", 503, BOB)
+    assert any(f"s4u-client={ALICE}" in line for line in realm.mit.log()[before:])
+    refused(gw, realm.backend, card_of(None, authority, realm), "EAS2096", 403, BOB)
 
 
 def test_kdc_that_maps_none(cards, lab_dir, authority):
