@@ -4,6 +4,7 @@
 #ifndef EAS_AUTH_IDENTITY_H
 #define EAS_AUTH_IDENTITY_H
 
+#include "auth/base/bytes.h"
 #include "auth/base/error.h"
 
 #include <apr_pools.h>
@@ -49,6 +50,11 @@ struct eas_identity {
     enum eas_authenticated_by authenticated_by;
     struct eas_ticket *evidence; /* the user's ticket for the gateway, or NULL */
     struct eas_login login;      /* without evidence: the name for S4U2Self */
+    /*
+     * Without evidence and login: the client's certificate for S4U2Self, as DER, else empty.  The
+     * principal is then its digest, which no name of a user equals: it has no '@'.
+     */
+    struct eas_bytes certificate;
 };
 
 /*

@@ -9,6 +9,7 @@
 /* The defaults, each named after its directive; directives.def has their text. */
 #define DEFAULT_DELEGATE 0
 #define DEFAULT_SPN "HTTP/%h"
+#define DEFAULT_DELEGATE_CERTIFICATE 0
 #define DEFAULT_PROTOCOL_TRANSITION 0
 #define DEFAULT_MUTUAL_AUTH 1
 #define DEFAULT_BACKEND_REUSE 1
@@ -28,7 +29,8 @@ static struct eas_delegation_dir unset_dir = { .delegate = -1,
                                                .token_by = -1,
                                                .retry_body = -1,
                                                .park = -1,
-                                               .long_polls = -1 };
+                                               .long_polls = -1,
+                                               .delegate_certificate = -1 };
 
 struct eas_delegation_server *eas_delegation_server_of(const server_rec *s)
 {
@@ -55,6 +57,22 @@ struct eas_delegation_dir *eas_delegation_dir_create(apr_pool_t *pool)
 #define INHERIT_POINTER(field) conf->field = add->field != NULL ? add->field : base->field
 #define INHERIT_NUMBER(field) conf->field = add->field >= 0 ? add->field : base->field
 
+/* The user of the inner section: EasKcdDelegateUser and EasKcdDelegateCertificate replace each other. */
+static void merge_user(struct eas_delegation_dir *conf, const struct eas_delegation_dir *base,
+                       const struct eas_delegation_dir *add)
+{
+    bool adds_user = add->delegate_user != NULL, by_certificate = add->delegate_certificate > 0;
+
+    INHERIT_NUMBER(delegate_certificate);
+    if (adds_user && !by_certificate) {
+        conf->delegate_certificate = 0;
+    }
+    conf->delegate_user = adds_user        ? add->delegate_user
+                          : by_certificate ? NULL
+                                           : base->delegate_user;
+    conf->user_of_certificate = adds_user ? add->user_of_certificate : base->user_of_certificate;
+}
+
 struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
                                                     const struct eas_delegation_dir *base,
                                                     const struct eas_delegation_dir *add)
@@ -75,15 +93,19 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
         conf->strip_headers = apr_array_append(pool, add->strip_headers, base->strip_headers);
     }
     INHERIT_POINTER(spn);
-    INHERIT_POINTER(delegate_user);
-    conf->user_of_certificate =
-        add->delegate_user != NULL ? add->user_of_certificate : base->user_of_certificate;
+    merge_user(conf, base, add);
     return conf;
 }
 
 bool eas_delegation_is_on(const struct eas_delegation_dir *conf)
 {
     return conf->delegate >= 0 ? conf->delegate : DEFAULT_DELEGATE;
+}
+
+bool eas_delegation_by_certificate(const struct eas_delegation_dir *conf)
+{
+    return conf->delegate_certificate >= 0 ? conf->delegate_certificate
+                                           : DEFAULT_DELEGATE_CERTIFICATE;
 }
 
 bool eas_delegation_transitions(const struct eas_delegation_dir *conf)

@@ -26,6 +26,7 @@ struct eas_delegation_dir {
     const char *spn;
     const ap_expr_info_t *delegate_user;
     bool user_of_certificate; /* delegate_user is made of the client's certificate */
+    int delegate_certificate; /* On: delegate_user is NULL */
 };
 
 /* Of a server. */
@@ -50,6 +51,7 @@ struct eas_delegation_dir *eas_delegation_dir_of(const ap_conf_vector_t *per_dir
 
 /* Effective values: as configured, else the default. */
 bool eas_delegation_is_on(const struct eas_delegation_dir *conf);
+bool eas_delegation_by_certificate(const struct eas_delegation_dir *conf);
 bool eas_delegation_transitions(const struct eas_delegation_dir *conf);
 const char *eas_delegation_spn(const struct eas_delegation_dir *conf);
 bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf);

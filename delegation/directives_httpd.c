@@ -47,6 +47,13 @@ const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const ch
     return NULL;
 }
 
+const char *eas_delegation_set_delegate_certificate(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->delegate_certificate = flag;
+    return NULL;
+}
+
 const char *eas_delegation_set_transition(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;

@@ -12,6 +12,7 @@
 const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_spn(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_delegate_user(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_delegation_set_delegate_certificate(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_transition(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_mutual(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_reuse(cmd_parms *cmd, void *dir, int flag);

@@ -25,7 +25,7 @@ enum eas_rc eas_evidence_check_user(const server_rec *s, apr_pool_t *pool, const
     }
     rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
     if (rc == EAS_OK) {
-        rc = eas_kcd_evidence(us, pool, &identity->login, &evidence, waited, err);
+        rc = eas_kcd_evidence(us, pool, identity, &evidence, waited, err);
     }
     eas_ticket_unref(evidence);
     return rc;
@@ -55,7 +55,7 @@ enum eas_rc eas_evidence_get(request_rec *r, const struct eas_identity *identity
                         "EasKcdProtocolTransition is Off: names and groups are unknown",
                         identity->principal);
     }
-    rc = eas_kcd_evidence(us, r->pool, &identity->login, ticket_out, &waited, err);
+    rc = eas_kcd_evidence(us, r->pool, identity, ticket_out, &waited, err);
     eas_request_waited(r, waited - before);
     return rc;
 }

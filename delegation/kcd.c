@@ -66,13 +66,16 @@ struct eas_kcd_principal *eas_kcd_principal_create(struct eas_kcd *kcd,
 
 /*
  * Text: the kind of evidence, the user, the service, the delegation principal.  A ticket from a
- * password's evidence must not serve a user that another module authenticated.  No part except the
- * last can hold a newline.
+ * password's evidence must not serve a user that another module authenticated.  A certificate stands
+ * for its user by its digest, so that no name leads to its ticket.  No part except the last can hold a
+ * newline.
  */
 static struct eas_bytes cache_key(apr_pool_t *pool, const struct eas_kcd_principal *principal,
                                   const struct eas_kcd_request *request)
 {
-    const char *right = request->identity->evidence != NULL ? "proxy\n" : "self\n";
+    const char *right = request->identity->evidence != NULL      ? "proxy\n"
+                        : request->identity->certificate.len > 0 ? "certificate\n"
+                                                                 : "self\n";
     struct iovec parts[] = {
         { (char *)right, strlen(right) },
         { (char *)request->identity->principal, strlen(request->identity->principal) },
@@ -113,11 +116,15 @@ static enum eas_rc canonicalize_evidence(const struct eas_kcd_principal *princip
 
 /* The canonical name may be that of an alias: a service, or a user of a foreign realm. */
 static enum eas_rc fetch_evidence(const struct eas_kcd_principal *principal, struct eas_kdc *kdc,
-                                  apr_pool_t *pool, const struct eas_login *login,
+                                  apr_pool_t *pool, const struct eas_identity *identity,
                                   struct eas_ticket **evidence, struct eas_err *err)
 {
+    const struct eas_login *login = &identity->login;
     const char *canonical;
-    enum eas_rc rc = eas_s4u_self(kdc, principal->service_tgt, login, evidence, err);
+    enum eas_rc rc = identity->certificate.len > 0
+                         ? eas_s4u_self_certificate(kdc, principal->service_tgt,
+                                                    identity->certificate, evidence, err)
+                         : eas_s4u_self(kdc, principal->service_tgt, login, evidence, err);
 
     if (rc == EAS_OK && login->enterprise) {
         rc = canonicalize_evidence(principal, kdc, pool, evidence, err);
@@ -159,7 +166,7 @@ static enum eas_rc fetch_ticket(const struct eas_kcd_principal *principal, struc
     enum eas_rc rc = EAS_OK;
 
     if (proxy.evidence == NULL) {
-        rc = fetch_evidence(principal, kdc, pool, &request->identity->login, &evidence, err);
+        rc = fetch_evidence(principal, kdc, pool, request->identity, &evidence, err);
         proxy.evidence = evidence;
         proxy.origin = EAS_S4U_FROM_TRANSITION;
     }
@@ -205,18 +212,28 @@ static enum eas_ticket_cache_state find_cached(const struct ticket_job *job,
     return eas_ticket_cache_find(job->principal->kcd->cache, &query, apr_time_now(), ticket, err);
 }
 
+/* For a job: without the evidence, which has a count of its own. */
+static struct eas_identity *copy_identity(apr_pool_t *pool, const struct eas_identity *original)
+{
+    struct eas_identity *identity = apr_pmemdup(pool, original, sizeof(*identity));
+
+    identity->principal = apr_pstrdup(pool, identity->principal);
+    identity->login.user = apr_pstrdup(pool, identity->login.user);
+    identity->login.realm = apr_pstrdup(pool, identity->login.realm);
+    identity->certificate.at =
+        apr_pmemdup(pool, identity->certificate.at, identity->certificate.len);
+    return identity;
+}
+
 static void *prepare_ticket(apr_pool_t *pool, const void *ask)
 {
     struct ticket_job *job = apr_pmemdup(pool, ask, sizeof(*job));
-    struct eas_identity *identity = apr_pmemdup(pool, job->request.identity, sizeof(*identity));
+    struct eas_identity *identity = copy_identity(pool, job->request.identity);
 
     job->pool = pool;
     job->key.at = apr_pmemdup(pool, job->key.at, job->key.len);
     job->request.spn = apr_pstrdup(pool, job->request.spn);
     job->request.identity = identity;
-    identity->principal = apr_pstrdup(pool, identity->principal);
-    identity->login.user = apr_pstrdup(pool, identity->login.user);
-    identity->login.realm = apr_pstrdup(pool, identity->login.realm);
     if (identity->evidence != NULL) {
         eas_ticket_to_pool(eas_ticket_ref(identity->evidence), pool);
     }
@@ -385,7 +402,7 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
 struct evidence_job {
     apr_pool_t *pool;
     const struct eas_kcd_principal *principal;
-    struct eas_login login;
+    const struct eas_identity *identity;
     struct eas_ticket *evidence; /* result, held by the pool */
 };
 
@@ -394,8 +411,7 @@ static void *prepare_evidence(apr_pool_t *pool, const void *ask)
     struct evidence_job *job = apr_pmemdup(pool, ask, sizeof(*job));
 
     job->pool = pool;
-    job->login.user = apr_pstrdup(pool, job->login.user);
-    job->login.realm = apr_pstrdup(pool, job->login.realm);
+    job->identity = copy_identity(pool, job->identity);
     return job;
 }
 
@@ -406,7 +422,7 @@ static enum eas_rc run_evidence(struct eas_job *kdc_job, void *data, struct eas_
     enum eas_rc rc = eas_kdc_open(&kdc, kdc_job, job->principal->timeout, err);
 
     if (rc == EAS_OK) {
-        rc = fetch_evidence(job->principal, &kdc, job->pool, &job->login, &job->evidence, err);
+        rc = fetch_evidence(job->principal, &kdc, job->pool, job->identity, &job->evidence, err);
     }
     if (rc == EAS_OK) {
         eas_ticket_to_pool(job->evidence, job->pool);
@@ -416,13 +432,24 @@ static enum eas_rc run_evidence(struct eas_job *kdc_job, void *data, struct eas_
     return rc;
 }
 
+static const char *evidence_key(apr_pool_t *pool, const struct eas_kcd_principal *principal,
+                                const struct eas_identity *identity)
+{
+    const struct eas_login *login = &identity->login;
+
+    return identity->certificate.len > 0
+               ? apr_pstrcat(pool, "certificate\n", identity->principal, "\n", principal->text,
+                             NULL)
+               : apr_pstrcat(pool, login->enterprise ? "upn\n" : "evidence\n", login->user, "\n",
+                             login->realm, "\n", principal->text, NULL);
+}
+
 enum eas_rc eas_kcd_evidence(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                             const struct eas_login *login, struct eas_ticket **evidence_out,
+                             const struct eas_identity *identity, struct eas_ticket **evidence_out,
                              apr_interval_time_t *waited, struct eas_err *err)
 {
-    struct evidence_job ask = { .pool = pool, .principal = principal, .login = *login };
-    const char *key = apr_pstrcat(pool, login->enterprise ? "upn\n" : "evidence\n", login->user,
-                                  "\n", login->realm, "\n", principal->text, NULL);
+    struct evidence_job ask = { .pool = pool, .principal = principal, .identity = identity };
+    const char *key = evidence_key(pool, principal, identity);
     struct eas_workers_task task = { .peer = principal->realm,
                                      .continued = *waited > 0,
                                      .prepare = prepare_evidence,

@@ -67,13 +67,13 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
                            struct eas_err *err);
 
 /*
- * The user's ticket for the gateway, by S4U2Self; the caller gets the reference.  *waited is the
+ * The ticket for the gateway of a user without evidence, by S4U2Self; the caller gets the reference.  *waited is the
  * time that the HTTP request has waited for KDCs so far, and grows.
  * EAS_OK; EAS_FORBIDDEN if the AD user is disabled, locked or gone; otherwise the KDC gave no
  * answer.
  */
 enum eas_rc eas_kcd_evidence(const struct eas_kcd_principal *principal, apr_pool_t *pool,
-                             const struct eas_login *login, struct eas_ticket **evidence_out,
+                             const struct eas_identity *identity, struct eas_ticket **evidence_out,
                              apr_interval_time_t *waited, struct eas_err *err);
 
 /* As eas_token_make(); local work only. */

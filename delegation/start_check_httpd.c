@@ -97,6 +97,41 @@ static enum eas_rc check_rewrite(const struct site *site, struct eas_err *err)
     return EAS_OK;
 }
 
+/* EasKcdDelegateUser in an <If>, too. */
+static enum eas_rc check_weak_certificate(const struct site *site, struct eas_err *err)
+{
+    const ap_directive_t *at = eas_config_tree_find(site->tree.own, "EasKcdDelegateUser", NULL);
+
+    while (at != NULL && ap_strcasestr(at->args, "SSL_CLIENT_") == NULL) {
+        at = eas_config_tree_find(eas_config_tree_next(at), "EasKcdDelegateUser", NULL);
+    }
+    if (at == NULL) {
+        return EAS_OK;
+    }
+    return eas_fail(
+        err, EAS_MISCONFIGURED, 3137,
+        "EasKcdDelegateUser (%s) takes the user from a name in the client's certificate, "
+        "so each authority of SSLCACertificateFile can make anybody's; prefer "
+        "EasKcdDelegateCertificate On, where the KDC maps certificates",
+        eas_config_tree_place(site->pool, at));
+}
+
+static enum eas_rc check_asks_for_certificate(const struct site *site, struct eas_err *err)
+{
+    const ap_directive_t *at =
+        eas_config_tree_find(site->tree.own, "EasKcdDelegateCertificate", "On");
+
+    if (at == NULL || eas_config_tree_has(&site->tree, "SSLVerifyClient", "require")
+        || eas_config_tree_has(&site->tree, "SSLVerifyClient", "optional")) {
+        return EAS_OK;
+    }
+    return eas_fail(err, EAS_MISCONFIGURED, 3138,
+                    "EasKcdDelegateCertificate (%s) is On, and the virtual host verifies no "
+                    "certificates of clients, so that its requests are refused; set "
+                    "SSLVerifyClient require or optional",
+                    eas_config_tree_place(site->pool, at));
+}
+
 /* --- of a backend ------------------------------------------------------------------------------ */
 
 static bool is_https(const char *url)
@@ -233,6 +268,7 @@ static enum eas_rc check_require(const struct site *site, const struct section *
                                  struct eas_err *err)
 {
     if (eas_auth_always_authenticates(section->auth) || section->delegation->delegate_user != NULL
+        || eas_delegation_by_certificate(section->delegation)
         || has_require(site, site->tree.own, section->core)
         || has_require(site, site->tree.outer, section->core)) {
         return EAS_OK;
@@ -336,8 +372,9 @@ static void warn_of_backends(const struct site *site)
 
 static void warn_of_site(const struct site *site)
 {
-    static enum eas_rc (*const checks[])(const struct site *,
-                                         struct eas_err *) = { check_required_tls, check_rewrite };
+    static enum eas_rc (*const checks[])(const struct site *, struct eas_err *) = {
+        check_required_tls, check_rewrite, check_weak_certificate, check_asks_for_certificate
+    };
     struct eas_err err;
     apr_size_t i;
 

@@ -49,6 +49,27 @@ static bool may_transition(const server_rec *s, const ap_conf_vector_t *section)
     return eas_delegation_transitions(eas_delegation_dir_of(s->lookup_defaults));
 }
 
+static enum eas_rc check_user(const server_rec *s, const ap_conf_vector_t *section,
+                              struct eas_err *err)
+{
+    const struct eas_delegation_dir *conf = eas_delegation_dir_of(section);
+
+    if (conf->delegate_user != NULL && !may_transition(s, section)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3012,
+                        "EasKcdDelegateUser needs EasKcdProtocolTransition On");
+    }
+    if (eas_delegation_by_certificate(conf) && !may_transition(s, section)) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3135,
+                        "EasKcdDelegateCertificate needs EasKcdProtocolTransition On");
+    }
+    if (eas_delegation_by_certificate(conf) && conf->delegate_user != NULL) {
+        return eas_fail(err, EAS_MISCONFIGURED, 3136,
+                        "EasKcdDelegateCertificate On and EasKcdDelegateUser stand in one section, "
+                        "and only one can name the user; remove one");
+    }
+    return EAS_OK;
+}
+
 static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *section,
                                  struct eas_err *err)
 {
@@ -74,9 +95,8 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
         return eas_fail(err, EAS_MISCONFIGURED, 3011,
                         "EasKcdDelegate needs EasKcdKeytab in its virtual host or outside");
     }
-    if (conf->delegate_user != NULL && !may_transition(s, section)) {
-        return eas_fail(err, EAS_MISCONFIGURED, 3012,
-                        "EasKcdDelegateUser needs EasKcdProtocolTransition On");
+    if (check_user(s, section, err) != EAS_OK) {
+        return err->rc;
     }
     target = eas_mod_proxy_mapping_of(section);
     unfit = target != NULL ? eas_mod_proxy_unfit(s, target) : NULL;

@@ -44,6 +44,12 @@ REFUSED = {
                       "EasKcdProtocolTransition On"),
     "user without transition": ('<Location "/x">\nEasKcdDelegate On\nEasKcdDelegateUser "x"\n'
                                 "</Location>", "EAS3012", "EasKcdProtocolTransition On"),
+    "certificate without transition": ('<Location "/x">\nEasKcdDelegate On\n'
+                                       "EasKcdDelegateCertificate On\n</Location>", "EAS3135",
+                                       "EasKcdProtocolTransition On"),
+    "certificate and user": ('<Location "/x">\nEasKcdDelegate On\nEasKcdProtocolTransition On\n'
+                             'EasKcdDelegateUser "x"\nEasKcdDelegateCertificate On\n</Location>',
+                             "EAS3136", "remove one"),
     "login page that is not there": ('EasKcdLoginPage "/nonexistent.html"', "EAS3030",
                                      "No such file"),
     "ajp": (DELEGATING.format("ajp://127.0.0.1:8009"), "EAS3013", "use an http or https backend"),

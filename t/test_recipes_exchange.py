@@ -30,6 +30,8 @@ WAIT = float(os.environ.get("EAS_T_MAPI_WAIT", "1.8"))
 BEARER = block_with("m#^Bearer")
 ASKS = block_with("authorization_uri")
 JSON = block_with("RedirectCount")
+NOTIFICATIONS = block_with("ev\\.owa2?)$\">")
+DOWNLOADS = block_with("GetFileAttachment")
 MAPI_LINES = block_with("(mapi/(emsmdb|nspi)/?)$")
 
 
@@ -52,7 +54,34 @@ class Exchange:
             user, headers = accepted.user, [("WWW-Authenticate", accepted.www_authenticate)]
         self.seen.append((request.connection, user, request))
         special = self.script(request, user)
+        if isinstance(special, list):
+            return pieces(headers, special)
         return special if special is not None else response("200 OK", headers, user.encode())
+
+
+def pieces(headers, steps):
+    """An answer in chunks; an event is waited for before the next one."""
+    yield response("200 OK", [*headers, ("Transfer-Encoding", "chunked")]).replace(
+        b"Content-Length: 0\r\n", b"")
+    for step in steps:
+        if isinstance(step, bytes):
+            yield b"%x\r\n%s\r\n" % (len(step), step)
+        else:
+            assert step.wait(20)
+    yield b"0\r\n\r\n"
+
+
+def session_of(c, user):
+    """The cookie of a log-on by the form."""
+    page = c.get("/eas-kcd/login", headers=BROWSER)
+    cookie = page.header("Set-Cookie").partition(";")[0]
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.body.decode()))
+    fields |= {"username": user, "password": PASSWORDS[user], "trust": "public"}
+    done = c.post("/eas-kcd/login", urlencode(fields).encode(), headers=[
+        *BROWSER, ("Cookie", cookie), ("Content-Type", "application/x-www-form-urlencoded")])
+    session, = (line.partition(";")[0] for line in done.all("Set-Cookie")
+                if line.startswith(COOKIE + "="))
+    return ("Cookie", session)
 
 
 @pytest.fixture
@@ -99,15 +128,7 @@ def test_session_does_not_meet_a_token(host):
     """In one request of a browser that is signed in: Exchange sees the token alone."""
     _, client, exchange = host(BEARER)
     with client() as c:
-        page = c.get("/eas-kcd/login", headers=BROWSER)
-        cookie = page.header("Set-Cookie").partition(";")[0]
-        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.body.decode()))
-        fields |= {"username": "alice", "password": PASSWORDS["alice"], "trust": "public"}
-        done = c.post("/eas-kcd/login", urlencode(fields).encode(), headers=[
-            *BROWSER, ("Cookie", cookie), ("Content-Type", "application/x-www-form-urlencoded")])
-        session, = (line.partition(";")[0] for line in done.all("Set-Cookie")
-                    if line.startswith(COOKIE + "="))
-        both = [*PHONE, ("Cookie", session)]
+        both = [*PHONE, session_of(c, "alice")]
         assert c.get(EWS, headers=both).body == f"alice@{REALM}".encode()
         sent = bearer("bob")
         assert c.get(EWS, headers=[*both, sent]).body == sent[1].encode()
@@ -333,6 +354,139 @@ def test_mapi_paths(outlook):
                              "/mapi/emsmdb/x": 404, "/mapi/other/": 404}.items():
             assert c.get(path, "alice", PASSWORDS["alice"], PHONE).status == status, path
         assert c.get("/mapi/nspi", headers=PHONE).status == 401
+
+
+# --- notifications -----------------------------------------------------------------------------
+
+EVENTS = b"<m:GetStreamingEvents><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>"
+POLL = "/owa/ev.owa2?ns=PendingRequest&ev=PendingNotificationRequest&UA=0&cid=1"
+SCRIPT = [*BROWSER, ("X-Requested-With", "XMLHttpRequest")]
+
+
+@pytest.fixture
+def notified(host):
+    """(the gateway, a client's maker, Exchange, its two events): it streams what says so."""
+    gw, client, exchange = host(NOTIFICATIONS, more={"timeout=300": "timeout=1"})
+    happens = [threading.Event(), threading.Event()]
+    exchange.script = lambda request, user: [
+        user.encode(), happens[0], b"one", happens[1], b"two"] \
+        if request.body == EVENTS or request.path == POLL else None
+    yield gw, client, exchange, happens
+    for event in happens:
+        event.set()
+
+
+def streams(c, happens, user):
+    """Each piece comes when it happens, also after a silence that ends other requests."""
+    answer = c.begin()
+    assert (answer.status, answer.read1()) == (200, f"{user}@{REALM}".encode())
+    for event, piece in zip(happens, (b"one", b"two")):
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > WAIT, WAIT + 5, "silence")
+        event.set()
+        assert answer.read1() == piece
+    assert answer.read() == b""
+
+
+def test_ews_streams(notified):
+    _, client, exchange, happens = notified
+    with client() as c:
+        c.send("POST", EWS, "alice", PASSWORDS["alice"], [("Content-Type", "text/xml")], EVENTS)
+        streams(c, happens, "alice")
+        assert c.post(EWS, b"<next/>", "alice", PASSWORDS["alice"]).body == f"alice@{REALM}".encode()
+
+
+def test_owa_polls(notified):
+    """A page's other requests, and other users, do not wait for its poll."""
+    _, client, exchange, happens = notified
+    with client() as c, client() as other:
+        alice, bob = session_of(c, "alice"), session_of(other, "bob")
+        c.send("GET", POLL, headers=[*SCRIPT, alice])
+        with ThreadPoolExecutor(1) as pool:
+            streamed = pool.submit(streams, c, happens, "alice")
+            for user, session in (("alice", alice), ("bob", bob)) * 2:
+                assert other.get("/owa/x", headers=[*SCRIPT, session]).body == f"{user}@{REALM}".encode()
+            streamed.result()
+    polls = {connection for connection, _, request in exchange.seen if request.path == POLL}
+    assert polls and not polls & {connection for connection, user, _ in exchange.seen
+                                  if user != f"alice@{REALM}"}
+
+
+def test_owa_poll_after_the_sign_out(notified):
+    """The poll under way goes on, and the next one shows OWA that the session is over."""
+    gw, client, _, happens = notified
+    gw.allow("EAS1061", because="the next poll has a session that is over")
+    with client() as c, client() as other:
+        alice = session_of(c, "alice")
+        c.send("GET", POLL, headers=[*SCRIPT, alice])
+        answer = c.begin()
+        assert answer.read1() == f"alice@{REALM}".encode()
+        assert other.post("/eas-kcd/logout", b"", headers=[*BROWSER, alice]).status == 303
+        for event in happens:
+            event.set()
+        assert answer.read() == b"onetwo"
+        assert other.get(POLL, headers=[*SCRIPT, alice]).status == 440
+
+
+def test_others_have_no_such_patience(notified):
+    gw, client, exchange, _ = notified
+    gw.expect("AH01102", "AH00898")
+    silence = threading.Event()
+    exchange.script = lambda request, user: silence.wait(WAIT) or None
+    with client() as c:
+        assert c.get("/OAB/x", "alice", PASSWORDS["alice"], PHONE).status == 502
+
+
+# --- OWA's download domain ---------------------------------------------------------------------
+
+HOST = "attachments.example.com"
+FILE = "/owa/alice%40example.com/service.svc/s/GetFileAttachment"
+TOKEN = "id=AAMk%2BpQ%3D&X-OWA-CANARY=Bo51.&token=eyJ0eXAi.eyJ2ZXIi.c2ln_-"
+
+
+@pytest.fixture
+def downloads(example, authority, fake_backends):
+    """(the gateway, get(path, …), Exchange)."""
+    exchange = Exchange(None)
+    backend = fake_backends(exchange, tls=authority.certificate(HOST), proves=False)
+    port = free_port()
+    gw = example(f"Listen 127.0.0.1:{port}\n{DOWNLOADS}", more={
+        "*:443": f"127.0.0.1:{port}", "https://cas1.corp.example.com": backend.url})
+    gw.start()
+
+    def get(path, *headers, method="GET"):
+        with Client(port, tls=True, ca_file=authority.ca_file) as c:
+            return c.request(method, path, headers=[("Host", HOST), *headers]).status
+    return gw, get, exchange
+
+
+def test_downloads(downloads, lab_dir):
+    """As the browser sends it, without a user; credentials do not pass, and no log has a token."""
+    gw, get, exchange = downloads
+    for path in (f"{FILE}?{TOKEN}", f"{FILE.replace('FileAttachment', 'AttachmentThumbnail')}?{TOKEN}",
+                 f"{FILE.upper()}?{TOKEN}"):
+        assert get(path, ("Cookie", "a=b"), ("Authorization", "Basic YTpi")) == 200
+        _, user, request = exchange.seen[-1]
+        assert (user, request.path, request.all("Host")) == (
+            "nobody", path.replace("%40", "@"), [HOST])
+        assert request.all("Cookie") == [] and request.binding is not None
+    log = (lab_dir / "attachments.log").read_text()
+    assert "GetFileAttachment" in log and "token" not in log and "eyJ" not in log
+
+
+def test_no_other_downloads(downloads):
+    gw, get, exchange = downloads
+    gw.expect("AH01630")
+    for path in (FILE, f"{FILE}?token=", f"{FILE}?token=x", f"{FILE}?xtoken=a.b.c", f"{FILE}?token=a.b.c.d",
+                 f"/owa/?{TOKEN}", f"/owa/service.svc?action=GetItem&{TOKEN}", f"/ecp/?{TOKEN}",
+                 f"/owa/a@b/service.svc/s/GetItem?{TOKEN}", f"{FILE}/x?{TOKEN}",
+                 f"/owa/a/service.svc/s/GetFileAttachment?{TOKEN}", f"{FILE}/../../../ecp/?{TOKEN}",
+                 f"/owa/a@b%2f..%2fx/service.svc/s/GetFileAttachment?{TOKEN}",
+                 f"/eas-kcd/login?{TOKEN}", "/eas-kcd/login", f"/autodiscover/autodiscover.json?{TOKEN}"):
+        assert get(path) in (403, 404), path
+    for method in ("POST", "PUT", "OPTIONS", "PROPFIND"):
+        assert get(f"{FILE}?{TOKEN}", method=method) == 403
+    assert exchange.seen == []
 
 
 # --- rules for a day ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from lab.ad import PASSWORDS, REALM, UPN_SUFFIX
 from lab.client import Client
-from lab.examples import block_with, in_a_host
+from lab.examples import BLOCKS, block_with, in_a_host
 from lab.frontdoor import BROWSER
 from lab.idp import SECRETS, Provider
 from lab.names import GATEWAY
@@ -145,6 +145,17 @@ def devices(running, authority):
         ask.port = port
         return gw, ask
     return make
+
+
+def test_certificate_whose_user_the_kdc_names(devices, authority, backends):
+    """Samba names none. t/test_certificates.py has a KDC that does."""
+    by_name, = re.findall(r"EasKcdDelegateUser .*", CERTIFICATE)
+    by_kdc, = (block.strip() for block in BLOCKS if block.startswith("    EasKcdDelegateCertificate"))
+    gw, ask = devices(Revocation(authority).crl(), CERTIFICATE.replace(by_name, by_kdc))
+    assert ask(None, *ALICE).json()["remote_user"] == f"alice@{REALM}"
+    gw.expect("EAS2096")
+    for pair in ((), ALICE):
+        assert ask(authority.user("bob", BOB), *pair).status == 403
 
 
 def test_certificate_or_password(devices, authority, backends):

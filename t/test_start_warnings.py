@@ -19,6 +19,8 @@ NO_USER = "EasKcdDelegate On\n"
 VALID = "AuthType EasKcd\nAuthName x\nRequire valid-user\nEasKcdDelegate On\n"
 SECTION = f'<Location "/x">\n{VALID}' + '{}\n</Location>\n'
 MAPPED = SECTION.format(f'ProxyPass "{HTTPS}/x"')
+CERTIFICATE = (f'<Location "/x">\n{NO_USER}EasKcdProtocolTransition On\n'
+               f'EasKcdDelegateCertificate On\nProxyPass "{HTTPS}/x"\n</Location>\n')
 MATCH = '<LocationMatch "^/x(/.*)?$">\n' + VALID + 'ProxyPassMatch "{}" {}\n</LocationMatch>\n'
 REWRITE = SECTION.format("") + "RewriteEngine On\nRewriteRule ^/x(.*)$ {} {}\n"
 
@@ -96,7 +98,18 @@ ROWS = {
         f'ProxyPass "{HTTPS}/x"\n</Location>\n'),
     "a user of another module": Row(
         "", TLS + f'<Location "/x">\n{NO_USER}EasKcdProtocolTransition On\n'
-        f'EasKcdDelegateUser "%{{SSL_CLIENT_S_DN_CN}}"\nProxyPass "{HTTPS}/x"\n</Location>\n'),
+        f'EasKcdDelegateUser "%{{REMOTE_USER}}"\nProxyPass "{HTTPS}/x"\n</Location>\n'),
+    "a user of a name in a certificate": Row(
+        "EAS3137", TLS + f'<Location "/x">\n{NO_USER}EasKcdProtocolTransition On\n'
+        f'EasKcdDelegateUser "%{{SSL_CLIENT_S_DN_CN}}"\nProxyPass "{HTTPS}/x"\n</Location>\n',
+        "prefer EasKcdDelegateCertificate On"),
+    "the same in an <If>": Row(
+        "EAS3137", TLS + SECTION.format(
+            f'ProxyPass "{HTTPS}/x"\n<If true>\nEasKcdDelegateUser "%{{REMOTE_USER}}"\n</If>\n'
+            '<If true>\nEasKcdDelegateUser "%{SSL:SSL_CLIENT_S_DN_CN}"\n</If>')),
+    "a user whom the KDC finds": Row("", TLS + CERTIFICATE + "SSLVerifyClient optional\n"),
+    "no certificate is asked for": Row("EAS3138", TLS + CERTIFICATE),
+    "certificates of anybody": Row("EAS3138", TLS + CERTIFICATE + "SSLVerifyClient optional_no_ca\n"),
     "rewritten": Row("EAS3059", TLS + REWRITE.format(f"{HTTPS}/x$1", "[L,P]"),
                      f'add <Proxy "{HTTPS}/"> with ProxySet enablereuse=on'),
     "rewritten, <Proxy> without ProxySet": Row(
@@ -117,7 +130,7 @@ def test_warnings(gateway, what):
     row = ROWS[what]
     code, said = gateway(row.conf, tls=False, start=False).check_config()
     assert code == 0, said
-    assert re.findall(r"\bEAS3(?:0[56]|11)\d\b", said) == ([row.tag] if row.tag else []), said
+    assert re.findall(r"\bEAS3(?:0[56]\d|11\d|13[5-9])\b", said) == ([row.tag] if row.tag else []), said
     assert row.said in said
 
 

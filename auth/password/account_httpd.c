@@ -78,7 +78,8 @@ enum eas_rc eas_account_pac(request_rec *r, const struct eas_identity *identity,
     if (identity == NULL) {
         rc = callbacks->identity(r, &identity, err);
     }
-    if (rc == EAS_OK && identity->evidence == NULL && identity->login.user == NULL) {
+    if (rc == EAS_OK && identity->evidence == NULL && identity->login.user == NULL
+        && identity->certificate.len == 0) {
         rc = eas_fail(err, EAS_FORBIDDEN, 1319,
                       "the provider that has verified the password of %s is no KDC, and does not "
                       "say which account of Active Directory that is",

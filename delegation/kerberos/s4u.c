@@ -52,9 +52,44 @@ static const struct eas_kdc_failure common_failures[] = {
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 2024, "the KDC refused to delegate"),
 };
 
-enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
-                         const struct eas_login *login, struct eas_ticket **evidence_out,
-                         struct eas_err *err)
+static enum eas_rc fail_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                             krb5_error_code code, struct eas_err *err)
+{
+    if (code == KRB5KDC_ERR_PADATA_TYPE_NOSUPP) {
+        /* libkrb5 reports so that the reply has the client of the TGT (s4u_creds.c). */
+        return eas_fail(err, EAS_FORBIDDEN, 2026,
+                        "the user is %s, the gateway's own account, for which it cannot act",
+                        eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt)));
+    }
+    return eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+}
+
+/* RFC 4556 has the codes of certificates that are refused. */
+static enum eas_rc fail_certificate(struct eas_kdc *kdc, krb5_error_code code, struct eas_err *err)
+{
+    switch (code) {
+    case KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN:
+    case KRB5KDC_ERR_CLIENT_NOT_TRUSTED:
+    case KRB5KDC_ERR_CERTIFICATE_MISMATCH:
+    case KRB5KDC_ERR_CLIENT_NAME_MISMATCH:
+        return eas_kdc_fail(kdc, err, EAS_FORBIDDEN, 2096, code,
+                            "the KDC maps the client's certificate to no user; let it have the SID "
+                            "extension of AD's authority, or write a strong mapping into the "
+                            "user's altSecurityIdentities");
+    case KRB5KDC_ERR_PADATA_TYPE_NOSUPP:
+    case KRB5KRB_ERR_GENERIC:
+        return eas_kdc_fail(kdc, err, EAS_MISCONFIGURED, 2097, code,
+                            "the KDC maps no certificates, which EasKcdDelegateCertificate needs; "
+                            "use EasKcdDelegateUser");
+    default:
+        return eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+    }
+}
+
+/* The user is wanted->client, or that of the certificate. */
+static enum eas_rc get_evidence(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                                const struct eas_login *login, krb5_data *certificate,
+                                struct eas_ticket **evidence_out, struct eas_err *err)
 {
     krb5_creds wanted, *evidence = NULL;
     krb5_ccache ccache;
@@ -67,9 +102,9 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
     }
     memset(&wanted, 0, sizeof(wanted));
     wanted.server = (krb5_principal)eas_keytab_principal(eas_service_tgt_keytab(service_tgt));
-    code = eas_kdc_principal(kdc, login, &wanted.client);
+    code = login != NULL ? eas_kdc_principal(kdc, login, &wanted.client) : 0;
     if (code == 0) {
-        code = eas_s4u_self_exchange(kdc, ccache, &wanted, &evidence);
+        code = eas_s4u_self_exchange(kdc, ccache, &wanted, certificate, &evidence);
         eas_counters_add(code == 0 ? EAS_COUNTER_S4U_SELF_GRANTED : EAS_COUNTER_S4U_SELF_FAILED);
     }
     if (code == 0) {
@@ -78,19 +113,33 @@ enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tg
             eas_service_tgt_note_transition(service_tgt);
         }
     }
-    else if (code == KRB5KDC_ERR_PADATA_TYPE_NOSUPP) {
-        /* libkrb5 reports so that the reply has the client of the TGT (s4u_creds.c). */
-        rc = eas_fail(err, EAS_FORBIDDEN, 2026,
-                      "the user is %s, the gateway's own account, for which it cannot act",
-                      eas_keytab_principal_name(eas_service_tgt_keytab(service_tgt)));
-    }
     else {
-        rc = eas_kdc_fail_by_cause(kdc, err, code, common_failures);
+        rc = certificate == NULL ? fail_self(kdc, service_tgt, code, err)
+                                 : fail_certificate(kdc, code, err);
     }
     krb5_free_creds(kdc->ctx, evidence);
     krb5_free_principal(kdc->ctx, wanted.client);
     close_ccache(kdc, service_tgt, tgt, ccache, code);
     return rc;
+}
+
+enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                         const struct eas_login *login, struct eas_ticket **evidence_out,
+                         struct eas_err *err)
+{
+    return get_evidence(kdc, service_tgt, login, NULL, evidence_out, err);
+}
+
+enum eas_rc eas_s4u_self_certificate(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                                     struct eas_bytes certificate, struct eas_ticket **evidence_out,
+                                     struct eas_err *err)
+{
+    krb5_data data;
+
+    data.magic = KV5M_DATA;
+    data.length = (unsigned)certificate.len;
+    data.data = (char *)certificate.at;
+    return get_evidence(kdc, service_tgt, NULL, &data, evidence_out, err);
 }
 
 static krb5_error_code parse_spn(krb5_context ctx, const char *spn, krb5_principal *out)

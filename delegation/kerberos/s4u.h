@@ -4,6 +4,7 @@
 #ifndef EAS_DELEGATION_KERBEROS_S4U_H
 #define EAS_DELEGATION_KERBEROS_S4U_H
 
+#include "auth/base/bytes.h"
 #include "auth/kerberos/kdc.h"
 #include "auth/kerberos/service_tgt.h"
 #include "auth/kerberos/ticket.h"
@@ -18,6 +19,16 @@
 enum eas_rc eas_s4u_self(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
                          const struct eas_login *login, struct eas_ticket **evidence_out,
                          struct eas_err *err);
+
+/*
+ * S4U2Self for the user to whom the KDC maps a certificate (DER): the ticket's client.  The KDC gets no
+ * proof that the client has its private key, which the caller has verified, with the issuer.
+ * As eas_s4u_self(); EAS_FORBIDDEN also if the KDC maps the certificate to nobody; EAS_MISCONFIGURED
+ * if it maps none.
+ */
+enum eas_rc eas_s4u_self_certificate(struct eas_kdc *kdc, struct eas_service_tgt *service_tgt,
+                                     struct eas_bytes certificate, struct eas_ticket **evidence_out,
+                                     struct eas_err *err);
 
 /* The origin of an evidence ticket decides the meaning of its refusal. */
 enum eas_s4u_evidence { EAS_S4U_FROM_PASSWORD, EAS_S4U_FROM_TRANSITION };

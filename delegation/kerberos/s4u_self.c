@@ -11,10 +11,10 @@ krb5_error_code krb5_get_credentials_for_user(krb5_context context, krb5_flags o
                                               krb5_data *cert, krb5_creds **out_creds);
 
 krb5_error_code eas_s4u_self_exchange(struct eas_kdc *kdc, krb5_ccache ccache, krb5_creds *wanted,
-                                      krb5_creds **evidence_out)
+                                      krb5_data *certificate, krb5_creds **evidence_out)
 {
     return krb5_get_credentials_for_user(kdc->ctx, KRB5_GC_CANONICALIZE | KRB5_GC_NO_STORE, ccache,
-                                         wanted, NULL, evidence_out);
+                                         wanted, certificate, evidence_out);
 }
 
 #else
@@ -46,17 +46,30 @@ static OM_uint32 acquire_gateway(OM_uint32 *minor, const char *ccache_name, gss_
                                  &store, gateway, NULL, NULL);
 }
 
-/* The credential of the user holds the gateway's TGT, too. */
-static krb5_error_code impersonate(const char *ccache_name, krb5_principal user, krb5_ccache out)
+static OM_uint32 import_user(OM_uint32 *minor, krb5_principal user, const krb5_data *certificate,
+                             gss_name_t *name)
 {
     gss_buffer_desc text = { sizeof(krb5_principal), &user };
+
+    if (user == NULL) {
+        text.length = certificate->length;
+        text.value = certificate->data;
+    }
+    return gss_import_name(minor, &text,
+                           user != NULL ? gss_nt_krb5_principal : GSS_KRB5_NT_X509_CERT, name);
+}
+
+/* The credential of the user holds the gateway's TGT, too. */
+static krb5_error_code impersonate(const char *ccache_name, krb5_principal user,
+                                   const krb5_data *certificate, krb5_ccache out)
+{
     gss_OID_set_desc krb5 = { 1, (gss_OID)gss_mech_krb5 };
     gss_cred_id_t gateway = GSS_C_NO_CREDENTIAL, cred = GSS_C_NO_CREDENTIAL;
     gss_name_t name = GSS_C_NO_NAME;
     OM_uint32 minor, ignored, major = acquire_gateway(&minor, ccache_name, &gateway);
 
     if (!GSS_ERROR(major)) {
-        major = gss_import_name(&minor, &text, gss_nt_krb5_principal, &name);
+        major = import_user(&minor, user, certificate, &name);
     }
     if (!GSS_ERROR(major)) {
         major = gss_acquire_cred_impersonate_name(&minor, gateway, name, GSS_C_INDEFINITE, &krb5,
@@ -93,7 +106,7 @@ static krb5_error_code find_evidence(krb5_context ctx, krb5_ccache ccache,
 }
 
 krb5_error_code eas_s4u_self_exchange(struct eas_kdc *kdc, krb5_ccache ccache, krb5_creds *wanted,
-                                      krb5_creds **evidence_out)
+                                      krb5_data *certificate, krb5_creds **evidence_out)
 {
     krb5_ccache found = NULL;
     char *name = NULL;
@@ -103,13 +116,14 @@ krb5_error_code eas_s4u_self_exchange(struct eas_kdc *kdc, krb5_ccache ccache, k
         code = krb5_cc_new_unique(kdc->ctx, "MEMORY", NULL, &found);
     }
     if (code == 0) {
-        code = krb5_cc_initialize(kdc->ctx, found, wanted->client);
+        code = krb5_cc_initialize(kdc->ctx, found,
+                                  wanted->client != NULL ? wanted->client : wanted->server);
     }
     if (code == 0) {
         code = eas_kdc_begin_unbounded(kdc, &wanted->server->realm);
     }
     if (code == 0) {
-        code = impersonate(name, wanted->client, found);
+        code = impersonate(name, wanted->client, certificate, found);
         eas_kdc_end_unbounded(kdc, code);
     }
     if (code == 0) {

@@ -7,6 +7,7 @@
 #include "auth/config_httpd.h"
 #include "auth/private_httpd.h"
 #include "auth/request_httpd.h"
+#include "delegation/kerberos/certificate.h"
 #include "delegation/kerberos/spn.h"
 
 #include <apr_strings.h>
@@ -21,15 +22,11 @@ static bool is_certificates_user(const request_rec *r, const struct eas_delegati
 }
 
 /* With `SSLVerifyClient optional_no_ca` mod_ssl accepts any name in a certificate of any issuer. */
-static enum eas_rc check_certificate(request_rec *r, const struct eas_delegation_dir *conf,
-                                     struct eas_err *err)
+static enum eas_rc check_certificate(request_rec *r, struct eas_err *err)
 {
-    const char *result;
+    const char *result =
+        ap_ssl_var_lookup(r->pool, r->server, r->connection, r, "SSL_CLIENT_VERIFY");
 
-    if (!is_certificates_user(r, conf)) {
-        return EAS_OK;
-    }
-    result = ap_ssl_var_lookup(r->pool, r->server, r->connection, r, "SSL_CLIENT_VERIFY");
     return result != NULL && strcmp(result, "SUCCESS") == 0
                ? EAS_OK
                : eas_fail(err, EAS_FORBIDDEN, 2072,
@@ -38,13 +35,30 @@ static enum eas_rc check_certificate(request_rec *r, const struct eas_delegation
                           result != NULL ? result : "empty");
 }
 
+/* The KDC, not the text of the certificate, says who the user is. */
+static enum eas_rc identity_of_certificate(request_rec *r, const struct eas_identity **out,
+                                           struct eas_err *err)
+{
+    const char *pem;
+    enum eas_rc rc = check_certificate(r, err);
+
+    if (rc == EAS_OK) {
+        pem = ap_ssl_var_lookup(r->pool, r->server, r->connection, r, "SSL_CLIENT_CERT");
+        rc = eas_certificate_identity(r->pool, pem != NULL ? pem : "", out, err);
+    }
+    return rc;
+}
+
 enum eas_rc eas_prepare_identity(request_rec *r, const struct eas_delegation_dir *conf,
                                  const struct eas_identity **out, struct eas_err *err)
 {
     const char *name = r->user, *error = NULL;
-    enum eas_rc rc;
+    enum eas_rc rc = EAS_OK;
 
     *out = NULL;
+    if (eas_delegation_by_certificate(conf)) {
+        return identity_of_certificate(r, out, err);
+    }
     if (conf->delegate_user != NULL) {
         name = ap_expr_str_exec(r, conf->delegate_user, &error);
         if (error != NULL || name == NULL || *name == '\0') {
@@ -58,7 +72,9 @@ enum eas_rc eas_prepare_identity(request_rec *r, const struct eas_delegation_dir
             return EAS_OK;
         }
     }
-    rc = check_certificate(r, conf, err);
+    if (is_certificates_user(r, conf)) {
+        rc = check_certificate(r, err);
+    }
     return rc == EAS_OK ? eas_identity_foreign(
                r->pool, name, &eas_auth_server_of(r->server)->authority->realms, out, err)
                         : rc;
@@ -74,11 +90,16 @@ static void count(enum eas_rc rc, const struct eas_kcd_result *result)
     }
 }
 
-static void set_variables(request_rec *r, const char *spn, const struct eas_kcd_result *result)
+static void set_variables(request_rec *r, const struct eas_kcd_request *request,
+                          const struct eas_kcd_result *result)
 {
     static const char *const origins[] = { "hit", "shared", "fetched" };
 
-    apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", spn);
+    apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", request->spn);
+    if (request->identity->certificate.len > 0) {
+        apr_table_setn(r->subprocess_env, "EAS_KCD_USER",
+                       eas_certificate_user(r->pool, result->ticket));
+    }
     apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", origins[result->origin]);
 }
 
@@ -97,7 +118,7 @@ enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
     if (rc == EAS_OK) {
         attempt->ticket = result.ticket;
         attempt->owner = result.key; /* a connection is shared exactly as its ticket is */
-        set_variables(r, attempt->request.spn, &result);
+        set_variables(r, &attempt->request, &result);
     }
     return rc;
 }

@@ -109,6 +109,10 @@ class Client:
         answer = self._http.getresponse()
         return Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
 
+    def begin(self) -> http.client.HTTPResponse:
+        """As receive(), with the body still to come: read1() gives what has come of it."""
+        return self._http.getresponse()
+
     @property
     def socket(self) -> socket.socket:
         """Below it TLS may lie."""

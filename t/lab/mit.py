@@ -2,16 +2,19 @@
 """A realm of MIT Kerberos: a second opinion on what Samba's KDC says, and a partner for trusts.
 
 Its KDC answers an expired password before it verifies one, as Samba 4.22 does. With the LDAP back
-end it knows constrained delegation; with db2, its default, it refuses every S4U2Proxy.
+end it knows constrained delegation; with db2, its default, it refuses every S4U2Proxy. Neither maps
+certificates to users: certificate_kdb.c adds that to the LDAP back end.
 """
 
 import gzip
 import os
+import ssl
 import subprocess
 from pathlib import Path
 from typing import Iterable, Mapping
 from urllib.parse import quote
 
+from .tls import Certificate
 from .wait import Daemon, answers, free_port
 
 SCHEMA = Path("/etc/ldap/schema")
@@ -47,6 +50,7 @@ KDC_CONF = """
         max_renewable_life = 7d
     }}
 [dbmodules]
+    db_module_dir = {path}
     lab = {{
 {module}
     }}
@@ -118,19 +122,24 @@ class Mit:
     """A realm. `Mit(path, realm).create()` has a database; start() its KDC, when all that it reads
     at its start is there."""
 
-    def __init__(self, path: Path, realm: str, ldap: bool = False) -> None:
+    def __init__(self, path: Path, realm: str, ldap: bool = False,
+                 certificates: bool = False) -> None:
         self.path = path
+        self._users = path / "certificates" if certificates else None
         self.realm = realm
         self.port = free_port()
         self.krb5_conf = path / "krb5.conf"
         self._directory = Directory(path / "directory") if ldap else None
         self.env = {"KRB5_CONFIG": str(self.krb5_conf),
-                     "KRB5_KDC_PROFILE": str(path / "kdc.conf")}
+                     "KRB5_KDC_PROFILE": str(path / "kdc.conf"),
+                     "EAS_LAB_CERTIFICATES": str(self._users)}
         self._kdc = Daemon("krb5kdc", ["/usr/sbin/krb5kdc", "-n", "-r", realm], path / "kdc.log",
                            self.env)
 
     def create(self) -> "Mit":
         self.path.mkdir(parents=True)
+        if self._users:
+            self._build_module()
         write_krb5_conf(self.krb5_conf, {self.realm: self.port})
         (self.path / "kdc.conf").write_text(KDC_CONF.format(
             port=self.port, realm=self.realm, path=self.path, module=self._module())
@@ -185,6 +194,10 @@ class Mit:
             f"krbCanonicalName: {name}@{self.realm}\n-\nadd: krbPrincipalName\n"
             f"krbPrincipalName: {alias}@{self.realm}\n")
 
+    def map(self, certificate: Certificate, user: str) -> None:
+        """The certificate is this user's, in place of an earlier one."""
+        (self._users / user).write_bytes(ssl.PEM_cert_to_DER_cert(certificate.cert.read_text()))
+
     def refer(self, name: str, to: "Mit") -> None:
         """Refer the log-on of *name* to the realm where it is a user (RFC 6806, section 7)."""
         self.kadmin(f"addprinc -randkey {name}")
@@ -224,13 +237,20 @@ class Mit:
     def _module(self) -> str:
         if self._directory is None:
             return f"        db_library = db2\n        database_name = {self.path}/principal"
-        return f"""        db_library = kldap
+        return f"""        db_library = {"certificates" if self._users else "kldap"}
         ldap_kerberos_container_dn = cn=krb,{BASE}
         ldap_kdc_dn = {ADMIN}
         ldap_kadmind_dn = {ADMIN}
         ldap_service_password_file = {self.path}/service.keyfile
         ldap_servers = {self._directory.url}
         ldap_conns_per_server = 5"""
+
+    def _build_module(self) -> None:
+        self._users.mkdir()
+        kldap, = Path("/usr/lib").glob("*/krb5/plugins/kdb/kldap.so")
+        subprocess.run(["cc", "-shared", "-fPIC", f'-DKLDAP="{kldap}"', "-o",
+                        self.path / "certificates.so",
+                        Path(__file__).with_name("certificate_kdb.c")], check=True)
 
     def _run(self, command: str, *arguments: str, typed: str = "",
              ) -> "subprocess.CompletedProcess[str]":
