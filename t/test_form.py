@@ -96,7 +96,8 @@ def test_unusual_and_well_formed(webmail):
 
 def test_names_as_people_type_them(webmail):
     """A name in the charset of Windows is no wrong form: it is asked about."""
-    for name in (" alice", "alice\t ", "\\alice", rf" {REALM} \ alice@{REALM}"):
+    for name in (" alice", "alice\t ", "\\alice", rf" {REALM} \ alice@{REALM}",
+                 "\u200ealice\u00a0", f"{REALM}.\uff3calice"):
         visitor = Visitor(webmail)
         assert visitor.log_on(name, PASSWORDS["alice"], "/owa/").header("Location") == "/owa/", name
         assert visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}"

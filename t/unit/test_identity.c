@@ -128,6 +128,25 @@ static void test_spellings_of_one_login_name(void **state)
           { "first.last+tag@elsewhere.org", CORP, true } },
         { { "BRANCH\\carol@elsewhere.org", BRANCH "\\ carol@elsewhere.org " },
           { "carol@elsewhere.org", BRANCH, true } },
+        /* No-break and ideographic spaces, marks of a copied text, a root's dot, fullwidth forms */
+        { { "bob@" BRANCH ".",
+            "\xc2\xa0"
+            "bob@" BRANCH,
+            "BRANCH\\bob\xe3\x80\x80",
+            "BRANCH\xc2\xa0\\\xe2\x80\x8b"
+            "bob",
+            "\xef\xbb\xbf"
+            "BRANCH\\bob\xe2\x80\xac",
+            BRANCH ".\\bob",
+            "BRANCH\xef\xbc\xbc"
+            "bob",
+            "bob\xef\xbc\xa0" BRANCH " . " },
+          { "bob", BRANCH, false } },
+        { { "carol@elsewhere.org.",
+            "carol\xef\xbc\xa0"
+            "elsewhere.org",
+            "\\carol@elsewhere.org\xc2\xa0" },
+          { "carol@elsewhere.org", CORP, true } },
     };
     struct eas_realms realms = make_realms(*state);
     size_t i, j;
@@ -195,6 +214,8 @@ static void test_empty_names_are_refused(void **state)
         { "\\@elsewhere.org", 0, 1001 },
         { "alice@", 0, 1004 },
         { "alice@ \t", 0, 1004 },
+        { "alice@\xe3\x80\x80", 0, 1004 },
+        { "\xc2\xa0\xe2\x80\x8f", 0, 1001 },
         { "EXAMPLE\\alice@", 0, 1004 },
     };
 
@@ -211,6 +232,7 @@ static void test_service_and_machine_names_are_refused(void **state)
         { "EXAMPLE\\host$", 0, 1002 },
         { "\\host$", 0, 1002 },
         { "host$ ", 0, 1002 },
+        { "host$\xc2\xa0", 0, 1002 },
         { "host$ @" CORP, 0, 1002 },
         { "EXAMPLE\\host$@elsewhere.org", 0, 1002 },
         { "a/b", 0, 1002 },
