@@ -193,6 +193,7 @@ def test_forged_form(protected):
     [("Host", "mail.example.test:8443"), ("Origin", "https://mail.example.test:8443")],
     [("Host", "mail.example.test:443"), ("Origin", "https://mail.example.test")],
     [("Origin", "https://mail.example.test:443")], [("Origin", "null")],
+    [("Origin", "https://mail.example.test.")],
     [("Sec-Fetch-Site", "same-origin"), ("Origin", "null")]], ids=str)
 def test_genuine_form(webmail, headers):
     visitor = Visitor(webmail)
