@@ -42,7 +42,8 @@ static enum eas_rc check_user(const char *user, apr_size_t len, struct eas_err *
     }
     if (memchr(user, '/', len) || user[len - 1] == '$') {
         return eas_fail(err, EAS_DENIED, 1002,
-                        "the name is that of a service or machine account, which may not log on");
+                        "the name is that of a service or machine account, which may not log on; a "
+                        "domain stands before a backslash, and not before a slash");
     }
     return EAS_OK;
 }

@@ -392,6 +392,13 @@ static void test_foreign_names_refused(void **state)
         { "alice @" CORP, 1008 },
         { "alice@ " CORP, 1008 },
         { "alice@" CORP "\t", 1008 },
+        { "alice@" CORP "\xc2\xa0", 1008 },
+        { "alice@" CORP ".", 1008 },
+        { "alice\xef\xbc\xa0" CORP, 1008 },
+        { "EXAMPLE\xef\xbc\xbc"
+          "alice",
+          1008 },
+        { "EXAMPLE.\\alice", 1008 },
         { " EXAMPLE\\alice", 1008 },
         { "EXAMPLE\\ alice", 1008 },
         { "EXAMPLE \\alice", 1008 },
