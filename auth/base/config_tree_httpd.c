@@ -81,6 +81,23 @@ static bool is_of_server(const ap_directive_t *at)
     return at->parent == NULL || eas_config_tree_is(at->parent, VIRTUAL_HOST);
 }
 
+const ap_directive_t *eas_config_tree_find_in(apr_pool_t *pool, const ap_directive_t *from,
+                                              const char *name, const char *section)
+{
+    const ap_directive_t *at;
+
+    for (at = from; at != NULL; at = eas_config_tree_next(at)) {
+        if (eas_config_tree_is(at, name)
+            && (section == NULL
+                    ? is_of_server(at)
+                    : !is_of_server(at)
+                          && strcmp(eas_config_tree_argument(pool, at->parent), section) == 0)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
 bool eas_config_tree_has(const struct eas_config_tree *tree, const char *name, const char *word)
 {
     const ap_directive_t *const levels[] = { tree->own, tree->outer };

@@ -36,6 +36,13 @@ const ap_directive_t *eas_config_tree_find(const ap_directive_t *from, const cha
                                            const char *word);
 
 /*
+ * The first directive of this name in a section with this argument, such as "/owa"; in none, if that is
+ * NULL.  Without one: NULL.
+ */
+const ap_directive_t *eas_config_tree_find_in(apr_pool_t *pool, const ap_directive_t *from,
+                                              const char *name, const char *section);
+
+/*
  * Whether a directive of the server, or of one of its <Proxy> sections, has this word.  The last one
  * of the virtual host counts, else the last one of the main server; any one of a <Proxy> counts.
  */
