@@ -79,6 +79,8 @@ def test_refused_at_configtest(gateway, what):
     code, said = gw.check_config()
     assert code != 0
     assert name in said and cure in said
+    if name in ("EAS3001", "EAS3002", "EAS3003"):
+        assert re.search(rf"{name}: .* \({re.escape(str(gw.conf_file))}:\d+\)$", said, re.MULTILINE)
     assert name in gw.refusal()
 
 

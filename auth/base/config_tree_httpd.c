@@ -128,3 +128,19 @@ const char *eas_config_tree_place(apr_pool_t *pool, const ap_directive_t *at)
 {
     return apr_psprintf(pool, "%s:%d", at->filename, at->line_num);
 }
+
+void eas_config_tree_name_place(apr_pool_t *pool, const server_rec *s, const char *name,
+                                struct eas_err *err)
+{
+    struct eas_config_tree tree = eas_config_tree_of(s);
+    const ap_directive_t *at = eas_config_tree_find(tree.own, name, NULL);
+    apr_size_t len = strlen(err->text);
+
+    if (at == NULL) {
+        at = eas_config_tree_find(tree.outer, name, NULL);
+    }
+    if (at != NULL) {
+        apr_snprintf(err->text + len, sizeof(err->text) - len, " (%s)",
+                     eas_config_tree_place(pool, at));
+    }
+}
