@@ -434,6 +434,8 @@ static enum eas_rc attach_memory(apr_pool_t *pconf, server_rec *s, struct eas_er
 static enum eas_rc open_logs(apr_pool_t *pconf, server_rec *main_server, struct eas_err *err)
 {
     enum eas_rc rc = EAS_OK;
+    apr_status_t rv;
+    char reason[120];
     server_rec *s;
 
     for (s = main_server; s != NULL && rc == EAS_OK; s = s->next) {
@@ -442,10 +444,14 @@ static enum eas_rc open_logs(apr_pool_t *pconf, server_rec *main_server, struct 
         if (log == NULL || log->fd >= 0) {
             continue;
         }
-        if (open_log(pconf, log) != APR_SUCCESS) {
+        rv = open_log(pconf, log);
+        if (rv != APR_SUCCESS) {
             return eas_fail(err, EAS_MISCONFIGURED, 3093,
-                            "EasKcdEventLog %s cannot be opened; check its directory or program",
-                            log->arg);
+                            "EasKcdEventLog %s cannot be opened: %s; check its directory or "
+                            "program",
+                            log->arg,
+                            *log->arg == '|' ? "the program does not start"
+                                             : apr_strerror(rv, reason, sizeof(reason)));
         }
         rc = state() == NULL ? attach_memory(pconf, main_server, err) : EAS_OK;
     }

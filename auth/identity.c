@@ -9,7 +9,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* The parts of `domain\user@suffix` without the blanks around each. */
+/* The parts of `domain\user@suffix` without the blanks around each, and the dot of DNS's root. */
 struct parts {
     const char *domain; /* NULL: none, or empty */
     const char *user;
@@ -42,7 +42,8 @@ static enum eas_rc check_user(const char *user, apr_size_t len, struct eas_err *
     }
     if (memchr(user, '/', len) || user[len - 1] == '$') {
         return eas_fail(err, EAS_DENIED, 1002,
-                        "the name is that of a service or machine account, which may not log on");
+                        "the name is that of a service or machine account, which may not log on; a "
+                        "domain stands before a backslash, and not before a slash");
     }
     return EAS_OK;
 }
@@ -80,12 +81,14 @@ const char *eas_identity_realm(const struct eas_realms *realms, const char *name
 
 const char *eas_identity_trim(const char *name, apr_size_t *len)
 {
-    while (*len > 0 && is_blank(*name)) {
-        name++;
-        --*len;
+    apr_size_t n;
+
+    while ((n = eas_utf8_first_blank(name, *len)) > 0) {
+        name += n;
+        *len -= n;
     }
-    while (*len > 0 && is_blank(name[*len - 1])) {
-        --*len;
+    while ((n = eas_utf8_last_blank(name, *len)) > 0) {
+        *len -= n;
     }
     return name;
 }
@@ -98,21 +101,51 @@ static const char *trimmed(apr_pool_t *pool, const char *start, const char *end)
     return apr_pstrmemdup(pool, start, len);
 }
 
-/* The last `@` separates, so that read_suffix() sees another one in the user. */
-static struct parts split(apr_pool_t *pool, const char *name)
+/* Of a domain or a suffix: a dot at the end is that of DNS's root, or ended a sentence. */
+static const char *trimmed_domain(apr_pool_t *pool, const char *start, const char *end)
 {
-    const char *end = name + strlen(name), *backslash = strchr(name, '\\'), *at;
+    const char *name = trimmed(pool, start, end);
+    apr_size_t len = strlen(name);
+
+    return len > 1 && name[len - 1] == '.' ? trimmed(pool, name, name + len - 1) : name;
+}
+
+/* The fullwidth forms of `\` and `@` are what a keyboard for East Asian texts writes. */
+static const char *with_narrow_separators(apr_pool_t *pool, const char *name)
+{
+    char *copy = apr_pstrdup(pool, name), *to = copy;
+
+    while (*name != '\0') {
+        bool backslash = strncmp(name, "\xef\xbc\xbc", 3) == 0;
+
+        if (backslash || strncmp(name, "\xef\xbc\xa0", 3) == 0) {
+            *to++ = backslash ? '\\' : '@';
+            name += 3;
+        }
+        else {
+            *to++ = *name++;
+        }
+    }
+    *to = '\0';
+    return copy;
+}
+
+/* The last `@` separates, so that read_suffix() sees another one in the user. */
+static struct parts split(apr_pool_t *pool, const char *typed)
+{
+    const char *name = with_narrow_separators(pool, typed), *end = name + strlen(name);
+    const char *backslash = strchr(name, '\\'), *at;
     struct parts parts = { NULL, NULL, NULL };
 
     if (backslash != NULL) {
-        const char *domain = trimmed(pool, name, backslash);
+        const char *domain = trimmed_domain(pool, name, backslash);
 
         parts.domain = *domain != '\0' ? domain : NULL;
         name = backslash + 1;
     }
     at = strrchr(name, '@');
     if (at != NULL) {
-        parts.suffix = trimmed(pool, at + 1, end);
+        parts.suffix = trimmed_domain(pool, at + 1, end);
     }
     parts.user = trimmed(pool, name, at != NULL ? at : end);
     return parts;

@@ -61,7 +61,8 @@ struct eas_identity {
  * Parses a login name: `user`, `\user`, `DOMAIN\user`, `user@REALM`, `user@upn.suffix`,
  * `DOMAIN\user@suffix`.  A suffix that is not one of the realms stays in an enterprise name.  A
  * NetBIOS domain must be a domain of the realms; it decides the realm unless the suffix does.
- * Blanks and tabs around the user, the domain and the suffix do not count.
+ * Blanks (utf8.h) around the user, the domain and the suffix do not count, nor does a dot behind a
+ * domain or suffix.  The fullwidth forms of `\` and `@` separate, too.
  *
  * Refuses, without a message to the KDC, what cannot be a user: empty and over-long names, invalid
  * UTF-8, control characters, service (`a/b`) and machine (`*$`) names.
@@ -71,7 +72,7 @@ enum eas_rc eas_identity_parse(apr_pool_t *pool, const char *typed, apr_size_t l
                                const struct eas_realms *realms, struct eas_login *login_out,
                                struct eas_err *err);
 
-/* A part of the name: without the blanks and tabs at its ends.  Changes *len to that of the part. */
+/* A part of the name: without the blanks (utf8.h) at its ends.  Changes *len to that of the part. */
 const char *eas_identity_trim(const char *name, apr_size_t *len);
 
 /* The configured spelling of a realm of the realms; letter case does not count.  NULL: another. */

@@ -2,6 +2,7 @@
 /* auth/start_httpd.c - start of auth/: check_config, post_config, child_init */
 
 #include "auth/start_httpd.h"
+#include "auth/base/config_tree_httpd.h"
 #include "auth/base/counters.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_check_httpd.h"
@@ -80,6 +81,11 @@ static enum eas_rc prepare_authority(apr_pool_t *pconf, server_rec *main_server,
     authority->keytab = shared_keytab(main_server, s);
     if (authority->keytab == NULL) {
         rc = eas_keytab_load(pconf, conf->keytab_path, conf->principal, &authority->keytab, err);
+        if (rc != EAS_OK) {
+            bool named = conf->principal != NULL && (err->tag == 3002 || err->tag == 3003);
+
+            eas_config_tree_name_place(pconf, s, named ? "EasKcdPrincipal" : "EasKcdKeytab", err);
+        }
     }
     if (rc == EAS_OK && conf->realm == NULL) {
         rc = eas_kdc_default_realm(pconf, &authority->realms.default_realm, err);

@@ -2,6 +2,7 @@
 /* delegation/start_httpd.c - start-up phases of delegation/ */
 
 #include "delegation/start_httpd.h"
+#include "auth/base/config_tree_httpd.h"
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "delegation/config_httpd.h"
@@ -19,7 +20,9 @@
 #include "delegation/start_check_httpd.h"
 #include "delegation/start_notice_httpd.h"
 
+#include <apr_strings.h>
 #include <http_core.h>
+#include <string.h>
 
 /* Service tickets of a child, with their keys: about 15 000 of 4 KB each. */
 #define TICKET_BYTES ((apr_size_t)128 * 1024 * 1024)
@@ -110,19 +113,41 @@ static enum eas_rc check_section(const server_rec *s, const ap_conf_vector_t *se
     return EAS_OK;
 }
 
+/* Names the section, and the line that its error is about. */
+static void name_section(apr_pool_t *pool, const server_rec *s, const ap_conf_vector_t *section,
+                         struct eas_err *err)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+    const char *directive = err->tag == 3012 ? "EasKcdDelegateUser" : "EasKcdDelegate";
+    const ap_directive_t *at =
+        eas_config_tree_find_in(pool, eas_config_tree_of(s).own, directive, core->d);
+    apr_size_t len = strlen(err->text);
+
+    if (at != NULL || core->d != NULL) {
+        apr_snprintf(err->text + len, sizeof(err->text) - len, " (%s%s%s)",
+                     core->d != NULL ? core->d : "", at != NULL && core->d != NULL ? ", " : "",
+                     at != NULL ? eas_config_tree_place(pool, at) : "");
+    }
+}
+
 /* The server's own section, and each <Location>, <Directory> and <Proxy>. */
-static enum eas_rc check_server(const server_rec *s, struct eas_err *err)
+static enum eas_rc check_server(apr_pool_t *ptemp, const server_rec *s, struct eas_err *err)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
     const apr_array_header_t *lists[] = { core->sec_url, core->sec_dir, eas_mod_proxy_sections(s) };
-    enum eas_rc rc = check_section(s, s->lookup_defaults, err);
+    const ap_conf_vector_t *section = s->lookup_defaults;
+    enum eas_rc rc = check_section(s, section, err);
     apr_size_t i;
     int j;
 
     for (i = 0; rc == EAS_OK && i < sizeof(lists) / sizeof(lists[0]); i++) {
         for (j = 0; lists[i] != NULL && rc == EAS_OK && j < lists[i]->nelts; j++) {
-            rc = check_section(s, APR_ARRAY_IDX(lists[i], j, ap_conf_vector_t *), err);
+            section = APR_ARRAY_IDX(lists[i], j, ap_conf_vector_t *);
+            rc = check_section(s, section, err);
         }
+    }
+    if (rc != EAS_OK) {
+        name_section(ptemp, s, section, err);
     }
     return rc;
 }
@@ -134,7 +159,7 @@ int eas_delegation_check_config(apr_pool_t *ptemp, server_rec *main_server)
     int status = OK;
 
     for (s = main_server; s != NULL && status == OK; s = s->next) {
-        if (check_server(s, &err) != EAS_OK) {
+        if (check_server(ptemp, s, &err) != EAS_OK) {
             eas_log_startup(s, &err);
             status = HTTP_INTERNAL_SERVER_ERROR;
         }

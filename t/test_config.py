@@ -85,6 +85,8 @@ def test_refused_at_configtest(gateway, what):
     code, said = gw.check_config()
     assert code != 0
     assert name in said and cure in said
+    if name in ("EAS3001", "EAS3002", "EAS3003"):
+        assert re.search(rf"{name}: .* \({re.escape(str(gw.conf_file))}:\d+\)$", said, re.MULTILINE)
     assert name in gw.refusal()
 
 
@@ -116,10 +118,36 @@ def test_keytab_that_everybody_reads(gateway, domain, lab_dir):
     assert gw.check_config()[0] == 0
 
 
+PLACED = {          # tag, lines of a section, what follows them; ? for the number of a line
+    "EAS3012": ('EasKcdDelegate On\nEasKcdDelegateUser "x"', "(/x, {}:?)"),
+    "EAS3013": ('EasKcdDelegate On\nProxyPass "ajp://127.0.0.1:8009"', "(/x, {}:?)"),
+}
+
+
+@pytest.mark.parametrize("tag", PLACED)
+@pytest.mark.parametrize("host", ["", "<VirtualHost *:1>\nServerName mail.example.test\n{}</VirtualHost>"])
+def test_refusal_names_section_and_line(gateway, tag, host):
+    """Of several sections, the wrong one."""
+    lines, place = PLACED[tag]
+    right = DELEGATING.format("http://127.0.0.1:9").replace("/x", "/right")
+    sections = f'{right}<Location "/x">\n{lines}\n</Location>\n'
+    gw = gateway(host.format(sections) if host else sections, start=False,
+                 modules=(*MODULES, "proxy_ajp"))
+    code, said = gw.check_config()
+    place = re.escape(place.format(gw.conf_file)).replace(r"\?", r"(\d+)")
+    line = int(re.search(f"{tag}: .* {place}" + (r" \(virtual host mail" if host else "$"), said,
+                         re.MULTILINE)[1])
+    text = gw.conf_file.read_text().splitlines()
+    wanted = "EasKcdDelegateUser" if tag == "EAS3012" else "EasKcdDelegate On"
+    assert code != 0 and text[line - 1].strip().startswith(wanted)
+    assert text[:line].count('<Location "/x">') == 1
+
+
 def test_delegation_without_keytab(gateway):
     gw = gateway(DELEGATING.format("http://127.0.0.1:9"), account=None, start=False)
     code, said = gw.check_config()
     assert code != 0 and "EAS3011" in said and "EasKcdKeytab" in said
+    assert re.search(rf"\(/x, {re.escape(str(gw.conf_file))}:\d+\)", said)
 
 
 def test_authentication_without_keytab(gateway, backends):

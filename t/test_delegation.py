@@ -24,7 +24,9 @@ def test_backend_sees_the_user(gateway, backends, authority, tls):
                                   f"Bob.Builder@{UPN_SUFFIX.upper()}", r"\bob", " bob", "bob\t ",
                                   r" CORP \ bob", rf"CORP\bob@{REALM}",
                                   rf"CORP\bob.builder@{UPN_SUFFIX}",
-                                  f" bob.builder @ {UPN_SUFFIX} "])
+                                  f" bob.builder @ {UPN_SUFFIX} ", "\u00a0bob\u3000", "bob\u200b",
+                                  "CORP\uff3cbob", f"bob\uff20{REALM}", f"bob@{REALM}.",
+                                  f"bob.builder@{UPN_SUFFIX}. ", rf"{REALM}.\bob"])
 def test_every_spelling_is_the_same_user(gateway, backends, name):
     gw = gateway(DOMAINS + location(backends("cas1").url))
     answer = gw.get("/eas", name, PASSWORDS["bob"])

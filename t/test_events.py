@@ -303,7 +303,8 @@ def test_logs_of_virtual_hosts(gateway, ok_backend):
 def test_log_that_cannot_be_opened(gateway):
     gw = gateway('EasKcdEventLog "/nonexistent/events.log"\n', start=False)
     gw.expect("AH00020")
-    assert "EAS3093" in gw.refusal()
+    said = gw.refusal()
+    assert "EAS3093" in said and "cannot be opened: No such file or directory" in said
 
 
 def test_form_is_no_event(logged):

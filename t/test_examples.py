@@ -25,8 +25,8 @@ def test_example_is_accepted(example, block):
 
 
 def test_minimal_configuration(running, authority):
-    """The first example, as it is."""
-    gw, port = running(BLOCKS[0])
+    """The first example, as it is. Its own LogLevel shows the reasons of refusals."""
+    gw, port = running(BLOCKS[0], log_level="warn")
     gw.expect("EAS1030")
     path = "/Microsoft-Server-ActiveSync"
     with Client(port, tls=True, ca_file=authority.ca_file) as client:

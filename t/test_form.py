@@ -96,7 +96,8 @@ def test_unusual_and_well_formed(webmail):
 
 def test_names_as_people_type_them(webmail):
     """A name in the charset of Windows is no wrong form: it is asked about."""
-    for name in (" alice", "alice\t ", "\\alice", rf" {REALM} \ alice@{REALM}"):
+    for name in (" alice", "alice\t ", "\\alice", rf" {REALM} \ alice@{REALM}",
+                 "\u200ealice\u00a0", f"{REALM}.\uff3calice"):
         visitor = Visitor(webmail)
         assert visitor.log_on(name, PASSWORDS["alice"], "/owa/").header("Location") == "/owa/", name
         assert visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}"
@@ -192,6 +193,7 @@ def test_forged_form(protected):
     [("Host", "mail.example.test:8443"), ("Origin", "https://mail.example.test:8443")],
     [("Host", "mail.example.test:443"), ("Origin", "https://mail.example.test")],
     [("Origin", "https://mail.example.test:443")], [("Origin", "null")],
+    [("Origin", "https://mail.example.test.")],
     [("Sec-Fetch-Site", "same-origin"), ("Origin", "null")]], ids=str)
 def test_genuine_form(webmail, headers):
     visitor = Visitor(webmail)

@@ -74,9 +74,11 @@ def server():
 
 @pytest.fixture
 def start(gateway, backends, lab_dir, plugins, relay, server):
-    """start(realm): a gateway whose plugin serves that realm, by the relay. krb5.conf has no KDC."""
+    """start(realm): a gateway whose plugin serves that realm, by the relay. krb5.conf has no KDC, and
+    libkrb5's own preference of UDP."""
     def make(realm):
-        conf = Domain.write_krb5_conf(lab_dir / f"plugin-{unique_number()}.conf", 0)
+        conf = Domain.write_krb5_conf(lab_dir / f"plugin-{unique_number()}.conf", 0,
+                                      "    udp_preference_limit = 1465")
         conf.write_text(conf.read_text().replace("kdc = 127.0.0.1:0", "").replace(
             "dns_lookup_kdc = false", "dns_lookup_kdc = true"))
         gw = gateway(f"EasKcdRequireTLS Off\nEasKcdKdcTimeout {TIMEOUT}s\n"
@@ -99,6 +101,7 @@ def test_realm_of_the_plugin(start, relay, server):
     assert f"EAS3077: the KDCs of {REALM} are asked by libkrb5" in gw.error_log.text()
     assert log_on(gw, "user01").status == 200
     assert relay.counts["AS-REP"] and relay.counts["TGS-REP"]
+    assert relay.datagrams == 0     # by which libkrb5 would repeat a password
     assert server.asked == 0
 
 

@@ -92,6 +92,10 @@ def newer(domain, account, file):
     domain.rotate_key(account)
 
 
+def ahead(domain, account, file):
+    keytab.with_newer_keys(file)
+
+
 def fewer_enctypes(domain, account, file):
     keytab.only(file, AES128)
 
@@ -101,6 +105,7 @@ def other_key(domain, account, file):
 
 
 EVIDENCE = [(newer, fault("new password, old keytab")),
+            (ahead, fault("new keytab, domain controller with the old password")),
             (fewer_enctypes, fault("keytab without the encryption type")),
             (other_key, fault("keytab with another key of the same version"))]
 

@@ -2,6 +2,7 @@
 """EasKcdSecretFile and EasKcdCache: what is refused at start-up, and how secrets are rotated."""
 
 import os
+import re
 from functools import partial
 
 import pytest
@@ -18,11 +19,11 @@ refused = partial(sessions.refused, keep=True)
 
 
 def refused_at_start(gw, tag, *words):
-    """By httpd -t already, in words that say what to do."""
+    """By httpd -t already, in words that say what to do, and with the line of the configuration."""
     status, said = gw.check_config()
     assert status != 0
     for text in (said, gw.refusal()):
-        assert tag in text
+        assert re.search(rf"{tag}: .* \({re.escape(str(gw.conf_file))}:\d+\)$", text, re.MULTILINE)
         for word in words:
             assert word in text
 

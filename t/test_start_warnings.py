@@ -22,6 +22,8 @@ MAPPED = SECTION.format(f'ProxyPass "{HTTPS}/x"')
 CERTIFICATE = (f'<Location "/x">\n{NO_USER}EasKcdProtocolTransition On\n'
                f'EasKcdDelegateCertificate On\nProxyPass "{HTTPS}/x"\n</Location>\n')
 MATCH = '<LocationMatch "^/x(/.*)?$">\n' + VALID + 'ProxyPassMatch "{}" {}\n</LocationMatch>\n'
+PING = f'<Location "/Microsoft-Server-ActiveSync">\n{VALID}{{}}\nProxyPass "{HTTPS}/x"\n</Location>\n'
+NAMED = "(virtual host mail.example.test, "
 REWRITE = SECTION.format("") + "RewriteEngine On\nRewriteRule ^/x(.*)$ {} {}\n"
 
 
@@ -57,7 +59,7 @@ ROWS = {
         "EAS3054", TLS + virtual_host("SSLProxyEngine Off\n" + MAPPED), "httpd.conf:"),
     "not verified": Row("EAS3055", "SSLProxyEngine On\n" + MAPPED, "the certificate of"),
     "verification off": Row("EAS3055", TLS + virtual_host("SSLProxyVerify none\n" + MAPPED),
-                            "(virtual host mail.example.test, "),
+                            NAMED),
     "name not verified": Row("EAS3055", TLS + "SSLProxyCheckPeerName Off\n" + MAPPED,
                              "remove SSLProxyCheckPeerName Off"),
     "$1": Row("EAS3056", TLS + MATCH.format(f"{HTTPS}/x$1", ""), "add enablereuse=on"),
@@ -121,6 +123,10 @@ ROWS = {
     "redirected": Row("", TLS + REWRITE.format(f"{HTTPS}/x$1", "[R]")),
     "TLS, and not required": Row(
         "EAS3060", virtual_host(TLS + "SSLEngine On\nEasKcdRequireTLS Off\n" + MAPPED), "httpd.conf:"),
+    "short Ping": Row("EAS3050", TLS + virtual_host(PING.format("EasKcdCommandTimeout Ping 9s")), NAMED),
+    "worker that cuts a Ping": Row("EAS3051", TLS + virtual_host(PING.format("EasKcdParseEas Off")), NAMED),
+    "letter case": Row("EAS3052", TLS + virtual_host(
+        f'ProxyPass "/" "{HTTPS}/"\n<Location "/owa">\n{VALID}</Location>\n'), NAMED),
     "TLS ends in front": Row("", virtual_host(TLS + "EasKcdRequireTLS Off\n" + MAPPED)),
 }
 

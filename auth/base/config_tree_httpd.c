@@ -81,6 +81,23 @@ static bool is_of_server(const ap_directive_t *at)
     return at->parent == NULL || eas_config_tree_is(at->parent, VIRTUAL_HOST);
 }
 
+const ap_directive_t *eas_config_tree_find_in(apr_pool_t *pool, const ap_directive_t *from,
+                                              const char *name, const char *section)
+{
+    const ap_directive_t *at;
+
+    for (at = from; at != NULL; at = eas_config_tree_next(at)) {
+        if (eas_config_tree_is(at, name)
+            && (section == NULL
+                    ? is_of_server(at)
+                    : !is_of_server(at)
+                          && strcmp(eas_config_tree_argument(pool, at->parent), section) == 0)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
 bool eas_config_tree_has(const struct eas_config_tree *tree, const char *name, const char *word)
 {
     const ap_directive_t *const levels[] = { tree->own, tree->outer };
@@ -110,4 +127,20 @@ bool eas_config_tree_has(const struct eas_config_tree *tree, const char *name, c
 const char *eas_config_tree_place(apr_pool_t *pool, const ap_directive_t *at)
 {
     return apr_psprintf(pool, "%s:%d", at->filename, at->line_num);
+}
+
+void eas_config_tree_name_place(apr_pool_t *pool, const server_rec *s, const char *name,
+                                struct eas_err *err)
+{
+    struct eas_config_tree tree = eas_config_tree_of(s);
+    const ap_directive_t *at = eas_config_tree_find(tree.own, name, NULL);
+    apr_size_t len = strlen(err->text);
+
+    if (at == NULL) {
+        at = eas_config_tree_find(tree.outer, name, NULL);
+    }
+    if (at != NULL) {
+        apr_snprintf(err->text + len, sizeof(err->text) - len, " (%s)",
+                     eas_config_tree_place(pool, at));
+    }
 }

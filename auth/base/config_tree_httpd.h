@@ -4,6 +4,8 @@
 #ifndef EAS_AUTH_BASE_CONFIG_TREE_HTTPD_H
 #define EAS_AUTH_BASE_CONFIG_TREE_HTTPD_H
 
+#include "auth/base/error.h"
+
 #include <httpd.h>
 #include <http_config.h>
 #include <stdbool.h>
@@ -36,6 +38,13 @@ const ap_directive_t *eas_config_tree_find(const ap_directive_t *from, const cha
                                            const char *word);
 
 /*
+ * The first directive of this name in a section with this argument, such as "/owa"; in none, if that is
+ * NULL.  Without one: NULL.
+ */
+const ap_directive_t *eas_config_tree_find_in(apr_pool_t *pool, const ap_directive_t *from,
+                                              const char *name, const char *section);
+
+/*
  * Whether a directive of the server, or of one of its <Proxy> sections, has this word.  The last one
  * of the virtual host counts, else the last one of the main server; any one of a <Proxy> counts.
  */
@@ -43,5 +52,9 @@ bool eas_config_tree_has(const struct eas_config_tree *tree, const char *name, c
 
 /* "/etc/apache2/mail.conf:12", in the pool. */
 const char *eas_config_tree_place(apr_pool_t *pool, const ap_directive_t *at);
+
+/* Adds the place of the server's first directive of this name, or of the main server's, to the error. */
+void eas_config_tree_name_place(apr_pool_t *pool, const server_rec *s, const char *name,
+                                struct eas_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/base/utf8.c - UTF-8: check (RFC 3629), conversion from Windows-1252 */
+/* auth/base/utf8.c - UTF-8: check (RFC 3629), blanks, conversion from Windows-1252 */
 
 #include "auth/base/utf8.h"
 
@@ -53,6 +53,50 @@ bool eas_utf8_is_valid(const char *bytes, size_t len)
         i += n;
     }
     return true;
+}
+
+/* The longest of them in octets; all of them are of the Basic Multilingual Plane. */
+#define BLANK_MAX 3
+
+static const struct {
+    unsigned short from, to;
+} blanks[] = {
+    { '\t', '\t' },     { ' ', ' ' },       { 0x00a0, 0x00a0 },
+    { 0x1680, 0x1680 }, { 0x2000, 0x200f }, { 0x2028, 0x202f },
+    { 0x205f, 0x206f }, { 0x3000, 0x3000 }, { 0xfeff, 0xfeff },
+};
+
+static bool is_blank(const unsigned char *s, size_t len)
+{
+    unsigned c = len == 3   ? (s[0] & 0x0fU) << 12 | (s[1] & 0x3fU) << 6 | (s[2] & 0x3fU)
+                 : len == 2 ? (s[0] & 0x1fU) << 6 | (s[1] & 0x3fU)
+                 : len == 1 ? s[0]
+                            : 0;
+    size_t i;
+
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        if (c >= blanks[i].from && c <= blanks[i].to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t eas_utf8_first_blank(const char *bytes, size_t len)
+{
+    size_t n = eas_utf8_length(bytes, len);
+
+    return is_blank((const unsigned char *)bytes, n) ? n : 0;
+}
+
+size_t eas_utf8_last_blank(const char *bytes, size_t len)
+{
+    size_t n = 1;
+
+    while (n < BLANK_MAX && n < len && ((unsigned char)bytes[len - n] & 0xc0) == 0x80) {
+        n++;
+    }
+    return len > 0 && eas_utf8_first_blank(bytes + len - n, n) == n ? n : 0;
 }
 
 /* The characters of the octets 80 to 9F. */

@@ -32,14 +32,29 @@ static long copy_value(const char *value, char ***values_out)
     return 0;
 }
 
+/*
+ * By UDP, libkrb5 repeats a message to a slow KDC, which may count one wrong password twice.  That concerns
+ * the realms that are left to libkrb5.
+ */
+static const char *own_value(const char *const *names)
+{
+    if (names[0] == NULL || names[1] == NULL || names[2] != NULL
+        || strcmp(names[0], "libdefaults") != 0) {
+        return NULL;
+    }
+    return strcmp(names[1], "dns_lookup_kdc") == 0         ? "false"
+           : strcmp(names[1], "udp_preference_limit") == 0 ? "1"
+                                                           : NULL;
+}
+
 static long get_values(void *data, const char *const *names, char ***values_out)
 {
     struct shared *shared = data;
+    const char *own = own_value(names);
     long code;
 
-    if (names[0] != NULL && names[1] != NULL && names[2] == NULL
-        && strcmp(names[0], "libdefaults") == 0 && strcmp(names[1], "dns_lookup_kdc") == 0) {
-        return copy_value("false", values_out);
+    if (own != NULL) {
+        return copy_value(own, values_out);
     }
     code = profile_get_values(shared->profile.files, names, values_out);
     if (code != 0 && names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL

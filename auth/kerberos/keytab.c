@@ -382,8 +382,12 @@ static const char *explain(apr_pool_t *pool, const struct comparison *found,
 
     if (!found->has_version) {
         return apr_psprintf(pool,
-                            "it has key version %u, and the keytab %u at most; the keytab is older "
-                            "than the account's password: export it again",
+                            found->newest > encrypted->kvno
+                                ? "it has key version %u, which the keytab lacks beside version "
+                                  "%u; the domain controller may not know the new password yet: "
+                                  "keep the old key in the keytab, too"
+                                : "it has key version %u, and the keytab %u at most; the keytab is "
+                                  "older than the account's password: export it again",
                             encrypted->kvno, found->newest);
     }
     if (!found->has_key) {

@@ -43,7 +43,8 @@ static bool parse_authority(const char *text, unsigned default_port, struct eas_
 {
     size_t len = host_length(text);
 
-    out->host = eas_bytes_make(text, len);
+    /* The dot of DNS's root makes no other host. */
+    out->host = eas_bytes_make(text, len > 1 && text[len - 1] == '.' ? len - 1 : len);
     out->port = port_of(text + len, default_port);
     return len > 0 && out->port != 0;
 }

@@ -2,6 +2,7 @@
 /* auth/shared/shared_httpd.c - Records that processes, server generations and gateways share */
 
 #include "auth/shared/shared_httpd.h"
+#include "auth/base/config_tree_httpd.h"
 #include "auth/base/log_httpd.h"
 #include "auth/base/shm_quota.h"
 #include "auth/base/shm_table.h"
@@ -44,6 +45,7 @@ static struct eas_shared_state *state(void)
 
 int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *conf, server_rec *s)
 {
+    const char *directive = "EasKcdCache";
     struct eas_err err;
     enum eas_rc rc = EAS_OK;
 
@@ -58,9 +60,11 @@ int eas_shared_check_config(apr_pool_t *pconf, const struct eas_shared_conf *con
         rc = eas_socache_check_config(pconf, conf->provider_name, conf->provider_args, &err);
     }
     if (rc == EAS_OK && conf->secret_files != NULL) {
+        directive = "EasKcdSecretFile";
         rc = eas_secret_file_keyring(pconf, conf->secret_files, &state()->keyring, &err);
     }
     if (rc != EAS_OK) {
+        eas_config_tree_name_place(pconf, s, directive, &err);
         eas_log_startup(s, &err);
         return HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -84,6 +84,7 @@ enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s,
     struct ap_socache_hints hints = { 32, 4096, apr_time_from_sec(8 * 3600) };
     struct eas_socache_state *cache = state();
     apr_status_t rv = APR_SUCCESS;
+    char reason[120];
 
     if (cache->provider == NULL) {
         return EAS_OK;
@@ -98,7 +99,8 @@ enum eas_rc eas_socache_post_config(apr_pool_t *pconf, server_rec *s,
     }
     return rv == APR_SUCCESS
                ? EAS_OK
-               : eas_fail(err, EAS_UNAVAILABLE, 3027, "EasKcdCache: the provider cannot start");
+               : eas_fail(err, EAS_UNAVAILABLE, 3027, "EasKcdCache: the provider cannot start: %s",
+                          apr_strerror(rv, reason, sizeof(reason)));
 }
 
 void eas_socache_child_init(apr_pool_t *pchild, server_rec *s)

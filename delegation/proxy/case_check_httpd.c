@@ -2,6 +2,7 @@
 /* delegation/proxy/case_check_httpd.c - start-up warning about sections that match the letter case */
 
 #include "delegation/proxy/case_check_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/base/module_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
@@ -49,6 +50,7 @@ static bool names(const core_dir_config *core, const char *path)
 static void check_section(const server_rec *s, const ap_conf_vector_t *section)
 {
     const core_dir_config *core = ap_get_core_module_config(section);
+    struct eas_err err;
     apr_size_t i;
 
     if (!eas_delegation_is_on(eas_delegation_dir_of(section)) || core->d == NULL
@@ -58,10 +60,12 @@ static void check_section(const server_rec *s, const ap_conf_vector_t *section)
     for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
         if (names(core, directories[i].path) && !covers(core, directories[i].other)
             && eas_mod_proxy_server_mapping(s, directories[i].other) != NULL) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-                         "EAS3052: %s matches the letter case, Exchange does not, and a ProxyPass "
-                         "outside of the section covers %s: use <LocationMatch \"(?i)^%s(/|$)\">",
-                         core->d, directories[i].other, directories[i].path);
+            eas_fail(
+                &err, EAS_MISCONFIGURED, 3052,
+                "%s matches the letter case, Exchange does not, and a ProxyPass outside of the "
+                "section covers %s: use <LocationMatch \"(?i)^%s(/|$)\">",
+                core->d, directories[i].other, directories[i].path);
+            eas_log_startup_warning(s, &err);
             return;
         }
     }

@@ -2,6 +2,7 @@
 /* delegation/proxy/park_check_httpd.c - start-up check of the MPM's settings for parked requests */
 
 #include "delegation/proxy/park_check_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/base/module_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/targets_httpd.h"
@@ -96,6 +97,7 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, int threads, i
 {
     const apr_array_header_t *targets = eas_targets_of(ptemp, s);
     apr_array_header_t *urls = apr_array_make(ptemp, targets->nelts + 1, sizeof(const char *));
+    struct eas_err err;
     int i, max;
 
     for (i = 0; i < targets->nelts; i++) {
@@ -107,11 +109,12 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, int threads, i
         APR_ARRAY_PUSH(urls, const char *) = target->url;
         max = eas_mod_proxy_max(ptemp, s, target->url);
         if (limits(max, threads, pools) && max < connections) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-                         "EAS3101: EasKcdPark: the worker of %s has max=%d, so that a process has "
-                         "no connection for one more long poll, though it admits %.0f clients; "
-                         "remove max=, or write max=%.0f",
-                         target->url, max, connections, connections);
+            eas_fail(&err, EAS_MISCONFIGURED, 3101,
+                     "EasKcdPark: the worker of %s has max=%d, so that a process has no connection "
+                     "for one more long poll, though it admits %.0f clients; remove max=, or write "
+                     "max=%.0f",
+                     target->url, max, connections, connections);
+            eas_log_startup_warning(s, &err);
         }
     }
 }

@@ -2,6 +2,7 @@
 /* delegation/proxy/poll_timeout_check_httpd.c - start-up check of time-outs for Ping */
 
 #include "delegation/proxy/poll_timeout_check_httpd.h"
+#include "auth/base/log_httpd.h"
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
@@ -20,17 +21,18 @@ static int seconds(apr_interval_time_t time)
 static void check_commands(const server_rec *s, const char *where, const struct eas_auth_dir *conf)
 {
     static const char *const waiting[] = { "Ping", "Sync" };
+    struct eas_err err;
     apr_size_t i;
 
     for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
         apr_interval_time_t timeout = eas_auth_command_timeout(conf, waiting[i]);
 
         if (timeout < HEARTBEAT) {
-            ap_log_error(
-                APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-                "EAS3050: %s: EasKcdCommandTimeout %s %ds is less than the %d s that phones "
-                "may wait for a response, and they repeat what it ends; raise it",
-                where, waiting[i], seconds(timeout), seconds(HEARTBEAT));
+            eas_fail(&err, EAS_MISCONFIGURED, 3050,
+                     "%s: EasKcdCommandTimeout %s %ds is less than the %d s that phones may wait "
+                     "for a response, and they repeat what it ends; raise it",
+                     where, waiting[i], seconds(timeout), seconds(HEARTBEAT));
+            eas_log_startup_warning(s, &err);
         }
     }
 }
@@ -40,14 +42,15 @@ static void check_backend(apr_pool_t *ptemp, const server_rec *s, const char *wh
                           const char *target)
 {
     apr_interval_time_t timeout = eas_mod_proxy_timeout_of(ptemp, s, target);
+    struct eas_err err;
 
     if (timeout < HEARTBEAT) {
-        ap_log_error(
-            APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
-            "EAS3051: %s: EasKcdParseEas is Off, so a Ping ends after %s was silent for "
-            "%d s (timeout= of the worker, else ProxyTimeout, else Timeout), but phones may wait "
-            "%d s; set EasKcdParseEas auto, or timeout=3600",
-            where, target, seconds(timeout), seconds(HEARTBEAT));
+        eas_fail(&err, EAS_MISCONFIGURED, 3051,
+                 "%s: EasKcdParseEas is Off, so a Ping ends after %s was silent for %d s (timeout= "
+                 "of the worker, else ProxyTimeout, else Timeout), but phones may wait %d s; set "
+                 "EasKcdParseEas auto, or timeout=3600",
+                 where, target, seconds(timeout), seconds(HEARTBEAT));
+        eas_log_startup_warning(s, &err);
     }
 }
 

@@ -27,9 +27,13 @@ static struct eas_realms realms_of(apr_pool_t *pool)
     return (struct eas_realms){ REALM, list };
 }
 
-static bool is_blank(char c)
+/* Fullwidth forms */
+#define WIDE_AT "\xef\xbc\xa0"
+#define WIDE_BACKSLASH "\xef\xbc\xbc"
+
+static bool has_blank_end(const char *text, size_t len)
 {
-    return c == ' ' || c == '\t';
+    return eas_utf8_first_blank(text, len) > 0 || eas_utf8_last_blank(text, len) > 0;
 }
 
 /* A user, as far as the gateway can know without the KDC. */
@@ -42,8 +46,9 @@ static void check_login(const struct eas_login *login, const struct eas_realms *
     check(strcmp(login->realm, REALM) == 0 || strcmp(login->realm, SUB) == 0);
     check(!login->enterprise || (at != NULL && at[1] != '\0' && memchr(user, '@', len) == NULL));
     check(len > 0 && strlen(user) <= EAS_NAME_MAX && eas_utf8_is_valid(user, strlen(user)));
-    check(!is_blank(user[0]) && !is_blank(user[len - 1]) && user[len - 1] != '$');
-    check(!login->enterprise || (!is_blank(at[1]) && !is_blank(at[strlen(at) - 1])));
+    check(!has_blank_end(user, len) && user[len - 1] != '$');
+    check(!login->enterprise || !has_blank_end(at + 1, strlen(at + 1)));
+    check(strstr(user, WIDE_AT) == NULL && strstr(user, WIDE_BACKSLASH) == NULL);
     check(memchr(user, '/', len) == NULL && memchr(user, '\\', len) == NULL);
     for (i = 0; user[i] != '\0'; i++) {
         check(!fuzz_is_control(user[i]));
@@ -65,7 +70,7 @@ static void check_foreign(apr_pool_t *pool, const char *name, const struct eas_r
         check_login(&identity->login, realms);
         check(identity->evidence == NULL && identity->authenticated_by == EAS_BY_OTHER);
         check((strchr(name, '\\') != NULL) != (strchr(name, '@') != NULL));
-        check(!is_blank(name[0]) && !is_blank(name[strlen(name) - 1]));
+        check(!has_blank_end(name, strlen(name)));
         check(strchr(identity->principal, '@') != NULL);
     }
 }
@@ -85,13 +90,32 @@ static void check_spelling(const char *name, const struct eas_realms *realms, ap
     }
 }
 
-/* Blanks, an empty domain, and a domain before a suffix change no user. */
+static char *replaced(apr_pool_t *pool, const char *text, const char *word, const char *instead)
+{
+    char *result = apr_pstrdup(pool, "");
+    const char *at;
+
+    for (; (at = strstr(text, word)) != NULL; text = at + strlen(word)) {
+        result = apr_pstrcat(pool, result, apr_pstrmemdup(pool, text, (apr_size_t)(at - text)),
+                             instead, NULL);
+    }
+    return apr_pstrcat(pool, result, text, NULL);
+}
+
+/* Fullwidth separators, blanks, an empty domain, and a domain before a suffix change no user. */
 static void check_spellings(apr_pool_t *pool, const char *name, const struct eas_realms *realms,
                             enum eas_rc rc, const struct eas_login *login)
 {
-    const char *backslash = strchr(name, '\\'), *at = strrchr(name, '@');
+    const char *backslash, *at;
 
-    check_spelling(apr_pstrcat(pool, "\t ", name, " \t", NULL), realms, pool, rc, login);
+    check_spelling(replaced(pool, name, "@", WIDE_AT), realms, pool, rc, login);
+    check_spelling(replaced(pool, name, "\\", WIDE_BACKSLASH), realms, pool, rc, login);
+    name = replaced(pool, replaced(pool, name, WIDE_AT, "@"), WIDE_BACKSLASH, "\\");
+    check_spelling(name, realms, pool, rc, login);
+    backslash = strchr(name, '\\');
+    at = strrchr(name, '@');
+    check_spelling(apr_pstrcat(pool, "\t \xe3\x80\x80", name, "\xc2\xa0 \t", NULL), realms, pool,
+                   rc, login);
     if (backslash != NULL) {
         name = apr_pstrcat(pool, apr_pstrmemdup(pool, name, (apr_size_t)(backslash - name)),
                            "\t\\ ", backslash + 1, NULL);

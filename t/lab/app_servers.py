@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tomcat, Node.js and nginx as backends, configured by the blocks of a page.
+"""Tomcat, Jetty, Node.js and nginx as backends, configured by the blocks of a page.
 
-Debian's packages tomcat10, nodejs and nginx-light, and:
+Debian's packages tomcat10, jetty9, nodejs and nginx-light, and:
 EAS_T_NODE_MODULES=DIR  where npm has installed `kerberos`
 EAS_T_NGINX_SPNEGO=FILE the dynamic module made of spnego-http-auth-nginx-module
 """
@@ -16,7 +16,7 @@ from typing import Callable, Mapping
 from .pages import RECIPES, TEXT
 from .wait import Daemon, answers, free_port
 
-LIMIT = re.compile(r' maxHttpHeaderSize="\d+"|'
+LIMIT = re.compile(r' maxHttpHeaderSize="\d+"|jetty\.httpConfig\.requestHeaderSize=\d+|'
                    r"maxHeaderSize: \d+,? ?|large_client_header_buffers [^;]*;")
 PAGE = '<%@ page session="true" %><%= request.getRemoteUser() %>'
 WEB_XML = """<web-app xmlns="{schema}" version="{version}">
@@ -31,6 +31,11 @@ SERVER_XML = """<Server port="-1">
     </Engine>
   </Service>
 </Server>
+"""
+START_INI = """--module=http,deploy,jsp
+jetty.http.host=127.0.0.1
+jetty.http.port={port}
+{limit}
 """
 NGINX_CONF = """load_module {module};
 user root;
@@ -90,6 +95,25 @@ def tomcat(place: Place) -> Daemon:
                                           "CATALINA_HOME": "/usr/share/tomcat10"})
 
 
+def jetty(place: Place) -> Daemon:
+    webapps, app = place.path / "webapps", place.path / "webapps/ROOT"
+    for directory in (app / "WEB-INF", place.path / "resources", place.path / "temp"):
+        directory.mkdir(parents=True)
+    _app(place, app, "http://xmlns.jcp.org/xml/ns/javaee", "3.1")
+    users = place.path / "users.properties"
+    users.write_text(block("properties", "alice"))
+    (webapps / "ROOT.xml").write_text(
+        place.adapt(block("xml", "ConfigurableSpnegoLoginService"))
+        .replace("/etc/jetty9/users.properties", str(users))
+        .replace("/var/lib/jetty9/webapps", str(webapps)))
+    (place.path / "start.ini").write_text(START_INI.format(
+        port=place.port, limit=place.adapt(said(r"jetty\.httpConfig\.requestHeaderSize=\d+"))))
+    return Daemon("jetty", ["java", f"-Djava.security.krb5.conf={place.krb5_conf}",
+                            f"-Djava.io.tmpdir={place.path}/temp", "-jar",
+                            "/usr/share/jetty9/start.jar", "jetty.home=/usr/share/jetty9",
+                            f"jetty.base={place.path}"], place.path / "output")
+
+
 def node(place: Place) -> Daemon:
     program = place.path / "server.js"
     program.write_text(place.adapt(block("javascript", "kerberos")))
@@ -114,8 +138,8 @@ def _app(place: Place, app: Path, schema: str, version: str) -> None:
         schema=schema, version=version, security=place.adapt(block("xml", "login-config"))))
 
 
-SERVERS: Mapping[str, Callable[[Place], Daemon]] = {"tomcat": tomcat, "node": node,
-                                                    "nginx": nginx}
+SERVERS: Mapping[str, Callable[[Place], Daemon]] = {"tomcat": tomcat, "jetty": jetty,
+                                                    "node": node, "nginx": nginx}
 
 
 class AppServer:
@@ -129,6 +153,7 @@ class AppServer:
         names = {"CORP.EXAMPLE.COM": "CORP.EXAMPLE.TEST", "example.com": "example.test",
                  "/etc/tomcat10/cas1.keytab": str(keytab),
                  "/etc/nginx/cas1.keytab": str(keytab),
+                 "/etc/jetty9/cas1.keytab": str(keytab),
                  "listen 8080": f"listen 127.0.0.1:{self.port}",
                  ".listen(8080": f".listen({self.port}", **more}
 

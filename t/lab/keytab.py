@@ -52,5 +52,11 @@ def only(path: Path, *enctypes: int) -> None:
     edit(path, lambda entry: entry if entry.enctype in enctypes else None)
 
 
+def with_newer_keys(path: Path) -> None:
+    """As it comes of a password that the domain controllers do not know yet."""
+    with_other_keys(path)
+    edit(path, lambda entry: replace(entry, kvno=entry.kvno + 1))
+
+
 def with_other_keys(path: Path) -> None:
     edit(path, lambda entry: replace(entry, key=bytes(byte ^ 1 for byte in entry.key)))

@@ -42,6 +42,7 @@ class Relay:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
         self._udp: asyncio.DatagramTransport | None = None
+        self.datagrams = 0      # messages that came by UDP
         self._clients: set[asyncio.StreamWriter] = set()
         self._blockers: list[socket.socket] = []
 
@@ -225,6 +226,7 @@ class Relay:
             writer.close()
 
     async def _ask_udp(self, request: bytes) -> bytes:
+        self.datagrams += 1
         answer: asyncio.Future[bytes] = self._loop.create_future()
         transport, _ = await self._loop.create_datagram_endpoint(
             lambda: _UdpClient(answer), remote_addr=("127.0.0.1", self._kdc_port))

@@ -103,13 +103,29 @@ static void test_login_names_without_domains(void **state)
     }
 }
 
+struct spellings {
+    const char *typed[12];
+    struct eas_login expected;
+};
+
+static void assert_spellings(apr_pool_t *pool, const struct spellings *rows, size_t n)
+{
+    struct eas_realms realms = make_realms(pool);
+    size_t i;
+
+    for (; n > 0; n--, rows++) {
+        for (i = 0; i < COUNT_OF(rows->typed) && rows->typed[i] != NULL; i++) {
+            const struct login_name row = { rows->typed[i], rows->expected };
+
+            assert_login(pool, &realms, &row);
+        }
+    }
+}
+
 /* With every spelling of a row, the user has one count of wrong passwords. */
 static void test_spellings_of_one_login_name(void **state)
 {
-    static const struct {
-        const char *typed[12];
-        struct eas_login expected;
-    } rows[] = {
+    static const struct spellings rows[] = {
         { { "alice", "\\alice", " alice", "alice ", "\talice\t", " \t alice \t ", "\\ alice",
             " \\alice", "\t\\\talice " },
           { "alice", CORP, false } },
@@ -129,16 +145,35 @@ static void test_spellings_of_one_login_name(void **state)
         { { "BRANCH\\carol@elsewhere.org", BRANCH "\\ carol@elsewhere.org " },
           { "carol@elsewhere.org", BRANCH, true } },
     };
-    struct eas_realms realms = make_realms(*state);
-    size_t i, j;
 
-    for (i = 0; i < COUNT_OF(rows); i++) {
-        for (j = 0; j < COUNT_OF(rows[i].typed) && rows[i].typed[j] != NULL; j++) {
-            const struct login_name row = { rows[i].typed[j], rows[i].expected };
+    assert_spellings(*state, rows, COUNT_OF(rows));
+}
 
-            assert_login(*state, &realms, &row);
-        }
-    }
+/* No-break and ideographic spaces, marks of a copied text, the dot of DNS's root, fullwidth forms. */
+static void test_login_names_of_other_keyboards(void **state)
+{
+    static const struct spellings rows[] = {
+        { { "bob@" BRANCH ".",
+            "\xc2\xa0"
+            "bob@" BRANCH,
+            "BRANCH\\bob\xe3\x80\x80",
+            "BRANCH\xc2\xa0\\\xe2\x80\x8b"
+            "bob",
+            "\xef\xbb\xbf"
+            "BRANCH\\bob\xe2\x80\xac",
+            BRANCH ".\\bob",
+            "BRANCH\xef\xbc\xbc"
+            "bob",
+            "bob\xef\xbc\xa0" BRANCH " . " },
+          { "bob", BRANCH, false } },
+        { { "carol@elsewhere.org.",
+            "carol\xef\xbc\xa0"
+            "elsewhere.org",
+            "\\carol@elsewhere.org\xc2\xa0" },
+          { "carol@elsewhere.org", CORP, true } },
+    };
+
+    assert_spellings(*state, rows, COUNT_OF(rows));
 }
 
 /* The login name needs no NUL behind it. */
@@ -195,6 +230,8 @@ static void test_empty_names_are_refused(void **state)
         { "\\@elsewhere.org", 0, 1001 },
         { "alice@", 0, 1004 },
         { "alice@ \t", 0, 1004 },
+        { "alice@\xe3\x80\x80", 0, 1004 },
+        { "\xc2\xa0\xe2\x80\x8f", 0, 1001 },
         { "EXAMPLE\\alice@", 0, 1004 },
     };
 
@@ -211,6 +248,7 @@ static void test_service_and_machine_names_are_refused(void **state)
         { "EXAMPLE\\host$", 0, 1002 },
         { "\\host$", 0, 1002 },
         { "host$ ", 0, 1002 },
+        { "host$\xc2\xa0", 0, 1002 },
         { "host$ @" CORP, 0, 1002 },
         { "EXAMPLE\\host$@elsewhere.org", 0, 1002 },
         { "a/b", 0, 1002 },
@@ -394,6 +432,26 @@ static void test_foreign_names_refused(void **state)
     }
 }
 
+/* They are not typed: each character counts. */
+static void test_foreign_names_are_not_corrected(void **state)
+{
+    static const char *const names[] = {
+        "alice@" CORP "\xc2\xa0",
+        "alice@" CORP ".",
+        "alice\xef\xbc\xa0" CORP,
+        "EXAMPLE\xef\xbc\xbc"
+        "alice",
+        "EXAMPLE.\\alice",
+    };
+    struct eas_err err;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(names); i++) {
+        assert_null(foreign(*state, names[i], &err));
+        assert_int_equal(err.tag, 1008);
+    }
+}
+
 static void test_canonical_names(void **state)
 {
     static const struct {
@@ -456,6 +514,7 @@ int main(void)
         POOL_TEST(test_login_names_without_domains),
         POOL_TEST(test_login_name_ends_at_its_length),
         POOL_TEST(test_spellings_of_one_login_name),
+        POOL_TEST(test_login_names_of_other_keyboards),
         POOL_TEST(test_empty_names_are_refused),
         POOL_TEST(test_service_and_machine_names_are_refused),
         POOL_TEST(test_unknown_domains_and_several_separators_are_refused),
@@ -464,6 +523,7 @@ int main(void)
         POOL_TEST(test_longest_name),
         POOL_TEST(test_foreign_names),
         POOL_TEST(test_foreign_names_refused),
+        POOL_TEST(test_foreign_names_are_not_corrected),
         POOL_TEST(test_canonical_names),
         POOL_TEST(test_longest_canonical_name),
     };

@@ -6,6 +6,7 @@
 #include "auth/base/utf8.h"
 
 #include <iconv.h>
+#include <stdio.h>
 #include <string.h>
 
 struct row {
@@ -85,6 +86,73 @@ static void test_sequence_cut_by_the_length(void **state)
     assert_true(eas_utf8_is_valid("a\xff", 1));
 }
 
+static void assert_blank(const char *c)
+{
+    char text[9];
+    size_t len = strlen(c);
+
+    assert_int_equal(eas_utf8_first_blank(c, len), len);
+    assert_int_equal(eas_utf8_last_blank(c, len), len);
+    snprintf(text, sizeof(text), "%sa%s", c, c);
+    assert_int_equal(eas_utf8_first_blank(text, 2 * len + 1), len);
+    assert_int_equal(eas_utf8_last_blank(text, 2 * len + 1), len);
+    assert_int_equal(eas_utf8_last_blank(text, len + 1), 0);
+    assert_int_equal(eas_utf8_first_blank(text + len, len + 1), 0);
+}
+
+static void test_blanks(void **state)
+{
+    static const char *const blanks[] = {
+        " ",
+        "\t",
+        "\xc2\xa0",     /* no-break space */
+        "\xe1\x9a\x80", /* Ogham space mark */
+        "\xe2\x80\x80", /* en quad, the first of General Punctuation */
+        "\xe2\x80\x8b", /* zero-width space */
+        "\xe2\x80\x8f", /* right-to-left mark */
+        "\xe2\x80\xac", /* pop directional formatting */
+        "\xe2\x80\xaf", /* narrow no-break space */
+        "\xe2\x81\x9f", /* mathematical space */
+        "\xe2\x81\xa9", /* pop directional isolate */
+        "\xe3\x80\x80", /* ideographic space */
+        "\xef\xbb\xbf", /* byte order mark */
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        assert_blank(blanks[i]);
+    }
+}
+
+/* Also where an octet of a blank's number stands in another sequence, or in none. */
+static void test_no_blanks(void **state)
+{
+    static const char *const others[] = {
+        "",
+        "a",
+        "\n",
+        "\xa0",
+        "\xc2",
+        "\xc2\xa1",
+        "\xc3\xa0",
+        "\x80\x80",
+        "\xe2\x80",
+        "\xe2\x80\x90", /* hyphen */
+        "\xe2\x80\xa7", /* hyphenation point */
+        "\xe3\x80\x81", /* ideographic comma */
+        "\xf0\xa0\x80\x80",
+        "\xf0\x9f\x80\x80",
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(eas_utf8_first_blank(others[i], strlen(others[i])), 0);
+        assert_int_equal(eas_utf8_last_blank(others[i], strlen(others[i])), 0);
+    }
+}
+
 /* libc's table is not the module's; it has no character for five octets. */
 static void test_every_octet_of_windows_1252(void **state)
 {
@@ -126,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_invalid),
         cmocka_unit_test(test_sequence_cut_by_the_length),
+        cmocka_unit_test(test_blanks),
+        cmocka_unit_test(test_no_blanks),
         cmocka_unit_test(test_every_octet_of_windows_1252),
         cmocka_unit_test(test_windows_1252_text),
     };
