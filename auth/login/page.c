@@ -380,7 +380,7 @@ static const char *way_out(apr_pool_t *pool, const struct eas_language *language
     }
     return page->action == NULL
                ? ""
-               : apr_pstrcat(pool, "<a class=\"button\" href=\"",
+               : apr_pstrcat(pool, "<a class=\"button go\" href=\"",
                              eas_escape_html(pool, page->action), "\">", label, "</a>", NULL);
 }
 

@@ -35,9 +35,9 @@ const char eas_page_builtin_style[] =
     "}\n"
     "h1 { margin: 0 0 1rem; font-size: 1.25rem; line-height: 1.25; overflow-wrap: anywhere; }\n"
     "@media (min-width: 30rem) {\n"
-    "  body { padding-top: 10vh; }\n"
-    "  main { padding: 2.25rem; box-shadow: 0 .5rem 2rem rgba(0, 0, 0, .08); }\n"
-    "  h1 { margin-bottom: 1.5rem; font-size: 1.5rem; }\n"
+    "  body { padding-top: 4vh; }\n"
+    "  main { max-width: 28rem; padding: 2rem; box-shadow: 0 .5rem 2rem rgba(0, 0, 0, .08); }\n"
+    "  h1 { font-size: 1.5rem; }\n"
     "}\n"
     "p { margin: 0 0 1.25rem; overflow-wrap: anywhere; }\n"
     "a { color: var(--accent); }\n"
@@ -79,7 +79,10 @@ const char eas_page_builtin_style[] =
     "  border: 1px solid var(--edge); border-radius: .375rem; color: var(--text);\n"
     "  font-weight: 600; text-align: center; text-decoration: none;\n"
     "}\n"
-    "button:hover { background: var(--hover); }\n"
+    ".go {\n"
+    "  border-color: transparent; background: var(--accent); color: var(--on-accent);\n"
+    "}\n"
+    "button:hover, .go:hover { background: var(--hover); }\n"
     ":focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }\n";
 
 #define HEAD                                                                     \
@@ -141,9 +144,12 @@ const char eas_page_builtin_sign_out[] =
          "  <a class=\"button\" href=\"{{destination}}\">{{text.stay}}</a>\n"
          "</form>\n" FOOT;
 
-/* The button leads on, and stays without the focus: a stray key must not sign the user out. */
+/*
+ * Screen readers read the title first.  The button has no focus: a stray key must not sign the user
+ * out.
+ */
 const char eas_page_builtin_refusal[] =
-    HEAD "<title>{{title}}</title>\n"
+    HEAD "<title>{{message}} - {{title}}</title>\n"
          "</head>\n"
          "<body>\n"
          "<main>\n" BRAND "<h1>{{title}}</h1>\n"

@@ -12,6 +12,6 @@ extern const char eas_page_builtin_refusal[];
 extern const char eas_page_builtin_style[];
 
 /* The style sheet's hash for the Content-Security-Policy; t/unit/test_page.c computes it. */
-#define EAS_PAGE_STYLE_HASH "sha256-4ZnNtWQ/IxzlGTMibdQFloiAtO1xtpxeeyyfiJtSd9o="
+#define EAS_PAGE_STYLE_HASH "sha256-RUaIK1VlCDEAbYw+Z8Gsyhut4nV7BubyJcmQKgbcCg8="
 
 #endif

@@ -388,7 +388,7 @@ static void test_refusal(void **state)
     assert_null(strstr(html, "{{"));
     page.logout_action = NULL;
     html = render(*state, NULL, &page);
-    assert_has(html, "<a class=\"button\" href=\"/eas-kcd/login\">Use another account</a>");
+    assert_has(html, "<a class=\"button go\" href=\"/eas-kcd/login\">Use another account</a>");
     assert_null(strstr(html, "t0ken"));
     page.action = page.username = NULL;
     html = render(*state, NULL, &page);
@@ -417,7 +417,7 @@ static void test_reasons_of_refusals(void **state)
         page.reason = rows[i].reason;
         html = render(*state, NULL, &page);
         assert_has(html, rows[i].shown);
-        assert_has(html, "<a class=\"button\" href=\"/owa/\">Try again</a>");
+        assert_has(html, "<a class=\"button go\" href=\"/owa/\">Try again</a>");
         assert_null(strstr(html, "signed in as"));
     }
 }
