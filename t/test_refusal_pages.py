@@ -50,8 +50,8 @@ def forbidding(gateway, ok_backend):
 @pytest.fixture
 def unable(gateway, ok_backend):
     """unable(*lines): the KDC does not know the backend's service."""
-    def start(*lines, before=""):
-        gw = gateway(before + location(ok_backend.url, UNKNOWN, *lines, path="/owa"))
+    def start(*lines, before="", **options):
+        gw = gateway(before + location(ok_backend.url, UNKNOWN, *lines, path="/owa"), **options)
         gw.expect("EAS2033")
         return gw
     yield start
@@ -295,6 +295,20 @@ def test_error_document_comes_first(unable, lab_dir, what):
     assert_unavailable(answer)
     assert shows(answer), answer.body
     assert b"<main>" not in answer.body and answer.header("Content-Security-Policy") is None
+
+
+def test_another_modules_response_comes_first(unable, lab_dir):
+    (lab_dir / "response.lua").write_text("""
+function check(r)
+    r:custom_response(503, "of another module")
+    return apache2.DECLINED
+end
+""")
+    gw = unable(f'LuaHookAccessChecker "{lab_dir}/response.lua" check', modules=(*MODULES, "lua"))
+    answer = signed_in(gw).get("/owa/")
+    assert_unavailable(answer)
+    assert answer.body == b"of another module"
+    assert_httpds(answer, 503)
 
 
 def test_error_document_for_another_status(unable):

@@ -5,6 +5,7 @@
 #include "auth/config_httpd.h"
 #include "auth/login/csrf_httpd.h"
 #include "auth/login/destination.h"
+#include "auth/login/escape.h"
 #include "auth/login/login_httpd.h"
 #include "auth/login/negotiate_httpd.h"
 #include "auth/request_httpd.h"
@@ -185,16 +186,22 @@ static int challenge_form(request_rec *r, const char *form)
  */
 static int challenge_negotiate(request_rec *r, const char *form)
 {
+    const struct eas_template *template = eas_auth_login_page(eas_auth_server_of(r->server));
+    int variant = eas_page_choose(template, apr_table_get(r->headers_in, "Accept-Language"));
     const char *link = ap_escape_html(r->pool, form);
+    /* httpd says that the page is ISO-8859-1. */
+    const char *text =
+        eas_escape_ascii(r->pool, eas_page_text(template, variant, EAS_TEXT_SIGN_IN));
 
     apr_table_setn(r->err_headers_out, "WWW-Authenticate", "Negotiate");
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     ap_custom_response(r, HTTP_UNAUTHORIZED,
-                       apr_pstrcat(r->pool,
-                                   "<!DOCTYPE html>\n<html lang=\"en\"><head>"
-                                   "<meta http-equiv=\"refresh\" content=\"0; url=",
-                                   link, "\"><title>Sign in</title></head><body><p><a href=\"",
-                                   link, "\">Sign in</a></p></body></html>\n", NULL));
+                       apr_pstrcat(r->pool, "<!DOCTYPE html>\n<html lang=\"",
+                                   eas_page_language(template, variant), "\" dir=\"",
+                                   eas_page_text(template, variant, EAS_TEXT_DIRECTION),
+                                   "\"><head><meta http-equiv=\"refresh\" content=\"0; url=", link,
+                                   "\"><title>", text, "</title></head><body><p><a href=\"", link,
+                                   "\">", text, "</a></p></body></html>\n", NULL));
     return HTTP_UNAUTHORIZED;
 }
 

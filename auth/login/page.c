@@ -328,6 +328,11 @@ const char *eas_page_language(const struct eas_template *template, int variant)
     return APR_ARRAY_IDX(template->tags, variant, const char *);
 }
 
+const char *eas_page_text(const struct eas_template *template, int variant, enum eas_text text)
+{
+    return APR_ARRAY_IDX(template->variants, variant, struct variant).language->texts[text];
+}
+
 static bool knows_name(const struct eas_page *page)
 {
     return page->username != NULL && *page->username != '\0';

@@ -93,8 +93,9 @@ enum eas_rc eas_page_compile(apr_pool_t *pool, const apr_array_header_t *languag
 /* The variant that an Accept-Language header prefers; NULL is no preference. */
 int eas_page_choose(const struct eas_template *template, const char *accept_language);
 
-/* The language tag of a variant. */
+/* The language tag of a variant, and a text of it, which is no HTML. */
 const char *eas_page_language(const struct eas_template *template, int variant);
+const char *eas_page_text(const struct eas_template *template, int variant, enum eas_text text);
 
 /*
  * The page with its values, in pool.  Values are escaped for text and for quoted attributes.

@@ -3,6 +3,7 @@
 
 #include "t/unit/unit.h"
 
+#include "auth/login/escape.h"
 #include "auth/login/page.h"
 #include "auth/login/language.h"
 #include "auth/login/page_builtin.h"
@@ -439,6 +440,28 @@ static void test_values_in_a_refusal(void **state)
     }
 }
 
+static void test_escape_ascii(void **state)
+{
+    static const struct {
+        const char *value;
+        const char *escaped;
+    } rows[] = {
+        { .value = "", .escaped = "" },
+        { .value = "Sign in", .escaped = "Sign in" },
+        { .value = "<a&b>", .escaped = "&lt;a&amp;b&gt;" },
+        { .value = "P\xc5\x99ihl\xc3\xa1sit", .escaped = "P&#345;ihl&#225;sit" },
+        { .value = "\xd7\x9b\xe2\x80\x99", .escaped = "&#1499;&#8217;" },
+        { .value = "\xf4\x8f\xbf\xbf", .escaped = "&#1114111;" },
+        { .value = "a\xff\xc3", .escaped = "a??" },
+    };
+    size_t i;
+
+    assert_string_equal(eas_escape_ascii(*state, NULL), "");
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        assert_string_equal(eas_escape_ascii(*state, rows[i].value), rows[i].escaped);
+    }
+}
+
 static void test_csp_has_the_hash_of_the_style(void **state)
 {
     const char *html = render(*state, NULL, &plain);
@@ -633,6 +656,7 @@ int main(void)
         POOL_TEST(test_reasons),
         POOL_TEST(test_builtin_page),
         POOL_TEST(test_sign_out_page),
+        POOL_TEST(test_escape_ascii),
         POOL_TEST(test_refusal),
         POOL_TEST(test_reasons_of_refusals),
         POOL_TEST(test_values_in_a_refusal),
