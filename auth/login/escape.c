@@ -78,8 +78,12 @@ const char *eas_escape_ascii(apr_pool_t *pool, const char *value)
             end += apr_snprintf(end, 11, "&#%u;", code_point(p, len));
         }
         else {
-            len = 1;
-            *end++ = (signed char)*p >= 0 ? *p : '?';
+            *end = *p;
+            if (len == 0) {
+                *end = '?';
+                len = 1;
+            }
+            end++;
         }
     }
     *end = '\0';
