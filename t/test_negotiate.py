@@ -13,6 +13,7 @@ from lab.challenge import AJAX, CHALLENGE, DEAD, WAYS, kind
 from lab.exchange import location
 from lab.frontdoor import BROWSER, FORM, PHONE, Visitor
 from lab.kerberos import KRB5, SPNEGO, authorization, from_ccache, initiate, kinit, login, token_of
+from lab.login_form import LANGUAGES, texts_of
 from lab.unique import unique_path
 
 SPN = f"HTTP/gateway.corp.example.test@{REALM}"
@@ -156,6 +157,16 @@ def test_browser_without_a_ticket(negotiating):
                                                     "password": PASSWORDS["alice"]})
     assert answer.status == 303 and answer.header("Location").startswith("/owa/?a=")
     assert visitor.get("/owa/").json()["remote_user"] == f"alice@{REALM}"
+
+
+@pytest.mark.parametrize("tag", sorted(path.stem for path in LANGUAGES.glob("*.txt")))
+def test_page_behind_the_challenge_in_each_language(negotiating, tag):
+    """In ASCII, because httpd calls it ISO-8859-1."""
+    answer = Visitor(negotiating).get("/owa/", [("Accept-Language", tag)])
+    page, texts = answer.body.decode("ascii"), texts_of(tag)
+    assert answer.status == 401
+    assert f'<html lang="{tag}" dir="{texts["direction"]}">' in page
+    assert html.unescape(page).count(f">{texts['sign_in']}</") == 2
 
 
 def test_session_comes_first(negotiating, member):

@@ -2,6 +2,7 @@
 /* auth/login/escape.c - escapes of HTML */
 
 #include "auth/login/escape.h"
+#include "auth/base/utf8.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -46,6 +47,43 @@ const char *eas_escape_html(apr_pool_t *pool, const char *value)
         }
         else {
             *end++ = *p;
+        }
+    }
+    *end = '\0';
+    return escaped;
+}
+
+/* The code point of a well-formed character of that length. */
+static unsigned code_point(const char *bytes, apr_size_t len)
+{
+    static const unsigned char mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    unsigned code = (unsigned char)bytes[0] & mask[len];
+    apr_size_t i;
+
+    for (i = 1; i < len; i++) {
+        code = code << 6 | ((unsigned char)bytes[i] & 0x3f);
+    }
+    return code;
+}
+
+const char *eas_escape_ascii(apr_pool_t *pool, const char *value)
+{
+    const char *p = eas_escape_html(pool, value);
+    apr_size_t left = strlen(p), len;
+    char *escaped = apr_palloc(pool, 10 * left + 1), *end = escaped;
+
+    for (; left > 0; p += len, left -= len) {
+        len = eas_utf8_length(p, left);
+        if (len > 1) {
+            end += apr_snprintf(end, 11, "&#%u;", code_point(p, len));
+        }
+        else {
+            *end = *p;
+            if (len == 0) {
+                *end = '?';
+                len = 1;
+            }
+            end++;
         }
     }
     *end = '\0';

@@ -9,4 +9,7 @@
 /* The value for a text or a quoted attribute; "" for NULL. */
 const char *eas_escape_html(apr_pool_t *pool, const char *value);
 
+/* Likewise, and characters beyond ASCII as references, for a page of an unknown encoding. */
+const char *eas_escape_ascii(apr_pool_t *pool, const char *value);
+
 #endif
