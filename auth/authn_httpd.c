@@ -39,7 +39,7 @@ static enum eas_rc accept_identity(request_rec *r, const struct eas_identity *id
     enum eas_rc rc = eas_account_accept(r, identity, how, err);
 
     if (rc == EAS_OK) {
-        r->ap_auth_type = apr_pstrdup(r->pool, "EasKcd");
+        r->ap_auth_type = (char *)"EasKcd";
         eas_private_mark(r);
     }
     return rc;

@@ -57,7 +57,10 @@ static void vary_by_credentials(request_rec *r)
 static apr_status_t private_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     request_rec *r = f->r;
-    const char *value = all_lines(r, "Cache-Control");
+    const char *value = apr_table_get(r->headers_out, "Cache-Control") == NULL
+                                && apr_table_get(r->err_headers_out, "Cache-Control") == NULL
+                            ? ""
+                            : all_lines(r, "Cache-Control");
 
     /* Without a user, no-store says all that is needed. */
     if (r->user != NULL || !ap_find_token(r->pool, value, "no-store")) {

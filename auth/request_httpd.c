@@ -7,11 +7,43 @@
 #include "auth/config_httpd.h"
 
 #include <apr_strings.h>
+#include <stdint.h>
 
 #define PING "Ping"
 
 /* The status of a Ping whose time is over before a change, [MS-ASCMD] 2.2.3.177.11. */
 #define EXPIRED 1
+
+static const char names[][sizeof("EAS_KCD_ACCOUNT")] = {
+    [EAS_REQUEST_USER] = "EAS_KCD_USER",   [EAS_REQUEST_ACCOUNT] = "EAS_KCD_ACCOUNT",
+    [EAS_REQUEST_UPN] = "EAS_KCD_UPN",     [EAS_REQUEST_AUTH] = "EAS_KCD_AUTH",
+    [EAS_REQUEST_TRUST] = "EAS_KCD_TRUST", [EAS_REQUEST_KDC_US] = "EAS_KCD_KDC_US",
+    [EAS_REQUEST_SPN] = "EAS_KCD_SPN",     [EAS_REQUEST_TICKET] = "EAS_KCD_TICKET",
+};
+
+/* Whether the key may be the name: it is, or it is no other of these and begins with the letter. */
+static bool may_be(const char *key, const char *name)
+{
+    bool is_known = (uintptr_t)key - (uintptr_t)names < sizeof(names);
+
+    return key == name || (!is_known && (*key | 0x20) == 'e');
+}
+
+void eas_request_set(request_rec *r, enum eas_request_variable variable, const char *value)
+{
+    const char *name = names[variable];
+    const apr_array_header_t *all = apr_table_elts(r->subprocess_env);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)all->elts;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        if (may_be(entries[i].key, name)) {
+            apr_table_setn(r->subprocess_env, name, value);
+            return;
+        }
+    }
+    apr_table_addn(r->subprocess_env, name, value);
+}
 
 struct eas_request *eas_request_of(request_rec *r)
 {
@@ -101,8 +133,12 @@ void eas_request_waited(request_rec *r, apr_interval_time_t waited)
     struct eas_request *request = eas_request_of(r);
 
     request->kdc_waited += waited;
-    apr_table_setn(r->subprocess_env, "EAS_KCD_KDC_US",
-                   request->kdc_waited == 0
-                       ? "0"
-                       : apr_psprintf(r->pool, "%" APR_INT64_T_FMT, request->kdc_waited));
+    if (waited == 0 && request->kdc_waited_shown) {
+        return;
+    }
+    request->kdc_waited_shown = true;
+    eas_request_set(r, EAS_REQUEST_KDC_US,
+                    request->kdc_waited == 0
+                        ? "0"
+                        : apr_psprintf(r->pool, "%" APR_INT64_T_FMT, request->kdc_waited));
 }

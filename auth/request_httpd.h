@@ -31,6 +31,7 @@ enum eas_request_event {
 struct eas_request {
     const struct eas_identity *identity; /* from this or another module, or NULL */
     apr_interval_time_t kdc_waited;      /* time spent waiting for KDCs so far */
+    bool kdc_waited_shown;               /* by a variable */
     apr_interval_time_t parked;          /* time spent without a thread so far */
     bool authorizing;                    /* the auth_checker hooks of other modules are running */
     bool private_response;               /* no cache may keep the response */
@@ -48,6 +49,24 @@ struct eas_request {
     apr_interval_time_t throttled_for;
     apr_interval_time_t address_throttled_for;
 };
+
+/* Variables of each request with a user; others are set by apr_table_setn(). */
+enum eas_request_variable {
+    EAS_REQUEST_USER,
+    EAS_REQUEST_ACCOUNT,
+    EAS_REQUEST_UPN,
+    EAS_REQUEST_AUTH,
+    EAS_REQUEST_TRUST,
+    EAS_REQUEST_KDC_US,
+    EAS_REQUEST_SPN,
+    EAS_REQUEST_TICKET
+};
+
+/*
+ * Sets EAS_KCD_…, as apr_table_setn() does.  That would compare the name with each of the others,
+ * which begin alike.
+ */
+void eas_request_set(request_rec *r, enum eas_request_variable variable, const char *value);
 
 /* The record of the request, which the first call creates. */
 struct eas_request *eas_request_of(request_rec *r);

@@ -12,9 +12,9 @@
 #include "delegation/proxy/delegate_httpd.h"
 #include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
-#include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_check_httpd.h"
 #include "delegation/proxy/park_httpd.h"
+#include "delegation/proxy/placeholder_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "delegation/proxy/sizing_check_httpd.h"
 #include "delegation/start_check_httpd.h"
@@ -280,7 +280,7 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
     const struct eas_delegation_server *main_conf = eas_delegation_server_of(main_server);
     server_rec *s;
 
-    eas_outgoing_child_init(pchild);
+    eas_placeholder_child_init(pchild);
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
     if (parks(main_server)) {
         eas_park_child_init(pchild); /* ends first: its requests have slots */

@@ -35,6 +35,19 @@ def test_every_spelling_is_the_same_user(gateway, backends, name):
     assert gw.logged()["EAS_KCD_USER"] == f"bob@{REALM}"
 
 
+def test_variables_of_the_module_replace_others(gateway, backends):
+    """Whatever the configuration has set before, in any letter case."""
+    others = "".join(f"SetEnvIf Request_URI . {name}=other\n" for name in (
+        "eas_kcd_user", "EAS_KCD_AUTH", "EAS_KCD_SPN", "EAS_KCD_TICKET", "EAS_KCD_KDC_US"))
+    gw = gateway(others + location(backends("cas1").url))
+    assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
+    logged = gw.logged()
+    assert logged["EAS_KCD_USER"] == f"bob@{REALM}"
+    assert logged["EAS_KCD_AUTH"] == "basic"
+    assert logged["EAS_KCD_SPN"] == CAS1
+    assert "other" not in logged.values()
+
+
 def test_mapped_upn_suffix(gateway, backends):
     gw = gateway(f"EasKcdDomain {UPN_SUFFIX} {REALM}\n" + location(backends("cas1").url))
     answer = gw.get("/eas", f"bob.builder@{UPN_SUFFIX}", PASSWORDS["bob"])

@@ -156,6 +156,7 @@ VARIABLES = {
     "callbacks": "registered with auth/, by mod_eas_kcd.c",
     "unset_dir": "not written: the record of a section without directives",
     "current": "of a thread",
+    "written": "",
     "last_serial": "counters: numbers that are unique in the process",
     "clients": "",
     "puts": "",

@@ -4,6 +4,7 @@
 #include "auth/base/fnv.h"
 
 #include <apr_lib.h>
+#include <string.h>
 
 static uint64_t add(uint64_t value, unsigned char octet)
 {
@@ -18,6 +19,20 @@ uint64_t eas_fnv(uint64_t value, const void *octets, size_t len)
         value = add(value, *p++);
     }
     return value;
+}
+
+uint64_t eas_fnv_words(const void *octets, size_t len)
+{
+    const unsigned char *p = octets;
+    uint64_t value = EAS_FNV_FIRST ^ len, word;
+
+    for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+        memcpy(&word, p, sizeof(word));
+        value = (value ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        value ^= value >> 32; /* the low bits choose the bucket of a table */
+    }
+    value = eas_fnv(value, p, len);
+    return value ^ (value >> 32);
 }
 
 uint64_t eas_fnv_folded(const char *text)

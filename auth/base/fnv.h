@@ -14,6 +14,9 @@
 /* The hash of what `value` is the hash of, followed by these octets. */
 uint64_t eas_fnv(uint64_t value, const void *octets, size_t len);
 
+/* Of keys that are long: eight octets at a time.  Another value than that of eas_fnv(). */
+uint64_t eas_fnv_words(const void *octets, size_t len);
+
 /* Of a text, whose letter case does not count (ASCII). */
 uint64_t eas_fnv_folded(const char *text);
 

@@ -38,15 +38,7 @@ struct eas_lru {
 /* Without a secret: keys that a client could choose are keyed digests. */
 static apr_uint64_t hash_of(const unsigned char *key, apr_size_t len)
 {
-    apr_uint64_t hash = EAS_FNV_FIRST ^ len, word;
-
-    for (; len >= sizeof(word); key += sizeof(word), len -= sizeof(word)) {
-        memcpy(&word, key, sizeof(word));
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32; /* the low bits choose the bucket */
-    }
-    hash = eas_fnv(hash, key, len);
-    return hash ^ (hash >> 32);
+    return eas_fnv_words(key, len);
 }
 
 static void *xcalloc(apr_size_t n, apr_size_t size)

@@ -48,7 +48,7 @@ struct eas_module_process {
     struct eas_session_memory *session; /* of a child process; NULL in the parent */
     struct eas_mod_proxy_functions *mod_proxy;
     struct eas_conn_pools_counter *conn_pools;
-    struct eas_outgoing_child *outgoing;
+    struct eas_placeholder *placeholder;
     struct eas_long_polls *long_polls;
     struct eas_park_child *park;
 };

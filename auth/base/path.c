@@ -27,6 +27,7 @@ struct scan {
     struct segment segment;
     bool has_empty;
     bool has_dots;
+    bool has_high; /* octets beyond ASCII */
 };
 
 static const char *check_octet(struct octet octet)
@@ -107,6 +108,19 @@ static const char *check_segment(struct scan *scan)
                                                         : NULL;
 }
 
+/* Nothing but letters, digits, - and _ in its segments, as in most paths: no cause needs less. */
+static bool is_ordinary(const char *path, apr_size_t len)
+{
+    apr_size_t i = 0;
+
+    while (i < len
+           && (is_letter(path[i]) || (path[i] >= '0' && path[i] <= '9') || path[i] == '/'
+               || path[i] == '-' || path[i] == '_')) {
+        i++;
+    }
+    return i == len;
+}
+
 /* Each octet and segment; *decoded gets the path's octets. */
 static const char *scan_path(struct scan *scan, struct eas_bytes rest, char *decoded)
 {
@@ -122,6 +136,7 @@ static const char *scan_path(struct scan *scan, struct eas_bytes rest, char *dec
             return "a malformed escape";
         }
         *decoded++ = octet.value;
+        scan->has_high |= (unsigned char)octet.value >= 0x80;
         cause = check_octet(octet);
         if (cause == NULL && octet.value == '/') {
             scan->has_empty |= scan->segment.length == 0 && !is_first;
@@ -158,14 +173,19 @@ static bool has_best_fit(const char *decoded)
 
 const char *eas_path_ambiguity(apr_pool_t *pool, const char *path, apr_size_t len)
 {
-    char *decoded = apr_palloc(pool, len + 1);
     struct scan scan = { .has_empty = false };
-    const char *cause = scan_path(&scan, eas_bytes_make(path, len), decoded);
+    const char *cause;
+    char *decoded;
 
-    if (cause == NULL && !eas_utf8_is_valid(decoded, strlen(decoded))) {
+    if (is_ordinary(path, len)) {
+        return NULL;
+    }
+    decoded = apr_palloc(pool, len + 1);
+    cause = scan_path(&scan, eas_bytes_make(path, len), decoded);
+    if (cause == NULL && scan.has_high && !eas_utf8_is_valid(decoded, strlen(decoded))) {
         return "octets that are no UTF-8";
     }
-    if (cause == NULL && has_best_fit(decoded)) {
+    if (cause == NULL && scan.has_high && has_best_fit(decoded)) {
         return "a character that Windows may read as another one";
     }
     if (cause == NULL && scan.has_empty && scan.has_dots) {

@@ -3,7 +3,6 @@
 
 #include "auth/base/secret.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 static apr_status_t wipe_cleanup(void *data)
@@ -44,9 +43,17 @@ struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size
     return secret;
 }
 
+/* Volatile: a compiler does not know the function, and so cannot leave out its call. */
+static void *(*const volatile set)(void *, int, size_t) = memset;
+
+void eas_secret_erase(void *octets, apr_size_t len)
+{
+    set(octets, 0, len);
+}
+
 void eas_secret_wipe(struct eas_secret *secret)
 {
-    OPENSSL_cleanse(secret->bytes, secret->len);
+    eas_secret_erase(secret->bytes, secret->len);
     secret->len = 0;
 }
 

@@ -25,7 +25,7 @@ static void do_rounds(uint64_t v[4], int n)
 }
 
 /* Little-endian, as the digest.  Compilers make one instruction of this. */
-static uint64_t load(const unsigned char *p)
+static inline uint64_t load(const unsigned char *p)
 {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
            | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48
@@ -34,11 +34,14 @@ static uint64_t load(const unsigned char *p)
 
 static void store(unsigned char *p, uint64_t x)
 {
-    int i;
-
-    for (i = 0; i < 8; i++) {
-        p[i] = (unsigned char)(x >> 8 * i);
-    }
+    p[0] = (unsigned char)x;
+    p[1] = (unsigned char)(x >> 8);
+    p[2] = (unsigned char)(x >> 16);
+    p[3] = (unsigned char)(x >> 24);
+    p[4] = (unsigned char)(x >> 32);
+    p[5] = (unsigned char)(x >> 40);
+    p[6] = (unsigned char)(x >> 48);
+    p[7] = (unsigned char)(x >> 56);
 }
 
 static void compress(struct eas_siphash *hash, uint64_t word)

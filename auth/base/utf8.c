@@ -45,7 +45,7 @@ bool eas_utf8_is_valid(const char *bytes, size_t len)
     size_t i = 0;
 
     while (i < len) {
-        size_t n = eas_utf8_length(bytes + i, len - i);
+        size_t n = (unsigned char)bytes[i] < 0x80 ? 1 : eas_utf8_length(bytes + i, len - i);
 
         if (n == 0) {
             return false;

@@ -3,6 +3,7 @@
 
 #include "auth/kerberos/ticket_key.h"
 #include "auth/base/hmac_sha1.h"
+#include "auth/base/secret.h"
 #include "auth/kerberos/derive_key.h"
 
 #include <openssl/core_names.h>
@@ -33,6 +34,7 @@
 /* Keys of one usage, in OpenSSL contexts. */
 struct usage {
     EVP_CIPHER_CTX *cipher;
+    unsigned char chain[BLOCK]; /* of encryption: the last block of CBC, which the next one's is */
     struct eas_hmac_sha1 mac;
 };
 
@@ -52,13 +54,14 @@ static const unsigned char no_iv[BLOCK];
 /* OpenSSL's names for an enctype. */
 struct names {
     unsigned key_len;
+    const char *cbc;
     const char *cts;
 };
 
 static const struct names *names_of(krb5_enctype enctype)
 {
-    static const struct names aes256 = { 32, "AES-256-CBC-CTS" };
-    static const struct names aes128 = { 16, "AES-128-CBC-CTS" };
+    static const struct names aes256 = { 32, "AES-256-CBC", "AES-256-CBC-CTS" };
+    static const struct names aes128 = { 16, "AES-128-CBC", "AES-128-CBC-CTS" };
 
     return enctype == ENCTYPE_AES256_CTS_HMAC_SHA1_96   ? &aes256
            : enctype == ENCTYPE_AES128_CTS_HMAC_SHA1_96 ? &aes128
@@ -82,11 +85,13 @@ static EVP_CIPHER_CTX *make_cipher(const struct names *names, const unsigned cha
         OSSL_PARAM_construct_utf8_string(OSSL_CIPHER_PARAM_CTS_MODE, mode, 0),
         OSSL_PARAM_construct_end(),
     };
-    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, names->cts, NULL);
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, encrypts ? names->cbc : names->cts, NULL);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
     if (ctx != NULL
-        && (cipher == NULL || EVP_CipherInit_ex2(ctx, cipher, key, no_iv, encrypts, params) != 1)) {
+        && (cipher == NULL
+            || EVP_CipherInit_ex2(ctx, cipher, key, no_iv, encrypts, encrypts ? NULL : params) != 1
+            || EVP_CIPHER_CTX_set_padding(ctx, 0) != 1)) {
         EVP_CIPHER_CTX_free(ctx);
         ctx = NULL;
     }
@@ -191,7 +196,7 @@ krb5_error_code eas_ticket_key_random(krb5_context ctx, struct eas_ticket_key *k
     }
     next = key->random + RANDOM_SIZE - key->random_left;
     memcpy(out, next, len);
-    OPENSSL_cleanse(next, len); /* no octet is used twice */
+    eas_secret_erase(next, len); /* no octet is used twice */
     key->random_left -= len;
     return 0;
 }
@@ -202,14 +207,43 @@ krb5_error_code eas_ticket_key_cipher_length(krb5_context ctx, const struct eas_
     return krb5_c_encrypt_length(ctx, key->enctype, plain_len, len_out);
 }
 
-/* CBC-CTS needs more than one block; a confounder and one octet are.  out may equal in. */
-static bool run_cipher(EVP_CIPHER_CTX *cipher, unsigned char *out, const unsigned char *in,
-                       size_t len)
+static bool update(EVP_CIPHER_CTX *cipher, unsigned char *out, const unsigned char *in, size_t len)
 {
     int n = 0;
 
-    return EVP_CipherInit_ex2(cipher, NULL, NULL, no_iv, -1, NULL) == 1
-           && EVP_CipherUpdate(cipher, out, &n, in, (int)len) == 1 && (size_t)n == len;
+    return EVP_CipherUpdate(cipher, out, &n, in, (int)len) == 1 && (size_t)n == len;
+}
+
+/* CBC-CTS needs more than one block; a confounder and one octet are. */
+static bool decipher(const struct usage *usage, unsigned char *out, const unsigned char *in,
+                     size_t len)
+{
+    return EVP_CipherInit_ex2(usage->cipher, NULL, NULL, no_iv, -1, NULL) == 1
+           && update(usage->cipher, out, in, len);
+}
+
+/*
+ * AES-CBC-CTS with an initial vector of zeros (RFC 3962 section 5), in place.  A new initial vector
+ * costs OpenSSL as much as the encryption, so that CBC goes on from message to message.  The first
+ * block takes back what that adds to it.  The last block, filled up with zeros, stands before the
+ * one that is cut off.
+ */
+static bool encipher(struct usage *usage, unsigned char *text, size_t len)
+{
+    size_t rest = (len - 1) % BLOCK + 1, whole = len - rest, i;
+    unsigned char last[BLOCK] = { 0 };
+
+    for (i = 0; i < BLOCK; i++) {
+        text[i] ^= usage->chain[i];
+    }
+    memcpy(last, text + whole, rest);
+    if (!update(usage->cipher, text, text, whole) || !update(usage->cipher, last, last, BLOCK)) {
+        return false;
+    }
+    memcpy(usage->chain, last, BLOCK);
+    memcpy(text + whole, text + whole - BLOCK, rest);
+    memcpy(text + whole - BLOCK, last, BLOCK);
+    return true;
 }
 
 krb5_error_code eas_ticket_key_encrypt(krb5_context ctx, struct eas_ticket_key *key,
@@ -232,7 +266,7 @@ krb5_error_code eas_ticket_key_encrypt(krb5_context ctx, struct eas_ticket_key *
     }
     memcpy(text + BLOCK, plain->data, plain->length);
     eas_hmac_sha1(&key->authenticator.mac, eas_bytes_make(text, len), checksum);
-    if (!run_cipher(key->authenticator.cipher, text, text, len)) {
+    if (!encipher(&key->authenticator, text, len)) {
         OPENSSL_cleanse(text, len);
         return KRB5_CRYPTO_INTERNAL;
     }
@@ -260,7 +294,7 @@ krb5_error_code eas_ticket_key_decrypt(krb5_context ctx, struct eas_ticket_key *
         return KRB5_BAD_MSIZE;
     }
     len -= CHECKSUM_SIZE;
-    if (!run_cipher(key->ap_rep.cipher, room, text, len)) {
+    if (!decipher(&key->ap_rep, room, text, len)) {
         return KRB5_CRYPTO_INTERNAL;
     }
     eas_hmac_sha1(&key->ap_rep.mac, eas_bytes_make(room, len), checksum); /* and confounder */

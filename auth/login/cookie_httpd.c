@@ -42,12 +42,17 @@ void eas_cookie_clear(request_rec *r)
 
 void eas_cookie_strip_request(request_rec *r, apr_table_t *headers)
 {
-    const char *names[] = { eas_cookie_name(r), eas_cookie_form_name(r), eas_cookie_typed_name(r) };
     const char *cookies = eas_cookie_header(r->pool, headers);
-    apr_size_t i;
 
-    for (i = 0; cookies != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-        cookies = eas_cookie_strip(r->pool, cookies, names[i]);
+    /* Each name where it is needed: few requests have more than the session's cookie. */
+    if (cookies != NULL) {
+        cookies = eas_cookie_strip(r->pool, cookies, eas_cookie_name(r));
+    }
+    if (cookies != NULL) {
+        cookies = eas_cookie_strip(r->pool, cookies, eas_cookie_form_name(r));
+    }
+    if (cookies != NULL) {
+        cookies = eas_cookie_strip(r->pool, cookies, eas_cookie_typed_name(r));
     }
     eas_cookie_set_header(headers, cookies);
 }
@@ -62,8 +67,7 @@ static bool sets_cookie(const char *value, const char *name)
 
 void eas_cookie_strip_response(request_rec *r, apr_table_t *headers)
 {
-    const char *session = eas_cookie_name(r), *form = eas_cookie_form_name(r);
-    const char *typed = eas_cookie_typed_name(r);
+    const char *session, *form, *typed;
     apr_table_t *kept;
     const apr_array_header_t *all;
     int i;
@@ -71,6 +75,9 @@ void eas_cookie_strip_response(request_rec *r, apr_table_t *headers)
     if (apr_table_get(headers, "Set-Cookie") == NULL) {
         return;
     }
+    session = eas_cookie_name(r);
+    form = eas_cookie_form_name(r);
+    typed = eas_cookie_typed_name(r);
     kept = apr_table_copy(r->pool, headers);
     apr_table_unset(headers, "Set-Cookie");
     all = apr_table_elts(kept);

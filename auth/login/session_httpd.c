@@ -78,14 +78,14 @@ static struct eas_shared_name plain_name_of(enum eas_shared_kind kind,
 /* The digests of all names, which are computed once for a cookie; NULL if OpenSSL fails. */
 static const unsigned char *digests_of(const struct eas_session *session)
 {
-    const apr_size_t size = eas_shared_digests_size();
     const unsigned char *known = eas_session_memory_names(session->memo, NULL);
     unsigned char *digests;
-    apr_size_t i;
+    apr_size_t i, size;
 
     if (known != NULL) {
         return known;
     }
+    size = eas_shared_digests_size();
     digests = malloc(KINDS * size);
     for (i = 0; digests != NULL && i < KINDS; i++) {
         const struct eas_shared_name name = plain_name_of(kinds[i], session);
@@ -373,7 +373,7 @@ void eas_session_renew(request_rec *r, struct eas_session *session)
 
 void eas_session_show_trust(request_rec *r, bool is_private)
 {
-    apr_table_setn(r->subprocess_env, "EAS_KCD_TRUST", is_private ? "private" : "public");
+    eas_request_set(r, EAS_REQUEST_TRUST, is_private ? "private" : "public");
 }
 
 static enum eas_rc store_evidence(request_rec *r, const struct eas_session *session,

@@ -121,15 +121,18 @@ static void set_names(request_rec *r, const struct eas_identity *identity)
     const struct eas_pac *pac;
     struct eas_err ignored;
 
-    apr_table_setn(r->subprocess_env, "EAS_KCD_USER", apr_pstrdup(r->pool, identity->principal));
+    eas_request_set(r, EAS_REQUEST_USER,
+                    strcmp(r->user, identity->principal) == 0
+                        ? r->user
+                        : apr_pstrdup(r->pool, identity->principal));
     if (identity->evidence == NULL || eas_account_pac(r, identity, &pac, &ignored) != EAS_OK) {
         return;
     }
     if (pac->account != NULL) {
-        apr_table_setn(r->subprocess_env, "EAS_KCD_ACCOUNT", apr_pstrdup(r->pool, pac->account));
+        eas_request_set(r, EAS_REQUEST_ACCOUNT, apr_pstrdup(r->pool, pac->account));
     }
     if (pac->upn != NULL) {
-        apr_table_setn(r->subprocess_env, "EAS_KCD_UPN", apr_pstrdup(r->pool, pac->upn));
+        eas_request_set(r, EAS_REQUEST_UPN, apr_pstrdup(r->pool, pac->upn));
     }
 }
 
@@ -143,7 +146,7 @@ enum eas_rc eas_account_accept(request_rec *r, const struct eas_identity *identi
         eas_request_of(r)->identity = identity;
         r->user = apr_pstrdup(r->pool, name);
         set_names(r, identity);
-        apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", how);
+        eas_request_set(r, EAS_REQUEST_AUTH, how);
     }
     return rc;
 }

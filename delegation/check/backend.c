@@ -124,8 +124,8 @@ static enum eas_finding try_token(const struct backend *backend, bool bound,
     }
     apr_table_do(read_reply, &reply, response.headers, "WWW-Authenticate", NULL);
     *detail_out = apr_psprintf(pool, "status %d, %" APR_SIZE_T_FMT " octets of header",
-                               response.status, strlen(token.value));
-    return eas_answer_token(response.status, reply.reply, strlen(token.value));
+                               response.status, token.len);
+    return eas_answer_token(response.status, reply.reply, token.len);
 }
 
 static void check_token(const struct backend *backend)

@@ -2,6 +2,7 @@
 /* delegation/kerberos/ap.c - client side of Kerberos' AP exchange (RFC 4120 section 3.2) */
 
 #include "delegation/kerberos/ap.h"
+#include "auth/base/secret.h"
 #include "delegation/kerberos/message.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@
 
 /* An authenticator without its names. */
 #define AUTHENTICATOR_MAX 256
+/* Most authenticators, names included; longer ones are made on the heap. */
+#define ROOM 512
 /* Tags, lengths and numbers of an AP-REQ, and what encryption adds. */
 #define AP_REQ_OVERHEAD 256
 
@@ -61,34 +64,27 @@ apr_size_t eas_ap_request_max(const krb5_creds *ticket)
 /* The random part of an authenticator. */
 struct nonce {
     unsigned char subkey[KEY_MAX];
-    size_t subkey_len;
     krb5_int32 sequence;
 };
 
-static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key, struct nonce *nonce)
+static krb5_error_code make_nonce(krb5_context ctx, struct eas_ticket_key *key,
+                                  const struct eas_ap_form *form, struct nonce *nonce)
 {
     unsigned char random[KEY_MAX + SEQUENCE_SIZE];
     krb5_enctype enctype = eas_ticket_key_enctype(key);
     krb5_data octets = { 0, 0, (char *)random };
     krb5_keyblock subkey = { 0, enctype, 0, nonce->subkey };
-    size_t seed_len = 0;
-    krb5_error_code code = krb5_c_keylengths(ctx, enctype, &seed_len, &nonce->subkey_len);
+    krb5_error_code code = eas_ticket_key_random(ctx, key, random, form->seed_len + SEQUENCE_SIZE);
 
-    if (code == 0 && (seed_len > KEY_MAX || nonce->subkey_len > KEY_MAX)) {
-        code = KRB5_BAD_KEYSIZE;
-    }
-    if (code == 0) {
-        code = eas_ticket_key_random(ctx, key, random, seed_len + SEQUENCE_SIZE);
-    }
     if (code == 0) {
         /* Far from overflow, as krb5_generate_seq_number(); and always of four octets. */
-        memcpy(&nonce->sequence, random + seed_len, SEQUENCE_SIZE);
+        memcpy(&nonce->sequence, random + form->seed_len, SEQUENCE_SIZE);
         nonce->sequence = (nonce->sequence & (2 * SEQUENCE_MIN - 1)) | SEQUENCE_MIN;
-        octets.length = (unsigned)seed_len;
-        subkey.length = (unsigned)nonce->subkey_len;
+        octets.length = (unsigned)form->seed_len;
+        subkey.length = (unsigned)form->subkey_len;
         code = krb5_c_random_to_key(ctx, enctype, &octets, &subkey);
     }
-    OPENSSL_cleanse(random, sizeof(random));
+    eas_secret_erase(random, sizeof(random));
     return code;
 }
 
@@ -106,8 +102,8 @@ static void put_authenticator(struct eas_der *der, krb5_const_principal client,
 {
     places->sequence = put_so_far(der) + SEQUENCE_SIZE;
     eas_message_put_integer(der, 7, nonce->sequence);
-    places->subkey = put_so_far(der) + nonce->subkey_len;
-    eas_message_put_typed(der, 6, enctype, nonce->subkey, nonce->subkey_len);
+    places->subkey = put_so_far(der) + places->subkey_len;
+    eas_message_put_typed(der, 6, enctype, nonce->subkey, places->subkey_len);
     places->ctime = put_so_far(der) + EAS_MESSAGE_TIME_SIZE;
     eas_message_put_time(der, 5, time->ctime);
     places->cusec = put_so_far(der) + CUSEC_SIZE;
@@ -128,11 +124,10 @@ krb5_error_code eas_ap_form(krb5_context ctx, const struct eas_ticket_key *key,
     static const struct eas_ap_time least = { 0, CUSEC_MIN };
     struct eas_der der = eas_der_begin(room, eas_ap_authenticator_max(ticket));
     struct nonce nonce = { .sequence = SEQUENCE_MIN };
-    size_t seed_len;
     krb5_error_code code =
-        krb5_c_keylengths(ctx, eas_ticket_key_enctype(key), &seed_len, &nonce.subkey_len);
+        krb5_c_keylengths(ctx, eas_ticket_key_enctype(key), &out->seed_len, &out->subkey_len);
 
-    if (code == 0 && nonce.subkey_len > KEY_MAX) {
+    if (code == 0 && (out->seed_len > KEY_MAX || out->subkey_len > KEY_MAX)) {
         code = KRB5_BAD_KEYSIZE;
     }
     if (code != 0) {
@@ -198,6 +193,21 @@ static void put_number(unsigned char *octets, int n, krb5_int32 value)
     }
 }
 
+/* As text.  A second has many requests, and each thread keeps the latest. */
+static void put_time(unsigned char *octets, krb5_timestamp when)
+{
+    static _Thread_local struct {
+        krb5_timestamp when;
+        char text[EAS_MESSAGE_TIME_SIZE];
+    } written;
+
+    if (when != written.when) {
+        eas_message_time(when, written.text);
+        written.when = when;
+    }
+    memcpy(octets, written.text, EAS_MESSAGE_TIME_SIZE);
+}
+
 /* Fills in a copy of the form. */
 static void fill_form(const struct eas_ap_form *form, const struct nonce *nonce,
                       const unsigned char *checksum, const struct eas_ap_time *time,
@@ -206,8 +216,8 @@ static void fill_form(const struct eas_ap_form *form, const struct nonce *nonce,
     memcpy(plain, form->authenticator, form->len);
     memcpy(plain + form->checksum, checksum, EAS_AP_CHECKSUM_SIZE);
     put_number(plain + form->cusec, CUSEC_SIZE, time->cusec);
-    eas_message_time(time->ctime, (char *)plain + form->ctime);
-    memcpy(plain + form->subkey, nonce->subkey, nonce->subkey_len);
+    put_time(plain + form->ctime, time->ctime);
+    memcpy(plain + form->subkey, nonce->subkey, form->subkey_len);
     put_number(plain + form->sequence, SEQUENCE_SIZE, nonce->sequence);
 }
 
@@ -215,20 +225,22 @@ krb5_error_code eas_ap_authenticator(krb5_context ctx, struct eas_ticket_key *ke
                                      const struct eas_ap_form *form, const unsigned char *checksum,
                                      const struct eas_ap_time *time, struct eas_der *der)
 {
-    unsigned char *plain = malloc(form->len);
+    unsigned char room[ROOM], *plain = form->len <= ROOM ? room : malloc(form->len);
     krb5_data in = { 0, (unsigned)form->len, (char *)plain };
     krb5_data out = { 0, (unsigned)form->cipher_len, NULL };
     struct nonce nonce;
-    krb5_error_code code = plain != NULL ? make_nonce(ctx, key, &nonce) : ENOMEM;
+    krb5_error_code code = plain != NULL ? make_nonce(ctx, key, form, &nonce) : ENOMEM;
 
     if (code == 0) {
         fill_form(form, &nonce, checksum, time, plain);
         out.data = (char *)eas_der_put_room(der, form->cipher_len);
         code = eas_ticket_key_encrypt(ctx, key, &in, &out);
-        OPENSSL_cleanse(plain, form->len);
-        OPENSSL_cleanse(&nonce, sizeof(nonce));
+        eas_secret_erase(plain, form->len);
+        eas_secret_erase(&nonce, sizeof(nonce));
     }
-    free(plain);
+    if (plain != room) {
+        free(plain);
+    }
     return code;
 }
 

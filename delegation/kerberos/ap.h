@@ -40,6 +40,7 @@ struct eas_ap_form {
     apr_size_t len;
     apr_size_t cipher_len; /* of an encrypted authenticator */
     apr_size_t checksum, cusec, ctime, subkey, sequence;
+    size_t seed_len, subkey_len; /* of the enctype's keys */
 };
 
 /* In room, which has the most octets of an authenticator. */

@@ -38,7 +38,10 @@ static bool is_host_name(const char *host)
     const char *p;
 
     for (p = host; *p; p++) {
-        if (!apr_isalnum(*p) && strchr("-._", *p) == NULL) {
+        char letter = (char)(*p | 0x20);
+
+        if ((letter < 'a' || letter > 'z') && (*p < '0' || *p > '9') && *p != '.' && *p != '-'
+            && *p != '_') {
             return false;
         }
     }

@@ -3,6 +3,7 @@
 
 #include "delegation/kerberos/token.h"
 #include "auth/base/thread.h"
+#include "auth/base/base64.h"
 #include "auth/base/secret.h"
 #include "delegation/kerberos/ap.h"
 #include "delegation/kerberos/gss_token.h"
@@ -13,8 +14,6 @@
 #include <apr_strings.h>
 #include <apr_tables.h>
 #include <gssapi/gssapi.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,19 +164,19 @@ static apr_size_t base64_size(apr_size_t len)
 }
 
 /*
- * For a token of about 2,000 octets, OpenSSL's encoder takes a third of the time of
- * apr_encode_base64().  The text of the octets is wiped with the pool; a long poll keeps it for up
- * to an hour.  The ticket before them is no secret.
+ * The text of the octets is wiped with the pool; a long poll keeps it for up to an hour.  The ticket
+ * before them is no secret.
  */
-static const char *header_value(apr_pool_t *pool, const char *begin, apr_size_t begin_len,
-                                const void *octets, apr_size_t len)
+static void set_value(apr_pool_t *pool, const char *begin, apr_size_t begin_len, const void *octets,
+                      apr_size_t len, struct eas_token *token)
 {
     char *value = apr_palloc(pool, begin_len + base64_size(len) + 1);
 
     memcpy(value, begin, begin_len);
-    EVP_EncodeBlock((unsigned char *)value + begin_len, octets, (int)len);
+    eas_base64_encode(value + begin_len, octets, len);
     eas_secret_mark(pool, value + begin_len, base64_size(len));
-    return value;
+    token->value = value;
+    token->len = begin_len + base64_size(len);
 }
 
 /* The most octets of a token. */
@@ -216,7 +215,7 @@ static void encode_begin(struct form *form, const struct eas_ticket *ticket, krb
     len -= form->rest_len;
     memcpy(form->rest, der.at + len, form->rest_len);
     memcpy(form->text, scheme, SCHEME_SIZE);
-    EVP_EncodeBlock((unsigned char *)form->text + SCHEME_SIZE, der.at, (int)len);
+    eas_base64_encode(form->text + SCHEME_SIZE, der.at, len);
     form->text_len = SCHEME_SIZE + base64_size(len);
     free(scratch);
 }
@@ -266,10 +265,9 @@ static krb5_error_code make_value(krb5_context ctx, struct eas_ticket_key *key, 
     code = eas_ap_authenticator(ctx, key, &form->ap, checksum, &token->pending->time, &der);
     if (code == 0) {
         eas_der_put(&der, form->rest, form->rest_len);
-        token->value =
-            header_value(pool, form->text, form->text_len, der.at, (apr_size_t)(der.end - der.at));
+        set_value(pool, form->text, form->text_len, der.at, (apr_size_t)(der.end - der.at), token);
     }
-    OPENSSL_cleanse(der.at, (apr_size_t)(der.end - der.at));
+    eas_secret_erase(der.at, (apr_size_t)(der.end - der.at));
     return code;
 }
 
@@ -306,7 +304,7 @@ static const char *make_by_gssapi(struct eas_token_maker *maker, apr_pool_t *poo
                                &octets);
     checkin_context(maker, ctx);
     if (words == NULL) {
-        token->value = header_value(pool, scheme, SCHEME_SIZE, octets->bytes, octets->len);
+        set_value(pool, scheme, SCHEME_SIZE, octets->bytes, octets->len, token);
         eas_secret_wipe(octets);
     }
     return words;
@@ -316,7 +314,7 @@ enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
                            const struct eas_token_request *request, struct eas_token *token_out,
                            struct eas_err *err)
 {
-    struct eas_token token = { NULL, apr_pcalloc(pool, sizeof(*token.pending)) };
+    struct eas_token token = { .pending = apr_pcalloc(pool, sizeof(*token.pending)) };
     const char *words;
 
     token.pending->ticket = request->ticket;

@@ -40,6 +40,7 @@ struct eas_token_request {
 struct eas_token {
     const char *value; /* of an Authorization header, `Negotiate …`; a secret that works once */
     struct eas_pending_ap *pending;
+    apr_size_t len; /* of the value */
 };
 
 struct eas_token_maker *eas_token_maker_create(apr_pool_t *pool);

@@ -62,6 +62,7 @@ static bool park(struct eas_exchange *exchange, ap_filter_t *backend, apr_interv
 static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filter_t *f,
                                           apr_bucket_brigade *bb)
 {
+    struct eas_client_backend backend = { .next = f->next, .bb = bb };
     apr_interval_time_t timeout, left = -1, patience;
     enum eas_client_event event;
     bool parks;
@@ -78,7 +79,9 @@ static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filt
         }
         patience = eas_park_begin_wait(exchange->interim ? NULL : exchange->park);
         parks = patience >= 0 && (left < 0 || patience < left);
-        event = eas_client_wait(exchange->r, exchange->poll, f->next, bb, parks ? patience : left);
+        backend.drained = exchange->drained;
+        exchange->drained = false;
+        event = eas_client_wait(exchange->r, exchange->poll, &backend, parks ? patience : left);
         if (patience >= 0) {
             eas_park_end_wait();
         }

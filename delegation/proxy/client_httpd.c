@@ -21,8 +21,7 @@
 struct wait {
     conn_rec *client;
     const struct eas_long_poll *poll;
-    ap_filter_t *next;
-    apr_bucket_brigade *bb;
+    struct eas_client_backend backend;
     struct eas_wait sockets;
     apr_time_t slice_ends;
     bool unread; /* what the client has sent before the wait has not been read */
@@ -70,7 +69,7 @@ static apr_status_t peek(ap_filter_t *f, apr_bucket_brigade *bb)
 
 static bool is_readable(const struct wait *wait)
 {
-    return !APR_STATUS_IS_EAGAIN(peek(wait->next, wait->bb));
+    return !APR_STATUS_IS_EAGAIN(peek(wait->backend.next, wait->backend.bb));
 }
 
 /*
@@ -98,7 +97,7 @@ static apr_status_t peek_client(conn_rec *c, apr_bucket_brigade *bb)
 /* Whether TLS says that the client has left.  Data that lies before its end is left unread. */
 static bool reads_end(struct wait *wait)
 {
-    apr_status_t rv = peek_client(wait->client, wait->bb);
+    apr_status_t rv = peek_client(wait->client, wait->backend.bb);
 
     wait->unread = false;
     if (rv == APR_SUCCESS) {
@@ -117,11 +116,10 @@ static struct wait begin(conn_rec *client, const struct eas_long_poll *poll)
     return wait;
 }
 
-static void add_backend(struct wait *wait, ap_filter_t *next, apr_bucket_brigade *bb)
+static void add_backend(struct wait *wait, const struct eas_client_backend *backend)
 {
-    wait->next = next;
-    wait->bb = bb;
-    wait->sockets.backend = eas_client_descriptor(next->c);
+    wait->backend = *backend;
+    wait->sockets.backend = eas_client_descriptor(backend->next->c);
     wait->sockets.reads_client = wait->unread =
         wait->client->master == NULL && ap_ssl_conn_is_ssl(wait->client);
 }
@@ -154,7 +152,7 @@ static enum eas_client_event wait_once(struct wait *wait, apr_time_t now, apr_in
     case EAS_WAIT_BACKEND_ENDED:
         return EAS_CLIENT_READ;
     case EAS_WAIT_BACKEND:
-        return is_readable(wait) ? EAS_CLIENT_READ : EAS_CLIENT_TIMEUP;
+        return wait->backend.drained || is_readable(wait) ? EAS_CLIENT_READ : EAS_CLIENT_TIMEUP;
     case EAS_WAIT_CLIENT_LEFT:
         return EAS_CLIENT_LEFT;
     case EAS_WAIT_CLIENT:
@@ -176,15 +174,15 @@ static enum eas_client_event look_after_slice(struct wait *wait, apr_time_t now)
 }
 
 enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
-                                      ap_filter_t *next, apr_bucket_brigade *bb,
+                                      const struct eas_client_backend *backend,
                                       apr_interval_time_t max)
 {
     enum eas_client_event event = EAS_CLIENT_TIMEUP;
     struct wait wait = begin(r->connection, poll);
     apr_time_t since, now;
 
-    add_backend(&wait, next, bb);
-    if (is_readable(&wait)) {
+    add_backend(&wait, backend);
+    if (!backend->drained && is_readable(&wait)) {
         return EAS_CLIENT_READ;
     }
     if (wait.client->aborted) {
@@ -194,8 +192,8 @@ enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll
     wait.slice_ends = now + SLICE;
     while (event == EAS_CLIENT_TIMEUP && (max < 0 || now - since < max)) {
         event = wait_once(&wait, now, max < 0 ? max : max - (now - since));
-        now = eas_clock_now();
         if (event == EAS_CLIENT_TIMEUP) {
+            now = eas_clock_now();
             event = look_after_slice(&wait, now);
         }
     }

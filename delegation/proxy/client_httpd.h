@@ -18,9 +18,16 @@ enum eas_client_event {
     EAS_CLIENT_NO_BACKEND /* the backend has closed the connection, without a response */
 };
 
+/* Where a response is awaited. */
+struct eas_client_backend {
+    ap_filter_t *next;      /* on the outgoing connection */
+    apr_bucket_brigade *bb; /* empty before and after */
+    bool drained;           /* no filter holds data: what comes is in the socket */
+};
+
 /*
- * Waits for the backend's response for max at most; below 0 is no limit.  The filter is the next one on the outgoing connection; bb is
- * empty before and after.  The poll is NULL where nothing limits it.  A client has left if
+ * Waits for the backend's response for max at most; below 0 is no limit.  The poll is NULL where
+ * nothing limits it.  A client has left if
  *  - it has closed or reset its TCP connection, or its half of it;
  *  - or it has sent TLS's close_notify, noticed within a second;
  *  - or HTTP/2 has ended the stream, noticed within a second.  The streams of a connection share its
@@ -28,7 +35,7 @@ enum eas_client_event {
  * A TLS client that has sent data before, such as pipelined requests, leaves by TCP only.
  */
 enum eas_client_event eas_client_wait(request_rec *r, const struct eas_long_poll *poll,
-                                      ap_filter_t *next, apr_bucket_brigade *bb,
+                                      const struct eas_client_backend *backend,
                                       apr_interval_time_t max);
 
 /* The same without a backend, and without a wait.  EAS_CLIENT_TIMEUP: the client is still there. */

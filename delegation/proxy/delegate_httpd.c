@@ -31,6 +31,7 @@
 #include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
+#include "delegation/proxy/placeholder_httpd.h"
 #include "delegation/proxy/prepare_httpd.h"
 
 #include <apr_optional_hooks.h>
@@ -86,9 +87,12 @@ static struct eas_slot *await_slot(struct eas_attempt *attempt, proxy_worker **w
     for (;;) {
         slot = eas_conn_pools_take(pools, attempt->owner, left < SLICE ? left : SLICE,
                                    attempt->fresh, worker);
-        left = until - eas_clock_now();
-        if (slot != NULL || left <= 0) {
+        if (slot != NULL) {
             return slot;
+        }
+        left = until - eas_clock_now();
+        if (left <= 0) {
+            return NULL;
         }
         event = eas_client_look(attempt->r, exchange->poll);
         if (event != EAS_CLIENT_TIMEUP) {
@@ -220,7 +224,7 @@ static int hook_proxy_fixups(request_rec *r)
     apr_table_unset(r->headers_in, "Authorization");
     apr_table_unset(r->headers_in, "Proxy-Authorization");
     if (attempt->ticket != NULL) {
-        apr_table_setn(r->headers_in, "Authorization", eas_outgoing_placeholder());
+        apr_table_setn(r->headers_in, "Authorization", eas_placeholder());
     }
     return OK;
 }

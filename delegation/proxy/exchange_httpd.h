@@ -33,6 +33,7 @@ struct eas_exchange {
     apr_uint64_t serial;               /* never used twice in a process */
     struct eas_connection *connection; /* the last that was written to; a reference, or NULL */
     bool pooled;                       /* ... and had carried another exchange */
+    bool drained;                      /* no filter holds data of it: poll() sees all that comes */
     bool connected;                    /* mod_proxy has made a new connection */
     bool written;                      /* ... or found one, and has begun to write */
     bool body_sent;                    /* more than a head that awaits 100 (Continue) */

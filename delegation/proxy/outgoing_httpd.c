@@ -6,14 +6,14 @@
 #include "auth/request_httpd.h"
 #include "delegation/proxy/await_httpd.h"
 #include "delegation/proxy/peer_certificate_httpd.h"
+#include "delegation/proxy/placeholder_httpd.h"
 
-#include <apr_escape.h>
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
 #include <http_connection.h>
 #include <http_core.h>
+#include <http_ssl.h>
 #include <mod_ssl_openssl.h>
-#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
 #include <util_filter.h>
@@ -31,19 +31,17 @@ struct record {
     /* To a backend. */
     struct eas_connection *connection; /* NULL before its first exchange */
     bool tls_done;                     /* the TLS handshake is over, or there is none */
-    bool unowned;                      /* it carried data outside of any exchange */
-    bool answered;                     /* the backend has sent something */
-    apr_uint64_t authorized;           /* the last exchange whose token it carries */
-    apr_uint64_t written_by;           /* the last exchange that has written to it */
+    bool tls;
+    bool unowned;  /* it carried data outside of any exchange */
+    bool answered; /* the backend has sent something */
+    bool filled;   /* a read below the filter may have left data that poll() does not see */
+    apr_uint64_t authorized; /* the last exchange whose token it carries */
+    apr_uint64_t written_by; /* the last exchange that has written to it */
     unsigned char binding[sizeof(END_POINT) - 1 + EVP_MAX_MD_SIZE];
     apr_size_t binding_len; /* 0: no TLS */
 };
 
 static _Thread_local struct eas_exchange *current;
-
-struct eas_outgoing_child {
-    char placeholder[sizeof("Negotiate ") + 32]; /* random, so that no client can send it */
-};
 
 /* A variant of the module, built for tests alone, has no veto: they test the check at the write. */
 #ifdef EAS_TEST_NO_VETO
@@ -51,11 +49,6 @@ static const bool veto = false;
 #else
 static const bool veto = true;
 #endif
-
-const char *eas_outgoing_placeholder(void)
-{
-    return eas_module_process()->outgoing->placeholder;
-}
 
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
 {
@@ -151,17 +144,30 @@ static apr_uint64_t current_serial(void)
     return current != NULL ? current->serial : 0;
 }
 
+/* The exchange has written to the connection. */
+static bool has(const struct eas_exchange *exchange, const struct record *record)
+{
+    return exchange != NULL && exchange->connection != NULL
+           && exchange->connection == record->connection;
+}
+
 static apr_status_t close_connection(void *data)
 {
     eas_connection_close(data);
     return APR_SUCCESS;
 }
 
-static bool may_reuse(const struct record *record)
+/* The mutex is not for reads within an exchange: mod_proxy_http reads ahead after each header line. */
+static bool may_reuse(const struct record *record, const struct eas_exchange *exchange)
 {
-    return record->connection != NULL
-               ? eas_connection_reuse(record->connection, current_owner(), current_serial())
-               : !record->unowned || current_owner() == NULL;
+    const char *owner = exchange != NULL ? exchange->owner : NULL;
+
+    if (record->connection == NULL) {
+        return !record->unowned || owner == NULL;
+    }
+    return (has(exchange, record) && !exchange->released)
+           || eas_connection_reuse(record->connection, owner,
+                                   exchange != NULL ? exchange->serial : 0);
 }
 
 /* The end of a connection leaves a data bucket of length 0. */
@@ -177,56 +183,104 @@ static bool has_data(const apr_bucket_brigade *bb)
     return false;
 }
 
-static void note_response(struct record *record)
+static void note_response(struct record *record, struct eas_exchange *exchange)
 {
     if (!record->answered) {
         record->answered = true;
         eas_connection_answered(record->connection);
     }
-    if (current != NULL && current->connection == record->connection) {
-        current->got_response = true;
+    if (has(exchange, record)) {
+        exchange->got_response = true;
     }
 }
 
 /* mod_proxy_http reads a response, for which this exchange waits. */
-static bool is_awaited(const struct record *record, ap_input_mode_t mode, apr_read_type_e block)
+static bool is_awaited(const struct eas_exchange *exchange, const struct record *record,
+                       ap_input_mode_t mode, apr_read_type_e block)
 {
-    return current != NULL && current->ticket != NULL && !current->responding
-           && current->connection != NULL && current->connection == record->connection
+    return has(exchange, record) && exchange->ticket != NULL && !exchange->responding
            && mode == AP_MODE_GETLINE && block == APR_BLOCK_READ;
 }
 
 /* mod_proxy_http runs again for a request that has parked, on the connection that has it. */
-static bool is_replay(const struct record *record)
+static bool is_replay(const struct eas_exchange *exchange, const struct record *record)
 {
-    return current != NULL && current->replayed && current->connection == record->connection;
+    return exchange != NULL && exchange->replayed && exchange->connection == record->connection;
 }
 
 /* await_httpd has answered the read in the backend's place. */
-static bool is_empty_response(const struct record *record)
+static bool is_empty_response(const struct eas_exchange *exchange, const struct record *record)
 {
-    return current != NULL && current->connection == record->connection
-           && (current->ended || current->parked);
+    return has(exchange, record) && (exchange->ended || exchange->parked);
 }
 
-/* mod_proxy checks by a speculative read whether a pooled connection is alive. */
+/* Whether a response is to be noted that begins; the further lines of a head are many. */
+static bool is_news(const struct eas_exchange *exchange, const struct record *record)
+{
+    return record->connection != NULL
+           && (!record->answered || (has(exchange, record) && !exchange->got_response));
+}
+
+/* A speculative read that finds nothing leaves nothing; TLS may hide a record (client_httpd). */
+static void note_read(struct record *record, ap_input_mode_t mode, apr_status_t rv,
+                      const apr_bucket_brigade *bb)
+{
+    if (mode == AP_MODE_SPECULATIVE) {
+        record->filled = !APR_STATUS_IS_EAGAIN(rv) && (rv != APR_SUCCESS || has_data(bb));
+    }
+    else if (mode != AP_MODE_INIT) {
+        record->filled = true;
+    }
+}
+
+/* The exchange's final response has begun, so that reads of the rest, line by line, change nothing. */
+static bool is_under_way(const struct eas_exchange *exchange, const struct record *record)
+{
+    return has(exchange, record) && exchange->got_response && !exchange->released
+           && (exchange->ticket == NULL || exchange->responding);
+}
+
+static apr_status_t read_response(ap_filter_t *f, struct eas_exchange *exchange,
+                                  apr_bucket_brigade *bb, apr_off_t readbytes)
+{
+    struct record *record = f->ctx;
+
+    exchange->drained = !record->filled && !record->tls;
+    record->filled = true;
+    return eas_await_read(exchange, f, bb, readbytes);
+}
+
+/*
+ * mod_proxy checks by a speculative read whether a pooled connection is alive.  The thread's exchange
+ * is looked up once, because a thread's variable of a loaded module costs a call each time.
+ */
 static apr_status_t input_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
                                  apr_read_type_e block, apr_off_t readbytes)
 {
     struct record *record = f->ctx;
+    struct eas_exchange *exchange = current;
     apr_status_t rv;
 
-    if (mode == AP_MODE_SPECULATIVE && is_replay(record)) {
+    if (is_under_way(exchange, record)) {
+        record->filled = true;
+        return ap_get_brigade(f->next, bb, mode, block, readbytes);
+    }
+    if (mode == AP_MODE_SPECULATIVE && is_replay(exchange, record)) {
         return APR_EAGAIN;
     }
-    if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record)) {
+    if (veto && mode == AP_MODE_SPECULATIVE && !may_reuse(record, exchange)) {
         return APR_ECONNABORTED;
     }
-    rv = is_awaited(record, mode, block) ? eas_await_read(current, f, bb, readbytes)
-                                         : ap_get_brigade(f->next, bb, mode, block, readbytes);
-    if (record->connection != NULL && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)
-        && !is_empty_response(record)) {
-        note_response(record);
+    if (is_awaited(exchange, record, mode, block)) {
+        rv = read_response(f, exchange, bb, readbytes);
+    }
+    else {
+        rv = ap_get_brigade(f->next, bb, mode, block, readbytes);
+        note_read(record, mode, rv, bb);
+    }
+    if (is_news(exchange, record) && mode != AP_MODE_INIT && rv == APR_SUCCESS && has_data(bb)
+        && !is_empty_response(exchange, record)) {
+        note_response(record, exchange);
     }
     return rv;
 }
@@ -266,40 +320,6 @@ static enum eas_rc acquire(const struct record *record, struct eas_err *err)
     return EAS_OK;
 }
 
-/*
- * Splits the placeholder off into a bucket of its own.  NULL if there is none.  A head lies in
- * memory.  A body in a file follows it, and would be read whole into memory here.
- */
-static apr_bucket *find_placeholder(apr_bucket_brigade *bb)
-{
-    const char *placeholder = eas_outgoing_placeholder(), *data, *found;
-    apr_size_t want = strlen(placeholder), len;
-    apr_bucket *b;
-
-    if (want == 0) {
-        return NULL; /* RAND_bytes() failed in eas_outgoing_child_init() */
-    }
-    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && !APR_BUCKET_IS_FILE(b);
-         b = APR_BUCKET_NEXT(b)) {
-        if (APR_BUCKET_IS_METADATA(b) || b->length == (apr_size_t)-1 || b->length < want
-            || apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ) != APR_SUCCESS) {
-            continue;
-        }
-        found = memmem(data, len, placeholder, want);
-        if (found != NULL) {
-            if (found != data) {
-                apr_bucket_split(b, (apr_size_t)(found - data));
-                b = APR_BUCKET_NEXT(b);
-            }
-            if (b->length > want) {
-                apr_bucket_split(b, want);
-            }
-            return b;
-        }
-    }
-    return NULL;
-}
-
 /* Replaces the placeholder by a token.  The body, after the head, has none. */
 static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, struct eas_err *err)
 {
@@ -312,7 +332,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
     struct eas_token token;
     enum eas_rc rc;
 
-    place = find_placeholder(bb);
+    place = eas_placeholder_split_off(bb);
     if (place == NULL) {
         return record->authorized == current->serial
                    ? EAS_OK
@@ -328,7 +348,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
     rc = eas_kcd_token(current->principal, current->r->pool, &request, &token, err);
     if (rc == EAS_OK) {
         current->pending = token.pending;
-        current->token_len = strlen(token.value);
+        current->token_len = token.len;
         bucket = apr_bucket_pool_create(token.value, current->token_len, current->r->pool,
                                         bb->bucket_alloc);
         APR_BUCKET_INSERT_BEFORE(place, bucket);
@@ -379,7 +399,7 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     if (!has_data(bb)) {
         return ap_pass_brigade(f->next, bb);
     }
-    if (is_replay(record)) {
+    if (is_replay(current, record)) {
         apr_brigade_cleanup(bb);
         return APR_SUCCESS;
     }
@@ -396,6 +416,7 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
             f->c->aborted = 1;
             return rv;
         }
+        record->tls = ap_ssl_conn_is_ssl(f->c);
     }
     if (acquire(record, &err) != EAS_OK
         || (current != NULL && current->ticket != NULL && authorize(record, bb, &err) != EAS_OK)) {
@@ -456,19 +477,6 @@ static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
         record->binding_len = prefix + len;
     }
     return OK;
-}
-
-void eas_outgoing_child_init(apr_pool_t *pchild)
-{
-    struct eas_outgoing_child *child = apr_pcalloc(pchild, sizeof(*child));
-    unsigned char random[16];
-
-    eas_module_process()->outgoing = child;
-    /* A placeholder that is not random stays empty, and no request gets a token. */
-    if (RAND_bytes(random, sizeof(random)) == 1) {
-        apr_cpystrn(child->placeholder, "Negotiate ", sizeof(child->placeholder));
-        apr_escape_hex(child->placeholder + strlen("Negotiate "), random, sizeof(random), 0, NULL);
-    }
 }
 
 void eas_outgoing_register_hooks(apr_pool_t *pool)

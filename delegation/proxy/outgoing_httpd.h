@@ -20,9 +20,6 @@
  *    after it.
  */
 
-/* The value of the Authorization header until the filter replaces it by a token. */
-const char *eas_outgoing_placeholder(void);
-
 /*
  * Begins an exchange in this thread, or continues one that has parked.  Returns the interrupted one,
  * for eas_outgoing_end(), which leaves an exchange that has parked as it is.
@@ -46,7 +43,6 @@ void eas_outgoing_release(struct eas_exchange *exchange);
  */
 const char *eas_outgoing_client_owner(request_rec *r);
 
-void eas_outgoing_child_init(apr_pool_t *pchild);
 void eas_outgoing_register_hooks(apr_pool_t *pool);
 
 #endif

@@ -10,6 +10,7 @@
 #include "delegation/kerberos/certificate.h"
 #include "delegation/kerberos/spn.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_ssl.h>
 
@@ -95,12 +96,11 @@ static void set_variables(request_rec *r, const struct eas_kcd_request *request,
 {
     static const char *const origins[] = { "hit", "shared", "fetched" };
 
-    apr_table_setn(r->subprocess_env, "EAS_KCD_SPN", request->spn);
+    eas_request_set(r, EAS_REQUEST_SPN, request->spn);
     if (request->identity->certificate.len > 0) {
-        apr_table_setn(r->subprocess_env, "EAS_KCD_USER",
-                       eas_certificate_user(r->pool, result->ticket));
+        eas_request_set(r, EAS_REQUEST_USER, eas_certificate_user(r->pool, result->ticket));
     }
-    apr_table_setn(r->subprocess_env, "EAS_KCD_TICKET", origins[result->origin]);
+    eas_request_set(r, EAS_REQUEST_TICKET, origins[result->origin]);
 }
 
 enum eas_rc eas_prepare_ticket(struct eas_attempt *attempt, struct eas_err *err)
@@ -128,14 +128,51 @@ static apr_port_t port_of(const apr_uri_t *uri)
     return uri->port_str != NULL ? uri->port : apr_uri_port_of_scheme(uri->scheme);
 }
 
-static bool is_workers(request_rec *r, const proxy_worker_shared *worker, const char *url)
+/* Whether the text begins with the prefix, behind which *rest_out lies then. */
+static bool begins_with(const char *text, const char *prefix, const char **rest_out)
+{
+    apr_size_t len = strlen(prefix);
+
+    *rest_out = text + len;
+    return strncmp(text, prefix, len) == 0;
+}
+
+/*
+ * Most URLs begin as mod_proxy has made them: `scheme://host`, and `:port` unless that is the
+ * scheme's.  False also for others that name the worker.
+ */
+static bool is_plainly_workers(const proxy_worker_shared *worker, const char *url)
+{
+    apr_uint32_t port = 0;
+
+    if (*worker->hostname_ex == '\0' || !begins_with(url, worker->scheme, &url)
+        || !begins_with(url, "://", &url) || !begins_with(url, worker->hostname_ex, &url)) {
+        return false;
+    }
+    if (url[0] == ':' && apr_isdigit(url[1])) {
+        for (url++; apr_isdigit(*url) && port < 65536; url++) {
+            port = port * 10 + (apr_uint32_t)(*url - '0');
+        }
+    }
+    else {
+        port = apr_uri_port_of_scheme(worker->scheme);
+    }
+    return port == worker->port && (*url == '/' || *url == '\0');
+}
+
+static bool is_parsed_as_workers(request_rec *r, const proxy_worker_shared *worker, const char *url)
 {
     apr_uri_t uri;
 
     return apr_uri_parse(r->pool, url, &uri) == APR_SUCCESS && uri.hostname != NULL
            && ap_cstr_casecmp(uri.scheme, worker->scheme) == 0
            && ap_cstr_casecmp(uri.hostname, worker->hostname_ex) == 0
-           && port_of(&uri) == worker->port
+           && port_of(&uri) == worker->port;
+}
+
+static bool is_workers(request_rec *r, const proxy_worker_shared *worker, const char *url)
+{
+    return (is_plainly_workers(worker, url) || is_parsed_as_workers(r, worker, url))
            /* A socket of the URL, not of the worker (ap_proxy_determine_connection()). */
            && (*worker->uds_path != '\0' || apr_table_get(r->notes, "uds_path") == NULL);
 }
@@ -220,9 +257,11 @@ enum eas_rc eas_prepare_attempt(struct eas_attempt *attempt, request_rec *r,
             apr_table_unset(r->subprocess_env, "EAS_KCD_ACCOUNT");
             apr_table_unset(r->subprocess_env, "EAS_KCD_UPN");
         }
-        apr_table_setn(r->subprocess_env, "EAS_KCD_USER", identity->principal);
+        if (identity != eas_request_of(r)->identity) { /* it has the variable from its log-on */
+            eas_request_set(r, EAS_REQUEST_USER, identity->principal);
+        }
         if (identity->authenticated_by == EAS_BY_OTHER && eas_request_identity(r) == NULL) {
-            apr_table_setn(r->subprocess_env, "EAS_KCD_AUTH", "other");
+            eas_request_set(r, EAS_REQUEST_AUTH, "other");
         }
         attempt->request.identity = identity;
         rc = first_ticket(attempt, call, err);

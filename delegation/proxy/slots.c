@@ -4,8 +4,8 @@
 #include "delegation/proxy/slots.h"
 #include "auth/base/clock.h"
 #include "auth/base/counters.h"
+#include "auth/base/fnv.h"
 
-#include <apr_hash.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,8 +148,7 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
                                 apr_interval_time_t max_wait, bool *close_first)
 {
     apr_time_t now = eas_clock_now(), until = now + max_wait;
-    apr_ssize_t len = APR_HASH_KEY_STRING;
-    unsigned hash = apr_hashfunc_default(owner, &len); /* it is long: before the mutex */
+    unsigned hash = (unsigned)eas_fnv_words(owner, strlen(owner)); /* before the mutex */
     struct eas_slot *slot;
 
     pthread_mutex_lock(&slots->mutex);

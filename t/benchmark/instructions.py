@@ -20,7 +20,7 @@ WARM_UP = 50
 PARTS = (
     ("token", "eas_token_make"),
     ("of that, encryption and checksum of the authenticator", "eas_ticket_key_encrypt"),
-    ("of that, base64 of the authenticator", "header_value"),
+    ("of that, base64 of the authenticator", "set_value"),
     ("user", "hook_check_authn"),
     ("target, ticket, variables", "eas_prepare_attempt"),
     ("wait for the response, and for the client's end", "eas_await_read"),
@@ -47,8 +47,8 @@ class Counted:
         rig = bench.rig
         self._requests = bench.effort.counted
         text = CONF.format(module=load_module("callgrind", _switch(rig.path)))
-        self.gateway: Gateway = rig.gateway("counted", text + conf.bare("/bare", rig.backend)
-                                            + rig.mail(), processes=1, threads=4)
+        text += conf.bare("/bare", rig.backend) + conf.fixed("/fixed", rig.backend, rig.token)
+        self.gateway: Gateway = rig.gateway("counted", text + rig.mail(), processes=1, threads=4)
         self.root = self.gateway.root
         shutil.chown(self.root, USER)       # where valgrind writes, after httpd has changed its user
         daemon = self.gateway.daemon
@@ -111,6 +111,9 @@ def instructions(bench: Bench) -> None:
     visitor = session(counted.gateway, "bob")
     bare, without = counted.each("/bare"), counted.parts()
     bench.results.note("instructions", "bare proxy", f"{bare:,.0f} a request")
+    fixed = counted.each("/fixed", bench.rig.basic("alice"))
+    bench.results.note("instructions", "bare proxy that gets Basic's header and sends one token "
+                       "again and again", f"{fixed:,.0f} a request, {fixed - bare:,.0f} more")
     more = []
     for what, headers in (("Basic", bench.rig.basic("alice")), ("session", visitor)):
         number = counted.each("/mail", headers)

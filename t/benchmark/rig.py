@@ -195,7 +195,8 @@ class Rig:
         """One that is not started yet; the stack ends it. Not *ours*: our module is not loaded."""
         self._numbers += 1
         options = {"processes": 2, "threads": 64, "log_level": "crit", "shown": LOGGED} | options
-        modules = [*MODULES[:-1], *EXTRA_MODULES, *(("eas_kcd",) if ours else ())]
+        modules = [*MODULES[:-1], *EXTRA_MODULES, *options.pop("more_modules", ()),
+                   *(("eas_kcd",) if ours else ())]
         text = ("EasKcdRequireTLS Off\n" if ours else "") + conf.common(
             self.authority.ca_file) + text
         made = Gateway(self.path / f"{name}-{self._numbers}", text, modules=modules,
