@@ -32,6 +32,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lab import sanitizer                                   # noqa: E402
 from lab.activesync import PATH, TYPE                       # noqa: E402
 from lab.ad import CAS1, REALM, Domain                      # noqa: E402
 from lab.exchange import location, trusting                 # noqa: E402
@@ -45,7 +46,6 @@ from lab.wait import free_port, until                       # noqa: E402
 HOST = "cas1.corp.example.test"
 STORM = 64              # Pings that begin at once
 SHORT = 200             # short requests a second
-RESTART_EVERY = 20      # seconds
 RESTART_MAX = 15        # seconds that are waited for the old processes
 GROWTH_MAX = 0.05
 ROUND = 60              # seconds of a soak from one wake-up of all to the next
@@ -266,7 +266,9 @@ class Result:
     processes: int = 0
     threads: int = 0
     begin: float = 0
+    empty: int = 0              # without Pings, in all
     pss: float = 0
+    pss_later: float = 0        # ... on connections that have had an answer
     kernel: float = 0
     calm: Figures | None = None
     restarts: Figures | None = None
@@ -283,6 +285,7 @@ async def be_parked(given, gateway: Gateway, backend: Backend, phones: Phones, r
                     ca_file: Path) -> list[asyncio.Task]:
     await phones.log_on()
     empty = memory(gateway)
+    result.empty = empty.pss
     tasks = [asyncio.create_task(phones.phone(number)) for number in range(given.pings)]
     result.begin = await all_wait(backend, given.pings, "begin")
     held = memory(gateway)
@@ -294,7 +297,7 @@ async def be_parked(given, gateway: Gateway, backend: Backend, phones: Phones, r
           f", and {result.kernel:.0f} KB in the kernel with both ends of its connections",
           flush=True)
     short = Short(phones, ca_file)
-    await asyncio.sleep(RESTART_EVERY)
+    await asyncio.sleep(given.every)
     result.calm = short.end()
     print(f"while they wait, {result.calm}", flush=True)
     return tasks
@@ -311,12 +314,13 @@ async def restart_often(given, gateway: Gateway, backend: Backend, phones: Phone
         result.stayed, result.back = max(result.stayed, stayed), max(result.back, back)
         print(f"restart {number + 1}: old processes stay {stayed:.1f} s, all Pings are back "
               f"{back:.0f} s later; {phones.unchanged} answers without change", flush=True)
-        await asyncio.sleep(max(0, began + RESTART_EVERY - time.monotonic()))
+        await asyncio.sleep(max(0, began + given.every - time.monotonic()))
     result.restarts = short.end()
     print(f"through {given.restarts} graceful restarts, {result.restarts}", flush=True)
 
 
-async def wake_all(given, backend: Backend, phones: Phones, result: Result) -> None:
+async def wake_all(given, gateway: Gateway, backend: Backend, phones: Phones,
+                   result: Result) -> None:
     before = phones.own
     began = time.monotonic()
     backend.change()
@@ -324,8 +328,9 @@ async def wake_all(given, backend: Backend, phones: Phones, result: Result) -> N
         await asyncio.sleep(0.1)
     result.woken, result.wake = phones.own - before, phones.last_answer - began
     result.again = await all_wait(backend, given.pings, "again")
+    result.pss_later = (memory(gateway).pss - result.empty) / given.pings
     print(f"wake-up: {result.woken} answers in {result.wake:.1f} s; all wait again "
-          f"{result.again:.0f} s later", flush=True)
+          f"{result.again:.0f} s later, with {result.pss_later:.0f} KB each", flush=True)
 
 
 async def soak(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result) -> None:
@@ -334,7 +339,7 @@ async def soak(given, gateway: Gateway, backend: Backend, phones: Phones, result
     ends = time.monotonic() + 60 * given.minutes
     while time.monotonic() < ends:
         await asyncio.sleep(ROUND)
-        await wake_all(given, backend, phones, result)
+        await wake_all(given, gateway, backend, phones, result)
         sizes.append(memory(gateway).pss)
         result.growth = sizes[-1] / sizes[min(2, len(sizes) - 1)] - 1
         print(f"round {len(sizes)}: {sizes[-1] / 1024:.0f} MB PSS, {result.growth:+.1%}",
@@ -347,7 +352,7 @@ async def measure(given, gateway: Gateway, backend: Backend, phones: Phones, ca_
     tasks = await be_parked(given, gateway, backend, phones, result, ca_file)
     if given.restarts:
         await restart_often(given, gateway, backend, phones, result, ca_file)
-    await wake_all(given, backend, phones, result)
+    await wake_all(given, gateway, backend, phones, result)
     if given.minutes:
         await soak(given, gateway, backend, phones, result)
     phones.ends = True
@@ -358,7 +363,7 @@ async def measure(given, gateway: Gateway, backend: Backend, phones: Phones, ca_
 
 
 def report(phones: Phones, gateway: Gateway) -> bool:
-    """Whether each Ping was answered, with its own user."""
+    """Whether each Ping was answered, with its own user, and no sanitizer has found anything."""
     lost = phones.unanswered & {entry["uri"] for entry in gateway.requests()}
     print(f"answers: {phones.own} of one's own, {phones.unchanged} without change, {phones.other} "
           f"of others, {phones.refused} refused; connections closed idle {phones.idle}, requests "
@@ -366,7 +371,9 @@ def report(phones: Phones, gateway: Gateway) -> bool:
     print("\n".join(sorted({line[line.find("]", 60):][:160] for line in
                             gateway.error_log.text().splitlines()
                             if ":error" in line or ":crit" in line})[:10]))
-    return not (lost or phones.broken or phones.other or phones.refused)
+    found = sanitizer.reports(gateway.root)
+    print(found[:5000])
+    return not (found or lost or phones.broken or phones.other or phones.refused)
 
 
 def arguments() -> argparse.Namespace:
@@ -376,6 +383,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--every", type=float, default=20, metavar="SECONDS",
+                        help="from one restart to the next (default: 20)")
     parser.add_argument("--minutes", type=float, default=0,
                         help="then soak for as long; the exit status is 1 if memory grows by 5 %%")
     parser.add_argument("--park", default="On")
