@@ -32,6 +32,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from benchmark.cost import cpu_seconds                      # noqa: E402
 from lab import sanitizer                                   # noqa: E402
 from lab.activesync import PATH, TYPE                       # noqa: E402
 from lab.ad import CAS1, REALM, Domain                      # noqa: E402
@@ -277,6 +278,7 @@ class Result:
     woken: int = 0
     wake: float = 0
     again: float = 0            # until all wait after that
+    cpu: float = 0              # of httpd for each Ping, from one wait to the next
     growth: float = 0           # of a soak, as a part
     good: bool = False          # each answer is right, and no Ping is without one
 
@@ -322,15 +324,18 @@ async def restart_often(given, gateway: Gateway, backend: Backend, phones: Phone
 async def wake_all(given, gateway: Gateway, backend: Backend, phones: Phones,
                    result: Result) -> None:
     before = phones.own
+    used = cpu_seconds(gateway.daemon.process.pid)
     began = time.monotonic()
     backend.change()
     while phones.own < before + given.pings and time.monotonic() - began < 60:
         await asyncio.sleep(0.1)
     result.woken, result.wake = phones.own - before, phones.last_answer - began
     result.again = await all_wait(backend, given.pings, "again")
+    result.cpu = (cpu_seconds(gateway.daemon.process.pid) - used) / given.pings
     result.pss_later = (memory(gateway).pss - result.empty) / given.pings
     print(f"wake-up: {result.woken} answers in {result.wake:.1f} s; all wait again "
-          f"{result.again:.0f} s later, with {result.pss_later:.0f} KB each", flush=True)
+          f"{result.again:.0f} s later, with {result.pss_later:.0f} KB each; "
+          f"{result.cpu * 1e3:.1f} ms of httpd's CPU for each answer and the next Ping", flush=True)
 
 
 async def soak(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result) -> None:
