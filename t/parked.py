@@ -3,7 +3,7 @@
 """Many parked Pings: memory, threads, graceful restarts, and the wake-up of all.
 
     /usr/bin/python3 t/parked.py [--pings N] [--users N] [--processes N] [--threads N]
-                                 [--restarts N] [--park Off]
+                                 [--restarts N] [--park Off] [--minutes M]
 
 TLS on both sides. Each Ping has a connection of its own, and its answer names the user whom the
 backend has authenticated. Exit status 0: each was answered, and with its own user.
@@ -15,33 +15,42 @@ request; "repeated", where httpd has not read the request, which its access log 
 
 import argparse
 import asyncio
-import base64
 import itertools
+import json
 import os
 import resource
 import shutil
 import signal
 import ssl
+import subprocess
 import sys
 import tempfile
 import time
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab.activesync import PATH, PING, TYPE, plain          # noqa: E402
-from lab.ad import CAS1, PASSWORDS, REALM, Domain           # noqa: E402
+from benchmark.cost import cpu_seconds                      # noqa: E402
+from lab import sanitizer                                   # noqa: E402
+from lab.activesync import PATH, TYPE                       # noqa: E402
+from lab.ad import CAS1, REALM, Domain                      # noqa: E402
 from lab.exchange import location, trusting                 # noqa: E402
 from lab.gateway import MODULES, Gateway                    # noqa: E402
 from lab.kerberos import Acceptor                           # noqa: E402
 from lab.names import GATEWAY, ensure_names                 # noqa: E402
+from lab.short_requests import Unanswered, ask, connect     # noqa: E402
 from lab.tls import Authority                               # noqa: E402
 from lab.wait import free_port, until                       # noqa: E402
 
 HOST = "cas1.corp.example.test"
 STORM = 64              # Pings that begin at once
-SHORT = 50              # short requests a second
+SHORT = 200             # short requests a second
+RESTART_MAX = 15        # seconds that are waited for the old processes
+GROWTH_MAX = 0.05
+ROUND = 60              # seconds of a soak from one wake-up of all to the next
+KERNEL = ("SUnreclaim", "KernelStack", "PageTables")
 
 
 class Backend:
@@ -91,10 +100,6 @@ class Backend:
         os.waitpid(self.pid, 0)
 
 
-class Unanswered(Exception):
-    """A connection has ended before a byte of the answer to that request."""
-
-
 class Phones:
     """The clients: what they got, by kind."""
 
@@ -103,32 +108,12 @@ class Phones:
         self.context = ssl.create_default_context(cafile=ca_file)
         self.own = self.unchanged = self.other = self.refused = self.idle = self.broken = 0
         self.unanswered: set[str] = set()       # requests, on connections that had been used
-        self.short: list[float] = []
-        self.short_errors = 0
         self.last_answer = 0.0
         self.ends = False
         self._storm = asyncio.Semaphore(STORM)
 
-    async def ask(self, reader, writer, user: str, device: str, command: str,
-                  serial: int = 0) -> tuple[int, bytes, bool]:
-        credentials = base64.b64encode(f"{user}:{PASSWORDS['alice']}".encode()).decode()
-        path = plain(command, user, device) + f"&Try={serial}"
-        writer.write((f"POST {path} HTTP/1.1\r\nHost: {GATEWAY}\r\n"
-                      f"Authorization: Basic {credentials}\r\nContent-Type: {TYPE}\r\n"
-                      f"Content-Length: {len(PING)}\r\n\r\n").encode() + PING)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        except (asyncio.IncompleteReadError, OSError) as error:
-            if getattr(error, "partial", b""):
-                raise
-            raise Unanswered(path) from None
-        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-        body = await reader.readexactly(int(fields.get("Content-Length", 0)))
-        return int(head.split()[1]), body, fields.get("Connection") == "close"
-
     async def connect(self):
-        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context,
-                                             server_hostname=GATEWAY)
+        return await connect(self.port, self.context)
 
     def count(self, user: str, status: int, body: bytes) -> None:
         self.last_answer = time.monotonic()
@@ -150,7 +135,7 @@ class Phones:
                 self.idle += 1
                 return
             try:
-                *answer, closes = await self.ask(reader, writer, user, f"D{number}", "Ping",
+                *answer, closes = await ask(reader, writer, user, f"D{number}", "Ping",
                                                  next(serials))
                 self.count(user, *answer)
             except Unanswered as error:
@@ -176,7 +161,7 @@ class Phones:
                     with suppress(OSError, EOFError, Unanswered):
                         reader, writer = await self.connect()
                         with closing(writer):
-                            status, *_ = await self.ask(reader, writer, user, "S", "FolderSync")
+                            status, *_ = await ask(reader, writer, user, "S", "FolderSync")
                         if status == 200:
                             return
                     await asyncio.sleep(1)
@@ -184,28 +169,30 @@ class Phones:
         few = asyncio.Semaphore(4)
         await asyncio.gather(*map(once, self.users))
 
-    async def short_requests(self) -> None:
-        while not self.ends:
-            began = time.monotonic()
-            try:
-                reader, writer = await self.connect()
-                with closing(writer):
-                    await self.ask(reader, writer, self.users[0], "S", "FolderSync")
-            except (OSError, EOFError, Unanswered):
-                self.short_errors += 1
-            self.short.append(time.monotonic() - began)
-            await asyncio.sleep(max(0, 1 / SHORT - (time.monotonic() - began)))
+
+@dataclass(frozen=True)
+class Memory:
+    """Of httpd's children; of the kernel, for all processes of the machine. In KB."""
+
+    processes: int
+    threads: int
+    pss: int
+    kernel: int
 
 
-def memory(gateway: Gateway) -> tuple[int, int, int]:
-    """Processes, threads, and PSS in KB, of httpd's children."""
+def memory(gateway: Gateway) -> Memory:
     threads = pss = 0
     children = gateway.children()
     for pid in children:
         threads += len(os.listdir(f"/proc/{pid}/task"))
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         pss += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return len(children), threads, pss
+    table = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    kernel = sum(int(table[name].split()[0]) for name in KERNEL)
+    tcp = next(line.split() for line in Path("/proc/net/sockstat").read_text().splitlines()
+               if line.startswith("TCP:"))
+    kernel += int(tcp[tcp.index("mem") + 1]) * resource.getpagesize() // 1024
+    return Memory(len(children), threads, pss, kernel)
 
 
 def connections_to(port: int) -> int:
@@ -227,56 +214,171 @@ async def all_wait(backend: Backend, number: int, what: str) -> float:
 
 
 async def restart(gateway: Gateway) -> float:
-    """Returns how long the old processes stay."""
+    """Returns how long the old processes stay; at most RESTART_MAX are waited for."""
     old = set(gateway.children())
     began = time.monotonic()
     gateway.daemon.signal(signal.SIGUSR1)
     while old & set(gateway.children()):
-        if time.monotonic() - began > 60:
+        if time.monotonic() - began > RESTART_MAX:
             return float("inf")
         await asyncio.sleep(0.1)
     return time.monotonic() - began
 
 
-async def measure(given, gateway: Gateway, backend: Backend, phones: Phones) -> None:
+class Short:
+    """The process of the short requests."""
+
+    def __init__(self, phones: Phones, ca_file: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lab.short_requests", str(phones.port), str(ca_file),
+             phones.users[0], str(SHORT)], stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
+
+    def end(self) -> "Figures":
+        self.process.terminate()
+        said = json.loads(self.process.communicate()[0])
+        took = sorted(said["seconds"]) or [float("inf")]
+        return Figures(len(said["seconds"]), took[len(took) // 2], took[len(took) * 99 // 100],
+                       took[-1], said["failed"], said["repeated"])
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of short requests; seconds."""
+
+    number: int
+    p50: float
+    p99: float
+    most: float
+    failed: int
+    repeated: int
+
+    def __str__(self) -> str:
+        return (f"{self.number} short requests: p50 {self.p50 * 1e3:.1f} ms, p99 "
+                f"{self.p99 * 1e3:.1f} ms, longest {self.most * 1e3:.0f} ms, {self.failed} errors, "
+                f"{self.repeated} repeated")
+
+
+@dataclass
+class Result:
+    """Of one gateway; KB for each Ping, seconds."""
+
+    pings: int
+    processes: int = 0
+    threads: int = 0
+    begin: float = 0
+    empty: int = 0              # without Pings, in all
+    pss: float = 0
+    pss_later: float = 0        # ... on connections that have had an answer
+    kernel: float = 0
+    calm: Figures | None = None
+    restarts: Figures | None = None
+    stayed: float = 0           # the longest of the old processes
+    back: float = 0             # the longest until all Pings wait again
+    woken: int = 0
+    wake: float = 0
+    again: float = 0            # until all wait after that
+    cpu: float = 0              # of httpd for each Ping, from one wait to the next
+    growth: float = 0           # of a soak, as a part
+    good: bool = False          # each answer is right, and no Ping is without one
+
+
+async def be_parked(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result,
+                    ca_file: Path) -> list[asyncio.Task]:
     await phones.log_on()
     empty = memory(gateway)
+    result.empty = empty.pss
     tasks = [asyncio.create_task(phones.phone(number)) for number in range(given.pings)]
-    took = await all_wait(backend, given.pings, "begin")
-    tasks.append(asyncio.create_task(phones.short_requests()))
-    await asyncio.sleep(5)
-    processes, threads, pss = memory(gateway)
-    print(f"{given.pings} Pings wait after {took:.0f} s: {processes} processes, {threads} threads, "
-          f"{pss / 1024:.0f} MB PSS, {(pss - empty[2]) / given.pings:.0f} KB for each Ping")
+    result.begin = await all_wait(backend, given.pings, "begin")
+    held = memory(gateway)
+    result.processes, result.threads = held.processes, held.threads
+    result.pss = (held.pss - empty.pss) / given.pings
+    result.kernel = (held.kernel - empty.kernel) / given.pings
+    print(f"{given.pings} Pings wait after {result.begin:.0f} s: {held.processes} processes, "
+          f"{held.threads} threads, {held.pss / 1024:.0f} MB PSS; for each Ping {result.pss:.0f} KB"
+          f", and {result.kernel:.0f} KB in the kernel with both ends of its connections",
+          flush=True)
+    short = Short(phones, ca_file)
+    await asyncio.sleep(given.every)
+    result.calm = short.end()
+    print(f"while they wait, {result.calm}", flush=True)
+    return tasks
+
+
+async def restart_often(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result,
+                        ca_file: Path) -> None:
+    """With short requests meanwhile."""
+    short = Short(phones, ca_file)
     for number in range(given.restarts):
+        began = time.monotonic()
         stayed = await restart(gateway)
-        took = await all_wait(backend, given.pings, "restart")
-        print(f"restart {number + 1}: old processes stay {stayed:.1f} s, all Pings are back after "
-              f"{took:.0f} s; {phones.unchanged} answers without change")
+        back = await all_wait(backend, given.pings, "restart")
+        result.stayed, result.back = max(result.stayed, stayed), max(result.back, back)
+        print(f"restart {number + 1}: old processes stay {stayed:.1f} s, all Pings are back "
+              f"{back:.0f} s later; {phones.unchanged} answers without change", flush=True)
+        await asyncio.sleep(max(0, began + given.every - time.monotonic()))
+    result.restarts = short.end()
+    print(f"through {given.restarts} graceful restarts, {result.restarts}", flush=True)
+
+
+async def wake_all(given, gateway: Gateway, backend: Backend, phones: Phones,
+                   result: Result) -> None:
     before = phones.own
+    used = cpu_seconds(gateway.daemon.process.pid)
     began = time.monotonic()
     backend.change()
     while phones.own < before + given.pings and time.monotonic() - began < 60:
         await asyncio.sleep(0.1)
-    print(f"wake-up: {phones.own - before} answers in {phones.last_answer - began:.1f} s")
-    await all_wait(backend, given.pings, "again")
+    result.woken, result.wake = phones.own - before, phones.last_answer - began
+    result.again = await all_wait(backend, given.pings, "again")
+    result.cpu = (cpu_seconds(gateway.daemon.process.pid) - used) / given.pings
+    result.pss_later = (memory(gateway).pss - result.empty) / given.pings
+    print(f"wake-up: {result.woken} answers in {result.wake:.1f} s; all wait again "
+          f"{result.again:.0f} s later, with {result.pss_later:.0f} KB each; "
+          f"{result.cpu * 1e3:.1f} ms of httpd's CPU for each answer and the next Ping", flush=True)
+
+
+async def soak(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result) -> None:
+    """The memory after each wake-up of all, compared with that after the third."""
+    sizes: list[int] = []
+    ends = time.monotonic() + 60 * given.minutes
+    while time.monotonic() < ends:
+        await asyncio.sleep(ROUND)
+        await wake_all(given, gateway, backend, phones, result)
+        sizes.append(memory(gateway).pss)
+        result.growth = sizes[-1] / sizes[min(2, len(sizes) - 1)] - 1
+        print(f"round {len(sizes)}: {sizes[-1] / 1024:.0f} MB PSS, {result.growth:+.1%}",
+              flush=True)
+
+
+async def measure(given, gateway: Gateway, backend: Backend, phones: Phones, ca_file: Path,
+                  ) -> Result:
+    result = Result(given.pings)
+    tasks = await be_parked(given, gateway, backend, phones, result, ca_file)
+    if given.restarts:
+        await restart_often(given, gateway, backend, phones, result, ca_file)
+    await wake_all(given, gateway, backend, phones, result)
+    if given.minutes:
+        await soak(given, gateway, backend, phones, result)
     phones.ends = True
-    phones.short.sort()
-    print(f"short requests: {len(phones.short)}, p50 {phones.short[len(phones.short) // 2] * 1e3:.0f}"
-          f" ms, p99 {phones.short[len(phones.short) * 99 // 100] * 1e3:.0f} ms, "
-          f"{phones.short_errors} errors")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    return result
 
 
 def report(phones: Phones, gateway: Gateway) -> bool:
-    """Whether each Ping was answered, with its own user."""
+    """Whether each Ping was answered, with its own user, and no sanitizer has found anything."""
     lost = phones.unanswered & {entry["uri"] for entry in gateway.requests()}
     print(f"answers: {phones.own} of one's own, {phones.unchanged} without change, {phones.other} "
           f"of others, {phones.refused} refused; connections closed idle {phones.idle}, requests "
           f"repeated {len(phones.unanswered - lost)}, lost {len(lost) + phones.broken}")
-    return not (lost or phones.broken or phones.other or phones.refused)
+    print("\n".join(sorted({line[line.find("]", 60):][:160] for line in
+                            gateway.error_log.text().splitlines()
+                            if ":error" in line or ":crit" in line})[:10]))
+    found = sanitizer.reports(gateway.root)
+    print(found[:5000])
+    return not (found or lost or phones.broken or phones.other or phones.refused)
 
 
 def arguments() -> argparse.Namespace:
@@ -286,10 +388,46 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--every", type=float, default=20, metavar="SECONDS",
+                        help="from one restart to the next (default: 20)")
+    parser.add_argument("--minutes", type=float, default=0,
+                        help="then soak for as long; the exit status is 1 if memory grows by 5 %%")
     parser.add_argument("--park", default="On")
     parser.add_argument("--log-level", default="notice")
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     return parser.parse_args()
+
+
+def make_gateway(given, root: Path, domain: Domain, authority: Authority, port: int) -> Gateway:
+    return Gateway(
+        root / "gateway", trusting(authority) + "AsyncRequestWorkerFactor 1000\n"
+        f"MaxSpareThreads {given.processes * given.threads}\nKeepAliveTimeout 60\n"
+        "EasKcdPasswordCache 8h\n"
+        + location(f"https://{HOST}:{port}{PATH}", f"EasKcdPark {given.park}",
+                   "EasKcdLongPolls Off", path=PATH),
+        keytab=domain.export_keytab(root / "gateway.keytab",
+                                    ["gateway", "HTTP/gateway.corp.example.test"]),
+        krb5_conf=domain.krb5_conf, ca_file=authority.ca_file, modules=MODULES,
+        tls=authority.certificate(GATEWAY), processes=given.processes, threads=given.threads,
+        env={"MALLOC_PERTURB_": "0", "KRB5RCACHENAME": "none:"}, log_level=given.log_level)
+
+
+def run(given, root: Path, domain: Domain, authority: Authority, users: list[str]) -> Result:
+    """One gateway and its backend, in that folder. The users are in the domain."""
+    backend = Backend(domain.export_keytab(root / "cas1.keytab", [CAS1]),
+                      authority.certificate(HOST))
+    gateway = make_gateway(given, root, domain, authority, backend.port)
+    phones = Phones(gateway.port, users, authority.ca_file)
+    result = Result(given.pings)
+    try:
+        gateway.start()
+        until(lambda: len(gateway.children()) >= given.processes, 10, "the processes")
+        result = asyncio.run(measure(given, gateway, backend, phones, authority.ca_file))
+    finally:
+        gateway.daemon.stop()
+        backend.stop()
+        result.good = report(phones, gateway)
+    return result
 
 
 def main() -> int:
@@ -305,34 +443,10 @@ def main() -> int:
         os.environ |= {"KRB5_CONFIG": str(domain.krb5_conf), "KRB5RCACHENAME": "none:"}
         users = [f"many{number:05}" for number in range(given.users)]
         domain.add_copies("alice", users)
-        backend = Backend(domain.export_keytab(root / "cas1.keytab", [CAS1]),
-                          authority.certificate(HOST))
-        gateway = Gateway(
-            root / "gateway", trusting(authority) + "AsyncRequestWorkerFactor 1000\n"
-            f"MaxSpareThreads {given.processes * given.threads}\nKeepAliveTimeout 60\n"
-            "EasKcdPasswordCache 8h\n"
-            + location(f"https://{HOST}:{backend.port}{PATH}", f"EasKcdPark {given.park}",
-                       "EasKcdLongPolls Off", path=PATH),
-            keytab=domain.export_keytab(root / "gateway.keytab",
-                                        ["gateway", "HTTP/gateway.corp.example.test"]),
-            krb5_conf=domain.krb5_conf, ca_file=authority.ca_file, modules=MODULES,
-            tls=authority.certificate(GATEWAY), processes=given.processes, threads=given.threads,
-            env={"MALLOC_PERTURB_": "0", "KRB5RCACHENAME": "none:"}, log_level=given.log_level)
-        gateway.start()
-        until(lambda: len(gateway.children()) >= given.processes, 10, "the processes")
-        phones = Phones(gateway.port, users, authority.ca_file)
-        try:
-            asyncio.run(measure(given, gateway, backend, phones))
-        finally:
-            gateway.daemon.stop()
-            backend.stop()
-            good = report(phones, gateway)
-            print("\n".join(sorted({line[line.find("]", 60):][:160] for line in
-                                    gateway.error_log.text().splitlines()
-                                    if ":error" in line or ":crit" in line})[:10]))
+        result = run(given, root, domain, authority, users)
     if not given.keep:
         shutil.rmtree(root)
-    return 0 if good else 1
+    return 0 if result.good and result.growth <= GROWTH_MAX else 1
 
 
 if __name__ == "__main__":

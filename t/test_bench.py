@@ -16,7 +16,7 @@ from lab.gateway import module_under_test
 from lab.wait import until
 
 COMMAND = Path(__file__).with_name("bench")
-CASES = ("curve", "direct", "instructions", "messages", "storm")
+CASES = ("curve", "direct", "instructions", "messages", "parked", "storm")
 
 
 def bench(*args):

@@ -13,9 +13,11 @@ from lab.activesync import CHANGED, EXPIRED, PATH, PING, TYPE, plain
 from lab.ad import PASSWORDS
 from lab.exchange import location, trusting
 from lab.fake_backend import response
+from lab.memory import copies
 from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, answered, await_parked,
                          parked, published, right, unparked, wait)
 from lab.raw_form import reset, shut_down
+from lab.sanitizer import measures_memory
 from lab.simulated import damaged
 from lab.wait import connections, until
 
@@ -70,6 +72,21 @@ def test_connections_go_on(gateway, exchange, authority, pings, tls):
     assert client.post(plain("Ping"), PING, "alice", PASSWORDS["alice"]).body == CHANGED
     assert len({request.connection for request in backend.requests}) == 1
     assert [entry["EAS_KCD_PARKED"] for entry in entries(gw, 2)] == ["0", "-"]
+
+
+@measures_memory
+def test_buffers_of_openssl(gateway, exchange, authority, pings):
+    """A backend's session ticket has OpenSSL allocate a buffer for writes, which a request gives back
+    as it parks. malloc() fills what it allocates, and nothing is written there."""
+    untouched = bytes([165 ^ 0xff]) * 16000
+    server, backend = exchange(tls=True)
+    gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=False, processes=1,
+                 env={"MALLOC_PERTURB_": "165"})
+    before = len(copies(gw.children(), untouched))
+    clients = all_parked(pings(gw, server))
+    until(lambda: len(copies(gw.children(), untouched)) <= before, 5, "the buffers to be gone")
+    server.change()
+    assert [client.receive().body for client in clients] == [CHANGED] * len(clients)
 
 
 @pytest.mark.parametrize("how", [shut_down, reset], ids=["FIN", "RST"])

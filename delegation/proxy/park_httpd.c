@@ -265,6 +265,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
     if (obstacle == EAS_PARK_NO_OBSTACLE) {
         record = make_record(r, owner, backend, poll, deadline);
         if (begin_parking(record)) {
+            eas_trim_backend(backend->c);
             set_record(r->connection, record);
             eas_kept_begin(r->connection, r->server);
             count_parked(1);
@@ -317,6 +318,7 @@ static bool must_go_on(struct record *record, enum eas_client_event *event)
     case EAS_PARK_READ:
         if (record->events == EAS_PARK_BACKEND
             && !eas_client_backend_speaks(record->r, record->backend)) {
+            eas_trim_backend(record->backend->c);
             return false; /* a record of TLS without data */
         }
         *event =
@@ -483,7 +485,7 @@ void eas_park_child_init(apr_pool_t *pchild)
 
 void eas_park_register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
+    eas_trim_register_hooks(pool);
     ap_hook_process_connection(hook_process_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_suspend_connection(hook_suspend_connection, NULL, NULL, APR_HOOK_LAST);
     ap_hook_resume_connection(hook_resume_connection, NULL, NULL, APR_HOOK_FIRST);

@@ -4,6 +4,8 @@
 #include "delegation/proxy/trim_httpd.h"
 
 #include <apr_allocator.h>
+#include <apr_optional_hooks.h>
+#include <mod_ssl_openssl.h>
 #include <mpm_common.h>
 #include <stdbool.h>
 
@@ -11,6 +13,9 @@
 #define NODE_SIZE 8192
 #define BEGINNING 64
 #define ROUNDS_MAX 512
+
+/* Of a backend's connection: its SSL. */
+#define TLS "eas-kcd:tls"
 
 static bool is_new(const apr_memnode_t *node)
 {
@@ -48,4 +53,28 @@ void eas_trim_end(const conn_rec *c)
     if (allocator != NULL) {
         apr_allocator_max_free_set(allocator, ap_max_mem_free);
     }
+}
+
+/* mod_ssl frees the SSL as it ends the connection's TLS, after which a read is an error. */
+void eas_trim_backend(const conn_rec *c)
+{
+    void *ssl = NULL;
+
+    apr_pool_userdata_get(&ssl, TLS, c->pool);
+    if (ssl != NULL) {
+        SSL_free_buffers(ssl);
+    }
+}
+
+static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
+{
+    apr_pool_userdata_setn(ssl, TLS, NULL, c->pool);
+    return OK;
+}
+
+void eas_trim_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    APR_OPTIONAL_HOOK(ssl, proxy_post_handshake, hook_proxy_post_handshake, NULL, NULL,
+                      APR_HOOK_MIDDLE);
 }

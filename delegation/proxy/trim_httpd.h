@@ -15,4 +15,12 @@
 void eas_trim_begin(const conn_rec *c);
 void eas_trim_end(const conn_rec *c);
 
+/*
+ * Gives back OpenSSL's buffers of a backend's connection, of which a read has just found nothing.  A
+ * session ticket has OpenSSL allocate the one for writes, 16 KB, which only a write would free.
+ */
+void eas_trim_backend(const conn_rec *c);
+
+void eas_trim_register_hooks(apr_pool_t *pool);
+
 #endif

@@ -16,6 +16,7 @@ from lab.gateway import module_under_test
 from . import cold, warm
 from .instructions import instructions
 from .outage import outage
+from .parked import parked
 from .phones import phones
 from .plot import draw
 from .promises import judge
@@ -27,7 +28,7 @@ from .warm import FULL, QUICK, SMOKE, Bench
 CASES = {case.__name__: case for case in (
     warm.basic, warm.cookie, warm.direct, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
     warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm,
-    cold.cached, phones, users, instructions, outage)}
+    cold.cached, phones, users, instructions, outage, parked)}
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

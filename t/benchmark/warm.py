@@ -26,15 +26,16 @@ class Effort:
     own: tuple[int, ...] = (1, 16, 256, 1000)   # users with connections of their own
     turns: int = 256        # users that take turns
     phones: tuple[int, ...] = (1000, 10_000)    # that return at once
+    pings: tuple[int, ...] = (1_000, 5_000, 10_000)
 
 
 FULL = Effort(rounds=7, seconds=2, users=10_000, storm=1_000, cold=300, messages=10_000,
               counted=300)
 QUICK = Effort(rounds=2, seconds=1, users=200, storm=100, cold=40, messages=1_000,
-               counted=100, levels=(1, 16, 256), own=(1, 16, 256), turns=128,
-              phones=(200,))
+               counted=100, levels=(1, 16, 256), own=(1, 16, 256), turns=128, phones=(200,),
+               pings=(1_000,))
 SMOKE = Effort(rounds=1, seconds=1, users=10, storm=10, cold=5, messages=100, counted=20,
-               levels=(1, 4), own=(1, 4), turns=8, phones=(8,))
+               levels=(1, 4), own=(1, 4), turns=8, phones=(8,), pings=(50,))
 
 
 @dataclass(frozen=True)
