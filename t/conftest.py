@@ -32,7 +32,7 @@ from lab.exchange import UNGUARDED, location
 from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
-from lab.names import GATEWAY, ensure_names
+from lab.names import BACKENDS, GATEWAY, ensure_names
 from lab.pings import Pings
 from lab.redis import Redis
 from lab.relay import Relay
@@ -440,6 +440,24 @@ def per_request(keeper: Keeper) -> PerRequest:
 @pytest.fixture
 def first_user(keeper: Keeper) -> FirstUser:
     return FirstUser(keeper.acceptor)
+
+
+@pytest.fixture
+def browser(lab_dir: Path, authority: Authority) -> Iterator[Callable[..., Any]]:
+    """browser(javascript=True, …): a new Chromium (lab.browser), with an empty profile."""
+    pytest.importorskip("selenium")
+    from lab.browser import Browser
+    made = []
+
+    def start(**options: Any) -> Browser:
+        made.append(Browser(lab_dir / f"browser-{unique_number()}",
+                            *(authority.certificate(name) for name in (GATEWAY, *BACKENDS)),
+                            **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.quit()
 
 
 @pytest.fixture

@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The login form in a real browser.
-
-EAS_T_SCREENSHOTS=DIR   where its screenshots go, instead of the session's directory
-"""
-
-import os
-from pathlib import Path
+"""The login form in a real browser."""
 
 import pytest
 
 pytest.importorskip("selenium")
 
 from lab.ad import CAS1, PASSWORDS, REALM
-from lab.browser import Browser, url
+from lab.browser import url
 from lab.exchange import location
 from lab.fake_backend import response
 from lab.frontdoor import COOKIE, FORM, LOGOUT
@@ -43,22 +37,6 @@ UNDELEGATED = TITLE + """
 def page(title, body=""):
     html = f"<!DOCTYPE html><title>{title}</title><h1>{title}</h1>{body}"
     return response("200 OK", [("Content-Type", "text/html; charset=utf-8")], html.encode())
-
-
-@pytest.fixture
-def browser(lab_dir, authority):
-    """browser(javascript=True): a new one, with an empty profile."""
-    made = []
-
-    def start(**options):
-        made.append(Browser(lab_dir / f"browser-{unique_number()}",
-                            *(authority.certificate(name) for name in (GATEWAY, *BACKENDS)),
-                            **options))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.quit()
 
 
 @pytest.fixture
@@ -421,43 +399,6 @@ def test_destination_may_lead_on_to_another_site(gateway, fake_backends, browser
     chromium.open(gw, "/owa/")
     chromium.log_on("alice", PASSWORDS["alice"])
     chromium.wait(lambda: chromium.text == "Elsewhere", "the page elsewhere")
-
-
-# --- how it looks ----------------------------------------------------------------------------
-
-@pytest.fixture
-def shots(lab_dir):
-    return Path(os.environ.get("EAS_T_SCREENSHOTS") or lab_dir / "screenshots")
-
-
-SIZES = {"phone": (360, 740, True), "desktop": (1280, 800, False)}
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_screenshot(titled, browser, shots, size, scheme):
-    width, height, phone = SIZES[size]
-    chromium = browser()
-    chromium.be_sized(width, height, phone)
-    chromium.prefer(scheme)
-    for name in ("form", "wrong"):
-        if name == "form":
-            chromium.open(titled, "/owa/")
-        else:
-            chromium.log_on("alice", "nonsense")
-        chromium.screenshot(shots / f"{name}-{size}-{scheme}.png")
-        assert (shots / f"{name}-{size}-{scheme}.png").stat().st_size > 5000
-        # The style sheet came through the policy; nothing is cut off, and fingers hit the button.
-        assert chromium.violations() == []
-        wide, fits = chromium.driver.execute_script(
-            "const e = document.documentElement; return [e.scrollWidth, e.clientWidth];")
-        assert wide <= fits
-        button = chromium.find("button")
-        assert button.size["height"] >= 44
-        assert button.value_of_css_property("background-color") == {
-            "light": "rgba(26, 86, 184, 1)", "dark": "rgba(138, 180, 248, 1)"}[scheme]
-        assert button.location["y"] + button.size["height"] <= height, "below the fold"
-        assert (chromium.message == WRONG) is (name == "wrong")
 
 
 # --- tickets of a member of the domain -------------------------------------------------------

@@ -242,7 +242,8 @@ def test_placeholders():
             terms(sections(REFERENCE, 2)["EasKcdLoginPage"]).items()} == meant
 
 
-FILTERS = {"EAS_KCD_PRIVATE", "EAS_KCD_GUARD", "EAS_KCD_EXCHANGE", "EAS_KCD_RESPONSE"}
+FILTERS = {"EAS_KCD_PRIVATE", "EAS_KCD_GUARD", "EAS_KCD_EXCHANGE", "EAS_KCD_RESPONSE",
+           "EAS_KCD_REFUSAL_PAGE"}
 MUTEX = "eas-kcd-cache"
 HANDLER = "eas-kcd-status"
 DEFINE = "EAS_KCD_DUMP"     # of httpd's option -D

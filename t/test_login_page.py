@@ -219,6 +219,39 @@ def test_own_pages_of_several_languages(gateway, ok_backend, lab_dir):
         assert languages == [tag] and texts_of(tag)["confirm_logout"] in page
 
 
+def test_example_page_is_german_throughout(gateway, ok_backend, lab_dir):
+    """Its own words, and those that the module puts in, whatever the browser prefers."""
+    (lab_dir / "german.html").write_text(LOGIN_PAGE)
+    gw = gateway(f'EasKcdLoginPage "{lab_dir}/german.html"\n'
+                 + location(ok_backend.url, path="/owa"))
+    german, english = texts_of("de"), texts_of("en")
+    for reason in MESSAGES:
+        page, languages = shown(Visitor(gw), f"{FORM}?reason={reason}", "en")
+        text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+        assert languages == ["de"] and german[reason.replace("-", "_")] in text
+        assert all(german[name] in text for name in ("sign_in", "user_name", "password"))
+        assert not [word for word in english.values() if re.search(rf"\b{re.escape(word)}\b", text)
+                    and word not in german.values()]
+
+
+def test_lifetimes_are_shown(gateway, ok_backend):
+    """As EasKcdSession sets them, in the page's language."""
+    gw = gateway("EasKcdSession public 10m 4h\nEasKcdSession private 90m 12h\n"
+                 + location(ok_backend.url, path="/owa"))
+    page, _ = shown(Visitor(gw), FORM, "de")
+    for what, idle, longest in (("public", "10 min", "4 h"), ("private", "90 min", "12 h")):
+        note = texts_of("de")[f"{what}_note"].replace(f"{{{{{what}_idle}}}}", idle)
+        assert note.replace(f"{{{{{what}_max}}}}", longest) in page
+
+
+def test_nothing_needs_a_script(protected):
+    """The password field has no control that does nothing without one."""
+    page = Visitor(protected).get(FORM).body.decode()
+    assert "<script" not in page and not re.search(r"\son\w+=", page)
+    assert re.findall(r'<button type="(\w+)"', page) == ["submit"]
+    assert re.findall(r'<input [^>]*type="password"', page) != []
+
+
 # --- what it shows of the site ---------------------------------------------------------------
 
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAA"

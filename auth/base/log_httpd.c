@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Note: the status of a refusal. */
+#define REFUSED_NOTE "eas-kcd:refused"
+
 /* Without a default, the compiler asks for the level and the status of a new class. */
 static int level_of(enum eas_rc rc)
 {
@@ -152,7 +155,20 @@ int eas_log_refuse(request_rec *r, const struct eas_err *err)
     if (status == HTTP_SERVICE_UNAVAILABLE) {
         apr_table_setn(r->err_headers_out, "Retry-After", EAS_RETRY_AFTER);
     }
+    apr_table_setn(r->notes, REFUSED_NOTE, apr_itoa(r->pool, status));
     return status;
+}
+
+bool eas_log_has_refused(const request_rec *r, int status)
+{
+    const char *note = apr_table_get(r->notes, REFUSED_NOTE);
+
+    return note != NULL && (int)apr_atoi64(note) == status;
+}
+
+void eas_log_forget_refusal(request_rec *r)
+{
+    apr_table_unset(r->notes, REFUSED_NOTE);
 }
 
 static void log_startup(const server_rec *s, int level, const struct eas_err *err)

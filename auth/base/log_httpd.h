@@ -7,6 +7,8 @@
 #include "auth/base/error.h"
 #include "auth/base/module_httpd.h"
 
+#include <stdbool.h>
+
 /* Retry-After of a 503, in seconds. */
 #define EAS_RETRY_AFTER "30"
 
@@ -33,6 +35,12 @@ void eas_log_error(request_rec *r, const struct eas_err *err);
  * 401, 403, 502 or 503.
  */
 int eas_log_refuse(request_rec *r, const struct eas_err *err);
+
+/* Whether the last eas_log_refuse() of this request returned the status. */
+bool eas_log_has_refused(const request_rec *r, int status);
+
+/* Another server of the backend is asked, whose response is not the module's refusal. */
+void eas_log_forget_refusal(request_rec *r);
 
 /*
  * Logs an error of start-up for a server, with the place of a virtual host in the configuration; the

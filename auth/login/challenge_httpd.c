@@ -83,6 +83,14 @@ static bool matches(request_rec *r, const ap_expr_info_t *rule)
     return ap_expr_exec(r, rule, &error) > 0 && error == NULL;
 }
 
+bool eas_challenge_has_form(request_rec *r)
+{
+    const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
+
+    return matches(r,
+                   conf->form_for != NULL ? conf->form_for : eas_module_process()->challenge->form);
+}
+
 static int hook_note_auth_failure(request_rec *r, const char *type)
 {
     const char *realm = ap_auth_name(r);
@@ -140,20 +148,28 @@ static const char *safe_destination(request_rec *r, const request_rec *initial)
                           (apr_size_t)(end - initial->unparsed_uri));
 }
 
+/* The URL of the browser, not that of an internal redirect. */
+static const request_rec *initial_of(const request_rec *r)
+{
+    while (r->prev != NULL) {
+        r = r->prev;
+    }
+    return r;
+}
+
+const char *eas_challenge_destination(request_rec *r)
+{
+    const request_rec *initial = initial_of(r);
+
+    return initial->method_number == M_GET /* also HEAD's */ ? initial->unparsed_uri
+                                                             : safe_destination(r, initial);
+}
+
 static const char *form_for(request_rec *r, enum eas_page_reason reason)
 {
-    const request_rec *initial = r;
-    const char *destination;
-
-    while (initial->prev != NULL) {
-        initial = initial->prev; /* the URL of the browser, not that of an internal redirect */
-    }
-    destination = initial->unparsed_uri;
-    if (initial->method_number != M_GET) { /* also HEAD's */
-        destination = safe_destination(r, initial);
-        reason = EAS_PAGE_NOT_TAKEN;
-    }
-    return eas_login_location(r, reason, destination);
+    return eas_login_location(r,
+                              initial_of(r)->method_number == M_GET ? reason : EAS_PAGE_NOT_TAKEN,
+                              eas_challenge_destination(r));
 }
 
 static int challenge_form(request_rec *r, const char *form)
@@ -194,14 +210,13 @@ int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session)
 {
     const struct eas_auth_dir *conf = eas_auth_dir_of(r->per_dir_config);
     const struct eas_challenge_rules *rules = eas_module_process()->challenge;
-    const ap_expr_info_t *form_rule = conf->form_for != NULL ? conf->form_for : rules->form;
     /* The user of an ended session has logged on by the form before. */
     bool negotiate = !had_session && eas_negotiate_is_offered(r);
 
     if (eas_auth_challenge(conf) == EAS_CHALLENGE_BASIC) {
         return challenge_basic(r);
     }
-    if (matches(r, form_rule)) {
+    if (eas_challenge_has_form(r)) {
         return (negotiate ? challenge_negotiate : challenge_form)(r, form_for(r, reason));
     }
     if (eas_auth_challenge(conf) == EAS_CHALLENGE_FORM) {

@@ -20,6 +20,15 @@ const char *eas_challenge_compile(apr_pool_t *pconf, apr_pool_t *ptemp);
  */
 int eas_challenge(request_rec *r, enum eas_page_reason reason, bool had_session);
 
+/* Whether the client can show the form (EasKcdFormFor): the navigation of a browser. */
+bool eas_challenge_has_form(request_rec *r);
+
+/*
+ * The page to go on with, which a GET loads: that of the request, else of the form that it posts.
+ * Not checked (eas_login_is_destination).
+ */
+const char *eas_challenge_destination(request_rec *r);
+
 void eas_challenge_register_hooks(apr_pool_t *pool);
 
 #endif

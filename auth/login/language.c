@@ -192,12 +192,21 @@ enum eas_rc eas_language_builtin(apr_pool_t *pool, apr_array_header_t **language
     return rc;
 }
 
+const char *eas_language_fill(apr_pool_t *pool, const char *text, const char *placeholder,
+                              const char *value)
+{
+    const char *at = strstr(text, placeholder);
+
+    return at == NULL ? text
+                      : apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(at - text)),
+                                    value, at + strlen(placeholder), NULL);
+}
+
 const char *eas_language_duration(apr_pool_t *pool, const struct eas_language *language,
                                   apr_interval_time_t duration)
 {
     apr_int64_t seconds = apr_time_sec(duration), hour = 3600, n = seconds;
     enum eas_text unit = EAS_TEXT_SECONDS;
-    const char *text, *at;
 
     if (seconds >= 10 * hour || (seconds >= hour && seconds % hour == 0)) {
         n = seconds / hour;
@@ -207,9 +216,6 @@ const char *eas_language_duration(apr_pool_t *pool, const struct eas_language *l
         n = seconds / 60;
         unit = EAS_TEXT_MINUTES;
     }
-    text = language->texts[unit];
-    at = strstr(text, "{{n}}");
-    return at == NULL ? text
-                      : apr_psprintf(pool, "%.*s%" APR_INT64_T_FMT "%s", (int)(at - text), text, n,
-                                     at + strlen("{{n}}"));
+    return eas_language_fill(pool, language->texts[unit], "{{n}}",
+                             apr_psprintf(pool, "%" APR_INT64_T_FMT, n));
 }

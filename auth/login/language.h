@@ -45,6 +45,10 @@ int eas_language_find(const apr_array_header_t *languages, const char *tag);
 /* EAS_TEXTS: no text has the name. */
 enum eas_text eas_language_text_named(const char *name, apr_size_t len);
 
+/* The text with a value in place of the first placeholder, if it has it. */
+const char *eas_language_fill(apr_pool_t *pool, const char *text, const char *placeholder,
+                              const char *value);
+
 /* As people say it: "15 min", "8 h". */
 const char *eas_language_duration(apr_pool_t *pool, const struct eas_language *language,
                                   apr_interval_time_t duration);

@@ -79,16 +79,6 @@ bool eas_login_handles(request_rec *r)
            && strncmp(r->uri, path, strlen(path)) == 0;
 }
 
-static void set_security_headers(request_rec *r)
-{
-    r->no_cache = 1; /* CacheStoreNoStore makes mod_cache ignore no-store */
-    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
-    apr_table_setn(r->err_headers_out, "Content-Security-Policy", eas_page_csp());
-    apr_table_setn(r->err_headers_out, "X-Frame-Options", "DENY");
-    apr_table_setn(r->err_headers_out, "X-Content-Type-Options", "nosniff");
-    apr_table_setn(r->err_headers_out, "Referrer-Policy", "same-origin");
-}
-
 static int redirect(request_rec *r, const char *location)
 {
     apr_table_setn(r->headers_out, "Location", location);
@@ -103,26 +93,15 @@ static bool wants_everywhere(request_rec *r)
     return apr_table_get(args, "everywhere") != NULL;
 }
 
-/* Sets the response's language, and returns its variant. */
-static int choose_language(request_rec *r, const struct eas_template *template)
-{
-    int variant = eas_page_choose(template, apr_table_get(r->headers_in, "Accept-Language"));
-
-    r->content_languages = apr_array_make(r->pool, 1, sizeof(const char *));
-    APR_ARRAY_PUSH(r->content_languages, const char *) = eas_page_language(template, variant);
-    apr_table_mergen(r->headers_out, "Vary", "Accept-Language");
-    return variant;
-}
-
 /* The caller has logged the error that the status stands for. */
 static int send_page(request_rec *r, int status, enum eas_page_reason reason,
                      const char *destination)
 {
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     const struct eas_template *template = eas_auth_login_page(conf);
-    const char *token, *html, *title = ap_auth_name(r);
+    const char *token, *html;
     struct eas_err err;
-    struct eas_page page = { 0 };
+    struct eas_page page = eas_page_begin(r, reason);
 
     if (eas_csrf_token(r, &token, &err) != EAS_OK) {
         return eas_log_refuse(r, &err);
@@ -130,18 +109,15 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
     page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout",
                                      wants_everywhere(r) ? "?everywhere=1" : NULL, NULL);
-    page.title = title != NULL ? title : r->server->server_hostname;
     page.username = "";
     page.destination = eas_login_is_destination(r, destination) ? destination : "/";
     page.token = token;
-    page.reason = reason;
     page.limits = eas_auth_session_limits(conf);
-    page.site = &conf->site;
-    page.variant = choose_language(r, template);
     eas_typed_take(r, &page);
     html = eas_page_render(r->pool, template, &page);
     r->status = status;
-    ap_set_content_type(r, "text/html; charset=utf-8");
+    eas_page_set_type(r, &page);
+    apr_table_mergen(r->headers_out, "Vary", "Accept-Language");
     ap_set_content_length(r, (apr_off_t)strlen(html));
     if (!r->header_only) {
         ap_rputs(html, r);
@@ -417,7 +393,7 @@ static int hook_handler(request_rec *r)
     if (!eas_login_handles(r)) {
         return DECLINED;
     }
-    set_security_headers(r);
+    eas_page_set_headers(r);
     status = check_tls(r);
     if (status != OK) {
         return status;

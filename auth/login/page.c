@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/page.c - login page: HTML template */
+/* auth/login/page.c - login page and pages of refusals: HTML templates */
 
 #include "auth/login/page.h"
 #include "auth/base/utf8.h"
@@ -31,6 +31,8 @@ enum placeholder {
     LOGO,
     ORGANIZATION,
     LINKS,
+    SIGNED_IN,
+    WAY_OUT,
     PUBLIC_IDLE,
     PUBLIC_MAX,
     PRIVATE_IDLE,
@@ -59,6 +61,8 @@ static const struct {
                                  [LOGO] = { "logo", false },
                                  [ORGANIZATION] = { "organization", false },
                                  [LINKS] = { "links", false },
+                                 [SIGNED_IN] = { "signed_in", false },
+                                 [WAY_OUT] = { "way_out", false },
                                  [PUBLIC_IDLE] = { "public_idle", false },
                                  [PUBLIC_MAX] = { "public_max", false },
                                  [PRIVATE_IDLE] = { "private_idle", false },
@@ -84,6 +88,9 @@ static const struct {
     [EAS_PAGE_BAD_REQUEST] = { "bad-request", EAS_TEXT_BAD_REQUEST },
     [EAS_PAGE_BAD_ORIGIN] = { "bad-request", EAS_TEXT_BAD_ORIGIN },
     [EAS_PAGE_FORBIDDEN] = { "forbidden", EAS_TEXT_FORBIDDEN },
+    [EAS_PAGE_NOT_ALLOWED] = { "forbidden", EAS_TEXT_NOT_ALLOWED },
+    [EAS_PAGE_NEEDS_TLS] = { "forbidden", EAS_TEXT_NEEDS_TLS },
+    [EAS_PAGE_UNAVAILABLE] = { "unavailable", EAS_TEXT_UNAVAILABLE },
 };
 
 /* Text, and the placeholder behind it (the last part has none). */
@@ -99,6 +106,7 @@ struct variant {
     const struct eas_language *language;
     const apr_array_header_t *log_on;
     const apr_array_header_t *sign_out;
+    const apr_array_header_t *refusal;
 };
 
 struct eas_template {
@@ -229,7 +237,8 @@ static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
                                const char *html, struct eas_err *err)
 {
     apr_array_header_t *log_on = apr_array_make(pool, 64, sizeof(struct part)),
-                       *sign_out = apr_array_make(pool, 32, sizeof(struct part));
+                       *sign_out = apr_array_make(pool, 32, sizeof(struct part)),
+                       *refusal = apr_array_make(pool, 32, sizeof(struct part));
     enum eas_rc rc = parse(pool, language, html, log_on, err);
     int i;
 
@@ -238,6 +247,9 @@ static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
     }
     if (rc == EAS_OK) {
         rc = parse(pool, language, eas_page_builtin_sign_out, sign_out, err);
+    }
+    if (rc == EAS_OK) {
+        rc = parse(pool, language, eas_page_builtin_refusal, refusal, err);
     }
     if (rc != EAS_OK) {
         return rc;
@@ -252,7 +264,7 @@ static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
         apr_array_push(template->variants);
     }
     APR_ARRAY_IDX(template->variants, i, struct variant) =
-        (struct variant){ tag, language, log_on, sign_out };
+        (struct variant){ tag, language, log_on, sign_out, refusal };
     return EAS_OK;
 }
 
@@ -336,13 +348,57 @@ static void set_limits(apr_pool_t *pool, const struct eas_language *language,
     }
 }
 
+/* "You are signed in as alice@EXAMPLE.COM", with a name that no language turns round. */
+static const char *signed_in(apr_pool_t *pool, const struct eas_language *language,
+                             const struct eas_page *page)
+{
+    if (page->kind != EAS_PAGE_REFUSAL || !knows_name(page)) {
+        return "";
+    }
+    return eas_language_fill(pool, eas_escape_html(pool, language->texts[EAS_TEXT_SIGNED_IN_AS]),
+                             "{{username}}",
+                             apr_pstrcat(pool, "<bdi dir=\"ltr\">",
+                                         eas_escape_html(pool, page->username), "</bdi>", NULL));
+}
+
+static const char *way_out(apr_pool_t *pool, const struct eas_language *language,
+                           const struct eas_page *page)
+{
+    enum eas_text text =
+        page->reason == EAS_PAGE_NOT_ALLOWED ? EAS_TEXT_OTHER_ACCOUNT : EAS_TEXT_TRY_AGAIN;
+    const char *label = eas_escape_html(pool, language->texts[text]);
+
+    if (page->kind != EAS_PAGE_REFUSAL) {
+        return "";
+    }
+    if (page->logout_action != NULL) {
+        return apr_pstrcat(pool, "<form method=\"post\" action=\"",
+                           eas_escape_html(pool, page->logout_action),
+                           "\">\n  <input type=\"hidden\" name=\"token\" value=\"",
+                           eas_escape_html(pool, page->token), "\">\n  <button type=\"submit\">",
+                           label, "</button>\n</form>", NULL);
+    }
+    return page->action == NULL
+               ? ""
+               : apr_pstrcat(pool, "<a class=\"button go\" href=\"",
+                             eas_escape_html(pool, page->action), "\">", label, "</a>", NULL);
+}
+
+static const apr_array_header_t *parts_of(const struct variant *variant,
+                                          const struct eas_page *page)
+{
+    return page->kind == EAS_PAGE_REFUSAL            ? variant->refusal
+           : page->reason == EAS_PAGE_CONFIRM_LOGOUT ? variant->sign_out
+                                                     : variant->log_on;
+}
+
 const char *eas_page_render(apr_pool_t *pool, const struct eas_template *template,
                             const struct eas_page *page)
 {
     bool signs_out = page->reason == EAS_PAGE_CONFIRM_LOGOUT;
     const struct variant *variant =
         &APR_ARRAY_IDX(template->variants, page->variant, struct variant);
-    const apr_array_header_t *parts = signs_out ? variant->sign_out : variant->log_on;
+    const apr_array_header_t *parts = parts_of(variant, page);
     enum eas_text message = reasons[page->reason].message;
     apr_array_header_t *pieces = apr_array_make(pool, 2 * parts->nelts, sizeof(struct iovec));
     const char *values[PLACEHOLDERS + 1] = {
@@ -366,6 +422,8 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
         [ORGANIZATION] =
             eas_escape_html(pool, page->site != NULL ? page->site->organization : NULL),
         [LINKS] = eas_site_links(pool, page->site, variant->language),
+        [SIGNED_IN] = signed_in(pool, variant->language, page),
+        [WAY_OUT] = way_out(pool, variant->language, page),
         [PUBLIC_IDLE] = "",
         [PUBLIC_MAX] = "",
         [PRIVATE_IDLE] = "",

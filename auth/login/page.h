@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/page.h - login page: HTML template */
+/* auth/login/page.h - login page and pages of refusals: HTML templates */
 
 #ifndef EAS_AUTH_LOGIN_PAGE_H
 #define EAS_AUTH_LOGIN_PAGE_H
@@ -24,15 +24,27 @@ enum eas_page_reason {
     EAS_PAGE_TRY_LATER,
     EAS_PAGE_CONFIRM_LOGOUT, /* the sign-out page, which posts to logout_action */
     EAS_PAGE_BAD_REQUEST,
-    EAS_PAGE_BAD_ORIGIN, /* the address of the page is not known as this site's */
-    EAS_PAGE_FORBIDDEN   /* only if the password was right */
+    EAS_PAGE_BAD_ORIGIN,  /* the address of the page is not known as this site's */
+    EAS_PAGE_FORBIDDEN,   /* only if the password was right */
+    EAS_PAGE_NOT_ALLOWED, /* this and the next are reasons of refusals */
+    EAS_PAGE_NEEDS_TLS,
+    EAS_PAGE_UNAVAILABLE /* EAS_PAGE_TRY_LATER where credentials were not verified */
+};
+
+enum eas_page_kind {
+    EAS_PAGE_FORM,    /* also the sign-out question, by its reason */
+    EAS_PAGE_REFUSAL, /* the page of a 403 or 503 */
 };
 
 /* The reason's {{reason}}, also its name in the address of the login page; "" for EAS_PAGE_NONE. */
 const char *eas_page_reason_name(enum eas_page_reason reason);
 
-/* Values of the placeholders; NULL stands for "". */
+/*
+ * Values of the placeholders; NULL stands for "".  A refusal has logout_action as a form by which
+ * the user leaves, else action as a link, else no way out; username is that of the request's user.
+ */
 struct eas_page {
+    enum eas_page_kind kind;
     const char *action;        /* URL that the login form posts to */
     const char *logout_action; /* URL that the sign-out form posts to */
     const char *title;
@@ -69,7 +81,7 @@ struct eas_template;
  * another `lang` in its <html> is for that language alone, and one without for English.
  *
  * *template is NULL for the first page, whose language is the default.  Another page adds its
- * languages, or replaces them.  The sign-out page is always the built-in one.
+ * languages, or replaces them.  Sign-out page and refusals are always the built-in ones.
  *
  * EAS_OK, or EAS_MISCONFIGURED: a placeholder is unknown, not closed (both with its line) or
  * missing, or the page is not UTF-8.

@@ -35,23 +35,23 @@ const char eas_page_builtin_style[] =
     "}\n"
     "h1 { margin: 0 0 1rem; font-size: 1.25rem; line-height: 1.25; overflow-wrap: anywhere; }\n"
     "@media (min-width: 30rem) {\n"
-    "  body { padding-top: 10vh; }\n"
-    "  main { padding: 2.25rem; box-shadow: 0 .5rem 2rem rgba(0, 0, 0, .08); }\n"
-    "  h1 { margin-bottom: 1.5rem; font-size: 1.5rem; }\n"
+    "  body { padding-top: 4vh; }\n"
+    "  main { max-width: 28rem; padding: 2rem; box-shadow: 0 .5rem 2rem rgba(0, 0, 0, .08); }\n"
+    "  h1 { font-size: 1.5rem; }\n"
     "}\n"
-    "p { margin: 0 0 1.25rem; }\n"
+    "p { margin: 0 0 1.25rem; overflow-wrap: anywhere; }\n"
     "a { color: var(--accent); }\n"
     ".brand { margin-bottom: 1rem; color: var(--soft); font-weight: 600; }\n"
     ".brand img { display: block; max-width: 100%; max-height: 4rem; margin-bottom: .5rem; }\n"
     ".links { max-width: 24rem; margin: 1rem auto 0; text-align: center; }\n"
     ".links a { display: inline-block; padding: .5rem .75rem; }\n"
-    ".brand:empty, .links:empty, .hint:empty { display: none; }\n"
+    ".brand:empty, .links:empty, .hint:empty, .user:empty { display: none; }\n"
     ".message {\n"
     "  padding: .75rem 1rem; border-inline-start: .25rem solid var(--note); border-radius: .25rem;\n"
     "  background: var(--note-back);\n"
     "}\n"
     ".message:empty { display: none; }\n"
-    ".wrong, .expired, .not-taken, .try-later, .bad-request {\n"
+    ".wrong, .expired, .not-taken, .try-later, .bad-request, .forbidden, .unavailable {\n"
     "  border-color: var(--alarm); background: var(--alarm-back);\n"
     "}\n"
     ".field { display: block; margin-bottom: .375rem; font-weight: 600; }\n"
@@ -79,7 +79,10 @@ const char eas_page_builtin_style[] =
     "  border: 1px solid var(--edge); border-radius: .375rem; color: var(--text);\n"
     "  font-weight: 600; text-align: center; text-decoration: none;\n"
     "}\n"
-    "button:hover { background: var(--hover); }\n"
+    ".go {\n"
+    "  border-color: transparent; background: var(--accent); color: var(--on-accent);\n"
+    "}\n"
+    "button:hover, .go:hover { background: var(--hover); }\n"
     ":focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }\n";
 
 #define HEAD                                                                     \
@@ -140,3 +143,16 @@ const char eas_page_builtin_sign_out[] =
          "  <button type=\"submit\" autofocus>{{text.sign_out}}</button>\n"
          "  <a class=\"button\" href=\"{{destination}}\">{{text.stay}}</a>\n"
          "</form>\n" FOOT;
+
+/*
+ * Screen readers read the title first.  The button has no focus: a stray key must not sign the user
+ * out.
+ */
+const char eas_page_builtin_refusal[] =
+    HEAD "<title>{{message}} - {{title}}</title>\n"
+         "</head>\n"
+         "<body>\n"
+         "<main>\n" BRAND "<h1>{{title}}</h1>\n"
+         "<p class=\"message {{reason}}\" role=\"alert\">{{message}}</p>\n"
+         "<p class=\"user\">{{signed_in}}</p>\n"
+         "{{way_out}}\n" FOOT;

@@ -7,10 +7,11 @@
 /* Templates; auth/login/page.h has the syntax. */
 extern const char eas_page_builtin_log_on[];
 extern const char eas_page_builtin_sign_out[];
+extern const char eas_page_builtin_refusal[];
 
 extern const char eas_page_builtin_style[];
 
 /* The style sheet's hash for the Content-Security-Policy; t/unit/test_page.c computes it. */
-#define EAS_PAGE_STYLE_HASH "sha256-5UsoW0NAxgYi/VqyUw03UEWuEnEId00zmjGv7iBoJl0="
+#define EAS_PAGE_STYLE_HASH "sha256-RUaIK1VlCDEAbYw+Z8Gsyhut4nV7BubyJcmQKgbcCg8="
 
 #endif

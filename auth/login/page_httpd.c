@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth/login/page_httpd.c - files of the login page, read at the start */
+/* auth/login/page_httpd.c - files of the login page, read at the start; headers of pages */
 
 #include "auth/login/page_httpd.h"
 #include "auth/config_httpd.h"
@@ -9,6 +9,7 @@
 
 #include <apr_file_info.h>
 #include <apr_strings.h>
+#include <http_core.h>
 #include <http_log.h>
 #include <http_protocol.h>
 #include <stdlib.h>
@@ -217,6 +218,39 @@ static enum eas_rc prepare_site(apr_pool_t *pool, struct eas_auth_server *conf, 
     }
     conf->site.logo = apr_pstrcat(pool, eas_auth_login_path(conf), EAS_PAGE_LOGO, NULL);
     return read_file(pool, "EasKcdLoginInfo logo", conf->login_logo, &conf->logo, err);
+}
+
+struct eas_page eas_page_begin(request_rec *r, enum eas_page_reason reason)
+{
+    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+    const char *title = ap_auth_name(r);
+
+    return (struct eas_page){
+        .title = title != NULL ? title : r->server->server_hostname,
+        .reason = reason,
+        .site = &conf->site,
+        .variant = eas_page_choose(eas_auth_login_page(conf),
+                                   apr_table_get(r->headers_in, "Accept-Language")),
+    };
+}
+
+void eas_page_set_headers(request_rec *r)
+{
+    r->no_cache = 1; /* CacheStoreNoStore makes mod_cache ignore no-store */
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    apr_table_setn(r->err_headers_out, "Content-Security-Policy", eas_page_csp());
+    apr_table_setn(r->err_headers_out, "X-Frame-Options", "DENY");
+    apr_table_setn(r->err_headers_out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(r->err_headers_out, "Referrer-Policy", "same-origin");
+}
+
+void eas_page_set_type(request_rec *r, const struct eas_page *page)
+{
+    const struct eas_template *template = eas_auth_login_page(eas_auth_server_of(r->server));
+
+    r->content_languages = apr_array_make(r->pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(r->content_languages, const char *) = eas_page_language(template, page->variant);
+    ap_set_content_type(r, "text/html; charset=utf-8");
 }
 
 int eas_page_send_logo(request_rec *r)

@@ -366,7 +366,7 @@ void eas_session_renew(request_rec *r, struct eas_session *session)
         && eas_session_wants_renewal(&params, session, now)) {
         session->seen = now;
         if (set_session_cookie(r, &params, session, &err) != EAS_OK) {
-            eas_log_refuse(r, &err); /* not refused: the old cookie is still valid */
+            eas_log_error(r, &err); /* not refused: the old cookie is still valid */
         }
     }
 }

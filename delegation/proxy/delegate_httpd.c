@@ -390,6 +390,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     if (current != NULL && current->r == r) {
         return DECLINED; /* step 2 */
     }
+    eas_log_forget_refusal(r);
     if (eas_failover_begin(r)) {
         eas_answer_forget(r);
     }

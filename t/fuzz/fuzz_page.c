@@ -28,10 +28,18 @@ static void check_values(apr_pool_t *pool, const struct eas_template *template,
                          const struct eas_page *page)
 {
     static const char special[] = "<>\"'`=";
-    struct eas_page empty = { .trusted = page->trusted, .reason = page->reason };
-    struct counts with = count(eas_page_render(pool, template, page));
-    struct counts without = count(eas_page_render(pool, template, &empty));
+    struct eas_page empty = { .kind = page->kind,
+                              .trusted = page->trusted,
+                              .reason = page->reason };
+    struct counts with, without;
     const char *c;
+
+    if (page->kind == EAS_PAGE_REFUSAL) { /* values that are missing have no elements */
+        empty.username = "a";
+        empty.action = empty.logout_action = "a";
+    }
+    with = count(eas_page_render(pool, template, page));
+    without = count(eas_page_render(pool, template, &empty));
 
     for (c = special; *c != '\0'; c++) {
         check(with.of[(unsigned char)*c] == without.of[(unsigned char)*c]);
@@ -94,7 +102,8 @@ static void check_made(apr_pool_t *pool, const apr_array_header_t *languages,
     struct eas_err err;
     size_t i, n = input.len / 5 + 1, at;
 
-    shown.reason = EAS_PAGE_NONE; /* the sign-out page has no template */
+    shown.reason = EAS_PAGE_NONE; /* the sign-out page has no template, and refusals have none */
+    shown.kind = EAS_PAGE_FORM;
     for (i = 0; i < 5; i++) {
         struct eas_bytes part = fuzz_take(&input, n);
         char *text = apr_pcalloc(pool, part.len + 2);
@@ -122,7 +131,7 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
         .destination = fuzz_text(pool, &input),
         .token = fuzz_text(pool, &input),
         .trusted = how % 2 == 1,
-        .reason = (enum eas_page_reason)(how / 2 % (EAS_PAGE_BAD_REQUEST + 1)),
+        .reason = (enum eas_page_reason)(how / 2 % (EAS_PAGE_UNAVAILABLE + 1)),
     };
     struct eas_template *template = NULL;
     const char *html = (how & 0x80) != 0 ? NULL : (const char *)input.at;
@@ -130,6 +139,9 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     apr_array_header_t *languages = NULL;
     enum eas_rc rc;
 
+    if (page.reason >= EAS_PAGE_NOT_ALLOWED && *page.username != '\0') {
+        page.kind = EAS_PAGE_REFUSAL;
+    }
     check(eas_language_builtin(pool, &languages, &err) == EAS_OK);
     rc = eas_page_compile(pool, languages, html, input.len, &template, &err);
     check_made(pool, languages, &page, input);

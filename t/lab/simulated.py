@@ -4,7 +4,7 @@
 They answer with the JSON of echo.lua, without pad. Run as a program, one of them serves
 until it is ended, in as many processes as there are processors:
 
-    python3 -m lab.simulated first|unruly PORT KEYTAB [CERTIFICATE KEY]
+    python3 -m lab.simulated first|hybrid|unruly PORT KEYTAB [CERTIFICATE KEY]
 """
 
 import base64
@@ -114,6 +114,19 @@ class FirstUser(Keeper):
         return persistent(echo(request, accepted.user, accepted.www_authenticate))
 
 
+class Hybrid(FirstUser):
+    """Exchange with modern authentication beside Kerberos, at its worst: a token of Microsoft's is
+    looked at for its request alone, unless the connection is a Kerberos user's already."""
+
+    def __call__(self, request: Request) -> Answer:
+        # One number for a connection to whichever of the processes.
+        numbered = replace(request, connection=os.getpid() * 1_000_000 + request.connection)
+        sent = request.authorization or ""
+        if sent.startswith("Bearer ") and numbered.connection not in self.users:
+            return echo(numbered, sent)
+        return super().__call__(numbered)
+
+
 class Sessions(Keeper):
     """Tomcat: who has its session cookie is the user of that session; the token is not read."""
 
@@ -199,7 +212,7 @@ def unwrapped(value: str) -> str:
 
 def serve(kind: str, port: int, keytab: str, *tls: str) -> None:
     acceptor = Acceptor(Path(keytab))
-    script: Script = FirstUser(acceptor) if kind == "first" else Unruly(acceptor)
+    script: Script = {"first": FirstUser, "hybrid": Hybrid, "unruly": Unruly}[kind](acceptor)
     backend = FakeBackend(script, "", Certificate(*map(Path, tls)) if tls else None, port=port,
                           early=getattr(script, "early", None), keep=False)
     parent_lives, alive = os.pipe()

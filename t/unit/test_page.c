@@ -370,6 +370,75 @@ static void test_sign_out_page(void **state)
     assert_string_equal(render(*state, REQUIRED, &page), html);
 }
 
+/* The built-in one for an administrator's own login page, too. */
+static void test_refusal(void **state)
+{
+    struct eas_page page = plain;
+    const char *html;
+
+    page.kind = EAS_PAGE_REFUSAL;
+    page.reason = EAS_PAGE_NOT_ALLOWED;
+    html = render(*state, NULL, &page);
+    assert_string_equal(render(*state, REQUIRED, &page), html);
+    assert_has(html, "class=\"message forbidden\" role=\"alert\">You may not open this page.");
+    assert_has(html, "You are signed in as <bdi dir=\"ltr\">alice</bdi>.");
+    assert_has(html, "<form method=\"post\" action=\"/eas-kcd/logout\">");
+    assert_has(html, "name=\"token\" value=\"t0ken\"");
+    assert_has(html, "<button type=\"submit\">Use another account</button>");
+    assert_null(strstr(html, "{{"));
+    page.logout_action = NULL;
+    html = render(*state, NULL, &page);
+    assert_has(html, "<a class=\"button go\" href=\"/eas-kcd/login\">Use another account</a>");
+    assert_null(strstr(html, "t0ken"));
+    page.action = page.username = NULL;
+    html = render(*state, NULL, &page);
+    assert_has(html, "<p class=\"user\"></p>\n\n</main>");
+}
+
+static void test_reasons_of_refusals(void **state)
+{
+    static const struct {
+        enum eas_page_reason reason;
+        const char *shown;
+    } rows[] = {
+        { .reason = EAS_PAGE_NEEDS_TLS,
+          .shown = "class=\"message forbidden\" role=\"alert\">This page opens over" },
+        { .reason = EAS_PAGE_UNAVAILABLE,
+          .shown = "class=\"message unavailable\" role=\"alert\">The service does not" },
+        { .reason = EAS_PAGE_TRY_LATER,
+          .shown = "class=\"message try-later\" role=\"alert\">Signing in is not" },
+    };
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        struct eas_page page = { .kind = EAS_PAGE_REFUSAL, .action = "/owa/" };
+        const char *html;
+
+        page.reason = rows[i].reason;
+        html = render(*state, NULL, &page);
+        assert_has(html, rows[i].shown);
+        assert_has(html, "<a class=\"button go\" href=\"/owa/\">Try again</a>");
+        assert_null(strstr(html, "signed in as"));
+    }
+}
+
+static void test_values_in_a_refusal(void **state)
+{
+    struct eas_page clean = page_of("a"), nasty = page_of(NASTY);
+    int i;
+
+    clean.reason = nasty.reason = EAS_PAGE_NOT_ALLOWED;
+    clean.kind = nasty.kind = EAS_PAGE_REFUSAL;
+    for (i = 0; i < 2; i++) {
+        const char *expected = render(*state, NULL, &clean), *html = render(*state, NULL, &nasty);
+
+        assert_int_equal(count(html, "<"), count(expected, "<"));
+        assert_int_equal(count(html, "\""), count(expected, "\""));
+        assert_int_equal(count(html, ESCAPED), i == 0 ? 5 : 4);
+        clean.logout_action = nasty.logout_action = NULL; /* the link instead of the form */
+    }
+}
+
 static void test_csp_has_the_hash_of_the_style(void **state)
 {
     const char *html = render(*state, NULL, &plain);
@@ -564,6 +633,9 @@ int main(void)
         POOL_TEST(test_reasons),
         POOL_TEST(test_builtin_page),
         POOL_TEST(test_sign_out_page),
+        POOL_TEST(test_refusal),
+        POOL_TEST(test_reasons_of_refusals),
+        POOL_TEST(test_values_in_a_refusal),
         POOL_TEST(test_csp_has_the_hash_of_the_style),
         POOL_TEST(test_style_placeholder),
         POOL_TEST(test_language_of_a_page),
