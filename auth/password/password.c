@@ -234,8 +234,8 @@ enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-static enum eas_rc read_result(const struct eas_kpasswd_result *result,
-                               struct eas_password_change *change, struct eas_err *err)
+enum eas_rc eas_password_read_change(const struct eas_kpasswd_result *result,
+                                     struct eas_password_change *change, struct eas_err *err)
 {
     switch (result->code) {
     case KRB5_KPASSWD_SUCCESS:
@@ -279,7 +279,7 @@ static enum eas_rc change(apr_pool_t *pool, struct eas_kdc *kdc,
     }
     if (rc == EAS_OK) {
         code = eas_kpasswd_change(kdc, pool, &ticket, new_password, &result);
-        rc = code == 0 ? read_result(&result, change_out, err)
+        rc = code == 0 ? eas_password_read_change(&result, change_out, err)
                        : eas_kdc_fail_by_cause(kdc, err, code, change_failures);
     }
     krb5_free_cred_contents(kdc->ctx, &ticket);

@@ -70,6 +70,12 @@ enum eas_rc eas_password_change(apr_pool_t *pool, struct eas_job *job,
                                 const struct eas_secret *new_password,
                                 struct eas_password_change *result_out, struct eas_err *err);
 
+struct eas_kpasswd_result;
+
+/* The error that a server's answer stands for; change->reason, where the domain refuses. */
+enum eas_rc eas_password_read_change(const struct eas_kpasswd_result *result,
+                                     struct eas_password_change *change, struct eas_err *err);
+
 /* Whether an error of eas_password_verify() means a wrong password, and nothing else. */
 bool eas_password_was_wrong(const struct eas_err *err);
 

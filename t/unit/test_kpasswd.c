@@ -6,6 +6,7 @@
 
 #include "auth/kerberos/kpasswd.h"
 #include "auth/kerberos/ticket.h"
+#include "auth/password/password.h"
 
 #define PASSWORD "New-p\xc3\xa4ssword-1"
 #define TIMEOUT apr_time_from_msec(1500)
@@ -251,6 +252,36 @@ static void test_no_answer(void **state)
     assert_int_equal(silent.requests, 1);
 }
 
+static void test_errors_of_answers(void **state)
+{
+    static const struct {
+        int code;
+        enum eas_rc rc;
+        int tag;
+    } rows[] = {
+        { KRB5_KPASSWD_SUCCESS, EAS_OK, 0 },
+        { KRB5_KPASSWD_SOFTERROR, EAS_DENIED, 1165 },
+        { KRB5_KPASSWD_ACCESSDENIED, EAS_FORBIDDEN, 1168 },
+        { KRB5_KPASSWD_MALFORMED, EAS_UNAVAILABLE, 1167 },
+        { KRB5_KPASSWD_HARDERROR, EAS_UNAVAILABLE, 1167 },
+        { KRB5_KPASSWD_AUTHERROR, EAS_UNAVAILABLE, 1167 },
+        { KRB5_KPASSWD_INITIAL_FLAG_NEEDED, EAS_UNAVAILABLE, 1167 },
+        { 65535, EAS_UNAVAILABLE, 1167 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        const struct eas_kpasswd_result result = { rows[i].code, NULL };
+        struct eas_password_change change = { NULL, NULL };
+        struct eas_err err = { EAS_OK, 0, "" };
+
+        assert_int_equal(eas_password_read_change(&result, &change, &err), rows[i].rc);
+        assert_int_equal(err.tag, rows[i].tag);
+        assert_true((change.reason != NULL) == (rows[i].tag == 1165));
+    }
+}
+
 static void test_replies_that_are_none(void **state)
 {
     static const struct {
@@ -287,9 +318,13 @@ static void test_replies_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        NATIVE_TEST(test_changed),           TOKEN_TEST(test_refused_by_policy),
-        NATIVE_TEST(test_unprotected_error), TOKEN_TEST(test_changed_octet),
-        NATIVE_TEST(test_no_answer),         cmocka_unit_test(test_replies_that_are_none),
+        NATIVE_TEST(test_changed),
+        TOKEN_TEST(test_refused_by_policy),
+        NATIVE_TEST(test_unprotected_error),
+        TOKEN_TEST(test_changed_octet),
+        NATIVE_TEST(test_no_answer),
+        cmocka_unit_test(test_replies_that_are_none),
+        cmocka_unit_test(test_errors_of_answers),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);
