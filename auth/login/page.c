@@ -356,12 +356,37 @@ static void set_limits(apr_pool_t *pool, const struct eas_language *language,
                                   max[] = { PUBLIC_MAX, PRIVATE_MAX };
     int i;
 
-    for (i = 0; limits != NULL && i < 2; i++) {
-        values[idle[i]] =
-            eas_escape_html(pool, eas_language_duration(pool, language, limits[i].idle));
-        values[max[i]] =
-            eas_escape_html(pool, eas_language_duration(pool, language, limits[i].max));
+    for (i = 0; i < 2; i++) {
+        values[idle[i]] = values[max[i]] = "";
+        if (limits != NULL) {
+            values[idle[i]] =
+                eas_escape_html(pool, eas_language_duration(pool, language, limits[i].idle));
+            values[max[i]] =
+                eas_escape_html(pool, eas_language_duration(pool, language, limits[i].max));
+        }
     }
+}
+
+/* Of refusals, and of the form for a new password. */
+static void set_html(apr_pool_t *pool, const struct eas_language *language,
+                     const struct eas_page *page, const char **values)
+{
+    const char *const *texts = language->texts;
+    const char *label =
+        texts[page->reason == EAS_PAGE_NOT_ALLOWED ? EAS_TEXT_OTHER_ACCOUNT : EAS_TEXT_TRY_AGAIN];
+    bool refuses = page->kind == EAS_PAGE_REFUSAL;
+
+    values[SIGNED_IN] =
+        refuses && knows_name(page) ? eas_page_html_signed_in(pool, language, page->username) : "";
+    values[WAY_OUT] = refuses && page->logout_action != NULL
+                          ? eas_page_html_button(pool, page->logout_action, page->token, label)
+                      : refuses && page->action != NULL
+                          ? eas_page_html_link(pool, page->action, label)
+                          : "";
+    values[DETAIL] = page->detail != NULL ? eas_page_html_detail(pool, page->detail) : "";
+    values[LATER] = page->reason == EAS_PAGE_EXPIRES
+                        ? eas_page_html_link(pool, page->destination, texts[EAS_TEXT_LATER])
+                        : "";
 }
 
 /* A page that lets users change an expired password says something else of it. */
@@ -416,20 +441,13 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
         [ORGANIZATION] =
             eas_escape_html(pool, page->site != NULL ? page->site->organization : NULL),
         [LINKS] = eas_site_links(pool, page->site, variant->language),
-        [SIGNED_IN] = eas_page_html_signed_in(pool, variant->language, page),
-        [WAY_OUT] = eas_page_html_way_out(pool, variant->language, page),
-        [DETAIL] = eas_page_html_detail(pool, page),
-        [LATER] = eas_page_html_later(pool, variant->language, page),
         [TRUSTED] = page->trusted ? "4" : "0",
-        [PUBLIC_IDLE] = "",
-        [PUBLIC_MAX] = "",
-        [PRIVATE_IDLE] = "",
-        [PRIVATE_MAX] = "",
         [PLACEHOLDERS] = "",
     };
     int i;
 
     set_limits(pool, variant->language, page->limits, values);
+    set_html(pool, variant->language, page, values);
     for (i = 0; i < parts->nelts; i++) {
         const struct part *part = &APR_ARRAY_IDX(parts, i, struct part);
         const char *value = values[part->placeholder];

@@ -4,19 +4,25 @@
 #ifndef EAS_AUTH_LOGIN_PAGE_HTML_H
 #define EAS_AUTH_LOGIN_PAGE_HTML_H
 
-#include "auth/login/page.h"
+#include "auth/login/language.h"
 
-/* Values of placeholders of auth/login/page.c, in pool; "" on pages of another kind. */
+/* HTML in pool; the arguments are plain texts. */
 
-/* Of a refusal: the user of the request, and the link or form that leads on. */
+/* "You are signed in as alice@EXAMPLE.COM", with a name that no language turns round. */
 const char *eas_page_html_signed_in(apr_pool_t *pool, const struct eas_language *language,
-                                    const struct eas_page *page);
-const char *eas_page_html_way_out(apr_pool_t *pool, const struct eas_language *language,
-                                  const struct eas_page *page);
+                                    const char *username);
 
-/* Of the form for a new password: the domain's words, and the link of a user who changes none now. */
-const char *eas_page_html_detail(apr_pool_t *pool, const struct eas_page *page);
-const char *eas_page_html_later(apr_pool_t *pool, const struct eas_language *language,
-                                const struct eas_page *page);
+/* A form with a button alone. */
+const char *eas_page_html_button(apr_pool_t *pool, const char *action, const char *token,
+                                 const char *label);
+
+/* A link that looks like a button. */
+const char *eas_page_html_link(apr_pool_t *pool, const char *url, const char *label);
+
+/*
+ * A domain's words about a new password, behind a message.  They are in its language, and those of
+ * krb5 about a policy of AD in English.
+ */
+const char *eas_page_html_detail(apr_pool_t *pool, const char *text);
 
 #endif

@@ -50,7 +50,7 @@ enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
                                 const struct eas_password_request *request,
                                 struct eas_identity **identity_out, struct eas_err *err);
 
-/* What is known after an attempt to change a password. */
+/* Result of an attempt to change a password. */
 struct eas_password_change {
     const char *principal; /* the user's canonical name: the old password is right; else NULL */
     const char *reason;    /* why the domain refuses the new password, for the user; or NULL */

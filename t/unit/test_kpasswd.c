@@ -16,7 +16,7 @@
     "\0\0\0\0\0\x07\0\0\0\x18\0\0\0\1" \
     "\0\0\x22\xd6\xda\x7a\x40\0\0\0\0\xc9\x2a\x69\xc0\0"
 
-/* What the server does, and what it has seen. */
+/* Behaviour of the server, and the password that it got. */
 struct server {
     int fd;
     unsigned short port;

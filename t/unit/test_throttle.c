@@ -109,7 +109,7 @@ static void test_last_right_password_is_admitted_during_a_lockout(void **state)
 }
 
 /* Each distinct pair takes a token, and a repetition takes none. */
-/* What eas_throttle_begin() finds out by a KDC is not here; the rest is the same. */
+/* Admission and end are those of a log-on at the KDC, without the question for the user's salt. */
 static void test_changed_password(void **state)
 {
     const struct eas_throttle *throttle = throttles_throttle(*state);
