@@ -17,6 +17,7 @@
 #include "auth/groups_httpd.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/login_httpd.h"
+#include "auth/login/change_form_httpd.h"
 #include "auth/login/refusal_page_httpd.h"
 #include "auth/login/session_httpd.h"
 #include "auth/password/account_httpd.h"
@@ -157,6 +158,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_rules_register_hooks(pool);
     eas_groups_register_hooks(pool);
     eas_login_register_hooks(pool);
+    eas_change_form_register_hooks(pool);
     eas_refusal_page_register_hooks(pool);
     eas_provider_register_hooks(pool);
     eas_outgoing_register_hooks(pool);

@@ -24,6 +24,8 @@
 #define DEFAULT_BAD_PASSWORD_MEMORY MINUTES(15)
 #define DEFAULT_LOCKOUT_FAILURES 3
 #define DEFAULT_LOCKOUT_WINDOW MINUTES(30)
+#define DEFAULT_PASSWORD_CHANGE EAS_CHANGE_EXPIRED
+#define DEFAULT_PASSWORD_WARN DAYS(14)
 #define DEFAULT_LOG_NAMES 0
 #define DEFAULT_REQUIRE_TLS 1
 #define DEFAULT_LOGIN_PATH "/eas-kcd/"
@@ -67,6 +69,8 @@ struct eas_auth_server *eas_auth_server_create(apr_pool_t *pool)
     conf->kdc_timeout = -1;
     conf->armor = -1;
     conf->log_names = -1;
+    conf->password_change = -1;
+    conf->password_warn = -1;
     conf->password_cache = -1;
     conf->known_passwords = -1;
     conf->bad_password_memory = -1;
@@ -105,6 +109,9 @@ struct eas_auth_server *eas_auth_server_merge(apr_pool_t *pool, const struct eas
     INHERIT_NUMBER(kdc_timeout);
     INHERIT_NUMBER(armor);
     INHERIT_NUMBER(log_names);
+    INHERIT_NUMBER(password_change);
+    INHERIT_NUMBER(password_warn);
+    INHERIT_POINTER(password_expired);
     INHERIT_NUMBER(password_cache);
     INHERIT_NUMBER(known_passwords);
     INHERIT_NUMBER(bad_password_memory);
@@ -248,6 +255,29 @@ bool eas_auth_always_authenticates(const struct eas_auth_dir *conf)
 enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf)
 {
     return conf->armor >= 0 ? (enum eas_armor_mode)conf->armor : DEFAULT_ARMOR;
+}
+
+enum eas_change_mode eas_auth_password_change(const struct eas_auth_server *conf)
+{
+    return conf->password_change >= 0 ? (enum eas_change_mode)conf->password_change
+                                      : DEFAULT_PASSWORD_CHANGE;
+}
+
+apr_interval_time_t eas_auth_password_warn(const struct eas_auth_server *conf)
+{
+    return conf->password_warn >= 0 ? conf->password_warn : DEFAULT_PASSWORD_WARN;
+}
+
+bool eas_auth_serves_change(const struct eas_auth_server *conf)
+{
+    bool asks_kdc = conf->providers == NULL;
+    int i;
+
+    for (i = 0; !asks_kdc && i < conf->providers->nelts; i++) {
+        asks_kdc = strcmp(APR_ARRAY_IDX(conf->providers, i, const char *), "kdc") == 0;
+    }
+    return asks_kdc && conf->authority != NULL && conf->password_expired == NULL
+           && eas_auth_password_change(conf) != EAS_CHANGE_OFF;
 }
 
 bool eas_auth_logs_names(const struct eas_auth_server *conf)

@@ -20,6 +20,9 @@ enum eas_challenge { EAS_CHALLENGE_AUTO, EAS_CHALLENGE_FORM, EAS_CHALLENGE_BASIC
 /* EasKcdRemoteUser. */
 enum eas_remote_user { EAS_REMOTE_USER_PRINCIPAL, EAS_REMOTE_USER_ACCOUNT, EAS_REMOTE_USER_UPN };
 
+/* EasKcdPasswordChange. */
+enum eas_change_mode { EAS_CHANGE_OFF, EAS_CHANGE_EXPIRED, EAS_CHANGE_ON };
+
 /* EasKcdParseEas. */
 enum eas_parse { EAS_PARSE_AUTO, EAS_PARSE_ON, EAS_PARSE_OFF };
 
@@ -54,6 +57,9 @@ struct eas_auth_server {
     struct eas_site site;            /* of EasKcdLoginInfo; start_httpd.c completes it */
     const char *session_cookie;
     struct eas_session_limits limits[2]; /* public, private; idle -1: not set */
+    int password_change;                 /* enum eas_change_mode */
+    apr_interval_time_t password_warn;   /* 0: off */
+    const char *password_expired;        /* a URL; NULL: the form for changes */
     int log_names;
     struct eas_events_log *event_log; /* NULL: none */
     struct eas_shared_conf shared;    /* of the main server */
@@ -100,6 +106,8 @@ struct eas_auth_dir *eas_auth_dir_of(const ap_conf_vector_t *per_dir_config);
 /* The effective values: as configured, else the default. */
 apr_interval_time_t eas_auth_kdc_timeout(const struct eas_auth_server *conf);
 enum eas_armor_mode eas_auth_armor(const struct eas_auth_server *conf);
+enum eas_change_mode eas_auth_password_change(const struct eas_auth_server *conf);
+apr_interval_time_t eas_auth_password_warn(const struct eas_auth_server *conf);
 bool eas_auth_logs_names(const struct eas_auth_server *conf);
 apr_interval_time_t eas_auth_password_cache(const struct eas_auth_server *conf);
 struct eas_throttle_rules eas_auth_throttle_rules(const struct eas_auth_server *conf);
@@ -121,6 +129,9 @@ bool eas_auth_serves_login(const struct eas_auth_server *conf);
 
 /* Whether the KDC is the first or only provider, so that names are Active Directory's. */
 bool eas_auth_asks_kdc_first(const struct eas_auth_server *conf);
+
+/* Whether the login path has a form for changes of passwords: the KDC is one of the providers. */
+bool eas_auth_serves_change(const struct eas_auth_server *conf);
 
 /* Whether a path is EAS_ACTIVESYNC_PATH or below it; NULL is not. */
 bool eas_auth_is_activesync_path(const char *path);

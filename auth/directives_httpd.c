@@ -84,24 +84,47 @@ static const char *set_duration(cmd_parms *cmd, const char *arg, apr_interval_ti
 
 const char *eas_auth_set_log_names(cmd_parms *cmd, void *dir, int flag)
 {
-    (void)dir;
     eas_auth_server_of(cmd->server)->log_names = flag;
     return NULL;
 }
 
-const char *eas_auth_set_armor(cmd_parms *cmd, void *dir, const char *arg)
+/* Sets the field to the index of one of three words. */
+static const char *set_word(cmd_parms *cmd, const char *arg, const char *const words[3], int *field)
 {
-    static const char *const names[] = { "Off", "Try", "Require" };
     int i;
 
-    (void)dir;
-    for (i = EAS_ARMOR_OFF; i <= EAS_ARMOR_REQUIRE; i++) {
-        if (ap_cstr_casecmp(arg, names[i]) == 0) {
-            eas_auth_server_of(cmd->server)->armor = i;
+    for (i = 0; i < 3; i++) {
+        if (ap_cstr_casecmp(arg, words[i]) == 0) {
+            *field = i;
             return NULL;
         }
     }
-    return apr_psprintf(cmd->pool, "%s: '%s' is none of Off, Try and Require", cmd->cmd->name, arg);
+    return apr_psprintf(cmd->pool, "%s: '%s' is none of %s, %s and %s", cmd->cmd->name, arg,
+                        words[0], words[1], words[2]);
+}
+
+const char *eas_auth_set_armor(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const words[] = { "Off", "Try", "Require" };
+
+    return set_word(cmd, arg, words, &eas_auth_server_of(cmd->server)->armor);
+}
+
+const char *eas_auth_set_password_change(cmd_parms *cmd, void *dir, const char *arg)
+{
+    static const char *const words[] = { "Off", "expired", "On" };
+
+    return set_word(cmd, arg, words, &eas_auth_server_of(cmd->server)->password_change);
+}
+
+const char *eas_auth_set_password_expired(cmd_parms *cmd, void *dir, const char *arg)
+{
+    if (!eas_site_is_link(arg)) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is no URL that begins with https://, http:// or /",
+                            cmd->cmd->name, arg);
+    }
+    eas_auth_server_of(cmd->server)->password_expired = arg;
+    return NULL;
 }
 
 const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
@@ -127,6 +150,11 @@ static const char *set_duration_or_off(cmd_parms *cmd, const char *arg, apr_inte
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg)
 {
     return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->password_cache);
+}
+
+const char *eas_auth_set_password_warn(cmd_parms *cmd, void *dir, const char *arg)
+{
+    return set_duration_or_off(cmd, arg, &eas_auth_server_of(cmd->server)->password_warn);
 }
 
 const char *eas_auth_set_known_passwords(cmd_parms *cmd, void *dir, const char *arg)
@@ -385,31 +413,16 @@ const char *eas_auth_set_session_cookie(cmd_parms *cmd, void *dir, const char *a
 
 const char *eas_auth_set_challenge(cmd_parms *cmd, void *dir, const char *arg)
 {
-    static const char *const names[] = { "auto", "form", "basic" };
-    int i;
+    static const char *const words[] = { "auto", "form", "basic" };
 
-    for (i = EAS_CHALLENGE_AUTO; i <= EAS_CHALLENGE_BASIC; i++) {
-        if (ap_cstr_casecmp(arg, names[i]) == 0) {
-            eas_auth_dir_of(cmd->context)->challenge = i;
-            return NULL;
-        }
-    }
-    return apr_psprintf(cmd->pool, "%s: '%s' is none of auto, form and basic", cmd->cmd->name, arg);
+    return set_word(cmd, arg, words, &eas_auth_dir_of(cmd->context)->challenge);
 }
 
 const char *eas_auth_set_remote_user(cmd_parms *cmd, void *dir, const char *arg)
 {
-    static const char *const names[] = { "principal", "account", "upn" };
-    int i;
+    static const char *const words[] = { "principal", "account", "upn" };
 
-    for (i = EAS_REMOTE_USER_PRINCIPAL; i <= EAS_REMOTE_USER_UPN; i++) {
-        if (ap_cstr_casecmp(arg, names[i]) == 0) {
-            eas_auth_dir_of(cmd->context)->remote_user = i;
-            return NULL;
-        }
-    }
-    return apr_psprintf(cmd->pool, "%s: '%s' is none of principal, account and upn", cmd->cmd->name,
-                        arg);
+    return set_word(cmd, arg, words, &eas_auth_dir_of(cmd->context)->remote_user);
 }
 
 const char *eas_auth_set_form_for(cmd_parms *cmd, void *dir, const char *arg)
@@ -448,16 +461,9 @@ const char *eas_auth_set_negotiate(cmd_parms *cmd, void *dir, int flag)
 
 const char *eas_auth_set_parse_eas(cmd_parms *cmd, void *dir, const char *arg)
 {
-    static const char *const names[] = { "auto", "on", "off" };
-    int i;
+    static const char *const words[] = { "auto", "On", "Off" };
 
-    for (i = EAS_PARSE_AUTO; i <= EAS_PARSE_OFF; i++) {
-        if (ap_cstr_casecmp(arg, names[i]) == 0) {
-            eas_auth_dir_of(cmd->context)->parse_eas = i;
-            return NULL;
-        }
-    }
-    return apr_psprintf(cmd->pool, "%s: '%s' is none of On, Off and auto", cmd->cmd->name, arg);
+    return set_word(cmd, arg, words, &eas_auth_dir_of(cmd->context)->parse_eas);
 }
 
 static const char *set_backend_timeout(cmd_parms *cmd, const char *arg, apr_interval_time_t *field)

@@ -19,6 +19,9 @@ const char *eas_auth_set_kdc_timeout(cmd_parms *cmd, void *dir, const char *arg)
 const char *eas_auth_set_password_cache(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_known_passwords(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_bad_password_memory(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_password_change(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_password_warn(cmd_parms *cmd, void *dir, const char *arg);
+const char *eas_auth_set_password_expired(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_lockout(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
 const char *eas_auth_set_cache(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_auth_set_secret_file(cmd_parms *cmd, void *dir, const char *arg);

@@ -316,6 +316,10 @@ static void write_noted(const request_rec *r, const struct eas_request *request)
     if (request->events & EAS_REQUEST_ADDRESS) {
         write_throttle(r, request, false, request->address_throttled_for);
     }
+    if (request->events & EAS_REQUEST_CHANGE) {
+        begin(&event, "password-changed", r);
+        finish(&event, r, request->account);
+    }
     if (request->events & EAS_REQUEST_SIGN_OUT) {
         begin(&event, "sign-out", r);
         finish(&event, r, request->account);

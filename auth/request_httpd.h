@@ -25,6 +25,7 @@ enum eas_request_event {
     EAS_REQUEST_ADDRESS = 2,  /* of the client's address, for address_throttled_for */
     EAS_REQUEST_SIGN_OUT = 4, /* of the account */
     EAS_REQUEST_UNLOCK = 8,   /* of the account, by an administrator */
+    EAS_REQUEST_CHANGE = 16,  /* of the account's password, by its user */
 };
 
 /* One for each request_rec, in its pool. */

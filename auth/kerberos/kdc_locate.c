@@ -14,7 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KDC_PORT 88
+/* A service of a realm: the name of its SRV records, and its port. */
+struct service {
+    const char *srv;
+    unsigned short port;
+};
+
+static const struct service kdc_service = { "_kerberos._tcp", 88 };
+static const struct service kpasswd_service = { "_kpasswd._tcp", 464 };
 
 /* Referrals can name more realms than this; the one used the longest ago is looked up again. */
 #define REALMS 16
@@ -25,7 +32,7 @@
 #define AGAIN_AFTER apr_time_from_sec(5)
 
 struct entry {
-    char key[1024]; /* the realm and its hosts in krb5.conf */
+    char key[1024]; /* the service, the realm and its hosts in krb5.conf */
     struct eas_kdc_addresses addresses;
     apr_time_t stale_at;
     bool resolving;
@@ -77,7 +84,7 @@ static void look_for_plugin(void)
 }
 
 /* host, host:port, [address]:port, each perhaps with the name of a transport before it. */
-static void parse_host(const char *text, struct eas_kdc_hosts *hosts)
+static void parse_host(const char *text, unsigned short default_port, struct eas_kdc_hosts *hosts)
 {
     const char *end, *port;
     size_t len;
@@ -100,15 +107,16 @@ static void parse_host(const char *text, struct eas_kdc_hosts *hosts)
         memcpy(hosts->at[hosts->count].name, text, len);
         hosts->at[hosts->count].name[len] = '\0';
         hosts->at[hosts->count].port =
-            (unsigned short)(number > 0 && number < 65536 ? number : KDC_PORT);
+            (unsigned short)(number > 0 && number < 65536 ? number : default_port);
         hosts->count++;
     }
 }
 
-/* False if one of the KDCs is behind a proxy. */
-static bool read_hosts(profile_t profile, const char *realm, struct eas_kdc_hosts *hosts)
+/* False if one of the hosts is behind a proxy. */
+static bool read_hosts(profile_t profile, const char *realm, const char *relation,
+                       unsigned short default_port, struct eas_kdc_hosts *hosts)
 {
-    const char *names[] = { "realms", realm, "kdc", NULL };
+    const char *names[] = { "realms", realm, relation, NULL };
     char **values = NULL;
     bool plain = true;
     int i;
@@ -122,11 +130,31 @@ static bool read_hosts(profile_t profile, const char *realm, struct eas_kdc_host
             plain = false;
         }
         else {
-            parse_host(values[i], hosts);
+            parse_host(values[i], default_port, hosts);
         }
     }
     profile_free_list(values);
     return plain;
+}
+
+static bool read_kdcs(profile_t profile, const char *realm, struct eas_kdc_hosts *hosts)
+{
+    return read_hosts(profile, realm, "kdc", kdc_service.port, hosts);
+}
+
+/* In AD, each KDC takes changes of passwords. */
+static void read_kpasswd(profile_t profile, const char *realm, struct eas_kdc_hosts *hosts)
+{
+    static const char *const others[] = { "admin_server", "kdc" };
+    unsigned i, relation;
+
+    read_hosts(profile, realm, "kpasswd_server", kpasswd_service.port, hosts);
+    for (relation = 0; relation < 2 && hosts->count == 0; relation++) {
+        read_hosts(profile, realm, others[relation], kpasswd_service.port, hosts);
+        for (i = 0; i < hosts->count; i++) {
+            hosts->at[i].port = kpasswd_service.port;
+        }
+    }
 }
 
 static bool asks_dns(profile_t profile)
@@ -161,13 +189,22 @@ bool eas_kdc_locate_may(const char *realm)
 
 /* --- the cache -------------------------------------------------------------------------------- */
 
-static void make_key(const char *realm, const struct eas_kdc_hosts *hosts, char *key, size_t size)
+struct lookup {
+    const struct service *service;
+    const char *realm;
+    struct eas_kdc_hosts hosts;
+    char key[sizeof(cache.entries[0].key)]; /* of all that */
+};
+
+static void make_key(struct lookup *lookup)
 {
-    size_t len = (size_t)snprintf(key, size, "%s", realm);
+    const struct eas_kdc_hosts *hosts = &lookup->hosts;
+    size_t size = sizeof(lookup->key);
+    size_t len = (size_t)snprintf(lookup->key, size, "%s.%s", lookup->service->srv, lookup->realm);
     unsigned i;
 
     for (i = 0; i < hosts->count && len < size; i++) {
-        len += (size_t)snprintf(key + len, size - len, "\n%s:%u", hosts->at[i].name,
+        len += (size_t)snprintf(lookup->key + len, size - len, "\n%s:%u", hosts->at[i].name,
                                 hosts->at[i].port);
     }
 }
@@ -196,23 +233,22 @@ static struct entry *entry_of(const char *key)
 }
 
 /* Under the mutex, which it releases during the lookup. */
-static enum eas_kdc_resolved resolve(const char *key, const char *realm,
-                                     const struct eas_kdc_hosts *hosts, apr_time_t until,
+static enum eas_kdc_resolved resolve(const struct lookup *lookup, apr_time_t until,
                                      struct eas_kdc_addresses *addresses_out)
 {
     char service[1024];
     int ttl = TTL_MAX;
     enum eas_kdc_resolved result;
-    struct entry *entry = entry_of(key);
+    struct entry *entry = entry_of(lookup->key);
     apr_time_t now;
 
     entry->resolving = true;
     pthread_mutex_unlock(&cache.mutex);
-    snprintf(service, sizeof(service), "_kerberos._tcp.%s", realm);
-    result = eas_kdc_resolve(service, hosts, until, addresses_out, &ttl);
+    snprintf(service, sizeof(service), "%s.%s", lookup->service->srv, lookup->realm);
+    result = eas_kdc_resolve(service, &lookup->hosts, until, addresses_out, &ttl);
     now = eas_clock_now();
     pthread_mutex_lock(&cache.mutex);
-    entry = entry_of(key);
+    entry = entry_of(lookup->key);
     entry->resolving = false;
     entry->result = result;
     entry->lookups++;
@@ -227,8 +263,7 @@ static enum eas_kdc_resolved resolve(const char *key, const char *realm,
     return result;
 }
 
-static enum eas_kdc_located look_up(const char *key, const char *realm,
-                                    const struct eas_kdc_hosts *hosts, apr_time_t until,
+static enum eas_kdc_located look_up(const struct lookup *lookup, apr_time_t until,
                                     struct eas_kdc_addresses *addresses_out)
 {
     enum eas_kdc_resolved result = EAS_KDC_RESOLVED_NOT;
@@ -238,13 +273,13 @@ static enum eas_kdc_located look_up(const char *key, const char *realm,
     apr_time_t now = eas_clock_now();
 
     pthread_mutex_lock(&cache.mutex);
-    entry = entry_of(key);
+    entry = entry_of(lookup->key);
     lookups = entry->lookups;
     while (entry->resolving && entry->addresses.count == 0 && entry->lookups == lookups
            && now < until) {
         eas_clock_wait(&cache.resolved, &cache.mutex, until);
         now = eas_clock_now();
-        entry = entry_of(key);
+        entry = entry_of(lookup->key);
     }
     if (entry->addresses.count > 0) {
         *addresses_out = entry->addresses;
@@ -258,7 +293,7 @@ static enum eas_kdc_located look_up(const char *key, const char *realm,
         result = entry->result;
     }
     else if (now < until) {
-        result = resolve(key, realm, hosts, until, addresses_out);
+        result = resolve(lookup, until, addresses_out);
     }
     pthread_mutex_unlock(&cache.mutex);
     return result == EAS_KDC_RESOLVED        ? located
@@ -274,47 +309,85 @@ bool eas_kdc_locate_has_plugin(void)
 
 /* --- the way to them -------------------------------------------------------------------------- */
 
-enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, bool by_plugin,
-                                    apr_time_t until, struct eas_kdc_addresses *addresses_out)
+/* Addresses in numbers need no lookup. */
+static enum eas_kdc_located find(struct lookup *lookup, apr_time_t until,
+                                 struct eas_kdc_addresses *addresses_out)
 {
-    struct eas_kdc_hosts hosts;
-    char key[sizeof(cache.entries[0].key)];
+    const struct eas_kdc_hosts *hosts = &lookup->hosts;
     apr_time_t now = eas_clock_now();
     unsigned i;
 
-    pthread_once(&once, look_for_plugin);
-    addresses_out->count = 0;
-    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && by_plugin)) {
-        return EAS_KDC_LOCATED_BY_OTHERS;
-    }
-    if (hosts.count == 0 && !asks_dns(profile)) {
-        return EAS_KDC_LOCATED_NONE;
-    }
-    for (i = 0; i < hosts.count
-                && eas_kdc_resolve_number(hosts.at[i].name, hosts.at[i].port, addresses_out);
+    for (i = 0; i < hosts->count
+                && eas_kdc_resolve_number(hosts->at[i].name, hosts->at[i].port, addresses_out);
          i++) {
     }
-    if (i > 0 && i == hosts.count) {
+    if (i > 0 && i == hosts->count) {
         return EAS_KDC_LOCATED;
     }
-    make_key(realm, &hosts, key, sizeof(key));
+    make_key(lookup);
     /* A quarter of the time remains to say why. */
-    return look_up(key, realm, &hosts, now + (until - now) * 3 / 4, addresses_out);
+    return look_up(lookup, now + (until - now) * 3 / 4, addresses_out);
+}
+
+enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, bool by_plugin,
+                                    apr_time_t until, struct eas_kdc_addresses *addresses_out)
+{
+    struct lookup lookup = { .service = &kdc_service, .realm = realm };
+
+    pthread_once(&once, look_for_plugin);
+    addresses_out->count = 0;
+    if (!read_kdcs(profile, realm, &lookup.hosts) || (lookup.hosts.count == 0 && by_plugin)) {
+        return EAS_KDC_LOCATED_BY_OTHERS;
+    }
+    if (lookup.hosts.count == 0 && !asks_dns(profile)) {
+        return EAS_KDC_LOCATED_NONE;
+    }
+    return find(&lookup, until, addresses_out);
+}
+
+static void refresh(struct lookup *lookup, apr_time_t until,
+                    struct eas_kdc_addresses *addresses_out)
+{
+    struct eas_kdc_addresses fresh;
+
+    make_key(lookup);
+    pthread_mutex_lock(&cache.mutex);
+    if (resolve(lookup, until, &fresh) == EAS_KDC_RESOLVED) {
+        *addresses_out = fresh;
+    }
+    pthread_mutex_unlock(&cache.mutex);
 }
 
 void eas_kdc_locate_refresh(profile_t profile, const char *realm, apr_time_t until)
 {
-    struct eas_kdc_hosts hosts;
+    struct lookup lookup = { .service = &kdc_service, .realm = realm };
     struct eas_kdc_addresses ignored;
-    char key[sizeof(cache.entries[0].key)];
 
     pthread_once(&once, look_for_plugin);
-    if (read_hosts(profile, realm, &hosts)) {
-        make_key(realm, &hosts, key, sizeof(key));
-        pthread_mutex_lock(&cache.mutex);
-        resolve(key, realm, &hosts, until, &ignored);
-        pthread_mutex_unlock(&cache.mutex);
+    if (read_kdcs(profile, realm, &lookup.hosts)) {
+        refresh(&lookup, until, &ignored);
     }
+}
+
+/* Passwords are changed seldom: no background job keeps these addresses fresh. */
+enum eas_kdc_located eas_kdc_locate_kpasswd(profile_t profile, const char *realm, apr_time_t until,
+                                            struct eas_kdc_addresses *addresses_out)
+{
+    struct lookup lookup = { .service = &kpasswd_service, .realm = realm };
+    enum eas_kdc_located located;
+
+    pthread_once(&once, look_for_plugin);
+    addresses_out->count = 0;
+    read_kpasswd(profile, realm, &lookup.hosts);
+    if (lookup.hosts.count == 0 && !asks_dns(profile)) {
+        return EAS_KDC_LOCATED_NONE;
+    }
+    located = find(&lookup, until, addresses_out);
+    if (located == EAS_KDC_LOCATED_STALE) {
+        refresh(&lookup, until, addresses_out);
+        located = EAS_KDC_LOCATED;
+    }
+    return located;
 }
 
 const char *eas_kdc_locate_names(profile_t profile, const char *realm, apr_pool_t *pool)
@@ -323,7 +396,7 @@ const char *eas_kdc_locate_names(profile_t profile, const char *realm, apr_pool_
     const char *names = "";
     unsigned i;
 
-    if (!read_hosts(profile, realm, &hosts) || (hosts.count == 0 && eas_kdc_locate_has_plugin())) {
+    if (!read_kdcs(profile, realm, &hosts) || (hosts.count == 0 && eas_kdc_locate_has_plugin())) {
         return "by libkrb5";
     }
     for (i = 0; i < hosts.count; i++) {

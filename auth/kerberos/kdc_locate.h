@@ -29,6 +29,15 @@ enum eas_kdc_located eas_kdc_locate(profile_t profile, const char *realm, bool b
                                     apr_time_t until, struct eas_kdc_addresses *addresses_out);
 
 /*
+ * The addresses that take changes of passwords (RFC 3244): those of the realm's "kpasswd_server",
+ * "admin_server" or "kdc" relations in krb5.conf, the first of these that there is, or of the SRV
+ * records of _kpasswd._tcp.  A port counts in "kpasswd_server" alone; all else has port 464.  No
+ * locator plugin is asked.  EAS_KDC_LOCATED, EAS_KDC_LOCATED_NONE or EAS_KDC_LOCATED_NOT.
+ */
+enum eas_kdc_located eas_kdc_locate_kpasswd(profile_t profile, const char *realm, apr_time_t until,
+                                            struct eas_kdc_addresses *addresses_out);
+
+/*
  * Whether libkrb5 has a locator plugin.  It may serve any realm; which ones, only libkrb5 sees.
  */
 bool eas_kdc_locate_has_plugin(void);

@@ -224,12 +224,17 @@ static bool read_length(struct attempt *attempt)
     return attempt->reply != NULL;
 }
 
+static bool is_reply(const struct exchange *exchange, struct eas_bytes octets)
+{
+    return exchange->request->is_reply != NULL
+               ? exchange->request->is_reply(octets)
+               : eas_kdc_message_is_reply(octets)
+                     && eas_kdc_message_error(octets) != KDC_ERR_SVC_UNAVAILABLE;
+}
+
 static void finish_reply(struct exchange *exchange, struct attempt *attempt)
 {
-    struct eas_bytes reply = eas_bytes_make(attempt->reply, attempt->reply_len);
-
-    if (!eas_kdc_message_is_reply(reply)
-        || eas_kdc_message_error(reply) == KDC_ERR_SVC_UNAVAILABLE) {
+    if (!is_reply(exchange, eas_bytes_make(attempt->reply, attempt->reply_len))) {
         fail(exchange, attempt);
     }
     else {

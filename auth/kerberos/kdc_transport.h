@@ -23,7 +23,8 @@ struct eas_kdc_transport_request {
     const char *realm;                         /* for the status page; NULL: not for that */
     struct eas_bytes message;
     bool guess;
-    apr_time_t until; /* of eas_clock_now() */
+    bool (*is_reply)(struct eas_bytes octets); /* of another service than a KDC's; or NULL */
+    apr_time_t until;                          /* of eas_clock_now() */
 };
 
 struct eas_kdc_transport_reply {

@@ -4,12 +4,14 @@
 #include "auth/kerberos/logon_info.h"
 
 #include <apr_strings.h>
+#include <stdint.h>
 #include <string.h>
 
 /*
  * NDR ([MS-RPCE] 2.2.6): two headers and a pointer, the fixed part of the structure, then what its
  * pointers point to, in their order.  These are offsets of fields.
  */
+#define PASSWORD_MUST_CHANGE (20 + 40)
 #define FIRST_STRING (20 + 48) /* EffectiveName, the first of six in a row */
 #define PRIMARY_GROUP (20 + 104)
 #define GROUPS (20 + 108) /* a number and a pointer, likewise below */
@@ -48,6 +50,16 @@ static unsigned word(const unsigned char *at)
 static unsigned long dword(const unsigned char *at)
 {
     return word(at) | (unsigned long)word(at + 2) << 16;
+}
+
+/* FILETIME ([MS-DTYP] 2.3.3): 100 ns since 1601.  The end of year 9999; later times mean never. */
+#define FILETIME_MAX 2650467743990000000u
+
+static apr_time_t read_time(const unsigned char *at)
+{
+    uint64_t time = (uint64_t)dword(at + 4) << 32 | dword(at), epoch = 116444736000000000u;
+
+    return time <= epoch || time > FILETIME_MAX ? 0 : (apr_time_t)((time - epoch) / 10);
 }
 
 /* --- what pointers point to ------------------------------------------------------------------- */
@@ -175,6 +187,7 @@ bool eas_logon_info_parse(struct eas_bytes octets, struct eas_logon_info *info_o
     info_out->extra = take_extra(&cursor, at + EXTRA_SIDS);
     info_out->resource_domain = take_sid(&cursor, dword(at + RESOURCE_DOMAIN_SID));
     info_out->resource_groups = take_groups(&cursor, at + RESOURCE_GROUPS);
+    info_out->password_ends = read_time(at + PASSWORD_MUST_CHANGE);
     info_out->primary_group = dword(at + PRIMARY_GROUP);
     flags = dword(at + USER_ACCOUNT_CONTROL);
     info_out->sensitive = (flags & USER_NOT_DELEGATED) != 0;

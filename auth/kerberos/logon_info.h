@@ -7,6 +7,7 @@
 #include "auth/kerberos/sid.h"
 
 #include <apr_pools.h>
+#include <apr_time.h>
 
 /* A KERB_VALIDATION_INFO ([MS-PAC] 2.5).  All octets are those that were parsed. */
 struct eas_logon_info {
@@ -17,6 +18,7 @@ struct eas_logon_info {
     struct eas_bytes resource_domain; /* the SID of the gateway's domain, or none */
     struct eas_bytes resource_groups; /* its domain local groups, as groups */
     unsigned long primary_group;      /* an RID of domain */
+    apr_time_t password_ends;         /* when the password must be changed; 0: never */
     bool sensitive;                   /* "Account is sensitive and cannot be delegated" */
     bool transition;                  /* "Use any authentication protocol" */
 };

@@ -8,13 +8,14 @@
 #include <apr_cstr.h>
 #include <string.h>
 
-/* The form has five; the limit bounds the work for a hostile body. */
+/* The forms have seven at most; the limit bounds the work for a hostile body. */
 #define FIELDS_MAX 64
 
-enum field { USERNAME, PASSWORD, TRUSTED, DESTINATION, TOKEN, FIELDS };
+enum field { USERNAME, PASSWORD, TRUSTED, DESTINATION, TOKEN, NEW_PASSWORD, AGAIN, FIELDS };
 
-static const char *const field_names[FIELDS] = { "username", "password", "trusted", "destination",
-                                                 "token" };
+static const char *const field_names[FIELDS] = { "username",          "password", "trusted",
+                                                 "destination",       "token",    "new_password",
+                                                 "new_password_again" };
 
 /* Ignores parameters, such as charset: the form is always UTF-8. */
 static bool is_urlencoded(const char *content_type)
@@ -116,6 +117,11 @@ static struct eas_secret *decoded_secret(apr_pool_t *pool, struct eas_bytes raw)
     return secret;
 }
 
+static struct eas_secret *decoded_or_none(apr_pool_t *pool, struct eas_bytes raw)
+{
+    return raw.len > 0 ? decoded_secret(pool, raw) : NULL;
+}
+
 static enum eas_rc note_field(struct eas_bytes name, struct eas_bytes value,
                               struct eas_bytes fields[FIELDS], struct eas_err *err)
 {
@@ -212,6 +218,8 @@ enum eas_rc eas_form_parse(apr_pool_t *pool, const char *content_type, const cha
         return rc;
     }
     *form_out = form;
+    form->new_password = decoded_or_none(pool, fields[NEW_PASSWORD]);
+    form->again = decoded_or_none(pool, fields[AGAIN]);
     if (form->username_len == 0 || fields[PASSWORD].len == 0) {
         return eas_fail(err, EAS_DENIED, 1107, "the form has no user name or no password");
     }

@@ -17,16 +17,17 @@
 struct eas_form {
     const char *username; /* as typed, in UTF-8; for auth/identity.h to parse */
     apr_size_t username_len;
-    struct eas_secret *password; /* as typed; not empty, without a NUL */
-    bool trusted;                /* a private computer */
-    const char *destination;     /* unchecked (auth/login/destination.h); NULL if missing */
-    const char *token;           /* unchecked (auth/login/csrf_httpd.h); NULL if missing */
+    struct eas_secret *password;             /* as typed; not empty, without a NUL */
+    struct eas_secret *new_password, *again; /* of a change; NULL if missing or empty */
+    bool trusted;                            /* a private computer */
+    const char *destination; /* unchecked (auth/login/destination.h); NULL if missing */
+    const char *token;       /* unchecked (auth/login/csrf_httpd.h); NULL if missing */
 };
 
 /*
  * Parses an application/x-www-form-urlencoded body.  Its fields are `username`, `password`,
  * `trusted` (`0` or missing: a public computer; `4`: a private one), `destination` and `token`;
- * others are ignored.  Results are in pool and do not refer to the body, which its owner cleanses.
+ * `new_password` and `new_password_again` for a change; others are ignored.  Results are in pool and do not refer to the body, which its owner cleanses.
  *
  * EAS_OK.  EAS_DENIED without a user name or a password; *form_out is set, its password is NULL.
  * EAS_MALFORMED for

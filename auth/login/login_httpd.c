@@ -3,15 +3,15 @@
 
 #include "auth/login/login_httpd.h"
 #include "auth/base/counters.h"
-#include "auth/base/wipe_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/login/cookie_httpd.h"
 #include "auth/login/csrf_httpd.h"
 #include "auth/login/destination.h"
-#include "auth/login/form.h"
+#include "auth/login/form_httpd.h"
 #include "auth/login/page_httpd.h"
 #include "auth/login/session_httpd.h"
 #include "auth/login/typed_httpd.h"
+#include "auth/password/account_httpd.h"
 #include "auth/password/provider_httpd.h"
 #include "auth/request_httpd.h"
 
@@ -21,7 +21,6 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <http_ssl.h>
-#include <openssl/crypto.h>
 #include <string.h>
 #include <util_script.h>
 
@@ -43,9 +42,10 @@ static enum eas_rc check_destination(request_rec *r, const char *destination, st
                : eas_fail(err, EAS_MALFORMED, 1093, "the destination is not a path of this site");
 }
 
-const char *eas_login_location(request_rec *r, enum eas_page_reason reason, const char *destination)
+static const char *location_of(request_rec *r, const char *page, enum eas_page_reason reason,
+                               const char *destination)
 {
-    const char *location = apr_pstrcat(r->pool, login_path(r), "login", NULL), *joint = "?";
+    const char *location = apr_pstrcat(r->pool, login_path(r), page, NULL), *joint = "?";
 
     if (reason != EAS_PAGE_NONE) {
         location =
@@ -59,13 +59,35 @@ const char *eas_login_location(request_rec *r, enum eas_page_reason reason, cons
     return location;
 }
 
-static enum eas_page_reason reason_named(const char *name)
+const char *eas_login_location(request_rec *r, enum eas_page_reason reason, const char *destination)
 {
-    enum eas_page_reason reason;
+    return location_of(r, "login", reason, destination);
+}
 
+const char *eas_login_change_location(request_rec *r, enum eas_page_reason reason,
+                                      const char *destination)
+{
+    return location_of(r, EAS_PAGE_CHANGE_PATH, reason, destination);
+}
+
+enum eas_page_reason eas_login_reason(request_rec *r)
+{
+    static const enum eas_page_reason others[] = { EAS_PAGE_CHANGED, EAS_PAGE_EXPIRES };
+    enum eas_page_reason reason;
+    const char *name;
+    apr_table_t *args;
+    apr_size_t i;
+
+    ap_args_to_table(r, &args);
+    name = apr_table_get(args, "reason");
     for (reason = EAS_PAGE_WRONG; name != NULL && reason <= EAS_PAGE_TRY_LATER; reason++) {
         if (strcmp(eas_page_reason_name(reason), name) == 0) {
             return reason;
+        }
+    }
+    for (i = 0; name != NULL && i < sizeof(others) / sizeof(others[0]); i++) {
+        if (strcmp(eas_page_reason_name(others[i]), name) == 0) {
+            return others[i];
         }
     }
     return EAS_PAGE_NONE;
@@ -79,7 +101,7 @@ bool eas_login_handles(request_rec *r)
            && strncmp(r->uri, path, strlen(path)) == 0;
 }
 
-static int redirect(request_rec *r, const char *location)
+int eas_login_redirect(request_rec *r, const char *location)
 {
     apr_table_setn(r->headers_out, "Location", location);
     return HTTP_SEE_OTHER;
@@ -93,30 +115,20 @@ static bool wants_everywhere(request_rec *r)
     return apr_table_get(args, "everywhere") != NULL;
 }
 
-/* The caller has logged the error that the status stands for. */
-static int send_page(request_rec *r, int status, enum eas_page_reason reason,
-                     const char *destination)
+int eas_login_send(request_rec *r, int status, struct eas_page *page, const char *destination)
 {
-    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
-    const struct eas_template *template = eas_auth_login_page(conf);
-    const char *token, *html;
+    const struct eas_template *template = eas_auth_login_page(eas_auth_server_of(r->server));
+    const char *html;
     struct eas_err err;
-    struct eas_page page = eas_page_begin(r, reason);
 
-    if (eas_csrf_token(r, &token, &err) != EAS_OK) {
+    if (eas_csrf_token(r, &page->token, &err) != EAS_OK) {
         return eas_log_refuse(r, &err);
     }
-    page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
-    page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout",
-                                     wants_everywhere(r) ? "?everywhere=1" : NULL, NULL);
-    page.username = "";
-    page.destination = eas_login_is_destination(r, destination) ? destination : "/";
-    page.token = token;
-    page.limits = eas_auth_session_limits(conf);
-    eas_typed_take(r, &page);
-    html = eas_page_render(r->pool, template, &page);
+    page->destination = eas_login_is_destination(r, destination) ? destination : "/";
+    eas_typed_take(r, page);
+    html = eas_page_render(r->pool, template, page);
     r->status = status;
-    eas_page_set_type(r, &page);
+    eas_page_set_type(r, page);
     apr_table_mergen(r->headers_out, "Vary", "Accept-Language");
     ap_set_content_length(r, (apr_off_t)strlen(html));
     if (!r->header_only) {
@@ -125,57 +137,23 @@ static int send_page(request_rec *r, int status, enum eas_page_reason reason,
     return OK;
 }
 
-/* Copies the data of the buckets and cleanses it there.  Returns whether the body goes on. */
-static bool take_buckets(apr_bucket_brigade *bb, struct eas_secret *body, apr_size_t *have,
-                         bool *failed)
+/* The caller has logged the error that the status stands for. */
+static int send_page(request_rec *r, int status, enum eas_page_reason reason,
+                     const char *destination)
 {
-    apr_size_t len = body->len - *have;
+    struct eas_page page = eas_page_begin(r, reason);
 
-    *failed = apr_brigade_flatten(bb, body->bytes + *have, &len) != APR_SUCCESS;
-    *have += len;
-    eas_wipe_buckets(bb);
-    return !*failed && *have < body->len && !APR_BRIGADE_EMPTY(bb)
-           && !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
+    page.action = apr_pstrcat(r->pool, login_path(r), "login", NULL);
+    page.logout_action = apr_pstrcat(r->pool, login_path(r), "logout",
+                                     wants_everywhere(r) ? "?everywhere=1" : NULL, NULL);
+    page.limits = eas_auth_session_limits(eas_auth_server_of(r->server));
+    return eas_login_send(r, status, &page, destination);
 }
 
-/* The body is a secret because it holds the password. */
-static enum eas_rc read_body(request_rec *r, struct eas_secret **body_out, struct eas_err *err)
+enum eas_rc eas_login_read_form(request_rec *r, struct eas_form **form_out, struct eas_err *err)
 {
-    struct eas_secret *body = eas_secret_room(r->pool, EAS_FORM_MAX + 1);
-    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    apr_size_t have = 0;
-    /* A longer body is not requested by `100 Continue`. */
-    bool failed =
-        ap_setup_client_block(r, REQUEST_CHUNKED_DECHUNK) != OK || r->remaining > EAS_FORM_MAX;
-    bool more = !failed;
+    enum eas_rc rc = eas_form_read(r, form_out, err);
 
-    while (more) {
-        failed = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ,
-                                (apr_off_t)(body->len - have))
-                 != APR_SUCCESS;
-        more = !failed && take_buckets(bb, body, &have, &failed);
-        apr_brigade_cleanup(bb);
-    }
-    if (failed || have > EAS_FORM_MAX) {
-        return eas_fail(err, EAS_MALFORMED, 1092, "the form is too long, or its body broke off");
-    }
-    OPENSSL_cleanse(body->bytes + have, body->len - have);
-    body->len = have;
-    *body_out = body;
-    return EAS_OK;
-}
-
-static enum eas_rc read_form(request_rec *r, struct eas_form **form_out, struct eas_err *err)
-{
-    struct eas_secret *body = NULL;
-    enum eas_rc rc = read_body(r, &body, err);
-
-    if (rc != EAS_OK) {
-        return rc;
-    }
-    rc = eas_form_parse(r->pool, apr_table_get(r->headers_in, "Content-Type"), body->bytes,
-                        body->len, form_out, err);
-    eas_secret_wipe(body);
     if (rc == EAS_OK && (*form_out)->destination != NULL) {
         rc = check_destination(r, (*form_out)->destination, err);
     }
@@ -207,6 +185,24 @@ static int refuse_with_page(request_rec *r, const struct eas_err *err, enum eas_
                      destination);
 }
 
+int eas_login_refuse_form(request_rec *r, const struct eas_err *err)
+{
+    return refuse_with_page(
+        r, err, eas_csrf_site_of(r) == EAS_CSRF_OTHER ? EAS_PAGE_BAD_ORIGIN : EAS_PAGE_BAD_REQUEST,
+        NULL);
+}
+
+/* Where a user with the right, but expired password is led. */
+static const char *expired_location(request_rec *r, const char *destination)
+{
+    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+
+    return conf->password_expired != NULL ? conf->password_expired
+           : eas_auth_serves_change(conf)
+               ? eas_login_change_location(r, EAS_PAGE_EXPIRED_PASSWORD, destination)
+               : eas_login_location(r, EAS_PAGE_EXPIRED_PASSWORD, destination);
+}
+
 /* The page has one text for every wrong user name or password; the log has the cause. */
 static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_read,
                          const struct eas_form *form)
@@ -222,9 +218,9 @@ static int log_on_failed(request_rec *r, const struct eas_err *err, bool was_rea
     }
     eas_log_error(r, err);
     eas_typed_keep(r, form);
-    return redirect(r, eas_login_location(
-                           r, err->rc == EAS_EXPIRED ? EAS_PAGE_EXPIRED_PASSWORD : EAS_PAGE_WRONG,
-                           destination));
+    return eas_login_redirect(r, err->rc == EAS_EXPIRED
+                                     ? expired_location(r, destination)
+                                     : eas_login_location(r, EAS_PAGE_WRONG, destination));
 }
 
 static void show_log_on(request_rec *r, const char *principal)
@@ -242,7 +238,44 @@ static int change_user(request_rec *r, const char *principal, const char *destin
                   "unreadable one; it has ended, and the browser deletes the site's cookies",
                   principal);
     eas_cookie_clear(r);
-    return redirect(r, eas_login_location(r, EAS_PAGE_OTHER_SESSION, destination));
+    return eas_login_redirect(r, eas_login_location(r, EAS_PAGE_OTHER_SESSION, destination));
+}
+
+/* Where a user goes after the log-on: by way of the warning of an expiring password. */
+static const char *way_in(request_rec *r, const struct eas_identity *identity,
+                          const char *destination)
+{
+    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+    int days = eas_account_password_days(r, identity);
+    bool warns = eas_auth_serves_change(conf) && days >= 0
+                 && apr_time_from_sec(days * 86400) < eas_auth_password_warn(conf);
+
+    return warns                 ? eas_login_change_location(r, EAS_PAGE_EXPIRES, destination)
+           : destination != NULL ? destination
+                                 : "/";
+}
+
+int eas_login_enter(request_rec *r, const struct eas_identity *identity,
+                    const struct eas_form *form)
+{
+    struct eas_err err;
+    bool others_session = false;
+    enum eas_rc rc = end_old_session(r, identity->principal, &others_session, &err);
+
+    if (rc == EAS_OK && others_session) {
+        return change_user(r, identity->principal, form->destination);
+    }
+    if (rc == EAS_OK) {
+        rc = eas_session_start(r, identity, form->trusted, &err);
+    }
+    if (rc != EAS_OK) {
+        return log_on_failed(r, &err, true, form);
+    }
+    eas_counters_add(EAS_COUNTER_SESSION_BEGUN);
+    show_log_on(r, identity->principal);
+    eas_session_show_trust(r, form->trusted);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1094: %s logged on", identity->principal);
+    return eas_login_redirect(r, way_in(r, identity, form->destination));
 }
 
 static int log_on(request_rec *r)
@@ -251,8 +284,8 @@ static int log_on(request_rec *r)
     struct eas_credentials credentials;
     struct eas_form *form = NULL;
     struct eas_err err;
-    enum eas_rc rc = read_form(r, &form, &err);
-    bool was_read = rc == EAS_OK, others_session = false;
+    enum eas_rc rc = eas_login_read_form(r, &form, &err);
+    bool was_read = rc == EAS_OK;
 
     if (rc == EAS_OK) {
         credentials.name = form->username;
@@ -261,23 +294,8 @@ static int log_on(request_rec *r)
         rc = eas_provider_verify(r, &credentials, &identity, &err);
         eas_counters_log_on(EAS_COUNTERS_BY_FORM, rc);
     }
-    if (rc == EAS_OK) {
-        rc = end_old_session(r, identity->principal, &others_session, &err);
-    }
-    if (rc == EAS_OK && others_session) {
-        return change_user(r, identity->principal, form->destination);
-    }
-    if (rc == EAS_OK) {
-        rc = eas_session_start(r, identity, form->trusted, &err);
-    }
-    if (rc != EAS_OK) {
-        return log_on_failed(r, &err, was_read, form);
-    }
-    eas_counters_add(EAS_COUNTER_SESSION_BEGUN);
-    show_log_on(r, identity->principal);
-    eas_session_show_trust(r, form->trusted);
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "EAS1094: %s logged on", identity->principal);
-    return redirect(r, form->destination != NULL ? form->destination : "/");
+    return rc == EAS_OK ? eas_login_enter(r, identity, form)
+                        : log_on_failed(r, &err, was_read, form);
 }
 
 /* The same rules hold for the query string as for the form: no duplicates, no NUL. */
@@ -304,13 +322,11 @@ static int show_form(request_rec *r)
 {
     const char *destination = NULL;
     struct eas_err err;
-    apr_table_t *args;
 
     if (read_args(r, &destination, &err) != EAS_OK) {
         return refuse_with_page(r, &err, EAS_PAGE_BAD_REQUEST, NULL);
     }
-    ap_args_to_table(r, &args);
-    return send_page(r, HTTP_OK, reason_named(apr_table_get(args, "reason")), destination);
+    return send_page(r, HTTP_OK, eas_login_reason(r), destination);
 }
 
 /* The sign-out page has a token, which tells where the browser hides its origin. */
@@ -321,7 +337,7 @@ static bool is_sign_out_of_this_site(request_rec *r)
     struct eas_err err;
 
     if (site == EAS_CSRF_HIDDEN && r->method_number == M_POST) {
-        read_form(r, &form, &err);
+        eas_login_read_form(r, &form, &err);
         return form != NULL && eas_csrf_check(r, form->token, &err) == EAS_OK;
     }
     ap_discard_request_body(r);
@@ -367,7 +383,7 @@ static int sign_out(request_rec *r)
         return refuse_with_page(r, &err, EAS_PAGE_BAD_REQUEST, NULL);
     }
     eas_cookie_clear(r);
-    return redirect(r, eas_login_location(r, EAS_PAGE_SIGNED_OUT, NULL));
+    return eas_login_redirect(r, eas_login_location(r, EAS_PAGE_SIGNED_OUT, NULL));
 }
 
 static int check_tls(request_rec *r)
@@ -385,6 +401,20 @@ static int check_tls(request_rec *r)
     return OK;
 }
 
+int eas_login_begin(request_rec *r)
+{
+    int status;
+
+    eas_page_set_headers(r);
+    status = check_tls(r);
+    if (status == OK) {
+        ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
+        status =
+            r->method_number == M_GET || r->method_number == M_POST ? OK : HTTP_METHOD_NOT_ALLOWED;
+    }
+    return status;
+}
+
 static int hook_handler(request_rec *r)
 {
     const char *rest;
@@ -393,16 +423,11 @@ static int hook_handler(request_rec *r)
     if (!eas_login_handles(r)) {
         return DECLINED;
     }
-    eas_page_set_headers(r);
-    status = check_tls(r);
+    status = eas_login_begin(r);
     if (status != OK) {
         return status;
     }
     rest = r->uri + strlen(login_path(r));
-    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
-    if (r->method_number != M_GET && r->method_number != M_POST) {
-        return HTTP_METHOD_NOT_ALLOWED;
-    }
     if (strcmp(rest, "login") == 0) {
         return r->method_number == M_POST ? log_on(r) : show_form(r);
     }

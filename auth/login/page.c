@@ -7,6 +7,7 @@
 #include "auth/login/escape.h"
 #include "auth/login/language.h"
 #include "auth/login/page_builtin.h"
+#include "auth/login/page_html.h"
 
 #include <apr_cstr.h>
 #include <apr_strings.h>
@@ -33,6 +34,9 @@ enum placeholder {
     LINKS,
     SIGNED_IN,
     WAY_OUT,
+    DETAIL,
+    LATER,
+    TRUSTED,
     PUBLIC_IDLE,
     PUBLIC_MAX,
     PRIVATE_IDLE,
@@ -63,6 +67,9 @@ static const struct {
                                  [LINKS] = { "links", false },
                                  [SIGNED_IN] = { "signed_in", false },
                                  [WAY_OUT] = { "way_out", false },
+                                 [DETAIL] = { "detail", false },
+                                 [LATER] = { "later", false },
+                                 [TRUSTED] = { "trusted", false },
                                  [PUBLIC_IDLE] = { "public_idle", false },
                                  [PUBLIC_MAX] = { "public_max", false },
                                  [PRIVATE_IDLE] = { "private_idle", false },
@@ -91,6 +98,10 @@ static const struct {
     [EAS_PAGE_NOT_ALLOWED] = { "forbidden", EAS_TEXT_NOT_ALLOWED },
     [EAS_PAGE_NEEDS_TLS] = { "forbidden", EAS_TEXT_NEEDS_TLS },
     [EAS_PAGE_UNAVAILABLE] = { "unavailable", EAS_TEXT_UNAVAILABLE },
+    [EAS_PAGE_CHANGED] = { "changed", EAS_TEXT_PASSWORD_CHANGED },
+    [EAS_PAGE_EXPIRES] = { "expires", EAS_TEXT_PASSWORD_EXPIRES },
+    [EAS_PAGE_DIFFER] = { "wrong", EAS_TEXT_PASSWORDS_DIFFER },
+    [EAS_PAGE_NOT_ACCEPTED] = { "wrong", EAS_TEXT_PASSWORD_NOT_ACCEPTED },
 };
 
 /* Text, and the placeholder behind it (the last part has none). */
@@ -107,6 +118,7 @@ struct variant {
     const apr_array_header_t *log_on;
     const apr_array_header_t *sign_out;
     const apr_array_header_t *refusal;
+    const apr_array_header_t *change;
 };
 
 struct eas_template {
@@ -238,7 +250,8 @@ static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
 {
     apr_array_header_t *log_on = apr_array_make(pool, 64, sizeof(struct part)),
                        *sign_out = apr_array_make(pool, 32, sizeof(struct part)),
-                       *refusal = apr_array_make(pool, 32, sizeof(struct part));
+                       *refusal = apr_array_make(pool, 32, sizeof(struct part)),
+                       *change = apr_array_make(pool, 64, sizeof(struct part));
     enum eas_rc rc = parse(pool, language, html, log_on, err);
     int i;
 
@@ -250,6 +263,9 @@ static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
     }
     if (rc == EAS_OK) {
         rc = parse(pool, language, eas_page_builtin_refusal, refusal, err);
+    }
+    if (rc == EAS_OK) {
+        rc = parse(pool, language, eas_page_builtin_change, change, err);
     }
     if (rc != EAS_OK) {
         return rc;
@@ -264,7 +280,7 @@ static enum eas_rc add_variant(apr_pool_t *pool, struct eas_template *template,
         apr_array_push(template->variants);
     }
     APR_ARRAY_IDX(template->variants, i, struct variant) =
-        (struct variant){ tag, language, log_on, sign_out, refusal };
+        (struct variant){ tag, language, log_on, sign_out, refusal, change };
     return EAS_OK;
 }
 
@@ -345,54 +361,59 @@ static void set_limits(apr_pool_t *pool, const struct eas_language *language,
                                   max[] = { PUBLIC_MAX, PRIVATE_MAX };
     int i;
 
-    for (i = 0; limits != NULL && i < 2; i++) {
-        values[idle[i]] =
-            eas_escape_html(pool, eas_language_duration(pool, language, limits[i].idle));
-        values[max[i]] =
-            eas_escape_html(pool, eas_language_duration(pool, language, limits[i].max));
+    for (i = 0; i < 2; i++) {
+        values[idle[i]] = values[max[i]] = "";
+        if (limits != NULL) {
+            values[idle[i]] =
+                eas_escape_html(pool, eas_language_duration(pool, language, limits[i].idle));
+            values[max[i]] =
+                eas_escape_html(pool, eas_language_duration(pool, language, limits[i].max));
+        }
     }
 }
 
-/* "You are signed in as alice@EXAMPLE.COM", with a name that no language turns round. */
-static const char *signed_in(apr_pool_t *pool, const struct eas_language *language,
-                             const struct eas_page *page)
+/* Of refusals, and of the form for a new password. */
+static void set_html(apr_pool_t *pool, const struct eas_language *language,
+                     const struct eas_page *page, const char **values)
 {
-    if (page->kind != EAS_PAGE_REFUSAL || !knows_name(page)) {
-        return "";
-    }
-    return eas_language_fill(pool, eas_escape_html(pool, language->texts[EAS_TEXT_SIGNED_IN_AS]),
-                             "{{username}}",
-                             apr_pstrcat(pool, "<bdi dir=\"ltr\">",
-                                         eas_escape_html(pool, page->username), "</bdi>", NULL));
+    const char *const *texts = language->texts;
+    const char *label =
+        texts[page->reason == EAS_PAGE_NOT_ALLOWED ? EAS_TEXT_OTHER_ACCOUNT : EAS_TEXT_TRY_AGAIN];
+    bool refuses = page->kind == EAS_PAGE_REFUSAL;
+
+    values[SIGNED_IN] =
+        refuses && knows_name(page) ? eas_page_html_signed_in(pool, language, page->username) : "";
+    values[WAY_OUT] = refuses && page->logout_action != NULL
+                          ? eas_page_html_button(pool, page->logout_action, page->token, label)
+                      : refuses && page->action != NULL
+                          ? eas_page_html_link(pool, page->action, label)
+                          : "";
+    values[DETAIL] = page->detail != NULL ? eas_page_html_detail(pool, page->detail) : "";
+    values[LATER] = page->reason == EAS_PAGE_EXPIRES
+                        ? eas_page_html_link(pool, page->destination, texts[EAS_TEXT_LATER])
+                        : "";
 }
 
-static const char *way_out(apr_pool_t *pool, const struct eas_language *language,
-                           const struct eas_page *page)
+/* A page that lets users change an expired password says something else of it. */
+static const char *message_of(apr_pool_t *pool, const struct eas_language *language,
+                              const struct eas_page *page)
 {
-    enum eas_text text =
-        page->reason == EAS_PAGE_NOT_ALLOWED ? EAS_TEXT_OTHER_ACCOUNT : EAS_TEXT_TRY_AGAIN;
-    const char *label = eas_escape_html(pool, language->texts[text]);
+    enum eas_text message =
+        page->kind == EAS_PAGE_CHANGE && page->reason == EAS_PAGE_EXPIRED_PASSWORD
+            ? EAS_TEXT_MUST_CHANGE
+            : reasons[page->reason].message;
 
-    if (page->kind != EAS_PAGE_REFUSAL) {
-        return "";
-    }
-    if (page->logout_action != NULL) {
-        return apr_pstrcat(pool, "<form method=\"post\" action=\"",
-                           eas_escape_html(pool, page->logout_action),
-                           "\">\n  <input type=\"hidden\" name=\"token\" value=\"",
-                           eas_escape_html(pool, page->token), "\">\n  <button type=\"submit\">",
-                           label, "</button>\n</form>", NULL);
-    }
-    return page->action == NULL
+    return message == EAS_TEXTS
                ? ""
-               : apr_pstrcat(pool, "<a class=\"button go\" href=\"",
-                             eas_escape_html(pool, page->action), "\">", label, "</a>", NULL);
+               : eas_language_fill(pool, eas_escape_html(pool, language->texts[message]),
+                                   "{{days}}", apr_itoa(pool, page->days));
 }
 
 static const apr_array_header_t *parts_of(const struct variant *variant,
                                           const struct eas_page *page)
 {
     return page->kind == EAS_PAGE_REFUSAL            ? variant->refusal
+           : page->kind == EAS_PAGE_CHANGE           ? variant->change
            : page->reason == EAS_PAGE_CONFIRM_LOGOUT ? variant->sign_out
                                                      : variant->log_on;
 }
@@ -404,7 +425,6 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
     const struct variant *variant =
         &APR_ARRAY_IDX(template->variants, page->variant, struct variant);
     const apr_array_header_t *parts = parts_of(variant, page);
-    enum eas_text message = reasons[page->reason].message;
     apr_array_header_t *pieces = apr_array_make(pool, 2 * parts->nelts, sizeof(struct iovec));
     const char *values[PLACEHOLDERS + 1] = {
         [ACTION] = eas_escape_html(pool, signs_out ? page->logout_action : page->action),
@@ -412,8 +432,7 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
         [USERNAME] = eas_escape_html(pool, page->username),
         [DESTINATION] = eas_escape_html(pool, page->destination),
         [TOKEN] = eas_escape_html(pool, page->token),
-        [MESSAGE] =
-            message != EAS_TEXTS ? eas_escape_html(pool, variant->language->texts[message]) : "",
+        [MESSAGE] = message_of(pool, variant->language, page),
         [REASON] = reasons[page->reason].name,
         [CHECKED_PUBLIC] = page->trusted ? "" : "checked",
         [CHECKED_PRIVATE] = page->trusted ? "checked" : "",
@@ -427,17 +446,13 @@ const char *eas_page_render(apr_pool_t *pool, const struct eas_template *templat
         [ORGANIZATION] =
             eas_escape_html(pool, page->site != NULL ? page->site->organization : NULL),
         [LINKS] = eas_site_links(pool, page->site, variant->language),
-        [SIGNED_IN] = signed_in(pool, variant->language, page),
-        [WAY_OUT] = way_out(pool, variant->language, page),
-        [PUBLIC_IDLE] = "",
-        [PUBLIC_MAX] = "",
-        [PRIVATE_IDLE] = "",
-        [PRIVATE_MAX] = "",
+        [TRUSTED] = page->trusted ? "4" : "0",
         [PLACEHOLDERS] = "",
     };
     int i;
 
     set_limits(pool, variant->language, page->limits, values);
+    set_html(pool, variant->language, page, values);
     for (i = 0; i < parts->nelts; i++) {
         const struct part *part = &APR_ARRAY_IDX(parts, i, struct part);
         const char *value = values[part->placeholder];

@@ -28,12 +28,17 @@ enum eas_page_reason {
     EAS_PAGE_FORBIDDEN,   /* only if the password was right */
     EAS_PAGE_NOT_ALLOWED, /* this and the next are reasons of refusals */
     EAS_PAGE_NEEDS_TLS,
-    EAS_PAGE_UNAVAILABLE /* EAS_PAGE_TRY_LATER where credentials were not verified */
+    EAS_PAGE_UNAVAILABLE, /* EAS_PAGE_TRY_LATER where credentials were not verified */
+    EAS_PAGE_CHANGED,     /* the password; the user logs on with the new one */
+    EAS_PAGE_EXPIRES,     /* the password, in some days; this and the rest are of the change page */
+    EAS_PAGE_DIFFER,      /* the two new passwords */
+    EAS_PAGE_NOT_ACCEPTED /* the new password, by the domain, which may say why */
 };
 
 enum eas_page_kind {
     EAS_PAGE_FORM,    /* also the sign-out question, by its reason */
     EAS_PAGE_REFUSAL, /* the page of a 403 or 503 */
+    EAS_PAGE_CHANGE,  /* the form for a new password */
 };
 
 /* The reason's {{reason}}, also its name in the address of the login page; "" for EAS_PAGE_NONE. */
@@ -49,6 +54,8 @@ struct eas_page {
     const char *logout_action; /* URL that the sign-out form posts to */
     const char *title;
     const char *username;
+    const char *detail; /* of the change page: the domain's words */
+    int days;           /* of the change page: until the password expires */
     const char *destination;
     const char *token;
     bool trusted;                            /* preselects "private" */
@@ -75,13 +82,14 @@ struct eas_template;
  *   {{text.sign_in}} ...                  a text of the language (auth/login/texts.def)
  *   {{name_hint}} {{logo}} {{organization}} {{links}}   of the site, as HTML
  *   {{focus_username}} {{focus_password}}   "autofocus" for the field to type in
+ *   {{detail}} {{later}} {{trusted}}      of the change page alone
  *   {{public_idle}} {{public_max}} {{private_idle}} {{private_max}}   limits of sessions
  *
  * A page with {{lang}} is for each of the languages, an array of struct eas_language.  A page with
  * another `lang` in its <html> is for that language alone, and one without for English.
  *
  * *template is NULL for the first page, whose language is the default.  Another page adds its
- * languages, or replaces them.  Sign-out page and refusals are always the built-in ones.
+ * languages, or replaces them.  Sign-out page, change page and refusals are always the built-in ones.
  *
  * EAS_OK, or EAS_MISCONFIGURED: a placeholder is unknown, not closed (both with its line) or
  * missing, or the page is not UTF-8.

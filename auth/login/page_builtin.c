@@ -156,3 +156,31 @@ const char eas_page_builtin_refusal[] =
          "<p class=\"message {{reason}}\" role=\"alert\">{{message}}</p>\n"
          "<p class=\"user\">{{signed_in}}</p>\n"
          "{{way_out}}\n" FOOT;
+
+/* The name goes with the passwords, for the password manager of the browser, too. */
+const char eas_page_builtin_change[] = HEAD
+    "<title>{{text.change_password}} - {{title}}</title>\n"
+    "</head>\n"
+    "<body>\n"
+    "<main>\n" BRAND "<h1>{{text.change_password}}</h1>\n"
+    "<p id=\"message\" class=\"message {{reason}}\" role=\"alert\">{{message}}{{detail}}</p>\n"
+    "<form method=\"post\" action=\"{{action}}\">\n"
+    "  <input type=\"hidden\" name=\"token\" value=\"{{token}}\">\n"
+    "  <input type=\"hidden\" name=\"destination\" value=\"{{destination}}\">\n"
+    "  <input type=\"hidden\" name=\"trusted\" value=\"{{trusted}}\">\n"
+    "  <label class=\"field\" for=\"username\">{{text.user_name}}</label>\n"
+    "  <input id=\"username\" name=\"username\" type=\"text\" value=\"{{username}}\" dir=\"auto\" required\n"
+    "    {{focus_username}} autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\"\n"
+    "    aria-describedby=\"message\">\n"
+    "  <label class=\"field\" for=\"password\">{{text.old_password}}</label>\n"
+    "  <input id=\"password\" name=\"password\" type=\"password\" required\n"
+    "    {{focus_password}} autocomplete=\"current-password\" aria-describedby=\"message\">\n"
+    "  <label class=\"field\" for=\"new_password\">{{text.new_password}}</label>\n"
+    "  <input id=\"new_password\" name=\"new_password\" type=\"password\" required\n"
+    "    autocomplete=\"new-password\" aria-describedby=\"message\">\n"
+    "  <label class=\"field\" for=\"new_password_again\">{{text.new_password_again}}</label>\n"
+    "  <input id=\"new_password_again\" name=\"new_password_again\" type=\"password\" required\n"
+    "    autocomplete=\"new-password\" aria-describedby=\"message\">\n"
+    "  <button type=\"submit\">{{text.change_password}}</button>\n"
+    "  {{later}}\n"
+    "</form>\n" FOOT;

@@ -8,6 +8,7 @@
 extern const char eas_page_builtin_log_on[];
 extern const char eas_page_builtin_sign_out[];
 extern const char eas_page_builtin_refusal[];
+extern const char eas_page_builtin_change[];
 
 extern const char eas_page_builtin_style[];
 

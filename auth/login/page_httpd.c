@@ -206,6 +206,10 @@ static enum eas_rc prepare_site(apr_pool_t *pool, struct eas_auth_server *conf, 
     if (conf->authority != NULL && eas_auth_asks_kdc_first(conf)) {
         conf->site.realms = &conf->authority->realms;
     }
+    if (eas_auth_serves_change(conf) && eas_auth_password_change(conf) == EAS_CHANGE_ON) {
+        conf->site.change =
+            apr_pstrcat(pool, eas_auth_login_path(conf), EAS_PAGE_CHANGE_PATH, NULL);
+    }
     if (conf->login_logo == NULL) {
         return EAS_OK;
     }

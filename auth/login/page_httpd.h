@@ -13,6 +13,9 @@
 /* The last segment of the logo's URL. */
 #define EAS_PAGE_LOGO "logo"
 
+/* That of the form for changes of passwords. */
+#define EAS_PAGE_CHANGE_PATH "password"
+
 /* Reads pages, languages and logo of a server, and completes its record's page and site. */
 enum eas_rc eas_page_prepare(apr_pool_t *pconf, server_rec *s, struct eas_err *err);
 

@@ -84,6 +84,8 @@ const char *eas_site_links(apr_pool_t *pool, const struct eas_site *site,
 {
     return site == NULL
                ? ""
-               : apr_pstrcat(pool, link_to(pool, site->help, language->texts[EAS_TEXT_HELP]),
+               : apr_pstrcat(pool,
+                             link_to(pool, site->change, language->texts[EAS_TEXT_CHANGE_PASSWORD]),
+                             link_to(pool, site->help, language->texts[EAS_TEXT_HELP]),
                              link_to(pool, site->privacy, language->texts[EAS_TEXT_PRIVACY]), NULL);
 }

@@ -13,6 +13,7 @@ struct eas_site {
     const char *logo; /* a URL */
     const char *help; /* a URL */
     const char *privacy;
+    const char *change;              /* a URL: each user may change the password there */
     const struct eas_realms *realms; /* NULL: not the KDC verifies the names first */
 };
 

@@ -11,6 +11,9 @@
 /* Time until S4U2Self is repeated for a user, whose groups may have changed.  reference.md has it. */
 #define EVIDENCE_FOR apr_time_from_sec(5 * 60)
 
+/* In seconds. */
+#define DAY (24 * 3600)
+
 static const struct eas_account_callbacks *callbacks;
 
 void eas_account_set_callbacks(const struct eas_account_callbacks *new_callbacks)
@@ -93,6 +96,20 @@ enum eas_rc eas_account_pac(request_rec *r, const struct eas_identity *identity,
     return rc == EAS_OK ? read_pac(r, identity, evidence, pac_out, err) : rc;
 }
 
+int eas_account_password_days(request_rec *r, const struct eas_identity *identity)
+{
+    const struct eas_pac *pac;
+    struct eas_err ignored;
+    apr_interval_time_t left;
+
+    if (identity->evidence == NULL || eas_account_pac(r, identity, &pac, &ignored) != EAS_OK
+        || pac->logon_info.password_ends == 0) {
+        return -1;
+    }
+    left = pac->logon_info.password_ends - apr_time_now();
+    return left <= 0 ? 0 : (int)(apr_time_sec(left) / DAY);
+}
+
 static enum eas_rc choose_name(request_rec *r, const struct eas_identity *identity,
                                const char **name_out, struct eas_err *err)
 {
@@ -120,6 +137,7 @@ static void set_names(request_rec *r, const struct eas_identity *identity)
 {
     const struct eas_pac *pac;
     struct eas_err ignored;
+    int days;
 
     eas_request_set(r, EAS_REQUEST_USER,
                     strcmp(r->user, identity->principal) == 0
@@ -127,6 +145,10 @@ static void set_names(request_rec *r, const struct eas_identity *identity)
                         : apr_pstrdup(r->pool, identity->principal));
     if (identity->evidence == NULL || eas_account_pac(r, identity, &pac, &ignored) != EAS_OK) {
         return;
+    }
+    days = eas_account_password_days(r, identity);
+    if (days >= 0) {
+        apr_table_setn(r->subprocess_env, "EAS_KCD_PASSWORD_EXPIRES", apr_itoa(r->pool, days));
     }
     if (pac->account != NULL) {
         eas_request_set(r, EAS_REQUEST_ACCOUNT, apr_pstrdup(r->pool, pac->account));

@@ -36,6 +36,9 @@ void eas_account_set_callbacks(const struct eas_account_callbacks *callbacks);
 enum eas_rc eas_account_pac(request_rec *r, const struct eas_identity *identity,
                             const struct eas_pac **pac_out, struct eas_err *err);
 
+/* Whole days until the user's password must be changed; -1: never, or nobody knows. */
+int eas_account_password_days(request_rec *r, const struct eas_identity *identity);
+
 /*
  * Makes the identity the user of the request: r->user as EasKcdRemoteUser wants it, and the
  * variables.  how is EAS_KCD_AUTH.  EAS_OK, else an error of eas_account_pac(), and no user.

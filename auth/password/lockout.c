@@ -199,13 +199,14 @@ static void refuse(struct eas_lockout_record *record, const struct eas_lockout_r
     entry->outcome = outcome;
 }
 
-/* The passwords that no longer count may have become right. */
-static void forget_forgiven(struct eas_lockout_record *record)
+/* The passwords that no longer count may have become right, and this one is. */
+static void forget_forgiven(struct eas_lockout_record *record, const unsigned char *right)
 {
     unsigned i;
 
     for (i = record->h.n_refused; i-- > 0;) {
-        if (!still_counts(record, &record->refused[i])) {
+        if (!still_counts(record, &record->refused[i])
+            || memcmp(record->refused[i].digest, right, EAS_SEAL_MAC_SIZE) == 0) {
             remove_refused(record, i);
         }
     }
@@ -278,7 +279,8 @@ static enum eas_lockout_answer decide(struct eas_lockout_record *record,
     attempt->locked_now = attempt->is_new_guess = false;
     attempt->during_lockout = locked;
     attempt->id = 0;
-    if (entry != NULL && is_remembered(record, rules, entry, refused, now)) {
+    if (entry != NULL && is_remembered(record, rules, entry, refused, now)
+        && !(attempt->for_change && entry->outcome == EAS_LOCKOUT_EXPIRED)) {
         attempt->remembered = (enum eas_lockout_outcome)entry->outcome;
         return EAS_LOCKOUT_REMEMBERED;
     }
@@ -321,7 +323,7 @@ static void apply_outcome(struct eas_lockout_record *record, const struct eas_lo
         if (found && !pending.during_lockout && pending.failed_before > record->h.forgiven) {
             record->h.forgiven = pending.failed_before;
         }
-        forget_forgiven(record);
+        forget_forgiven(record, attempt->digest);
     }
     else if (outcome != EAS_LOCKOUT_NO_ANSWER) {
         refuse(record, rules, attempt, &pending, outcome, now);

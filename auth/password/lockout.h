@@ -71,6 +71,7 @@ struct eas_lockout_attempt {
     unsigned char user[EAS_SHM_TABLE_KEY_SIZE]; /* in: key of the user's record */
     unsigned char digest[EAS_SEAL_MAC_SIZE];    /* in: keyed, of the user and the password */
     bool known;                                 /* in: it is the known password */
+    bool for_change;                            /* in: one that has expired may be changed */
 
     bool during_lockout; /* out: admitted as the known password, or because of log_only */
     unsigned counted;    /* out: refused passwords that count now */

@@ -3,6 +3,7 @@
 
 #include "auth/password/password.h"
 #include "auth/kerberos/armor.h"
+#include "auth/kerberos/kpasswd.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -45,6 +46,14 @@ static const struct eas_kdc_failure evidence_failures[] = {
                     "the KDC stopped answering during a log-on"),
     eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1042,
                     "the KDC refused the user's ticket for the gateway"),
+};
+
+static const struct eas_kdc_failure change_failures[] = {
+    eas_kdc_failure(EAS_KDC_UNREACHABLE | EAS_KDC_UNRESOLVED, EAS_UNAVAILABLE, 1166,
+                    "no server of the domain has answered the change of a password, which it may "
+                    "have made; open port 464 (TCP) of the domain controllers to this machine, or "
+                    "name the server in krb5.conf (kpasswd_server)"),
+    eas_kdc_failure(EAS_KDC_OTHER, EAS_UNAVAILABLE, 1167, "the domain cannot change a password"),
 };
 
 static enum eas_rc fail_log_on(struct eas_kdc *kdc, krb5_error_code code,
@@ -154,12 +163,13 @@ static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keyt
 }
 
 /* The realm of client is then that of the user. */
-static krb5_error_code log_on(struct eas_kdc *kdc, krb5_principal client,
+static krb5_error_code log_on(struct eas_kdc *kdc, krb5_principal client, const char *service,
                               const struct eas_password_request *request, krb5_creds *tgt)
 {
     const struct eas_authority *authority = request->authority;
     const struct eas_as_request as_request = { .client = client,
-                                               .password = request->password->bytes };
+                                               .password = request->password->bytes,
+                                               .service = service };
     unsigned hops = 0;
     krb5_error_code code;
 
@@ -183,7 +193,7 @@ static enum eas_rc verify(apr_pool_t *pool, struct eas_kdc *kdc,
 
     memset(&tgt, 0, sizeof(tgt));
     if (code == 0) {
-        code = log_on(kdc, client, request, &tgt);
+        code = log_on(kdc, client, NULL, request, &tgt);
     }
     rc = code == 0 ? eas_kdc_check_clock(tgt.times.authtime, apr_time_now(), err)
          : eas_kdc_cause(code) == EAS_KDC_KEY_EXPIRED
@@ -217,6 +227,77 @@ enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
     rc = eas_kdc_open(&kdc, job, request->authority->kdc_timeout, err);
     if (rc == EAS_OK) {
         rc = verify(pool, &kdc, request, identity_out, err);
+    }
+    eas_kdc_close(&kdc);
+    return rc;
+}
+
+/* --- changes ---------------------------------------------------------------------------------- */
+
+enum eas_rc eas_password_read_change(const struct eas_kpasswd_result *result,
+                                     struct eas_password_change *change, struct eas_err *err)
+{
+    switch (result->code) {
+    case KRB5_KPASSWD_SUCCESS:
+        return EAS_OK;
+    case KRB5_KPASSWD_SOFTERROR:
+        change->reason = result->text != NULL ? result->text : "";
+        return eas_fail(err, EAS_DENIED, 1165, "the domain does not accept the new password: %s",
+                        change->reason);
+    case KRB5_KPASSWD_ACCESSDENIED:
+        return eas_fail(
+            err, EAS_FORBIDDEN, 1168,
+            "the domain does not let this user change the password; check \"User cannot "
+            "change password\" of the account");
+    default:
+        return eas_fail(err, EAS_UNAVAILABLE, 1167,
+                        "the domain cannot change a password: code %d of RFC 3244, %s",
+                        result->code, result->text != NULL ? result->text : "without a text");
+    }
+}
+
+static enum eas_rc change(apr_pool_t *pool, struct eas_kdc *kdc,
+                          const struct eas_password_request *request,
+                          const struct eas_secret *new_password,
+                          struct eas_password_change *change_out, struct eas_err *err)
+{
+    const struct eas_realms *realms = &request->authority->realms;
+    struct eas_kpasswd_result result = { .code = -1 };
+    krb5_principal client = NULL;
+    krb5_creds ticket;
+    krb5_error_code code = eas_kdc_principal(kdc, &request->login, &client);
+    enum eas_rc rc;
+
+    memset(&ticket, 0, sizeof(ticket));
+    if (code == 0) {
+        code = log_on(kdc, client, EAS_AS_CHANGE_PASSWORD, request, &ticket);
+    }
+    rc = code == 0 ? eas_kdc_check_clock(ticket.times.authtime, apr_time_now(), err)
+                   : fail_log_on(kdc, code, realms, err);
+    if (rc == EAS_OK) {
+        rc = eas_kdc_user_name(kdc, pool, ticket.client, realms, &change_out->principal, err);
+    }
+    if (rc == EAS_OK) {
+        code = eas_kpasswd_change(kdc, pool, &ticket, new_password, &result);
+        rc = code == 0 ? eas_password_read_change(&result, change_out, err)
+                       : eas_kdc_fail_by_cause(kdc, err, code, change_failures);
+    }
+    krb5_free_cred_contents(kdc->ctx, &ticket);
+    krb5_free_principal(kdc->ctx, client);
+    return rc;
+}
+
+enum eas_rc eas_password_change(apr_pool_t *pool, struct eas_job *job,
+                                const struct eas_password_request *request,
+                                const struct eas_secret *new_password,
+                                struct eas_password_change *result_out, struct eas_err *err)
+{
+    struct eas_kdc kdc;
+    enum eas_rc rc = eas_kdc_open(&kdc, job, request->authority->kdc_timeout, err);
+
+    *result_out = (struct eas_password_change){ NULL, NULL };
+    if (rc == EAS_OK) {
+        rc = change(pool, &kdc, request, new_password, result_out, err);
     }
     eas_kdc_close(&kdc);
     return rc;

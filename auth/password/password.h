@@ -50,6 +50,32 @@ enum eas_rc eas_password_verify(apr_pool_t *pool, struct eas_job *job,
                                 const struct eas_password_request *request,
                                 struct eas_identity **identity_out, struct eas_err *err);
 
+/* Result of an attempt to change a password. */
+struct eas_password_change {
+    const char *principal; /* the user's canonical name: the old password is right; else NULL */
+    const char *reason;    /* why the domain refuses the new password, for the user; or NULL */
+};
+
+/*
+ * Changes a password at the domain (auth/kerberos/kpasswd.h), also one that has expired.  First an
+ * AS exchange for kadmin/changepw proves the old one.  It comes from the KDC of a realm of ours,
+ * and no other than the user's knows the old password; the keytab has no part in that.
+ *
+ * EAS_OK with the new password in effect.  EAS_DENIED and result->reason: the domain refuses the
+ * new one.  EAS_FORBIDDEN: the user may change none.  Else the errors of step 1 of
+ * eas_password_verify(); result->principal is NULL then.  Results are in pool.
+ */
+enum eas_rc eas_password_change(apr_pool_t *pool, struct eas_job *job,
+                                const struct eas_password_request *request,
+                                const struct eas_secret *new_password,
+                                struct eas_password_change *result_out, struct eas_err *err);
+
+struct eas_kpasswd_result;
+
+/* The error that a server's answer stands for; change->reason, where the domain refuses. */
+enum eas_rc eas_password_read_change(const struct eas_kpasswd_result *result,
+                                     struct eas_password_change *change, struct eas_err *err);
+
 /* Whether an error of eas_password_verify() means a wrong password, and nothing else. */
 bool eas_password_was_wrong(const struct eas_err *err);
 

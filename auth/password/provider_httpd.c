@@ -7,6 +7,7 @@
 #include "auth/base/log_httpd.h"
 #include "auth/config_httpd.h"
 #include "auth/password/account_httpd.h"
+#include "auth/password/change.h"
 #include "auth/password/credentials.h"
 #include "auth/password/log_name.h"
 #include "auth/password/throttle_httpd.h"
@@ -205,6 +206,34 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
             break;
         }
     }
+    finish(r, &verification, rc, err);
+    return rc;
+}
+
+enum eas_rc eas_provider_change(request_rec *r, const struct eas_credentials *credentials,
+                                const struct eas_secret *new_password,
+                                struct eas_password_change *change_out, struct eas_err *err)
+{
+    const struct eas_auth_server *conf = eas_auth_server_of(r->server);
+    struct verification verification = start(r, credentials);
+    const apr_interval_time_t before = eas_request_of(r)->kdc_waited;
+    const struct eas_change_request request = {
+        .log_on = { .authority = conf->authority,
+                    .vhost_key = conf->vhost_key,
+                    .credentials = credentials,
+                    .rules = &verification.rules,
+                    .address = r->useragent_ip },
+        .new_password = new_password,
+        .due_within =
+            eas_auth_password_change(conf) == EAS_CHANGE_ON ? -1 : eas_auth_password_warn(conf),
+    };
+    struct eas_change_result result = { .waited = before };
+    enum eas_rc rc = eas_change_password(conf->verifier, r->pool, &request, &result, err);
+
+    eas_request_waited(r, result.waited - before);
+    eas_throttle_log(r, &verification.rules, &result.attempt);
+    verification.is_about_account = result.attempt.asked_at != 0;
+    *change_out = result.change;
     finish(r, &verification, rc, err);
     return rc;
 }

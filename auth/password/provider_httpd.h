@@ -5,6 +5,7 @@
 #define EAS_AUTH_PASSWORD_PROVIDER_HTTPD_H
 
 #include "auth/password/basic.h"
+#include "auth/password/password.h"
 #include "auth/request_httpd.h"
 
 /*
@@ -14,6 +15,14 @@
  */
 enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *credentials,
                                 const struct eas_identity **identity_out, struct eas_err *err);
+
+/*
+ * Changes the password at the KDC (auth/password/change.h) as EasKcdPasswordChange lets it; wipes
+ * the old one, and leaves the new one.  Errors are logged and delayed as those of a log-on.
+ */
+enum eas_rc eas_provider_change(request_rec *r, const struct eas_credentials *credentials,
+                                const struct eas_secret *new_password,
+                                struct eas_password_change *change_out, struct eas_err *err);
 
 /* Registers the provider `kdc` for AuthType Basic: AuthBasicProvider kdc. */
 void eas_provider_register_hooks(apr_pool_t *pool);

@@ -53,17 +53,16 @@ static enum eas_rc make_key(const struct eas_throttle *throttle, const char *lab
     return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_RECORD_NAME, parts, 3, key, err);
 }
 
-static enum eas_rc digest_password(const struct context *ctx, struct eas_lockout_attempt *attempt,
-                                   struct eas_err *err)
+static enum eas_rc digest_password(const struct eas_throttle *throttle,
+                                   const struct eas_secret *password, const char *spelling,
+                                   struct eas_lockout_attempt *attempt, struct eas_err *err)
 {
-    const struct eas_secret *password = ctx->request->log_on->password;
     const struct eas_bytes parts[] = { eas_bytes_of_text("password"),
                                        eas_bytes_make(attempt->user, sizeof(attempt->user)),
                                        eas_bytes_make(password->bytes, password->len),
-                                       eas_bytes_of_text(ctx->spelling) };
+                                       eas_bytes_of_text(spelling) };
 
-    return eas_seal_mac(ctx->throttle->keyring, 0, EAS_SEAL_PASSWORD, parts, 4, attempt->digest,
-                        err);
+    return eas_seal_mac(throttle->keyring, 0, EAS_SEAL_PASSWORD, parts, 4, attempt->digest, err);
 }
 
 /* --- AD user of a login name ------------------------------------------------------------------ */
@@ -274,11 +273,13 @@ static enum eas_rc check(const struct context *ctx, struct eas_shm_table *record
 
     attempt->records = records;
     memcpy(attempt->lockout.user, key, sizeof(attempt->lockout.user));
-    rc = digest_password(ctx, &attempt->lockout, err);
+    rc = digest_password(ctx->throttle, ctx->request->log_on->password, ctx->spelling,
+                         &attempt->lockout, err);
     if (rc != EAS_OK) {
         return rc;
     }
     attempt->lockout.known = is_known(ctx);
+    attempt->lockout.for_change = ctx->request->for_change;
     if (attempt->bucket_was_empty) {
         attempt->state = attempt->lockout.known ? EAS_THROTTLE_KNOWN : EAS_THROTTLE_WOULD_ADDRESS;
     }
@@ -474,4 +475,16 @@ void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
         learn_password(throttle, pool, rules, attempt);
     }
     finish(throttle, rules, attempt, outcome);
+}
+
+void eas_throttle_end_changed(const struct eas_throttle *throttle, apr_pool_t *pool,
+                              const struct eas_throttle_rules *rules,
+                              struct eas_throttle_attempt *attempt,
+                              const struct eas_secret *new_password)
+{
+    struct eas_err ignored;
+    enum eas_rc rc = digest_password(throttle, new_password, "", &attempt->lockout, &ignored);
+
+    eas_throttle_end(throttle, pool, rules, attempt,
+                     rc == EAS_OK ? EAS_LOCKOUT_RIGHT : EAS_LOCKOUT_NO_ANSWER);
 }

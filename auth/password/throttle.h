@@ -66,6 +66,7 @@ struct eas_throttle_request {
     const struct eas_throttle_rules *rules;
     const char *address; /* of the client */
     const char *vhost;   /* for another provider: the name of the virtual host, and its port */
+    bool for_change;     /* an expired password may be changed: that it was refused is no answer */
 };
 
 struct eas_throttle_attempt {
@@ -123,6 +124,15 @@ enum eas_lockout_outcome eas_throttle_outcome(const struct eas_throttle_rules *r
 void eas_throttle_end(const struct eas_throttle *throttle, apr_pool_t *pool,
                       const struct eas_throttle_rules *rules, struct eas_throttle_attempt *attempt,
                       enum eas_lockout_outcome outcome);
+
+/*
+ * Ends an attempt whose password the user has changed: as for a right one, which is the new one from
+ * now on.  The old one is remembered no longer, and entries of the password cache with it are void.
+ */
+void eas_throttle_end_changed(const struct eas_throttle *throttle, apr_pool_t *pool,
+                              const struct eas_throttle_rules *rules,
+                              struct eas_throttle_attempt *attempt,
+                              const struct eas_secret *new_password);
 
 /*
  * A password version as bytes, for records of the shared cache.  Counters belong to one gateway:

@@ -145,6 +145,7 @@ class Domain:
         self.path = path
         self.accounts = tuple(accounts)
         self.port = free_port()
+        self.kpasswd_port = free_port()
         self.krb5_conf = path / "krb5.conf"
         self._smb_conf = path / "etc" / "smb.conf"
         self.checks_account_first = False
@@ -157,7 +158,8 @@ class Domain:
     def create(self) -> "Domain":
         self._smb_conf.parent.mkdir(parents=True)
         self._smb_conf.write_text(self._smb_conf_text())
-        self.write_krb5_conf(self.krb5_conf, self.port, realm=self.realm)
+        self.write_krb5_conf(self.krb5_conf, self.port, realm=self.realm,
+                             kpasswd_port=self.kpasswd_port)
         self._sam = self._start_sam()
         self._ask("provision", directory=str(self.path), realm=self.realm,
                   netbios=self.netbios,
@@ -206,13 +208,14 @@ class Domain:
 
     @staticmethod
     def write_krb5_conf(path: Path, kdc_port: int, extra: str = "", realm: str = REALM,
-                        ) -> Path:
+                        kpasswd_port: int | None = None) -> Path:
         """A krb5.conf that knows one KDC: ours, or a relay in front of it.
 
         *extra* is lines for [libdefaults]; where a relation is there twice, the first one counts,
         so they can overrule ours. TCP is preferred, so that one exchange is one message: over UDP
         a ticket with a PAC is often answered with "too big" and asked for again.
         """
+        kpasswd = f"kpasswd_server = 127.0.0.1:{kpasswd_port}" if kpasswd_port else ""
         path.write_text(f"""[libdefaults]
 {extra}
     udp_preference_limit = 1
@@ -225,6 +228,7 @@ class Domain:
 [realms]
     {realm} = {{
         kdc = 127.0.0.1:{kdc_port}
+        {kpasswd}
     }}
 
 [domain_realm]
@@ -387,7 +391,7 @@ class Domain:
     interfaces = 127.0.0.1
     bind interfaces only = yes
     krb5 port = {self.port}
-    kpasswd port = {free_port()}
+    kpasswd port = {self.kpasswd_port}
     private dir = {self.path}/private
     state directory = {self.path}/state
     cache directory = {self.path}/cache

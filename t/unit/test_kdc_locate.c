@@ -191,6 +191,42 @@ static void test_profile_of_the_context(void **state)
     close_conf(&opened);
 }
 
+/* The first relation that there is names the servers; one port counts. */
+static void test_servers_for_changes_of_passwords(void **state)
+{
+    static const struct {
+        const char *relations, *text;
+    } rows[] = {
+        { " kdc = 192.0.2.1:8888\n admin_server = 192.0.2.2:749\n"
+          " kpasswd_server = 192.0.2.3:4640\n",
+          "[192.0.2.3]:4640" },
+        { " kdc = 192.0.2.1\n kpasswd_server = 192.0.2.3\n", "[192.0.2.3]:464" },
+        { " kdc = 192.0.2.1:8888\n admin_server = 192.0.2.2:749\n", "[192.0.2.2]:464" },
+        { " kdc = 192.0.2.1:8888\n", "[192.0.2.1]:464" },
+        { " kdc = https://192.0.2.1/KdcProxy\n", NULL },
+        { "", NULL },
+    };
+    struct eas_kdc_addresses addresses;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        char conf[512];
+        struct opened opened;
+
+        snprintf(conf, sizeof(conf), HEAD " A = {\n%s }\n", rows[i].relations);
+        opened = open_conf(conf);
+        assert_int_equal(eas_kdc_locate_kpasswd(opened.profile->files, "A",
+                                                eas_clock_now() + apr_time_from_sec(2), &addresses),
+                         rows[i].text != NULL ? EAS_KDC_LOCATED : EAS_KDC_LOCATED_NONE);
+        if (rows[i].text != NULL) {
+            assert_int_equal(addresses.count, 1);
+            assert_string_equal(addresses.at[0].text, rows[i].text);
+        }
+        close_conf(&opened);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_more_addresses_than_are_kept),
         cmocka_unit_test(test_name_in_the_hosts_file),
         cmocka_unit_test(test_answer_is_kept_for_its_time),
+        cmocka_unit_test(test_servers_for_changes_of_passwords),
         cmocka_unit_test(test_realm_without_KDCs),
         cmocka_unit_test(test_proxy_is_left_to_libkrb5),
         cmocka_unit_test(test_plugin_is_left_to_libkrb5),

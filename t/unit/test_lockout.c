@@ -640,6 +640,47 @@ static void test_clock_jitter_shortens_nothing(void **state)
     assert_int_equal(guess(records, 9, START + WINDOW + 900000), EAS_LOCKOUT_ASK);
 }
 
+/* --- a change of the password --- */
+
+static void test_expired_password_is_admitted_for_a_change(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt expired = make_attempt(0, 1), wrong = make_attempt(0, 2);
+
+    assert_int_equal(try_password(records, &rules, &expired, EAS_LOCKOUT_EXPIRED, START),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 2, START), EAS_LOCKOUT_ASK);
+    wrong.for_change = true;
+    assert_int_equal(try_password(records, &rules, &wrong, EAS_LOCKOUT_RIGHT, START),
+                     EAS_LOCKOUT_REMEMBERED);
+    assert_int_equal(try_password(records, &rules, &expired, EAS_LOCKOUT_RIGHT, START),
+                     EAS_LOCKOUT_REMEMBERED);
+    expired.for_change = true;
+    assert_int_equal(try_password(records, &rules, &expired, EAS_LOCKOUT_NO_ANSWER, START),
+                     EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 3, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 4, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(try_password(records, &rules, &expired, EAS_LOCKOUT_RIGHT, START),
+                     EAS_LOCKOUT_LOCKED);
+}
+
+/* The new password was typed before it was one, and during the lockout refusals are not forgiven. */
+static void test_new_password_is_refused_no_longer(void **state)
+{
+    struct eas_shm_table *records = throttles_table(*state);
+    struct eas_lockout_attempt old = make_attempt(0, 9);
+
+    assert_int_equal(log_on(records, 9, START), EAS_LOCKOUT_ASK);
+    lock_out(records, START);
+    old.known = old.for_change = true;
+    assert_int_equal(eas_lockout_admit(records, &rules, &old, START), EAS_LOCKOUT_ASK);
+    memcpy(old.digest, make_attempt(0, 2).digest, sizeof(old.digest));
+    eas_lockout_finish(records, &rules, &old, EAS_LOCKOUT_RIGHT, START);
+    old.known = true;
+    assert_int_equal(eas_lockout_admit(records, &rules, &old, START), EAS_LOCKOUT_ASK);
+    assert_int_equal(guess(records, 1, START), EAS_LOCKOUT_REMEMBERED);
+}
+
 /* --- virtual hosts with different rules --- */
 
 static void test_shorter_window_of_another_vhost_forgives_nothing(void **state)
@@ -670,6 +711,8 @@ int main(void)
         POOL_TEST(test_other_refusals_count_and_are_remembered_briefly),
         POOL_TEST(test_other_refusals_are_remembered_during_a_lockout),
         POOL_TEST(test_expired_password_is_remembered_briefly),
+        POOL_TEST(test_expired_password_is_admitted_for_a_change),
+        POOL_TEST(test_new_password_is_refused_no_longer),
         POOL_TEST(test_log_only_counts_a_repeated_password_once),
         POOL_TEST(test_shorter_memory_forgets_at_once),
         POOL_TEST(test_oldest_refused_password_is_replaced),

@@ -226,13 +226,43 @@ static void test_upn(void **state)
     assert_int_equal(eas_logon_info_upn(eas_bytes_make(octets, 18)).len, 0);
 }
 
+/* FILETIME, little-endian; the last of them is AD's "never". */
+static void test_end_of_a_password(void **state)
+{
+    static const struct {
+        const char *octets;
+        apr_time_t ends;
+    } rows[] = {
+        { "\0\0\0\0\0\0\0\0", 0 },
+        { "\x00\x80\x3e\xd5\xde\xb1\x9d\x01", 0 }, /* 1970 */
+        { "\x80\x96\x98\x00\x00\x00\x00\x00", 0 },
+        { "\x00\xa0\x1c\x25\x36\xaf\xdc\x01", 1773000000000000 },
+        { "\xff\xff\xff\xff\xff\xff\xff\x7f", 0 },
+        { "\xff\xff\xff\xff\xff\xff\xff\xff", 0 },
+    };
+    const struct eas_bytes octets = bob(*state);
+    struct eas_logon_info info;
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        memcpy((unsigned char *)octets.at + 60, rows[i].octets, 8);
+        assert_true(eas_logon_info_parse(octets, &info));
+        assert_int_equal(info.password_ends, rows[i].ends);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(test_groups),       POOL_TEST(test_well_known_groups),
-        POOL_TEST(test_flags),        POOL_TEST(test_truncated),
-        POOL_TEST(test_inconsistent), POOL_TEST(test_groups_not_in_effect),
-        POOL_TEST(test_names),        POOL_TEST(test_upn),
+        POOL_TEST(test_end_of_a_password),
+        POOL_TEST(test_groups),
+        POOL_TEST(test_well_known_groups),
+        POOL_TEST(test_flags),
+        POOL_TEST(test_truncated),
+        POOL_TEST(test_inconsistent),
+        POOL_TEST(test_groups_not_in_effect),
+        POOL_TEST(test_names),
+        POOL_TEST(test_upn),
     };
 
     return cmocka_run_group_tests(tests, unit_start, unit_end);

@@ -109,6 +109,35 @@ static void test_last_right_password_is_admitted_during_a_lockout(void **state)
 }
 
 /* Each distinct pair takes a token, and a repetition takes none. */
+/* Admission and end are those of a log-on at the KDC, without the question for the user's salt. */
+static void test_changed_password(void **state)
+{
+    const struct eas_throttle *throttle = throttles_throttle(*state);
+    const struct eas_password_request log_on = {
+        .login = { .user = "" }, .password = eas_secret_make(*state, "old-0", strlen("old-0"))
+    };
+    const struct eas_throttle_request request = {
+        .log_on = &log_on, .rules = &rules, .address = "192.0.2.1", .vhost = "mail:443"
+    };
+    struct eas_throttle_attempt attempt;
+    struct eas_err err;
+
+    assert_int_equal(try_password(*state, throttle, "", "new", 0, EAS_LOCKOUT_WRONG), ADMITTED);
+    assert_int_equal(eas_throttle_begin_elsewhere(throttle, *state, &request, &attempt, &err),
+                     EAS_OK);
+    attempt.version.current = &throttle->password_versions[7];
+    eas_throttle_end_changed(throttle, *state, &rules, &attempt,
+                             eas_secret_make(*state, "new-0", strlen("new-0")));
+    assert_int_equal(attempt.version.value, 1);
+    assert_int_equal(throttle->password_versions[7], 1);
+    assert_int_equal(guess(*state, throttle, "", 0), ADMITTED);
+    assert_int_equal(guess(*state, throttle, "", 1), ADMITTED);
+    assert_int_equal(guess(*state, throttle, "", 2), ADMITTED);
+    assert_int_equal(guess(*state, throttle, "", 3), 1301);
+    assert_int_equal(try_password(*state, throttle, "", "old", 0, EAS_LOCKOUT_RIGHT), 1301);
+    assert_int_equal(try_password(*state, throttle, "", "new", 0, EAS_LOCKOUT_RIGHT), ADMITTED);
+}
+
 static void test_address_is_charged_for_distinct_guesses(void **state)
 {
     const struct eas_throttle *throttle = throttles_throttle(*state);
@@ -176,6 +205,7 @@ int main(void)
         POOL_TEST(test_spellings_are_remembered_apart),
         POOL_TEST(test_virtual_hosts_are_counted_apart),
         POOL_TEST(test_last_right_password_is_admitted_during_a_lockout),
+        POOL_TEST(test_changed_password),
         POOL_TEST(test_address_is_charged_for_distinct_guesses),
         POOL_TEST(test_address_is_charged_during_a_lockout),
         POOL_TEST(test_outcomes_of_results),
