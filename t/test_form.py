@@ -10,7 +10,7 @@ import pytest
 from lab.ad import PASSWORDS, REALM
 from lab.exchange import VARYING, location
 from lab.fake_backend import response
-from lab.frontdoor import COOKIE, FORM, FORM_COOKIE, LOGOUT, Visitor
+from lab.frontdoor import CHANGE, COOKIE, FORM, FORM_COOKIE, LOGOUT, Visitor
 from lab.login_form import (ALICE, LIMIT, TEXTS, URLENCODED, assert_no_session, assert_refused,
                             fields_of, post, tag_of)
 from lab.unique import unique_path
@@ -445,7 +445,8 @@ def test_accounts_that_cannot_log_on(protected, domain):
         visitor, uri = Visitor(protected), unique_path(FORM)
         answer = visitor.submit(fields_of(visitor, username=user, password=password), path=uri)
         assert answer.status == 303, what
-        assert answer.header("Location") == f"{FORM}?reason={reason}&destination=%2fowa%2fx", what
+        form = CHANGE if reason == "expired" else FORM
+        assert answer.header("Location") == f"{form}?reason={reason}&destination=%2fowa%2fx", what
         assert_no_session(answer)
         assert tag_of(protected, uri) == tag, what
         assert TEXTS[reason] in visitor.get(answer.header("Location")).body.decode(), what

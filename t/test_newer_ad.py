@@ -7,7 +7,7 @@ import pytest
 from lab.ad import CAS3, PASSWORDS, REALM, TRUSTED_TO_AUTH, Account
 from lab.client import assert_unavailable
 from lab.exchange import both_tokens, location
-from lab.frontdoor import FORM, Visitor
+from lab.frontdoor import CHANGE, FORM, Visitor
 from lab.unique import unique_path
 
 pytestmark = pytest.mark.newer_ad("the Active Directory of Samba 4.17 lacks what they test")
@@ -116,7 +116,7 @@ def test_expired_password(start, domain, backends):
         assert "EAS1030" in gw.error_log.text()
         assert domain.bad_pwd_count("mike") == 1
         assert owner.log_on("mike", PASSWORDS["mike"]).header("Location") \
-            == f"{FORM}?reason=expired&destination=%2f"
+            == f"{CHANGE}?reason=expired&destination=%2f"
         assert "EAS1033" in gw.error_log.text()
         assert gw.get("/eas", "mike", PASSWORDS["mike"]).status == 401
         assert backends("cas3", mark=False).requests() == []

@@ -8,12 +8,11 @@ import pytest
 
 from lab.ad import Domain, PASSWORDS, REALM
 from lab.exchange import DOMAINS, location
-from lab.frontdoor import FORM, Visitor
+from lab.frontdoor import CHANGE, FORM, Visitor
 from lab.login_form import tag_of, texts_of
 from lab.unique import unique_number, unique_path
 from lab.wait import free_port, until
 
-CHANGE = "/eas-kcd/password"
 OLD, NEW = "Old-enough-to-go-1", "New-and-shiny-2"
 DAY = 864_000_000_000       # in AD's ticks
 TEXTS = texts_of("en")

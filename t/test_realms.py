@@ -8,7 +8,7 @@ from lab.ad import CAS1, CAS2, CAS3
 from lab.backend import GssBackend
 from lab.client import assert_unavailable
 from lab.exchange import both_tokens, location
-from lab.frontdoor import FORM, Visitor
+from lab.frontdoor import CHANGE, FORM, Visitor
 from lab.kerberos import Acceptor
 from lab.mit import Mit, write_krb5_conf
 from lab.relay import Relay
@@ -199,7 +199,7 @@ def test_expired_password(member, realms, services):
     assert "EAS1030" in gw.error_log.text()
     assert realms.here.failures("erik") == before + 1
     assert owner.log_on("erik", PASSWORD["erik"]).header("Location") \
-        == f"{FORM}?reason=expired&destination=%2f"
+        == f"{CHANGE}?reason=expired&destination=%2f"
     assert "EAS1033" in gw.error_log.text()
     assert gw.get("/eas", "erik", PASSWORD["erik"]).status == 401
     assert services["cas1"].requests() == []

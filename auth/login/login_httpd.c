@@ -248,7 +248,7 @@ static const char *way_in(request_rec *r, const struct eas_identity *identity,
     const struct eas_auth_server *conf = eas_auth_server_of(r->server);
     int days = eas_account_password_days(r, identity);
     bool warns = eas_auth_serves_change(conf) && days >= 0
-                 && apr_time_from_sec(days * 86400) < eas_auth_password_warn(conf);
+                 && apr_time_from_sec((apr_time_t)days * 86400) < eas_auth_password_warn(conf);
 
     return warns                 ? eas_login_change_location(r, EAS_PAGE_EXPIRES, destination)
            : destination != NULL ? destination

@@ -386,12 +386,13 @@ static void set_html(apr_pool_t *pool, const struct eas_language *language,
     values[WAY_OUT] = refuses && page->logout_action != NULL
                           ? eas_page_html_button(pool, page->logout_action, page->token, label)
                       : refuses && page->action != NULL
-                          ? eas_page_html_link(pool, page->action, label)
+                          ? eas_page_html_link(pool, "button go", page->action, label)
                           : "";
     values[DETAIL] = page->detail != NULL ? eas_page_html_detail(pool, page->detail) : "";
-    values[LATER] = page->reason == EAS_PAGE_EXPIRES
-                        ? eas_page_html_link(pool, page->destination, texts[EAS_TEXT_LATER])
-                        : "";
+    values[LATER] =
+        page->reason == EAS_PAGE_EXPIRES
+            ? eas_page_html_link(pool, "button", page->destination, texts[EAS_TEXT_LATER])
+            : "";
 }
 
 /* A page that lets users change an expired password says something else of it. */

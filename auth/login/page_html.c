@@ -23,9 +23,10 @@ const char *eas_page_html_button(apr_pool_t *pool, const char *action, const cha
                        eas_escape_html(pool, label), "</button>\n</form>", NULL);
 }
 
-const char *eas_page_html_link(apr_pool_t *pool, const char *url, const char *label)
+const char *eas_page_html_link(apr_pool_t *pool, const char *style, const char *url,
+                               const char *label)
 {
-    return apr_pstrcat(pool, "<a class=\"button\" href=\"", eas_escape_html(pool, url), "\">",
+    return apr_pstrcat(pool, "<a class=\"", style, "\" href=\"", eas_escape_html(pool, url), "\">",
                        eas_escape_html(pool, label), "</a>", NULL);
 }
 

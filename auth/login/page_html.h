@@ -16,8 +16,9 @@ const char *eas_page_html_signed_in(apr_pool_t *pool, const struct eas_language 
 const char *eas_page_html_button(apr_pool_t *pool, const char *action, const char *token,
                                  const char *label);
 
-/* A link that looks like a button. */
-const char *eas_page_html_link(apr_pool_t *pool, const char *url, const char *label);
+/* A link that looks like a button, of that class of the style sheet. */
+const char *eas_page_html_link(apr_pool_t *pool, const char *style, const char *url,
+                               const char *label);
 
 /*
  * A domain's words about a new password, behind a message.  They are in its language, and those of

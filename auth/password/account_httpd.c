@@ -12,7 +12,7 @@
 #define EVIDENCE_FOR apr_time_from_sec(5 * 60)
 
 /* In seconds. */
-#define DAY (24 * 3600)
+#define DAY ((apr_time_t)24 * 3600)
 
 static const struct eas_account_callbacks *callbacks;
 

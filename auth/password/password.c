@@ -250,8 +250,8 @@ enum eas_rc eas_password_read_change(const struct eas_kpasswd_result *result,
             "the domain does not let this user change the password; check \"User cannot "
             "change password\" of the account");
     default:
-        return eas_fail(err, EAS_UNAVAILABLE, 1167,
-                        "the domain cannot change a password: code %d of RFC 3244, %s",
+        return eas_fail(err, EAS_UNAVAILABLE, 1331,
+                        "the domain has not changed a password: code %d of RFC 3244, %s",
                         result->code, result->text != NULL ? result->text : "without a text");
     }
 }

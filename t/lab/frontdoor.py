@@ -12,6 +12,7 @@ from .gateway import Gateway
 
 FORM = "/eas-kcd/login"
 LOGOUT = "/eas-kcd/logout"
+CHANGE = "/eas-kcd/password"
 COOKIE = "__Host-eas-kcd"
 FORM_COOKIE = COOKIE + "-form"
 
