@@ -238,6 +238,8 @@ static bool encipher(struct usage *usage, unsigned char *text, size_t len)
     }
     memcpy(last, text + whole, rest);
     if (!update(usage->cipher, text, text, whole) || !update(usage->cipher, last, last, BLOCK)) {
+        memset(usage->chain, 0, BLOCK);
+        EVP_CipherInit_ex2(usage->cipher, NULL, NULL, no_iv, -1, NULL);
         return false;
     }
     memcpy(usage->chain, last, BLOCK);

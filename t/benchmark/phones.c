@@ -129,8 +129,8 @@ static void connect_phone(struct phone *phone)
 {
     unsigned number = (unsigned)(phone - phones);
     struct sockaddr_in own = { .sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(0x7f010001 + number / 250 * 256
-                                                        + number % 250) };
+                               .sin_addr.s_addr =
+                                   htonl(0x7f010001 + number / 250 * 256 + number % 250) };
     int on = 1;
 
     phone->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
