@@ -264,10 +264,10 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
     return slot;
 }
 
-void eas_conn_pools_set_aside(struct eas_conn_pools *pools, bool aside)
+void eas_conn_pools_set_aside(struct eas_conn_pools *pools, struct eas_slot *slot)
 {
     if (!pools->has_limit) {
-        eas_slots_set_aside(pools->slots, aside);
+        eas_slots_set_aside(pools->slots, slot);
     }
 }
 

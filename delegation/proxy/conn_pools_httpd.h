@@ -45,10 +45,11 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
                                      proxy_worker **worker_out);
 
 /*
- * The exchange parks, or goes on.  Its connection does not count against EasKcdBackendPools
- * meanwhile, but against a `max=` that protects the backend.
+ * The exchange parks.  Its connection does not count against EasKcdBackendPools until its next
+ * exchange, so that the answers of many parked ones do not close their connections.  It counts
+ * against a `max=` that protects the backend.
  */
-void eas_conn_pools_set_aside(struct eas_conn_pools *pools, bool aside);
+void eas_conn_pools_set_aside(struct eas_conn_pools *pools, struct eas_slot *slot);
 
 /* Ends the lease.  Closes the connection unless the exchange has released it. */
 void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released);

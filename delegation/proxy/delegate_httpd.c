@@ -169,7 +169,7 @@ static void check_parking(struct eas_attempt *attempt, int status)
 static void keep_slot(struct eas_attempt *attempt)
 {
     eas_response_discard(attempt->r, &attempt->response);
-    eas_conn_pools_set_aside(attempt->response.pools, true);
+    eas_conn_pools_set_aside(attempt->response.pools, attempt->slot);
 }
 
 /* Step 2. */
@@ -323,7 +323,6 @@ static int resume(void *data, enum eas_client_event event)
     struct eas_attempt *attempt = data;
     int status;
 
-    eas_conn_pools_set_aside(attempt->response.pools, false);
     if (event == EAS_CLIENT_READ) {
         status = try_worker_in_place(attempt);
     }
@@ -346,7 +345,6 @@ static void drop(void *data)
 {
     struct eas_attempt *attempt = data;
 
-    eas_conn_pools_set_aside(attempt->response.pools, false);
     drop_exchange(attempt);
 }
 

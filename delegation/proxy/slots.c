@@ -112,6 +112,12 @@ static struct eas_slot *take_oldest(struct eas_slots *slots)
     return slot;
 }
 
+static void count(struct eas_slots *slots, struct eas_slot *slot)
+{
+    slots->max -= slot->aside;
+    slot->aside = false;
+}
+
 static struct eas_slot *take(struct eas_slots *slots, const char *owner, unsigned hash)
 {
     struct eas_slot *slot = *list_of(slots, hash);
@@ -158,6 +164,9 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
         slot = take(slots, owner, hash);
         now = eas_clock_now();
     }
+    if (slot != NULL) {
+        count(slots, slot);
+    }
     pthread_mutex_unlock(&slots->mutex);
     *close_first = false;
     if (slot != NULL && !is_owned_by(slot, owner)) {
@@ -190,21 +199,20 @@ void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, ap
     }
     else {
         APR_RING_INSERT_HEAD(&slots->empty, slot, eas_slot, link);
+        count(slots, slot);
         slots->n_used--;
     }
     pthread_cond_signal(&slots->put);
     pthread_mutex_unlock(&slots->mutex);
 }
 
-void eas_slots_set_aside(struct eas_slots *slots, bool aside)
+void eas_slots_set_aside(struct eas_slots *slots, struct eas_slot *slot)
 {
     pthread_mutex_lock(&slots->mutex);
-    if (aside) {
+    if (!slot->aside) {
+        slot->aside = true;
         slots->max++;
         pthread_cond_signal(&slots->put);
-    }
-    else {
-        slots->max--;
     }
     pthread_mutex_unlock(&slots->mutex);
 }

@@ -32,6 +32,7 @@ struct eas_slot {
     unsigned hash;                 /* of the owner */
     apr_time_t idle_since;
     bool kept;    /* there is a connection */
+    bool aside;   /* it does not count */
     void *handle; /* the caller's; NULL in a new slot */
 };
 
@@ -54,10 +55,11 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
 struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before, unsigned spare);
 
 /*
- * A lease that lasts, and does not count against the limit meanwhile.  false: it counts again; there
- * may be more slots than max until eas_slots_take_idle() has none for that reason.
+ * A lease that lasts does not count against the limit; nor does the idle slot after it, which saves
+ * its owner's next exchange a connection.  It counts again from the next lease.  There may be more
+ * slots than max then, until eas_slots_take_idle() has none for that reason.
  */
-void eas_slots_set_aside(struct eas_slots *slots, bool aside);
+void eas_slots_set_aside(struct eas_slots *slots, struct eas_slot *slot);
 
 /* Ends the lease.  kept: the slot has a connection, which its owner may use again. */
 void eas_slots_put(struct eas_slots *slots, struct eas_slot *slot, bool kept, apr_time_t now);

@@ -244,26 +244,35 @@ static void test_a_lease_that_is_set_aside_does_not_count(void **state)
         assert_int_equal(take(slots, "alice", &held[i]), NOTHING);
     }
     assert_int_equal(take(slots, "bob", &none), FULL);
-    eas_slots_set_aside(slots, true);
+    eas_slots_set_aside(slots, held[0]);
     assert_int_equal(take(slots, "bob", &more), NOTHING);
     assert_int_equal(take(slots, "carol", &none), FULL);
-    eas_slots_set_aside(slots, false);
-    eas_slots_put(slots, held[0], true, T0);
-    assert_int_equal(use(slots, "alice", true, T0 + 1), OWN);
-    eas_slots_put(slots, more, true, T0);
-    for (i = 1; i < MAX; i++) {
-        eas_slots_put(slots, held[i], true, T0);
-    }
-    assert_int_equal(use(slots, "bob", true, T0 + 1), OWN);
-    /* They are one too many. */
-    none = eas_slots_take_idle(slots, T0, MAX + 1);
-    assert_non_null(none);
-    eas_slots_put(slots, none, false, T0);
-    assert_null(eas_slots_take_idle(slots, T0, 0));
-    for (i = 0; i < MAX; i++) {
-        assert_int_not_equal(take(slots, apr_psprintf(*state, "user%d", i), &held[i]), NOTHING);
-    }
+    eas_slots_set_aside(slots, held[0]);
     assert_int_equal(take(slots, "carol", &none), FULL);
+    eas_slots_put(slots, held[0], false, T0);
+    assert_int_equal(take(slots, "carol", &none), FULL);
+}
+
+static void test_its_idle_slot_does_not_count_until_the_next_lease(void **state)
+{
+    struct eas_slots *slots = eas_slots_create(*state, MAX);
+    struct eas_slot *held[MAX], *more, *idle;
+    int i;
+
+    for (i = 0; i < MAX; i++) {
+        assert_int_equal(take(slots, "alice", &held[i]), NOTHING);
+    }
+    eas_slots_set_aside(slots, held[0]);
+    assert_int_equal(take(slots, "bob", &more), NOTHING);
+    eas_slots_put(slots, held[0], true, T0);
+    assert_null(eas_slots_take_idle(slots, T0, MAX + 1));
+    assert_int_equal(use(slots, "alice", true, T0 + 1), OWN);
+    /* They are one too many. */
+    idle = eas_slots_take_idle(slots, T0, MAX + 1);
+    assert_ptr_equal(idle, held[0]);
+    eas_slots_put(slots, idle, false, T0);
+    assert_null(eas_slots_take_idle(slots, T0 + 2, 0));
+    assert_int_equal(take(slots, "carol", &idle), FULL);
 }
 
 int main(void)
@@ -276,6 +285,7 @@ int main(void)
         POOL_TEST(test_nobody_loses_a_connection_without_need),
         POOL_TEST(test_idle_connections_to_close),
         POOL_TEST(test_a_lease_that_is_set_aside_does_not_count),
+        POOL_TEST(test_its_idle_slot_does_not_count_until_the_next_lease),
         POOL_TEST(test_many_owners),
         POOL_TEST(test_threads),
     };
