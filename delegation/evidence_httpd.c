@@ -8,6 +8,24 @@
 #include "delegation/config_httpd.h"
 #include "delegation/proxy/prepare_httpd.h"
 
+#include <apr_strings.h>
+#include <string.h>
+
+/* S4U2Self for the user: no service is concerned. */
+static enum eas_rc ask_kdc(const struct eas_kcd_principal *us, apr_pool_t *pool,
+                           const struct eas_identity *identity, struct eas_ticket **ticket_out,
+                           apr_interval_time_t *waited, struct eas_err *err)
+{
+    enum eas_rc rc = eas_kcd_evidence(us, pool, identity, ticket_out, waited, err);
+    apr_size_t len;
+
+    if (rc != EAS_OK) {
+        len = strlen(err->text);
+        apr_snprintf(err->text + len, sizeof(err->text) - len, " (user %s)", identity->principal);
+    }
+    return rc;
+}
+
 enum eas_rc eas_evidence_check_user(const server_rec *s, apr_pool_t *pool, const char *principal,
                                     apr_interval_time_t *waited, struct eas_err *err)
 {
@@ -25,7 +43,7 @@ enum eas_rc eas_evidence_check_user(const server_rec *s, apr_pool_t *pool, const
     }
     rc = eas_identity_foreign(pool, principal, &authority->realms, &identity, err);
     if (rc == EAS_OK) {
-        rc = eas_kcd_evidence(us, pool, identity, &evidence, waited, err);
+        rc = ask_kdc(us, pool, identity, &evidence, waited, err);
     }
     eas_ticket_unref(evidence);
     return rc;
@@ -55,7 +73,7 @@ enum eas_rc eas_evidence_get(request_rec *r, const struct eas_identity *identity
                         "EasKcdProtocolTransition is Off: names and groups are unknown",
                         identity->principal);
     }
-    rc = eas_kcd_evidence(us, r->pool, identity, ticket_out, &waited, err);
+    rc = ask_kdc(us, r->pool, identity, ticket_out, &waited, err);
     eas_request_waited(r, waited - before);
     return rc;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Require eas-group: groups of a user, as the domain controller has put them into the ticket."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -240,6 +241,8 @@ def test_without_evidence(foreign, groups, what, require):
     logged = gw.logged(path)["EAS_KCD_ERROR"]
     gw.expect(logged)
     assert logged == tag or tag is None and logged.startswith("EAS20")
+    if tag is None:
+        assert re.search(rf"{logged}: .* \(user {re.escape(user)}\)", gw.error_log.text())
     assert path.removeprefix("/eas") not in {entry["uri"] for entry in cas1.requests()}
 
 
