@@ -623,6 +623,16 @@ def test_user_of_some_devices(check, relay, computer):
     assert report.step("user")["detail"].startswith("with armour, salt ")
 
 
+def test_user_whom_a_policy_forbids(check, relay, computer):
+    """The armour of this gateway is not that which the policy wants."""
+    relay.answer(lambda message: message.kind == "AS-REQ" and message.client == "alice",
+                 krbmsg.error(12, REALM))
+    report = check("--password", transition=False, password=PASSWORDS["alice"], keytab=computer,
+                   krb5_conf=relay.krb5_conf)
+    assert report.findings == ["user-policy"] and report.status == 1
+    assert relay.counts["AS-REQ/armored"] > 0
+
+
 # --- reasons of a newer Samba -----------------------------------------------------------------
 
 newer_ad = pytest.mark.newer_ad("the KDC of Samba 4.17 gives no reasons")

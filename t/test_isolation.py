@@ -235,16 +235,21 @@ def test_token_goes_to_no_other_host(gateway, fake_backends):
 
 
 def test_token_goes_to_no_other_port(gateway, fake_backends):
-    """The client says which, by the mapping."""
+    """The client says which, by the mapping.  The worker has the port of its scheme."""
     backend = fake_backends(ok)
     host = backend.url.rpartition(":")[0]
     gw = gateway(f"""
-<Proxy "{host}">
-    ProxySet keepalive=On
-</Proxy>
-""" + rewritten(f"{host}:$1/").replace("^/eas(.*)$", "^/eas/([0-9]+)$"))
+<Location "/eas">
+    AuthType EasKcd
+    AuthName "Mail"
+    Require valid-user
+    EasKcdDelegate On
+</Location>
+ProxyPassMatch "^/eas/([0-9]+)$" "{host}:$1"
+""")
     gw.expect("EAS2065")
     assert gw.get(f"/eas/{backend.port}", "alice", PASSWORDS["alice"]).status == 503
+    assert f"its worker, {host.partition('//')[2]}:80;" in gw.error_log.text()
     assert backend.requests == []
 
 

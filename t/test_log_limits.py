@@ -4,7 +4,12 @@
 import re
 import time
 
+import pytest
+
+from lab.client import connect
 from lab.exchange import location
+from lab.gateway import MODULES
+from lab.names import GATEWAY
 from lab.wait import until
 
 SAME, WINDOW, CHILDREN, STORM = 25, 10, 2, 300
@@ -68,4 +73,43 @@ def test_other_causes_are_not_hidden(gateway, ok_backend):
     storm(gw)
     assert gw.get("/x", headers=[("Authorization", "Basic !!!!")]).status == 401
     until(lambda: "EAS1010" in gw.error_log.tags(), 5, "the line of the other cause")
+    assert ok_backend.requests == []
+
+
+# --- bytes -----------------------------------------------------------------------------------
+
+MANY, BLOCK = 10_000, 500
+MOST_LINES, LONGEST = 201, 250      # of a process in a window, with the count of the rest
+FORWARDED = "RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1\nMaxKeepAliveRequests 0\n"
+
+
+def address_of(number, addresses):
+    number %= addresses
+    return f"203.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+@pytest.mark.parametrize("addresses", [1, MANY])
+def test_bytes_of_ten_thousand_refusals(gateway, ok_backend, addresses):
+    """Whether they come from one address or each from its own."""
+    gw = gateway(FORWARDED + location(ok_backend.url + "/", path="/"), processes=1,
+                 modules=(*MODULES, "remoteip"), log_level="warn eas_kcd:info")
+    before, began = len(gw.error_log.text()), time.monotonic()
+    with connect(gw.port) as client:
+        for first in range(0, MANY, BLOCK):
+            client.sendall("".join(
+                f"GET /x HTTP/1.1\r\nHost: {GATEWAY}\r\n"
+                f"X-Forwarded-For: {address_of(first + n, addresses)}\r\n\r\n"
+                for n in range(BLOCK)).encode())
+            answers = b""
+            while answers.count(b"HTTP/1.1 401 ") < BLOCK:
+                answers += client.recv(1 << 16)
+    windows = 1 + int((time.monotonic() - began) / WINDOW)
+    gw.stop()
+    text = gw.error_log.text()[before:]
+    shown = len(re.findall(r"EAS1062: the request has no credentials$", text, re.MULTILINE))
+    counted = sum(map(int, re.findall(r"EAS1062: (\d+) more in ", text)))
+    print(f"{MANY} refusals, {addresses} addresses, {windows} windows: {len(text)} bytes")
+    assert shown + counted == MANY
+    assert shown <= windows * (SAME if addresses == 1 else MOST_LINES)
+    assert len(text) <= (windows + 1) * LONGEST * (SAME + 1 if addresses == 1 else MOST_LINES)
     assert ok_backend.requests == []
