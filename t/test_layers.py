@@ -169,6 +169,7 @@ VARIABLES = {
     "table": "KDCs' health, likewise",
     "counted": "counters: files that are no glue count, too",
     "notes": "errors and KDCs, likewise",
+    "set": "not written: memset(), volatile for compilers",
 }
 
 
