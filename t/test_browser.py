@@ -11,7 +11,7 @@ from lab.exchange import location
 from lab.fake_backend import response
 from lab.frontdoor import COOKIE, FORM, LOGOUT
 from lab.kerberos import kinit
-from lab.names import BACKENDS, GATEWAY
+from lab.names import GATEWAY
 from lab.sanitizer import moves_clock
 from lab.unique import unique_number
 from lab.wait import until
