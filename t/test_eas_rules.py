@@ -283,7 +283,7 @@ BAD_LINES = {
     "Require eas-device-id": "needs at least one word",
     'Require eas-device-type "%{"': "cannot parse the expression",
     "Require eas-user-match alice": "takes nothing beside it",
-    "EasKcdParseEas yes": "none of On, Off and auto",
+    "EasKcdParseEas yes": "none of auto, On and Off",
     "EasKcdCommandTimeout Ping soon": "is no duration",
     "EasKcdCommandTimeout Ping 500ms": "a second or more",
     "EasKcdCommandTimeout P!ng 30s": "'P!ng' is no ActiveSync command",

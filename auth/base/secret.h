@@ -29,10 +29,10 @@ void eas_secret_mark(apr_pool_t *pool, char *bytes, apr_size_t len);
 /* Cleanses the bytes and sets len to 0. */
 void eas_secret_wipe(struct eas_secret *secret);
 
-/* Whether the mode of a file with secrets lets everybody read it, or others than the owner write. */
 /* Sets octets to zero, as OPENSSL_cleanse() does, by the C library's fast memset(). */
 void eas_secret_erase(void *octets, apr_size_t len);
 
+/* Whether the mode of a file with secrets lets everybody read it, or others than the owner write. */
 bool eas_secret_is_exposed(apr_fileperms_t protection);
 
 #endif
