@@ -23,10 +23,12 @@ BUTTON = {"light": "rgba(26, 86, 184, 1)", "dark": "rgba(138, 180, 248, 1)"}
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="180" height="48">
 <rect width="180" height="48" rx="8" fill="#1a56b8"/><circle cx="24" cy="24" r="12" fill="#fff"/></svg>
 """
+CHANGE = FORM.replace("login", "password") + "?reason=expired"
 # By name: the path, whether somebody is signed in, the text that the page must have.
 PAGES = {"form": ("/owa/", False, "sign_in"),
          "wrong": (None, False, "wrong"),
          "late": (FORM + "?reason=try-later", False, "try_later"),
+         "change": (CHANGE, False, "new_password_again"),
          "question": (LOGOUT, True, "confirm_logout"),
          "403": ("/ecp/", True, "not_allowed"),
          "503": ("/slow/", True, "unavailable")}
@@ -41,7 +43,7 @@ def shots(lab_dir):
 def site(gateway, ok_backend, lab_dir):
     """A gateway with all that its pages can show."""
     (lab_dir / "logo.svg").write_text(LOGO)
-    gw = gateway(DOMAINS + "EasKcdDomain example.test CORP.EXAMPLE.TEST\n"
+    gw = gateway(DOMAINS + "EasKcdPasswordChange On\nEasKcdDomain example.test CORP.EXAMPLE.TEST\n"
                  f'EasKcdLoginInfo logo "{lab_dir}/logo.svg"\n'
                  'EasKcdLoginInfo organization "Example & Sons"\n'
                  "EasKcdLoginInfo help https://help.example/\nEasKcdLoginInfo privacy /privacy\n"
@@ -90,7 +92,8 @@ def assert_looks(chromium, tag, name):
     assert texts_of(tag)[PAGES[name][2]] in chromium.text, name
     assert chromium.violations() == [], name
     focused = chromium.driver.switch_to.active_element.get_attribute("id")
-    assert focused == {"form": "username", "late": "username", "wrong": "password"}.get(name, "")
+    assert focused == {"form": "username", "late": "username", "wrong": "password",
+                       "change": "username"}.get(name, "")
 
 
 def test_every_language_on_a_phone(site, browser):
@@ -127,4 +130,4 @@ def test_screenshots(site, browser, shots, size, scheme):
                     button = chromium.find("button, .button")
                     assert button.value_of_css_property("background-color") == BUTTON[scheme], name
                     fits = button.location["y"] + button.size["height"] <= height
-                    assert fits or (phone and name in ("wrong", "late")), "below the fold"
+                    assert fits or (name == "change" or phone and name in ("wrong", "late")), "below the fold"

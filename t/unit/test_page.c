@@ -396,6 +396,36 @@ static void test_refusal(void **state)
     assert_has(html, "<p class=\"user\"></p>\n\n</main>");
 }
 
+/* The form for a new password: the domain's words are text, and "later" is there for a warning alone. */
+static void test_change(void **state)
+{
+    struct eas_page page = plain;
+    const char *html;
+
+    page.kind = EAS_PAGE_CHANGE;
+    page.reason = EAS_PAGE_NOT_ACCEPTED;
+    page.detail = "At least <b>8</b> & \"new\"";
+    html = render(*state, NULL, &page);
+    assert_string_equal(render(*state, REQUIRED, &page), html);
+    assert_has(html,
+               "<br><span dir=\"auto\">At least &lt;b&gt;8&lt;/b&gt; &amp; &#34;new&#34;</span>");
+    assert_null(strstr(html, "<b>"));
+    assert_has(html, "name=\"new_password_again\" type=\"password\" required");
+    assert_has(html, "<form method=\"post\" action=\"/eas-kcd/login\">");
+    assert_has(html, "name=\"token\" value=\"t0ken\"");
+    assert_null(strstr(html, "Not now"));
+    assert_null(strstr(html, "{{"));
+    page.detail = NULL;
+    page.reason = EAS_PAGE_EXPIRES;
+    page.days = 3;
+    html = render(*state, NULL, &page);
+    assert_has(html, "Your password expires soon. Days left: 3. You can change it now.");
+    assert_has(html, ">Not now</a>");
+    assert_null(strstr(html, "<br>"));
+    page.reason = EAS_PAGE_EXPIRED_PASSWORD;
+    assert_null(strstr(render(*state, NULL, &page), "Days left"));
+}
+
 static void test_reasons_of_refusals(void **state)
 {
     static const struct {
@@ -658,6 +688,7 @@ int main(void)
         POOL_TEST(test_sign_out_page),
         POOL_TEST(test_escape_ascii),
         POOL_TEST(test_refusal),
+        POOL_TEST(test_change),
         POOL_TEST(test_reasons_of_refusals),
         POOL_TEST(test_values_in_a_refusal),
         POOL_TEST(test_csp_has_the_hash_of_the_style),
