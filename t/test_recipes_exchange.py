@@ -265,15 +265,27 @@ def test_autodiscover_v2(host):
 # As Exchange ships it since 2024.
 SHIPPED = {"api": "require", "ecp": "require", "owa": "require", "mapi": "require", "rpc": "require",
            "ews": "allow", "microsoft-server-activesync": "allow", "oab": "allow",
-           "autodiscover": "none"}
-SERVED = (EAS, EWS, MAPI, "/owa/", "/ecp/", "/OAB/1/oab.xml", "/Autodiscover/Autodiscover.xml")
+           "autodiscover": "none", "powershell": "none"}
+# Paths that neither the README nor a recipe publishes.
+OTHERS = """
+    ProxyPassMatch "(?i)^/((api|rpc|PowerShell)(/.*)?)$" "https://cas1.corp.example.com/$1" enablereuse=on
+    <LocationMatch "(?i)^/(api|rpc|PowerShell)(/|$)">
+        AuthType EasKcd
+        AuthName "Mail"
+        Require valid-user
+        EasKcdDelegate On
+    </LocationMatch>
+"""
+SERVED = (EAS, EWS, MAPI, "/owa/", "/ecp/", "/OAB/1/oab.xml", "/Autodiscover/Autodiscover.xml",
+          "/api/v2.0/me", "/rpc/rpcproxy.dll", "/PowerShell/")
 
 
 @pytest.mark.parametrize("line, refused", [("", ()), ("EasKcdChannelBinding Off",
-                                                      ("/owa/", "/ecp/", MAPI))])
+                                                      ("/owa/", "/ecp/", MAPI, "/api/v2.0/me",
+                                                       "/rpc/rpcproxy.dll"))])
 def test_extended_protection_as_shipped(host, line, refused):
     """Each path is served; without channel binding, those that require it are not."""
-    gw, client, exchange = host(MAPI_LINES, line and f"    {line}\n")
+    gw, client, exchange = host(MAPI_LINES, OTHERS, line and f"    {line}\n")
     if refused:
         gw.expect("EAS2063")
     exchange.protects = SHIPPED
