@@ -67,8 +67,8 @@ enum eas_rc eas_kcd_ticket(const struct eas_kcd_principal *principal, apr_pool_t
                            struct eas_err *err);
 
 /*
- * The ticket for the gateway of a user without evidence, by S4U2Self; the caller gets the reference.  *waited is the
- * time that the HTTP request has waited for KDCs so far, and grows.
+ * The ticket for the gateway of a user without evidence, by S4U2Self; the caller gets the reference.
+ * *waited is the time that the HTTP request has waited for KDCs so far, and grows.
  * EAS_OK; EAS_FORBIDDEN if the AD user is disabled, locked or gone; otherwise the KDC gave no
  * answer.
  */

@@ -33,8 +33,8 @@ static long copy_value(const char *value, char ***values_out)
 }
 
 /*
- * By UDP, libkrb5 repeats a message to a slow KDC, which may count one wrong password twice.  That concerns
- * the realms that are left to libkrb5.
+ * By UDP, libkrb5 repeats a message to a slow KDC, which may count one wrong password twice.  That
+ * concerns the realms that are left to libkrb5.
  */
 static const char *own_value(const char *const *names)
 {

@@ -27,7 +27,8 @@ struct eas_form {
 /*
  * Parses an application/x-www-form-urlencoded body.  Its fields are `username`, `password`,
  * `trusted` (`0` or missing: a public computer; `4`: a private one), `destination` and `token`;
- * `new_password` and `new_password_again` for a change; others are ignored.  Results are in pool and do not refer to the body, which its owner cleanses.
+ * `new_password` and `new_password_again` for a change; others are ignored.  Results are in pool
+ * and do not refer to the body, which its owner cleanses.
  *
  * EAS_OK.  EAS_DENIED without a user name or a password; *form_out is set, its password is NULL.
  * EAS_MALFORMED for

@@ -35,8 +35,9 @@ struct eas_attempt {
 };
 
 /*
- * The user of EasKcdDelegateCertificate or EasKcdDelegateUser, else the one that AuthType EasKcd authenticated, else that of
- * another module.  *out is NULL without a user.  EAS_OK or EAS_FORBIDDEN.
+ * The user of EasKcdDelegateCertificate or EasKcdDelegateUser, else the one that AuthType EasKcd
+ * authenticated, else that of another module.  *out is NULL without a user.  EAS_OK or
+ * EAS_FORBIDDEN.
  */
 enum eas_rc eas_prepare_identity(request_rec *r, const struct eas_delegation_dir *conf,
                                  const struct eas_identity **out, struct eas_err *err);
