@@ -7,6 +7,11 @@
 #include <apr_lib.h>
 #include <string.h>
 
+static bool is_label(char c)
+{
+    return apr_isalnum(c) || c == '-' || c == '_';
+}
+
 /* The length of a host at the beginning of the text: a name, an IPv4 address, or `[IPv6]`. */
 static size_t host_length(const char *text)
 {
@@ -16,7 +21,7 @@ static size_t host_length(const char *text)
         len = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
         return text[len] == ']' ? len + 1 : 0;
     }
-    while (apr_isalnum(text[len]) || (text[len] != '\0' && strchr("-._", text[len]) != NULL)) {
+    while (is_label(text[len]) || (len > 0 && text[len] == '.' && text[len - 1] != '.')) {
         len++;
     }
     return len;
@@ -44,7 +49,7 @@ static bool parse_authority(const char *text, unsigned default_port, struct eas_
     size_t len = host_length(text);
 
     /* The dot of DNS's root makes no other host. */
-    out->host = eas_bytes_make(text, len > 1 && text[len - 1] == '.' ? len - 1 : len);
+    out->host = eas_bytes_make(text, len > 0 && text[len - 1] == '.' ? len - 1 : len);
     out->port = port_of(text + len, default_port);
     return len > 0 && out->port != 0;
 }
