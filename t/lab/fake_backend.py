@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Callable, Iterable, Iterator
 
 from .tls import Certificate
-from .wait import until
+from .wait import free_port, until
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class FakeBackend:
 
     def __init__(self, script: Script, host: str, tls: Certificate | None = None,
                  prover: Prover | None = None, early: Script | None = None,
-                 greeting: bytes = b"", port: int = 0, keep: bool = True,
+                 greeting: bytes = b"", port: int | None = None, keep: bool = True,
                  address: str = "127.0.0.1") -> None:
         self.script = script
         self.host = host
@@ -84,7 +84,7 @@ class FakeBackend:
         self._binding = tls.channel_binding() if tls else None
         self._tls = tls.server_context() if tls else None
         self._listener = socket.create_server(
-            (address, port), backlog=1024,
+            (address, free_port() if port is None else port), backlog=1024,
             family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
