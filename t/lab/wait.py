@@ -60,9 +60,10 @@ def answers(port: int) -> bool:
 def connections(port: int, of_peers: bool = False) -> int:
     """How many connections does the server on *port* hold, as the kernel sees it? Or its
     peers, of whose closed ones it may not know yet?"""
-    held = ("01",) if of_peers else ("01", "08")    # ESTABLISHED, CLOSE_WAIT
+    address = 2 if of_peers else 1      # the socket's remote one, its local one
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return sum(line[1].endswith(f":{port:04X}") and line[3] in held for line in lines)
+    return sum(line[address].endswith(f":{port:04X}") and line[3] in ("01", "08")
+               for line in lines)       # ESTABLISHED, CLOSE_WAIT
 
 
 class Daemon:
