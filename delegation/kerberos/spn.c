@@ -4,6 +4,8 @@
 #include "delegation/kerberos/spn.h"
 
 #include <apr_lib.h>
+#include <apr_strings.h>
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -51,7 +53,16 @@ static bool is_host_name(const char *host)
 /* With or without brackets. */
 static bool is_ipv6_address(const char *host)
 {
-    return strchr(host, ':') != NULL && strspn(host, "[]:.0123456789abcdefABCDEF") == strlen(host);
+    bool has_brackets = *host == '[';
+    char address[INET6_ADDRSTRLEN + sizeof("[]")];
+    size_t len = strlen(host);
+    struct in6_addr ignored;
+
+    if (len >= sizeof(address) || (has_brackets && host[len - 1] != ']')) {
+        return false;
+    }
+    apr_cpystrn(address, host + has_brackets, len - 2 * has_brackets + 1);
+    return inet_pton(AF_INET6, address, &ignored) == 1;
 }
 
 static bool names_host(const char *pattern)
