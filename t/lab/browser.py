@@ -90,9 +90,10 @@ class Browser:
         return urlsplit(self.driver.current_url).hostname
 
     def arrive(self, at: str) -> None:
-        """Wait until the page with this path and query is shown."""
+        """Wait until the page with this path and query is shown, and is complete."""
         try:
-            self.wait(lambda: self.where == at)
+            self.wait(lambda: self.where == at and self.driver.execute_script(
+                "return document.readyState") == "complete")
         except TimeoutError as error:
             raise AssertionError(f"{error}: {at}; it is at {self.where}\n{self.text}") from None
 
