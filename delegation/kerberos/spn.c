@@ -61,7 +61,7 @@ static bool is_ipv6_address(const char *host)
     if (len >= sizeof(address) || (has_brackets && host[len - 1] != ']')) {
         return false;
     }
-    apr_cpystrn(address, host + has_brackets, len - 2 * has_brackets + 1);
+    apr_cpystrn(address, host + has_brackets, len - (has_brackets ? 2U : 0U) + 1);
     return inet_pton(AF_INET6, address, &ignored) == 1;
 }
 
