@@ -113,7 +113,7 @@ def test_recipe(gateway, backends, server, nested):
             "CN=Mail users,OU=Groups,DC=corp,DC=example,DC=com": f"cn=outer,{BASE}",
             "DC=corp,DC=example,DC=com": BASE, "sAMAccountName": "uid", "CORP\\ldap-reader": f"cn=admin,{BASE}",
             "SubGroupClass group": f"SubGroupClass {'groupOfNames' if nested else 'group'}",
-            "exec:/etc/eas-kcd/ldap-password": "lab"}.items():
+            "exec:/bin/cat /etc/eas-kcd/ldap-password": "lab"}.items():
         assert text in block, text
         block = block.replace(text, instead)
     gw = gateway(DOMAINS + block, modules=(*MODULES, "ldap", "authnz_ldap"))

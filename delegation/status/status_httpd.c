@@ -68,8 +68,8 @@ static int check_client(request_rec *r)
         return OK;
     }
     eas_fail(&err, EAS_FORBIDDEN, 2200,
-             "the status has no number for a client without a user that is outside of private "
-             "networks; let `Require user` or `Require group` decide about the client");
+             "the status shows numbers only to an administrator, or to a client of a private "
+             "network that asks without a proxy; let `Require user` or `Require group` decide");
     return eas_log_refuse(r, &err);
 }
 
