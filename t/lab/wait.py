@@ -14,6 +14,8 @@ from .unique import WORKER, WORKERS
 
 T = TypeVar("T")
 
+BLOCKED = (10080,)      # of those that are tried here, the one that browsers refuse to ask
+
 
 def until(predicate: Callable[[], T], timeout: float, what: str) -> T:
     """Poll until *predicate* answers something true, and return that answer."""
@@ -37,10 +39,12 @@ def free_port() -> int:
     """A port on which 127.0.0.1 listens for neither TCP nor UDP (a KDC wants both).
 
     It lies below the kernel's range for clients: a port of that range may belong to a connection
-    before its server binds it.
+    before its server binds it. Browsers ask it (https://fetch.spec.whatwg.org/#port-blocking).
     """
     while True:
         port = next(_ports)
+        if port in BLOCKED:
+            continue
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:
                 tcp.bind(("127.0.0.1", port))
