@@ -76,7 +76,7 @@ static void *server_merge(apr_pool_t *pool, void *basev, void *addv)
                              *add = addv;
 
     server->auth = eas_auth_server_merge(pool, base->auth, add->auth);
-    server->delegation = eas_delegation_server_create(pool);
+    server->delegation = add->delegation; /* no server inherits any of it */
     server->process = base->process;
     return server;
 }

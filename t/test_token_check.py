@@ -88,7 +88,10 @@ def test_native_tokens_that_gssapi_does_not_read(broken):
 
 
 @pytest.mark.parametrize("what, lines", [("acceptor", ()), ("cipher initiator", ()),
-                                         ("initiator", ("EasKcdToken gssapi",))])
+                                         ("initiator", ("EasKcdToken gssapi",)),
+                                         ("initiator", ("</Location>", "<VirtualHost *:1>",
+                                                        "EasKcdToken gssapi", "</VirtualHost>",
+                                                        "<Location /open>"))])
 def test_no_start_without_tokens(broken, what, lines):
     gw = broken(what, *lines, start=False)
     gw.expect("AH00020")
