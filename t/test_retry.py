@@ -488,9 +488,38 @@ def test_other_member_gets_a_long_body(gateway, pinged, fake_backends, acceptor)
     gw.expect("EAS2111", "AH01102", "AH00898")
     pinged.script.silent = range(1, 100)
     size = LIMIT + 100_000
-    answer = ask(gw, "/eas", "alice", "POST", body=some(size))
-    assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
-    assert pinged.requests == [] and len(good.requests) == 1
+    with gw.client() as client:
+        answer = ask(client, "/eas", "alice", "POST", body=some(size))
+        assert answer.status == 200 and answer.header("Retry-After") is None
+        assert answer.json()["body_sha1"] == hashlib.sha1(some(size)).hexdigest()
+        connection = client.socket
+        assert ask(client, "/eas", "alice").status == 200, "nothing follows the answer"
+        assert client.socket is connection
+    assert pinged.requests == [] and len(good.requests) == 2
+    first = until(gw.requests, 5, "the log")[0]
+    assert (first["status"], first["EAS_KCD_ERROR"]) == ("200", "-")
+
+
+def test_body_that_the_other_member_has_is_not_repeated(gateway, pinged, fake_backends, acceptor):
+    """mod_proxy's note of ping= is of the first member; the other one gets a body at once."""
+    good = fake_backends(PerRequest(acceptor), proves=False)
+    gw = gateway(f'''<Proxy "balancer://cas">
+    BalancerMember "{pinged.url}" ping=1 retry=1 lbset=0
+    BalancerMember "{good.url}" retry=600 lbset=1
+</Proxy>
+''' + location("balancer://cas"), processes=1)
+    gw.expect("EAS2057", "EAS2111", "AH01102", "AH00898")
+    pinged.script.silent = range(1, 100)
+    with gw.client() as client:
+        assert ask(client, "/eas", "alice", "POST", body=some(100)).status == 200
+        until(lambda: ask(client, "/eas", "alice").status == 200 and pinged.requests, 10,
+              "the first member to be tried again")
+        good.requests.clear()
+        good.script = lambda _: None
+        assert ask(client, "/eas", "alice", "POST", body=some(100)).status == 503
+    request, = good.requests
+    assert request.connection == 1 and request.body == some(100)
+    assert "EAS2057" in gw.error_log.tags()
 
 
 # --- under load ------------------------------------------------------------------------------

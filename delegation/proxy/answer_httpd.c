@@ -33,7 +33,11 @@ int eas_answer_refuse(const struct eas_attempt *attempt, struct eas_err *err)
 
 void eas_answer_forget(request_rec *r)
 {
-    apr_table_unset(r->notes, STATUS_NOTE);
+    if (apr_table_get(r->notes, STATUS_NOTE) != NULL) {
+        apr_table_unset(r->notes, STATUS_NOTE);
+        apr_table_unset(r->err_headers_out, "Retry-After");
+        apr_table_unset(r->subprocess_env, "EAS_KCD_ERROR");
+    }
 }
 
 int eas_answer_status(const request_rec *r, int status)

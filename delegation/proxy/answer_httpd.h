@@ -15,7 +15,7 @@ int eas_answer_refuse(const struct eas_attempt *attempt, struct eas_err *err);
 /* The error of a 401 to a token; renewed: also to one of a ticket that is new. */
 void eas_answer_fail_refused(const struct eas_attempt *attempt, bool renewed, struct eas_err *err);
 
-/* Forgets the status of another attempt. */
+/* Forgets the status of another attempt, and what shows it. */
 void eas_answer_forget(request_rec *r);
 
 /* Answers, if the client has no response yet.  The status is that of mod_proxy's scheme handler. */

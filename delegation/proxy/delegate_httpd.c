@@ -72,6 +72,12 @@ static void set_environment(const struct eas_attempt *attempt)
     }
     /* mod_proxy_http would pass on an interim response before the decision on the response. */
     apr_table_setn(env, "proxy-interim-response", "Suppress");
+    /* Of a worker before, with ping=.  mod_proxy_http sets it anew for this one, if it has that. */
+    apr_table_unset(attempt->r->notes, "proxy-100-continue");
+    if (attempt->exchange.parked) {
+        /* By this mod_proxy_http closes a kept connection: the one with the answer. */
+        apr_table_unset(env, "proxy-initial-not-pooled");
+    }
 }
 
 /* Waits in slices, because meanwhile the client can leave and a newer long poll can end this one. */
@@ -355,7 +361,9 @@ static void offer_parking(struct eas_attempt *attempt, bool nested)
     attempt->park.resume = resume;
     attempt->park.drop = drop;
     attempt->park.facts.body_whole = attempt->body != NULL && eas_body_is_whole(attempt->body);
-    attempt->park.facts.kept = eas_mod_proxy_keeps(attempt->call.worker);
+    /* httpd 2.4.63 closes connections through ProxyRemote after each response. */
+    attempt->park.facts.kept =
+        eas_mod_proxy_keeps(attempt->call.worker) && attempt->call.proxyhost == NULL;
     if (eas_delegation_parks(attempt->conf) && attempt->owner != NULL && !nested
         && eas_request_waiting_device(attempt->r) != NULL) {
         attempt->exchange.park = &attempt->park;
@@ -394,9 +402,8 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
         return DECLINED; /* step 2 */
     }
     eas_log_forget_refusal(r);
-    if (eas_failover_begin(r)) {
-        eas_answer_forget(r);
-    }
+    eas_failover_begin(r);
+    eas_answer_forget(r); /* a failure at the worker before is not the answer */
     status = r->user == NULL && eas_authn_in_effect(r) ? eas_request_refused_before(r) : 0;
     if (status != 0) {
         return eas_answer(r, status); /* an error page from a backend is refused, too */

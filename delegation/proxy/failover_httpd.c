@@ -15,18 +15,12 @@
 /* mod_proxy_balancer's note of a session that belongs to a member. */
 #define ROUTE_NOTE "session-route"
 
-bool eas_failover_begin(request_rec *r)
+void eas_failover_begin(request_rec *r)
 {
     struct eas_request *request = eas_request_of(r);
-    bool was_refused = request->next_worker;
 
     request->workers_tried++;
     request->next_worker = false;
-    if (was_refused) {
-        apr_table_unset(r->err_headers_out, "Retry-After");
-        apr_table_unset(r->subprocess_env, "EAS_KCD_ERROR");
-    }
-    return was_refused;
 }
 
 /* As mod_proxy_balancer judges: a mark that is older than `retry=` is removed. */

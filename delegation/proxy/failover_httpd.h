@@ -27,11 +27,8 @@
  * requests at the same time would undo each other's marks, and mod_proxy would give up.
  */
 
-/*
- * mod_proxy tries a worker: the refusal of the worker before is not the answer.  True if there was
- * one.
- */
-bool eas_failover_begin(request_rec *r);
+/* mod_proxy tries a worker. */
+void eas_failover_begin(request_rec *r);
 
 /*
  * Whether mod_proxy tries another member after HTTP_SERVICE_UNAVAILABLE.  If so, the worker is marked

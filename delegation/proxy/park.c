@@ -44,7 +44,8 @@ const char *eas_park_obstacle_text(enum eas_park_obstacle obstacle)
         [EAS_PARK_EXPECTS] = "the backend is asked for 100 (Continue); take ping= off its "
                              "ProxyPass",
         [EAS_PARK_NOT_KEPT] = "the backend's connections are not kept; set EasKcdBackendReuse On, "
-                              "and take disablereuse= and proxy-nokeepalive away",
+                              "and take disablereuse=, proxy-nokeepalive and ProxyRemote "
+                              "away",
         [EAS_PARK_DESCRIPTORS] = "the process has no more descriptors; raise LimitNOFILE of "
                                  "httpd's service to three for each parked request",
     };
