@@ -13,7 +13,9 @@ from lab.activesync import CHANGED, EXPIRED, PATH, PING, TYPE, plain
 from lab.ad import PASSWORDS
 from lab.exchange import location, trusting
 from lab.fake_backend import response
+from lab.gateway import MODULES
 from lab.memory import copies
+from lab.names import GATEWAY
 from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, answered, await_parked,
                          parked, published, right, unparked, wait)
 from lab.raw_form import reset, shut_down
@@ -187,6 +189,34 @@ def test_longer_than_httpds_timeout(gateway, exchange, pings):
     assert entry["status"] == "200" and entry["EAS_KCD_PARKED"] in ("4", "5")
 
 
+def test_timeout_of_the_first_host(gateway, exchange, pings):
+    """The MPM takes that of the address, not of the name."""
+    server, backend = exchange(heartbeat=6)
+    hosts = f"""<VirtualHost *>
+ServerName first.example.test
+Timeout 2
+</VirtualHost>
+<VirtualHost *>
+ServerName {GATEWAY}
+Timeout 60
+{published(backend)}</VirtualHost>
+"""
+    gw = gateway(SMALL + hosts, tls=False, processes=1, threads=THREADS)
+    client = pings(gw, server).hold("alice")
+    assert client.receive().body == EXPIRED
+    assert entries(gw, 1)[0]["EAS_KCD_PARKED"] in ("4", "5")
+
+
+def test_first_request_is_not_pooled(gateway, exchange, pings):
+    """The variable closes kept connections, not the one on which the answer comes."""
+    server, backend = exchange()
+    gw = gateway(SETTINGS + "SetEnv proxy-initial-not-pooled 1\n" + published(backend), tls=False,
+                 modules=(*MODULES, "env"), processes=1)
+    clients = all_parked(pings(gw, server))
+    server.change()
+    assert {client.receive().body for client in clients} == {CHANGED}
+
+
 @pytest.fixture
 def held(fake_backends, keeper):
     """held(*answers, **options): the script and its backend."""
@@ -324,7 +354,8 @@ def test_worker_that_is_marked_meanwhile(gateway, held, pings):
 @pytest.mark.parametrize("line,better", [
     ("AsyncRequestWorkerFactor 2", "AsyncRequestWorkerFactor 200"),
     ("MaxSpareThreads 10", "MaxSpareThreads 50"),
-    ("MaxConnectionsPerChild 1000", "MaxConnectionsPerChild 0")])
+    ("MaxConnectionsPerChild 1000", "MaxConnectionsPerChild 0"),
+    ("MaxRequestsPerChild 1000", "MaxConnectionsPerChild 0")])
 def test_settings_of_the_mpm(gateway, line, better):
     """A start names the setting that does not go with parked requests, and what to write."""
     conf = 'EasKcdPark On\n<IfModule mpm_event_module>\n    %s\n</IfModule>\n'

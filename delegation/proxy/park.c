@@ -58,8 +58,10 @@ apr_interval_time_t eas_park_patience(unsigned waiting_threads, unsigned threads
     return waiting_threads * PATIENT_SHARE < threads ? PATIENCE : 0;
 }
 
-apr_time_t eas_park_refresh(apr_time_t now, apr_interval_time_t timeout)
+apr_time_t eas_park_refresh(apr_time_t now, apr_interval_time_t named, apr_interval_time_t first)
 {
+    apr_interval_time_t timeout = named < first ? named : first;
+
     return timeout > 0 ? now + timeout / 4 : 0;
 }
 

@@ -43,10 +43,11 @@ const char *eas_park_obstacle_text(enum eas_park_obstacle obstacle);
 apr_interval_time_t eas_park_patience(unsigned waiting_threads, unsigned threads);
 
 /*
- * When the MPM must see a parked connection again, which it closes after this time-out: so early that
- * a thread need not be idle for the three quarters that are left.
+ * When the MPM must see a parked connection again, which it closes after a time-out: that of the
+ * address's first host, unless the named one has a KeepAliveTimeout (event_post_read_request()).  So
+ * early that a thread need not be idle for the three quarters that are left.
  */
-apr_time_t eas_park_refresh(apr_time_t now, apr_interval_time_t timeout);
+apr_time_t eas_park_refresh(apr_time_t now, apr_interval_time_t named, apr_interval_time_t first);
 
 /* Events of a parked request; bits. */
 enum eas_park_event {

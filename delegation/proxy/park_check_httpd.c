@@ -50,7 +50,7 @@ static void warn(const server_rec *s, const char *name, double value, int better
 static void check_mpm(const server_rec *main_server, double factor, int threads)
 {
     double spare = value_of("MaxSpareThreads", SPARE_THREADS);
-    double connections = value_of("MaxConnectionsPerChild", 0);
+    double connections = value_of("MaxConnectionsPerChild", value_of("MaxRequestsPerChild", 0));
     int processes = 1;
 
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
@@ -85,10 +85,15 @@ static void check_descriptors(const server_rec *main_server, double connections)
     }
 }
 
-/* As conn_pools_httpd has it: mod_proxy's default, the number of threads, is no limit. */
+/*
+ * As conn_pools_httpd has it: mod_proxy's default, the number of threads, is no limit.  With mod_http2
+ * the default is more, and only a child knows it: then each max= is named.
+ */
 static bool limits(int max, int threads, int pools)
 {
-    return max > 0 && max != threads && (max < threads || max > pools);
+    return max > 0
+           && (ap_find_linked_module("mod_http2.c") != NULL
+               || (max != threads && (max < threads || max > pools)));
 }
 
 /* Of the backends whose requests park; each URL once. */

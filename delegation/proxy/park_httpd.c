@@ -227,7 +227,8 @@ static apr_status_t drop(void *data)
 
 static bool begin_parking(struct record *record)
 {
-    record->parked.refresh = eas_park_refresh(eas_clock_now(), record->r->server->timeout);
+    record->parked.refresh = eas_park_refresh(eas_clock_now(), record->r->server->timeout,
+                                              record->r->connection->base_server->timeout);
     return eas_parking_add(this_child()->parking, &record->parked);
 }
 
@@ -262,6 +263,9 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
     facts.inner = r->main != NULL || r->prev != NULL || current != r->connection;
     facts.kept = facts.kept && backend->c->keepalive != AP_CONN_CLOSE;
     obstacle = eas_park_obstacle_of(&facts);
+    if (obstacle == EAS_PARK_MPM && eas_park_is_possible()) {
+        obstacle = EAS_PARK_DESCRIPTORS; /* the process has no poller */
+    }
     if (obstacle == EAS_PARK_NO_OBSTACLE) {
         record = make_record(r, owner, backend, poll, deadline);
         if (begin_parking(record)) {

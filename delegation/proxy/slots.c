@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Lists of idle slots.  More slots than that share them. */
+#define LISTS_MAX 65536
+
 APR_RING_HEAD(slot_ring, eas_slot);
 
 struct eas_slots {
@@ -41,7 +44,8 @@ struct eas_slots *eas_slots_create(apr_pool_t *pool, unsigned max)
     /* Others allocate from that pool under locks of their own. */
     apr_pool_create(&slots->pool, pool);
     slots->max = max;
-    for (slots->n_lists = 1; slots->n_lists < max; slots->n_lists *= 2) {
+    for (slots->n_lists = 1; slots->n_lists < max && slots->n_lists < LISTS_MAX;) {
+        slots->n_lists *= 2;
     }
     slots->idle_of = apr_pcalloc(slots->pool, slots->n_lists * sizeof(struct eas_slot *));
     APR_RING_INIT(&slots->idle, eas_slot, link);
@@ -108,6 +112,21 @@ static struct eas_slot *take_oldest(struct eas_slots *slots)
         return NULL;
     }
     slot = APR_RING_FIRST(&slots->idle);
+    remove_idle(slots, slot);
+    return slot;
+}
+
+/* To close one that is set aside makes no room. */
+static struct eas_slot *take_oldest_that_counts(struct eas_slots *slots)
+{
+    struct eas_slot *slot = APR_RING_FIRST(&slots->idle);
+
+    while (slot != APR_RING_SENTINEL(&slots->idle, eas_slot, link) && slot->aside) {
+        slot = APR_RING_NEXT(slot, link);
+    }
+    if (slot == APR_RING_SENTINEL(&slots->idle, eas_slot, link)) {
+        return NULL;
+    }
     remove_idle(slots, slot);
     return slot;
 }
@@ -181,8 +200,11 @@ struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before,
     struct eas_slot *slot = NULL;
 
     pthread_mutex_lock(&slots->mutex);
-    if (slots->n_used > slots->max
-        || (slots->n_idle > spare && APR_RING_FIRST(&slots->idle)->idle_since < before)) {
+    if (slots->n_used > slots->max) {
+        slot = take_oldest_that_counts(slots);
+    }
+    if (slot == NULL && slots->n_idle > spare
+        && APR_RING_FIRST(&slots->idle)->idle_since < before) {
         slot = take_oldest(slots);
     }
     pthread_mutex_unlock(&slots->mutex);

@@ -48,9 +48,9 @@ struct eas_slot *eas_slots_take(struct eas_slots *slots, const char *owner,
                                 apr_interval_time_t max_wait, bool *close_first);
 
 /*
- * Leases the longest idle slot to a caller that closes its connection, if it has been idle since
- * before that time, and more than spare slots are idle, or if there are more slots than max; else
- * NULL.
+ * Leases an idle slot to a caller that closes its connection; else NULL.  If there are more slots
+ * than max, it is the longest idle one that counts.  Else it is the longest idle one, if that has
+ * been idle since before that time, and more than spare slots are idle.
  */
 struct eas_slot *eas_slots_take_idle(struct eas_slots *slots, apr_time_t before, unsigned spare);
 

@@ -58,10 +58,14 @@ static void test_patience(void **state)
 
 static void test_refresh_precedes_the_time_out(void **state)
 {
+    const apr_interval_time_t minute = apr_time_from_sec(60);
+
     (void)state;
-    assert_int_equal(eas_park_refresh(1000, apr_time_from_sec(60)), 1000 + apr_time_from_sec(15));
-    assert_int_equal(eas_park_refresh(1000, 0), 0);
-    assert_int_equal(eas_park_refresh(1000, -1), 0);
+    assert_int_equal(eas_park_refresh(1000, minute, minute), 1000 + minute / 4);
+    assert_int_equal(eas_park_refresh(1000, minute, 5 * minute), 1000 + minute / 4);
+    assert_int_equal(eas_park_refresh(1000, 5 * minute, minute), 1000 + minute / 4);
+    assert_int_equal(eas_park_refresh(1000, 0, 0), 0);
+    assert_int_equal(eas_park_refresh(1000, -1, -1), 0);
 }
 
 static void test_steps(void **state)

@@ -234,6 +234,40 @@ static void test_threads(void **state)
     }
 }
 
+static void test_closing_one_that_is_aside_makes_no_room(void **state)
+{
+    static const char *const others[MAX] = { "bob", "carol", "dave" };
+    struct eas_slots *slots = eas_slots_create(*state, MAX);
+    struct eas_slot *held[MAX], *slot;
+    int i;
+
+    for (i = 0; i < MAX; i++) {
+        assert_int_equal(take(slots, "alice", &held[i]), NOTHING);
+        eas_slots_set_aside(slots, held[i]);
+    }
+    for (i = 0; i < MAX; i++) {
+        eas_slots_put(slots, held[i], true, T0 + i);
+    }
+    for (i = 0; i < MAX; i++) {
+        assert_int_equal(use(slots, others[i], true, T0 + 10 + i), NOTHING);
+    }
+    assert_int_equal(take(slots, "alice", &slot), OWN); /* one too many from now on */
+    slot = eas_slots_take_idle(slots, T0, 2 * MAX);
+    assert_string_equal(slot->owner, "bob");
+    eas_slots_put(slots, slot, false, T0);
+    assert_null(eas_slots_take_idle(slots, T0, 2 * MAX));
+}
+
+static void test_any_limit_can_be_set(void **state)
+{
+    struct eas_slots *slots = eas_slots_create(*state, 999999999);
+    struct eas_slot *slot;
+
+    assert_int_equal(take(slots, "alice", &slot), NOTHING);
+    eas_slots_put(slots, slot, true, T0);
+    assert_int_equal(use(slots, "alice", true, T0), OWN);
+}
+
 static void test_a_lease_that_is_set_aside_does_not_count(void **state)
 {
     struct eas_slots *slots = eas_slots_create(*state, MAX);
@@ -285,6 +319,8 @@ int main(void)
         POOL_TEST(test_nobody_loses_a_connection_without_need),
         POOL_TEST(test_idle_connections_to_close),
         POOL_TEST(test_a_lease_that_is_set_aside_does_not_count),
+        POOL_TEST(test_closing_one_that_is_aside_makes_no_room),
+        POOL_TEST(test_any_limit_can_be_set),
         POOL_TEST(test_its_idle_slot_does_not_count_until_the_next_lease),
         POOL_TEST(test_many_owners),
         POOL_TEST(test_threads),
