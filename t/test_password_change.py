@@ -3,6 +3,7 @@
 
 import json
 import re
+import socket
 
 import pytest
 
@@ -201,6 +202,24 @@ def test_closed_port(door, user, domain, lab_dir):
         assert (answer.status, answer.header("Retry-After")) == (503, "30")
     assert tag_of(gw, uri) == "EAS1166"
     assert accepts(gw, "alice", PASSWORDS["alice"])
+
+
+@pytest.mark.parametrize("mode", ["expired", "On"])
+def test_silent_port(door, user, domain, lab_dir, mode):
+    """The log says it, and the password may have changed: no session of before goes on."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        conf = Domain.write_krb5_conf(lab_dir / f"silent-{unique_number()}.conf", domain.port,
+                                      kpasswd_port=silent.getsockname()[1])
+        gw = door(f"EasKcdKdcTimeout 3s\nEasKcdPasswordChange {mode}\n", krb5_conf=conf)
+        gw.expect("EAS1166")
+        name, uri, thief = user(must_change=False), unique_path(CHANGE), Visitor(gw)
+        thief.log_on(name, OLD, "/eas")
+        assert thief.get("/eas").status == 200
+        domain.modify(name, {"pwdLastSet": ["0"]})
+        answer = change(Visitor(gw), name, uri=uri)
+        assert (answer.status, tag_of(gw, uri)) == (503, "EAS1166")
+        assert thief.get("/eas").status == 302
+        assert domain.read(name, "pwdLastSet") == ["0"]
 
 
 # --- directives ------------------------------------------------------------------------------

@@ -106,6 +106,10 @@ static void end_sessions(request_rec *r, const char *principal)
     if (eas_session_end_user(r, principal, &err) != EAS_OK) {
         eas_log_error(r, &err);
     }
+}
+
+static void note_change(request_rec *r, const char *principal)
+{
     eas_request_of(r)->events |= EAS_REQUEST_CHANGE;
     eas_request_of(r)->account = principal;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
@@ -152,11 +156,14 @@ static int change_password(request_rec *r)
     rc = eas_provider_change(
         r, &(struct eas_credentials){ form->username, form->username_len, form->password },
         form->new_password, &change, &err);
+    if (rc == EAS_OK || (change.principal != NULL && eas_password_may_have_changed(&err))) {
+        end_sessions(r, change.principal);
+    }
     if (rc != EAS_OK) {
         eas_secret_wipe(form->new_password);
         return refuse(r, &err, form, &change);
     }
-    end_sessions(r, change.principal);
+    note_change(r, change.principal);
     return log_on_anew(r, form);
 }
 

@@ -2,6 +2,7 @@
 /* auth/password/change.c - change of a password: throttle and job */
 
 #include "auth/password/change.h"
+#include "auth/base/clock.h"
 #include "auth/kerberos/ticket.h"
 
 #include <apr_strings.h>
@@ -10,6 +11,9 @@
 
 /* As for log-ons (auth/password/credentials.c). */
 #define RETRY_DELAY apr_time_from_msec(20)
+
+/* The part of the wait by which the job ends earlier: its caller hears what became of the change. */
+#define ANSWER_PART 10
 
 /* Arguments and result of the job. */
 struct change {
@@ -20,6 +24,7 @@ struct change {
     struct eas_throttle_rules rules;
     const char *address;
     apr_interval_time_t due_within;
+    apr_time_t until; /* of eas_clock_now(): no change begins later, and none is waited for */
     struct eas_password_change result;
     struct eas_throttle_attempt attempt;
     atomic_bool logged; /* a caller has taken what is to be logged once */
@@ -75,9 +80,15 @@ static enum eas_rc change_password(struct eas_job *job, struct change *change, s
 {
     const struct eas_throttle *throttle = change->verifier->throttle;
     enum eas_rc rc = check_due(job, change, err);
+    apr_interval_time_t left = change->until - eas_clock_now();
 
+    if (rc == EAS_OK && left <= 0) {
+        rc = eas_fail(err, EAS_UNAVAILABLE, 1332,
+                      "EasKcdKdcTimeout leaves no time to change a password; check whether the "
+                      "domain controllers are slow");
+    }
     if (rc == EAS_OK) {
-        rc = eas_password_change(change->pool, job, &change->request, change->new_password,
+        rc = eas_password_change(change->pool, job, &change->request, change->new_password, left,
                                  &change->result, err);
     }
     if (rc == EAS_OK) {
@@ -126,9 +137,10 @@ static void copy_result(apr_pool_t *pool, struct change *done, struct eas_change
     }
 }
 
-static enum eas_rc run_job(apr_pool_t *pool, const struct change *arguments, struct eas_bytes key,
+static enum eas_rc run_job(apr_pool_t *pool, struct change *arguments, struct eas_bytes key,
                            struct eas_change_result *result, struct eas_err *err)
 {
+    apr_interval_time_t wait = arguments->request.authority->kdc_timeout - result->waited;
     const struct eas_workers_task task = {
         .peer = arguments->request.login.realm,
         .prepare = prepare,
@@ -137,10 +149,10 @@ static enum eas_rc run_job(apr_pool_t *pool, const struct change *arguments, str
         .input = arguments,
     };
     struct eas_job *job;
-    enum eas_rc rc = eas_workers_run(arguments->verifier->workers, &task,
-                                     arguments->request.authority->kdc_timeout - result->waited,
-                                     &job, &result->waited, err);
+    enum eas_rc rc;
 
+    arguments->until = eas_clock_now() + wait - wait / ANSWER_PART;
+    rc = eas_workers_run(arguments->verifier->workers, &task, wait, &job, &result->waited, err);
     if (job != NULL) {
         copy_result(pool, eas_job_copy(job), result);
         eas_job_release(job);

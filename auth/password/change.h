@@ -31,6 +31,7 @@ struct eas_change_result {
  *
  * Errors are those of eas_throttle_begin() and eas_password_change().  EAS_FORBIDDEN, too, for a
  * password that is not due.  Where due_within is set, eas_password_verify() sees the old one first.
+ * EAS_UNAVAILABLE, too, where the timeout leaves no time.  No change goes on after the call.
  */
 enum eas_rc eas_change_password(const struct eas_verifier *verifier, apr_pool_t *pool,
                                 const struct eas_change_request *request,

@@ -289,11 +289,11 @@ static enum eas_rc change(apr_pool_t *pool, struct eas_kdc *kdc,
 
 enum eas_rc eas_password_change(apr_pool_t *pool, struct eas_job *job,
                                 const struct eas_password_request *request,
-                                const struct eas_secret *new_password,
+                                const struct eas_secret *new_password, apr_interval_time_t timeout,
                                 struct eas_password_change *result_out, struct eas_err *err)
 {
     struct eas_kdc kdc;
-    enum eas_rc rc = eas_kdc_open(&kdc, job, request->authority->kdc_timeout, err);
+    enum eas_rc rc = eas_kdc_open(&kdc, job, timeout, err);
 
     *result_out = (struct eas_password_change){ NULL, NULL };
     if (rc == EAS_OK) {
@@ -301,6 +301,11 @@ enum eas_rc eas_password_change(apr_pool_t *pool, struct eas_job *job,
     }
     eas_kdc_close(&kdc);
     return rc;
+}
+
+bool eas_password_may_have_changed(const struct eas_err *err)
+{
+    return err->rc == EAS_UNAVAILABLE && (err->tag == 1166 || err->tag == 1167);
 }
 
 bool eas_password_was_wrong(const struct eas_err *err)

@@ -63,11 +63,12 @@ struct eas_password_change {
  *
  * EAS_OK with the new password in effect.  EAS_DENIED and result->reason: the domain refuses the
  * new one.  EAS_FORBIDDEN: the user may change none.  Else the errors of step 1 of
- * eas_password_verify(); result->principal is NULL then.  Results are in pool.
+ * eas_password_verify(); result->principal is NULL then.  Results are in pool.  Blocks on the network
+ * for timeout at most, as eas_password_verify() does.
  */
 enum eas_rc eas_password_change(apr_pool_t *pool, struct eas_job *job,
                                 const struct eas_password_request *request,
-                                const struct eas_secret *new_password,
+                                const struct eas_secret *new_password, apr_interval_time_t timeout,
                                 struct eas_password_change *result_out, struct eas_err *err);
 
 struct eas_kpasswd_result;
@@ -75,6 +76,9 @@ struct eas_kpasswd_result;
 /* The error that a server's answer stands for; change->reason, where the domain refuses. */
 enum eas_rc eas_password_read_change(const struct eas_kpasswd_result *result,
                                      struct eas_password_change *change, struct eas_err *err);
+
+/* Whether an error of eas_password_change() lets the new password be in effect: its answer got lost. */
+bool eas_password_may_have_changed(const struct eas_err *err);
 
 /* Whether an error of eas_password_verify() means a wrong password, and nothing else. */
 bool eas_password_was_wrong(const struct eas_err *err);
