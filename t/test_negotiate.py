@@ -119,14 +119,15 @@ def test_another_site_made_the_browser_ask(negotiating, member, backends):
     """As with a session's cookie (SameSite=Lax), a link works and all else does not."""
     negotiating.expect("EAS1178")
     backend = backends("cas1")
-    for method, headers in (("POST", FORGED), ("GET", FORGED),
-                            ("POST", (FORGED[0], ("Sec-Fetch-Mode", "navigate")))):
+    link = (FORGED[0], ("Sec-Fetch-Mode", "navigate"))
+    frames = [("GET", (*link, ("Sec-Fetch-Dest", dest))) for dest in ("iframe", "object")]
+    for method, headers in (("POST", FORGED), ("GET", FORGED), ("POST", link), *frames):
         path = unique_path("/eas")
         assert ask(negotiating, member("alice"), path, headers, method).status == 403
         assert negotiating.logged(path)["EAS_KCD_ERROR"] == "EAS1178"
     assert backend.requests() == []
-    link = (FORGED[0], ("Sec-Fetch-Mode", "navigate"))
-    assert ask(negotiating, member("alice"), headers=link).status == 200
+    for headers in link, (*link, ("Sec-Fetch-Dest", "document")):
+        assert ask(negotiating, member("alice"), headers=headers).status == 200
 
 
 def test_challenges(negotiating):

@@ -38,11 +38,17 @@ static bool equals(const request_rec *r, const char *name, const char *value)
     return found != NULL && strcmp(found, value) == 0;
 }
 
-/* Browsers add credentials of this scheme to requests of each site, as they once did with cookies. */
+/*
+ * Browsers add credentials of this scheme to requests of each site, as they once did with cookies.  A
+ * frame of another site navigates, too, but is no link: it sends no cookie of SameSite=Lax.
+ */
 static bool is_forged(const request_rec *r)
 {
+    bool in_frame = apr_table_get(r->headers_in, "Sec-Fetch-Dest") != NULL
+                    && !equals(r, "Sec-Fetch-Dest", "document");
+
     return equals(r, "Sec-Fetch-Site", "cross-site")
-           && (r->method_number != M_GET || !equals(r, "Sec-Fetch-Mode", "navigate"));
+           && (r->method_number != M_GET || !equals(r, "Sec-Fetch-Mode", "navigate") || in_frame);
 }
 
 static enum eas_rc authenticate(request_rec *r, const char *token,
