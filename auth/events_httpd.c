@@ -318,7 +318,7 @@ static void write_noted(const request_rec *r, const struct eas_request *request)
     }
     if (request->events & EAS_REQUEST_CHANGE) {
         begin(&event, "password-changed", r);
-        finish(&event, r, request->account);
+        finish(&event, r, request->changed);
     }
     if (request->events & EAS_REQUEST_SIGN_OUT) {
         begin(&event, "sign-out", r);

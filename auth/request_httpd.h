@@ -25,7 +25,7 @@ enum eas_request_event {
     EAS_REQUEST_ADDRESS = 2,  /* of the client's address, for address_throttled_for */
     EAS_REQUEST_SIGN_OUT = 4, /* of the account */
     EAS_REQUEST_UNLOCK = 8,   /* of the account, by an administrator */
-    EAS_REQUEST_CHANGE = 16,  /* of the account's password, by its user */
+    EAS_REQUEST_CHANGE = 16,  /* of the password of `changed` */
 };
 
 /* One for each request_rec, in its pool. */
@@ -47,6 +47,7 @@ struct eas_request {
     int authn_status;    /* the result of that */
     unsigned events;     /* enum eas_request_event */
     const char *account; /* that these are about, or whose password was refused; NULL: unknown */
+    const char *changed; /* the user whose password the request has changed; NULL: none */
     apr_interval_time_t throttled_for;
     apr_interval_time_t address_throttled_for;
 };

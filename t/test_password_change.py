@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from lab import krbmsg
 from lab.ad import Domain, PASSWORDS, REALM
 from lab.exchange import DOMAINS, location
 from lab.frontdoor import CHANGE, FORM, Visitor
@@ -107,8 +108,10 @@ def test_old_password_is_refused_at_once_and_sessions_end(door, user, domain):
     assert accepts(gw, name, NEW)
 
 
-def test_event(door, user):
-    gw, name = door('EasKcdEventLog "events.log"\n'), user()
+def test_event(door, user, domain):
+    """It names the user as the message does, also where the salt has a name of before."""
+    gw, name = door('EasKcdEventLog "events.log"\n'), f"renamed{unique_number()}"
+    domain.modify(user(), {"sAMAccountName": [name]})
     change(Visitor(gw), name)
     log = gw.root / "events.log"
     lines = until(lambda: log.exists() and log.read_text().splitlines(), 5, "the events")
@@ -202,6 +205,26 @@ def test_closed_port(door, user, domain, lab_dir):
         assert (answer.status, answer.header("Retry-After")) == (503, "30")
     assert tag_of(gw, uri) == "EAS1166"
     assert accepts(gw, "alice", PASSWORDS["alice"])
+
+
+def test_KDC_that_lags_behind(door, user, domain, relay, lab_dir):
+    """It refuses the new password once, which the user sees as no wrong one a moment later."""
+    def is_log_on_anew(message):
+        if message.client == name and "AS-REQ/timestamp" in message.labels():
+            put.append(message)
+            return len(put) == 2
+        return False
+    conf = Domain.write_krb5_conf(lab_dir / f"lagging-{unique_number()}.conf", relay.port,
+                                  kpasswd_port=domain.kpasswd_port)
+    gw = door("EasKcdPasswordChange On\nEasKcdArmor Off\n", krb5_conf=conf)
+    name, uri, put, visitor = user(must_change=False), unique_path(CHANGE), [], Visitor(gw)
+    relay.answer(is_log_on_anew, krbmsg.error(24, REALM))
+    answer = change(visitor, name, uri=uri)
+    assert (answer.status, tag_of(gw, uri)) == (303, "EAS1030")
+    assert answer.header("Location") == f"{FORM}?reason=changed&destination=%2feas"
+    assert visitor.session is None and len(put) == 2
+    assert accepts(gw, name, NEW), "it was remembered as a wrong one"
+    assert not accepts(gw, name, OLD)
 
 
 @pytest.mark.parametrize("mode", ["expired", "On"])

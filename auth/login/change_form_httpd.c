@@ -111,13 +111,13 @@ static void end_sessions(request_rec *r, const char *principal)
 static void note_change(request_rec *r, const char *principal)
 {
     eas_request_of(r)->events |= EAS_REQUEST_CHANGE;
-    eas_request_of(r)->account = principal;
+    eas_request_of(r)->changed = principal;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                   "EAS1330: %s changed the password; the sessions of the user have ended",
                   principal);
 }
 
-/* A domain controller that does not know the new password yet refuses it. */
+/* A domain controller that does not know the new password yet refuses it, which leaves no trace. */
 static int log_on_anew(request_rec *r, const struct eas_form *form)
 {
     const struct eas_credentials credentials = { form->username, form->username_len,

@@ -22,6 +22,7 @@ struct log_on {
     struct eas_password_cache_key key;
     struct eas_throttle_rules rules;
     const char *address;
+    bool after_change;
     struct eas_identity *identity; /* result */
     struct eas_throttle_attempt attempt;
     atomic_bool logged; /* a caller has taken what is to be logged once */
@@ -133,6 +134,15 @@ static void *prepare(apr_pool_t *pool, const void *arguments)
     return log_on;
 }
 
+/* A refusal of the new password is no guess, and must not be remembered when all KDCs know it. */
+static enum eas_lockout_outcome outcome_of(const struct log_on *log_on, enum eas_rc rc,
+                                           const struct eas_err *err)
+{
+    enum eas_lockout_outcome outcome = eas_throttle_outcome(&log_on->rules, rc, err);
+
+    return outcome == EAS_LOCKOUT_WRONG && log_on->after_change ? EAS_LOCKOUT_NO_ANSWER : outcome;
+}
+
 /* The throttle counts an attempt before the KDC is asked, and always gets the result. */
 static enum eas_rc verify(struct eas_job *job, struct log_on *log_on, struct eas_err *err)
 {
@@ -146,7 +156,7 @@ static enum eas_rc verify(struct eas_job *job, struct log_on *log_on, struct eas
     if (rc == EAS_OK) {
         rc = eas_password_verify(log_on->pool, job, &log_on->request, &log_on->identity, err);
         eas_throttle_end(verifier->throttle, log_on->pool, &log_on->rules, &log_on->attempt,
-                         eas_throttle_outcome(&log_on->rules, rc, err));
+                         outcome_of(log_on, rc, err));
     }
     if (rc == EAS_OK && log_on->rules.cache_for > 0) {
         apr_time_t expires = apr_time_now() + log_on->rules.cache_for;
@@ -247,7 +257,8 @@ enum eas_rc eas_credentials_check(const struct eas_verifier *verifier, apr_pool_
                                 .request = { .authority = request->authority,
                                              .password = credentials->password },
                                 .rules = *request->rules,
-                                .address = request->address };
+                                .address = request->address,
+                                .after_change = request->after_change };
     unsigned char digest[EAS_PASSWORD_CACHE_DIGEST_SIZE];
     enum eas_rc rc = EAS_OK;
     bool known;

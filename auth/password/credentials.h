@@ -24,6 +24,7 @@ struct eas_credentials_request {
     const struct eas_credentials *credentials;
     const struct eas_throttle_rules *rules;
     const char *address; /* of the client, for the token bucket */
+    bool after_change;   /* of the gateway's own: a KDC that refuses it does not know it yet */
 };
 
 struct eas_credentials_result {

@@ -82,7 +82,9 @@ static enum eas_rc verify_at_kdc(request_rec *r, struct verification *verificati
                                                      .vhost_key = conf->vhost_key,
                                                      .credentials = verification->credentials,
                                                      .rules = &verification->rules,
-                                                     .address = r->useragent_ip };
+                                                     .address = r->useragent_ip,
+                                                     .after_change =
+                                                         eas_request_of(r)->changed != NULL };
     const apr_interval_time_t before = eas_request_of(r)->kdc_waited;
     struct eas_credentials_result result = { .waited = before };
     enum eas_rc rc;

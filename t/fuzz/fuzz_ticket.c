@@ -181,7 +181,8 @@ static struct eas_identity *log_on(apr_pool_t *pool)
     struct eas_verifier verifier = { .shared_cache = &shared_cache, .throttle = make_throttle() };
     struct eas_credentials credentials = { "a/b", 3, eas_secret_make(pool, "secret", 6) };
     struct eas_throttle_rules rules = { .cache_for = ALIVE_FOR };
-    struct eas_credentials_request request = { &authority, "vhost", &credentials, &rules, "::1" };
+    struct eas_credentials_request request = { &authority, "vhost", &credentials,
+                                               &rules,     "::1",   false };
     struct eas_credentials_result result = { .waited = 0 };
     struct eas_err err = { EAS_OK, 0, "" };
     enum eas_rc rc;
