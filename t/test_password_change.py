@@ -11,6 +11,7 @@ from lab import krbmsg
 from lab.ad import Domain, PASSWORDS, REALM
 from lab.exchange import DOMAINS, location
 from lab.frontdoor import CHANGE, FORM, Visitor
+from lab.gateway import MODULES
 from lab.login_form import tag_of, texts_of
 from lab.unique import unique_number, unique_path
 from lab.wait import free_port, until
@@ -225,6 +226,24 @@ def test_KDC_that_lags_behind(door, user, domain, relay, lab_dir):
     assert visitor.session is None and len(put) == 2
     assert accepts(gw, name, NEW), "it was remembered as a wrong one"
     assert not accepts(gw, name, OLD)
+
+
+def test_names_that_nobody_has(door, user, lab_dir):
+    """Also before another provider, which no change asks: the client tells them from no user's."""
+    (lab_dir / "no-users").write_text("")
+    gw = door(f'EasKcdPasswordProvider kdc file\n<Location "/eas-kcd/">\n'
+              f'AuthUserFile "{lab_dir}/no-users"\n</Location>\n',
+              modules=(*MODULES, "authn_file"))
+    gw.allow("EAS1310", because="three wrong passwords lock the name")
+    seen = {}
+    for name in user(), f"nobody{unique_number()}":
+        uris = [unique_path(CHANGE) for _ in range(4)]
+        answers = [change(Visitor(gw), name, old=f"guess-{n}", uri=uri)
+                   for n, uri in enumerate(uris)]
+        seen[name] = [(answer.status, answer.header("Location")) for answer in answers]
+        assert tag_of(gw, uris[3]) == "EAS1301"
+    known, unknown = seen.values()
+    assert known == unknown and known[3] == (503, None)
 
 
 @pytest.mark.parametrize("mode", ["expired", "On"])

@@ -230,8 +230,11 @@ enum eas_rc eas_provider_change(request_rec *r, const struct eas_credentials *cr
             eas_auth_password_change(conf) == EAS_CHANGE_ON ? -1 : eas_auth_password_warn(conf),
     };
     struct eas_change_result result = { .waited = before };
-    enum eas_rc rc = eas_change_password(conf->verifier, r->pool, &request, &result, err);
+    enum eas_rc rc;
 
+    /* No other provider is asked about a name that the KDC does not know. */
+    verification.rules.count_unknown_users = verification.rules.charge_unknown_users = true;
+    rc = eas_change_password(conf->verifier, r->pool, &request, &result, err);
     eas_request_waited(r, result.waited - before);
     eas_throttle_log(r, &verification.rules, &result.attempt);
     verification.is_about_account = result.attempt.asked_at != 0;
