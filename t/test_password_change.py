@@ -196,7 +196,7 @@ def test_needs_tls(door, user, domain):
 
 
 def test_closed_port(door, user, domain, lab_dir):
-    """The KDC answers, and the port for changes does not: 503, and no outage of the KDC."""
+    """The KDC answers, and the port for changes does not: 503."""
     conf = Domain.write_krb5_conf(lab_dir / f"closed-{unique_number()}.conf", domain.port,
                                   kpasswd_port=free_port())
     gw, uri = door(krb5_conf=conf), unique_path(CHANGE)

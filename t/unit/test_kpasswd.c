@@ -27,6 +27,7 @@ struct server {
     bool is_silent, is_garbage, alters;
     char password[64]; /* seen */
     unsigned requests;
+    struct server *next; /* the second one of krb5.conf, or NULL */
 };
 
 static unsigned get_16(const unsigned char *at)
@@ -144,6 +145,14 @@ static void start_server(struct server *server)
     assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
 }
 
+/* Also one that nobody has connected to. */
+static void stop_server(struct server *server)
+{
+    shutdown(server->fd, SHUT_RDWR);
+    pthread_join(server->thread, NULL);
+    close(server->fd);
+}
+
 static void write_conf(const char *servers)
 {
     char conf[512];
@@ -163,10 +172,18 @@ static krb5_error_code change(struct fixture *f, struct server *server,
     struct eas_kdc kdc;
     struct eas_err err;
     krb5_error_code code;
-    char line[64];
+    char line[128];
+    const struct server *each;
+    int len = 0;
 
     start_server(server);
-    snprintf(line, sizeof(line), " kpasswd_server = 127.0.0.1:%u\n", server->port);
+    if (server->next != NULL) {
+        start_server(server->next);
+    }
+    for (each = server; each != NULL; each = each->next) {
+        len += snprintf(line + len, sizeof(line) - (size_t)len, " kpasswd_server = 127.0.0.1:%u\n",
+                        each->port);
+    }
     write_conf(line);
     assert_int_equal(eas_kdc_open(&kdc, NULL, TIMEOUT, &err), EAS_OK);
     code = eas_kpasswd_change(&kdc, f->pool, eas_ticket_creds(ticket),
@@ -174,6 +191,9 @@ static krb5_error_code change(struct fixture *f, struct server *server,
     eas_kdc_close(&kdc);
     pthread_join(server->thread, NULL);
     close(server->fd);
+    if (server->next != NULL) {
+        stop_server(server->next);
+    }
     return code;
 }
 
@@ -239,9 +259,11 @@ static void test_changed_octet(void **state)
     assert_int_equal(result.code, -1);
 }
 
+/* No second server gets the message, which would find the password changed. */
 static void test_no_answer(void **state)
 {
-    struct server silent = { .is_silent = true }, garbage = { .is_garbage = true };
+    struct server second = { .code = KRB5_KPASSWD_SUCCESS }, garbage = { .is_garbage = true };
+    struct server silent = { .is_silent = true, .next = &second };
     struct eas_kpasswd_result result;
     apr_time_t began = apr_time_now();
 
@@ -250,6 +272,7 @@ static void test_no_answer(void **state)
     assert_int_equal(change(*state, &silent, &result), KRB5_KDC_UNREACH);
     assert_true(apr_time_now() - began < TIMEOUT + apr_time_from_msec(1000));
     assert_int_equal(silent.requests, 1);
+    assert_int_equal(second.requests, 0);
 }
 
 static void test_errors_of_answers(void **state)
