@@ -3,6 +3,7 @@
 
 import json
 import re
+import signal
 import socket
 
 import pytest
@@ -107,6 +108,27 @@ def test_old_password_is_refused_at_once_and_sessions_end(door, user, domain):
     assert other.get("/eas").status == 302
     assert not accepts(gw, name, OLD)
     assert accepts(gw, name, NEW)
+
+
+def test_sessions_end_though_the_cache_is_silent(door, user, domain, redis, secret):
+    """No change can be made again for the sessions' sake: the gateway keeps their end."""
+    gw = door(f'EasKcdSecretFile "{secret()}"\nEasKcdCache redis:127.0.0.1:{redis.port}\n'
+              "EasKcdPasswordCache off\nRedisTimeout 1\nEasKcdPasswordChange On\n",
+              modules=(*MODULES, "socache_redis"))
+    gw.allow("AH03478", "AH03479", "EAS1070", "EAS1071", "EAS1072", because="redis is silent")
+    name, thief = user(must_change=False), Visitor(gw)
+    thief.log_on(name, OLD, "/eas")
+    assert thief.get("/eas").status == 200
+    redis.daemon.signal(signal.SIGSTOP)
+    try:
+        change(Visitor(gw), name)
+    finally:
+        redis.daemon.signal(signal.SIGCONT)
+    answer = until(lambda: (got := thief.get("/eas")).status != 503 and got, 20, "the cache's return")
+    assert answer.status == 302
+    line = until(lambda: [each for each in gw.error_log.text().splitlines() if "EAS1330" in each],
+                 5, "the message")
+    assert line[0].endswith("the sessions of the user may have ended at this gateway alone")
 
 
 def test_event(door, user, domain):

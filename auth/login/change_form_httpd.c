@@ -99,22 +99,24 @@ static int refuse(request_rec *r, const struct eas_err *err, const struct eas_fo
 }
 
 /* The sessions of the user end, also that of the browser; a thief's must not outlive the change. */
-static void end_sessions(request_rec *r, const char *principal)
+static bool end_sessions(request_rec *r, const char *principal)
 {
     struct eas_err err;
+    bool ended = eas_session_end_user(r, principal, &err) == EAS_OK;
 
-    if (eas_session_end_user(r, principal, &err) != EAS_OK) {
+    if (!ended) {
         eas_log_error(r, &err);
     }
+    return ended;
 }
 
-static void note_change(request_rec *r, const char *principal)
+static void note_change(request_rec *r, const char *principal, bool ended)
 {
     eas_request_of(r)->events |= EAS_REQUEST_CHANGE;
     eas_request_of(r)->changed = principal;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "EAS1330: %s changed the password; the sessions of the user have ended",
-                  principal);
+                  "EAS1330: %s changed the password; the sessions of the user %s", principal,
+                  ended ? "have ended" : "may have ended at this gateway alone");
 }
 
 /* A domain controller that does not know the new password yet refuses it, which leaves no trace. */
@@ -139,6 +141,7 @@ static int change_password(request_rec *r)
     struct eas_password_change change = { NULL, NULL };
     struct eas_form *form = NULL;
     struct eas_err err;
+    bool ended = false;
     enum eas_rc rc = eas_login_read_form(r, &form, &err);
 
     if (rc == EAS_DENIED && form != NULL) {
@@ -157,13 +160,13 @@ static int change_password(request_rec *r)
         r, &(struct eas_credentials){ form->username, form->username_len, form->password },
         form->new_password, &change, &err);
     if (rc == EAS_OK || (change.principal != NULL && eas_password_may_have_changed(&err))) {
-        end_sessions(r, change.principal);
+        ended = end_sessions(r, change.principal);
     }
     if (rc != EAS_OK) {
         eas_secret_wipe(form->new_password);
         return refuse(r, &err, form, &change);
     }
-    note_change(r, change.principal);
+    note_change(r, change.principal, ended);
     return log_on_anew(r, form);
 }
 

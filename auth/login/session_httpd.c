@@ -419,16 +419,16 @@ static enum eas_rc end_everywhere(request_rec *r, const struct eas_session *sess
 {
     const struct eas_shared_name name = name_of(EAS_SHARED_NOT_BEFORE, session);
     apr_interval_time_t longest = eas_auth_server_of(r->server)->longest_session;
-    apr_time_t not_before;
-    enum eas_rc rc = get_not_before(r, session, &not_before, err);
+    apr_time_t not_before = 0;
+    struct eas_err ignored;
+    enum eas_rc rc = get_not_before(r, session, &not_before, err), kept;
 
-    if (rc != EAS_OK) {
-        return rc;
-    }
     not_before = not_before > session->started ? not_before : session->started;
     not_before = not_before > now ? not_before : now;
-    return eas_shared_put(r->pool, &name, eas_bytes_make(&not_before, sizeof(not_before)),
-                          not_before + longest, err);
+    /* Without an answer of the provider, this gateway keeps the record at least. */
+    kept = eas_shared_put(r->pool, &name, eas_bytes_make(&not_before, sizeof(not_before)),
+                          not_before + longest, rc == EAS_OK ? err : &ignored);
+    return rc != EAS_OK ? rc : kept;
 }
 
 /* A user with too many sign-outs signs out everywhere: none is replaced while its session lasts. */
