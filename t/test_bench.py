@@ -36,7 +36,8 @@ def test_it_measures_draws_and_judges(tmp_path):
     assert (code == 1) == ("MISSED" in said), said
     assert "kept  KDC messages per warm request by Basic" in said
     assert re.search(r"session: throughput \d\.\d\d of direct", said)
-    assert "kept  warm session, instructions of the bare proxy's" in said
+    ratio = re.search(r"warm session, instructions of the bare proxy's: (\d\.\d+)", said)
+    assert ratio and 1.2 < float(ratio[1]) < 1.5, "some dozens of requests repeat it within a tenth"
     lines = ElementTree.parse(plot).findall(".//{http://www.w3.org/2000/svg}polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 2, 2, 2]
 
