@@ -477,14 +477,19 @@ def test_backend_that_never_gives_100(gateway, pinged):
     assert ask(gw, "/eas", "alice").status == 200, "without a body there is no test"
 
 
+def beside(pinged, good, retry):
+    """The two as members of a balancer; the one with ping= has its turn first."""
+    return f'''<Proxy "balancer://cas">
+    BalancerMember "{pinged.url}" ping=1 retry={retry} lbset=0
+    BalancerMember "{good.url}" retry=600 lbset=1
+</Proxy>
+''' + location("balancer://cas")
+
+
 def test_other_member_gets_a_long_body(gateway, pinged, fake_backends, acceptor):
     """It is in mod_proxy's hands still, although the kept part of it has left the module."""
     good = fake_backends(PerRequest(acceptor), proves=False)
-    gw = gateway(f'''<Proxy "balancer://cas">
-    BalancerMember "{pinged.url}" ping=1 retry=600 lbset=0
-    BalancerMember "{good.url}" retry=600 lbset=1
-</Proxy>
-''' + location("balancer://cas"), processes=1)
+    gw = gateway(beside(pinged, good, 600), processes=1)
     gw.expect("EAS2111", "AH01102", "AH00898")
     pinged.script.silent = range(1, 100)
     size = LIMIT + 100_000
@@ -503,11 +508,7 @@ def test_other_member_gets_a_long_body(gateway, pinged, fake_backends, acceptor)
 def test_body_that_the_other_member_has_is_not_repeated(gateway, pinged, fake_backends, acceptor):
     """mod_proxy's note of ping= is of the first member; the other one gets a body at once."""
     good = fake_backends(PerRequest(acceptor), proves=False)
-    gw = gateway(f'''<Proxy "balancer://cas">
-    BalancerMember "{pinged.url}" ping=1 retry=1 lbset=0
-    BalancerMember "{good.url}" retry=600 lbset=1
-</Proxy>
-''' + location("balancer://cas"), processes=1)
+    gw = gateway(beside(pinged, good, 1), processes=1)
     gw.expect("EAS2057", "EAS2111", "AH01102", "AH00898")
     pinged.script.silent = range(1, 100)
     with gw.client() as client:
