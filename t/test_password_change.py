@@ -237,6 +237,7 @@ def test_KDC_that_lags_behind(door, user, domain, relay, lab_dir):
             put.append(message)
             return len(put) == 2
         return False
+
     conf = Domain.write_krb5_conf(lab_dir / f"lagging-{unique_number()}.conf", relay.port,
                                   kpasswd_port=domain.kpasswd_port)
     gw = door("EasKcdPasswordChange On\nEasKcdArmor Off\n", krb5_conf=conf)
@@ -251,7 +252,7 @@ def test_KDC_that_lags_behind(door, user, domain, relay, lab_dir):
 
 
 def test_names_that_nobody_has(door, user, lab_dir):
-    """Also before another provider, which no change asks: the client tells them from no user's."""
+    """They get the answers of a user's, also where another provider could know them."""
     (lab_dir / "no-users").write_text("")
     gw = door(f'EasKcdPasswordProvider kdc file\n<Location "/eas-kcd/">\n'
               f'AuthUserFile "{lab_dir}/no-users"\n</Location>\n',

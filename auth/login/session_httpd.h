@@ -70,8 +70,9 @@ enum eas_rc eas_session_end(request_rec *r, const struct eas_session_result *fou
                             bool *ended_out, struct eas_err *err);
 
 /*
- * Ends all sessions of a user, by an administrator.  The principal must be spelled as in the
- * sessions (EAS_KCD_USER).  EAS_OK, or EAS_UNAVAILABLE.
+ * Ends all sessions of a user, by an administrator or after a change of the password.  The principal
+ * must be spelled as in the sessions (EAS_KCD_USER).  EAS_OK, or EAS_UNAVAILABLE: this gateway alone
+ * may know the end.
  */
 enum eas_rc eas_session_end_user(request_rec *r, const char *principal, struct eas_err *err);
 
