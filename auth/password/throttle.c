@@ -427,9 +427,12 @@ enum eas_rc eas_throttle_begin(const struct eas_throttle *throttle, apr_pool_t *
     }
     if (rc == EAS_OK) {
         attempt->user = apr_pstrdup(pool, record.label);
+        rc = check(&ctx, throttle->lockout_records, record.user, err);
+    }
+    /* A change that held the reservation until now has moved the version. */
+    if (rc == EAS_OK) {
         attempt->version.current = version_of(throttle, record.user);
         attempt->version.value = atomic_load(attempt->version.current);
-        rc = check(&ctx, throttle->lockout_records, record.user, err);
     }
     return rc;
 }
