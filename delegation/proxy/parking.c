@@ -16,6 +16,7 @@
 #define ROUND_OF_POLLS apr_time_from_sec(1)
 #define ROUND_OF_TIMES (APR_USEC_PER_SEC / 10)
 #define EVENTS_AT_ONCE 128
+#define NEVER APR_INT64_MAX
 #define PLACES_MIN 64
 
 #define ENDED ((unsigned)(EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -35,10 +36,11 @@ struct eas_parking {
     pthread_mutex_t mutex; /* for all that follows; no call under it blocks */
     struct place *places;
     unsigned n_places;
+    unsigned n_parked;
     unsigned first_free;  /* n_places: none */
     apr_time_t stop_from; /* 0: goes on */
     apr_interval_time_t stop_spread;
-    apr_time_t next; /* when the thread looks at all */
+    apr_time_t next; /* when the thread looks at all; NEVER: nothing is parked */
     apr_time_t last; /* ... and when it has */
     apr_time_t next_polls;
     struct eas_turns turns;
@@ -168,6 +170,14 @@ static bool note_times(struct eas_parking *parking, const struct eas_parked *par
     return note_time(parking, parked->refresh) || earlier;
 }
 
+/* Of one that has a place since now.  Until the first one, there were no rounds. */
+static bool note_first_times(struct eas_parking *parking, const struct eas_parked *parked)
+{
+    bool earlier = note_times(parking, parked);
+
+    return note_time(parking, eas_clock_now() + ROUND_OF_POLLS) || earlier;
+}
+
 static void look_at_all(struct eas_parking *parking, apr_time_t now)
 {
     bool polls = now >= parking->next_polls;
@@ -177,7 +187,9 @@ static void look_at_all(struct eas_parking *parking, apr_time_t now)
         parking->next_polls = now + ROUND_OF_POLLS;
     }
     parking->last = now;
-    parking->next = parking->stop_from != 0 ? now + ROUND_OF_TIMES : parking->next_polls;
+    parking->next = parking->n_parked == 0    ? NEVER
+                    : parking->stop_from != 0 ? now + ROUND_OF_TIMES
+                                              : parking->next_polls;
     for (i = 0; i < parking->n_places; i++) {
         struct eas_parked *parked = parking->places[i].parked;
 
@@ -221,6 +233,7 @@ static bool take_place(struct eas_parking *parking, struct eas_parked *parked)
     parking->first_free = place->next_free;
     place->parked = parked;
     parked->serial = ++place->serial;
+    parking->n_parked++;
     return true;
 }
 
@@ -231,6 +244,7 @@ static void leave_place(struct eas_parking *parking, const struct eas_parked *pa
     place->parked = NULL;
     place->next_free = parking->first_free;
     parking->first_free = parked->place;
+    parking->n_parked--;
 }
 
 static bool watch(const struct eas_parking *parking, const struct eas_parked *parked)
@@ -253,9 +267,10 @@ static bool watch(const struct eas_parking *parking, const struct eas_parked *pa
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
-static int milliseconds(apr_interval_time_t time)
+/* For epoll_wait(). */
+static int milliseconds_until(apr_time_t time, apr_time_t now)
 {
-    return time > 0 ? (int)((time + 999) / 1000) : 0;
+    return time == NEVER ? -1 : time > now ? (int)((time - now + 999) / 1000) : 0;
 }
 
 static void silence(int eventfd_)
@@ -289,7 +304,7 @@ static void *run(void *data)
         if (now >= parking->next) {
             look_at_all(parking, now);
         }
-        wait = milliseconds(parking->next - now);
+        wait = milliseconds_until(parking->next, now);
         ends = parking->ends;
         pthread_mutex_unlock(&parking->mutex);
     }
@@ -362,7 +377,7 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
     if (added && (parking->stop_from != 0 || parking->claims)) {
         note_events(parking, parked, EAS_PARK_STOP);
     }
-    else if (added && note_times(parking, parked)) {
+    else if (added && note_first_times(parking, parked)) {
         ring(parking->bell);
     }
     pthread_mutex_unlock(&parking->mutex);
@@ -389,7 +404,7 @@ bool eas_parking_keep(struct eas_parking *parking, struct eas_parked *parked)
     };
     pthread_mutex_lock(&parking->mutex);
     added = parking->stop_from == 0 && !parking->claims && take_place(parking, parked);
-    if (added && note_times(parking, parked)) {
+    if (added && note_first_times(parking, parked)) {
         ring(parking->bell);
     }
     pthread_mutex_unlock(&parking->mutex);
