@@ -17,7 +17,6 @@
 #define DEFAULT_CHANNEL_BINDING 1
 #define DEFAULT_TOKEN EAS_TOKEN_NATIVE
 #define DEFAULT_RETRY_BODY 131072
-#define DEFAULT_PARK 0
 #define DEFAULT_LONG_POLLS 4
 
 /* httpd has no record for a section without directives of the module. */
@@ -147,9 +146,9 @@ apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)
     return conf->retry_body >= 0 ? conf->retry_body : DEFAULT_RETRY_BODY;
 }
 
-bool eas_delegation_parks(const struct eas_delegation_dir *conf)
+bool eas_delegation_parks(const struct eas_delegation_dir *conf, bool mpm_can)
 {
-    return conf->park >= 0 ? conf->park : DEFAULT_PARK;
+    return conf->park >= 0 ? conf->park : mpm_can;
 }
 
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf)

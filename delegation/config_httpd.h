@@ -33,7 +33,7 @@ struct eas_delegation_dir {
 struct eas_delegation_server {
     int pools;                                 /* of the main server; 0: not set */
     bool uses_gssapi;                          /* EasKcdToken gssapi, in any of its sections */
-    bool parks;                                /* EasKcdPark, in any of its sections */
+    bool parks;                                /* EasKcdPark On, in any of its sections */
     bool native_unfit;                         /* native tokens fail the check of start-up */
     const struct eas_kcd_principal *principal; /* of the child; NULL without a keytab */
 };
@@ -60,7 +60,7 @@ bool eas_delegation_binds(const struct eas_delegation_dir *conf);
 enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
                                           const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
-bool eas_delegation_parks(const struct eas_delegation_dir *conf);
+bool eas_delegation_parks(const struct eas_delegation_dir *conf, bool mpm_can);
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 

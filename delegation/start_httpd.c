@@ -246,7 +246,7 @@ static int check_tokens(apr_pool_t *ptemp, server_rec *main_server)
     return OK;
 }
 
-static bool parks(server_rec *main_server)
+static bool parks_by_directive(server_rec *main_server)
 {
     const server_rec *s = main_server;
 
@@ -266,9 +266,9 @@ int eas_delegation_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec 
         return OK;
     }
     eas_start_notice(ptemp, main_server);
-    eas_sizing_check(main_server);
-    if (parks(main_server) && eas_park_is_possible()) {
-        eas_park_check(ptemp, main_server);
+    eas_sizing_check(ptemp, main_server);
+    if (eas_park_is_possible()) {
+        eas_park_check(ptemp, main_server, !parks_by_directive(main_server));
     }
     return check_tokens(ptemp, main_server);
 }
@@ -282,7 +282,7 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
 
     eas_placeholder_child_init(pchild);
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
-    if (parks(main_server)) {
+    if (may_delegate(main_server)) {
         eas_park_child_init(pchild); /* ends first: its requests have slots */
     }
     for (s = main_server; s != NULL; s = s->next) {

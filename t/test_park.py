@@ -365,6 +365,41 @@ def test_settings_of_the_mpm(gateway, line, better):
     assert f"write {better}" in text
 
 
+@pytest.mark.parametrize("line,warns", [("EasKcdPark On", 1), ("", 0), ("EasKcdPark Off", 0)])
+def test_settings_of_the_mpm_where_parking_is_the_default(gateway, line, warns):
+    """A gateway of few phones needs no other settings, so a start without the directive is silent."""
+    gw = gateway(f"EasKcdRequireTLS Off\nAsyncRequestWorkerFactor 2\n{line}\n", tls=False,
+                 log_level="warn")
+    assert gw.error_log.text().count("EAS3069") == warns
+
+
+def test_more_pings_than_a_process_admits(gateway, exchange, authority, pings):
+    """httpd's default factor admits few connections to a process, and the MPM starts another: idle
+    threads of a process that admits none do not count."""
+    server, backend = exchange()
+    gw = gateway("EasKcdRequireTLS Off\nServerLimit 16\nMaxRequestWorkers 64\nMaxSpareThreads 64\n"
+                 "AsyncRequestWorkerFactor 2\n" + trusting(authority) + published(backend), tls=False,
+                 processes=1, threads=THREADS)
+    polls = pings(gw, server)
+    clients = [polls.hold(user, f"phone{n}") for n in range(5) for user in USERS]
+    await_parked(gw, len(clients))
+    with gw.client(timeout=5) as client:
+        assert client.request("OPTIONS", PATH, "alice", PASSWORDS["alice"]).status == 200
+    assert len(gw.children()) >= len(clients) / (3 * THREADS)
+    server.change()
+    assert {client.receive().body for client in clients} == {CHANGED}
+
+
+@pytest.mark.parametrize("line,parks", [("", True), ("EasKcdPark Off", False)])
+def test_default(gateway, held, pings, line, parks):
+    script, backend = held(right())
+    gw = gateway(SETTINGS + location(backend.url + PATH, line, path=PATH), tls=False, processes=1)
+    client = (parked if parks else unparked)(pings(gw, script), script)
+    assert ("parks: waits" in gw.error_log.text()) == parks
+    script.release()
+    assert client.receive().body == CHANGED
+
+
 @contextmanager
 def descriptors(number):
     """The limit of an httpd that starts meanwhile."""
@@ -408,11 +443,13 @@ def test_too_few_connections_to_a_backend(gateway, park, max_, warns):
                for text in found)
 
 
-@pytest.mark.parametrize("mpm", ["worker", "prefork"])
-def test_other_mpm(gateway, held, pings, mpm):
-    """A thread as ever, and one line in the log that says so."""
+@pytest.mark.parametrize("mpm,line,lines", [
+    ("worker", "EasKcdPark On", 1), ("prefork", "EasKcdPark On", 1), ("prefork", "", 0)])
+def test_other_mpm(gateway, held, pings, mpm, line, lines):
+    """A thread as ever, and a line in the log that says so to whom wants it otherwise."""
     script, backend = held(right(), right())
-    gw = gateway("EasKcdRequireTLS Off\n" + published(backend), tls=False, mpm=mpm, processes=1)
+    gw = gateway("EasKcdRequireTLS Off\n" + location(backend.url + PATH, line, path=PATH),
+                 tls=False, mpm=mpm, processes=1)
     polls = pings(gw, script)
     clients = [unparked(polls, script)]
     clients.append(polls.send("bob"))
@@ -420,8 +457,8 @@ def test_other_mpm(gateway, held, pings, mpm):
     script.release()
     assert [client.receive().body for client in clients] == [CHANGED, CHANGED]
     assert [entry["EAS_KCD_PARKED"] for entry in entries(gw, 2)] == ["-", "-"]
-    assert gw.error_log.text().count("EAS2095") == 1
-    assert "event MPM" in gw.error_log.text()
+    assert gw.error_log.text().count("EAS2095") == lines
+    assert gw.error_log.text().count("only the event MPM of httpd 2.4.63 or later can") == lines
 
 
 OBSTACLES = {

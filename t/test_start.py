@@ -68,8 +68,9 @@ def test_test_of_the_configuration_has_no_notice(gateway):
 
 # --- room for reloads ------------------------------------------------------------------------
 
-def sized(gateway, conf, path=PATH, **options):
-    return gateway(conf + location("http://cas1.corp.example.test/", path=path), **options)
+def sized(gateway, conf, path=PATH, park="Off", **options):
+    lines = (f"EasKcdPark {park}",) if park else ()
+    return gateway(conf + location("http://cas1.corp.example.test/", *lines, path=path), **options)
 
 
 @pytest.mark.parametrize("mpm,conf,limit", [
@@ -81,9 +82,11 @@ def test_too_few_places_for_a_reload(gateway, mpm, conf, limit):
     assert text.endswith(f"set ServerLimit {limit}")
 
 
-@pytest.mark.parametrize("conf,path", [("ServerLimit 4\n", PATH), ("ServerLimit 3\n", "/owa")])
-def test_enough_places_or_no_long_polls(gateway, conf, path):
-    assert "EAS3091" not in sized(gateway, conf, path, processes=2).error_log.text()
+@pytest.mark.parametrize("conf,path,park", [
+    ("ServerLimit 4\n", PATH, "Off"), ("ServerLimit 3\n", "/owa", "Off"),
+    ("ServerLimit 3\n", PATH, "On"), ("ServerLimit 3\n", PATH, None)])
+def test_enough_places_or_no_threads_of_phones(gateway, conf, path, park):
+    assert "EAS3091" not in sized(gateway, conf, path, park, processes=2).error_log.text()
 
 
 @pytest.mark.parametrize("path", ["/", "/microsoft-server-activesync"])
@@ -109,7 +112,8 @@ def test_example_of_the_package(gateway):
 def test_reload_with_a_phone_connected(gateway, exchange, limit, answered):
     """The one process of before waits for its Ping, and keeps its place."""
     server, backend = exchange(60)
-    gw = gateway(f"ServerLimit {limit}\n" + location(backend.url, path=PATH), processes=1, threads=8)
+    gw = gateway(f"ServerLimit {limit}\n" + location(backend.url, "EasKcdPark Off", path=PATH),
+                 processes=1, threads=8)
     gw.allow("EAS3091", "AH03490", because="they depend on the parameter")
     with ThreadPoolExecutor(2) as pool:
         ping = pool.submit(gw.post, plain("Ping"), PING, "alice", PASSWORDS["alice"])

@@ -364,8 +364,8 @@ static void offer_parking(struct eas_attempt *attempt, bool nested)
     /* httpd 2.4.63 closes connections through ProxyRemote after each response. */
     attempt->park.facts.kept =
         eas_mod_proxy_keeps(attempt->call.worker) && attempt->call.proxyhost == NULL;
-    if (eas_delegation_parks(attempt->conf) && attempt->owner != NULL && !nested
-        && eas_request_waiting_device(attempt->r) != NULL) {
+    if (attempt->owner != NULL && !nested && eas_request_waiting_device(attempt->r) != NULL
+        && eas_delegation_parks(attempt->conf, eas_park_is_possible())) {
         attempt->exchange.park = &attempt->park;
     }
 }

@@ -40,14 +40,21 @@ static double value_of(const char *name, double preset)
     return value;
 }
 
-static void warn(const server_rec *s, const char *name, double value, int better, const char *why)
+/* Of the check of the MPM's settings. */
+struct advice {
+    const server_rec *server;
+    int level;
+};
+
+static void advise(const struct advice *advice, const char *name, double value, int better,
+                   const char *why)
 {
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | advice->level, 0, advice->server,
                  "EAS3069: EasKcdPark: %s is %g, so %s; write %s %d", name, value, why, name,
                  better);
 }
 
-static void check_mpm(const server_rec *main_server, double factor, int threads)
+static void check_mpm(const struct advice *advice, double factor, int threads)
 {
     double spare = value_of("MaxSpareThreads", SPARE_THREADS);
     double connections = value_of("MaxConnectionsPerChild", value_of("MaxRequestsPerChild", 0));
@@ -55,16 +62,16 @@ static void check_mpm(const server_rec *main_server, double factor, int threads)
 
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &processes);
     if (factor < WORKER_FACTOR_MIN) {
-        warn(main_server, "AsyncRequestWorkerFactor", factor, WORKER_FACTOR_MIN,
-             "a process with some dozens of long polls accepts no other connection");
+        advise(advice, "AsyncRequestWorkerFactor", factor, WORKER_FACTOR_MIN,
+               "a process with some dozens of long polls accepts no other connection");
     }
     if (spare < (double)threads * processes) {
-        warn(main_server, "MaxSpareThreads", spare, threads * processes,
-             "httpd ends processes that hold long polls only");
+        advise(advice, "MaxSpareThreads", spare, threads * processes,
+               "httpd ends processes that hold long polls only");
     }
     if (connections > 0) {
-        warn(main_server, "MaxConnectionsPerChild", connections, 0,
-             "httpd ends processes that hold long polls");
+        advise(advice, "MaxConnectionsPerChild", connections, 0,
+               "httpd ends processes that hold long polls");
     }
 }
 
@@ -108,7 +115,7 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, int threads, i
     for (i = 0; i < targets->nelts; i++) {
         const struct eas_target *target = &APR_ARRAY_IDX(targets, i, struct eas_target);
 
-        if (!eas_delegation_parks(target->conf) || ap_array_str_contains(urls, target->url)) {
+        if (!eas_delegation_parks(target->conf, true) || ap_array_str_contains(urls, target->url)) {
             continue;
         }
         APR_ARRAY_PUSH(urls, const char *) = target->url;
@@ -124,17 +131,21 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, int threads, i
     }
 }
 
-void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server)
+void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server, bool is_by_default)
 {
+    const struct advice advice = { main_server, is_by_default ? APLOG_INFO : APLOG_WARNING };
     double factor = value_of("AsyncRequestWorkerFactor", WORKER_FACTOR), connections;
     int pools = eas_delegation_backend_pools(eas_delegation_server_of(main_server));
     const server_rec *s;
     int threads = 1;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    check_mpm(main_server, factor, threads);
+    check_mpm(&advice, factor, threads);
     /* The MPM's limit while all threads are idle, once the advice above is taken. */
-    connections = threads * (1 + (factor > WORKER_FACTOR_MIN ? factor : WORKER_FACTOR_MIN));
+    if (!is_by_default && factor < WORKER_FACTOR_MIN) {
+        factor = WORKER_FACTOR_MIN;
+    }
+    connections = threads * (1 + factor);
     check_descriptors(main_server, connections);
     for (s = main_server; s != NULL; s = s->next) {
         check_workers(ptemp, s, threads, pools, connections);

@@ -5,12 +5,16 @@
 #define EAS_DELEGATION_PROXY_PARK_CHECK_HTTPD_H
 
 #include <httpd.h>
+#include <stdbool.h>
 
 /*
- * Warns about settings of the event MPM that count parked requests as work, or their process as
- * idle (EAS3069); about too few descriptors (EAS3100); and about max= of a worker (EAS3101).  For a
- * configuration with EasKcdPark On, after the MPM has read its own.
+ * Looks for settings of the event MPM that count parked requests as work, or their process as idle
+ * (EAS3069); warns about too few descriptors (EAS3100), and about max= of a worker (EAS3101).  After
+ * the MPM has read its settings.
+ *
+ * Where requests park by default, the first is information: a gateway of few phones does not need
+ * other settings.
  */
-void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server);
+void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server, bool is_by_default);
 
 #endif

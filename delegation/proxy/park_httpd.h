@@ -69,7 +69,7 @@ void eas_park_cancel(request_rec *r);
 /* Whether the MPM can wait for a suspended connection, and continue it. */
 bool eas_park_is_possible(void);
 
-/* Per child, if any section parks. */
+/* Per child, if any section may delegate. */
 void eas_park_child_init(apr_pool_t *pchild);
 
 void eas_park_register_hooks(apr_pool_t *pool);

@@ -5,6 +5,7 @@
 #include "auth/base/module_httpd.h"
 #include "auth/config_httpd.h"
 #include "delegation/config_httpd.h"
+#include "delegation/proxy/park_httpd.h"
 
 #include <ap_mpm.h>
 #include <http_core.h>
@@ -26,26 +27,31 @@ static bool covers_activesync(const ap_conf_vector_t *section)
                      && ap_cstr_casecmpn(EAS_ACTIVESYNC_PATH, core->d, strlen(core->d)) == 0;
 }
 
-static bool serves_activesync(const server_rec *s)
+/* Whether long polls hold threads of this server, as far as its configuration tells. */
+static bool has_threads_of_phones(apr_pool_t *ptemp, const server_rec *s)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
-    bool serves = eas_delegation_is_on(eas_delegation_dir_of(s->lookup_defaults));
+    const struct eas_delegation_dir *all = eas_delegation_dir_of(s->lookup_defaults), *conf;
+    bool mpm_can = eas_park_is_possible();
+    bool has = eas_delegation_is_on(all) && !eas_delegation_parks(all, mpm_can);
     int i;
 
-    for (i = 0; core->sec_url != NULL && i < core->sec_url->nelts && !serves; i++) {
+    for (i = 0; core->sec_url != NULL && i < core->sec_url->nelts && !has; i++) {
         const ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
 
-        serves = eas_delegation_is_on(eas_delegation_dir_of(section)) && covers_activesync(section);
+        conf = eas_delegation_dir_merge(ptemp, all, eas_delegation_dir_of(section));
+        has = eas_delegation_is_on(conf) && !eas_delegation_parks(conf, mpm_can)
+              && covers_activesync(section);
     }
-    return serves;
+    return has;
 }
 
-void eas_sizing_check(const server_rec *main_server)
+void eas_sizing_check(apr_pool_t *ptemp, const server_rec *main_server)
 {
     const server_rec *s = main_server;
     int limit = 0, processes = 0;
 
-    while (s != NULL && !serves_activesync(s)) {
+    while (s != NULL && !has_threads_of_phones(ptemp, s)) {
         s = s->next;
     }
     if (s != NULL && ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &limit) == APR_SUCCESS

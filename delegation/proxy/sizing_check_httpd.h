@@ -7,9 +7,9 @@
 #include <httpd.h>
 
 /*
- * In post_config, when the MPM knows its limits: warns if EasKcdDelegate serves ActiveSync, and
- * ServerLimit is less than twice the processes of MaxRequestWorkers (EAS3091).
+ * In post_config, when the MPM knows its limits: warns if EasKcdDelegate serves ActiveSync, long polls
+ * hold threads, and ServerLimit is less than twice the processes of MaxRequestWorkers (EAS3091).
  */
-void eas_sizing_check(const server_rec *main_server);
+void eas_sizing_check(apr_pool_t *ptemp, const server_rec *main_server);
 
 #endif
