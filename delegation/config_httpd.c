@@ -6,7 +6,12 @@
 
 #include <apr_strings.h>
 
-/* The defaults, each named after its directive; directives.def has their text. */
+#define SECONDS(n) apr_time_from_sec(n)
+
+/*
+ * The defaults, each named after its directive; directives.def has their text.  That of EasKcdPark is
+ * Off where the MPM cannot.
+ */
 #define DEFAULT_DELEGATE 0
 #define DEFAULT_SPN "HTTP/%h"
 #define DEFAULT_DELEGATE_CERTIFICATE 0
@@ -17,6 +22,8 @@
 #define DEFAULT_CHANNEL_BINDING 1
 #define DEFAULT_TOKEN EAS_TOKEN_NATIVE
 #define DEFAULT_RETRY_BODY 131072
+#define DEFAULT_PARK 1
+#define DEFAULT_PARK_SPREAD SECONDS(3)
 #define DEFAULT_LONG_POLLS 4
 
 /* httpd has no record for a section without directives of the module. */
@@ -45,7 +52,10 @@ struct eas_delegation_dir *eas_delegation_dir_of(const ap_conf_vector_t *per_dir
 
 struct eas_delegation_server *eas_delegation_server_create(apr_pool_t *pool)
 {
-    return apr_pcalloc(pool, sizeof(struct eas_delegation_server));
+    struct eas_delegation_server *conf = apr_pcalloc(pool, sizeof(*conf));
+
+    conf->park_spread = -1;
+    return conf;
 }
 
 struct eas_delegation_dir *eas_delegation_dir_create(apr_pool_t *pool)
@@ -148,7 +158,12 @@ apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf)
 
 bool eas_delegation_parks(const struct eas_delegation_dir *conf, bool mpm_can)
 {
-    return conf->park >= 0 ? conf->park : mpm_can;
+    return conf->park >= 0 ? conf->park : DEFAULT_PARK && mpm_can;
+}
+
+apr_interval_time_t eas_delegation_park_spread(const struct eas_delegation_server *conf)
+{
+    return conf->park_spread >= 0 ? conf->park_spread : DEFAULT_PARK_SPREAD;
 }
 
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf)

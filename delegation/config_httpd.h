@@ -32,6 +32,7 @@ struct eas_delegation_dir {
 /* Of a server. */
 struct eas_delegation_server {
     int pools;                                 /* of the main server; 0: not set */
+    apr_interval_time_t park_spread;           /* of the main server; -1: not set */
     bool uses_gssapi;                          /* EasKcdToken gssapi, in any of its sections */
     bool parks;                                /* EasKcdPark On, in any of its sections */
     bool native_unfit;                         /* native tokens fail the check of start-up */
@@ -62,6 +63,7 @@ enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *se
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
 bool eas_delegation_parks(const struct eas_delegation_dir *conf, bool mpm_can);
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf);
+apr_interval_time_t eas_delegation_park_spread(const struct eas_delegation_server *conf);
 int eas_delegation_backend_pools(const struct eas_delegation_server *conf);
 
 #endif

@@ -2,6 +2,7 @@
 /* delegation/directives_httpd.c - handlers of delegation/directives.def */
 
 #include "delegation/directives_httpd.h"
+#include "auth/base/duration.h"
 #include "auth/base/module_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/kerberos/spn.h"
@@ -12,6 +13,7 @@
 #define RETRY_BODY_MAX 67108864 /* 64 MiB */
 #define POOLS_MAX 4096
 #define LONG_POLLS_MAX 1000
+#define PARK_SPREAD_MAX apr_time_from_sec(60)
 
 const char *eas_delegation_set_delegate(cmd_parms *cmd, void *dir, int flag)
 {
@@ -148,6 +150,22 @@ const char *eas_delegation_set_park(cmd_parms *cmd, void *dir, int flag)
     eas_delegation_dir_of(cmd->context)->park = flag;
     eas_delegation_server_of(cmd->server)->parks |= flag;
     return NULL;
+}
+
+const char *eas_delegation_set_park_spread(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_interval_time_t spread;
+
+    (void)dir;
+    if (error == NULL && (!eas_duration_parse(arg, &spread) || spread > PARK_SPREAD_MAX)) {
+        error = apr_psprintf(cmd->pool, "%s: '%s' is no duration of at most a minute; write 3s",
+                             cmd->cmd->name, arg);
+    }
+    if (error == NULL) {
+        eas_delegation_server_of(cmd->server)->park_spread = spread;
+    }
+    return error;
 }
 
 const char *eas_delegation_set_long_polls(cmd_parms *cmd, void *dir, const char *arg)

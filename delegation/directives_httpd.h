@@ -21,6 +21,7 @@ const char *eas_delegation_set_token(cmd_parms *cmd, void *dir, const char *arg)
 const char *eas_delegation_set_strip_headers(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_retry_body(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_park(cmd_parms *cmd, void *dir, int flag);
+const char *eas_delegation_set_park_spread(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_long_polls(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_pools(cmd_parms *cmd, void *dir, const char *arg);
 

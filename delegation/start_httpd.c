@@ -283,7 +283,8 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
     eas_placeholder_child_init(pchild);
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
     if (may_delegate(main_server)) {
-        eas_park_child_init(pchild); /* ends first: its requests have slots */
+        /* Ends first: its requests have slots. */
+        eas_park_child_init(pchild, eas_delegation_park_spread(main_conf));
     }
     for (s = main_server; s != NULL; s = s->next) {
         const struct eas_authority *authority = eas_auth_server_of(s)->authority;

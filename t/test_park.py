@@ -124,6 +124,20 @@ def test_graceful_restart(gateway, exchange, pings):
     until(lambda: connections(backend.port, of_peers=True) == 0, PROMPT, "the connections' end")
 
 
+@pytest.mark.parametrize("spread,least,most", [("0s", 0, 3), ("60s", 6, 60)])
+def test_graceful_restart_in_the_time_of_a_directive(gateway, exchange, pings, spread, least, most):
+    """Eight phones take an eighth of it: a process has places for 64 at first."""
+    server, backend = exchange()
+    gw = gateway(f"{SMALL}EasKcdParkSpread {spread}\n" + published(backend), tls=False, processes=1,
+                 threads=THREADS)
+    clients = all_parked(pings(gw, server))
+    began = time.monotonic()
+    gw.graceful()
+    assert {client.receive().body for client in clients} == {EXPIRED}
+    assert least <= time.monotonic() - began < most
+    gw.expect("EAS2093")
+
+
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
 def test_full_stop(gateway, exchange, pings, tls):
     """Each phone is told that nothing has changed, before its connection ends."""

@@ -21,9 +21,6 @@
 #include <scoreboard.h>
 #include <stdatomic.h>
 
-/* A graceful stop sends the clients of a process away within this time. */
-#define STOP_SPREAD apr_time_from_sec(3)
-
 /* A full stop lasts no longer for it, and waits for no client longer. */
 #define DISMISS_MAX apr_time_from_sec(2)
 #define DISMISS_WRITE (APR_USEC_PER_SEC / 20)
@@ -42,6 +39,7 @@
 struct eas_park_child {
     struct eas_parking *parking; /* NULL: the MPM cannot */
     unsigned threads;
+    apr_interval_time_t spread; /* of the answers at a graceful stop */
     _Atomic unsigned waiting;
     atomic_bool logged[EAS_PARK_OBSTACLES];
 };
@@ -442,7 +440,7 @@ static void hook_child_stopping(apr_pool_t *pchild, int graceful)
 
     (void)pchild;
     if (parking != NULL && graceful) {
-        eas_parking_stop(parking, STOP_SPREAD);
+        eas_parking_stop(parking, this_child()->spread);
     }
     else if (parking != NULL) {
         dismiss_all(parking, false);
@@ -475,13 +473,14 @@ bool eas_park_is_possible(void)
     return async && waitio;
 }
 
-void eas_park_child_init(apr_pool_t *pchild)
+void eas_park_child_init(apr_pool_t *pchild, apr_interval_time_t spread)
 {
     struct eas_park_child *child = apr_pcalloc(pchild, sizeof(*child));
     int threads = 1;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     child->threads = (unsigned)threads;
+    child->spread = spread;
     child->parking = eas_park_is_possible() ? eas_parking_create(child->threads) : NULL;
     eas_module_process()->park = child;
     apr_pool_pre_cleanup_register(pchild, child, end_child);

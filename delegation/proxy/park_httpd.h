@@ -69,8 +69,11 @@ void eas_park_cancel(request_rec *r);
 /* Whether the MPM can wait for a suspended connection, and continue it. */
 bool eas_park_is_possible(void);
 
-/* Per child, if any section may delegate. */
-void eas_park_child_init(apr_pool_t *pchild);
+/*
+ * Per child, if any section may delegate.  At a graceful stop the child answers over the time of
+ * spread.
+ */
+void eas_park_child_init(apr_pool_t *pchild, apr_interval_time_t spread);
 
 void eas_park_register_hooks(apr_pool_t *pool);
 
