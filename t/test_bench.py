@@ -5,31 +5,45 @@ import re
 import socket
 import subprocess
 from pathlib import Path
+from unittest.mock import MagicMock
 from xml.etree import ElementTree
 
 import pytest
 
+from benchmark import page, users, warm
 from benchmark.cost import connections_accepted, cpu_seconds
-from benchmark.load import Answer, Answers
+from benchmark.load import Answer, Answers, Load
+from benchmark.main import CASES as ALL
+from benchmark.pairs import Pair, Run
 from benchmark.promises import PROMISES, Promise, judge
+from benchmark.results import Results
 from lab.gateway import module_under_test
 from lab.wait import until
 
 COMMAND = Path(__file__).with_name("bench")
-CASES = ("curve", "direct", "instructions", "messages", "parked", "storm")
+# Cases that only compare run without servers, too: DRY.
+CASES = ("cached", "curve", "direct", "instructions", "logons", "messages", "outage", "parked",
+         "phones", "storm")
+DRY = ("basic", "cookie", "curve", "guard", "mutual", "others", "parts", "reuse", "tls", "token",
+       "users")
 
 
 def bench(*args):
     if not module_under_test().exists():
         pytest.skip(f"{module_under_test()} is not built")
-    done = subprocess.run([COMMAND, *args], text=True, timeout=300, stdout=subprocess.PIPE,
+    done = subprocess.run([COMMAND, *args], text=True, timeout=600, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     return done.returncode, done.stdout
 
 
 def test_it_measures_draws_and_judges(tmp_path):
-    plot = tmp_path / "curve.svg"
-    code, said = bench("--smoke", "--check", "--plot", str(plot), *CASES)
+    plot, copy = tmp_path / "curve.svg", tmp_path / "README.md"
+    copy.write_text(page.PAGE.read_text())
+    code, said = bench("--smoke", "--check", "--plot", plot, "--write", "--page", copy, *CASES)
+    assert "benchmark/page.py" not in said, "no figure that its tables want is without a case"
+    assert re.search(r"^\| log-ons, 8 at a time \| \d+ a second, p99 \d+ ms \|$", copy.read_text(),
+                     re.MULTILINE)
+    assert "\nEffort: smoke.\n" in copy.read_text()
     for promise in PROMISES:
         assert (promise.text in said) == (promise.case in CASES), said
     assert "NOT MEASURED" not in said
@@ -83,3 +97,80 @@ def test_cpu_of_a_family_counts_its_children():
             until(lambda: cpu_seconds(parent.pid) > 0.1, 60, "a child to use the processor")
         finally:
             parent.stdin.close()
+
+
+# --- the page --------------------------------------------------------------------------------
+
+def dry(monkeypatch, case):
+    """The figures of a case that only compares, with one run of nothing in place of all others."""
+    run = Run(Load(1, 1, 1, 1, 0, 0), 1, 1)
+    monkeypatch.setattr(warm, "paired", lambda rig, a, b, *_, **__: Pair(a, b, [(run, run)]))
+    monkeypatch.setattr(warm, "session", lambda *_: ())
+    monkeypatch.setattr(users, "_log_on", lambda *_: [("Authorization", "Basic")])
+    rig = MagicMock()
+    rig.token_seconds.return_value = (1, 1, 1)
+    made = warm.Bench(rig, Results(), warm.FULL)
+    ALL[case](made)
+    return made.results.figures
+
+
+def test_each_case_that_has_figures_on_the_page_is_run_by_a_test():
+    assert set(page.cases(page.TABLES)) <= {*CASES, *DRY} <= set(ALL)
+    assert {promise.case for promise in PROMISES} <= {*CASES, *DRY}
+
+
+@pytest.mark.parametrize("case", DRY)
+def test_figures_of_the_page_and_of_the_promises_are_measured(monkeypatch, case):
+    figures = dry(monkeypatch, case)
+    assert {name for name in page.names() if name.startswith(f"{case}.")} <= set(figures)
+    assert {promise.figure for promise in PROMISES if promise.case == case} <= set(figures)
+    assert all(name.startswith(f"{case}.") for name in figures)
+
+
+def test_a_figure_that_its_case_does_not_measure_is_told():
+    figures = [name.replace("10000", "8") for name in page.names()]
+    assert page.unknown(figures, ALL) == []
+    figures.remove("outage.beyond")
+    assert page.unknown(figures, ALL) == ["outage.beyond"]
+    assert page.unknown(figures, ["basic"]) == []
+
+
+def test_the_page_has_the_rows_of_the_tables():
+    text = page.PAGE.read_text()
+    assert page.written(text, {}, "full") == text
+
+
+def test_figures_of_a_case_are_written_and_all_else_stays():
+    text = page.PAGE.read_text()
+    values = {"basic.shared.throughput": 0.876, "basic.shared.cpu": 1.234, "basic.shared.us": -3.6}
+    before, after = (lines.splitlines() for lines in (text, page.written(text, values, "quick")))
+    assert len(before) == len(after)
+    row, effort = ((old, new) for old, new in zip(before, after) if old != new)
+    assert row[0].startswith("| Basic, delegated | bare proxy | shared | ")
+    assert row[1] == "| Basic, delegated | bare proxy | shared | 0.88 | 1.23 (−4 µs) |"
+    assert effort[0].startswith("Effort: ") and "quick in part: basic" in effort[1]
+    again = page.written("\n".join(after) + "\n", {
+        f"basic.{layout}.{name}": 1 for layout in ("shared", "split")
+        for name in ("throughput", "cpu", "us")}, "full")
+    assert "quick" not in again.partition("<!-- figures: curve -->")[0].partition("figures: warm")[2]
+
+
+def test_all_figures_have_their_cells():
+    text = page.written(page.PAGE.read_text(), dict.fromkeys(page.names(), 2), "quick")
+    table = text.partition("<!-- figures: phones -->")[2].partition("<!-- /figures -->")[0]
+    assert table.count("| 2 in 2.0 s | 2 × 200, 2 × 503 | 2 | 2.0 ms |") == 4
+    assert table.endswith("\n\nEffort: quick.\n\n") and page.NOT_YET not in table
+
+
+@pytest.mark.parametrize("part", ["<!-- figures: users -->\n", "<!-- /figures -->\n"])
+def test_a_page_without_a_table_is_refused(part):
+    with pytest.raises(ValueError, match="has not one table between"):
+        page.written(page.PAGE.read_text().replace(part, "", 1), {}, "full")
+
+
+@pytest.mark.parametrize("value,form,text", [
+    (1234567, ",.0f", "1 234 567"), (-4.2, "+.0f", "−4"), (0.25, ".0%", "25 %"),
+    (0.00039, "ms", "0.39"), (0.0040, "ms", "4.0"), (0.0972, "ms", "97"), (6.5, "ms", "6 500"),
+    (86_349, "hundreds", "86 300"), (True, "yes", "yes"), (0, "yes", "no")])
+def test_figures_are_spelled(value, form, text):
+    assert page.spelled(value, form) == text

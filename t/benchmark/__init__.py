@@ -13,5 +13,6 @@
     token     what a token costs by itself
     results   tables, and figures for the promises
     promises  what must be reached
+    page      README.md's tables with the figures of a run
     plot      an SVG
 """

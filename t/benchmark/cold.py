@@ -118,6 +118,9 @@ def logons(bench: Bench) -> None:
                            f"of the gateway's, {1 / spent[1]:.0f}")
         bench.results.note("logons", "CPU per log-on", f"KDC {milliseconds(spent[0])} ms, "
                            f"gateway {milliseconds(spent[1])} ms")
+        bench.results.figure(f"logons.{armor}.rate", number / answers.seconds)
+        bench.results.figure(f"logons.{armor}.p99", answers.percentile(0.99))
+        bench.results.figure(f"logons.{armor}.kdc.ms", spent[0] * 1000)
         bench.results.figure(f"logons.{armor}.ms", spent[1] * 1000)
         bench.results.figure(f"logons.{armor}.refused", number - answers.statuses[200])
         gateway.stop()
@@ -149,6 +152,9 @@ def storm(bench: Bench) -> None:
         bench.results.figure(f"storm.{case}.messages", heard / processes)
         bench.results.figure(f"storm.{case}.p99", answers.percentile(0.99))
         bench.results.figure(f"storm.{case}.refused", number - answers.statuses[200])
+        bench.results.figure(f"storm.{case}.requests", number)
+        bench.results.figure(f"storm.{case}.200", answers.statuses[200])
+        bench.results.figure(f"storm.{case}.503", answers.statuses[503])
         bench.results.figure(f"storm.{case}.served", answers.statuses[200] / number)
         bench.results.figure(f"storm.{case}.failed",
                              max(number - answers.statuses[200] - late, sum(tags.values()) - late))
@@ -183,6 +189,9 @@ def cached(bench: Bench) -> None:
     note_answers(bench, "cached", f"{number} users log on", answers)
     bench.results.note("cached", "memory of the child, per user", f"{grown / 1024:.1f} KB; tickets "
                        f"alone, two a user: {2 * rig.ticket_bytes / 1024:.1f} KB")
+    bench.results.figure("cached.users", number)
+    bench.results.figure("cached.kb", grown / 1024)
+    bench.results.figure("cached.tickets.kb", 2 * rig.ticket_bytes / 1024)
     bench.results.figure("cached.bytes", grown - 2 * rig.ticket_bytes)
     # Each user has backend connections of their own; what they cost is not what a hit costs.
     bench.compare(Side("one user", gateway, "/mail", each=one),

@@ -17,16 +17,17 @@ from .warm import Bench
 
 WARM_UP = 50
 # The parts of a request that the page of the benchmark has, with all that they call.
+WITHIN = "of that, "
 PARTS = (
     ("token", "eas_token_make"),
-    ("of that, encryption and checksum of the authenticator", "eas_ticket_key_encrypt"),
-    ("of that, base64 of the authenticator", "set_value"),
+    (f"{WITHIN}encryption and checksum of the authenticator", "eas_ticket_key_encrypt"),
+    (f"{WITHIN}base64 of the authenticator", "set_value"),
     ("user", "hook_check_authn"),
     ("target, ticket, variables", "eas_prepare_attempt"),
     ("wait for the response, and for the client's end", "eas_await_read"),
     ("response", "response_filter"),
-    ("headers of Exchange's front end", "eas_front_end_strip"),
     ("connection of the user", "eas_conn_pools_take"),
+    ("headers of Exchange's front end", "eas_front_end_strip"),
 )
 # valgrind takes its time.
 CONF = """
@@ -107,12 +108,15 @@ def _total(dump: Path) -> int:
 
 def instructions(bench: Bench) -> None:
     """Instructions in user space of a warm request, as callgrind counts them."""
-    counted = Counted(bench)
+    counted, figure = Counted(bench), bench.results.figure
     bare, without = counted.each("/bare"), counted.parts()
     bench.results.note("instructions", "bare proxy", f"{bare:,.0f} a request")
+    figure("instructions.bare.number", bare)
     fixed = counted.each("/fixed", bench.rig.basic("alice"))
     bench.results.note("instructions", "bare proxy that gets Basic's header and sends one token "
                        "again and again", f"{fixed:,.0f} a request, {fixed - bare:,.0f} more")
+    figure("instructions.fixed.number", fixed)
+    figure("instructions.fixed", fixed / bare)
     more = []
     # A cookie that is a minute old would be renewed by each request.
     for what, headers in (("Basic", lambda: bench.rig.basic("alice")),
@@ -120,8 +124,13 @@ def instructions(bench: Bench) -> None:
         number = counted.each("/mail", headers())
         bench.results.note("instructions", what, f"{number:,.0f} a request, {number / bare:.2f} of "
                            "the bare proxy's")
-        bench.results.figure(f"instructions.{what}", number / bare)
+        figure(f"instructions.{what}.number", number)
+        figure(f"instructions.{what}", number / bare)
         more.append({name: count - without.get(name, 0) for name, count in counted.parts().items()})
+        for text, function in PARTS:
+            figure(f"instructions.{what}.{function}", more[-1].get(function, 0))
+        figure(f"instructions.{what}.else", number - bare - sum(
+            more[-1].get(function, 0) for text, function in PARTS if not text.startswith(WITHIN)))
     for text, function in PARTS:
         basic, by_session = (parts.get(function, 0) for parts in more)
         bench.results.note("instructions", f"{text}: {function}",

@@ -16,6 +16,7 @@ from lab.gateway import module_under_test
 from . import cold, warm
 from .instructions import instructions
 from .outage import outage
+from .page import PAGE, unknown, written
 from .parked import parked
 from .phones import phones
 from .plot import draw
@@ -49,6 +50,10 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true",
                         help="exit with 1 unless all is reached that must be; also when a "
                              "case fails")
+    parser.add_argument("--write", action="store_true",
+                        help="write the figures of these cases into the tables of "
+                             "t/benchmark/README.md; all else in it stays")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write them into this copy of it")
     given = parser.parse_args(argv)
     unknown = set(given.cases) - set(CASES)
     if unknown:
@@ -56,6 +61,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     if given.users:
         given.effort = replace(given.effort, users=given.users)
     given.cases = given.cases or list(CASES)
+    if given.write and given.effort.name == SMOKE.name and not given.page:
+        parser.error("the figures of --smoke mean nothing: --write them to a --page only")
     if given.plot and "curve" not in given.cases:
         parser.error("--plot needs the case curve")
     return given
@@ -79,6 +86,13 @@ def run(given: argparse.Namespace, results: Results) -> list[str]:
     return failed
 
 
+def write(page: Path, effort: str, figures: dict[str, float], done: set[str]) -> list[str]:
+    """The page's tables, by these cases; which of its figures no case has, as it should."""
+    page.write_text(written(page.read_text(), {
+        name: value for name, value in figures.items() if name.partition(".")[0] in done}, effort))
+    return unknown(figures, done)
+
+
 def main(argv: list[str]) -> int:
     given = arguments(argv)
     if os.geteuid() != 0:
@@ -91,9 +105,13 @@ def main(argv: list[str]) -> int:
     if given.plot and "curve" not in failed:
         draw(given.plot, given.effort.levels, results.curve,
              "mod_eas_kcd and the bare proxy, 1 KB answers, 2 cores for everything")
+    missing = write(given.page or PAGE, given.effort.name, results.figures,
+                    set(given.cases) - set(failed)) if given.write else []
     kept, lines = judge(set(given.cases), results.figures)
     if given.check:
         say("\n" + lines)
     for name in failed:
         say(f"FAILED: {name}")
-    return 1 if failed or given.check and not kept else 0
+    for name in missing:
+        say(f"no case measures {name}, which benchmark/page.py wants")
+    return 1 if failed or missing or given.check and not kept else 0

@@ -4,7 +4,7 @@
 import os
 from argparse import Namespace
 
-from parked import Result, run
+from parked import Figures, Result, run
 
 from .results import table
 from .warm import Bench
@@ -29,6 +29,7 @@ def parked(bench: Bench) -> None:
             bench.results.note("parked", f"{pings} Pings, EasKcdPark {park}",
                                f"{result.pss:.0f} KB PSS each, {result.restarts}")
             rows.append(_row(park, result))
+            _all_figures(bench, f"parked.{pings}.{park}", result)
             if park == "On":
                 _figures(bench, result)
     print(table(HEAD, rows), flush=True)
@@ -51,6 +52,14 @@ def _row(park: str, result: Result) -> tuple[str, ...]:
         f"{calm.p99 * 1e3:.1f}", calm.failed, f"{restarts.p99 * 1e3:.1f}", restarts.failed,
         f"{result.stayed:.1f}", f"{result.back:.0f}", f"{result.wake:.1f}",
         f"{result.again:.0f}", f"{result.cpu * 1e3:.1f}", "yes" if result.good else "NO")))
+
+
+def _all_figures(bench: Bench, name: str, of: Result | Figures) -> None:
+    for field, value in vars(of).items():
+        if isinstance(value, Figures):
+            _all_figures(bench, f"{name}.{field}", value)
+        else:
+            bench.results.figure(f"{name}.{field}", value)
 
 
 def _figures(bench: Bench, result: Result) -> None:

@@ -80,7 +80,8 @@ def _note(bench: Bench, title: str, number: int, seen: dict) -> None:
                        f"{seen['resumed']} sessions of TLS resumed")
 
 
-def _return(bench: Bench, gateway: Gateway, phones: Phones, number: int, title: str) -> dict:
+def _return(bench: Bench, gateway: Gateway, phones: Phones, number: int, title: str,
+            name: str) -> dict:
     relay = bench.rig.relay
     relay.reset()
     before = cost.cpu_seconds(gateway.daemon.process.pid)
@@ -90,6 +91,11 @@ def _return(bench: Bench, gateway: Gateway, phones: Phones, number: int, title: 
     _note(bench, f"{number} phones, {title}", number, seen)
     bench.results.note("phones", f"{number} phones, {title}: cost", f"{heard} messages to the KDC; "
                        f"gateway CPU {spent / number * 1000:.2f} ms a phone")
+    for what, figure in (("served", seen["served"]), ("seconds", seen["worst"]),
+                         ("200", seen["statuses"].get("200", 0)),
+                         ("503", seen["statuses"].get("503", 0)), ("messages", heard),
+                         ("ms", spent / number * 1000)):
+        bench.results.figure(f"phones.{number}.{name}.{what}", figure)
     return seen
 
 
@@ -106,19 +112,20 @@ def phones(bench: Bench) -> None:
     secret = _secret(bench, "secret", 48)
     shared = (f'EasKcdSecretFile "{secret}"', f"EasKcdCache redis:127.0.0.1:{redis.port}")
     for number in bench.effort.phones:
-        for lines, modules, name in (((), (), "cold"),
-                                     (shared, ("socache_redis",), "cold, with a shared cache")):
+        for lines, modules, name, title in (
+                ((), (), "cold", "cold"),
+                (shared, ("socache_redis",), "shared", "cold, with a shared cache")):
             gateway = _gateway(bench, backend, *lines, modules=modules)
             many = Phones(bench, number, program)
             _note(bench, f"{number} phones log on, {MEET} at a time", number,
                   many.come(gateway, MEET, MEET_SECONDS))
             if not lines:
-                warm = _return(bench, gateway, many, number, "warm")
+                warm = _return(bench, gateway, many, number, "warm", "warm")
                 bench.results.figure("phones.worst", warm["worst"])     # of the most
                 failed += warm["failures"] + number - warm["statuses"].get("200", 0)
                 wrong += _wrong(warm)
             restart(gateway)
-            wrong += _wrong(_return(bench, gateway, many, number, name))
+            wrong += _wrong(_return(bench, gateway, many, number, title, name))
             gateway.stop()
     bench.results.figure("phones.failed", failed)
     bench.results.figure("phones.wrong", wrong)

@@ -21,7 +21,7 @@ class Results:
     def figure(self, name: str, value: float) -> None:
         self.figures[name] = value
 
-    def pair(self, pair: Pair, layout: str, connections: int) -> Pair:
+    def pair(self, pair: Pair, layout: str, connections: int, name: str) -> Pair:
         row = (f"{pair.b.name} / {pair.a.name}", layout, str(connections),
                f"{pair.throughput:.2f}", f"{pair.cpu:.2f}",
                f"{pair.difference(cpu) * 1e6:+.1f}",
@@ -29,9 +29,18 @@ class Results:
                *(f"{pair.of(side, cpu) * 1e6:.1f}" for side in (0, 1)),
                *(milliseconds(pair.of(side, figure)) for figure in (p50, p99) for side in (0, 1)))
         self.pairs.append(row)
+        if name:
+            self._figures_of(pair, name)
         say(f"  {row[0]}: throughput {row[3]}, CPU {row[4]} ({row[5]} µs), "
             f"{row[6]} and {row[7]} requests/s, p99 {row[12]} and {row[13]} ms")
         return pair
+
+    def _figures_of(self, pair: Pair, name: str) -> None:
+        self.figure(f"{name}.throughput", pair.throughput)
+        self.figure(f"{name}.cpu", pair.cpu)
+        self.figure(f"{name}.us", pair.difference(cpu) * 1e6)
+        for side, letter in enumerate("ab"):
+            self.figure(f"{name}.{letter}.p99", pair.of(side, p99))
 
     def note(self, case: str, what: str, value: str) -> None:
         self.notes.append((case, what, value))

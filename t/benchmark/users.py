@@ -26,10 +26,11 @@ def _log_on(bench: Bench, port: int, number: int) -> list[tuple[str, str]]:
     return [header for name in names for header in bench.rig.basic(name)]
 
 
-def _note(bench: Bench, what: str, pair: Pair) -> None:
+def _note(bench: Bench, what: str, name: str, pair: Pair) -> None:
     bench.results.note("users", what, f"throughput {pair.throughput:.2f} and CPU {pair.cpu:.2f} of "
                        f"the bare proxy's, {pair.of(1, cpu) * 1e6:.0f} µs; "
                        f"{pair.of(1, opens):.3f} opens a request")
+    bench.results.figure(f"{name}.opens", pair.of(1, opens))
 
 
 def _own(bench: Bench) -> None:
@@ -46,9 +47,10 @@ def _own(bench: Bench) -> None:
     rig.wrk(gateway.port, "/mail", each=everybody, seconds=3)   # both processes know all users
     pairs = [bench.compare(Side("bare proxy", gateway, "/bare", own=True),
                            Side(f"{number} users", gateway, "/mail", each=everybody, own=True),
-                           connections=number, slow=number > 100) for number in levels]
+                           f"users.own.{number}", connections=number, slow=number > 100)
+             for number in levels]
     for number, pair in zip(levels, pairs):
-        _note(bench, f"{number} users with connections of their own", pair)
+        _note(bench, f"{number} users with connections of their own", f"users.own.{number}", pair)
     bench.results.figure("users.own", min(pair.throughput for pair in pairs[1:]))
     bench.results.figure("users.flat", max(pair.cpu for pair in pairs[1:]) / pairs[1].cpu)
     gateway.stop()
@@ -66,12 +68,15 @@ def _in_turns(bench: Bench) -> None:
         gateway.start()
         headers = _log_on(bench, gateway.port, number)
         shuffled = random.Random(1).choices(headers, k=20 * number)
-        for order, lines in (("in turns", headers), ("in random order", shuffled)):
+        for word, order, lines in (("turns", "in turns", headers),
+                                   ("random", "in random order", shuffled)):
+            name = f"users.{word}.{number}.{kept}"
             pair = bench.compare(
                 Side("bare proxy", gateway, "/bare"),
                 Side(f"{number} users {order}", gateway, "/mail",
-                     each=rig.wrk.header_file("turns", lines)), connections=CLIENT_CONNECTIONS)
-            _note(bench, f"{number} users {order}, EasKcdBackendPools {kept}", pair)
+                     each=rig.wrk.header_file("turns", lines)), name,
+                connections=CLIENT_CONNECTIONS)
+            _note(bench, f"{number} users {order}, EasKcdBackendPools {kept}", name, pair)
             found.append(pair.of(1, opens))
         gateway.stop()
     bench.results.figure("users.opens", max(found[-2:]))

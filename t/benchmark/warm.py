@@ -15,6 +15,7 @@ LEVELS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Effort:
     """How much a run measures."""
 
+    name: str
     rounds: int
     seconds: int
     users: int              # that cycle through the cache
@@ -29,13 +30,13 @@ class Effort:
     pings: tuple[int, ...] = (1_000, 5_000, 10_000)
 
 
-FULL = Effort(rounds=7, seconds=2, users=10_000, storm=1_000, cold=300, messages=10_000,
+FULL = Effort("full", rounds=7, seconds=2, users=10_000, storm=1_000, cold=300, messages=10_000,
               counted=300)
-QUICK = Effort(rounds=2, seconds=1, users=200, storm=100, cold=40, messages=1_000,
+QUICK = Effort("quick", rounds=2, seconds=1, users=200, storm=100, cold=40, messages=1_000,
                counted=100, levels=(1, 16, 256), own=(1, 16, 256), turns=128, phones=(200,),
                pings=(1_000,))
-SMOKE = Effort(rounds=1, seconds=1, users=10, storm=10, cold=5, messages=100, counted=20,
-               levels=(1, 4), own=(1, 4), turns=8, phones=(8,), pings=(50,))
+SMOKE = Effort("smoke", rounds=1, seconds=1, users=10, storm=10, cold=5, messages=100,
+               counted=20, levels=(1, 4), own=(1, 4), turns=8, phones=(8,), pings=(50,))
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ class Bench:
     results: Results
     effort: Effort
 
-    def compare(self, a: Side, b: Side, layout: str = "shared", connections: int = 16,
-                slow: bool = False) -> Pair:
-        """*slow*: one of them needs more time to show anything."""
+    def compare(self, a: Side, b: Side, name: str = "", *, layout: str = "shared",
+                connections: int = 16, slow: bool = False) -> Pair:
+        """Figures whose names begin with this *name*. *slow*: one of them needs more time to show
+        anything."""
         pair = paired(self.rig, a, b, self.rig.layouts[layout], rounds=self.effort.rounds,
                       seconds=self.effort.seconds * (3 if slow else 1), connections=connections)
-        return self.results.pair(pair, layout, connections)
+        return self.results.pair(pair, layout, connections, name)
 
     def side(self, name: str, path: str, user: str | None = "alice") -> Side:
         """A location of the warm gateway; requests by Basic, or without credentials."""
@@ -68,14 +70,14 @@ class Bench:
 def basic(bench: Bench) -> None:
     """The headline: warm Basic, delegated, not verified."""
     for layout in ("shared", "split"):
-        pair = bench.compare(bench.bare(), bench.side("Basic", "/mail"), layout)
-        bench.results.figure(f"basic.{layout}.throughput", pair.throughput)
-        bench.results.figure(f"basic.{layout}.cpu", pair.cpu)
+        bench.compare(bench.bare(), bench.side("Basic", "/mail"), f"basic.{layout}", layout=layout)
 
 
 def cookie(bench: Bench) -> None:
     """A session in place of Basic."""
-    bench.compare(bench.bare(), bench.cookie("session", "/mail"))
+    for layout in ("shared", "split"):
+        bench.compare(bench.bare(), bench.cookie("session", "/mail"), f"cookie.{layout}",
+                      layout=layout)
 
 
 def direct(bench: Bench) -> None:
@@ -88,8 +90,8 @@ def direct(bench: Bench) -> None:
 
 def tls(bench: Bench) -> None:
     """The same to a backend behind TLS."""
-    bench.compare(bench.bare(tls=True), bench.side("Basic, TLS", "/tls-mail"))
-    bench.compare(bench.bare(tls=True), bench.cookie("session, TLS", "/tls-mail"))
+    bench.compare(bench.bare(tls=True), bench.side("Basic, TLS", "/tls-mail"), "tls.basic")
+    bench.compare(bench.bare(tls=True), bench.cookie("session, TLS", "/tls-mail"), "tls.cookie")
 
 
 def mutual(bench: Bench) -> None:
@@ -99,10 +101,9 @@ def mutual(bench: Bench) -> None:
     if not bench.rig.knows("EasKcdMutualAuth required"):
         bench.results.note("mutual", "EasKcdMutualAuth", "the module does not know it")
         return
-    pair = bench.compare(silent, bench.side("real acceptor, verified", "/gss-required"))
-    bench.results.figure("mutual.us", pair.difference(cpu) * 1e6)
+    bench.compare(silent, bench.side("real acceptor, verified", "/gss-required"), "mutual")
     bench.compare(bench.side("real acceptor, no proof, TLS", "/gss-tls-silent"),
-                  bench.side("real acceptor, verified, TLS", "/gss-tls-required"))
+                  bench.side("real acceptor, verified, TLS", "/gss-tls-required"), "mutual.tls")
 
 
 def reuse(bench: Bench) -> None:
@@ -110,15 +111,16 @@ def reuse(bench: Bench) -> None:
     if not bench.rig.knows("EasKcdBackendReuse On"):
         bench.results.note("reuse", "EasKcdBackendReuse", "the module does not know it")
         return
-    bench.compare(bench.side("reuse", "/mail"), bench.side("no reuse", "/fresh"))
-    bench.compare(bench.side("reuse, TLS", "/tls-mail"), bench.side("no reuse, TLS", "/tls-fresh"))
+    bench.compare(bench.side("reuse", "/mail"), bench.side("no reuse", "/fresh"), "reuse")
+    bench.compare(bench.side("reuse, TLS", "/tls-mail"), bench.side("no reuse, TLS", "/tls-fresh"),
+                  "reuse.tls")
 
 
 def parts(bench: Bench) -> None:
     """Where it goes: authentication alone, and what delegation adds."""
     known = bench.side("Basic, not delegated", "/known")
-    bench.compare(bench.bare(), known)
-    bench.compare(known, bench.side("Basic, delegated", "/mail"))
+    bench.compare(bench.bare(), known, "parts.known")
+    bench.compare(known, bench.side("Basic, delegated", "/mail"), "parts.delegated")
 
 
 def token(bench: Bench) -> None:
@@ -131,9 +133,11 @@ def token(bench: Bench) -> None:
     delegated = bench.compare(bench.side("Basic, not delegated", "/known"),
                               bench.side("Basic, delegated", "/mail"))
     over = delegated.difference(cpu) - alone
-    bench.results.note("token", "libkrb5's token by itself", f"{alone * 1e6:.1f} µs")
-    bench.results.note("token", "native, as a header's value", f"{native * 1e6:.1f} µs")
-    bench.results.note("token", "gssapi, as a header's value", f"{gssapi * 1e6:.1f} µs")
+    for name, what, spent in (("libkrb5", "libkrb5's token by itself", alone),
+                              ("native", "native, as a header's value", native),
+                              ("gssapi", "gssapi, as a header's value", gssapi)):
+        bench.results.note("token", what, f"{spent * 1e6:.1f} µs")
+        bench.results.figure(f"token.{name}", spent * 1e6)
     bench.results.note("token", "guard, pools, retry", f"{over * 1e6:.1f} µs")
     if bench.rig.knows("EasKcdMutualAuth required"):
         verified = bench.compare(bench.side("real acceptor, no proof", "/gss-silent"),
@@ -158,8 +162,7 @@ def guard(bench: Bench) -> None:
         gateway = bench.rig.gateway("guard", bare, ours=ours)
         gateway.start()
         sides.append(Side(f"bare proxy, module {'' if ours else 'not '}loaded", gateway, "/bare"))
-    pair = bench.compare(*sides)
-    bench.results.figure("guard.us", pair.difference(cpu) * 1e6)
+    bench.compare(*sides, "guard")
     for side in sides:
         side.gateway.stop()
 
@@ -168,10 +171,9 @@ def others(bench: Bench) -> None:
     """The alternatives."""
     mag = bench.side("mod_auth_gssapi Basic", "/mag")
     bcrypt = bench.side("mod_auth_basic, bcrypt", "/bcrypt")
-    pair = bench.compare(mag, bench.side("Basic", "/mail"), slow=True)
-    bench.results.figure("others.mag", pair.throughput)
+    bench.compare(mag, bench.side("Basic", "/mail"), "others.mag", slow=True)
     bench.compare(bench.bare(), mag, slow=True)
-    bench.compare(bcrypt, bench.side("Basic", "/mail"), slow=True)
+    bench.compare(bcrypt, bench.side("Basic", "/mail"), "others.bcrypt", slow=True)
     bench.compare(bench.bare(), bcrypt, slow=True)
 
 
@@ -179,6 +181,6 @@ def curve(bench: Bench) -> None:
     """Throughput and p99 over concurrency."""
     for connections in bench.effort.levels:
         bench.results.curve.append(bench.compare(bench.bare(), bench.side("Basic", "/mail"),
-                                                 connections=connections))
+                                                 f"curve.{connections}", connections=connections))
     first, *rest = (pair.throughput for pair in bench.results.curve)
     bench.results.figure("curve.scaling", min(rest) / first)
