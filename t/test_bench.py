@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmark import page, users, warm
+from benchmark import page, pairs, users, warm
 from benchmark.cost import connections_accepted, cpu_seconds
 from benchmark.load import Answer, Answers, Load
 from benchmark.main import CASES as ALL
-from benchmark.pairs import Pair, Run
+from benchmark.pairs import Pair, Run, Side, per_second
 from benchmark.promises import PROMISES, Promise, judge
 from benchmark.results import Results
 from lab.gateway import module_under_test
@@ -73,6 +73,33 @@ def test_all_promises_of_a_case_count():
     assert judge(cases, figures)[0]
     assert not judge(cases, figures | {"outage.waiting": 0.26})[0]
     assert judge(cases - {"outage"}, figures | {"outage.waiting": 0.26})[0]
+
+
+def made_run(requests, spent):
+    return Run(Load(requests, 1, 1, 1, 0, 0), spent, 0)
+
+
+def test_ratios_are_medians_of_the_rounds_with_their_quartiles():
+    pair = Pair(None, None, [(made_run(100, 2), made_run(requests, spent)) for requests, spent in (
+        (80, 2.2), (90, 2.4), (99, 2.6), (85, 2.8), (95, 9))])
+    assert (pair.throughput, pair.cpu) == (0.9, 1.3)
+    assert pair.spread(per_second) == (0.85, 0.95)
+    assert Pair(None, None, pair.runs[:1]).spread(per_second) == (0.8, 0.8)
+
+
+def test_every_other_round_begins_with_the_other_side(monkeypatch):
+    """So that nothing that changes with time favours one of them."""
+    order = []
+
+    def once(_rig, side, *_):
+        order.append(side.name)
+        return made_run(100 if side.name == "A" else 50, 1)
+    monkeypatch.setattr(pairs, "once", once)
+    monkeypatch.setattr(pairs, "_warm_up", lambda *_: None)
+    pair = pairs.paired(MagicMock(), Side("A", MagicMock(), "/"), Side("B", MagicMock(), "/"), None,
+                        rounds=3, seconds=1)
+    assert "".join(order) == "ABBAAB"
+    assert [b.load.requests / a.load.requests for a, b in pair.runs] == [0.5] * 3
 
 
 def test_percentiles_count_from_the_fastest():

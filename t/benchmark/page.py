@@ -159,7 +159,8 @@ TABLES = (
         _parked("each Ping answered, and for its own user; in three restarts", "{@.good:yes}"),
         _parked("short requests, p99; longest in three restarts",
                 "{@.calm.p99:ms} ms; {@.restarts.most:.1f} s"),
-        _parked("short requests that fail; in three restarts", "{@.calm.failed:.0f}; {@.restarts.failed:.0f}"))),
+        _parked("short requests that fail; in three restarts",
+                "{@.calm.failed:.0f}; {@.restarts.failed:.0f}"))),
 )
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paired measurement: A B A B ..., so that whatever else the machine does, it does to both."""
+"""Paired measurement: A B, B A, A B ..., so that whatever else the machine does, it does to both."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Callable
 
 from lab.httpd import Httpd
@@ -22,7 +22,7 @@ class Side:
     name: str
     gateway: Httpd                  # or a backend, asked without one
     path: str
-    headers: Headers = ()
+    headers: Headers | Callable[[], Headers] = ()   # of each run
     each: Path | None = None        # a file of headers, one for each request
     own: bool = False               # one for each connection
 
@@ -44,6 +44,12 @@ class Pair:
 
     def ratio(self, figure: Callable[[Run], float]) -> float:
         return median(figure(b) / max(figure(a), 1e-9) for a, b in self.runs)
+
+    def spread(self, figure: Callable[[Run], float]) -> tuple[float, float]:
+        """The quartiles of the rounds' ratios."""
+        ratios = [figure(b) / max(figure(a), 1e-9) for a, b in self.runs] * 2   # one has some, too
+        low, _, high = quantiles(ratios, n=4, method="inclusive")
+        return low, high
 
     def difference(self, figure: Callable[[Run], float]) -> float:
         return median(figure(b) - figure(a) for a, b in self.runs)
@@ -82,16 +88,21 @@ def p99(run: Run) -> float:
 
 def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
     root = side.gateway.daemon.process.pid
+    headers = _headers(side)
     before, opened = cost.cpu_seconds(root), cost.connections_accepted()
-    load = _load(rig, side, connections, seconds).must_be_clean(side.name)
+    load = _load(rig, side, headers, connections, seconds).must_be_clean(side.name)
     run = Run(load, (cost.cpu_seconds(root) - before) / load.requests,
               (cost.connections_accepted() - opened - connections) / load.requests)
     _come_to_rest(side)
     return run
 
 
-def _load(rig: Rig, side: Side, connections: int, seconds: int) -> Load:
-    return rig.wrk(side.gateway.port, side.path, side.headers, each=side.each,
+def _headers(side: Side) -> Headers:
+    return side.headers() if callable(side.headers) else side.headers
+
+
+def _load(rig: Rig, side: Side, headers: Headers, connections: int, seconds: int) -> Load:
+    return rig.wrk(side.gateway.port, side.path, headers, each=side.each,
                    own=side.own, connections=connections, seconds=seconds)
 
 
@@ -102,9 +113,10 @@ def _come_to_rest(side: Side) -> None:
 
 def _warm_up(rig: Rig, side: Side, connections: int) -> None:
     """All children shall know the user; while they ask the KDC, a run may be without an answer."""
-    until(lambda: _load(rig, side, connections, 1).requests, 60, f"{side.name} to answer")
+    headers = _headers(side)
+    until(lambda: _load(rig, side, headers, connections, 1).requests, 60, f"{side.name} to answer")
     _come_to_rest(side)
-    _load(rig, side, connections, 1)
+    _load(rig, side, headers, connections, 1)
     _come_to_rest(side)
 
 
@@ -114,5 +126,9 @@ def paired(rig: Rig, a: Side, b: Side, layout: Layout, *, rounds: int, seconds: 
     rig.lay_out(layout, list(gateways.values()))
     for side in (a, b):
         _warm_up(rig, side, connections if side.own else max(connections, 32))
-    return Pair(a, b, [(once(rig, a, connections, seconds), once(rig, b, connections, seconds))
-                       for _ in range(rounds)])
+    runs = []
+    for number in range(rounds):        # every other round begins with B
+        order = (a, b) if number % 2 == 0 else (b, a)
+        seen = [once(rig, side, connections, seconds) for side in order]
+        runs.append((seen[0], seen[1]) if order[0] is a else (seen[1], seen[0]))
+    return Pair(a, b, runs)

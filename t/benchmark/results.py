@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from .pairs import Pair, cpu, p50, p99, per_second
 
-HEAD = ("pair (B against A)", "cores", "conn", "thr. B/A", "CPU B/A", "CPU B-A", "A req/s",
-        "B req/s", "A µs", "B µs", "A p50", "B p50", "A p99", "B p99")
+HEAD = ("pair (B against A)", "cores", "conn", "thr. B/A", "CPU B/A", "thr. quartiles",
+        "CPU quartiles", "CPU B-A", "A req/s", "B req/s", "A µs", "B µs", "A p50", "B p50", "A p99", "B p99")
 
 
 @dataclass
@@ -24,6 +24,8 @@ class Results:
     def pair(self, pair: Pair, layout: str, connections: int, name: str) -> Pair:
         row = (f"{pair.b.name} / {pair.a.name}", layout, str(connections),
                f"{pair.throughput:.2f}", f"{pair.cpu:.2f}",
+               *("–".join(f"{ratio:.2f}" for ratio in pair.spread(figure))
+                 for figure in (per_second, cpu)),
                f"{pair.difference(cpu) * 1e6:+.1f}",
                *(f"{pair.of(side, per_second):.0f}" for side in (0, 1)),
                *(f"{pair.of(side, cpu) * 1e6:.1f}" for side in (0, 1)),
@@ -31,8 +33,8 @@ class Results:
         self.pairs.append(row)
         if name:
             self._figures_of(pair, name)
-        say(f"  {row[0]}: throughput {row[3]}, CPU {row[4]} ({row[5]} µs), "
-            f"{row[6]} and {row[7]} requests/s, p99 {row[12]} and {row[13]} ms")
+        say(f"  {row[0]}: throughput {row[3]} ({row[5]}), CPU {row[4]} ({row[6]}; {row[7]} µs), "
+            f"{row[8]} and {row[9]} requests/s, p99 {row[14]} and {row[15]} ms")
         return pair
 
     def _figures_of(self, pair: Pair, name: str) -> None:

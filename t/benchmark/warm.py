@@ -64,7 +64,8 @@ class Bench:
                 else self.side("bare proxy", "/bare", None))
 
     def cookie(self, name: str, path: str) -> Side:
-        return Side(name, self.rig.warm, path, session(self.rig.warm, "bob"))
+        """A session, new for each run: a cookie that is a minute old is renewed by each request."""
+        return Side(name, self.rig.warm, path, lambda: session(self.rig.warm, "bob"))
 
 
 def basic(bench: Bench) -> None:
