@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """t/bench still works: hardly any load, so its figures mean nothing here."""
 
+import os
 import re
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmark import page, pairs, users, warm
-from benchmark.cost import connections_accepted, cpu_seconds
+from benchmark.cost import busy_seconds, connections_accepted, cpu_seconds
 from benchmark.load import Answer, Answers, Load
 from benchmark.main import CASES as ALL
 from benchmark.pairs import Pair, Run, Side, per_second
@@ -116,12 +117,14 @@ def test_connections_that_servers_accept_are_counted():
             client.close()
 
 
-def test_cpu_of_a_family_counts_its_children():
+def test_cpu_of_a_family_counts_its_children_and_so_do_the_cores():
     work = "i=0; while [ $i -lt 500000 ]; do i=$((i+1)); done"
     with subprocess.Popen(["sh", "-c", f"sh -c '{work}'; read x"],
                           stdin=subprocess.PIPE) as parent:
+        before = busy_seconds(os.sched_getaffinity(0))
         try:
             until(lambda: cpu_seconds(parent.pid) > 0.1, 60, "a child to use the processor")
+            assert busy_seconds(os.sched_getaffinity(0)) - before > 0.05
         finally:
             parent.stdin.close()
 

@@ -38,6 +38,14 @@ def _clock(pid: int) -> int:
     return ~pid << 3 | 2                # as clock_getcpuclockid() of the C library makes it
 
 
+def busy_seconds(cores: Iterable[int]) -> float:
+    """Time that these cores have worked, for whomever."""
+    names = {f"cpu{core}" for core in cores}
+    # user, nice, system, then idle and iowait, then interrupts
+    rows = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    return sum(sum(map(int, row[1:4] + row[6:8])) for row in rows if row[0] in names) / TICK
+
+
 def connections_accepted() -> int:
     """TCP connections that all servers of this network namespace have accepted so far."""
     names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Paired measurement: A B, B A, A B ..., so that whatever else the machine does, it does to both."""
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Callable
+from typing import Callable, Sequence
 
 from lab.httpd import Httpd
 from lab.wait import connections as connections_of
@@ -32,6 +34,7 @@ class Run:
     load: Load
     cpu: float      # of the gateway, seconds per request
     opens: float    # connections to the backend that a request opens
+    foreign: float = 0      # share of the cores that other programs had
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ def opens(run: Run) -> float:
     return run.opens
 
 
+def foreign(run: Run) -> float:
+    return run.foreign
+
+
 def p50(run: Run) -> float:
     return run.load.p50
 
@@ -88,13 +95,21 @@ def p99(run: Run) -> float:
 
 def once(rig: Rig, side: Side, connections: int, seconds: int) -> Run:
     root = side.gateway.daemon.process.pid
-    headers = _headers(side)
+    headers, cores = _headers(side), rig.layouts["shared"].gateway
     before, opened = cost.cpu_seconds(root), cost.connections_accepted()
+    others, began = _others(rig, root, cores), time.monotonic()
     load = _load(rig, side, headers, connections, seconds).must_be_clean(side.name)
     run = Run(load, (cost.cpu_seconds(root) - before) / load.requests,
-              (cost.connections_accepted() - opened - connections) / load.requests)
+              (cost.connections_accepted() - opened - connections) / load.requests,
+              (_others(rig, root, cores) - others) / len(cores) / (time.monotonic() - began))
     _come_to_rest(side)
     return run
+
+
+def _others(rig: Rig, root: int, cores: Sequence[int]) -> float:
+    """CPU of all but the benchmark, its load, the server and the backends."""
+    ours = sum(os.times()[:4]) + sum(map(cost.cpu_seconds, {root, *rig.others}))
+    return cost.busy_seconds(cores) - ours
 
 
 def _headers(side: Side) -> Headers:

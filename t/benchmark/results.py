@@ -3,10 +3,10 @@
 
 from dataclasses import dataclass, field
 
-from .pairs import Pair, cpu, p50, p99, per_second
+from .pairs import Pair, cpu, foreign, p50, p99, per_second
 
 HEAD = ("pair (B against A)", "cores", "conn", "thr. B/A", "CPU B/A", "thr. quartiles",
-        "CPU quartiles", "CPU B-A", "A req/s", "B req/s", "A µs", "B µs", "A p50", "B p50", "A p99", "B p99")
+        "CPU quartiles", "CPU B-A", "A req/s", "B req/s", "A µs", "B µs", "A p50", "B p50", "A p99", "B p99", "foreign")
 
 
 @dataclass
@@ -29,12 +29,13 @@ class Results:
                f"{pair.difference(cpu) * 1e6:+.1f}",
                *(f"{pair.of(side, per_second):.0f}" for side in (0, 1)),
                *(f"{pair.of(side, cpu) * 1e6:.1f}" for side in (0, 1)),
-               *(milliseconds(pair.of(side, figure)) for figure in (p50, p99) for side in (0, 1)))
+               *(milliseconds(pair.of(side, figure)) for figure in (p50, p99) for side in (0, 1)),
+               f"{max(pair.of(side, foreign) for side in (0, 1)):.0%}")
         self.pairs.append(row)
         if name:
             self._figures_of(pair, name)
         say(f"  {row[0]}: throughput {row[3]} ({row[5]}), CPU {row[4]} ({row[6]}; {row[7]} µs), "
-            f"{row[8]} and {row[9]} requests/s, p99 {row[14]} and {row[15]} ms")
+            f"{row[8]} and {row[9]} requests/s, p99 {row[14]} and {row[15]} ms; foreign {row[16]}")
         return pair
 
     def _figures_of(self, pair: Pair, name: str) -> None:
@@ -53,7 +54,8 @@ class Results:
         parts = []
         if self.pairs:
             parts.append(table(HEAD, self.pairs) + "\n\nMedians over pairs; µs is gateway CPU per "
-                         "request; p50 and p99 in ms.")
+                         "request; p50 and p99 in ms; foreign is the part of the cores that other "
+                         "programs had.")
         if self.notes:
             parts.append(table(("case", "what", "value"), self.notes))
         return "\n\n".join(parts)
