@@ -26,7 +26,7 @@ RATE = 50               # log-ons a second: more than may wait, and fewer than a
 
 def outage(bench: Bench) -> None:
     """Warm users while the KDC is black-holed and others log on; those others; the workers."""
-    rounds = max(1, bench.effort.rounds // 2)
+    rounds = max(1, bench.effort.rounds // 4)
     cold = iter(bench.rig.users((LASTS * RATE + 1) * (rounds + 1)))
     gateway = cold_gateway(bench, "outage", f"EasKcdKdcTimeout {TIMEOUT}s",
                            processes=WORKERS[0], threads=WORKERS[1])

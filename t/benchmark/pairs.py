@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paired measurement: A B, B A, A B ..., so that whatever else the machine does, it does to both."""
+"""Paired measurement: A B, B A, A B ..., so that other work on the machine is beside both."""
 
 import os
 import time

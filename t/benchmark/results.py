@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from .pairs import Pair, cpu, foreign, p50, p99, per_second
 
 HEAD = ("pair (B against A)", "cores", "conn", "thr. B/A", "CPU B/A", "thr. quartiles",
-        "CPU quartiles", "CPU B-A", "A req/s", "B req/s", "A µs", "B µs", "A p50", "B p50", "A p99", "B p99", "foreign")
+        "CPU quartiles", "CPU B-A", "A req/s", "B req/s", "A µs", "B µs", "A p50", "B p50",
+        "A p99", "B p99", "foreign")
 
 
 @dataclass

@@ -30,9 +30,10 @@ class Effort:
     pings: tuple[int, ...] = (1_000, 5_000, 10_000)
 
 
-FULL = Effort("full", rounds=7, seconds=2, users=10_000, storm=1_000, cold=300, messages=10_000,
+# Many short rounds: their median varies less than that of half as many of twice the time.
+FULL = Effort("full", rounds=14, seconds=1, users=10_000, storm=1_000, cold=300, messages=10_000,
               counted=300)
-QUICK = Effort("quick", rounds=2, seconds=1, users=200, storm=100, cold=40, messages=1_000,
+QUICK = Effort("quick", rounds=4, seconds=1, users=200, storm=100, cold=40, messages=1_000,
                counted=100, levels=(1, 16, 256), own=(1, 16, 256), turns=128, phones=(200,),
                pings=(1_000,))
 SMOKE = Effort("smoke", rounds=1, seconds=1, users=10, storm=10, cold=5, messages=100,
@@ -48,10 +49,11 @@ class Bench:
     effort: Effort
 
     def compare(self, a: Side, b: Side, name: str = "", *, layout: str = "shared",
-                connections: int = 16, slow: bool = False) -> Pair:
+                connections: int = 16, slow: bool = False, often: bool = False) -> Pair:
         """Figures whose names begin with this *name*. *slow*: one of them needs more time to show
-        anything."""
-        pair = paired(self.rig, a, b, self.rig.layouts[layout], rounds=self.effort.rounds,
+        anything. *often*: a promise depends on few per cent."""
+        pair = paired(self.rig, a, b, self.rig.layouts[layout],
+                      rounds=self.effort.rounds * (2 if often else 1),
                       seconds=self.effort.seconds * (3 if slow else 1), connections=connections)
         return self.results.pair(pair, layout, connections, name)
 
@@ -71,14 +73,15 @@ class Bench:
 def basic(bench: Bench) -> None:
     """The headline: warm Basic, delegated, not verified."""
     for layout in ("shared", "split"):
-        bench.compare(bench.bare(), bench.side("Basic", "/mail"), f"basic.{layout}", layout=layout)
+        bench.compare(bench.bare(), bench.side("Basic", "/mail"), f"basic.{layout}",
+                      layout=layout, often=True)
 
 
 def cookie(bench: Bench) -> None:
     """A session in place of Basic."""
     for layout in ("shared", "split"):
         bench.compare(bench.bare(), bench.cookie("session", "/mail"), f"cookie.{layout}",
-                      layout=layout)
+                      layout=layout, often=True)
 
 
 def direct(bench: Bench) -> None:
@@ -102,7 +105,8 @@ def mutual(bench: Bench) -> None:
     if not bench.rig.knows("EasKcdMutualAuth required"):
         bench.results.note("mutual", "EasKcdMutualAuth", "the module does not know it")
         return
-    bench.compare(silent, bench.side("real acceptor, verified", "/gss-required"), "mutual")
+    bench.compare(silent, bench.side("real acceptor, verified", "/gss-required"), "mutual",
+                  often=True)
     bench.compare(bench.side("real acceptor, no proof, TLS", "/gss-tls-silent"),
                   bench.side("real acceptor, verified, TLS", "/gss-tls-required"), "mutual.tls")
 
