@@ -18,7 +18,7 @@ HEAD = ("Pings", "EasKcdPark", "processes", "threads", "PSS KB each", "later", "
 
 def parked(bench: Bench) -> None:
     """Pings of many phones by TLS, with a thread each and parked: memory, restarts, wake-up."""
-    users = bench.rig.users(USERS)
+    users = bench.rig.users(min(USERS, max(bench.effort.pings)))
     rows = []
     os.environ["KRB5RCACHENAME"] = "none:"
     for pings in bench.effort.pings:
