@@ -9,6 +9,7 @@
 #include "auth/config_httpd.h"
 #include "auth/events_httpd.h"
 #include "auth/groups_httpd.h"
+#include "auth/kerberos/as_key.h"
 #include "auth/kerberos/kdc_realm.h"
 #include "auth/login/challenge_httpd.h"
 #include "auth/login/page_httpd.h"
@@ -267,6 +268,7 @@ struct eas_auth_child eas_auth_child_init(apr_pool_t *pchild, server_rec *main_s
     struct eas_err err;
     server_rec *s;
 
+    eas_as_key_child_init();
     eas_counters_child_init(pchild);
     eas_log_child_init(pchild);
     /* First, so that its workers end last: KDC jobs put their results into the shared cache. */

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """FAST: the gateway's TGT armours the log-ons of users."""
 
+import subprocess
+
 import pytest
 
 from lab import krbmsg
 from lab.ad import PASSWORDS, REALM
 from lab.client import assert_unavailable
 from lab.exchange import UNGUARDED, location
+from lab.sanitizer import LIBRARY
 from lab.unique import unique_number, unique_path
 
 AES128, AES256, RC4 = 17, 18, 23
@@ -18,13 +21,70 @@ POLICY, PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 12, 25, 24, 41
 FIRST_SIGHT = 1
 
 
+# Between libkrb5 and libk5crypto.
+NOTE_KEYS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <krb5/krb5.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+krb5_error_code krb5_c_string_to_key_with_params(krb5_context ctx, krb5_enctype enctype,
+                                                 const krb5_data *password, const krb5_data *salt,
+                                                 const krb5_data *parameters, krb5_keyblock *key)
+{
+    krb5_error_code (*real)(krb5_context, krb5_enctype, const krb5_data *, const krb5_data *,
+                            const krb5_data *, krb5_keyblock *);
+    int fd = open(getenv("EAS_T_KEYS"), O_WRONLY | O_APPEND);
+
+    if (fd < 0 || write(fd, "k", 1) != 1) {
+        abort();
+    }
+    close(fd);
+    *(void **)&real = dlsym(RTLD_NEXT, "krb5_c_string_to_key_with_params");
+    return real(ctx, enctype, password, salt, parameters, key);
+}
+"""
+
+
+class Keys:
+    """Those that libkrb5 makes of passwords in a gateway with this environment."""
+
+    def __init__(self, path, library):
+        self.path = path
+        self.env = {"LD_PRELOAD": " ".join(filter(None, (LIBRARY, str(library)))),
+                    "EAS_T_KEYS": str(path)}
+        self.reset()
+
+    def reset(self):
+        self.path.write_bytes(b"")
+        self.path.chmod(0o666)
+
+    def number(self):
+        return self.path.stat().st_size
+
+
+@pytest.fixture(scope="module")
+def note_keys(lab_dir):
+    made = lab_dir / "libnotekeys.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", made], input=NOTE_KEYS,
+                   text=True, check=True)
+    return made
+
+
+@pytest.fixture
+def keys(lab_dir, note_keys):
+    return Keys(lab_dir / f"keys-{unique_number()}", note_keys)
+
+
 @pytest.fixture
 def start(gateway, backends, relay):
     """start(conf): a gateway of one process, whose TGT a first user has paid for."""
     cas1 = backends("cas1")
 
-    def make(conf="", warm=True):
-        gw = gateway(conf + location(cas1.url), krb5_conf=relay.krb5_conf, processes=1)
+    def make(conf="", warm=True, **options):
+        gw = gateway(conf + location(cas1.url), krb5_conf=relay.krb5_conf, processes=1, **options)
         if warm:
             assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
         relay.reset()
@@ -63,29 +123,64 @@ def test_off(start, relay):
     assert users_messages(relay) == [[], [], ["AS-REQ/timestamp"]]
 
 
-@pytest.mark.parametrize("salts, exchanges", [
-    ({AES256: SALT}, [[], ["AS-REQ/timestamp"]]),
-    ({AES128: SALT, AES256: "unused"}, [[], ["AS-REQ/timestamp"]]),
-    ({RC4: "unused"}, [[], ["AS-REQ/timestamp"]]),
-], ids=["AES256", "AES128", "RC4 is left to libkrb5"])
-def test_key_of_the_password(start, relay, salts, exchanges):
+@pytest.mark.parametrize("salts, made_by_libkrb5", [
+    ({AES256: SALT}, 0),
+    ({AES128: SALT}, 0),
+    ({RC4: "unused", AES256: SALT}, 0),
+    ({RC4: "unused"}, 1),
+], ids=["AES256", "AES128", "AES before RC4", "RC4 is left to libkrb5"])
+def test_key_of_the_password(start, relay, keys, salts, made_by_libkrb5):
     """It is made before libkrb5 wants it; the KDC names salt and enctype."""
-    gw = start("EasKcdArmor Off\n")
+    gw = start("EasKcdArmor Off\n", env=keys.env)
     ask(relay, "alice", salts)
+    keys.reset()
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
-    assert users_messages(relay) == [[], *exchanges]
+    assert users_messages(relay) == [[], [], ["AS-REQ/timestamp"]]
+    assert keys.number() == made_by_libkrb5
 
 
-def test_libkrb5_wants_the_key_of_another_enctype(gateway, backends, relay, domain, lab_dir):
-    """The first message is repeated. The password is sent once."""
+@pytest.mark.parametrize("mode", ["Try", "Require"])
+def test_key_of_the_password_with_armour(start, keys, mode):
+    """FAST hides salt and enctype from all but libkrb5."""
+    gw = start(f"EasKcdArmor {mode}\n", env=keys.env)
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert gw.get("/eas", "alice", "wrong").status == 401
+    assert keys.number() == 0
+
+
+@pytest.mark.parametrize("libdefaults, plugins, made_by_libkrb5", [
+    ("default_tkt_enctypes = aes128-cts-hmac-sha1-96", "", False),
+    ("default_tkt_enctypes = rc4-hmac", "", True),
+    ("", "module = other:/nonexistent/other.so", False),
+    ("", "disable = eas_kcd", True),
+    ("", "enable_only = encrypted_timestamp\nenable_only = encrypted_challenge", True),
+], ids=["AES128", "RC4", "another plugin", "disabled", "not enabled"])
+def test_key_of_the_password_by_krb5_conf(gateway, backends, relay, domain, lab_dir, keys,
+                                          libdefaults, plugins, made_by_libkrb5):
+    """Where libkrb5 makes the key, all is the same but for the time."""
+    path = domain.write_krb5_conf(lab_dir / f"keys-{unique_number()}.conf", relay.port, libdefaults)
+    path.write_text(f"{path.read_text()}\n[plugins]\nclpreauth = {{\n{plugins}\n}}\n")
+    gw = gateway(location(backends("cas1").url), krb5_conf=path, processes=1, env=keys.env)
+    assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
+    relay.reset()
+    keys.reset()
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert users_messages(relay) == [[], ["AS-REQ/armored"], ["AS-REQ/armored"]]
+    assert (keys.number() > 0) == made_by_libkrb5
+
+
+def test_libkrb5_wants_the_key_of_another_enctype(gateway, backends, relay, domain, lab_dir, keys):
+    """Than the KDC's first one: that which it asks for is made."""
     aes128 = domain.write_krb5_conf(lab_dir / "aes128.conf", relay.port,
                                     "default_tkt_enctypes = aes128-cts-hmac-sha1-96")
-    gw = gateway("EasKcdArmor Off\n" + location(backends("cas1").url), krb5_conf=aes128, processes=1)
+    gw = gateway("EasKcdArmor Off\n" + location(backends("cas1").url), krb5_conf=aes128, processes=1,
+                 env=keys.env)
     assert gw.get("/eas", "bob", PASSWORDS["bob"]).status == 200
     relay.reset()
     ask(relay, "alice", {AES256: "unused", AES128: SALT})
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
-    assert users_messages(relay) == [[], [], [], ["AS-REQ/timestamp"]]
+    assert users_messages(relay) == [[], [], ["AS-REQ/timestamp"]]
+    assert keys.number() == 0
 
 
 def test_salt_of_another_name(start, relay, backends):

@@ -167,6 +167,7 @@ VARIABLES = {
     "once": "",
     "has_plugin": "",
     "table": "KDCs' health, likewise",
+    "plugin": "the module's path for libkrb5, likewise",
     "counted": "counters: files that are no glue count, too",
     "notes": "errors and KDCs, likewise",
     "set": "not written: memset(), volatile for compilers",

@@ -19,7 +19,8 @@ LINES, COMPLEXITY = 50, 15
 # Files that both halves have are called by the half.
 OF_A_HALF = {"config", "directives", "start"}
 # Short names of what is called from everywhere.
-SHORT = {"eas_fail": "error", "eas_unseal": "seal", "main": "main"}
+SHORT = {"eas_fail": "error", "eas_unseal": "seal", "main": "main",
+         "clpreauth_eas_kcd_initvt": "as_key"}     # libkrb5's name
 
 
 def name(path):

@@ -2,6 +2,7 @@
 /* auth/kerberos/kdc_profile.c - krb5.conf for a krb5_context that sends nothing by itself */
 
 #include "auth/kerberos/kdc_profile.h"
+#include "auth/kerberos/as_key.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -47,6 +48,40 @@ static const char *own_value(const char *const *names)
                                                            : NULL;
 }
 
+static bool is_plugins(const char *const *names)
+{
+    return names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
+           && strcmp(names[0], "plugins") == 0 && strcmp(names[1], "clpreauth") == 0
+           && strcmp(names[2], "module") == 0;
+}
+
+/* The values of krb5.conf, if it has some, and one more. */
+static long append_value(const char *value, long code, char ***values)
+{
+    size_t n = 0;
+    char **more, *last;
+
+    if (code != 0) {
+        return copy_value(value, values);
+    }
+    while ((*values)[n] != NULL) {
+        n++;
+    }
+    last = strdup(value);
+    more = realloc(*values, (n + 2) * sizeof(*more));
+    if (more != NULL) {
+        *values = more;
+        more[n] = last;
+        more[n + 1] = NULL;
+    }
+    if (more == NULL || last == NULL) {
+        free(more == NULL ? last : NULL);
+        profile_free_list(*values);
+        return ENOMEM;
+    }
+    return 0;
+}
+
 static long get_values(void *data, const char *const *names, char ***values_out)
 {
     struct shared *shared = data;
@@ -57,6 +92,9 @@ static long get_values(void *data, const char *const *names, char ***values_out)
         return copy_value(own, values_out);
     }
     code = profile_get_values(shared->profile.files, names, values_out);
+    if (is_plugins(names) && eas_as_key_plugin() != NULL) {
+        return append_value(eas_as_key_plugin(), code, values_out);
+    }
     if (code != 0 && names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
         && strcmp(names[0], "realms") == 0 && strcmp(names[2], "kdc") == 0) {
         shared->profile.has_placeholder = true;

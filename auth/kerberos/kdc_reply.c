@@ -93,13 +93,7 @@ static krb5_error_code read_as_error(struct eas_kdc_as *as, const krb5_data *rea
     as->ended = as->armored && code != KRB5KDC_ERR_PREAUTH_REQUIRED
                 && code != KRB5KDC_ERR_MORE_PREAUTH_DATA_REQUIRED
                 && code != KRB5KRB_ERR_RESPONSE_TOO_BIG;
-    if (code != KRB5KDC_ERR_PREAUTH_REQUIRED) {
-        return 0;
-    }
-    if (as->asked != NULL) {
-        as->asked(as->asked_data);
-    }
-    return as->probing ? code : 0;
+    return as->probing && code == KRB5KDC_ERR_PREAUTH_REQUIRED ? code : 0;
 }
 
 static krb5_error_code read_error(const krb5_data *realm, const krb5_error *error,
@@ -125,8 +119,8 @@ krb5_error_code eas_kdc_reply_read(krb5_context ctx, const krb5_data *realm, con
         && eas_preauth_read_reply(eas_bytes_make(reply->data, reply->length), &as->preauth)) {
         return KRB5KDC_ERR_PREAUTH_REQUIRED;
     }
-    if ((unsigned char)reply->data[0] != KRB_ERROR_OCTET
-        || krb5_rd_error(ctx, reply, &error) != 0) {
+    as->is_error = (unsigned char)reply->data[0] == KRB_ERROR_OCTET;
+    if (!as->is_error || krb5_rd_error(ctx, reply, &error) != 0) {
         return 0;
     }
     *ntstatus = ntstatus_of(eas_bytes_make(error->e_data.data, error->e_data.length));

@@ -14,15 +14,16 @@
 
 /* The latest AS exchange (auth/kerberos/as.h), for the hooks and from them. */
 struct eas_kdc_as {
-    bool running;                    /* what follows concerns the messages under way */
-    bool probing;                    /* the first answer ends the exchange */
-    bool armored;                    /* with FAST */
-    bool unarmored;                  /* an answer to that was not: it ended the exchange */
-    bool ended;                      /* no message may follow */
-    bool guessed;                    /* the latest message may have a password */
-    struct eas_preauth preauth;      /* of the latest answer */
-    void (*asked)(void *asked_data); /* the KDC asks for the proof of a password; or NULL */
-    void *asked_data;
+    bool running;                         /* what follows concerns the messages under way */
+    bool probing;                         /* the first answer ends the exchange */
+    bool armored;                         /* with FAST */
+    bool unarmored;                       /* an answer to that was not: it ended the exchange */
+    bool ended;                           /* no message may follow */
+    bool guessed;                         /* the latest message may have a password */
+    struct eas_preauth preauth;           /* of the latest answer */
+    bool is_error;                        /* the latest answer is one */
+    const char *password;                 /* of a log-on, while it runs; or NULL */
+    bool has_key;                         /* its key was made (as_key.h) */
     char referral[EAS_KDC_REALM_MAX + 1]; /* the realm that the KDC refers to; "" if to none */
 };
 

@@ -20,7 +20,7 @@
 #define is(bytes, constant) \
     ((bytes).len == sizeof(constant) - 1 && memcmp((bytes).at, constant, (bytes).len) == 0)
 
-/* Four octets, or none at all.  0 for the parameters of other enctypes. */
+/* Four octets, or none at all.  0 for other parameters, and for counts that libkrb5 refuses. */
 static uint32_t read_iterations(struct eas_bytes entry)
 {
     struct eas_bytes field, p;
@@ -37,33 +37,64 @@ static uint32_t read_iterations(struct eas_bytes entry)
     return count >= DEFAULT_ITERATIONS && count <= ITERATIONS_MAX ? count : 0;
 }
 
-/* ETYPE-INFO2-ENTRY ::= SEQUENCE { etype [0], salt [1] OPTIONAL, s2kparams [2] OPTIONAL } */
-static bool read_entry(struct eas_bytes entry, struct eas_preauth *preauth)
+/*
+ * ETYPE-INFO2-ENTRY ::= SEQUENCE { etype [0], salt [1] OPTIONAL, s2kparams [2] OPTIONAL }
+ * False without a salt; the enctype is set all the same, to 0 if unknown.
+ */
+static bool read_entry(struct eas_bytes entry, struct eas_string_to_key *out)
 {
     struct eas_bytes field, enctype, salt;
 
+    out->enctype = 0;
     if (!eas_der_enter(&entry, EAS_DER_CONTEXT(0), &field)
-        || !eas_der_enter_only(field, EAS_DER_INTEGER, &enctype)
-        || !eas_der_enter(&entry, EAS_DER_CONTEXT(1), &field)
+        || !eas_der_enter_only(field, EAS_DER_INTEGER, &enctype)) {
+        return false;
+    }
+    out->enctype = enctype.len == 1 ? enctype.at[0] : 0;
+    if (!eas_der_enter(&entry, EAS_DER_CONTEXT(1), &field)
         || !eas_der_enter_only(field, EAS_DER_GENERAL_STRING, &salt) || salt.len == 0
         || salt.len > EAS_PREAUTH_SALT_MAX || memchr(salt.at, '\0', salt.len) != NULL) {
         return false;
     }
-    memcpy(preauth->salt, salt.at, salt.len);
-    preauth->salt[salt.len] = '\0';
-    preauth->enctype = enctype.len == 1 ? enctype.at[0] : 0;
-    preauth->iterations = read_iterations(entry);
+    out->salt = salt;
+    out->iterations = read_iterations(entry);
     return true;
 }
 
 static void read_etype_info2(struct eas_bytes value, struct eas_preauth *preauth)
 {
     struct eas_bytes entries, entry;
+    struct eas_string_to_key key;
 
-    if (eas_der_enter_only(value, EAS_DER_SEQUENCE, &entries)) {
-        while (eas_der_enter(&entries, EAS_DER_SEQUENCE, &entry) && !read_entry(entry, preauth)) {
+    if (!eas_der_enter_only(value, EAS_DER_SEQUENCE, &entries)) {
+        return;
+    }
+    while (eas_der_enter(&entries, EAS_DER_SEQUENCE, &entry)) {
+        if (read_entry(entry, &key)) {
+            memcpy(preauth->salt, key.salt.at, key.salt.len);
+            preauth->salt[key.salt.len] = '\0';
+            return;
         }
     }
+}
+
+bool eas_preauth_find_key(struct eas_bytes etype_info2, struct eas_string_to_key *key)
+{
+    struct eas_bytes entries, entry;
+    struct eas_string_to_key found;
+
+    if (!eas_der_enter_only(etype_info2, EAS_DER_SEQUENCE, &entries)) {
+        return false;
+    }
+    while (eas_der_enter(&entries, EAS_DER_SEQUENCE, &entry)) {
+        bool is_salted = read_entry(entry, &found);
+
+        if (found.enctype == key->enctype) {
+            *key = found;
+            return is_salted && found.iterations > 0;
+        }
+    }
+    return false;
 }
 
 /* PA-DATA ::= SEQUENCE { padata-type [1] Int32, padata-value [2] OCTET STRING } */
