@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """FAST: the gateway's TGT armours the log-ons of users."""
 
-import subprocess
-
 import pytest
 
 from lab import krbmsg
 from lab.ad import PASSWORDS, REALM
 from lab.client import assert_unavailable
 from lab.exchange import UNGUARDED, location
-from lab.sanitizer import LIBRARY
+from lab.keys import Keys
 from lab.unique import unique_number, unique_path
 
 AES128, AES256, RC4 = 17, 18, 23
@@ -21,61 +19,9 @@ POLICY, PREAUTH_REQUIRED, PREAUTH_FAILED, MODIFIED = 12, 25, 24, 41
 FIRST_SIGHT = 1
 
 
-# Between libkrb5 and libk5crypto.
-NOTE_KEYS = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <krb5/krb5.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-krb5_error_code krb5_c_string_to_key_with_params(krb5_context ctx, krb5_enctype enctype,
-                                                 const krb5_data *password, const krb5_data *salt,
-                                                 const krb5_data *parameters, krb5_keyblock *key)
-{
-    krb5_error_code (*real)(krb5_context, krb5_enctype, const krb5_data *, const krb5_data *,
-                            const krb5_data *, krb5_keyblock *);
-    int fd = open(getenv("EAS_T_KEYS"), O_WRONLY | O_APPEND);
-
-    if (fd < 0 || write(fd, "k", 1) != 1) {
-        abort();
-    }
-    close(fd);
-    *(void **)&real = dlsym(RTLD_NEXT, "krb5_c_string_to_key_with_params");
-    return real(ctx, enctype, password, salt, parameters, key);
-}
-"""
-
-
-class Keys:
-    """Those that libkrb5 makes of passwords in a gateway with this environment."""
-
-    def __init__(self, path, library):
-        self.path = path
-        self.env = {"LD_PRELOAD": " ".join(filter(None, (LIBRARY, str(library)))),
-                    "EAS_T_KEYS": str(path)}
-        self.reset()
-
-    def reset(self):
-        self.path.write_bytes(b"")
-        self.path.chmod(0o666)
-
-    def number(self):
-        return self.path.stat().st_size
-
-
-@pytest.fixture(scope="module")
-def note_keys(lab_dir):
-    made = lab_dir / "libnotekeys.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", made], input=NOTE_KEYS,
-                   text=True, check=True)
-    return made
-
-
 @pytest.fixture
-def keys(lab_dir, note_keys):
-    return Keys(lab_dir / f"keys-{unique_number()}", note_keys)
+def keys(lab_dir):
+    return Keys(lab_dir)
 
 
 @pytest.fixture

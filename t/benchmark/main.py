@@ -15,6 +15,7 @@ from lab.gateway import module_under_test
 
 from . import cold, warm
 from .instructions import instructions
+from .mit import mit
 from .outage import outage
 from .page import PAGE, unknown, written
 from .parked import parked
@@ -28,8 +29,8 @@ from .warm import FULL, QUICK, SMOKE, Bench
 
 CASES = {case.__name__: case for case in (
     warm.basic, warm.cookie, warm.direct, warm.tls, warm.mutual, warm.reuse, warm.parts, warm.token,
-    warm.guard, warm.others, warm.curve, cold.messages, cold.logons, cold.storm,
-    cold.cached, phones, users, instructions, outage, parked)}
+    warm.guard, warm.others, warm.curve, cold.messages, cold.logons, mit,
+    cold.storm, cold.cached, phones, users, instructions, outage, parked)}
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

@@ -194,14 +194,15 @@ class Rig:
                 **options: Any) -> Gateway:
         """One that is not started yet; the stack ends it. Not *ours*: our module is not loaded."""
         self._numbers += 1
-        options = {"processes": 2, "threads": 64, "log_level": "crit", "shown": LOGGED} | options
+        options = {"processes": 2, "threads": 64, "log_level": "crit", "shown": LOGGED,
+                   "keytab": self._gateway_keytab if ours else None,
+                   "krb5_conf": (self.relay if relay else self.domain).krb5_conf} | options
         modules = [*MODULES[:-1], *EXTRA_MODULES, *options.pop("more_modules", ()),
                    *(("eas_kcd",) if ours else ())]
         text = ("EasKcdRequireTLS Off\n" if ours else "") + conf.common(
             self.authority.ca_file) + text
-        made = Gateway(self.path / f"{name}-{self._numbers}", text, modules=modules,
-                       keytab=self._gateway_keytab if ours else None, env=ENV,
-                       krb5_conf=(self.relay if relay else self.domain).krb5_conf, **options)
+        made = Gateway(self.path / f"{name}-{self._numbers}", text, modules=modules, env=ENV,
+                       **options)
         self.stack.callback(made.stop)
         return made
 

@@ -37,6 +37,10 @@ index objectClass eq
 index krbPrincipalName eq,pres,sub
 """
 
+SPAKE = """[libdefaults]
+    spake_preauth_groups = edwards25519
+"""
+
 KDC_CONF = """
 [kdcdefaults]
     kdc_listen = 127.0.0.1:{port}
@@ -55,6 +59,11 @@ KDC_CONF = """
 {module}
     }}
 """
+
+# Without these, each log-on writes the database.
+READ_ONLY = """
+        disable_last_success = true
+        disable_lockout = true"""
 
 
 def write_krb5_conf(path: Path, realms: Mapping[str, int], hosts: Mapping[str, str] = {}) -> Path:
@@ -123,8 +132,11 @@ class Mit:
     at its start is there."""
 
     def __init__(self, path: Path, realm: str, ldap: bool = False,
-                 certificates: bool = False) -> None:
+                 certificates: bool = False, processes: int = 1, spake: bool = False) -> None:
+        """With several *processes*, the KDC counts no failures. It offers *spake* first."""
         self.path = path
+        self._spake = spake
+        self._processes = processes
         self._users = path / "certificates" if certificates else None
         self.realm = realm
         self.port = free_port()
@@ -133,8 +145,9 @@ class Mit:
         self.env = {"KRB5_CONFIG": str(self.krb5_conf),
                      "KRB5_KDC_PROFILE": str(path / "kdc.conf"),
                      "EAS_LAB_CERTIFICATES": str(self._users)}
-        self._kdc = Daemon("krb5kdc", ["/usr/sbin/krb5kdc", "-n", "-r", realm], path / "kdc.log",
-                           self.env)
+        workers = ["-w", str(processes)] if processes > 1 else []
+        self._kdc = Daemon("krb5kdc", ["/usr/sbin/krb5kdc", "-n", *workers, "-r", realm],
+                           path / "kdc.log", self.env)
 
     def create(self) -> "Mit":
         self.path.mkdir(parents=True)
@@ -143,7 +156,7 @@ class Mit:
         write_krb5_conf(self.krb5_conf, {self.realm: self.port})
         (self.path / "kdc.conf").write_text(KDC_CONF.format(
             port=self.port, realm=self.realm, path=self.path, module=self._module())
-            + f"[logging]\n    kdc = FILE:{self.path}/krb5kdc.log\n")
+            + f"[logging]\n    kdc = FILE:{self.path}/krb5kdc.log\n" + SPAKE * self._spake)
         if self._directory:
             self._directory.start()
             self._run("kdb5_ldap_util", "-D", ADMIN, "-w", MASTER, "stashsrvpw", "-f",
@@ -169,6 +182,17 @@ class Mit:
     def add(self, name: str, password: str, *options: str) -> None:
         """A principal with pre-authentication; *options* are kadmin's, such as "+needchange"."""
         self.kadmin(f"addprinc +requires_preauth {' '.join(options)} -pw {password} {name}")
+
+    def add_many(self, names: Iterable[str], password: str) -> None:
+        """Principals with pre-authentication and one key each, of AES."""
+        queries = "".join(f"addprinc +requires_preauth -e aes256-cts:normal -pw {password} {name}\n"
+                          for name in names)
+        self._run("kadmin.local", "-r", self.realm, typed=queries, timeout=300)
+
+    @property
+    def pid(self) -> int:
+        """Of the KDC's first process."""
+        return self._kdc.process.pid
 
     def add_service(self, name: str, enctype: str) -> None:
         """A principal whose key and session keys have this enctype."""
@@ -236,7 +260,8 @@ class Mit:
 
     def _module(self) -> str:
         if self._directory is None:
-            return f"        db_library = db2\n        database_name = {self.path}/principal"
+            return (f"        db_library = db2\n        database_name = {self.path}/principal"
+                    + READ_ONLY * (self._processes > 1))
         return f"""        db_library = {"certificates" if self._users else "kldap"}
         ldap_kerberos_container_dn = cn=krb,{BASE}
         ldap_kdc_dn = {ADMIN}
@@ -252,10 +277,10 @@ class Mit:
                         self.path / "certificates.so",
                         Path(__file__).with_name("certificate_kdb.c")], check=True)
 
-    def _run(self, command: str, *arguments: str, typed: str = "",
+    def _run(self, command: str, *arguments: str, typed: str = "", timeout: float = 30,
              ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run([f"/usr/sbin/{command}", *arguments], input=typed, text=True,
-                              capture_output=True, timeout=30, env=os.environ | self.env)
+                              capture_output=True, timeout=timeout, env=os.environ | self.env)
         if done.returncode != 0:
             raise RuntimeError(f"{command} {arguments}\n{done.stdout}{done.stderr}")
         return done
