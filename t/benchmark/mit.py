@@ -40,6 +40,7 @@ def mit(bench: Bench) -> None:
                            f"of the gateway's, {1 / httpd:.0f}")
         bench.results.note("mit", "CPU per log-on", f"KDC {milliseconds(kdc)} ms, "
                            f"gateway {milliseconds(httpd)} ms")
+        bench.results.figure(f"mit.{armor}.ms", httpd * 1000)
         bench.results.figure(f"mit.{armor}.core", 1 / httpd)
         bench.results.figure(f"mit.{armor}.refused", number - answers.statuses[200])
         gateway.stop()
