@@ -269,6 +269,7 @@ class Result:
     begin: float = 0
     empty: int = 0              # without Pings, in all
     pss: float = 0
+    slope: float = 0            # of the latter half of the Pings: without what all share
     pss_later: float = 0        # ... on connections that have had an answer
     kernel: float = 0
     calm: Figures | None = None
@@ -288,15 +289,21 @@ async def be_parked(given, gateway: Gateway, backend: Backend, phones: Phones, r
     await phones.log_on()
     empty = memory(gateway)
     result.empty = empty.pss
-    tasks = [asyncio.create_task(phones.phone(number)) for number in range(given.pings)]
-    result.begin = await all_wait(backend, given.pings, "begin")
+    half = given.pings // 2
+    tasks = [asyncio.create_task(phones.phone(number)) for number in range(half)]
+    result.begin = await all_wait(backend, half, "begin")
+    first = memory(gateway)
+    tasks += [asyncio.create_task(phones.phone(number)) for number in range(half, given.pings)]
+    result.begin += await all_wait(backend, given.pings, "begin")
     held = memory(gateway)
+    result.slope = (held.pss - first.pss) / (given.pings - half)
     result.processes, result.threads = held.processes, held.threads
     result.pss = (held.pss - empty.pss) / given.pings
     result.kernel = (held.kernel - empty.kernel) / given.pings
     print(f"{given.pings} Pings wait after {result.begin:.0f} s: {held.processes} processes, "
           f"{held.threads} threads, {held.pss / 1024:.0f} MB PSS; for each Ping {result.pss:.0f} KB"
-          f", and {result.kernel:.0f} KB in the kernel with both ends of its connections",
+          f" ({result.slope:.0f} KB from {half} Pings on), and {result.kernel:.0f} KB in the kernel "
+          "with both ends of its connections",
           flush=True)
     short = Short(phones, ca_file)
     await asyncio.sleep(given.every)

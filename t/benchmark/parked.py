@@ -11,7 +11,8 @@ from .warm import Bench
 
 USERS = 200
 THREADS = 250           # of a process, where each Ping has one
-HEAD = ("Pings", "EasKcdPark", "processes", "threads", "PSS KB each", "later", "kernel KB each",
+HEAD = ("Pings", "EasKcdPark", "processes", "threads", "PSS KB each", "of the latter half",
+        "later", "kernel KB each",
         "p50 ms", "p99 ms", "errors", "p99 in restarts", "errors in restarts", "old stay s",
         "back s", "all woken s", "wait again s", "CPU ms each", "right")
 
@@ -48,8 +49,8 @@ def _row(park: str, result: Result) -> tuple[str, ...]:
     calm, restarts = result.calm, result.restarts
     return tuple(map(str, (
         result.pings, park, result.processes, result.threads, f"{result.pss:.0f}",
-        f"{result.pss_later:.0f}", f"{result.kernel:.0f}", f"{calm.p50 * 1e3:.1f}",
-        f"{calm.p99 * 1e3:.1f}", calm.failed, f"{restarts.p99 * 1e3:.1f}", restarts.failed,
+        f"{result.slope:.0f}", f"{result.pss_later:.0f}", f"{result.kernel:.0f}",
+        f"{calm.p50 * 1e3:.1f}", f"{calm.p99 * 1e3:.1f}", calm.failed, f"{restarts.p99 * 1e3:.1f}", restarts.failed,
         f"{result.stayed:.1f}", f"{result.back:.0f}", f"{result.wake:.1f}",
         f"{result.again:.0f}", f"{result.cpu * 1e3:.1f}", "yes" if result.good else "NO")))
 
