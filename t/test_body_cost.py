@@ -2,6 +2,7 @@
 """What a request body costs: its octets, and not the square of the pieces that it comes in."""
 
 import hashlib
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from benchmark.cost import cpu_seconds
 from lab.ad import PASSWORDS
 from lab.client import basic, connect
-from lab.exchange import location, open_location
+from lab.exchange import ask, location, open_location, trusting
 from lab.fake_backend import response
 from lab.gateway import MODULES
 from lab.names import GATEWAY
@@ -87,6 +88,46 @@ def test_pieces_of_one_octet(gateway, fake_backends, post):
         spent[path] = cpu_seconds(gw.daemon.process.pid) - before
     assert spent["/eas"] < 2 * spent["/open"] + 0.3, spent
     assert backend.requests[-1].body == BODY
+
+
+class Counted:
+    """A certificate whose server notes the lengths of the TLS records that it reads."""
+
+    def __init__(self, certificate):
+        self.certificate = certificate
+        self.lengths = []
+
+    def server_context(self):
+        lengths = self.lengths
+
+        class Socket(ssl.SSLSocket):
+            def recv_into(self, buffer, nbytes=None, flags=0):
+                lengths.append(super().recv_into(buffer, nbytes, flags))
+                return lengths[-1]
+        context = self.certificate.server_context()
+        context.sslsocket_class = Socket
+        return context
+
+    def channel_binding(self):
+        return self.certificate.channel_binding()
+
+
+@pytest.mark.parametrize("size,records", [(0, 1), (100, 1), (4000, 1), (100_000, 14)])
+def test_records_of_head_and_body(gateway, fake_backends, authority, size, records):
+    """A head and a short body leave in one record of TLS, and long bodies in few."""
+    counted = Counted(authority.certificate("cas1.corp.example.test"))
+    backend = fake_backends(digest, tls=counted)
+    gw = gateway(trusting(authority) + location(backend.url), processes=1)
+    body = bytes(n % 251 for n in range(size))
+    with gw.client() as client:
+        for number in (1, 2):
+            counted.lengths.clear()
+            answer = ask(client, "/eas", "alice", "POST", body=body)
+            assert answer.status == 200
+            assert answer.header("X-Digest") == hashlib.sha1(body).hexdigest()
+            assert len(backend.requests) == number
+            assert 1 <= len(counted.lengths) <= records
+            assert sum(counted.lengths) > size
 
 
 def peak_memory(gw):

@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/await_httpd.h"
+#include "delegation/proxy/coalesce.h"
 #include "delegation/proxy/peer_certificate_httpd.h"
 #include "delegation/proxy/placeholder_httpd.h"
 
@@ -426,6 +427,9 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         note_sent(record);
         /* Each time: a pooled connection has the time-out of another exchange. */
         apr_socket_timeout_set(ap_get_conn_socket(f->c), current->timeout);
+    }
+    if (record->tls) {
+        eas_coalesce(bb);
     }
     rv = ap_pass_brigade(f->next, bb);
     if (rv != APR_SUCCESS && current != NULL) {
