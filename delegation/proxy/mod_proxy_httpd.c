@@ -7,6 +7,7 @@
 #include <apr_dso.h>
 #include <dlfcn.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Written in pre_config. */
@@ -426,10 +427,12 @@ proxy_worker *eas_mod_proxy_make_slot(const struct eas_mod_proxy_pools *pools, p
                                       server_rec *s)
 {
     apr_pool_t *pool = pools->slots;
+    proxy_worker_shared *replaced;
     proxy_worker *slot;
+    bool is_good;
 
-    /* Any URL: it goes into the shared part, which is replaced by the original's. */
-    if (found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 0) != NULL) {
+    /* Any URL: it goes into the shared part of 2 KB, which is replaced by the original's. */
+    if (found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 1) != NULL) {
         return NULL;
     }
     slot->s->hmax = 0;
@@ -437,10 +440,13 @@ proxy_worker *eas_mod_proxy_make_slot(const struct eas_mod_proxy_pools *pools, p
     slot->hash = worker->hash;
     slot->balancer = worker->balancer;
     slot->section_config = worker->section_config;
-    if (found()->initialize_worker(slot, s, pool) != APR_SUCCESS || slot->cp->res != NULL) {
+    is_good = found()->initialize_worker(slot, s, pool) == APR_SUCCESS && slot->cp->res == NULL;
+    replaced = slot->s;
+    slot->s = worker->s;
+    free(replaced); /* mod_proxy has it from malloc() by that last argument */
+    if (!is_good) {
         return NULL;
     }
-    slot->s = worker->s;
     share_pools(slot->cp, pools);
     return slot;
 }
