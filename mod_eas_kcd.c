@@ -33,6 +33,7 @@
 #include "delegation/dump_httpd.h"
 #include "delegation/evidence_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
+#include "delegation/proxy/flush_httpd.h"
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_httpd.h"
@@ -162,6 +163,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_refusal_page_register_hooks(pool);
     eas_provider_register_hooks(pool);
     eas_outgoing_register_hooks(pool);
+    eas_flush_register_hooks(pool);
     eas_park_register_hooks(pool);
     eas_peer_certificate_register_hooks(pool);
     eas_delegate_register_hooks(pool);

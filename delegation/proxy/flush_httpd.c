@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delegation/proxy/flush_httpd.c - filter below the TLS of a backend's connection: short writes at once */
+
+#include "delegation/proxy/flush_httpd.h"
+
+#include <apr_optional_hooks.h>
+#include <mod_ssl_openssl.h>
+#include <stdbool.h>
+#include <util_filter.h>
+
+/* httpd writes as much at once anyway. */
+#define LONG 4096
+
+static ap_filter_rec_t *filter_handle;
+
+static bool is_set_aside(const apr_bucket_brigade *bb)
+{
+    apr_size_t len = 0;
+    const apr_bucket *b;
+
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        if (APR_BUCKET_IS_FLUSH(b) || b->length >= LONG - len) {
+            return false;
+        }
+        len += b->length;
+    }
+    return len != 0;
+}
+
+static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    if (is_set_aside(bb)) {
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+    }
+    return ap_pass_brigade(f->next, bb);
+}
+
+/* Until now, mod_ssl has flushed each write of the handshake. */
+static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
+{
+    (void)ssl;
+    ap_add_output_filter_handle(filter_handle, NULL, NULL, c);
+    return OK;
+}
+
+void eas_flush_register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    APR_OPTIONAL_HOOK(ssl, proxy_post_handshake, hook_proxy_post_handshake, NULL, NULL,
+                      APR_HOOK_MIDDLE);
+    filter_handle =
+        ap_register_output_filter("EAS_KCD_FLUSH", output_filter, NULL, AP_FTYPE_NETWORK - 1);
+}
