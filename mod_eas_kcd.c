@@ -32,6 +32,7 @@
 #include "delegation/directives_httpd.h"
 #include "delegation/dump_httpd.h"
 #include "delegation/evidence_httpd.h"
+#include "delegation/proxy/coalesce_httpd.h"
 #include "delegation/proxy/delegate_httpd.h"
 #include "delegation/proxy/flush_httpd.h"
 #include "delegation/proxy/msexchange_httpd.h"
@@ -164,6 +165,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_provider_register_hooks(pool);
     eas_outgoing_register_hooks(pool);
     eas_flush_register_hooks(pool);
+    eas_coalesce_register_hooks(pool);
     eas_park_register_hooks(pool);
     eas_peer_certificate_register_hooks(pool);
     eas_delegate_register_hooks(pool);

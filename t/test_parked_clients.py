@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections of clients whose long poll has parked (EasKcdPark): what httpd's MPM does with them."""
 
+import threading
 import time
 
 import pytest
 
 from lab.activesync import CHANGED, PING, TYPE, plain
 from lab.ad import PASSWORDS
+from lab.client import basic, connect
+from lab.exchange import location
+from lab.fake_backend import response
+from lab.names import GATEWAY
 from lab.parking import (SETTINGS, SMALL, THREADS, USERS, Gates, answered, await_parked, published,
                          wait)
 from lab.wait import connections, until
@@ -84,3 +89,73 @@ def test_slow_reader(gateway, fake_backends, keeper, pings, tls):
     ping_again(client, "user01")
     assert client.receive().status == 200
     assert connections(gw.port, of_peers=True) == 1
+
+
+def ask(client, *lines, path="/eas"):
+    client.sendall("\r\n".join([f"GET {path} HTTP/1.1", f"Host: {GATEWAY}", *lines, "", ""]).encode())
+
+
+def records(client):
+    """Of one answer, each as it comes: a read of a TLS socket returns no more than one."""
+    found = [client.recv(16384)]
+    head, _, body = found[0].partition(b"\r\n\r\n")
+    size = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    while len(body) < size:
+        found.append(client.recv(16384))
+        body += found[-1]
+    return found
+
+
+ALICE = f"Authorization: {basic('alice', PASSWORDS['alice'])}"
+
+
+@pytest.mark.parametrize("size,most", [(0, 1), (100, 1), (7000, 1), (9000, 3), (100_000, 14)])
+def test_records_of_answers(gateway, fake_backends, size, most):
+    """The head and a short body of an answer leave in one record of TLS, as without EasKcdPark."""
+    body = bytes(n % 251 for n in range(size))
+    backend = fake_backends(lambda request: response("200 OK", body=body))
+    gw = gateway(SETTINGS + location(backend.url, "EasKcdPark On"), tls=True, processes=1)
+    with connect(gw.port) as client:
+        ask(client)
+        refused = records(client)
+        assert refused[0].startswith(b"HTTP/1.1 401 ") and len(refused) == 1
+        for _ in range(3):
+            ask(client, ALICE)
+            found = records(client)
+            assert found[0].startswith(b"HTTP/1.1 200 ") and len(found) <= most
+            assert b"".join(found).endswith(b"\r\n\r\n" + body)
+
+
+def test_answers_of_pipelined_requests(gateway, fake_backends):
+    backend = fake_backends(lambda request: response("200 OK", body=request.path.encode()))
+    gw = gateway(SETTINGS + location(backend.url, "EasKcdPark On"), tls=True, processes=1)
+    with connect(gw.port) as client:
+        for number in range(20):
+            ask(client, ALICE, path=f"/eas/{number}")
+        got = b""
+        while got.count(b"HTTP/1.1 200 ") < 20 or not got.endswith(b"/19"):
+            got += client.recv(16384)
+    answers = got.split(b"HTTP/1.1 200 ")[1:]
+    assert [answer.rpartition(b"/")[2] for answer in answers] == [b"%d" % n for n in range(20)]
+
+
+def test_answer_in_pieces(gateway, fake_backends, keeper):
+    """The client has each piece before the backend sends the next one."""
+    seen = threading.Semaphore(0)
+
+    def pieces(request):
+        proof = keeper.proof(request)
+        yield f"HTTP/1.1 200 OK\r\nWWW-Authenticate: {proof}\r\nContent-Length: 40\r\n\r\n".encode()
+        for number in range(4):
+            yield b"piece %d - " % number
+            assert seen.acquire(timeout=20)
+    backend = fake_backends(pieces, proves=False)
+    gw = gateway(SETTINGS + location(backend.url, "EasKcdPark On"), tls=True, processes=1)
+    with connect(gw.port) as client:
+        client.settimeout(20)
+        ask(client, ALICE)
+        got = b""
+        for number in range(4):
+            while not got.endswith(b"piece %d - " % number):
+                got += client.recv(16384)
+            seen.release()

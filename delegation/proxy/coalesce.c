@@ -3,6 +3,8 @@
 
 #include "delegation/proxy/coalesce.h"
 
+#include <string.h>
+
 /* Returns the FLUSH bucket, or NULL if nothing is to be joined. */
 static apr_bucket *find_end(const apr_bucket_brigade *bb, apr_size_t *len)
 {
@@ -41,4 +43,67 @@ void eas_coalesce(apr_bucket_brigade *bb)
     }
     joined = apr_bucket_heap_create(data, len, apr_bucket_free, bb->bucket_alloc);
     APR_BUCKET_INSERT_BEFORE(end, joined);
+}
+
+/* Appends the data of one bucket, or a part of them, and deletes what it has appended. */
+static apr_status_t append(struct eas_coalesce_held *held, apr_bucket *b)
+{
+    apr_size_t room = EAS_COALESCE_MAX - held->len, len;
+    const char *data;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (b->length > room) {
+        rv = apr_bucket_split(b, room);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
+    }
+    if (rv == APR_SUCCESS && len > room) {
+        rv = APR_EGENERAL;
+    }
+    if (rv == APR_SUCCESS) {
+        memcpy(held->data + held->len, data, len);
+        held->len += len;
+        apr_bucket_delete(b);
+    }
+    return rv;
+}
+
+/* Whether mod_ssl would leave the brigade alone. */
+static bool is_fine(const apr_bucket_brigade *bb)
+{
+    const apr_bucket *first = APR_BRIGADE_FIRST(bb), *next;
+
+    if (first == APR_BRIGADE_SENTINEL(bb) || APR_BUCKET_IS_METADATA(first)
+        || first->length >= EAS_COALESCE_MAX) {
+        return true;
+    }
+    next = APR_BUCKET_NEXT(first);
+    return next != APR_BRIGADE_SENTINEL(bb) && APR_BUCKET_IS_METADATA(next);
+}
+
+bool eas_coalesce_stream(struct eas_coalesce_held *held, apr_bucket_brigade *bb)
+{
+    apr_bucket *b;
+
+    if (held->len == 0 && is_fine(bb)) {
+        return true;
+    }
+    if (held->data == NULL) {
+        held->data = apr_bucket_alloc(EAS_COALESCE_MAX, bb->bucket_alloc);
+    }
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && !APR_BUCKET_IS_METADATA(b)
+                                    && b->length != (apr_size_t)-1 && held->len < EAS_COALESCE_MAX;
+         b = APR_BRIGADE_FIRST(bb)) {
+        if (append(held, b) != APR_SUCCESS) {
+            break;
+        }
+    }
+    if (APR_BRIGADE_EMPTY(bb) && held->len < EAS_COALESCE_MAX) {
+        return false;
+    }
+    b = apr_bucket_heap_create(held->data, held->len, apr_bucket_free, bb->bucket_alloc);
+    APR_BRIGADE_INSERT_HEAD(bb, b);
+    *held = (struct eas_coalesce_held){ NULL, 0 };
+    return true;
 }

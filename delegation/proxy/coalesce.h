@@ -5,6 +5,7 @@
 #define EAS_DELEGATION_PROXY_COALESCE_H
 
 #include <apr_buckets.h>
+#include <stdbool.h>
 
 /* The most data; as mod_ssl's buffer. */
 #define EAS_COALESCE_MAX 8192
@@ -15,5 +16,19 @@
  * or its data are more or of unknown length.
  */
 void eas_coalesce(apr_bucket_brigade *bb);
+
+/* Data of earlier brigades; all 0: none. */
+struct eas_coalesce_held {
+    char *data; /* of the brigades' bucket allocator, with EAS_COALESCE_MAX bytes of room */
+    apr_size_t len;
+};
+
+/*
+ * Likewise, where the data of a head and a body come in several brigades.  They are held until
+ * metadata follow, or as many as EAS_COALESCE_MAX have come.  Then the first bucket has them, and
+ * mod_ssl finds nothing to join.  False: all is held, and the brigade is empty.  Data of unknown length
+ * follow those that are held.
+ */
+bool eas_coalesce_stream(struct eas_coalesce_held *held, apr_bucket_brigade *bb);
 
 #endif
