@@ -383,12 +383,15 @@ static apr_status_t refuse(ap_filter_t *f, apr_bucket_brigade *bb, const struct 
 }
 
 /* mod_proxy_http writes a head with Expect by itself, and any other one together with the body. */
-static void note_sent(struct record *record)
+static void prepare_write(struct record *record, apr_bucket_brigade *bb)
 {
     if (record->written_by == current->serial || !eas_await_continues(current)) {
         current->body_sent = true;
     }
     record->written_by = current->serial;
+    if (record->tls) {
+        eas_coalesce(bb);
+    }
 }
 
 static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
@@ -424,12 +427,9 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         return refuse(f, bb, &err);
     }
     if (current != NULL) {
-        note_sent(record);
+        prepare_write(record, bb);
         /* Each time: a pooled connection has the time-out of another exchange. */
         apr_socket_timeout_set(ap_get_conn_socket(f->c), current->timeout);
-    }
-    if (record->tls) {
-        eas_coalesce(bb);
     }
     rv = ap_pass_brigade(f->next, bb);
     if (rv != APR_SUCCESS && current != NULL) {

@@ -86,7 +86,7 @@ PROMISES = (
             unit=" s"),
     Promise("outage", "cold requests in an outage not answered 503", "outage.other", 0),
     Promise("outage", "share of workers waiting in an outage, once it is known", "outage.waiting", 0.25),
-    Promise("parked", "memory of a parked Ping in its process", "parked.pss", 145, unit=" KB"),
+    Promise("parked", "memory of a parked Ping in its process", "parked.pss", 127, unit=" KB"),
     Promise("parked", "short requests beside them that fail", "parked.failed", 0),
     Promise("parked", "Pings without an answer, or with another one's, in any number",
             "parked.wrong", 0),

@@ -71,7 +71,7 @@ static void test_joined(void **state)
     assert_string_equal(text_of(bb), "POST / HTTP/1.1\r\nHost: a\r\n\r\nbody");
 }
 
-/* What follows the FLUSH bucket stays as it is. */
+/* Data behind the FLUSH bucket stay as they are. */
 static void test_only_up_to_flush(void **state)
 {
     apr_bucket_brigade *bb = make_brigade(*state);
@@ -234,7 +234,7 @@ static void test_stream_metadata(void **state)
     assert_true(APR_BUCKET_IS_FLUSH(APR_BUCKET_NEXT(APR_BRIGADE_FIRST(bb))));
 }
 
-/* What mod_ssl passes on without its buffer is not copied. */
+/* A bucket that mod_ssl passes on without its buffer is not copied. */
 static void test_stream_untouched(void **state)
 {
     static const apr_size_t lengths[] = { EAS_COALESCE_MAX, EAS_COALESCE_MAX + 1, 100000 };
