@@ -58,15 +58,16 @@ static apr_status_t append(struct eas_coalesce_held *held, apr_bucket *b)
     if (rv == APR_SUCCESS) {
         rv = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
     }
-    if (rv == APR_SUCCESS && len > room) {
-        rv = APR_EGENERAL;
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    if (rv == APR_SUCCESS) {
-        memcpy(held->data + held->len, data, len);
-        held->len += len;
-        apr_bucket_delete(b);
+    if (len > room) {
+        return APR_EGENERAL;
     }
-    return rv;
+    memcpy(held->data + held->len, data, len);
+    held->len += len;
+    apr_bucket_delete(b);
+    return APR_SUCCESS;
 }
 
 /* Whether mod_ssl would leave the brigade alone. */
