@@ -442,6 +442,14 @@ def test_enough_descriptors(gateway):
     assert "EAS3100" not in gw.error_log.text()
 
 
+@pytest.mark.parametrize("line,count", [("", 1), ("EasKcdPark Off", 0)])
+def test_too_few_descriptors_by_default(gateway, line, count):
+    with descriptors(300):
+        gw = gateway(SMALL + location("http://cas1.corp.example.test" + PATH, line, path=PATH),
+                     tls=False, processes=1, threads=THREADS)
+    assert gw.error_log.text().count("EAS3100") == count
+
+
 @pytest.mark.parametrize("park,max_,warns", [
     ("On", "max=803", True), ("On", "max=804", False), ("On", "", False), ("Off", "max=803", False),
     ("On", f"max={THREADS - 1}", True), ("On", f"max={THREADS}", False)])

@@ -73,10 +73,14 @@ def sized(gateway, conf, path=PATH, park="Off", **options):
     return gateway(conf + location("http://cas1.corp.example.test/", *lines, path=path), **options)
 
 
-@pytest.mark.parametrize("mpm,conf,limit", [
-    ("event", "ServerLimit 3\n", 6), ("prefork", "ServerLimit 20\nMaxRequestWorkers 12\n", 36)])
-def test_too_few_places_for_a_reload(gateway, mpm, conf, limit):
-    gw = sized(gateway, conf, mpm=mpm, processes=2)
+PREFORK = "ServerLimit 20\nMaxRequestWorkers 12\n"
+
+
+@pytest.mark.parametrize("mpm,conf,limit,park", [
+    ("event", "ServerLimit 3\n", 6, "Off"), ("prefork", PREFORK, 36, "Off"),
+    ("prefork", PREFORK, 36, "On")])
+def test_too_few_places_for_a_reload(gateway, mpm, conf, limit, park):
+    gw = sized(gateway, conf, park=park, mpm=mpm, processes=2)
     gw.expect("EAS3091")
     text, = [entry.text for entry in gw.error_log.entries() if entry.tag == "EAS3091"]
     assert text.endswith(f"set ServerLimit {limit}")

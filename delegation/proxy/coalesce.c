@@ -83,6 +83,17 @@ static bool is_fine(const apr_bucket_brigade *bb)
     return next != APR_BRIGADE_SENTINEL(bb) && APR_BUCKET_IS_METADATA(next);
 }
 
+void eas_coalesce_release(struct eas_coalesce_held *held, apr_bucket_brigade *bb)
+{
+    apr_bucket *b;
+
+    if (held->len > 0) {
+        b = apr_bucket_heap_create(held->data, held->len, apr_bucket_free, bb->bucket_alloc);
+        APR_BRIGADE_INSERT_HEAD(bb, b);
+        *held = (struct eas_coalesce_held){ NULL, 0 };
+    }
+}
+
 bool eas_coalesce_stream(struct eas_coalesce_held *held, apr_bucket_brigade *bb)
 {
     apr_bucket *b;
@@ -103,8 +114,6 @@ bool eas_coalesce_stream(struct eas_coalesce_held *held, apr_bucket_brigade *bb)
     if (APR_BRIGADE_EMPTY(bb) && held->len < EAS_COALESCE_MAX) {
         return false;
     }
-    b = apr_bucket_heap_create(held->data, held->len, apr_bucket_free, bb->bucket_alloc);
-    APR_BRIGADE_INSERT_HEAD(bb, b);
-    *held = (struct eas_coalesce_held){ NULL, 0 };
+    eas_coalesce_release(held, bb);
     return true;
 }

@@ -31,4 +31,7 @@ struct eas_coalesce_held {
  */
 bool eas_coalesce_stream(struct eas_coalesce_held *held, apr_bucket_brigade *bb);
 
+/* Puts what is held before the brigade. */
+void eas_coalesce_release(struct eas_coalesce_held *held, apr_bucket_brigade *bb);
+
 #endif

@@ -2,6 +2,7 @@
 /* delegation/proxy/flush_httpd.c - filter below the TLS of a backend's connection: short writes at once */
 
 #include "delegation/proxy/flush_httpd.h"
+#include "delegation/proxy/outgoing_httpd.h"
 
 #include <apr_optional_hooks.h>
 #include <mod_ssl_openssl.h>
@@ -35,11 +36,16 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
-/* Until now, mod_ssl has flushed each write of the handshake. */
+/*
+ * Until now, mod_ssl has flushed each write of the handshake.  On a connection of others a FLUSH could
+ * block a tunnel.
+ */
 static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
 {
     (void)ssl;
-    ap_add_output_filter_handle(filter_handle, NULL, NULL, c);
+    if (eas_outgoing_is_for_user()) {
+        ap_add_output_filter_handle(filter_handle, NULL, NULL, c);
+    }
     return OK;
 }
 

@@ -51,6 +51,11 @@ static const bool veto = false;
 static const bool veto = true;
 #endif
 
+bool eas_outgoing_is_for_user(void)
+{
+    return current != NULL && current->ticket != NULL;
+}
+
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
 {
     static _Atomic apr_uint64_t last_serial;

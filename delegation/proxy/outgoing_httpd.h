@@ -27,6 +27,9 @@
 struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange);
 void eas_outgoing_end(struct eas_exchange *exchange, struct eas_exchange *interrupted);
 
+/* Whether this thread's exchange is a request in a user's name. */
+bool eas_outgoing_is_for_user(void);
+
 /* Ends an exchange that has parked, outside of any thread's. */
 void eas_outgoing_drop(struct eas_exchange *exchange);
 

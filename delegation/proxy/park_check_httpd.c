@@ -131,6 +131,24 @@ static void check_workers(apr_pool_t *ptemp, const server_rec *s, int threads, i
     }
 }
 
+/* Whether a request to one of the backends that the start knows may park. */
+static bool parks_anywhere(apr_pool_t *ptemp, const server_rec *main_server)
+{
+    const server_rec *s;
+    int i;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const apr_array_header_t *targets = eas_targets_of(ptemp, s);
+
+        for (i = 0; i < targets->nelts; i++) {
+            if (eas_delegation_parks(APR_ARRAY_IDX(targets, i, struct eas_target).conf, true)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server, bool is_by_default)
 {
     const struct advice advice = { main_server, is_by_default ? APLOG_INFO : APLOG_WARNING };
@@ -139,6 +157,9 @@ void eas_park_check(apr_pool_t *ptemp, const server_rec *main_server, bool is_by
     const server_rec *s;
     int threads = 1;
 
+    if (is_by_default && !parks_anywhere(ptemp, main_server)) {
+        return;
+    }
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     check_mpm(&advice, factor, threads);
     /* The MPM's limit while all threads are idle, once the advice above is taken. */

@@ -33,14 +33,14 @@ static bool has_threads_of_phones(apr_pool_t *ptemp, const server_rec *s)
     const core_server_config *core = ap_get_core_module_config(s->module_config);
     const struct eas_delegation_dir *all = eas_delegation_dir_of(s->lookup_defaults), *conf;
     bool mpm_can = eas_park_is_possible();
-    bool has = eas_delegation_is_on(all) && !eas_delegation_parks(all, mpm_can);
+    bool has = eas_delegation_is_on(all) && !(mpm_can && eas_delegation_parks(all, true));
     int i;
 
     for (i = 0; core->sec_url != NULL && i < core->sec_url->nelts && !has; i++) {
         const ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
 
         conf = eas_delegation_dir_merge(ptemp, all, eas_delegation_dir_of(section));
-        has = eas_delegation_is_on(conf) && !eas_delegation_parks(conf, mpm_can)
+        has = eas_delegation_is_on(conf) && !(mpm_can && eas_delegation_parks(conf, true))
               && covers_activesync(section);
     }
     return has;
