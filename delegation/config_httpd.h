@@ -61,6 +61,7 @@ bool eas_delegation_binds(const struct eas_delegation_dir *conf);
 enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
                                           const struct eas_delegation_dir *conf);
 apr_off_t eas_delegation_retry_body(const struct eas_delegation_dir *conf);
+/* A directive counts for itself; mpm_can decides the default. */
 bool eas_delegation_parks(const struct eas_delegation_dir *conf, bool mpm_can);
 unsigned eas_delegation_long_polls(const struct eas_delegation_dir *conf);
 apr_interval_time_t eas_delegation_park_spread(const struct eas_delegation_server *conf);

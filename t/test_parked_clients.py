@@ -159,3 +159,35 @@ def test_answer_in_pieces(gateway, fake_backends, keeper):
             while not got.endswith(b"piece %d - " % number):
                 got += client.recv(16384)
             seen.release()
+
+
+def test_tunnel_after_an_answer(gateway, fake_backends):
+    """A backend's short frame reaches a client whose connection has had an answer of a section that
+    parks: a tunnel sends no end of its data."""
+    over = threading.Event()
+
+    def tunnel():
+        yield (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+               b"Upgrade: websocket\r\n\r\n")
+        yield b"a frame"
+        over.wait(20)
+        yield None
+    backend = fake_backends(lambda request: (tunnel() if request.all("Upgrade")
+                                             else response("200 OK")))
+    # Of another host, since a worker is another one's if its URL begins with that one's.
+    gw = gateway(SETTINGS + location(backend.url, "EasKcdPark On") + '<Location "/socket">\n'
+                 f'    ProxyPass "http://127.0.0.1:{backend.port}/socket" upgrade=websocket\n'
+                 "</Location>\n", tls=True, processes=1)
+    with connect(gw.port) as client:
+        client.settimeout(4)
+        ask(client, ALICE)
+        assert records(client)[0].startswith(b"HTTP/1.1 200 ")
+        ask(client, "Connection: Upgrade", "Upgrade: websocket",
+            "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==", "Sec-WebSocket-Version: 13",
+            path="/socket")
+        got = b""
+        while not got.endswith(b"a frame"):
+            got += (more := client.recv(16384))
+            assert more, got
+        assert got.startswith(b"HTTP/1.1 101 ")
+        over.set()
