@@ -8,10 +8,9 @@ from lab.client import basic
 from lab.gateway import Gateway
 from lab.mit import Mit
 
-from . import conf, cost
-from .cold import CLIENTS, note_answers
+from . import conf
+from .cold import log_on
 from .load import in_turn, request
-from .results import milliseconds
 from .rig import USER_PASSWORD
 from .warm import Bench
 
@@ -29,22 +28,7 @@ def mit(bench: Bench) -> None:
         requests = [request("/known", (("Authorization", basic(user, USER_PASSWORD)),))
                     for user in who]
         in_turn(gateway.port, requests[:WARM_UP], 1)
-        pids = realm.pid, gateway.daemon.process.pid
-        before = [cost.cpu_seconds(pid) for pid in pids]
-        answers = in_turn(gateway.port, requests[WARM_UP:], CLIENTS)
-        number = len(answers.answers)
-        # Few log-ons may take less than a tick.
-        kdc, httpd = (max(cost.cpu_seconds(pid) - used, 1 / cost.TICK) / number
-                      for pid, used in zip(pids, before))
-        note_answers(bench, "mit", f"{number} cold log-ons, {CLIENTS} at a time, "
-                     f"EasKcdArmor {armor}", answers)
-        bench.results.note("mit", "per second", f"{number / answers.seconds:.0f}; for each core "
-                           f"of the gateway's, {1 / httpd:.0f}")
-        bench.results.note("mit", "CPU per log-on", f"KDC {milliseconds(kdc)} ms, "
-                           f"gateway {milliseconds(httpd)} ms")
-        bench.results.figure(f"mit.{armor}.ms", httpd * 1000)
-        bench.results.figure(f"mit.{armor}.core", 1 / httpd)
-        bench.results.figure(f"mit.{armor}.refused", number - answers.statuses[200])
+        log_on(bench, f"mit.{armor}", gateway, realm.pid, requests[WARM_UP:])
         gateway.stop()
 
 
