@@ -6,6 +6,7 @@
 #include "auth/base/counters.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/kept_httpd.h"
+#include "delegation/proxy/successors_httpd.h"
 #include "delegation/proxy/trim_httpd.h"
 #include "delegation/proxy/wait.h"
 
@@ -440,7 +441,7 @@ static void hook_child_stopping(apr_pool_t *pchild, int graceful)
 
     (void)pchild;
     if (parking != NULL && graceful) {
-        eas_parking_stop(parking, this_child()->spread);
+        eas_parking_stop(parking, this_child()->spread, eas_successors_accept);
     }
     else if (parking != NULL) {
         dismiss_all(parking, false);

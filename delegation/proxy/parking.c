@@ -4,6 +4,7 @@
 #include "delegation/proxy/parking.h"
 #include "auth/base/clock.h"
 #include "auth/base/thread.h"
+#include "delegation/proxy/dismissal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -37,9 +38,8 @@ struct eas_parking {
     struct place *places;
     unsigned n_places;
     unsigned n_parked;
-    unsigned first_free;  /* n_places: none */
-    apr_time_t stop_from; /* 0: goes on */
-    apr_interval_time_t stop_spread;
+    unsigned first_free; /* n_places: none */
+    struct eas_dismissal dismissal;
     apr_time_t next; /* when the thread looks at all; NEVER: nothing is parked */
     apr_time_t last; /* ... and when it has */
     apr_time_t next_polls;
@@ -104,14 +104,6 @@ static void note_socket_event(struct eas_parking *parking, const struct epoll_ev
     }
 }
 
-/* Spread by the place, which says nothing about the user. */
-static bool stops(const struct eas_parking *parking, unsigned place, apr_time_t now)
-{
-    return parking->stop_from != 0
-           && now >= parking->stop_from
-                         + parking->stop_spread * (apr_time_t)place / (apr_time_t)parking->n_places;
-}
-
 static bool is_over(apr_time_t at, apr_time_t now)
 {
     return at != 0 && now >= at;
@@ -126,7 +118,7 @@ static bool is_kept(const struct eas_parked *parked)
 static void look_at_kept(const struct eas_parking *parking, struct eas_parked *parked,
                          apr_time_t now)
 {
-    if (parked->events == 0 && (parking->stop_from != 0 || is_over(parked->deadline, now))) {
+    if (parked->events == 0 && (parking->dismissal.ordered || is_over(parked->deadline, now))) {
         parked->events = EAS_PARK_STOP;
         shutdown(parked->client, SHUT_RD);
     }
@@ -143,7 +135,7 @@ static void look_at(struct eas_parking *parking, unsigned place, apr_time_t now,
     if (is_over(parked->refresh, now)) {
         events |= EAS_PARK_REFRESH;
     }
-    if (stops(parking, place, now)) {
+    if (eas_dismissal_is_due(&parking->dismissal, place, now)) {
         events |= EAS_PARK_STOP;
     }
     if (polls && parked->poll != NULL && !eas_long_polls_keep(parked->poll, now)) {
@@ -187,9 +179,10 @@ static void look_at_all(struct eas_parking *parking, apr_time_t now)
         parking->next_polls = now + ROUND_OF_POLLS;
     }
     parking->last = now;
-    parking->next = parking->n_parked == 0    ? NEVER
-                    : parking->stop_from != 0 ? now + ROUND_OF_TIMES
-                                              : parking->next_polls;
+    eas_dismissal_look(&parking->dismissal, now);
+    parking->next = parking->n_parked == 0       ? NEVER
+                    : parking->dismissal.ordered ? now + ROUND_OF_TIMES
+                                                 : parking->next_polls;
     for (i = 0; i < parking->n_places; i++) {
         struct eas_parked *parked = parking->places[i].parked;
 
@@ -374,7 +367,9 @@ bool eas_parking_add(struct eas_parking *parking, struct eas_parked *parked)
         leave_place(parking, parked);
         added = false;
     }
-    if (added && (parking->stop_from != 0 || parking->claims)) {
+    if (added
+        && (parking->claims
+            || eas_dismissal_is_due(&parking->dismissal, parked->place, eas_clock_now()))) {
         note_events(parking, parked, EAS_PARK_STOP);
     }
     else if (added && note_first_times(parking, parked)) {
@@ -403,7 +398,7 @@ bool eas_parking_keep(struct eas_parking *parking, struct eas_parked *parked)
         .backend = -1, .client = parked->client, .wake = -1, .deadline = parked->deadline
     };
     pthread_mutex_lock(&parking->mutex);
-    added = parking->stop_from == 0 && !parking->claims && take_place(parking, parked);
+    added = !parking->dismissal.ordered && !parking->claims && take_place(parking, parked);
     if (added && note_first_times(parking, parked)) {
         ring(parking->bell);
     }
@@ -450,13 +445,17 @@ void eas_parking_end_work(struct eas_parking *parking)
     atomic_fetch_sub(&parking->turns.busy, 1);
 }
 
-void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread)
+void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread,
+                      bool (*may_begin)(void))
 {
+    unsigned i, places = 0;
+
     pthread_mutex_lock(&parking->mutex);
-    if (parking->stop_from == 0) {
-        parking->stop_from = parking->next = eas_clock_now();
-        parking->stop_spread = spread;
+    for (i = 0; i < parking->n_places; i++) {
+        places = parking->places[i].parked != NULL ? i + 1 : places;
     }
+    parking->next = eas_clock_now();
+    eas_dismissal_order(&parking->dismissal, parking->next, spread, places, may_begin);
     pthread_mutex_unlock(&parking->mutex);
     ring(parking->bell);
 }

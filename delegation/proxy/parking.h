@@ -65,8 +65,9 @@ void eas_parking_done(struct eas_parking *parking);
 void eas_parking_begin_work(struct eas_parking *parking);
 void eas_parking_end_work(struct eas_parking *parking);
 
-/* EAS_PARK_STOP for all requests, spread over that time; for later ones at once. */
-void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread);
+/* EAS_PARK_STOP for all requests (dismissal.h).  `may_begin` is called under the poller's lock. */
+void eas_parking_stop(struct eas_parking *parking, apr_interval_time_t spread,
+                      bool (*may_begin)(void));
 
 /*
  * A suspended request that is not woken, and is not any more: the caller has it.  NULL if there is

@@ -4,9 +4,11 @@
 #include "t/unit/unit.h"
 
 #include "auth/base/clock.h"
+#include "delegation/proxy/dismissal.h"
 #include "delegation/proxy/parking.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -166,7 +168,7 @@ static void test_kept(void **state)
     kept = (struct eas_parked){ .client = ends[0], .deadline = eas_clock_now() + LONG_MS * 1000 };
     assert_true(eas_parking_keep(*state, &kept));
     assert_false(reads_end(ends[0], 50));
-    eas_parking_stop(*state, SHORT);
+    eas_parking_stop(*state, SHORT, NULL);
     assert_true(reads_end(ends[0], LONG_MS));
     assert_int_equal(eas_parking_remove(*state, &kept), EAS_PARK_STOP);
     assert_false(eas_parking_keep(*state, &kept));
@@ -196,6 +198,65 @@ static void test_newer_poll(void **state)
     free(memory);
 }
 
+static atomic_bool successors;
+
+static bool successors_accept(void)
+{
+    return atomic_load(&successors);
+}
+
+static void test_stop_begins_with_the_successors(void **state)
+{
+    struct pair first, later;
+
+    make_pair(&first);
+    make_pair(&later);
+    assert_true(eas_parking_add(*state, &first.parked));
+    atomic_store(&successors, false);
+    eas_parking_stop(*state, 0, successors_accept);
+    assert_true(eas_parking_add(*state, &later.parked));
+    assert_false(wakes(&first.parked, 300));
+    assert_false(wakes(&later.parked, 0));
+    atomic_store(&successors, true);
+    assert_int_equal(events_of(*state, &first), EAS_PARK_STOP);
+    assert_int_equal(events_of(*state, &later), EAS_PARK_STOP);
+    end_pair(&first);
+    end_pair(&later);
+}
+
+static void test_stop_without_successors(void **state)
+{
+    struct pair pair;
+    apr_time_t began = eas_clock_now();
+
+    make_pair(&pair);
+    assert_true(eas_parking_add(*state, &pair.parked));
+    atomic_store(&successors, false);
+    eas_parking_stop(*state, 0, successors_accept);
+    assert_int_equal(events_of(*state, &pair), EAS_PARK_STOP);
+    assert_true(eas_clock_now() - began >= EAS_DISMISSAL_HOLD);
+    end_pair(&pair);
+}
+
+/* Over the whole time, also where few of the table's places are taken. */
+static void test_few_stop_over_the_whole_time(void **state)
+{
+    const apr_interval_time_t spread = APR_USEC_PER_SEC;
+    struct pair pairs[2];
+    apr_time_t began = eas_clock_now();
+
+    make_pair(&pairs[0]);
+    make_pair(&pairs[1]);
+    assert_true(eas_parking_add(*state, &pairs[0].parked));
+    assert_true(eas_parking_add(*state, &pairs[1].parked));
+    eas_parking_stop(*state, spread, NULL);
+    assert_int_equal(events_of(*state, &pairs[0]), EAS_PARK_STOP);
+    assert_int_equal(events_of(*state, &pairs[1]), EAS_PARK_STOP);
+    assert_true(eas_clock_now() - began >= spread / 2);
+    end_pair(&pairs[0]);
+    end_pair(&pairs[1]);
+}
+
 static void test_stop_is_spread(void **state)
 {
     const apr_interval_time_t spread = APR_USEC_PER_SEC;
@@ -208,7 +269,7 @@ static void test_stop_is_spread(void **state)
         assert_true(eas_parking_add(*state, &pairs[i].parked));
     }
     began = eas_clock_now();
-    eas_parking_stop(*state, spread);
+    eas_parking_stop(*state, spread, NULL);
     assert_true(wakes(&pairs[0].parked, LONG_MS));
     assert_false(wakes(&pairs[MANY - 1].parked, 0));
     for (i = 0; i < MANY; i++) {
@@ -378,6 +439,9 @@ int main(void)
         PARKING_TEST(test_times),
         PARKING_TEST(test_kept),
         PARKING_TEST(test_newer_poll),
+        PARKING_TEST(test_stop_begins_with_the_successors),
+        PARKING_TEST(test_stop_without_successors),
+        PARKING_TEST(test_few_stop_over_the_whole_time),
         PARKING_TEST(test_stop_is_spread),
         cmocka_unit_test_setup_teardown(test_turns, make_small, end),
         PARKING_TEST(test_claim),
