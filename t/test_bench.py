@@ -136,7 +136,7 @@ def dry(monkeypatch, case):
     monkeypatch.setattr(warm, "session", lambda *_: ())
     monkeypatch.setattr(users, "_log_on", lambda *_: [("Authorization", "Basic")])
     rig = MagicMock()
-    rig.token_seconds.return_value = (1, 1, 1)
+    rig.token_seconds.return_value = (1, 1, 1, 1)
     made = warm.Bench(rig, Results(), warm.FULL)
     ALL[case](made)
     return made.results.figures

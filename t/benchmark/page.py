@@ -99,6 +99,7 @@ TABLES = (
         ("in libkrb5: `krb5_mk_req_extended`", "{token.libkrb5:.1f} µs"),
         ("in the module, base64 included", "{token.native:.1f} µs"),
         ("by `EasKcdToken gssapi`", "{token.gssapi:.0f} µs"),
+        ("verification of the backend's proof, in the module", "{token.proof:.1f} µs"),
         ("connection filter, pools, retry and mutual authentication, beyond libkrb5's token",
          "{token.over:.0f} µs"))),
     Table("instructions", ("warm request", "instructions", "of the bare proxy's"), (

@@ -38,6 +38,8 @@ PROMISES = (
             at_least=True),
     Promise("mutual", "verification of the backend's proof, gateway CPU", "mutual.us", 10,
             unit=" µs"),
+    Promise("token", "verification of the backend's proof, by itself, CPU", "token.proof", 5,
+            unit=" µs"),
     Promise("token", "guard, pools, retry and verification over the token itself, gateway CPU",
             "token.over", 15, unit=" µs"),
     Promise("instructions", "warm Basic, instructions of the bare proxy's", "instructions.Basic",

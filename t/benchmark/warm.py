@@ -134,13 +134,14 @@ def token(bench: Bench) -> None:
     The two parts are measured with the backend that suits each: one that costs the cores little,
     and a real acceptor, with and without its proof. That acceptor beside a bare proxy which sends
     one token again and again shows the whole where the cores' caches are somebody else's."""
-    alone, native, gssapi = bench.rig.token_seconds()
+    alone, native, gssapi, proof = bench.rig.token_seconds()
     delegated = bench.compare(bench.side("Basic, not delegated", "/known"),
                               bench.side("Basic, delegated", "/mail"))
     over = delegated.difference(cpu) - alone
     for name, what, spent in (("libkrb5", "libkrb5's token by itself", alone),
                               ("native", "native, as a header's value", native),
-                              ("gssapi", "gssapi, as a header's value", gssapi)):
+                              ("gssapi", "gssapi, as a header's value", gssapi),
+                              ("proof", "verification of the backend's reply", proof)):
         bench.results.note("token", what, f"{spent * 1e6:.1f} µs")
         bench.results.figure(f"token.{name}", spent * 1e6)
     bench.results.note("token", "guard, pools, retry", f"{over * 1e6:.1f} µs")
