@@ -139,7 +139,7 @@ TABLES = (
     Table("phones", ("phones at once", "served in", "answers", "KDC messages",
                      "gateway CPU a phone"), (
         ("warm, 1 000 of them", *_phones("1000.warm")),
-        ("warm, 10 000 of them", *_phones("10000.warm")),
+        ("warm, 10 000 of 1 000 users", *_phones("10000.warm")),
         ("just started, with a shared cache (redis), 1 000 of them", *_phones("1000.shared")),
         ("just started, 1 000 of them", *_phones("1000.cold")))),
     Table("outage", ("domain controller silent, 50 log-ons a second", "figures"), (
