@@ -38,6 +38,7 @@
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_httpd.h"
+#include "delegation/proxy/replacement_httpd.h"
 #include "delegation/proxy/peer_certificate_httpd.h"
 #include "delegation/start_httpd.h"
 #include "delegation/status/status_httpd.h"
@@ -167,6 +168,7 @@ static void register_hooks(apr_pool_t *pool)
     eas_flush_register_hooks(pool);
     eas_coalesce_register_hooks(pool);
     eas_park_register_hooks(pool);
+    eas_replacement_register_hooks(pool);
     eas_peer_certificate_register_hooks(pool);
     eas_delegate_register_hooks(pool);
     eas_msexchange_register_hooks(pool);

@@ -510,3 +510,21 @@ def test_obstacles(gateway, held, pings, lines, parameters):
     assert text.count("EAS2095") == 1
     named = (lines or (parameters,))[0].split()[0].split("=")[0]
     assert named in next(line for line in text.splitlines() if "EAS2095" in line)
+
+
+def test_graceful_restart_without_a_pause(gateway, exchange, pings):
+    """httpd waits for a second before it makes new processes where no old one has ended."""
+    server, backend = exchange()
+    gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
+    took = []
+    for _ in range(4):
+        clients = all_parked(pings(gw, server))
+        old = set(gw.children())
+        began = time.monotonic()
+        gw.graceful()
+        until(lambda: set(gw.children()) - old, 10, "a new process")
+        took.append(time.monotonic() - began)
+        assert {client.receive().body for client in clients} == {EXPIRED}
+        until(lambda: not set(gw.children()) & old, 10, "the old process to end")
+    assert min(took) < 0.8
+    gw.expect("EAS2093")
