@@ -18,6 +18,7 @@
 #define DEFAULT_PROTOCOL_TRANSITION 0
 #define DEFAULT_MUTUAL_AUTH 1
 #define DEFAULT_BACKEND_REUSE 1
+#define DEFAULT_BACKEND_RESUME 1
 #define DEFAULT_BACKEND_POOLS 64
 #define DEFAULT_CHANNEL_BINDING 1
 #define DEFAULT_TOKEN EAS_TOKEN_NATIVE
@@ -31,6 +32,7 @@ static struct eas_delegation_dir unset_dir = { .delegate = -1,
                                                .transition = -1,
                                                .mutual = -1,
                                                .reuse = -1,
+                                               .resume = -1,
                                                .bind = -1,
                                                .token_by = -1,
                                                .retry_body = -1,
@@ -92,6 +94,7 @@ struct eas_delegation_dir *eas_delegation_dir_merge(apr_pool_t *pool,
     INHERIT_NUMBER(transition);
     INHERIT_NUMBER(mutual);
     INHERIT_NUMBER(reuse);
+    INHERIT_NUMBER(resume);
     INHERIT_NUMBER(bind);
     INHERIT_NUMBER(token_by);
     INHERIT_NUMBER(retry_body);
@@ -135,6 +138,11 @@ bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf)
 bool eas_delegation_reuses(const struct eas_delegation_dir *conf)
 {
     return conf->reuse >= 0 ? conf->reuse : DEFAULT_BACKEND_REUSE;
+}
+
+bool eas_delegation_resumes(const struct eas_delegation_dir *conf)
+{
+    return conf->resume >= 0 ? conf->resume : DEFAULT_BACKEND_RESUME;
 }
 
 bool eas_delegation_binds(const struct eas_delegation_dir *conf)

@@ -17,6 +17,7 @@ struct eas_delegation_dir {
     int transition;
     int mutual; /* required */
     int reuse;
+    int resume;
     int bind;
     int token_by; /* enum eas_token_by */
     apr_off_t retry_body;
@@ -57,6 +58,7 @@ bool eas_delegation_transitions(const struct eas_delegation_dir *conf);
 const char *eas_delegation_spn(const struct eas_delegation_dir *conf);
 bool eas_delegation_requires_mutual(const struct eas_delegation_dir *conf);
 bool eas_delegation_reuses(const struct eas_delegation_dir *conf);
+bool eas_delegation_resumes(const struct eas_delegation_dir *conf);
 bool eas_delegation_binds(const struct eas_delegation_dir *conf);
 enum eas_token_by eas_delegation_token_by(const struct eas_delegation_server *server,
                                           const struct eas_delegation_dir *conf);

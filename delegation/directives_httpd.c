@@ -83,6 +83,13 @@ const char *eas_delegation_set_reuse(cmd_parms *cmd, void *dir, int flag)
     return NULL;
 }
 
+const char *eas_delegation_set_resume(cmd_parms *cmd, void *dir, int flag)
+{
+    (void)dir;
+    eas_delegation_dir_of(cmd->context)->resume = flag;
+    return NULL;
+}
+
 const char *eas_delegation_set_bind(cmd_parms *cmd, void *dir, int flag)
 {
     (void)dir;

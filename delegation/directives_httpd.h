@@ -16,6 +16,7 @@ const char *eas_delegation_set_delegate_certificate(cmd_parms *cmd, void *dir, i
 const char *eas_delegation_set_transition(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_mutual(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_reuse(cmd_parms *cmd, void *dir, int flag);
+const char *eas_delegation_set_resume(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_bind(cmd_parms *cmd, void *dir, int flag);
 const char *eas_delegation_set_token(cmd_parms *cmd, void *dir, const char *arg);
 const char *eas_delegation_set_strip_headers(cmd_parms *cmd, void *dir, const char *arg);

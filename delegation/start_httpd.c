@@ -17,6 +17,7 @@
 #include "delegation/proxy/placeholder_httpd.h"
 #include "delegation/proxy/poll_timeout_check_httpd.h"
 #include "delegation/proxy/sizing_check_httpd.h"
+#include "delegation/proxy/tls_session_httpd.h"
 #include "delegation/start_check_httpd.h"
 #include "delegation/start_notice_httpd.h"
 
@@ -281,6 +282,7 @@ void eas_delegation_child_init(apr_pool_t *pchild, server_rec *main_server,
     server_rec *s;
 
     eas_placeholder_child_init(pchild);
+    eas_tls_session_child_init(pchild);
     eas_conn_pools_child_init(pchild, main_server, eas_delegation_backend_pools(main_conf));
     if (may_delegate(main_server)) {
         /* Ends first: its requests have slots. */

@@ -3,6 +3,7 @@
 
 #include "delegation/proxy/await_httpd.h"
 #include "auth/base/clock.h"
+#include "delegation/proxy/tls_session_httpd.h"
 #include "delegation/proxy/wait.h"
 
 #include <http_core.h>
@@ -85,7 +86,10 @@ static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filt
         if (patience >= 0) {
             eas_park_end_wait();
         }
-        exchange->parked = event == EAS_CLIENT_TIMEUP && parks && park(exchange, f->next, timeout);
+        if (event == EAS_CLIENT_TIMEUP && parks) {
+            eas_tls_session_remember(exchange, f->c); /* before another thread has the connection */
+            exchange->parked = park(exchange, f->next, timeout);
+        }
     } while (event == EAS_CLIENT_TIMEUP && parks && !exchange->parked);
     if (event == EAS_CLIENT_READ) {
         exchange->since = 0;
@@ -127,6 +131,9 @@ apr_status_t eas_await_read(struct eas_exchange *exchange, ap_filter_t *f, apr_b
         return rv;
     }
     rv = ap_get_brigade(f->next, bb, AP_MODE_GETLINE, APR_BLOCK_READ, readbytes);
+    if (rv == APR_SUCCESS) {
+        eas_tls_session_remember(exchange, f->c);
+    }
     /* A look may have split the line into several buckets. */
     if (rv == APR_SUCCESS && apr_brigade_flatten(bb, line, &len) == APR_SUCCESS) {
         exchange->responding = eas_wait_is_over(line, len);

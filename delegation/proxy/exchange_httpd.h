@@ -21,7 +21,8 @@ struct eas_exchange {
     /* In a user's name. */
     const struct eas_ticket *ticket; /* NULL: without a token */
     const struct eas_kcd_principal *principal;
-    bool bind; /* the token to the TLS channel; without that, none is sent */
+    bool bind;       /* the token to the TLS channel; without that, none is sent */
+    bool may_resume; /* TLS sessions with the backend */
     enum eas_token_by token_by;
     const struct eas_long_poll *poll; /* NULL: nothing limits it */
 
@@ -33,6 +34,7 @@ struct eas_exchange {
     apr_uint64_t serial;               /* never used twice in a process */
     struct eas_connection *connection; /* the last that was written to; a reference, or NULL */
     bool pooled;                       /* ... and had carried another exchange */
+    bool resumed;                      /* it has offered a TLS session that was not declined */
     bool drained;                      /* no filter holds data of it: poll() sees all that comes */
     bool connected;                    /* mod_proxy has made a new connection */
     bool written;                      /* ... or found one, and has begun to write */

@@ -6,8 +6,10 @@
 #include "auth/request_httpd.h"
 #include "delegation/proxy/await_httpd.h"
 #include "delegation/proxy/coalesce.h"
+#include "delegation/proxy/end_point.h"
 #include "delegation/proxy/peer_certificate_httpd.h"
 #include "delegation/proxy/placeholder_httpd.h"
+#include "delegation/proxy/tls_session_httpd.h"
 
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
@@ -15,14 +17,10 @@
 #include <http_core.h>
 #include <http_ssl.h>
 #include <mod_ssl_openssl.h>
-#include <openssl/x509.h>
 #include <stdatomic.h>
 #include <util_filter.h>
 
 #define OUTGOING_FILTER "EAS_KCD_GUARD"
-
-/* The prefix of a TLS channel binding (RFC 5929 section 4.1). */
-#define END_POINT "tls-server-end-point:"
 
 /* The module's record of a connection; in the connection's pool. */
 struct record {
@@ -38,7 +36,7 @@ struct record {
     bool filled;   /* a read below the filter may have left data that poll() does not see */
     apr_uint64_t authorized; /* the last exchange whose token it carries */
     apr_uint64_t written_by; /* the last exchange that has written to it */
-    unsigned char binding[sizeof(END_POINT) - 1 + EVP_MAX_MD_SIZE];
+    unsigned char binding[EAS_END_POINT_MAX];
     apr_size_t binding_len; /* 0: no TLS */
 };
 
@@ -71,7 +69,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
     exchange->resolved = exchange->connected = exchange->written = false;
-    exchange->pooled = false;
+    exchange->pooled = exchange->resumed = false;
     exchange->got_response = exchange->responding = exchange->interim = false;
     exchange->ended = exchange->dismissed = exchange->replayed = false;
     exchange->since = 0;
@@ -459,32 +457,23 @@ static int hook_pre_connection(conn_rec *c, void *socket)
     return OK;
 }
 
-/* The digest of the signature; SHA-256 instead of MD5 and SHA-1 (RFC 5929 section 4.1). */
-static const EVP_MD *end_point_digest(X509 *certificate)
+static int hook_pre_handshake(conn_rec *c, SSL *ssl, int is_proxy)
 {
-    int digest = NID_undef;
-    const EVP_MD *md = NULL;
-
-    if (X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1 && digest != NID_md5
-        && digest != NID_sha1) {
-        md = EVP_get_digestbynid(digest);
+    if (is_proxy) {
+        eas_tls_session_begin(current, c, ssl);
     }
-    return md != NULL ? md : EVP_sha256();
+    return OK;
 }
 
 static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
 {
     struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);
     X509 *certificate = SSL_get0_peer_certificate(ssl);
-    const apr_size_t prefix = sizeof(END_POINT) - 1;
-    unsigned len;
 
-    if (record != NULL && certificate != NULL
-        && X509_digest(certificate, end_point_digest(certificate), record->binding + prefix, &len)
-               == 1) {
-        memcpy(record->binding, END_POINT, prefix);
-        record->binding_len = prefix + len;
+    if (record != NULL && certificate != NULL) {
+        record->binding_len = eas_end_point_of(certificate, record->binding);
     }
+    eas_tls_session_end(current, c, ssl);
     return OK;
 }
 
@@ -492,6 +481,7 @@ void eas_outgoing_register_hooks(apr_pool_t *pool)
 {
     (void)pool;
     ap_hook_pre_connection(hook_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ssl, pre_handshake, hook_pre_handshake, NULL, NULL, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ssl, proxy_post_handshake, hook_proxy_post_handshake, NULL, NULL,
                       APR_HOOK_MIDDLE);
     /* Above mod_ssl's, for requests instead of TLS records. */

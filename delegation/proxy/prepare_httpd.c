@@ -347,6 +347,7 @@ void eas_prepare_exchange(struct eas_attempt *attempt)
     attempt->exchange.principal = server->principal;
     attempt->exchange.bind =
         eas_delegation_binds(attempt->conf) && strcmp(call->worker->s->scheme, "https") == 0;
+    attempt->exchange.may_resume = attempt->ticket != NULL && eas_delegation_resumes(attempt->conf);
     attempt->exchange.token_by = eas_delegation_token_by(server, attempt->conf);
     attempt->exchange.connections = eas_conn_pools_connections(attempt->response.pools);
     attempt->exchange.timeout = eas_request_timeout(r);

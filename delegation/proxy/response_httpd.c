@@ -5,6 +5,7 @@
 #include "auth/login/cookie_httpd.h"
 #include "auth/request_httpd.h"
 #include "auth/kerberos/spnego.h"
+#include "delegation/proxy/tls_session_httpd.h"
 
 #include <http_connection.h>
 #include <http_protocol.h>
@@ -175,11 +176,17 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
     }
 }
 
+/* Neither the token nor the backend's reply to it is refused. */
+static bool is_accepted(const struct eas_response *response)
+{
+    return response->verdict == EAS_VERDICT_PASS || response->verdict == EAS_VERDICT_STATUS_ONLY
+           || response->verdict == EAS_VERDICT_FORBIDDEN;
+}
+
 /* The response was read to its end. */
 static void release(struct eas_response *response)
 {
-    if (response->verdict == EAS_VERDICT_PASS || response->verdict == EAS_VERDICT_STATUS_ONLY
-        || response->verdict == EAS_VERDICT_FORBIDDEN) {
+    if (is_accepted(response)) {
         eas_outgoing_release(response->exchange);
     }
 }
@@ -289,6 +296,25 @@ bool eas_response_is_overridden(const request_rec *r)
     return apr_table_get(r->notes, OVERRIDE_NOTE) != NULL;
 }
 
+/* A kept connection that the backend has closed meanwhile is no failure. */
+static void note_tls_session(const struct eas_response *response)
+{
+    const struct eas_exchange *exchange = response->exchange;
+    bool decided =
+        response->state == EAS_RESPONSE_PASSED || response->state == EAS_RESPONSE_WITHHELD;
+
+    if (exchange->ticket == NULL || exchange->parked || exchange->ended) {
+        return;
+    }
+    if (decided && is_accepted(response)) {
+        eas_tls_session_succeed(exchange);
+    }
+    else if (decided
+             || (exchange->resolved && !exchange->pooled && exchange->failure.rc == EAS_OK)) {
+        eas_tls_session_fail(exchange, decided || exchange->tls_failure.rc != EAS_OK);
+    }
+}
+
 void eas_response_end(request_rec *r, struct eas_response *response, int returned)
 {
     if (response->filter != NULL) {
@@ -307,6 +333,7 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
         && closed_without_response(r, response->exchange, returned)) {
         response->state = EAS_RESPONSE_BROKEN;
     }
+    note_tls_session(response);
     /* By this note mod_proxy_balancer marks the member (failontimeout=), for one user's request. */
     if (response->in_effect && response->exchange->written) {
         apr_table_unset(r->notes, TIMED_OUT_NOTE);

@@ -67,22 +67,28 @@ class FakeBackend:
     With *prover*, what the script answers in one piece gets the proof that it lacks. What no
     server should do: `greeting` is sent to whoever connects, and `early` is a script whose answer
     is sent before the request's body is read. After stop() it can resume().
+
+    `resumed` says of each TLS handshake whether it resumed a session. *tls_options* are those of
+    ssl.SSLContext.
     """
 
     def __init__(self, script: Script, host: str, tls: Certificate | None = None,
                  prover: Prover | None = None, early: Script | None = None,
                  greeting: bytes = b"", port: int | None = None, keep: bool = True,
-                 address: str = "127.0.0.1") -> None:
+                 address: str = "127.0.0.1", tls_options: int = 0) -> None:
         self.script = script
         self.host = host
         self.early = early
         self.greeting = greeting
         self.requests: list[Request] = []
         self.connections = 0
+        self.resumed: list[bool] = []
         self._keep = keep
         self._prover = prover
         self._binding = tls.channel_binding() if tls else None
         self._tls = tls.server_context() if tls else None
+        if self._tls:
+            self._tls.options |= tls_options
         self._listener = socket.create_server(
             (address, free_port() if port is None else port), backlog=1024,
             family=socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -101,7 +107,13 @@ class FakeBackend:
         self.script = script
         self.requests = []
         self.connections = 0
+        self.resumed = []
         return self
+
+    def exchange(self, certificate: Certificate) -> None:
+        """Another certificate from now on; sessions of the one before can be resumed."""
+        self._tls.load_cert_chain(certificate.cert, certificate.key)
+        self._binding = certificate.channel_binding()
 
     def start(self) -> "FakeBackend":
         self._thread.start()
@@ -145,6 +157,7 @@ class FakeBackend:
             if self._tls:
                 connection = self._tls.wrap_socket(accepted, server_side=True)
                 self._open.add(connection)
+                self.resumed.append(connection.session_reused)
             connection.sendall(self.greeting)
             with connection.makefile("rb") as stream:
                 while head := _read_head(stream, number, self._binding):
