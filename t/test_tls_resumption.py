@@ -5,6 +5,7 @@ The five minutes are t/unit/test_resumption's.
 """
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -22,6 +23,8 @@ from lab.unique import unique_number
 
 NAME = "cas1.corp.example.test"
 USERS = ("alice", "bob", "carol", "user01", "user02", "user03")
+MANY = [f"user{n:02}" for n in range(1, 13)]
+ROUNDS = 20
 NO_EXTENDED_MASTER_SECRET = 1       # SSL_OP_NO_EXTENDED_MASTER_SECRET
 
 versions = pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
@@ -72,15 +75,30 @@ def test_users_resume_one_session(gateway, backend, authority, version):
     assert [request.connection for request in backend.requests] == [1, 2, 3, 4] * 2
 
 
-def test_connections_at_once(gateway, backend, authority):
-    """More full handshakes than one, and no harm."""
-    gw = gateway(trusting(authority) + location(backend.url, "EasKcdBackendReuse Off"),
-                 processes=1)
-    visit(gw, "alice")
-    for _ in range(50):
-        visit(gw, *USERS)
-    assert backend.resumed == [False] + [True] * 300
-    assert len({request.connection for request in backend.requests}) == 301
+@pytest.mark.parametrize("reuse", ["On", "Off"])
+@versions
+def test_connections_at_once(gateway, backend, authority, version, reuse):
+    """Threads share what they resume, and each user gets the right answers."""
+    gw = gateway(trusting(authority) + f"SSLProxyProtocol {version}\n"
+                 + location(backend.url, f"EasKcdBackendReuse {reuse}"), processes=1)
+
+    def visits(user):
+        with gw.client() as client:
+            return [ask(client, "/eas", user).status for _ in range(ROUNDS)]
+
+    with ThreadPoolExecutor(len(MANY)) as pool:
+        assert list(pool.map(visits, MANY)) == [[200] * ROUNDS] * len(MANY)
+    assert backend.connections == len(MANY) * (ROUNDS if reuse == "Off" else 1)
+    assert 1 <= backend.resumed.count(False) <= len(MANY)
+
+
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_other_mpms(gateway, backend, authority, mpm):
+    gw = gateway(trusting(authority) + location(backend.url), mpm=mpm, processes=1)
+    visit(gw, *USERS[:3])
+    gw.graceful()
+    visit(gw, *USERS[:3])
+    assert backend.resumed == [False, True, True] * 2
 
 
 def test_parked_pings(gateway, exchange, authority, pings):

@@ -9,32 +9,32 @@
 #include <mod_ssl_openssl.h>
 
 /*
- * Each user's connection would make a full handshake and parse a certificate of its own.  Therefore
- * the session of one is remembered, and later ones to the same backend resume it.  The certificate is
- * then a reference to that of the full handshake.
+ * Each user's connection would make a full handshake, and parse a certificate of its own.  Therefore
+ * the session of one is remembered, and later ones to the same backend resume it.  Their certificate
+ * is a reference to that of the full handshake; a channel binding hashes it.
  *
- * What a resumed handshake omits is the verification of the certificate: OpenSSL calls no verify
- * callback and reads no CRL.  mod_ssl still compares its name and its time.  Hence:
+ * A resumed handshake verifies no certificate: OpenSSL calls no verify callback and reads no CRL.
+ * mod_ssl still compares its name and its time.  Hence these rules:
  *  - Only connections of exchanges in a user's name, with EasKcdBackendResume On, have part in it.
  *  - A session is resumed for five minutes from its full handshake, so that each certificate is
  *    verified anew after that.  A resumed connection's own tickets are not remembered.
- *  - None is remembered whose verification failed where SSLProxyVerify asks for one, which includes
- *    optional_no_ca.  None is where certificates are looked up in CRLs.  mod_ssl asks no OCSP
- *    responder about a backend.
+ *  - A session whose verification failed is not remembered where SSLProxyVerify asks for one, which
+ *    includes optional_no_ca.
+ *  - None is remembered where CRLs are read.  mod_ssl asks no OCSP responder about a backend.
  *  - A session belongs to the SSL_CTX, virtual host, worker, name and address of its connection.
- *    Another host or <Proxy> with other CAs, or another certificate of its own, has another SSL_CTX.
- *    The virtual host decides the session id context of mod_ssl.
- *  - Before TLS 1.3, the session must have the extended master secret (RFC 7627).  Without it, a
- *    man in the middle can make two sessions with one secret (triple handshake).  The channel binding
- *    hashes a certificate and not that secret, but no backend needs to be trusted to care.
+ *    A host or <Proxy> with other CAs, or another client certificate, has another SSL_CTX.  mod_ssl's
+ *    session id context is that of the virtual host.
+ *  - Before TLS 1.3, a session must have the extended master secret (RFC 7627).  Without it, a man in
+ *    the middle can have two sessions with one secret (triple handshake).  tls-server-end-point would
+ *    survive that, since it hashes the certificate; a requirement costs less than to rely on it.
  *  - Nothing is sent as early data, which could be replayed.
- *  - A certificate that has ended since is verified anew.
+ *  - A session whose certificate has ended since is not resumed.
  *  - A refused token, a failed handshake, a failed mutual authentication or a connection without a
- *    response ends all sessions of the worker.  After an exchange of its certificate, a backend with
- *    Extended Protection may resume a session and refuse tokens that are bound to the old one.  The
- *    request's second try then makes a full handshake.
- *  - Sessions are in the memory of one child, and each connection gets a copy of its own: no two
- *    threads use the same SSL_SESSION.  There are 64 at most; the oldest makes room.
+ *    response ends all sessions of the worker.  Otherwise, a backend with Extended Protection and a new
+ *    certificate would resume the old one's sessions, and refuse the tokens bound to it.  The second
+ *    try of the request makes a full handshake.
+ *  - Sessions are in the memory of one child.  Each connection gets a copy, because no two threads may
+ *    use the same SSL_SESSION.  There are 64 at most; the oldest makes room.
  */
 
 /* Per child. */
