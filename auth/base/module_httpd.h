@@ -51,6 +51,7 @@ struct eas_module_process {
     struct eas_placeholder *placeholder;
     struct eas_long_polls *long_polls;
     struct eas_park_child *park;
+    struct eas_tls_session_store *tls_session; /* of a child process; NULL in the parent */
 };
 
 /* NULL for a section that holds no directive of the module. */

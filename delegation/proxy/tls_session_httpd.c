@@ -42,15 +42,24 @@ struct entry {
     apr_time_t changed;
 };
 
-/*
- * Of this child.  Statically initialised, as a thread of another module may outlive the pool of the
- * child.
- */
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-    bool works; /* under the mutex, as the rest is */
-    struct entry entries[SESSIONS_MAX];
-} child;
+/* Of a child. */
+struct eas_tls_session_store {
+    pthread_mutex_t mutex;
+    struct entry entries[SESSIONS_MAX]; /* under the mutex */
+};
+
+static struct eas_tls_session_store *lock_store(void)
+{
+    struct eas_tls_session_store *store = eas_module_process()->tls_session;
+
+    pthread_mutex_lock(&store->mutex);
+    return store;
+}
+
+static void unlock(struct eas_tls_session_store *store)
+{
+    pthread_mutex_unlock(&store->mutex);
+}
 
 static void drop_session(struct entry *entry)
 {
@@ -68,25 +77,25 @@ static void drop_entry(struct entry *entry)
 /* prefork runs this in a signal handler, which may have interrupted a holder of the mutex. */
 static apr_status_t stop(void *data)
 {
+    struct eas_tls_session_store *store = data;
     int i;
 
-    (void)data;
-    if (eas_clock_lock(&mutex, eas_clock_now() + STOP_LOCK) == 0) {
-        child.works = false;
+    if (eas_clock_lock(&store->mutex, eas_clock_now() + STOP_LOCK) == 0) {
         for (i = 0; i < SESSIONS_MAX; i++) {
-            drop_entry(&child.entries[i]);
+            drop_entry(&store->entries[i]);
         }
-        pthread_mutex_unlock(&mutex);
+        unlock(store);
     }
     return APR_SUCCESS;
 }
 
 void eas_tls_session_child_init(apr_pool_t *pchild)
 {
-    pthread_mutex_lock(&mutex);
-    child.works = true;
-    pthread_mutex_unlock(&mutex);
-    apr_pool_cleanup_register(pchild, NULL, stop, apr_pool_cleanup_null);
+    struct eas_tls_session_store *store = apr_pcalloc(pchild, sizeof(*store));
+
+    pthread_mutex_init(&store->mutex, NULL);
+    eas_module_process()->tls_session = store;
+    apr_pool_cleanup_register(pchild, store, stop, apr_pool_cleanup_null);
 }
 
 /* False: the connection's sessions are not remembered. */
@@ -113,38 +122,39 @@ static bool is_equal(const struct key *a, const struct key *b)
 }
 
 /* NULL: there is none. */
-static struct entry *find(const struct key *key)
+static struct entry *find(struct eas_tls_session_store *store, const struct key *key)
 {
     int i;
 
     for (i = 0; i < SESSIONS_MAX; i++) {
-        if (child.entries[i].context != NULL && is_equal(&child.entries[i].key, key)) {
-            return &child.entries[i];
+        if (store->entries[i].context != NULL && is_equal(&store->entries[i].key, key)) {
+            return &store->entries[i];
         }
     }
     return NULL;
 }
 
 /* An unused one, else the one that has not changed for longest. */
-static struct entry *find_room(void)
+static struct entry *find_room(struct eas_tls_session_store *store)
 {
-    struct entry *oldest = &child.entries[0];
+    struct entry *oldest = &store->entries[0];
     int i;
 
     for (i = 0; i < SESSIONS_MAX && oldest->context != NULL; i++) {
-        if (child.entries[i].context == NULL || child.entries[i].changed < oldest->changed) {
-            oldest = &child.entries[i];
+        if (store->entries[i].context == NULL || store->entries[i].changed < oldest->changed) {
+            oldest = &store->entries[i];
         }
     }
     return oldest;
 }
 
-static struct entry *find_or_make(const struct key *key, SSL_CTX *context)
+static struct entry *find_or_make(struct eas_tls_session_store *store, const struct key *key,
+                                  SSL_CTX *context)
 {
-    struct entry *entry = find(key);
+    struct entry *entry = find(store, key);
 
     if (entry == NULL && SSL_CTX_up_ref(context) == 1) {
-        entry = find_room();
+        entry = find_room(store);
         drop_entry(entry);
         entry->key = *key;
         entry->context = context;
@@ -163,10 +173,9 @@ static bool has_ended(SSL_SESSION *session)
 static SSL_SESSION *copy_remembered(const struct key *key)
 {
     SSL_SESSION *copy = NULL;
-    struct entry *entry;
+    struct eas_tls_session_store *store = lock_store();
+    struct entry *entry = find(store, key);
 
-    pthread_mutex_lock(&mutex);
-    entry = find(key);
     if (entry != NULL && entry->session != NULL) {
         if (eas_resumption_is_current(&entry->state, eas_clock_now())
             && !has_ended(entry->session)) {
@@ -176,7 +185,7 @@ static SSL_SESSION *copy_remembered(const struct key *key)
             drop_session(entry);
         }
     }
-    pthread_mutex_unlock(&mutex);
+    unlock(store);
     return copy;
 }
 
@@ -258,21 +267,21 @@ static struct eas_resumption_facts facts_of(SSL *ssl, const SSL_SESSION *session
     return facts;
 }
 
-static void store(const struct key *key, const struct handshake *handshake, SSL_SESSION *session)
+static void put(const struct key *key, const struct handshake *handshake, SSL_SESSION *session)
 {
     apr_time_t now = eas_clock_now();
     SSL_SESSION *copy = SSL_SESSION_dup(session);
-    struct entry *entry;
+    struct eas_tls_session_store *store = lock_store();
+    struct entry *entry = find_or_make(store, key, SSL_get_SSL_CTX(handshake->ssl));
 
-    pthread_mutex_lock(&mutex);
-    entry = child.works && copy != NULL ? find_or_make(key, SSL_get_SSL_CTX(handshake->ssl)) : NULL;
-    if (entry != NULL && eas_resumption_begin(&entry->state, handshake->since, now)) {
+    if (entry != NULL && copy != NULL
+        && eas_resumption_begin(&entry->state, handshake->since, now)) {
         drop_session(entry);
         entry->session = copy;
         entry->changed = now;
         copy = NULL;
     }
-    pthread_mutex_unlock(&mutex);
+    unlock(store);
     SSL_SESSION_free(copy);
 }
 
@@ -293,7 +302,7 @@ void eas_tls_session_remember(const struct eas_exchange *exchange, const conn_re
     }
     facts = facts_of(handshake->ssl, session);
     if (eas_resumption_permits(&facts) && make_key(&key, exchange, c, handshake->ssl)) {
-        store(&key, handshake, session);
+        put(&key, handshake, session);
     }
     SSL_SESSION_free(session);
     handshake->ssl = NULL;
@@ -301,33 +310,34 @@ void eas_tls_session_remember(const struct eas_exchange *exchange, const conn_re
 
 void eas_tls_session_succeed(const struct eas_exchange *exchange)
 {
+    struct eas_tls_session_store *store;
     int i;
 
     if (!exchange->resumed) {
         return;
     }
-    pthread_mutex_lock(&mutex);
+    store = lock_store();
     for (i = 0; i < SESSIONS_MAX; i++) {
-        if (child.entries[i].key.backend == exchange->connections) {
-            eas_resumption_succeed(&child.entries[i].state);
+        if (store->entries[i].key.backend == exchange->connections) {
+            eas_resumption_succeed(&store->entries[i].state);
         }
     }
-    pthread_mutex_unlock(&mutex);
+    unlock(store);
 }
 
 void eas_tls_session_fail(const struct eas_exchange *exchange, bool by_resumption)
 {
     apr_time_t now = eas_clock_now();
+    struct eas_tls_session_store *store = lock_store();
     int i;
 
-    pthread_mutex_lock(&mutex);
     for (i = 0; i < SESSIONS_MAX; i++) {
-        struct entry *entry = &child.entries[i];
+        struct entry *entry = &store->entries[i];
 
         if (entry->context != NULL && entry->key.backend == exchange->connections) {
             drop_session(entry);
             eas_resumption_fail(&entry->state, by_resumption && exchange->resumed, now);
         }
     }
-    pthread_mutex_unlock(&mutex);
+    unlock(store);
 }
