@@ -163,10 +163,7 @@ static apr_size_t base64_size(apr_size_t len)
     return (len + 2) / 3 * 4;
 }
 
-/*
- * The text of the octets is wiped with the pool; a long poll keeps it for up to an hour.  The ticket
- * before them is no secret.
- */
+/* The text of the octets is wiped with the pool.  The ticket before them is no secret. */
 static void set_value(apr_pool_t *pool, const char *begin, apr_size_t begin_len, const void *octets,
                       apr_size_t len, struct eas_token *token)
 {
@@ -290,7 +287,8 @@ static const char *make_natively(apr_pool_t *pool, const struct eas_token_reques
 }
 
 static const char *make_by_gssapi(struct eas_token_maker *maker, apr_pool_t *pool,
-                                  const struct eas_token_request *request, struct eas_token *token)
+                                  apr_pool_t *text_pool, const struct eas_token_request *request,
+                                  struct eas_token *token)
 {
     struct eas_secret *octets;
     krb5_context ctx;
@@ -304,7 +302,7 @@ static const char *make_by_gssapi(struct eas_token_maker *maker, apr_pool_t *poo
                                &octets);
     checkin_context(maker, ctx);
     if (words == NULL) {
-        set_value(pool, scheme, SCHEME_SIZE, octets->bytes, octets->len, token);
+        set_value(text_pool, scheme, SCHEME_SIZE, octets->bytes, octets->len, token);
         eas_secret_wipe(octets);
     }
     return words;
@@ -315,11 +313,13 @@ enum eas_rc eas_token_make(struct eas_token_maker *maker, apr_pool_t *pool,
                            struct eas_err *err)
 {
     struct eas_token token = { .pending = apr_pcalloc(pool, sizeof(*token.pending)) };
+    apr_pool_t *text_pool = request->text_pool != NULL ? request->text_pool : pool;
     const char *words;
 
     token.pending->ticket = request->ticket;
-    words = request->by == EAS_TOKEN_GSSAPI ? make_by_gssapi(maker, pool, request, &token)
-                                            : make_natively(pool, request, &token);
+    words = request->by == EAS_TOKEN_GSSAPI
+                ? make_by_gssapi(maker, pool, text_pool, request, &token)
+                : make_natively(text_pool, request, &token);
     if (words != NULL) {
         return fail(err, words);
     }

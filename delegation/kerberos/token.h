@@ -35,6 +35,7 @@ struct eas_token_request {
     /* The TLS channel: `tls-server-end-point:` and the certificate's hash (RFC 5929); len 0 for an
      * unbound token. */
     struct eas_bytes binding;
+    apr_pool_t *text_pool; /* of the token's text; NULL: as the pending exchange */
 };
 
 struct eas_token {

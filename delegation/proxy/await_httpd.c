@@ -13,7 +13,14 @@
 
 bool eas_await_continues(const struct eas_exchange *exchange)
 {
-    return apr_table_get(exchange->r->notes, "proxy-100-continue") != NULL;
+    return apr_table_get(exchange->run->notes, "proxy-100-continue") != NULL;
+}
+
+bool eas_await_gives_up(struct eas_exchange *exchange, const conn_rec *c)
+{
+    exchange->given_up = exchange->run != exchange->r && !exchange->written
+                         && (c->keepalive == AP_CONN_CLOSE || eas_await_continues(exchange));
+    return exchange->given_up;
 }
 
 void eas_await_abort(struct eas_exchange *exchange, enum eas_client_event event)
@@ -97,6 +104,15 @@ static enum eas_client_event wait_or_park(struct eas_exchange *exchange, ap_filt
     return event;
 }
 
+/* A copy of the request gets no response (first_run_httpd.h); it may get the connection's end. */
+static bool is_for_next_run(const struct eas_exchange *exchange, const ap_filter_t *f,
+                            enum eas_client_event event)
+{
+    return exchange->run != exchange->r && !exchange->parked
+           && (event == EAS_CLIENT_TIMEUP
+               || (event == EAS_CLIENT_READ && !eas_wait_is_closed(eas_client_descriptor(f->c))));
+}
+
 /* Whether the response is to be read; if not, *rv is the result of the read. */
 static bool await_response(struct eas_exchange *exchange, ap_filter_t *f, apr_bucket_brigade *bb,
                            apr_status_t *rv)
@@ -104,6 +120,10 @@ static bool await_response(struct eas_exchange *exchange, ap_filter_t *f, apr_bu
     if (!exchange->ended && !exchange->parked) {
         enum eas_client_event event = wait_or_park(exchange, f, bb);
 
+        if (is_for_next_run(exchange, f, event)) {
+            exchange->parked = exchange->postponed = true;
+            event = EAS_CLIENT_TIMEUP;
+        }
         if (event == EAS_CLIENT_READ) {
             return true;
         }

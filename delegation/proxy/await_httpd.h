@@ -10,6 +10,13 @@
 /* Whether mod_proxy_http sends the head alone, and the body after 100 (Continue). */
 bool eas_await_continues(const struct eas_exchange *exchange);
 
+/*
+ * Before a write to the backend's connection: whether the exchange ends, and nothing is sent, because
+ * a copy of the request can only send it (first_run_httpd.h).  mod_proxy_http would close the
+ * connection after a response, or wait for 100 (Continue).
+ */
+bool eas_await_gives_up(struct eas_exchange *exchange, const conn_rec *c);
+
 /* Ends an exchange without a response, for an event of its client; the failure says why, if any. */
 void eas_await_abort(struct eas_exchange *exchange, enum eas_client_event event);
 

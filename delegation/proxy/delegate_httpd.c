@@ -7,7 +7,7 @@
  *     a ticket for it and reads the body.  A failure here still ends the request.  If the KDC
  *     issues nobody a ticket for it, mod_proxy tries the balancer's next one (failover_httpd).
  *  2. The real scheme handler runs inside, without the client's credentials, and with the
- *     connection pool of the ticket's owner.
+ *     connection pool of the ticket's owner.  For a long poll it runs twice (first_run_httpd).
  *  3. fixups: mod_proxy has copied the headers and removed those that `Connection` names.  So the
  *     client can neither remove nor double the Authorization header that is set now.  Its value is
  *     a placeholder, because a failure is impossible here.  The outgoing-connection filter
@@ -27,6 +27,7 @@
 #include "delegation/proxy/answer_httpd.h"
 #include "delegation/proxy/await_httpd.h"
 #include "delegation/proxy/failover_httpd.h"
+#include "delegation/proxy/first_run_httpd.h"
 #include "delegation/proxy/front_end.h"
 #include "delegation/proxy/long_polls_httpd.h"
 #include "delegation/proxy/mod_proxy_httpd.h"
@@ -48,7 +49,7 @@ static _Thread_local struct eas_attempt *current;
 static void strip_request(const struct eas_attempt *attempt, apr_table_t *headers)
 {
     /* Browsers send the module's cookies to every path of the site, and no backend needs them. */
-    eas_cookie_strip_request(attempt->r, headers);
+    eas_cookie_strip_request(attempt->exchange.run, headers);
     if (attempt->response.in_effect) {
         /* Here and in fixups: schemes such as AJP do not run fixups. */
         apr_table_unset(headers, "Authorization");
@@ -56,7 +57,7 @@ static void strip_request(const struct eas_attempt *attempt, apr_table_t *header
     }
     /* A section that lets credentials pass can want it, too: no module verifies them (Bearer). */
     if (eas_delegation_is_on(attempt->conf) || attempt->conf->strip_headers != NULL) {
-        eas_front_end_strip(attempt->r->pool, headers, attempt->conf->strip_headers);
+        eas_front_end_strip(attempt->exchange.run->pool, headers, attempt->conf->strip_headers);
     }
     if (attempt->ticket != NULL) {
         apr_table_unset(headers, "Upgrade"); /* no filter sees the requests in a tunnel */
@@ -65,7 +66,8 @@ static void strip_request(const struct eas_attempt *attempt, apr_table_t *header
 
 static void set_environment(const struct eas_attempt *attempt)
 {
-    apr_table_t *env = attempt->r->subprocess_env;
+    request_rec *run = attempt->exchange.run;
+    apr_table_t *env = run->subprocess_env;
 
     if (!eas_delegation_reuses(attempt->conf)) {
         apr_table_setn(env, "proxy-nokeepalive", "1");
@@ -73,7 +75,7 @@ static void set_environment(const struct eas_attempt *attempt)
     /* mod_proxy_http would pass on an interim response before the decision on the response. */
     apr_table_setn(env, "proxy-interim-response", "Suppress");
     /* Of a worker before, with ping=.  mod_proxy_http sets it anew for this one, if it has that. */
-    apr_table_unset(attempt->r->notes, "proxy-100-continue");
+    apr_table_unset(run->notes, "proxy-100-continue");
     if (attempt->exchange.parked) {
         /* By this mod_proxy_http closes a kept connection: the one with the answer. */
         apr_table_unset(env, "proxy-initial-not-pooled");
@@ -141,7 +143,7 @@ static int run_on_slot(struct eas_attempt *attempt, bool nested)
     if (!take_slot(attempt, nested, &worker)) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    return eas_mod_proxy_run_scheme_handler(attempt->r, worker, call->conf, call->url,
+    return eas_mod_proxy_run_scheme_handler(attempt->exchange.run, worker, call->conf, call->url,
                                             call->proxyhost, call->proxyport);
 }
 
@@ -172,14 +174,47 @@ static void check_parking(struct eas_attempt *attempt, int status)
 }
 
 /* After an exchange that has parked: the lease of its slot goes on. */
-static void keep_slot(struct eas_attempt *attempt)
+static void keep_slot(struct eas_attempt *attempt, bool by_copy)
 {
-    eas_response_discard(attempt->r, &attempt->response);
-    eas_conn_pools_set_aside(attempt->response.pools, attempt->slot);
+    if (!by_copy) {
+        eas_response_discard(attempt->r, &attempt->response);
+    }
+    if (!attempt->exchange.postponed) {
+        eas_conn_pools_set_aside(attempt->response.pools, attempt->slot);
+    }
+}
+
+/* mod_proxy_http gets the request, or a copy, which it can only send. */
+static void begin_run(struct eas_attempt *attempt, bool by_copy)
+{
+    request_rec *r = attempt->r;
+    request_rec *run = by_copy ? eas_first_run_begin(r) : r;
+
+    attempt->exchange.run = run;
+    run->headers_in = apr_table_copy(run->pool, r->headers_in);
+    strip_request(attempt, run->headers_in);
+    if (attempt->ticket != NULL) {
+        set_environment(attempt);
+        eas_body_hand_over(run, attempt->body);
+    }
+}
+
+static void end_run(struct eas_attempt *attempt, apr_table_t *client_headers)
+{
+    struct eas_exchange *exchange = &attempt->exchange;
+    request_rec *run = exchange->run;
+
+    exchange->run = attempt->r;
+    attempt->r->headers_in = client_headers;
+    if (run != attempt->r) {
+        attempt->response.filter = NULL; /* in the copy's chain */
+        eas_first_run_end(attempt->r, run,
+                          !exchange->parked && !exchange->ended && !exchange->given_up);
+    }
 }
 
 /* Step 2. */
-static int run_real_handler(struct eas_attempt *attempt)
+static int run_real_handler(struct eas_attempt *attempt, bool by_copy)
 {
     request_rec *r = attempt->r;
     struct eas_attempt *outer = current;
@@ -187,18 +222,14 @@ static int run_real_handler(struct eas_attempt *attempt)
     struct eas_exchange *interrupted;
     int status;
 
-    r->headers_in = apr_table_copy(r->pool, client_headers);
-    strip_request(attempt, r->headers_in);
-    if (attempt->ticket != NULL) {
-        set_environment(attempt);
-        eas_body_hand_over(r, attempt->body);
-    }
+    begin_run(attempt, by_copy);
     attempt->exchange.ticket = attempt->ticket;
     eas_response_expect(r, &attempt->response);
     interrupted = eas_outgoing_begin(&attempt->exchange);
     current = attempt;
     status = run_on_slot(attempt, outer != NULL);
     current = outer;
+    end_run(attempt, client_headers);
     eas_response_end(r, &attempt->response, status);
     if (attempt->body != NULL && attempt->exchange.body_sent) {
         eas_body_note_sent(attempt->body);
@@ -206,12 +237,26 @@ static int run_real_handler(struct eas_attempt *attempt)
     check_parking(attempt, status);
     eas_outgoing_end(&attempt->exchange, interrupted);
     if (attempt->exchange.parked) {
-        keep_slot(attempt);
+        keep_slot(attempt, by_copy);
     }
     else {
         put_slot(attempt);
     }
-    r->headers_in = client_headers;
+    return status;
+}
+
+/* The response of a request that may park is read by a second run. */
+static int run_exchange(struct eas_attempt *attempt)
+{
+    const struct eas_exchange *exchange = &attempt->exchange;
+    bool by_copy = exchange->park != NULL && !exchange->parked && attempt->park.facts.body_whole
+                   && attempt->park.facts.kept && !attempt->call.worker->s->ping_timeout_set
+                   && eas_delegation_reuses(attempt->conf) && eas_first_run_fits(attempt->r);
+    int status = run_real_handler(attempt, by_copy);
+
+    if ((exchange->parked && exchange->postponed) || exchange->given_up) {
+        status = run_real_handler(attempt, false);
+    }
     return status;
 }
 
@@ -220,7 +265,7 @@ static int hook_proxy_fixups(request_rec *r)
 {
     struct eas_attempt *attempt = current;
 
-    if (attempt == NULL || attempt->r != r) {
+    if (attempt == NULL || attempt->exchange.run != r) {
         return DECLINED;
     }
     attempt->exchange.resolved = true;
@@ -275,7 +320,7 @@ static int try_worker(struct eas_attempt *attempt)
 
     for (;;) {
         attempt->tries += !attempt->exchange.parked;
-        status = run_real_handler(attempt);
+        status = run_exchange(attempt);
         if (attempt->exchange.parked) {
             return SUSPENDED;
         }
@@ -398,7 +443,7 @@ static int hook_scheme_handler(request_rec *r, proxy_worker *worker, proxy_serve
     struct eas_err err;
     int status;
 
-    if (current != NULL && current->r == r) {
+    if (current != NULL && current->exchange.run == r) {
         return DECLINED; /* step 2 */
     }
     eas_log_forget_refusal(r);

@@ -14,7 +14,8 @@
 /* In one thread.  The filter is that of outgoing_httpd.h, and await_httpd.h waits for it. */
 struct eas_exchange {
     request_rec *r;
-    const char *owner;                   /* of the connection; NULL: none */
+    request_rec *run;  /* as mod_proxy_http sees it: r, or a copy (first_run_httpd.h) */
+    const char *owner; /* of the connection; NULL: none */
     struct eas_connections *connections; /* of the backend */
     apr_interval_time_t timeout;         /* of the backend's socket */
 
@@ -45,6 +46,8 @@ struct eas_exchange {
     bool ended;                        /* by the client, before that */
     bool dismissed;                    /* ... because this process ends */
     bool parked;                       /* mod_proxy got an empty response meanwhile */
+    bool postponed;                    /* ... and runs again at once, to read the response */
+    bool given_up;                     /* nothing was sent: the copy does not fit */
     bool replayed;                     /* mod_proxy runs again, and has not read yet */
     apr_time_t since;               /* the wait for the response has lasted; 0: it has not begun */
     unsigned lines;                 /* of the empty response, that mod_proxy has read */

@@ -60,6 +60,7 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
     struct eas_exchange *interrupted = current;
 
     current = exchange;
+    exchange->postponed = exchange->given_up = false;
     if (exchange->parked) {
         exchange->parked = false;
         exchange->replayed = true;
@@ -331,6 +332,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
         .by = current->token_by,
         .ticket = current->ticket,
         .binding = { record->binding, current->bind ? record->binding_len : 0 },
+        .text_pool = current->run->pool,
     };
     apr_bucket *place, *bucket;
     struct eas_token token;
@@ -353,7 +355,7 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
     if (rc == EAS_OK) {
         current->pending = token.pending;
         current->token_len = token.len;
-        bucket = apr_bucket_pool_create(token.value, current->token_len, current->r->pool,
+        bucket = apr_bucket_pool_create(token.value, current->token_len, current->run->pool,
                                         bb->bucket_alloc);
         APR_BUCKET_INSERT_BEFORE(place, bucket);
         apr_bucket_delete(place);
@@ -363,12 +365,19 @@ static enum eas_rc authorize(struct record *record, apr_bucket_brigade *bb, stru
 }
 
 /* Before the first byte is written: the token is bound to the channel. */
-static apr_status_t do_tls_handshake(conn_rec *c, apr_bucket_alloc_t *alloc)
+static apr_status_t do_tls_handshake(conn_rec *c, struct record *record, apr_bucket_alloc_t *alloc)
 {
     apr_bucket_brigade *none = apr_brigade_create(c->pool, alloc);
-    apr_status_t rv = ap_get_brigade(c->input_filters, none, AP_MODE_INIT, APR_BLOCK_READ, 0);
+    apr_status_t rv;
 
+    record->tls_done = true;
+    rv = ap_get_brigade(c->input_filters, none, AP_MODE_INIT, APR_BLOCK_READ, 0);
     apr_brigade_destroy(none);
+    record->tls = ap_ssl_conn_is_ssl(c);
+    if (rv != APR_SUCCESS) {
+        eas_peer_certificate_fail(c, &current->tls_failure);
+        c->aborted = 1;
+    }
     return rv;
 }
 
@@ -397,6 +406,18 @@ static void prepare_write(struct record *record, apr_bucket_brigade *bb)
     }
 }
 
+static apr_status_t begin_write(conn_rec *c, struct record *record, apr_bucket_brigade *bb)
+{
+    if (current != NULL && eas_await_gives_up(current, c)) {
+        c->aborted = 1;
+        apr_brigade_cleanup(bb);
+        return APR_ECONNABORTED;
+    }
+    attach_connection(c, record);
+    return current == NULL || record->tls_done ? APR_SUCCESS
+                                               : do_tls_handshake(c, record, bb->bucket_alloc);
+}
+
 static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     struct record *record = f->ctx;
@@ -414,16 +435,9 @@ static apr_status_t output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         eas_outgoing_fail_parked(&err);
         return refuse(f, bb, &err);
     }
-    attach_connection(f->c, record);
-    if (current != NULL && !record->tls_done) {
-        record->tls_done = true;
-        rv = do_tls_handshake(f->c, bb->bucket_alloc);
-        if (rv != APR_SUCCESS) {
-            eas_peer_certificate_fail(f->c, &current->tls_failure);
-            f->c->aborted = 1;
-            return rv;
-        }
-        record->tls = ap_ssl_conn_is_ssl(f->c);
+    rv = begin_write(f->c, record, bb);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     if (acquire(record, &err) != EAS_OK
         || (current != NULL && current->ticket != NULL && authorize(record, bb, &err) != EAS_OK)) {

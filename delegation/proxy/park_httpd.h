@@ -12,9 +12,9 @@
 /*
  * A request whose response does not come parks (EasKcdPark):
  *
- *  1. mod_proxy_http has sent it, and reads.  The input filter gives it a response without content
- *     (await_httpd), after which it keeps the connection in the request's slot.  scheme_handler
- *     returns SUSPENDED; nothing has gone to the client.
+ *  1. mod_proxy_http has sent it, for a copy of the request (first_run_httpd.h), and reads.  The input
+ *     filter gives it a response without content (await_httpd), after which it keeps the connection
+ *     in the request's slot.  scheme_handler returns SUSPENDED; nothing has gone to the client.
  *  2. The hook process_connection below, around all others, asks the MPM to wait for the client's
  *     socket (CONN_STATE_ASYNC_WAITIO).  The hook suspend_connection replaces the descriptor in
  *     that socket by one that the poller (parking.h) wakes; resume_connection puts it back.

@@ -166,7 +166,8 @@ static void begin(request_rec *r, struct eas_response *response, const apr_bucke
         return;
     }
     /* mod_proxy_http drops the client's connection by this bucket if the backend closed its own. */
-    if (response->exchange->ticket != NULL && has_bucket(bb, &ap_bucket_type_eoc)) {
+    if (response->exchange->run != response->exchange->r
+        || (response->exchange->ticket != NULL && has_bucket(bb, &ap_bucket_type_eoc))) {
         response->state = EAS_RESPONSE_BROKEN;
         return;
     }
@@ -235,16 +236,21 @@ static apr_status_t response_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 
 void eas_response_expect(request_rec *r, struct eas_response *response)
 {
+    request_rec *run = response->exchange->run;
+
     response->state = EAS_RESPONSE_NONE;
     response->err.rc = EAS_OK;
     response->bare = response->long_head = false;
     response->discarded = 0;
     response->before.status = r->status;
     response->before.status_line = r->status_line;
-    response->before.headers_out = apr_table_copy(r->pool, r->headers_out);
-    response->before.err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
+    /* A copy has its own. */
+    response->before.headers_out =
+        run == r ? apr_table_copy(r->pool, r->headers_out) : r->headers_out;
+    response->before.err_headers_out =
+        run == r ? apr_table_copy(r->pool, r->err_headers_out) : r->err_headers_out;
     response->filter =
-        ap_add_output_filter_handle(response_filter_handle, response, r, r->connection);
+        ap_add_output_filter_handle(response_filter_handle, response, run, run->connection);
 }
 
 /*

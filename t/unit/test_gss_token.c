@@ -196,7 +196,7 @@ static void test_ticket_near_its_end(void **state)
 
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
-    const struct eas_token_request request = { f->by, ticket, no_binding };
+    const struct eas_token_request request = { f->by, ticket, no_binding, NULL };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token;
 

@@ -89,6 +89,24 @@ static void test_accepted(void **state)
                      EAS_OK);
 }
 
+/* The reply is verified after the pool of the text, which it does not need. */
+static void test_text_that_ends_before_the_reply(void **state)
+{
+    struct fixture *f = *state;
+    struct eas_token_request request = { f->by, make_ticket(f, 3600), no_binding, NULL };
+    struct eas_negotiated out;
+    struct eas_token token;
+    struct eas_err err;
+
+    assert_int_equal(apr_pool_create(&request.text_pool, f->pool), APR_SUCCESS);
+    assert_int_equal(eas_token_make(f->maker, f->pool, &request, &token, &err), EAS_OK);
+    assert_int_equal(accept_text(f, text_of(&token), &out, &err), EAS_OK);
+    apr_pool_destroy(request.text_pool);
+    assert_int_equal(eas_token_verify(f->pool, token.pending,
+                                      apr_pstrcat(f->pool, "Negotiate ", out.proof, NULL), &err),
+                     EAS_OK);
+}
+
 /* A changed token is refused, or it is that of the same user. */
 static void test_changed_octets(void **state)
 {
@@ -266,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TOKEN_TEST(test_accepted),
+        TOKEN_TEST(test_text_that_ends_before_the_reply),
         NATIVE_TEST(test_changed_octets),
         NATIVE_TEST(test_no_kerberos),
         NATIVE_TEST(test_client_that_wants_no_proof),

@@ -205,7 +205,7 @@ static void test_binding_that_is_too_long(void **state)
     static const unsigned char octets[256];
     const struct eas_bytes binding = { octets, sizeof(octets) };
     struct fixture *f = *state;
-    const struct eas_token_request request = { f->by, make_ticket(f, 3600), binding };
+    const struct eas_token_request request = { f->by, make_ticket(f, 3600), binding, NULL };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token;
 
@@ -217,7 +217,7 @@ static void test_binding_that_is_too_long(void **state)
 
 static void assert_no_token(struct fixture *f, const struct eas_ticket *ticket, const char *words)
 {
-    const struct eas_token_request request = { f->by, ticket, no_binding };
+    const struct eas_token_request request = { f->by, ticket, no_binding, NULL };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token = { NULL, NULL };
 
@@ -267,7 +267,7 @@ struct thread {
 static void *APR_THREAD_FUNC make_many(apr_thread_t *thread, void *data)
 {
     struct thread *self = data;
-    const struct eas_token_request request = { self->f->by, self->ticket, no_binding };
+    const struct eas_token_request request = { self->f->by, self->ticket, no_binding, NULL };
     struct eas_token token;
     struct eas_err err;
     int i;

@@ -124,7 +124,7 @@ static const struct eas_bytes no_binding = { NULL, 0 };
 static inline struct eas_token make_bound_token(struct fixture *f, const struct eas_ticket *ticket,
                                                 struct eas_bytes binding)
 {
-    const struct eas_token_request request = { f->by, ticket, binding };
+    const struct eas_token_request request = { f->by, ticket, binding, NULL };
     struct eas_err err = { EAS_OK, 0, "" };
     struct eas_token token = { NULL, NULL };
 
