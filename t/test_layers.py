@@ -98,7 +98,7 @@ def test_includes(path):
         if header.startswith(("auth/", "delegation/")) and not header.endswith(".def"):
             assert may_include(path, header), header
         if header == "mod_proxy.h":
-            assert path.name.startswith("mod_proxy_httpd"), "mod_proxy has one door"
+            assert path.name.startswith("mod_proxy_httpd."), "mod_proxy has one door"
 
 
 def unit(file):

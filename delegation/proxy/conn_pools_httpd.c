@@ -56,7 +56,7 @@ static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 /* Of this child.  Pools and slots live as long as it, so only making them needs the mutex. */
 static struct {
     apr_pool_t *pool; /* under the mutex */
-    struct eas_mod_proxy_pools pools;
+    struct eas_mod_proxy_slot_pools pools;
     apr_thread_mutex_t *mutex;
     _Atomic(struct eas_conn_pools *) all;
     server_rec *server;
@@ -208,14 +208,14 @@ static proxy_worker *make_worker(const struct eas_conn_pools *pools)
     proxy_worker *worker;
 
     apr_thread_mutex_lock(child.mutex);
-    worker = eas_mod_proxy_make_slot(&child.pools, pools->worker, child.server);
+    worker = eas_mod_proxy_slot_make(&child.pools, pools->worker, child.server);
     apr_thread_mutex_unlock(child.mutex);
     return worker != NULL ? worker : pools->worker;
 }
 
 static void close_connection(struct eas_slot *slot)
 {
-    eas_mod_proxy_close_slot(slot->handle, child.server);
+    eas_mod_proxy_slot_close(slot->handle, child.server);
 }
 
 /* Returns whether there was one to close. */

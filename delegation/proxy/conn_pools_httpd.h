@@ -5,7 +5,7 @@
 #define EAS_DELEGATION_PROXY_CONN_POOLS_HTTPD_H
 
 #include "delegation/proxy/connection.h"
-#include "delegation/proxy/mod_proxy_httpd.h"
+#include "delegation/proxy/mod_proxy_slot_httpd.h"
 #include "delegation/proxy/slots.h"
 
 /*

@@ -7,26 +7,16 @@
 #include <apr_dso.h>
 #include <dlfcn.h>
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Written in pre_config. */
-struct eas_mod_proxy_functions {
-    module *proxy;
-    module *proxy_http;
-    __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
-    __typeof__(ap_proxy_define_worker) *define_worker;
-    __typeof__(ap_proxy_initialize_worker) *initialize_worker;
-    __typeof__(ap_proxy_release_connection) *release_connection;
-    __typeof__(ap_proxy_get_worker) *get_worker;
-    __typeof__(ap_proxy_get_balancer) *get_balancer;
-    __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
-    const char *missing; /* the name of a function that was not found, or NULL */
-};
 
 static struct eas_mod_proxy_functions *found(void)
 {
     return eas_module_process()->mod_proxy;
+}
+
+const struct eas_mod_proxy_functions *eas_mod_proxy_functions(void)
+{
+    return found();
 }
 
 /* mod_proxy may be linked into httpd itself. */
@@ -401,77 +391,9 @@ int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s)
     return max;
 }
 
-/*
- * mod_proxy gives each worker allocators of its own, which keep freed memory for its connections.  A
- * slot has one connection, so that its free memory would serve nobody.  Before httpd 2.4.59, slots keep
- * theirs: mod_proxy has dns_pool within cp->pool, and allocates from it under the slot's own lock.
- */
-static void share_pools(proxy_conn_pool *cp, const struct eas_mod_proxy_pools *pools)
-{
-    if (apr_pool_parent_get(cp->dns_pool) == cp->pool) {
-        return;
-    }
-    cp->conn = NULL; /* mod_proxy makes another one */
-    apr_pool_destroy(cp->pool);
-    apr_pool_destroy(cp->dns_pool);
-    cp->pool = pools->connections;
-    cp->dns_pool = pools->addresses;
-}
-
-/*
- * The pool is that of a worker without `max=`, which has one connection in cp->conn instead of an
- * apr_reslist (ap_proxy_initialize_worker()).  Where there is no reslist, mod_proxy uses cp->conn,
- * whatever the parameters of the original say (ap_proxy_acquire_connection()).
- */
-proxy_worker *eas_mod_proxy_make_slot(const struct eas_mod_proxy_pools *pools, proxy_worker *worker,
-                                      server_rec *s)
-{
-    apr_pool_t *pool = pools->slots;
-    proxy_worker_shared *replaced;
-    proxy_worker *slot;
-    bool is_good;
-
-    /* Any URL: it goes into the shared part of 2 KB, which is replaced by the original's. */
-    if (found()->define_worker(pool, &slot, NULL, NULL, "http://slot.invalid/", 1) != NULL) {
-        return NULL;
-    }
-    slot->s->hmax = 0;
-    slot->s->status |= PROXY_WORKER_INITIALIZED; /* no defaults */
-    slot->hash = worker->hash;
-    slot->balancer = worker->balancer;
-    slot->section_config = worker->section_config;
-    is_good = found()->initialize_worker(slot, s, pool) == APR_SUCCESS && slot->cp->res == NULL;
-    replaced = slot->s;
-    slot->s = worker->s;
-    free(replaced); /* mod_proxy has it from malloc() by that last argument */
-    if (!is_good) {
-        return NULL;
-    }
-    share_pools(slot->cp, pools);
-    return slot;
-}
-
 bool eas_mod_proxy_keeps(const proxy_worker *worker)
 {
     return worker->s->is_address_reusable && !worker->s->disablereuse;
-}
-
-bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)
-{
-    const proxy_conn_rec *conn = slot->cp->res == NULL ? slot->cp->conn : NULL;
-
-    return conn != NULL && conn->sock != NULL; /* without a conn_rec for AJP */
-}
-
-void eas_mod_proxy_close_slot(proxy_worker *slot, server_rec *s)
-{
-    if (eas_mod_proxy_slot_is_open(slot)) {
-        proxy_conn_rec *conn = slot->cp->conn;
-
-        slot->cp->conn = NULL;
-        conn->close = 1;
-        found()->release_connection("EAS", conn, s);
-    }
 }
 
 apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,

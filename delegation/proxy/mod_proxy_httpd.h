@@ -15,6 +15,23 @@
  * (server/main.c).
  */
 
+/* mod_proxy's functions, and the modules. */
+struct eas_mod_proxy_functions {
+    module *proxy;
+    module *proxy_http;
+    __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
+    __typeof__(ap_proxy_define_worker) *define_worker;
+    __typeof__(ap_proxy_initialize_worker) *initialize_worker;
+    __typeof__(ap_proxy_release_connection) *release_connection;
+    __typeof__(ap_proxy_get_worker) *get_worker;
+    __typeof__(ap_proxy_get_balancer) *get_balancer;
+    __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
+    const char *missing; /* the name of a function that was not found, or NULL */
+};
+
+/* Written by eas_mod_proxy_find(). */
+const struct eas_mod_proxy_functions *eas_mod_proxy_functions(void);
+
 /* Finds mod_proxy and mod_proxy_http, and registers the hooks with the former. */
 void eas_mod_proxy_find(apr_pool_t *pconf, proxy_HOOK_scheme_handler_t *scheme_handler,
                         proxy_HOOK_pre_request_t *pre_request);
@@ -38,27 +55,8 @@ int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy
 /* Of `max=`, in this child.  It depends on the MPM and on mod_http2; 0 with one thread. */
 int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s);
 
-/* Pools that all slots of a process share, with an allocator that threads share. */
-struct eas_mod_proxy_pools {
-    apr_pool_t *slots;
-    apr_pool_t *connections; /* ends before addresses, to which connections refer */
-    apr_pool_t *addresses;
-};
-
-/*
- * A worker for the same backend with a pool of one connection.  It shares status, counters and
- * parameters with the original.  mod_proxy allocates it, so that its size is that of the loaded
- * mod_proxy.  One exchange at a time may use it.  NULL if mod_proxy fails.
- */
-proxy_worker *eas_mod_proxy_make_slot(const struct eas_mod_proxy_pools *pools, proxy_worker *worker,
-                                      server_rec *s);
-
 /* Whether mod_proxy keeps the worker's connections after a response. */
 bool eas_mod_proxy_keeps(const proxy_worker *worker);
-
-/* Whether the pool of such a worker, which no exchange uses, has an open connection. */
-bool eas_mod_proxy_slot_is_open(const proxy_worker *slot);
-void eas_mod_proxy_close_slot(proxy_worker *slot, server_rec *s);
 
 /* mod_proxy's time-out of the worker's socket, in microseconds (ap_proxy_connect_backend()). */
 apr_interval_time_t eas_mod_proxy_timeout(const proxy_worker *worker, const proxy_server_conf *conf,
