@@ -21,6 +21,9 @@
 #define REAP_INTERVAL apr_time_from_sec(1)
 #define STOP_LOCK (APR_USEC_PER_SEC / 10)
 
+/* To APR, 0 is no limit. */
+#define KEEP_NOTHING 1
+
 /* Counters of eviction requests.  Two backends with the same counter evict together. */
 #define COUNTERS 256
 #define WATCHDOG_NAME "_eas_kcd_reaper_"
@@ -79,30 +82,40 @@ static apr_status_t stop_reaper(void *data)
 }
 
 /*
- * The pool of all connections, with an allocator that threads share: prefork's is not locked, and
- * the reaper closes connections.
+ * A pool with an allocator that threads share: prefork's is not locked, and the reaper closes
+ * connections.
  */
-static apr_pool_t *make_pool(apr_pool_t *pchild)
+static apr_pool_t *make_pool(apr_pool_t *parent, apr_pool_t *pchild, apr_size_t max_free)
 {
     apr_allocator_t *allocator;
     apr_pool_t *pool = NULL;
 
     if (apr_allocator_create(&allocator) == APR_SUCCESS
-        && apr_pool_create_ex(&pool, pchild, NULL, allocator) == APR_SUCCESS) {
+        && apr_pool_create_ex(&pool, parent, NULL, allocator) == APR_SUCCESS) {
         apr_allocator_mutex_set(allocator, eas_thread_make_mutex(pchild));
-        apr_allocator_max_free_set(allocator, ap_max_mem_free);
+        apr_allocator_max_free_set(allocator, max_free);
         apr_allocator_owner_set(allocator, pool);
         return pool;
     }
     abort(); /* as httpd does without memory */
 }
 
+/* A pool ends its newest child first. */
+static void make_child_pools(apr_pool_t *pchild)
+{
+    struct eas_mod_proxy_slot_pools *pools = &child.pools;
+
+    child.pool = pools->slots = make_pool(pchild, pchild, ap_max_mem_free);
+    pools->sockets = apr_pool_allocator_get(child.pool);
+    pools->addresses = make_pool(child.pool, pchild, KEEP_NOTHING);
+    apr_pool_create(&pools->unkept, child.pool);
+    pools->connections = make_pool(child.pool, pchild, KEEP_NOTHING);
+}
+
 void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int n)
 {
     pthread_mutex_lock(&reaping);
-    child.pool = child.pools.slots = make_pool(pchild);
-    apr_pool_create(&child.pools.addresses, child.pool);
-    apr_pool_create(&child.pools.connections, child.pool); /* a pool ends its newest child first */
+    make_child_pools(pchild);
     child.mutex = eas_thread_make_mutex(pchild);
     atomic_store(&child.all, NULL);
     child.server = main_server;

@@ -46,6 +46,7 @@ static void find_functions(apr_pool_t *pool, proxy_HOOK_scheme_handler_t *scheme
         { "proxy_run_scheme_handler", &found()->run_scheme_handler },
         { "ap_proxy_define_worker", &found()->define_worker },
         { "ap_proxy_initialize_worker", &found()->initialize_worker },
+        { "ap_proxy_acquire_connection", &found()->acquire_connection },
         { "ap_proxy_release_connection", &found()->release_connection },
         { "ap_proxy_get_worker", &found()->get_worker },
         { "ap_proxy_get_balancer", &found()->get_balancer },

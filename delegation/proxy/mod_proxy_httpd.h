@@ -22,6 +22,7 @@ struct eas_mod_proxy_functions {
     __typeof__(proxy_run_scheme_handler) *run_scheme_handler;
     __typeof__(ap_proxy_define_worker) *define_worker;
     __typeof__(ap_proxy_initialize_worker) *initialize_worker;
+    __typeof__(ap_proxy_acquire_connection) *acquire_connection;
     __typeof__(ap_proxy_release_connection) *release_connection;
     __typeof__(ap_proxy_get_worker) *get_worker;
     __typeof__(ap_proxy_get_balancer) *get_balancer;

@@ -6,20 +6,43 @@
 #include <stdlib.h>
 
 /*
+ * mod_proxy's connection within the slot, made now: its pool for a socket gets another allocator.  What
+ * is read from a socket is of it, too, and would cost a mapping each time.
+ */
+static void make_connection(proxy_worker *slot, apr_allocator_t *sockets, server_rec *s)
+{
+    const struct eas_mod_proxy_functions *functions = eas_mod_proxy_functions();
+    proxy_conn_rec *conn = NULL;
+
+    if (functions->acquire_connection("EAS", &conn, slot, s) == OK) {
+        apr_pool_destroy(conn->scpool);
+        apr_pool_create_ex(&conn->scpool, conn->pool, NULL, sockets);
+        apr_pool_tag(conn->scpool, "eas_kcd_socket");
+        functions->release_connection("EAS", conn, s);
+    }
+}
+
+/*
  * mod_proxy gives each worker allocators of its own, which keep freed memory for its connections.  A
  * slot has one connection, so that its free memory would serve nobody.  Before httpd 2.4.59, slots keep
  * theirs: mod_proxy has dns_pool within cp->pool, and allocates from it under the slot's own lock.
  */
-static void share_pools(proxy_conn_pool *cp, const struct eas_mod_proxy_slot_pools *pools)
+static void set_pools(proxy_worker *slot, const struct eas_mod_proxy_slot_pools *pools, bool keeps,
+                      server_rec *s)
 {
+    proxy_conn_pool *cp = slot->cp;
+
     if (apr_pool_parent_get(cp->dns_pool) == cp->pool) {
         return;
     }
     cp->conn = NULL; /* mod_proxy makes another one */
     apr_pool_destroy(cp->pool);
     apr_pool_destroy(cp->dns_pool);
-    cp->pool = pools->connections;
+    cp->pool = keeps ? pools->connections : pools->unkept;
     cp->dns_pool = pools->addresses;
+    if (keeps && pools->sockets != NULL) {
+        make_connection(slot, pools->sockets, s);
+    }
 }
 
 /*
@@ -46,14 +69,13 @@ proxy_worker *eas_mod_proxy_slot_make(const struct eas_mod_proxy_slot_pools *poo
     slot->balancer = worker->balancer;
     slot->section_config = worker->section_config;
     is_good = functions->initialize_worker(slot, s, pool) == APR_SUCCESS && slot->cp->res == NULL;
+    if (is_good) {
+        set_pools(slot, pools, eas_mod_proxy_keeps(worker), s);
+    }
     replaced = slot->s;
     slot->s = worker->s;
     free(replaced); /* mod_proxy has it from malloc() by that last argument */
-    if (!is_good) {
-        return NULL;
-    }
-    share_pools(slot->cp, pools);
-    return slot;
+    return is_good ? slot : NULL;
 }
 
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)

@@ -8,11 +8,17 @@
 
 #include <stdbool.h>
 
-/* Pools that all slots of a process share, with an allocator that threads share. */
+/*
+ * Pools that all slots of a process share, with allocators that threads share.  Those of connections
+ * and addresses keep nothing that is freed, so that a pool for some 300 bytes has a single page: the
+ * second one of a node of 8 KB is touched only where that has been used before.
+ */
 struct eas_mod_proxy_slot_pools {
     apr_pool_t *slots;
-    apr_pool_t *connections; /* ends before addresses, to which connections refer */
+    apr_pool_t *connections; /* of workers that keep them; ends before addresses, as does unkept */
+    apr_pool_t *unkept;      /* of the others, where mod_proxy makes all anew after each response */
     apr_pool_t *addresses;
+    apr_allocator_t *sockets; /* of what ends with a socket, and of what is read; or NULL */
 };
 
 /*
