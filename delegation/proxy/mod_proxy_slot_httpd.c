@@ -3,7 +3,61 @@
 
 #include "delegation/proxy/mod_proxy_slot_httpd.h"
 
+#include <apr_allocator.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define POOL_NODE 8192
+#define SOCKET_NODE 16384
+
+/* A node that APR has mapped anew is empty: then the allocator has no free one. */
+#define BEGINNING 64
+#define ROUNDS_MAX 512
+
+static bool is_new(const apr_memnode_t *node)
+{
+    static const char nothing[BEGINNING];
+
+    return memcmp(node->first_avail, nothing, sizeof(nothing)) == 0;
+}
+
+/* Free nodes of the size of a pool's first one, or more, in the order in which to give them back. */
+static apr_memnode_t *take_free_nodes(apr_allocator_t *allocator)
+{
+    apr_memnode_t *first = NULL, **end = &first;
+    int i;
+
+    for (i = 0; i < ROUNDS_MAX; i++) {
+        *end = apr_allocator_alloc(allocator, POOL_NODE - APR_MEMNODE_T_SIZE);
+        if (*end == NULL || is_new(*end)) {
+            break; /* the one that has just been mapped serves the next small pool */
+        }
+        end = &(*end)->next;
+    }
+    return first;
+}
+
+/*
+ * A pool for a socket, with a first node of 16 KB.  mod_ssl's struct with a buffer of 8 KB would not
+ * fit into one of 8 KB, and would begin a third page of what is touched.  APR has no call for it: the
+ * pool takes the only free node.  Another thread's may come in between, which is one of 8 KB then.
+ */
+static apr_pool_t *make_socket_pool(apr_pool_t *parent, apr_allocator_t *allocator)
+{
+    apr_memnode_t *others = take_free_nodes(allocator);
+    apr_memnode_t *node = apr_allocator_alloc(allocator, SOCKET_NODE - APR_MEMNODE_T_SIZE);
+    apr_pool_t *pool = NULL;
+
+    if (node != NULL) {
+        apr_allocator_free(allocator, node);
+    }
+    apr_pool_create_ex(&pool, parent, NULL, allocator);
+    apr_pool_tag(pool, "eas_kcd_socket");
+    if (others != NULL) {
+        apr_allocator_free(allocator, others);
+    }
+    return pool;
+}
 
 /*
  * mod_proxy's connection within the slot, made now: its pool for a socket gets another allocator.  What
@@ -16,8 +70,7 @@ static void make_connection(proxy_worker *slot, apr_allocator_t *sockets, server
 
     if (functions->acquire_connection("EAS", &conn, slot, s) == OK) {
         apr_pool_destroy(conn->scpool);
-        apr_pool_create_ex(&conn->scpool, conn->pool, NULL, sockets);
-        apr_pool_tag(conn->scpool, "eas_kcd_socket");
+        conn->scpool = make_socket_pool(conn->pool, sockets);
         functions->release_connection("EAS", conn, s);
     }
 }
