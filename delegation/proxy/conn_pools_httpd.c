@@ -24,6 +24,9 @@
 /* To APR, 0 is no limit. */
 #define KEEP_NOTHING 1
 
+/* New slots share an address that is not older, so that they follow a change of DNS. */
+#define MAX_ADDRESS_AGE apr_time_from_sec(10)
+
 /* Counters of eviction requests.  Two backends with the same counter evict together. */
 #define COUNTERS 256
 #define WATCHDOG_NAME "_eas_kcd_reaper_"
@@ -36,6 +39,9 @@ struct eas_conn_pools {
     unsigned spare;               /* idle connections that may be older than max_idle */
     apr_interval_time_t max_idle; /* of the others */
     bool has_limit;               /* of its own: `max=` */
+    bool shares;                  /* slots share addresses */
+    proxy_worker *resolver; /* the last slot with an address of its own; under child's mutex */
+    apr_time_t resolver_since;
     atomic_bool reported;
     apr_uint32_t satisfied; /* eviction requests so far; of the reaper's thread */
 };
@@ -108,6 +114,7 @@ static void make_child_pools(apr_pool_t *pchild)
     child.pool = pools->slots = make_pool(pchild, pchild, ap_max_mem_free);
     pools->sockets = apr_pool_allocator_get(child.pool);
     pools->addresses = make_pool(child.pool, pchild, KEEP_NOTHING);
+    apr_pool_create_unmanaged_ex(&pools->references, NULL, NULL);
     apr_pool_create(&pools->unkept, child.pool);
     pools->connections = make_pool(child.pool, pchild, KEEP_NOTHING);
 }
@@ -174,6 +181,7 @@ static struct eas_conn_pools *make_pools(proxy_worker *worker)
     pools->satisfied = counters() != NULL ? atomic_load(eviction_requests_for(pools)) : 0;
     pools->slots = eas_slots_create(child.pool, max_connections(worker));
     pools->has_limit = has_limit(worker);
+    pools->shares = eas_mod_proxy_slot_may_share(worker, child.server);
     pools->spare = spare_connections(worker);
     pools->max_idle = worker->s->ttl > 0 ? worker->s->ttl : MAX_IDLE;
     pools->connections = eas_connections_create();
@@ -215,13 +223,30 @@ struct eas_connections *eas_conn_pools_connections(const struct eas_conn_pools *
     return pools->connections;
 }
 
+/* Under the mutex, where nothing may wait for DNS: a slot without an address looks it up itself. */
+static void share_address(struct eas_conn_pools *pools, proxy_worker *worker)
+{
+    apr_time_t now = eas_clock_now();
+
+    if (pools->resolver != NULL && now - pools->resolver_since < MAX_ADDRESS_AGE) {
+        eas_mod_proxy_slot_share(worker, pools->resolver, child.pools.references, child.server);
+    }
+    else {
+        pools->resolver = worker;
+        pools->resolver_since = now;
+    }
+}
+
 /* With the worker's own pool if mod_proxy can make no other: there most connections are closed. */
-static proxy_worker *make_worker(const struct eas_conn_pools *pools)
+static proxy_worker *make_worker(struct eas_conn_pools *pools)
 {
     proxy_worker *worker;
 
     apr_thread_mutex_lock(child.mutex);
     worker = eas_mod_proxy_slot_make(&child.pools, pools->worker, child.server);
+    if (worker != NULL && pools->shares) {
+        share_address(pools, worker);
+    }
     apr_thread_mutex_unlock(child.mutex);
     return worker != NULL ? worker : pools->worker;
 }

@@ -31,6 +31,17 @@ static void *find_symbol(apr_pool_t *pool, const char *name)
     return apr_dso_sym(&symbol, handle, name) == APR_SUCCESS ? symbol : NULL;
 }
 
+static void find_addresses(apr_pool_t *pool)
+{
+#if EAS_MOD_PROXY_HAS_ADDRESSES
+    void *symbol = find_symbol(pool, "ap_proxy_determine_address");
+
+    memcpy(&found()->determine_address, &symbol, sizeof(symbol));
+#else
+    (void)pool;
+#endif
+}
+
 /* The functions' types are those of mod_proxy.h.  Without one of them, mod_proxy is not used. */
 static void find_functions(apr_pool_t *pool, proxy_HOOK_scheme_handler_t *scheme_handler,
                            proxy_HOOK_pre_request_t *pre_request)
@@ -64,6 +75,7 @@ static void find_functions(apr_pool_t *pool, proxy_HOOK_scheme_handler_t *scheme
         }
         memcpy(wanted[i].function, &symbol, sizeof(symbol));
     }
+    find_addresses(pool);
     hook_scheme_handler(scheme_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
     hook_pre_request(pre_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }
@@ -180,6 +192,16 @@ const char *eas_mod_proxy_server_target(const server_rec *s, int i)
     return conf != NULL && i < conf->aliases->nelts
                ? APR_ARRAY_IDX(conf->aliases, i, struct proxy_alias).real
                : NULL;
+}
+
+bool eas_mod_proxy_has_remotes(const server_rec *main_server)
+{
+    const server_rec *s = main_server;
+
+    while (s != NULL && server_conf_of(s)->proxies->nelts == 0) {
+        s = s->next;
+    }
+    return s != NULL;
 }
 
 static apr_interval_time_t timeout_of_worker(const server_rec *s, const proxy_worker *worker)

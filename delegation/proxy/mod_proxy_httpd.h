@@ -15,6 +15,13 @@
  * (server/main.c).
  */
 
+/* httpd 2.4.59 and later: addresses are counted, and a worker's may change. */
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 130)
+#define EAS_MOD_PROXY_HAS_ADDRESSES 1
+#else
+#define EAS_MOD_PROXY_HAS_ADDRESSES 0
+#endif
+
 /* mod_proxy's functions, and the modules. */
 struct eas_mod_proxy_functions {
     module *proxy;
@@ -27,6 +34,9 @@ struct eas_mod_proxy_functions {
     __typeof__(ap_proxy_get_worker) *get_worker;
     __typeof__(ap_proxy_get_balancer) *get_balancer;
     __typeof__(ap_proxy_location_reverse_map) *location_reverse_map;
+#if EAS_MOD_PROXY_HAS_ADDRESSES
+    __typeof__(ap_proxy_determine_address) *determine_address; /* NULL in an older httpd */
+#endif
     const char *missing; /* the name of a function that was not found, or NULL */
 };
 
@@ -52,6 +62,9 @@ const char *eas_mod_proxy_missing(void);
 /* Runs the hook, as mod_proxy does. */
 int eas_mod_proxy_run_scheme_handler(request_rec *r, proxy_worker *worker, proxy_server_conf *conf,
                                      char *url, const char *proxyhost, apr_port_t proxyport);
+
+/* Whether a server sends requests by way of another proxy (ProxyRemote). */
+bool eas_mod_proxy_has_remotes(const server_rec *main_server);
 
 /* Of `max=`, in this child.  It depends on the MPM and on mod_http2; 0 with one thread. */
 int eas_mod_proxy_default_max(apr_pool_t *pool, server_rec *s);

@@ -4,6 +4,7 @@
 #include "delegation/proxy/mod_proxy_slot_httpd.h"
 
 #include <apr_allocator.h>
+#include <apr_atomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,74 @@ proxy_worker *eas_mod_proxy_slot_make(const struct eas_mod_proxy_slot_pools *poo
     slot->s = worker->s;
     free(replaced); /* mod_proxy has it from malloc() by that last argument */
     return is_good ? slot : NULL;
+}
+
+bool eas_mod_proxy_slot_may_share(const proxy_worker *worker, const server_rec *main_server)
+{
+#if EAS_MOD_PROXY_HAS_ADDRESSES
+    return eas_mod_proxy_functions()->determine_address != NULL && eas_mod_proxy_keeps(worker)
+           && worker->s->address_ttl < 0 && *worker->s->uds_path == '\0'
+           && !eas_mod_proxy_has_remotes(main_server);
+#else
+    (void)worker;
+    (void)main_server;
+    return false;
+#endif
+}
+
+#if EAS_MOD_PROXY_HAS_ADDRESSES
+/* Whether no two are of one family. */
+static bool is_single(const apr_sockaddr_t *address)
+{
+    const apr_sockaddr_t *other;
+
+    for (; address != NULL; address = address->next) {
+        for (other = address->next; other != NULL; other = other->next) {
+            if (other->family == address->family) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+#endif
+
+/*
+ * mod_proxy gives a connection the address of its worker, and counts it until the end of the
+ * connection's pool.  Here the slot takes that count over: mod_proxy ends it as the slot gets another
+ * address.  So the pool never ends.
+ */
+void eas_mod_proxy_slot_share(proxy_worker *slot, proxy_worker *from, apr_pool_t *references,
+                              server_rec *s)
+{
+#if EAS_MOD_PROXY_HAS_ADDRESSES
+    const proxy_worker_shared *shared = from->s;
+    proxy_conn_rec *conn = slot->cp->conn, before;
+
+    if (conn == NULL || apr_atomic_casptr((void *)&from->address, NULL, NULL) == NULL
+        || from->cp->addr == NULL || !is_single(from->cp->addr)) {
+        return;
+    }
+    before = *conn;
+    conn->worker = from;
+    conn->pool = references;
+    if (eas_mod_proxy_functions()->determine_address("EAS", conn, shared->hostname_ex, shared->port,
+                                                     0, NULL, s)
+        == APR_SUCCESS) {
+        slot->address = conn->address;
+    }
+    conn->worker = before.worker;
+    conn->pool = before.pool;
+    conn->address = before.address;
+    conn->addr = before.addr;
+    conn->hostname = before.hostname;
+    conn->port = before.port;
+#else
+    (void)slot;
+    (void)from;
+    (void)references;
+    (void)s;
+#endif
 }
 
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)

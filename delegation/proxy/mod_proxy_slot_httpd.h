@@ -19,6 +19,7 @@ struct eas_mod_proxy_slot_pools {
     apr_pool_t *unkept;      /* of the others, where mod_proxy makes all anew after each response */
     apr_pool_t *addresses;
     apr_allocator_t *sockets; /* of what ends with a socket, and of what is read; or NULL */
+    apr_pool_t *references;   /* to addresses that slots share; never ends */
 };
 
 /*
@@ -28,6 +29,18 @@ struct eas_mod_proxy_slot_pools {
  */
 proxy_worker *eas_mod_proxy_slot_make(const struct eas_mod_proxy_slot_pools *pools,
                                       proxy_worker *worker, server_rec *s);
+
+/* Whether slots of that worker may share an address: with no other one, and no time to live. */
+bool eas_mod_proxy_slot_may_share(const proxy_worker *worker, const server_rec *main_server);
+
+/*
+ * A new slot, without a connection yet, gets the address that another slot of that worker has looked
+ * up, which then counts one more user.  If no connection comes about, mod_proxy looks the slot's own
+ * address up, as it does with any that it keeps.  Not if there is no such address yet, or it is one of
+ * several of its family, among which each slot finds its own.
+ */
+void eas_mod_proxy_slot_share(proxy_worker *slot, proxy_worker *from, apr_pool_t *references,
+                              server_rec *s);
 
 /* Whether the pool of such a worker, which no exchange uses, has an open connection. */
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot);
