@@ -243,7 +243,8 @@ def test_placeholders():
 
 
 FILTERS = {"EAS_KCD_PRIVATE", "EAS_KCD_GUARD", "EAS_KCD_EXCHANGE", "EAS_KCD_RESPONSE",
-           "EAS_KCD_REFUSAL_PAGE", "EAS_KCD_COALESCE", "EAS_KCD_FLUSH"}
+           "EAS_KCD_REFUSAL_PAGE", "EAS_KCD_COALESCE", "EAS_KCD_FLUSH",
+           "EAS_KCD_FLUSH_CLIENT"}
 MUTEX = "eas-kcd-cache"
 HANDLER = "eas-kcd-status"
 DEFINE = "EAS_KCD_DUMP"     # of httpd's option -D

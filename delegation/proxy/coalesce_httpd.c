@@ -4,6 +4,7 @@
 #include "delegation/proxy/coalesce_httpd.h"
 #include "delegation/config_httpd.h"
 #include "delegation/proxy/coalesce.h"
+#include "delegation/proxy/flush_httpd.h"
 #include "delegation/proxy/park_httpd.h"
 
 #include <http_config.h>
@@ -58,6 +59,7 @@ static int hook_post_perdir_config(request_rec *r)
 
     if (c->master == NULL && eas_delegation_is_on(conf) && ap_ssl_conn_is_ssl(c)
         && eas_park_is_possible() && eas_delegation_parks(conf, true) && !has_filter(c)) {
+        eas_flush_clients();
         /* With the request, whose filters come before those of the connection. */
         ap_add_output_filter_handle(filter_handle,
                                     apr_pcalloc(c->pool, sizeof(struct eas_coalesce_held)), r, c);
