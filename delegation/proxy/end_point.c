@@ -25,7 +25,8 @@ size_t eas_end_point_of(X509 *certificate, unsigned char *out)
 {
     unsigned len;
 
-    if (X509_digest(certificate, digest_of(certificate), out + PREFIX_LEN, &len) != 1) {
+    if (certificate == NULL
+        || X509_digest(certificate, digest_of(certificate), out + PREFIX_LEN, &len) != 1) {
         return 0;
     }
     memcpy(out, PREFIX, PREFIX_LEN);

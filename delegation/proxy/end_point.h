@@ -11,7 +11,10 @@
 /* The prefix (RFC 5929 section 4.1) and a digest. */
 #define EAS_END_POINT_MAX (sizeof("tls-server-end-point:") - 1 + EVP_MAX_MD_SIZE)
 
-/* Writes the binding to out[EAS_END_POINT_MAX]; returns its length, or 0 on failure. */
+/*
+ * Writes the binding to out[EAS_END_POINT_MAX]; returns its length, or 0 on failure and without a
+ * certificate.
+ */
 size_t eas_end_point_of(X509 *certificate, unsigned char *out);
 
 #endif

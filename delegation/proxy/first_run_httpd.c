@@ -8,9 +8,14 @@
 #include <http_config.h>
 #include <util_filter.h>
 
+/* All zero: fields that a later httpd 2.4 may have at the end. */
+#define LATER_FIELDS 256
+
 struct copy {
     request_rec r;
+    char after_request[LATER_FIELDS];
     conn_rec c;
+    char after_connection[LATER_FIELDS];
 };
 
 bool eas_first_run_fits(const request_rec *r)
@@ -50,7 +55,7 @@ request_rec *eas_first_run_begin(request_rec *r)
 
     apr_pool_create(&pool, r->pool);
     apr_pool_tag(pool, "eas_kcd_first_run");
-    copy = apr_palloc(pool, sizeof(*copy));
+    copy = apr_pcalloc(pool, sizeof(*copy));
     copy->r = *r;
     copy->c = *r->connection;
     copy->c.bucket_alloc = apr_bucket_alloc_create(pool);

@@ -61,22 +61,19 @@ struct eas_exchange *eas_outgoing_begin(struct eas_exchange *exchange)
 
     current = exchange;
     exchange->postponed = exchange->given_up = false;
+    exchange->lines = 0;
     if (exchange->parked) {
         exchange->parked = false;
         exchange->replayed = true;
-        exchange->lines = 0;
         return interrupted;
     }
     exchange->serial = atomic_fetch_add(&last_serial, 1) + 1;
     exchange->connection = NULL;
-    exchange->resolved = exchange->connected = exchange->written = false;
-    exchange->pooled = exchange->resumed = false;
-    exchange->got_response = exchange->responding = exchange->interim = false;
+    exchange->resolved = exchange->connected = exchange->written = exchange->pooled = false;
+    exchange->got_response = exchange->responding = exchange->interim = exchange->resumed = false;
     exchange->ended = exchange->dismissed = exchange->replayed = false;
     exchange->since = 0;
-    exchange->lines = 0;
-    exchange->released = false;
-    exchange->send_incomplete = exchange->body_sent = false;
+    exchange->released = exchange->send_incomplete = exchange->body_sent = false;
     exchange->pending = NULL;
     exchange->token_len = 0;
     exchange->failure.rc = exchange->tls_failure.rc = EAS_OK;
@@ -482,10 +479,9 @@ static int hook_pre_handshake(conn_rec *c, SSL *ssl, int is_proxy)
 static int hook_proxy_post_handshake(conn_rec *c, SSL *ssl)
 {
     struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);
-    X509 *certificate = SSL_get0_peer_certificate(ssl);
 
-    if (record != NULL && certificate != NULL) {
-        record->binding_len = eas_end_point_of(certificate, record->binding);
+    if (record != NULL) {
+        record->binding_len = eas_end_point_of(SSL_get0_peer_certificate(ssl), record->binding);
     }
     eas_tls_session_end(current, c, ssl);
     return OK;
