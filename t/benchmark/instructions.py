@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.gateway import Gateway
 from lab.httpd import BINARY, USER, load_module
+from lab.programs import compiled
 from lab.wait import answers
 
 from . import conf
@@ -93,13 +94,8 @@ class Counted:
 
 def _switch(directory: Path) -> Path:
     """The module that starts and ends a count."""
-    made = directory / "mod_callgrind.so"
-    flags = ["pkg-config", "--cflags", "apr-1"]
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-I/usr/include/apache2",
-                    *subprocess.run(flags, check=True, text=True,
-                                    capture_output=True).stdout.split(),
-                    "-o", made, Path(__file__).with_name("mod_callgrind.c")], check=True)
-    return made
+    return compiled(directory / "mod_callgrind.so", Path(__file__).with_name("mod_callgrind.c"),
+                    packages=("apr-1",), options=("-shared", "-fPIC", "-I/usr/include/apache2"))
 
 
 def _total(dump: Path) -> int:

@@ -8,12 +8,14 @@ import subprocess
 from pathlib import Path
 
 from lab.gateway import Gateway
+from lab.programs import compiled
 from lab.redis import Redis
 
 from . import conf, cost
 from .rig import restart
 from .warm import Bench
 
+HERE = Path(__file__).parent
 HOST = "gateway.corp.example.test"
 PATH = "/Microsoft-Server-ActiveSync"
 QUERY = "Cmd=Sync&User={user}&DeviceId=dev{number}&DeviceType=iPhone"
@@ -46,13 +48,6 @@ class Phones:
                                str(seconds)], input=self._lines, check=True, text=True,
                               capture_output=True, timeout=seconds + 60).stdout
         return json.loads(said)
-
-
-def _program(bench: Bench) -> Path:
-    made = bench.rig.path / "phones"
-    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", made, Path(__file__).with_name("phones.c"),
-                    "-lssl", "-lcrypto"], check=True)
-    return made
 
 
 def _secret(bench: Bench, name: str, size: int) -> Path:
@@ -109,7 +104,9 @@ def _wrong(seen: dict) -> int:
 
 def phones(bench: Bench) -> None:
     """Phones that return at once over TLS, warm, cold, and cold with a shared cache."""
-    program, backend, wrong, failed = _program(bench), bench.rig.backend, 0, 0
+    program = compiled(bench.rig.path / "phones", HERE / "phones.c", HERE / "peer.c",
+                       packages=("openssl",))
+    backend, wrong, failed = bench.rig.backend, 0, 0
     redis = Redis(bench.rig.path / "redis").start()
     bench.rig.stack.callback(redis.stop)
     secret = _secret(bench, "secret", 48)
