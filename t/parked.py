@@ -3,26 +3,23 @@
 """Many parked Pings: memory, threads, graceful restarts, and the wake-up of all.
 
     /usr/bin/python3 t/parked.py [--pings N] [--users N] [--processes N] [--threads N]
-                                 [--restarts N] [--park Off] [--minutes M]
+                                 [--restarts N] [--every S] [--park Off] [--minutes M]
+                                 [--at-once N] [--full-handshakes]
 
 TLS on both sides. Each Ping has a connection of its own, and its answer names the user whom the
-backend has authenticated. Exit status 0: each was answered, and with its own user.
-
-httpd may close a kept-alive connection, and a client repeats its request on a new one (RFC 9112
-section 9.3.1). Three counts tell that apart from a loss: "closed idle", before the client has sent a
-request; "repeated", where httpd has not read the request, which its access log lacks; and "lost".
+backend has authenticated. Exit status 0: each was answered, and with its own user. The phones, the
+backend and the short requests are processes of their own (benchmark/pings.py), cheap beside httpd.
 """
 
 import argparse
 import asyncio
-import asyncio.sslproto
-import itertools
 import json
 import os
 import resource
+import secrets
 import shutil
 import signal
-import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,145 +31,51 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from benchmark.cost import cpu_seconds                      # noqa: E402
+from benchmark.pings import AT_ONCE, Backend, Counts, Phones        # noqa: E402
 from lab import sanitizer                                   # noqa: E402
-from lab.activesync import PATH, TYPE                       # noqa: E402
-from lab.ad import CAS1, REALM, Domain                      # noqa: E402
+from lab.activesync import PATH                             # noqa: E402
+from lab.ad import CAS1, Domain                             # noqa: E402
 from lab.exchange import location, trusting                 # noqa: E402
 from lab.gateway import MODULES, Gateway                    # noqa: E402
-from lab.kerberos import Acceptor                           # noqa: E402
 from lab.names import GATEWAY, ensure_names                 # noqa: E402
-from lab.short_requests import Unanswered, ask, connect     # noqa: E402
+from lab.short_requests import Resuming, Unanswered, ask, connect   # noqa: E402
 from lab.tls import Authority                               # noqa: E402
-from lab.wait import free_port, until                       # noqa: E402
+from lab.wait import until                                  # noqa: E402
 
 HOST = "cas1.corp.example.test"
-STORM = 64              # Pings that begin at once
 SHORT = 200             # short requests a second
-RESTART_MAX = 15        # seconds that are waited for the old processes
+RESTART_MAX = 15        # seconds that are waited for the old processes of the last restart
 GROWTH_MAX = 0.05
 ROUND = 60              # seconds of a soak from one wake-up of all to the next
 KERNEL = ("SUnreclaim", "KernelStack", "PageTables")
 SLOWEST = 25            # Pings a second that begin or are answered, beside much other work
-
-# Of each connection of the phones and the backend; 256 KB would be 5 GB for 10 000 Pings.
-asyncio.sslproto.SSLProtocol.max_size = 16 << 10
-
-
-class Backend:
-    """A process that accepts Kerberos and keeps Pings waiting until SIGUSR1."""
-
-    def __init__(self, keytab: Path, certificate) -> None:
-        self.port = free_port()
-        self.pid = os.fork()
-        if self.pid == 0:
-            with suppress(KeyboardInterrupt):
-                asyncio.run(self._serve(Acceptor(keytab), certificate.server_context()))
-            os._exit(0)
-
-    async def _serve(self, acceptor: Acceptor, context: ssl.SSLContext) -> None:
-        self.changed = asyncio.Event()
-
-        def change() -> None:
-            self.changed.set()
-            self.changed = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, change)
-        server = await asyncio.start_server(
-            lambda reader, writer: self._talk(acceptor, reader, writer), "127.0.0.1", self.port,
-            ssl=context, backlog=4096)
-        await server.serve_forever()
-
-    async def _talk(self, acceptor, reader, writer) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-                await reader.readexactly(int(fields.get("Content-Length", 0)))
-                accepted = acceptor.accept(fields["Authorization"])
-                if "Cmd=Ping" in head:
-                    await self.changed.wait()
-                body = accepted.user.encode()
-                writer.write(f"HTTP/1.1 200 OK\r\nWWW-Authenticate: {accepted.www_authenticate}\r\n"
-                             f"Content-Type: {TYPE}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-                             + body)
-                await writer.drain()
-        writer.close()
-
-    def change(self) -> None:
-        os.kill(self.pid, signal.SIGUSR1)
-
-    def stop(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
-        os.waitpid(self.pid, 0)
+SETTLED = 4             # seconds after which each Ping that waits has parked
+# A phone's session of TLS outlives a restart, and the time that its Ping waits.
+CONF = """
+AsyncRequestWorkerFactor 1000
+MaxSpareThreads {workers}
+KeepAliveTimeout 60
+SSLSessionTicketKeyFile "{tickets}"
+SSLSessionCacheTimeout 86400
+EasKcdPasswordCache 8h
+"""
 
 
-class Phones:
-    """The clients: what they got, by kind."""
-
-    def __init__(self, port: int, users: list[str], ca_file: Path) -> None:
-        self.port, self.users = port, users
-        self.context = ssl.create_default_context(cafile=ca_file)
-        self.own = self.unchanged = self.other = self.refused = self.idle = self.broken = 0
-        self.unanswered: set[str] = set()       # requests, on connections that had been used
-        self.last_answer = 0.0
-        self.ends = False
-        self._storm = asyncio.Semaphore(STORM)
-
-    async def connect(self):
-        return await connect(self.port, self.context)
-
-    def count(self, user: str, status: int, body: bytes) -> None:
-        self.last_answer = time.monotonic()
-        if status != 200:
-            self.refused += 1
-        elif body.startswith(b"\x03\x01"):
-            self.unchanged += 1
-        elif body.decode() == f"{user}@{REALM}":
-            self.own += 1
-        else:
-            self.other += 1
-
-    async def talk(self, reader, writer, number: int, serials) -> None:
-        """Pings again and again, as phones do, on a kept connection."""
-        user = self.users[number % len(self.users)]
-        closes = False
-        while not (self.ends or closes):
-            if reader.at_eof():
-                self.idle += 1
-                return
-            try:
-                *answer, closes = await ask(reader, writer, user, f"D{number}", "Ping",
-                                                 next(serials))
-                self.count(user, *answer)
-            except Unanswered as error:
-                self.unanswered.add(str(error))
-                return
-
-    async def phone(self, number: int) -> None:
-        serials = itertools.count()
-        while not self.ends:
-            try:
-                async with self._storm:
-                    reader, writer = await self.connect()
-                with closing(writer):
-                    await self.talk(reader, writer, number, serials)
-            except (OSError, EOFError):
-                self.broken += not self.ends
-
-    async def log_on(self) -> None:
-        """All users, a few at a time: the domain controller is not what is measured."""
-        async def once(user: str) -> None:
-            async with few:
-                for _ in range(20):
-                    with suppress(OSError, EOFError, Unanswered):
-                        reader, writer = await self.connect()
-                        with closing(writer):
-                            status, *_ = await ask(reader, writer, user, "S", "FolderSync")
-                        if status == 200:
-                            return
-                    await asyncio.sleep(1)
-                raise RuntimeError(f"{user} cannot log on")
-        few = asyncio.Semaphore(4)
-        await asyncio.gather(*map(once, self.users))
+async def log_on(port: int, ca_file: Path, users: list[str]) -> None:
+    """All users, a few at a time: the domain controller is not what is measured."""
+    async def once(user: str) -> None:
+        async with few:
+            for _ in range(20):
+                with suppress(OSError, EOFError, Unanswered):
+                    reader, writer = await connect(port, context)
+                    with closing(writer):
+                        status, *_ = await ask(reader, writer, user, "S", "FolderSync")
+                    if status == 200:
+                        return
+                await asyncio.sleep(1)
+            raise RuntimeError(f"{user} cannot log on")
+    few, context = asyncio.Semaphore(4), Resuming(str(ca_file))
+    await asyncio.gather(*map(once, users))
 
 
 @dataclass(frozen=True)
@@ -200,51 +103,87 @@ def memory(gateway: Gateway) -> Memory:
     return Memory(len(children), threads, pss, kernel)
 
 
-def connections_to(port: int) -> int:
-    """Of the gateway, that are open."""
-    wanted = f"{port:04X}"
-    with open("/proc/net/tcp") as table:
-        return sum(1 for row in table if row.split()[2].endswith(":" + wanted)
-                   and row.split()[3] == "01")
+@dataclass(frozen=True)
+class Lab:
+    """All that runs."""
+
+    given: argparse.Namespace
+    gateway: Gateway
+    backend: Backend
+    phones: Phones
+    users: list[str]
+    ca_file: Path
+
+    def all_wait(self, number: int, what: str) -> float:
+        """Returns the seconds until so many Pings are at the backend; they have parked then."""
+        began = time.monotonic()
+        while (waiting := self.backend.waiting) < number:
+            if time.monotonic() - began > max(180, number / SLOWEST):
+                raise TimeoutError(f"{what}: {waiting} of {number} wait")
+            time.sleep(0.1)
+        took = time.monotonic() - began
+        time.sleep(SETTLED)
+        return took
+
+    def spent(self) -> tuple[float, float, float]:
+        """CPU seconds of httpd, the phones and the backend."""
+        return (cpu_seconds(self.gateway.daemon.process.pid), cpu_seconds(self.phones.pid),
+                cpu_seconds(self.backend.pid))
+
+    def restart(self, last: bool) -> tuple[float, float]:
+        """Begins a graceful restart, and watches it until the next is due, or somewhat longer.
+        Returns how long old processes stay, and after how long all Pings wait; inf: not yet."""
+        old = set(self.gateway.children())
+        began = time.monotonic()
+        self.gateway.daemon.signal(signal.SIGUSR1)
+        stayed = back = 0.0
+        remain = missing = True
+        most = max(self.given.every, RESTART_MAX) if last else self.given.every
+        while (since := time.monotonic() - began) < self.given.every or (
+                since < most and (remain or missing)):
+            if remain := bool(old & set(self.gateway.children())):
+                stayed = since
+            if missing := self.backend.waiting < self.given.pings:
+                back = since
+            time.sleep(0.1)
+        return float("inf") if remain else stayed, float("inf") if missing else back
 
 
-async def all_wait(backend: Backend, number: int, what: str) -> float:
-    began = time.monotonic()
-    while connections_to(backend.port) < number:
-        if time.monotonic() - began > max(180, number / SLOWEST):
-            raise TimeoutError(f"{what}: {connections_to(backend.port)} of {number} wait")
-        await asyncio.sleep(0.5)
-    await asyncio.sleep(4)
-    return time.monotonic() - began - 4
-
-
-async def restart(gateway: Gateway) -> float:
-    """Returns how long the old processes stay; at most RESTART_MAX are waited for."""
-    old = set(gateway.children())
-    began = time.monotonic()
-    gateway.daemon.signal(signal.SIGUSR1)
-    while old & set(gateway.children()):
-        if time.monotonic() - began > RESTART_MAX:
-            return float("inf")
-        await asyncio.sleep(0.1)
-    return time.monotonic() - began
+Request = tuple[float, float]       # when it was due, and the seconds that it took
 
 
 class Short:
     """The process of the short requests."""
 
-    def __init__(self, phones: Phones, ca_file: Path) -> None:
+    def __init__(self, lab: Lab) -> None:
+        self.requests: list[Request] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lab.short_requests", str(phones.port), str(ca_file),
-             phones.users[0], str(SHORT)], stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "lab.short_requests", str(lab.gateway.port), str(lab.ca_file),
+             lab.users[0], str(SHORT)], stdout=subprocess.PIPE, text=True,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
 
     def end(self) -> "Figures":
         self.process.terminate()
         said = json.loads(self.process.communicate()[0])
-        took = sorted(said["seconds"]) or [float("inf")]
-        return Figures(len(said["seconds"]), took[len(took) // 2], took[len(took) * 99 // 100],
+        self.requests = said["requests"]
+        took = sorted(seconds for _, seconds in self.requests) or [float("inf")]
+        return Figures(len(self.requests), took[len(took) // 2], took[len(took) * 99 // 100],
                        took[-1], said["failed"], said["repeated"])
+
+
+def worst_half_second(requests: list[Request], restarts: list[float]) -> tuple[float, float]:
+    """By the median of the requests that were due in it: its begin, in seconds after the restart
+    before, and that median."""
+    parts: dict[tuple[float, int], list[float]] = {}
+    for due, seconds in requests:
+        before = max((restart for restart in restarts if restart <= due), default=None)
+        if before is not None:
+            parts.setdefault((before, int(2 * (due - before))), []).append(seconds)
+    medians: dict[float, float] = {}
+    for (_, number), took in parts.items():
+        after = number / 2
+        medians[after] = max(medians.get(after, 0), statistics.median(took))
+    return max(medians.items(), key=lambda item: item[1], default=(0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -280,7 +219,9 @@ class Result:
     calm: Figures | None = None
     restarts: Figures | None = None
     stayed: float = 0           # the longest of the old processes
-    back: float = 0             # the longest until all Pings wait again
+    back: float = 0             # the longest from a restart until all Pings wait again
+    worst: float = 0            # median of the short requests in the worst half-second
+    worst_after: float = 0      # ... that begins so long after a restart
     woken: int = 0
     wake: float = 0
     again: float = 0            # until all wait after that
@@ -289,109 +230,105 @@ class Result:
     good: bool = False          # each answer is right, and no Ping is without one
 
 
-async def be_parked(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result,
-                    ca_file: Path) -> list[asyncio.Task]:
-    await phones.log_on()
-    empty = memory(gateway)
+def be_parked(lab: Lab, result: Result) -> None:
+    asyncio.run(log_on(lab.gateway.port, lab.ca_file, lab.users))
+    empty, pings = memory(lab.gateway), lab.given.pings
     result.empty = empty.pss
-    half = given.pings // 2
-    tasks = [asyncio.create_task(phones.phone(number)) for number in range(half)]
-    result.begin = await all_wait(backend, half, "begin")
-    first = memory(gateway)
-    tasks += [asyncio.create_task(phones.phone(number)) for number in range(half, given.pings)]
-    result.begin += await all_wait(backend, given.pings, "begin")
-    held = memory(gateway)
-    result.slope = (held.pss - first.pss) / (given.pings - half)
+    half = pings // 2
+    lab.phones.begin(half)
+    result.begin = lab.all_wait(half, "begin")
+    first = memory(lab.gateway)
+    lab.phones.begin(pings)
+    result.begin += lab.all_wait(pings, "begin")
+    held = memory(lab.gateway)
+    result.slope = (held.pss - first.pss) / (pings - half)
     result.processes, result.threads = held.processes, held.threads
-    result.pss = (held.pss - empty.pss) / given.pings
-    result.kernel = (held.kernel - empty.kernel) / given.pings
-    print(f"{given.pings} Pings wait after {result.begin:.0f} s: {held.processes} processes, "
+    result.pss = (held.pss - empty.pss) / pings
+    result.kernel = (held.kernel - empty.kernel) / pings
+    print(f"{pings} Pings wait after {result.begin:.1f} s: {held.processes} processes, "
           f"{held.threads} threads, {held.pss / 1024:.0f} MB PSS; for each Ping {result.pss:.0f} KB"
-          f" ({result.slope:.0f} KB from {half} Pings on), and {result.kernel:.0f} KB in the kernel "
-          "with both ends of its connections",
-          flush=True)
-    short = Short(phones, ca_file)
-    await asyncio.sleep(given.every)
+          f" ({result.slope:.0f} KB from {half} Pings on), and {result.kernel:.0f} KB in the "
+          "kernel with both ends of its connections", flush=True)
+    short = Short(lab)
+    time.sleep(lab.given.every)
     result.calm = short.end()
     print(f"while they wait, {result.calm}", flush=True)
-    return tasks
 
 
-async def restart_often(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result,
-                        ca_file: Path) -> None:
+def restart_often(lab: Lab, result: Result) -> None:
     """With short requests meanwhile."""
-    short = Short(phones, ca_file)
-    for number in range(given.restarts):
-        began = time.monotonic()
-        stayed = await restart(gateway)
-        back = await all_wait(backend, given.pings, "restart")
+    short, began, number = Short(lab), [], lab.given.restarts
+    before, spent = lab.phones.counts(), lab.spent()
+    for last in [False] * (number - 1) + [True]:
+        began.append(time.monotonic())
+        stayed, back = lab.restart(last)
         result.stayed, result.back = max(result.stayed, stayed), max(result.back, back)
-        print(f"restart {number + 1}: old processes stay {stayed:.1f} s, all Pings are back "
-              f"{back:.0f} s later; {phones.unchanged} answers without change", flush=True)
-        await asyncio.sleep(max(0, began + given.every - time.monotonic()))
+        print(f"restart {len(began)}: old processes stay {stayed:.1f} s, all Pings are back after "
+              f"{back:.1f} s; {lab.phones.counts().unchanged} answers without change", flush=True)
+    lab.all_wait(lab.given.pings, "restarts")
     result.restarts = short.end()
-    print(f"through {given.restarts} graceful restarts, {result.restarts}", flush=True)
+    result.worst_after, result.worst = worst_half_second(short.requests, began)
+    after = lab.phones.counts()
+    print(f"through {number} graceful restarts, {result.restarts}; worst half-second: from "
+          f"{result.worst_after:.1f} s after a restart, p50 {result.worst * 1e3:.0f} ms\n"
+          f"{after.connections - before.connections} connections of phones, "
+          f"{after.resumed - before.resumed} with their session of TLS; CPU seconds of httpd, "
+          "phones, backend: " + ", ".join(f"{now - then:.1f}" for now, then in
+                                          zip(lab.spent(), spent)), flush=True)
 
 
-async def wake_all(given, gateway: Gateway, backend: Backend, phones: Phones,
-                   result: Result) -> None:
-    before = phones.own
-    used = cpu_seconds(gateway.daemon.process.pid)
+def wake_all(lab: Lab, result: Result) -> None:
+    pings, before = lab.given.pings, lab.phones.counts().own
+    used = cpu_seconds(lab.gateway.daemon.process.pid)
     began = time.monotonic()
-    backend.change()
-    most = max(60, given.pings / SLOWEST)
-    while phones.own < before + given.pings and time.monotonic() - began < most:
-        await asyncio.sleep(0.1)
-    result.woken, result.wake = phones.own - before, phones.last_answer - began
-    result.again = await all_wait(backend, given.pings, "again")
-    result.cpu = (cpu_seconds(gateway.daemon.process.pid) - used) / given.pings
-    result.pss_later = (memory(gateway).pss - result.empty) / given.pings
+    lab.backend.change()
+    most = max(60, pings / SLOWEST)
+    while ((seen := lab.phones.counts()).own < before + pings
+           and time.monotonic() - began < most):
+        time.sleep(0.1)
+    result.woken, result.wake = seen.own - before, seen.last_answer - began
+    result.again = lab.all_wait(pings, "again")
+    result.cpu = (cpu_seconds(lab.gateway.daemon.process.pid) - used) / pings
+    result.pss_later = (memory(lab.gateway).pss - result.empty) / pings
     print(f"wake-up: {result.woken} answers in {result.wake:.1f} s; all wait again "
-          f"{result.again:.0f} s later, with {result.pss_later:.0f} KB each; "
+          f"{result.again:.1f} s later, with {result.pss_later:.0f} KB each; "
           f"{result.cpu * 1e3:.1f} ms of httpd's CPU for each answer and the next Ping", flush=True)
 
 
-async def soak(given, gateway: Gateway, backend: Backend, phones: Phones, result: Result) -> None:
+def soak(lab: Lab, result: Result) -> None:
     """The memory after each wake-up of all, compared with that after the third."""
     sizes: list[int] = []
-    ends = time.monotonic() + 60 * given.minutes
+    ends = time.monotonic() + 60 * lab.given.minutes
     while time.monotonic() < ends:
-        await asyncio.sleep(ROUND)
-        await wake_all(given, gateway, backend, phones, result)
-        sizes.append(memory(gateway).pss)
+        time.sleep(lab.given.round)
+        wake_all(lab, result)
+        sizes.append(memory(lab.gateway).pss)
         result.growth = sizes[-1] / sizes[min(2, len(sizes) - 1)] - 1
         print(f"round {len(sizes)}: {sizes[-1] / 1024:.0f} MB PSS, {result.growth:+.1%}",
               flush=True)
 
 
-async def measure(given, gateway: Gateway, backend: Backend, phones: Phones, ca_file: Path,
-                  ) -> Result:
-    result = Result(given.pings)
-    tasks = await be_parked(given, gateway, backend, phones, result, ca_file)
-    if given.restarts:
-        await restart_often(given, gateway, backend, phones, result, ca_file)
-    await wake_all(given, gateway, backend, phones, result)
-    if given.minutes:
-        await soak(given, gateway, backend, phones, result)
-    phones.ends = True
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return result
+def measure(lab: Lab, result: Result) -> None:
+    be_parked(lab, result)
+    if lab.given.restarts:
+        restart_often(lab, result)
+    wake_all(lab, result)
+    if lab.given.minutes:
+        soak(lab, result)
 
 
-def report(phones: Phones, gateway: Gateway) -> bool:
+def report(seen: Counts, gateway: Gateway) -> bool:
     """Whether each Ping was answered, with its own user, and no sanitizer has found anything."""
-    lost = phones.unanswered & {entry["uri"] for entry in gateway.requests()}
-    print(f"answers: {phones.own} of one's own, {phones.unchanged} without change, {phones.other} "
-          f"of others, {phones.refused} refused; connections closed idle {phones.idle}, requests "
-          f"repeated {len(phones.unanswered - lost)}, lost {len(lost) + phones.broken}")
+    lost = set(seen.unanswered) & {entry["uri"] for entry in gateway.requests()}
+    print(f"answers: {seen.own} of one's own, {seen.unchanged} without change, {seen.other} "
+          f"of others, {seen.refused} refused; connections closed idle {seen.idle}, requests "
+          f"repeated {len(seen.unanswered) - len(lost)}, lost {len(lost) + seen.broken}")
     print("\n".join(sorted({line[line.find("]", 60):][:160] for line in
                             gateway.error_log.text().splitlines()
                             if ":error" in line or ":crit" in line})[:10]))
     found = sanitizer.reports(gateway.root)
     print(found[:5000])
-    return not (found or lost or phones.broken or phones.other or phones.refused)
+    return not (found or lost or seen.broken or seen.other or seen.refused)
 
 
 def arguments() -> argparse.Namespace:
@@ -405,17 +342,24 @@ def arguments() -> argparse.Namespace:
                         help="from one restart to the next (default: 20)")
     parser.add_argument("--minutes", type=float, default=0,
                         help="then soak for as long; the exit status is 1 if memory grows by 5 %%")
+    parser.add_argument("--round", type=float, default=ROUND, metavar="SECONDS",
+                        help="of a soak, from one wake-up of all to the next (default: 60)")
     parser.add_argument("--park", default="On")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N",
+                        help="phones that connect at the same time (default: %(default)s)")
+    parser.add_argument("--full-handshakes", action="store_true",
+                        help="phones resume no session of TLS")
     parser.add_argument("--log-level", default="notice")
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     return parser.parse_args()
 
 
 def make_gateway(given, root: Path, domain: Domain, authority: Authority, port: int) -> Gateway:
+    tickets = root / "tickets"
+    tickets.write_bytes(secrets.token_bytes(48))
     return Gateway(
-        root / "gateway", trusting(authority) + "AsyncRequestWorkerFactor 1000\n"
-        f"MaxSpareThreads {given.processes * given.threads}\nKeepAliveTimeout 60\n"
-        "EasKcdPasswordCache 8h\n"
+        root / "gateway", trusting(authority)
+        + CONF.format(workers=given.processes * given.threads, tickets=tickets)
         + location(f"https://{HOST}:{port}{PATH}", f"EasKcdPark {given.park}",
                    "EasKcdLongPolls Off", path=PATH),
         keytab=domain.export_keytab(root / "gateway.keytab",
@@ -427,19 +371,21 @@ def make_gateway(given, root: Path, domain: Domain, authority: Authority, port: 
 
 def run(given, root: Path, domain: Domain, authority: Authority, users: list[str]) -> Result:
     """One gateway and its backend, in that folder. The users are in the domain."""
-    backend = Backend(domain.export_keytab(root / "cas1.keytab", [CAS1]),
-                      authority.certificate(HOST))
+    backend = Backend(root, domain.export_keytab(root / "cas1.keytab", [CAS1]),
+                      authority.certificate(HOST), domain.krb5_conf)
     gateway = make_gateway(given, root, domain, authority, backend.port)
-    phones = Phones(gateway.port, users, authority.ca_file)
-    result = Result(given.pings)
+    phones = Phones(root, gateway.port, given.pings, users, given.at_once,
+                    not given.full_handshakes)
+    result, seen = Result(given.pings), Counts()
     try:
         gateway.start()
         until(lambda: len(gateway.children()) >= given.processes, 10, "the processes")
-        result = asyncio.run(measure(given, gateway, backend, phones, authority.ca_file))
+        measure(Lab(given, gateway, backend, phones, users, authority.ca_file), result)
     finally:
+        seen = phones.stop()
         gateway.daemon.stop()
         backend.stop()
-        result.good = report(phones, gateway)
+        result.good = report(seen, gateway)
     return result
 
 

@@ -20,6 +20,7 @@ from benchmark.promises import PROMISES, Promise, judge
 from benchmark.results import Results
 from lab.gateway import module_under_test
 from lab.wait import until
+from parked import worst_half_second
 
 COMMAND = Path(__file__).with_name("bench")
 # Cases that only compare: the names of their figures are known without a server.
@@ -125,6 +126,14 @@ def test_cpu_of_a_family_counts_its_children_and_so_do_the_cores():
             assert busy_seconds(os.sched_getaffinity(0)) - before > 0.05
         finally:
             parent.stdin.close()
+
+
+def test_the_worst_half_second_is_told_from_its_restart():
+    calm = [(10 + n / 10, 0.001) for n in range(100)]
+    assert worst_half_second(calm, [10, 15]) == (0, 0.001)
+    paused = [(15.6, 3), (15.7, 2), (15.9, 1), (12.1, 1.5), (9, 60)]
+    assert worst_half_second(paused, [10, 15]) == (0.5, 2)
+    assert worst_half_second([(9, 60)], [10]) == (0, 0)
 
 
 # --- the page --------------------------------------------------------------------------------

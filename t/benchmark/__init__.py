@@ -10,6 +10,8 @@
     warm      cases with warm users
     cold      cases with first requests, and with many users
     outage    the case of a KDC that says nothing
+    phones    phones that come back at once
+    pings     phones with a Ping each, and a backend that has them wait
     token     what a token costs by itself
     results   tables, and figures for the promises
     promises  what must be reached

@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from parked import Figures, Result, run
 
+from .pings import AT_ONCE
 from .results import table
 from .warm import Bench
 
@@ -14,7 +15,7 @@ THREADS = 250           # of a process, where each Ping has one
 THREADED = 1_000        # the most of these
 HEAD = ("Pings", "EasKcdPark", "processes", "threads", "PSS KB each", "of the latter half",
         "later", "kernel KB each", "p50 ms", "p99 ms", "errors", "p99 in restarts",
-        "errors in restarts", "old stay s", "back s", "all woken s", "wait again s", "CPU ms each",
+        "errors in restarts", "worst half-second p50", "old stay s", "back s", "all woken s", "wait again s", "CPU ms each",
         "right")
 
 
@@ -43,7 +44,7 @@ def _given(pings: int, park: str) -> Namespace:
     full = pings >= 1000
     return Namespace(pings=pings, park=park, processes=processes, threads=threads,
                      restarts=3 if full else 1, every=20 if full else 3, minutes=0,
-                     log_level="notice")
+                     log_level="notice", at_once=AT_ONCE, full_handshakes=False)
 
 
 def _row(park: str, result: Result) -> tuple[str, ...]:
@@ -52,6 +53,7 @@ def _row(park: str, result: Result) -> tuple[str, ...]:
         result.pings, park, result.processes, result.threads, f"{result.pss:.0f}",
         f"{result.slope:.0f}", f"{result.pss_later:.0f}", f"{result.kernel:.0f}",
         f"{calm.p50 * 1e3:.1f}", f"{calm.p99 * 1e3:.1f}", calm.failed, f"{restarts.p99 * 1e3:.1f}", restarts.failed,
+        f"{result.worst * 1e3:.0f} after {result.worst_after:.1f} s",
         f"{result.stayed:.1f}", f"{result.back:.0f}", f"{result.wake:.1f}",
         f"{result.again:.0f}", f"{result.cpu * 1e3:.1f}", "yes" if result.good else "NO")))
 

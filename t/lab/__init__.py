@@ -15,6 +15,7 @@ Servers
     simulated     scripts for it, with real Kerberos behind them
     between       a TLS proxy between gateway and backend
     redis    a redis server
+    programs programs in C, compiled when they are wanted
     clock    one moved clock for a KDC, a backend and gateways
     tls      a throw-away certification authority
 

@@ -3,9 +3,10 @@
 
     python3 -m lab.short_requests PORT CA_FILE USER RATE
 
-At SIGTERM it prints, as JSON, the seconds that each took, and how many failed. A request's time
-begins when it is due, whether or not a connection is free. Where httpd closes a kept connection
-instead of an answer, the client repeats it on a new one (RFC 9112 section 9.3.1).
+At SIGTERM it prints, as JSON, when each was due (time.monotonic()) and the seconds that it took,
+and how many failed. A request's time begins when it is due, whether or not a connection is free.
+Where httpd closes a kept connection instead of an answer, the client repeats it on a new one (RFC
+9112 section 9.3.1), with the newest session of TLS.
 """
 
 import asyncio
@@ -27,6 +28,23 @@ CONNECTIONS = 16
 
 class Unanswered(Exception):
     """A connection has ended before a byte of the answer to that request."""
+
+
+class Resuming(ssl.SSLContext):
+    """Connections by asyncio take up the session that is kept here."""
+
+    kept: ssl.SSLSession | None = None
+
+    def __new__(cls, ca_file: str) -> "Resuming":
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        made.load_verify_locations(ca_file)
+        return made
+
+    def wrap_bio(self, *given, **named) -> ssl.SSLObject:
+        return super().wrap_bio(*given, session=self.kept, **named)
+
+    def keep(self, writer: asyncio.StreamWriter) -> None:
+        self.kept = writer.get_extra_info("ssl_object").session
 
 
 async def connect(port: int, context: ssl.SSLContext):
@@ -57,9 +75,9 @@ class Steady:
 
     def __init__(self, port: int, ca_file: str, user: str, rate: float) -> None:
         self.port, self.user, self.rate = port, user, rate
-        self.context = ssl.create_default_context(cafile=ca_file)
+        self.context = Resuming(ca_file)
         self.numbers = itertools.count()
-        self.seconds: list[float] = []
+        self.requests: list[tuple[float, float]] = []
         self.failed = self.repeated = 0
 
     async def _once(self, kept):
@@ -78,6 +96,8 @@ class Steady:
             self.repeated += 1
             return await self._once(None)
         self.failed += status != 200
+        if not used:
+            self.context.keep(kept[1])
         if closes:
             kept[1].close()
         return None if closes else kept
@@ -92,7 +112,7 @@ class Steady:
             except (OSError, EOFError, Unanswered):
                 self.failed += 1
                 kept = None
-            self.seconds.append(time.monotonic() - due)
+            self.requests.append((due, time.monotonic() - due))
 
     async def run(self) -> None:
         began = time.monotonic()
@@ -103,7 +123,7 @@ class Steady:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        print(json.dumps({"seconds": self.seconds, "failed": self.failed,
+        print(json.dumps({"requests": self.requests, "failed": self.failed,
                           "repeated": self.repeated}))
 
 
