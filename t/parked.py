@@ -50,7 +50,8 @@ ROUND = 60              # seconds of a soak from one wake-up of all to the next
 KERNEL = ("SUnreclaim", "KernelStack", "PageTables")
 SLOWEST = 25            # Pings a second that begin or are answered, beside much other work
 SETTLED = 4             # seconds after which each Ping that waits has parked
-# A phone's session of TLS outlives a restart, and the time that its Ping waits.
+# A phone's session of TLS outlives the time that its Ping waits, and a restart where mod_ssl lets it:
+# with OpenSSL 3, its key of the tickets' MAC is memory that each process may have in use (2.4.71).
 CONF = """
 AsyncRequestWorkerFactor 1000
 MaxSpareThreads {workers}

@@ -3,8 +3,6 @@
 
 import json
 import re
-import socket
-import ssl
 import subprocess
 from pathlib import Path
 
@@ -130,24 +128,3 @@ def ask_with_certificate(path: Path, san: str, ca_file: Path, port: int) -> str:
                            "--resolve", f"{GATEWAY}:{port}:127.0.0.1",
                            f"https://{GATEWAY}:{port}/Microsoft-Server-ActiveSync"],
                           check=True, capture_output=True, text=True).stdout
-
-
-@pytest.mark.parametrize("advised", [True, False])
-def test_tls_sessions_outlive_a_reload(example, authority, advised):
-    """With the example, and not without it: a ticket of five minutes, and then a full handshake."""
-    gw = example(block_with("SSLSessionTicketKeyFile") if advised else "", tls=True,
-                 processes=1)
-    gw.start()
-    context = ssl.create_default_context(cafile=str(authority.ca_file))
-
-    def visit(session: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession]:
-        with socket.create_connection(("127.0.0.1", gw.port), timeout=20) as plain, \
-                context.wrap_socket(plain, server_hostname=GATEWAY, session=session) as client:
-            client.sendall(f"GET / HTTP/1.1\r\nHost: {GATEWAY}\r\n\r\n".encode())
-            assert client.recv(4096).startswith(b"HTTP/1.1 404 ")
-            return client.session_reused, client.session
-    assert visit(None)[0] is False
-    resumed, session = visit(visit(None)[1])
-    assert resumed and session.ticket_lifetime_hint == (86400 if advised else 300)
-    gw.graceful()
-    assert visit(session)[0] is advised

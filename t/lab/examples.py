@@ -8,7 +8,7 @@ from pathlib import Path
 from .ad import REALM, UPN_SUFFIX, Domain
 from .gateway import MODULES, module_under_test
 from .names import GATEWAY
-from .pages import OPERATING, REFERENCE, TEXT, fenced
+from .pages import REFERENCE, TEXT, fenced
 from .revocation import Revocation
 from .tls import Authority
 
@@ -59,7 +59,6 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/eas-kcd/oidc-secret": _secret(path / "pages-secret-1"),
         "/etc/eas-kcd/oidc-passphrase": _secret(path / "pages-secret-2"),
         "/etc/eas-kcd/ldap-password": _secret(path / "pages-secret-1"),
-        "/etc/eas-kcd/tls-tickets": _tickets(path / "pages-tls-tickets"),
         "/etc/eas-kcd/logo.png": path / "pages-logo.png",
         "/etc/eas-kcd/languages": path / "pages-languages",
         "/etc/eas-kcd/login.html": path / "pages-login.html",
@@ -80,16 +79,8 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
 
 def _secret(path: Path) -> Path:
     """By the command of EasKcdSecretFile's section."""
-    return _by_command(path, REFERENCE, "/etc/eas-kcd/secret-1")
-
-
-def _tickets(path: Path) -> Path:
-    return _by_command(path, OPERATING, "/etc/eas-kcd/tls-tickets")
-
-
-def _by_command(path: Path, page: Path, name: str) -> Path:
-    """The file, by the command for that name on the page."""
     if not path.exists():
-        command, = re.findall(rf"^    (\(umask .*{name}.*\))$", TEXT[page], re.MULTILINE)
-        subprocess.run(command.replace(name, str(path)), shell=True, check=True)
+        command, = re.findall(r"^    (\(umask .*/etc/eas-kcd/secret-1.*\))$", TEXT[REFERENCE],
+                              re.MULTILINE)
+        subprocess.run(command.replace("/etc/eas-kcd/secret-1", str(path)), shell=True, check=True)
     return path
