@@ -5,6 +5,8 @@ import os
 import re
 import socket
 import subprocess
+import threading
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 from xml.etree import ElementTree
@@ -16,9 +18,14 @@ from benchmark.cost import busy_seconds, connections_accepted, cpu_seconds
 from benchmark.load import Answer, Answers, Load
 from benchmark.main import CASES as ALL
 from benchmark.pairs import Pair, Run, Side, per_second
+from benchmark.pings import Counts, Phones
 from benchmark.promises import PROMISES, Promise, judge
 from benchmark.results import Results
+from lab.activesync import EXPIRED, PING, plain
+from lab.ad import REALM
+from lab.fake_backend import response
 from lab.gateway import module_under_test
+from lab.names import GATEWAY
 from lab.wait import until
 from parked import worst_half_second
 
@@ -134,6 +141,43 @@ def test_the_worst_half_second_is_told_from_its_restart():
     paused = [(15.6, 3), (15.7, 2), (15.9, 1), (12.1, 1.5), (9, 60)]
     assert worst_half_second(paused, [10, 15]) == (0.5, 2)
     assert worst_half_second([(9, 60)], [10]) == (0, 0)
+
+
+def pretend_gateway(listener, context, script):
+    """Answers each request of the connections by the script: a list for each of them. None waits."""
+    for answers in script:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as client:
+            for answer in answers:
+                request = b""
+                while not request.endswith(PING):
+                    request += client.recv(4096)
+                if answer is None:
+                    client.recv(1)
+                else:
+                    client.sendall(answer)
+
+
+def test_phones_count_what_they_get(tmp_path, authority):
+    """Each kind once, and TLS sessions are resumed unless a phone is not to."""
+    user = f"alice@{REALM}".encode()
+    script = [[response("200 OK", body=user), response("200 OK", body=EXPIRED),
+               response("200 OK", body=b"bob"), response("403 Forbidden", [("Connection", "close")])],
+              [b""], [b"HTTP/1.1 200 OK\r\nContent-"], [None]]
+    for resume in (True, False):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            context = authority.certificate(GATEWAY).server_context()
+            thread = threading.Thread(target=pretend_gateway, args=(listener, context, script))
+            thread.start()
+            phones = Phones(tmp_path, listener.getsockname()[1], 1, ["alice"], resume=resume)
+            phones.begin(1)
+            until(lambda: phones.counts().connections == 4 and phones.counts().waiting, 20,
+                  "the last connection")
+            seen = phones.stop()
+            thread.join()
+        assert seen.last_answer > 0
+        assert replace(seen, last_answer=0) == Counts(
+            waiting=1, own=1, unchanged=1, other=1, refused=1, broken=1, connections=4,
+            resumed=3 * resume, unanswered=(plain("Ping", "alice", "D0") + "&Try=4",))
 
 
 # --- the page --------------------------------------------------------------------------------
