@@ -151,6 +151,7 @@ def test_module_needs_no_mod_proxy():
 VARIABLES = {
     "eas_kcd_module": "httpd's record of the module",
     "filter_handle": "registered with httpd, as those below",
+    "client_filter_handle": "",
     "exchange_filter_handle": "",
     "response_filter_handle": "",
     "callbacks": "registered with auth/, by mod_eas_kcd.c",

@@ -7,6 +7,7 @@
 #include <httpd.h>
 #include <http_config.h>
 #include <http_log.h>
+#include <stdatomic.h>
 
 extern module AP_MODULE_DECLARE_DATA eas_kcd_module;
 APLOG_USE_MODULE(eas_kcd);
@@ -52,6 +53,7 @@ struct eas_module_process {
     struct eas_long_polls *long_polls;
     struct eas_park_child *park;
     struct eas_tls_session_store *tls_session; /* of a child process; NULL in the parent */
+    atomic_bool flush; /* that of clients' connections; of a child process */
 };
 
 /* NULL for a section that holds no directive of the module. */

@@ -2,14 +2,13 @@
 /* delegation/proxy/flush_httpd.c - filters below TLS: short writes at once */
 
 #include "delegation/proxy/flush_httpd.h"
+#include "auth/base/module_httpd.h"
 #include "delegation/proxy/client_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 
 #include <apr_optional_hooks.h>
 #include <mod_ssl_openssl.h>
 #include <poll.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <util_filter.h>
 
 /* httpd writes as much at once anyway. */
@@ -17,13 +16,12 @@
 
 static ap_filter_rec_t *filter_handle, *client_filter_handle;
 
-/* Of this child: it has had a request whose section parks. */
-static atomic_bool has_parking_clients;
-
 void eas_flush_clients(void)
 {
-    if (!atomic_load(&has_parking_clients)) {
-        atomic_store(&has_parking_clients, true);
+    atomic_bool *flushes = &eas_module_process()->flush;
+
+    if (!atomic_load(flushes)) {
+        atomic_store(flushes, true);
     }
 }
 
@@ -89,7 +87,7 @@ static apr_status_t client_output_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 static int hook_pre_handshake(conn_rec *c, SSL *ssl, int is_proxy)
 {
     (void)ssl;
-    if (!is_proxy && c->master == NULL && atomic_load(&has_parking_clients)) {
+    if (!is_proxy && c->master == NULL && atomic_load(&eas_module_process()->flush)) {
         ap_add_output_filter_handle(client_filter_handle, NULL, NULL, c);
     }
     return OK;

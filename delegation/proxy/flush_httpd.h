@@ -11,7 +11,8 @@
  * sets short data aside, in a pool that it makes for that and keeps as long as the connection.  The
  * filters add a FLUSH bucket to the record, so that there is no such pool.
  *
- * To a client, only while it reads: a FLUSH bucket never holds a thread for it.
+ * To a client, only while a third of the socket's buffer is free, which has room for a short record:
+ * a FLUSH bucket would hold the thread of a slow one.
  */
 void eas_flush_register_hooks(apr_pool_t *pool);
 
