@@ -50,7 +50,7 @@ def test_it_measures_draws_and_judges(tmp_path):
     assert "benchmark/page.py" not in said, "no figure that its tables want is without a case"
     assert re.search(r"^\| log-ons, 8 at a time \| [\d ]+ a second, p99 [\d. ]+ ms \|$",
                      copy.read_text(), re.MULTILINE)
-    assert "\nEffort: smoke.\n" in copy.read_text()
+    assert "\nEffort: smoke.\n" in copy.read_text(), said
     for promise in PROMISES:
         assert (promise.text in said) == (promise.case in CASES), said
     assert "NOT MEASURED" not in said

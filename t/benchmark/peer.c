@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,11 @@ static int poller(void)
 {
     static int made = -1;
 
-    if (made < 0 && (made = epoll_create1(EPOLL_CLOEXEC)) < 0) {
+    if (made < 0) {
+        signal(SIGPIPE, SIG_IGN); /* one that has left is a failed write */
+        made = epoll_create1(EPOLL_CLOEXEC);
+    }
+    if (made < 0) {
         peer_die("epoll");
     }
     return made;
