@@ -23,13 +23,17 @@ def gw(gateway, exchange, authority, pings):
     pings(gw, server).hold("alice")
     await_parked(gw)
     with ExitStack() as stack:
+        clients = []
         for user in USERS:
             client = stack.enter_context(gw.client())
+            clients.append(client)
             assert client.request("OPTIONS", PATH, user, PASSWORDS[user]).status == 200
             client.send("POST", plain("Ping", user), user, PASSWORDS[user], [("Content-Type", TYPE)],
                         PING)
         await_parked(gw, 1 + len(USERS))
         yield gw
+        server.change()
+        assert {client.receive().status for client in clients} == {200}
 
 
 @measures_memory
