@@ -13,7 +13,7 @@ from lab.fake_backend import response
 from lab.gateway import MODULES
 from lab.memory import copies
 from lab.names import GATEWAY
-from lab.parking import SETTINGS, Held, await_parked, parked, published, right, wait
+from lab.parking import SETTINGS, Held, await_parked, closing, parked, published, right, wait
 from lab.raw_form import shut_down
 from lab.sanitizer import measures_memory
 from lab.wait import connections, free_port, until
@@ -88,6 +88,7 @@ AT_ONCE = {
     "stale ticket": ((stale, right()), "", 200),
     "stale tickets": ((stale, stale), "", 503),
     "last of its connection": ((right(("Connection", "close")),), "", 200),
+    "with the end of its connection": ((closing,), "", 200),
     "end of the connection": ((lambda _: None,), "", 503),
 }
 

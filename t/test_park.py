@@ -17,7 +17,7 @@ from lab.gateway import MODULES
 from lab.memory import copies
 from lab.names import GATEWAY
 from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, answered, await_parked,
-                         parked, published, right, unparked, wait)
+                         closing, parked, published, right, unparked, wait)
 from lab.raw_form import reset, shut_down
 from lab.sanitizer import measures_memory
 from lab.simulated import damaged
@@ -257,6 +257,7 @@ def in_pieces(proof):
 
 
 ANSWERS = {
+    "with the end of its connection": (closing, 200, CHANGED, set()),
     "last of its connection": (right(("Connection", "close")), 200, CHANGED, set()),
     "in pieces": (in_pieces, 200, b"x" * 163840, set()),
     "without content": (right(body=b""), 200, b"", set()),

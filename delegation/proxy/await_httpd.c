@@ -110,7 +110,8 @@ static bool is_for_next_run(const struct eas_exchange *exchange, const ap_filter
 {
     return exchange->run != exchange->r && !exchange->parked
            && (event == EAS_CLIENT_TIMEUP
-               || (event == EAS_CLIENT_READ && !eas_wait_is_closed(eas_client_descriptor(f->c))));
+               || (event == EAS_CLIENT_READ
+                   && eas_client_hear_backend(exchange->r, f->next) != EAS_CLIENT_HEARD_END));
 }
 
 /* Whether the response is to be read; if not, *rv is the result of the read. */

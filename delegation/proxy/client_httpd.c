@@ -219,11 +219,21 @@ enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data)
     return rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv) ? EAS_CLIENT_TIMEUP : EAS_CLIENT_LEFT;
 }
 
-bool eas_client_backend_speaks(request_rec *r, ap_filter_t *next)
+enum eas_client_heard eas_client_hear_backend(request_rec *r, ap_filter_t *next)
 {
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, next->c->bucket_alloc);
+    enum eas_client_heard heard = EAS_CLIENT_HEARD_END;
     apr_status_t rv = peek(next, bb);
+    apr_off_t len = 0;
 
+    if (APR_STATUS_IS_EAGAIN(rv)) {
+        heard = EAS_CLIENT_HEARD_NOTHING;
+    }
+    else if (rv == APR_SUCCESS
+             && ap_get_brigade(next, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1) == APR_SUCCESS
+             && apr_brigade_length(bb, 0, &len) == APR_SUCCESS && len > 0) {
+        heard = EAS_CLIENT_HEARD_DATA;
+    }
     apr_brigade_destroy(bb);
-    return !APR_STATUS_IS_EAGAIN(rv);
+    return heard;
 }

@@ -47,8 +47,12 @@ enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll
  */
 enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data);
 
-/* Whether a response comes from the backend, or the end of its connection.  `next` as above. */
-bool eas_client_backend_speaks(request_rec *r, ap_filter_t *next);
+/*
+ * What a read from the backend would get: data also where their connection has ended behind them.
+ * `next` as above.  It may read ahead, so that the data are in a filter.
+ */
+enum eas_client_heard { EAS_CLIENT_HEARD_NOTHING, EAS_CLIENT_HEARD_DATA, EAS_CLIENT_HEARD_END };
+enum eas_client_heard eas_client_hear_backend(request_rec *r, ap_filter_t *next);
 
 /* The descriptor of a connection's socket, or -1. */
 int eas_client_descriptor(conn_rec *c);

@@ -66,6 +66,7 @@ static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     apr_pool_t *pool; /* under the mutex */
     struct eas_mod_proxy_slot_pools pools;
+    apr_socket_t *silent; /* nothing comes to it; or NULL */
     apr_thread_mutex_t *mutex;
     _Atomic(struct eas_conn_pools *) all;
     server_rec *server;
@@ -123,6 +124,8 @@ void eas_conn_pools_child_init(apr_pool_t *pchild, server_rec *main_server, int 
 {
     pthread_mutex_lock(&reaping);
     make_child_pools(pchild);
+    child.silent = NULL;
+    (void)apr_socket_create(&child.silent, APR_INET, SOCK_DGRAM, APR_PROTO_UDP, pchild);
     child.mutex = eas_thread_make_mutex(pchild);
     atomic_store(&child.all, NULL);
     child.server = main_server;
@@ -309,11 +312,17 @@ void eas_conn_pools_set_aside(struct eas_conn_pools *pools, struct eas_slot *slo
     }
 }
 
+void eas_conn_pools_resume(struct eas_slot *slot)
+{
+    eas_mod_proxy_slot_hide_end(slot->handle, child.silent);
+}
+
 void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released)
 {
     apr_time_t now = eas_clock_now();
     bool kept = released && eas_mod_proxy_slot_is_open(slot->handle);
 
+    eas_mod_proxy_slot_show_end(slot->handle, child.silent);
     if (!kept) {
         close_connection(slot);
     }

@@ -51,6 +51,9 @@ struct eas_slot *eas_conn_pools_take(struct eas_conn_pools *pools, const char *o
  */
 void eas_conn_pools_set_aside(struct eas_conn_pools *pools, struct eas_slot *slot);
 
+/* The exchange of that slot goes on where its response is read; until eas_conn_pools_put(). */
+void eas_conn_pools_resume(struct eas_slot *slot);
+
 /* Ends the lease.  Closes the connection unless the exchange has released it. */
 void eas_conn_pools_put(struct eas_conn_pools *pools, struct eas_slot *slot, bool released);
 

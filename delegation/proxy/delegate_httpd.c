@@ -121,6 +121,7 @@ static bool take_slot(struct eas_attempt *attempt, bool nested, proxy_worker **w
     }
     if (attempt->slot != NULL) {
         *worker = attempt->slot->handle; /* since before it parked */
+        eas_conn_pools_resume(attempt->slot);
         return true;
     }
     attempt->slot = nested ? eas_conn_pools_take(attempt->response.pools, attempt->owner, 0,

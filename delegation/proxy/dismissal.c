@@ -21,7 +21,9 @@ void eas_dismissal_order(struct eas_dismissal *dismissal, apr_time_t now,
 void eas_dismissal_look(struct eas_dismissal *dismissal, apr_time_t now)
 {
     if (dismissal->ordered && now < dismissal->from
-        && (dismissal->may_begin == NULL || dismissal->may_begin())) {
+        && (dismissal->may_begin == NULL
+            || (now >= dismissal->from - EAS_DISMISSAL_HOLD + EAS_DISMISSAL_SETTLE
+                && dismissal->may_begin()))) {
         dismissal->from = now;
     }
 }

@@ -15,10 +15,13 @@
  */
 #define EAS_DISMISSAL_HOLD apr_time_from_sec(2)
 
+/* The first look: an MPM may order it before it counts its next generation. */
+#define EAS_DISMISSAL_SETTLE (APR_USEC_PER_SEC / 10)
+
 struct eas_dismissal {
     bool ordered;
     apr_time_t from;         /* at the latest; exact once it has begun */
-    bool (*may_begin)(void); /* does not block; NULL: now */
+    bool (*may_begin)(void); /* does not block; NULL: at once */
     apr_interval_time_t spread;
     unsigned places; /* it is spread over so many; those behind have their turn when it begins */
 };

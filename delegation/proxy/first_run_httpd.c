@@ -22,6 +22,7 @@ bool eas_first_run_fits(const request_rec *r)
 {
     return r->main == NULL && r->prev == NULL && r->connection->master == NULL && !r->expecting_100
            && apr_table_get(r->subprocess_env, "proxy-nokeepalive") == NULL
+           && apr_table_get(r->subprocess_env, "proxy-initial-not-pooled") == NULL
            && apr_table_get(r->subprocess_env, "force-proxy-request-1.0") == NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include <apr_allocator.h>
 #include <apr_atomic.h>
+#include <http_core.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,21 @@ void eas_mod_proxy_slot_share(proxy_worker *slot, proxy_worker *from, apr_pool_t
     (void)references;
     (void)s;
 #endif
+}
+
+void eas_mod_proxy_slot_hide_end(const proxy_worker *slot, apr_socket_t *silent)
+{
+    if (silent != NULL && eas_mod_proxy_slot_is_open(slot) && slot->cp->conn->connection != NULL) {
+        slot->cp->conn->sock = silent;
+    }
+}
+
+/* mod_proxy may have closed the connection, or made another one. */
+void eas_mod_proxy_slot_show_end(const proxy_worker *slot, const apr_socket_t *silent)
+{
+    if (eas_mod_proxy_slot_is_open(slot) && slot->cp->conn->sock == silent) {
+        slot->cp->conn->sock = ap_get_conn_socket(slot->cp->conn->connection);
+    }
 }
 
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot)

@@ -36,11 +36,19 @@ bool eas_mod_proxy_slot_may_share(const proxy_worker *worker, const server_rec *
 /*
  * A new slot, without a connection yet, gets the address that another slot of that worker has looked
  * up, which then counts one more user.  If no connection comes about, mod_proxy looks the slot's own
- * address up, as it does with any that it keeps.  Not if there is no such address yet, or it is one of
- * several of its family, among which each slot finds its own.
+ * address up, as it does with any that it keeps.  Not if there is no such address yet, or the first that
+ * `from` had was one of several of its family, among which each slot finds its own.
  */
 void eas_mod_proxy_slot_share(proxy_worker *slot, proxy_worker *from, apr_pool_t *references,
                               server_rec *s);
+
+/*
+ * mod_proxy closes a kept connection whose socket has ended, although a response may lie in the
+ * connection's filters (ap_proxy_check_connection()).  From _hide_end() to _show_end() it looks at a
+ * silent socket instead.
+ */
+void eas_mod_proxy_slot_hide_end(const proxy_worker *slot, apr_socket_t *silent);
+void eas_mod_proxy_slot_show_end(const proxy_worker *slot, const apr_socket_t *silent);
 
 /* Whether the pool of such a worker, which no exchange uses, has an open connection. */
 bool eas_mod_proxy_slot_is_open(const proxy_worker *slot);

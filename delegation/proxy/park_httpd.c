@@ -316,16 +316,16 @@ static void finish(request_rec *r, int status)
 static bool must_go_on(struct record *record, enum eas_client_event *event)
 {
     bool has_data = false, has_left;
+    enum eas_client_heard heard;
 
     switch (eas_park_step_after(record->events)) {
     case EAS_PARK_READ:
-        if (record->events == EAS_PARK_BACKEND
-            && !eas_client_backend_speaks(record->r, record->backend)) {
+        heard = eas_client_hear_backend(record->r, record->backend);
+        if (record->events == EAS_PARK_BACKEND && heard == EAS_CLIENT_HEARD_NOTHING) {
             eas_trim_backend(record->backend->c);
             return false; /* a record of TLS without data */
         }
-        *event =
-            eas_wait_is_closed(record->parked.backend) ? EAS_CLIENT_NO_BACKEND : EAS_CLIENT_READ;
+        *event = heard == EAS_CLIENT_HEARD_END ? EAS_CLIENT_NO_BACKEND : EAS_CLIENT_READ;
         return true;
     case EAS_PARK_LEAVE:
         *event = EAS_CLIENT_LEFT;

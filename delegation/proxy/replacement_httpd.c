@@ -56,6 +56,17 @@ static bool has_new_process(const struct watch *watch)
     return false;
 }
 
+/* Without a free place, the MPM would make none, and not replace those that end soon, either. */
+static bool has_free_place(const struct watch *watch)
+{
+    int i = 0;
+
+    while (i < watch->processes && ap_get_scoreboard_process(i)->pid != 0) {
+        i++;
+    }
+    return i < watch->processes;
+}
+
 static void sleep_for(const struct watch *watch, int steps)
 {
     while (steps-- > 0 && !atomic_load(&watch->ends)) {
@@ -73,7 +84,7 @@ static void *run(void *data)
     }
     for (i = 0; i < TRIES && mpm_runs() && !atomic_load(&watch->ends); i++) {
         sleep_for(watch, STEPS_PER_TRY);
-        if (has_new_process(watch)) {
+        if (has_new_process(watch) || !has_free_place(watch)) {
             break;
         }
         pthread_kill(watch->parent, SIGURG);

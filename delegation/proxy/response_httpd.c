@@ -309,7 +309,7 @@ static void note_tls_session(const struct eas_response *response)
     bool decided =
         response->state == EAS_RESPONSE_PASSED || response->state == EAS_RESPONSE_WITHHELD;
 
-    if (exchange->ticket == NULL || exchange->parked || exchange->ended) {
+    if (exchange->ticket == NULL || exchange->parked || exchange->ended || exchange->given_up) {
         return;
     }
     if (decided && is_accepted(response)) {

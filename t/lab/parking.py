@@ -37,6 +37,12 @@ def right(*headers, status="200 OK", body=CHANGED):
                                            *headers], body)
 
 
+def closing(proof: str):
+    """The end of the connection comes with the response."""
+    yield right(("Connection", "close"))(proof)
+    yield None
+
+
 class Gates:
     """A script for a FakeBackend: each user's request waits until open(user)."""
 
