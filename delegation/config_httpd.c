@@ -24,7 +24,7 @@
 #define DEFAULT_TOKEN EAS_TOKEN_NATIVE
 #define DEFAULT_RETRY_BODY 131072
 #define DEFAULT_PARK 1
-#define DEFAULT_PARK_SPREAD SECONDS(3)
+#define DEFAULT_PARK_SPREAD SECONDS(7)
 #define DEFAULT_LONG_POLLS 4
 
 /* httpd has no record for a section without directives of the module. */

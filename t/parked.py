@@ -4,7 +4,7 @@
 
     /usr/bin/python3 t/parked.py [--pings N] [--users N] [--processes N] [--threads N]
                                  [--restarts N] [--every S] [--park Off] [--minutes M]
-                                 [--at-once N] [--full-handshakes]
+                                 [--at-once N] [--spread S]
 
 TLS on both sides. Each Ping has a connection of its own, and its answer names the user whom the
 backend has authenticated. Exit status 0: each was answered, and with its own user. The phones, the
@@ -16,7 +16,6 @@ import asyncio
 import json
 import os
 import resource
-import secrets
 import shutil
 import signal
 import statistics
@@ -50,14 +49,11 @@ ROUND = 60              # seconds of a soak from one wake-up of all to the next
 KERNEL = ("SUnreclaim", "KernelStack", "PageTables")
 SLOWEST = 25            # Pings a second that begin or are answered, beside much other work
 SETTLED = 4             # seconds after which each Ping that waits has parked
-# A phone's session of TLS outlives the time that its Ping waits, and a restart where mod_ssl lets it:
-# with OpenSSL 3, its key of the tickets' MAC is memory that each process may have in use (2.4.71).
 CONF = """
 AsyncRequestWorkerFactor 1000
 MaxSpareThreads {workers}
 KeepAliveTimeout 60
-SSLSessionTicketKeyFile "{tickets}"
-SSLSessionCacheTimeout 86400
+EasKcdParkSpread {spread:.0f}s
 EasKcdPasswordCache 8h
 """
 
@@ -346,21 +342,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--round", type=float, default=ROUND, metavar="SECONDS",
                         help="of a soak, from one wake-up of all to the next (default: 60)")
     parser.add_argument("--park", default="On")
+    parser.add_argument("--spread", type=float, default=7, metavar="SECONDS",
+                        help="EasKcdParkSpread (default: %(default)s)")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N",
                         help="phones that connect at the same time (default: %(default)s)")
-    parser.add_argument("--full-handshakes", action="store_true",
-                        help="phones resume no session of TLS")
     parser.add_argument("--log-level", default="notice")
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     return parser.parse_args()
 
 
 def make_gateway(given, root: Path, domain: Domain, authority: Authority, port: int) -> Gateway:
-    tickets = root / "tickets"
-    tickets.write_bytes(secrets.token_bytes(48))
     return Gateway(
         root / "gateway", trusting(authority)
-        + CONF.format(workers=given.processes * given.threads, tickets=tickets)
+        + CONF.format(workers=given.processes * given.threads, spread=given.spread)
         + location(f"https://{HOST}:{port}{PATH}", f"EasKcdPark {given.park}",
                    "EasKcdLongPolls Off", path=PATH),
         keytab=domain.export_keytab(root / "gateway.keytab",
@@ -375,8 +369,7 @@ def run(given, root: Path, domain: Domain, authority: Authority, users: list[str
     backend = Backend(root, domain.export_keytab(root / "cas1.keytab", [CAS1]),
                       authority.certificate(HOST), domain.krb5_conf)
     gateway = make_gateway(given, root, domain, authority, backend.port)
-    phones = Phones(root, gateway.port, given.pings, users, given.at_once,
-                    not given.full_handshakes)
+    phones = Phones(root, gateway.port, given.pings, users, given.at_once)
     result, seen = Result(given.pings), Counts()
     try:
         gateway.start()

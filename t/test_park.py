@@ -516,7 +516,8 @@ def test_obstacles(gateway, held, pings, lines, parameters):
 def test_graceful_restart_without_a_pause(gateway, exchange, pings):
     """httpd waits for a second before it makes new processes where no old one has ended."""
     server, backend = exchange()
-    gw = gateway(SMALL + published(backend), tls=False, processes=1, threads=THREADS)
+    gw = gateway(SMALL + "EasKcdParkSpread 0s\n" + published(backend), tls=False, processes=1,
+                 threads=THREADS)
     took = []
     for _ in range(4):
         clients = all_parked(pings(gw, server))

@@ -48,8 +48,8 @@ enum eas_client_event eas_client_look(request_rec *r, const struct eas_long_poll
 enum eas_client_event eas_client_read_ahead(request_rec *r, bool *has_data);
 
 /*
- * What a read from the backend would get: data also where their connection has ended behind them.
- * `next` as above.  It may read ahead, so that the data are in a filter.
+ * A read from the backend would get this: data also where their connection has ended behind them.
+ * `next` as above.  The look may read ahead, so that the data are in a filter.
  */
 enum eas_client_heard { EAS_CLIENT_HEARD_NOTHING, EAS_CLIENT_HEARD_DATA, EAS_CLIENT_HEARD_END };
 enum eas_client_heard eas_client_hear_backend(request_rec *r, ap_filter_t *next);

@@ -44,7 +44,7 @@ def _given(pings: int, park: str) -> Namespace:
     full = pings >= 1000
     return Namespace(pings=pings, park=park, processes=processes, threads=threads,
                      restarts=3 if full else 1, every=20 if full else 3, minutes=0,
-                     log_level="notice", at_once=AT_ONCE, full_handshakes=False)
+                     log_level="notice", at_once=AT_ONCE, spread=7)
 
 
 def _row(park: str, result: Result) -> tuple[str, ...]:
