@@ -33,6 +33,7 @@ from lab.fake_backend import FakeBackend, Request, Script, response
 from lab.gateway import Gateway, module_under_test
 from lab.kerberos import Acceptor
 from lab.names import BACKENDS, GATEWAY, ensure_names
+from lab.parking import Held
 from lab.pings import Pings
 from lab.redis import Redis
 from lab.relay import Relay
@@ -481,3 +482,16 @@ def _gateway_keytab(domain: Domain, account: str | None, path: Path) -> Path | N
     if account is None:
         return None
     return domain.export_keytab(path, [account, f"HTTP/{account}.corp.example.test"])
+
+
+@pytest.fixture
+def held(fake_backends, keeper):
+    """held(*answers, **options): the script and its backend."""
+    made = []
+
+    def start(*answers, **options):
+        made.append(Held(keeper, *answers))
+        return made[-1], fake_backends(made[-1], proves=False, **options)
+    yield start
+    for script in made:
+        script.release()

@@ -13,7 +13,7 @@ from lab.fake_backend import response
 from lab.gateway import MODULES
 from lab.memory import copies
 from lab.names import GATEWAY
-from lab.parking import SETTINGS, Held, await_parked, closing, parked, published, right, wait
+from lab.parking import SETTINGS, await_parked, closing, parked, published, right, wait
 from lab.raw_form import shut_down
 from lab.sanitizer import measures_memory
 from lab.wait import connections, free_port, until
@@ -39,18 +39,6 @@ def in_pieces(proof):
 
 def stale(_):
     return response("401 Unauthorized", [("WWW-Authenticate", "Negotiate")])
-
-
-@pytest.fixture
-def held(fake_backends, keeper):
-    made = []
-
-    def start(*answers, **options):
-        made.append(Held(keeper, *answers))
-        return made[-1], fake_backends(made[-1], proves=False, **options)
-    yield start
-    for script in made:
-        script.release()
 
 
 def around(tmp_path):

@@ -16,7 +16,7 @@ from lab.fake_backend import response
 from lab.gateway import MODULES
 from lab.memory import copies
 from lab.names import GATEWAY
-from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, Held, answered, await_parked,
+from lab.parking import (PROMPT, SETTINGS, SMALL, THREADS, USERS, Gates, answered, await_parked,
                          closing, parked, published, right, unparked, wait)
 from lab.raw_form import reset, shut_down
 from lab.sanitizer import measures_memory
@@ -231,19 +231,6 @@ def test_first_request_is_not_pooled(gateway, exchange, pings):
     clients = all_parked(pings(gw, server))
     server.change()
     assert {client.receive().body for client in clients} == {CHANGED}
-
-
-@pytest.fixture
-def held(fake_backends, keeper):
-    """held(*answers, **options): the script and its backend."""
-    made = []
-
-    def start(*answers, **options):
-        made.append(Held(keeper, *answers))
-        return made[-1], fake_backends(made[-1], proves=False, **options)
-    yield start
-    for script in made:
-        script.release()
 
 
 def in_pieces(proof):
