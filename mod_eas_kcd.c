@@ -38,8 +38,8 @@
 #include "delegation/proxy/msexchange_httpd.h"
 #include "delegation/proxy/outgoing_httpd.h"
 #include "delegation/proxy/park_httpd.h"
-#include "delegation/proxy/replacement_httpd.h"
 #include "delegation/proxy/peer_certificate_httpd.h"
+#include "delegation/proxy/replacement_httpd.h"
 #include "delegation/start_httpd.h"
 #include "delegation/status/status_httpd.h"
 

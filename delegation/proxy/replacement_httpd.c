@@ -4,6 +4,7 @@
 #include "delegation/proxy/replacement_httpd.h"
 #include "auth/base/counters.h"
 #include "auth/base/thread.h"
+#include "delegation/proxy/successors_httpd.h"
 
 #include <ap_mpm.h>
 #include <apr_time.h>
@@ -41,21 +42,6 @@ static bool mpm_runs(void)
     return state == AP_MPMQ_RUNNING;
 }
 
-static bool has_new_process(const struct watch *watch)
-{
-    ap_generation_t generation = ap_get_scoreboard_global()->running_generation;
-    int i;
-
-    for (i = 0; i < watch->processes; i++) {
-        const process_score *process = ap_get_scoreboard_process(i);
-
-        if (process->pid != 0 && process->generation == generation) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Without a free place, the MPM would make none, and not replace those that end soon, either. */
 static bool has_free_place(const struct watch *watch)
 {
@@ -84,7 +70,7 @@ static void *run(void *data)
     }
     for (i = 0; i < TRIES && mpm_runs() && !atomic_load(&watch->ends); i++) {
         sleep_for(watch, STEPS_PER_TRY);
-        if (has_new_process(watch) || !has_free_place(watch)) {
+        if (eas_successors_exist() || !has_free_place(watch)) {
             break;
         }
         pthread_kill(watch->parent, SIGURG);

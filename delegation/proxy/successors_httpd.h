@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation/proxy/successors_httpd.h - whether processes of a restart accept connections */
+/* delegation/proxy/successors_httpd.h - whether processes of a restart exist, and accept connections */
 
 #ifndef EAS_DELEGATION_PROXY_SUCCESSORS_HTTPD_H
 #define EAS_DELEGATION_PROXY_SUCCESSORS_HTTPD_H
 
 #include <stdbool.h>
+
+/* Whether the MPM has made a process of the generation that runs.  Reads the scoreboard. */
+bool eas_successors_exist(void);
 
 /*
  * For a process that is to end.  Whether a process of the next generation accepts connections; true

@@ -19,6 +19,7 @@ from lab.frontdoor import COOKIE, Visitor
 from lab.gateway import MODULES, Gateway
 from lab.httpd import BASIC_MODULES, USER, Httpd
 from lab.names import ensure_names
+from lab.programs import compiled
 from lab.relay import Relay
 from lab.tls import Authority
 
@@ -113,12 +114,9 @@ class Rig:
     def token_seconds(self) -> tuple[float, ...]:
         """CPU of making one token from a ticket in hand, and nothing else: libkrb5's, and ours by
         each EasKcdToken, native and gssapi; and of verifying the native one's reply."""
-        program = self.path / "token"
-        flags = ["pkg-config", "--cflags", "--libs", "apr-1", "krb5-gssapi", "krb5", "libcrypto"]
-        subprocess.run(["cc", "-O2", f"-I{TOP}", "-o", program,
-                        Path(__file__).with_name("token.c"), TOP / ".libs" / "libeaskcd.a",
-                        *subprocess.run(flags, check=True, text=True,
-                                        capture_output=True).stdout.split()], check=True)
+        program = compiled(self.path / "token", Path(__file__).with_name("token.c"),
+                           TOP / ".libs" / "libeaskcd.a", options=[f"-I{TOP}"],
+                           packages=("apr-1", "krb5-gssapi", "krb5", "libcrypto"))
         keytab = self.domain.export_keytab(self.path / "token.keytab", [CAS1])
         said = subprocess.run([program, self.ticket, CAS1, "50000"], check=True, text=True,
                               capture_output=True, env={
