@@ -16,8 +16,6 @@ static void make_block(const struct eas_hmac_sha1 *hmac, const struct eas_string
 {
     unsigned char first[EAS_STRING_TO_KEY_SALT_MAX + 4] = { 0 }, u[DIGEST];
     size_t len = parameters->salt.len;
-    uint32_t round;
-    size_t i;
 
     if (len > 0) {
         memcpy(first, parameters->salt.at, len);
@@ -25,12 +23,7 @@ static void make_block(const struct eas_hmac_sha1 *hmac, const struct eas_string
     first[len + 3] = n;
     eas_hmac_sha1(hmac, eas_bytes_make(first, len + 4), u);
     memcpy(out, u, DIGEST);
-    for (round = 1; round < parameters->iterations; round++) {
-        eas_hmac_sha1(hmac, eas_bytes_make(u, DIGEST), u);
-        for (i = 0; i < DIGEST; i++) {
-            out[i] ^= u[i];
-        }
-    }
+    eas_hmac_sha1_chain(hmac, parameters->iterations - 1, u, out);
     OPENSSL_cleanse(u, sizeof(u));
 }
 
