@@ -95,6 +95,27 @@ static void begin(struct exchange *exchange, apr_time_t now)
     }
 }
 
+static bool would_block(ssize_t n)
+{
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+static void send_more(struct exchange *exchange, struct attempt *attempt)
+{
+    ssize_t n = send(attempt->fd, exchange->frame + attempt->sent,
+                     exchange->frame_len - attempt->sent, MSG_NOSIGNAL);
+
+    if (n > 0) {
+        attempt->sent += (size_t)n;
+        if (attempt->sent == exchange->frame_len) {
+            attempt->state = RECEIVING;
+        }
+    }
+    else if (!would_block(n)) {
+        fail(exchange, attempt);
+    }
+}
+
 /* The latest attempt that has the message and may still reply, or NULL. */
 static struct attempt *latest_sent(struct exchange *exchange)
 {
@@ -153,6 +174,7 @@ static apr_time_t proceed(struct exchange *exchange, apr_time_t now)
     if (ready != NULL) {
         ready->state = SENDING;
         ready->sent_at = now;
+        send_more(exchange, ready); /* a new connection has room */
         return now;
     }
     last = exchange->count > 0 ? &exchange->attempts[exchange->count - 1] : NULL;
@@ -187,27 +209,6 @@ static void finish_connect(struct exchange *exchange, struct attempt *attempt)
     }
     else {
         attempt->state = CONNECTED;
-    }
-}
-
-static bool would_block(ssize_t n)
-{
-    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-}
-
-static void send_more(struct exchange *exchange, struct attempt *attempt)
-{
-    ssize_t n = send(attempt->fd, exchange->frame + attempt->sent,
-                     exchange->frame_len - attempt->sent, MSG_NOSIGNAL);
-
-    if (n > 0) {
-        attempt->sent += (size_t)n;
-        if (attempt->sent == exchange->frame_len) {
-            attempt->state = RECEIVING;
-        }
-    }
-    else if (!would_block(n)) {
-        fail(exchange, attempt);
     }
 }
 
@@ -266,6 +267,9 @@ static void receive_more(struct exchange *exchange, struct attempt *attempt)
     }
     else if (!read_length(attempt)) {
         fail(exchange, attempt);
+    }
+    else {
+        receive_more(exchange, attempt); /* mostly, all has come at once */
     }
 }
 
