@@ -118,26 +118,34 @@ static struct eas_pac *read_authdata(krb5_context ctx, const krb5_enc_tkt_part *
     return made;
 }
 
+struct eas_pac *eas_pac_of_decrypted(krb5_context ctx, krb5_keytab keys, krb5_const_principal us,
+                                     const krb5_ticket *ticket)
+{
+    struct eas_pac *made = NULL;
+    krb5_keytab_entry entry;
+
+    if (krb5_kt_get_entry(ctx, keys, us, ticket->enc_part.kvno, ticket->enc_part.enctype, &entry)
+        == 0) {
+        made = read_authdata(ctx, ticket->enc_part2, &entry.key);
+        krb5_free_keytab_entry_contents(ctx, &entry);
+    }
+    return made;
+}
+
 struct eas_pac *eas_pac_read(krb5_context ctx, struct eas_keytab *keytab, const krb5_data *ticket)
 {
     struct eas_pac *made = NULL;
-    krb5_keytab handle;
+    krb5_keytab keys;
     krb5_ticket *decoded;
-    krb5_keytab_entry entry;
 
     if (krb5_decode_ticket(ticket, &decoded) != 0) {
         return NULL;
     }
     /* Another process may have got the ticket, with a key that this one has not used yet. */
     eas_keytab_refresh(keytab);
-    handle = eas_keytab_handle(keytab);
-    if (krb5_kt_get_entry(ctx, handle, eas_keytab_principal(keytab), decoded->enc_part.kvno,
-                          decoded->enc_part.enctype, &entry)
-        == 0) {
-        if (krb5_server_decrypt_ticket_keytab(ctx, handle, decoded) == 0) {
-            made = read_authdata(ctx, decoded->enc_part2, &entry.key);
-        }
-        krb5_free_keytab_entry_contents(ctx, &entry);
+    keys = eas_keytab_handle(keytab);
+    if (krb5_server_decrypt_ticket_keytab(ctx, keys, decoded) == 0) {
+        made = eas_pac_of_decrypted(ctx, keys, eas_keytab_principal(keytab), decoded);
     }
     krb5_free_ticket(ctx, decoded);
     return made;

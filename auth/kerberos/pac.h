@@ -22,6 +22,10 @@ struct eas_pac {
  */
 struct eas_pac *eas_pac_read(krb5_context ctx, struct eas_keytab *keytab, const krb5_data *ticket);
 
+/* The same of a ticket that these keys, the gateway's, have decrypted. */
+struct eas_pac *eas_pac_of_decrypted(krb5_context ctx, krb5_keytab keys, krb5_const_principal us,
+                                     const krb5_ticket *ticket);
+
 void eas_pac_free(struct eas_pac *pac); /* NULL is allowed */
 
 #endif

@@ -128,20 +128,23 @@ static struct eas_pac *read_pac(const krb5_data *ticket, krb5_context ctx,
     return pac;
 }
 
+void eas_ticket_keep_pac(const struct eas_ticket *ticket, struct eas_pac *pac)
+{
+    struct eas_ticket *writable = (struct eas_ticket *)ticket;
+    struct eas_pac *none = NULL;
+
+    if (!atomic_compare_exchange_strong(&writable->pac, &none, pac)) {
+        eas_pac_free(pac); /* another thread has read it meanwhile */
+    }
+}
+
 const struct eas_pac *eas_ticket_pac(const struct eas_ticket *ticket, krb5_context ctx,
                                      struct eas_keytab *keytab)
 {
-    struct eas_ticket *writable = (struct eas_ticket *)ticket;
-    struct eas_pac *pac = atomic_load(&writable->pac), *none = NULL;
-
-    if (pac == NULL) {
-        pac = read_pac(&ticket->creds.ticket, ctx, keytab);
-        if (!atomic_compare_exchange_strong(&writable->pac, &none, pac)) {
-            eas_pac_free(pac); /* another thread has read it meanwhile */
-            pac = none;
-        }
+    if (atomic_load(&ticket->pac) == NULL) {
+        eas_ticket_keep_pac(ticket, read_pac(&ticket->creds.ticket, ctx, keytab));
     }
-    return pac;
+    return atomic_load(&ticket->pac);
 }
 
 const void *eas_ticket_prepared(const struct eas_ticket *ticket)

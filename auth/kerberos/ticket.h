@@ -47,6 +47,9 @@ void eas_ticket_checkin_key(const struct eas_ticket *ticket, struct eas_ticket_k
 const struct eas_pac *eas_ticket_pac(const struct eas_ticket *ticket, krb5_context ctx,
                                      struct eas_keytab *keytab);
 
+/* Takes the PAC, and frees it if the ticket has one.  NULL is allowed: it is read when it is needed. */
+void eas_ticket_keep_pac(const struct eas_ticket *ticket, struct eas_pac *pac);
+
 /*
  * A block that the tokens of the ticket share, made once; NULL: not made yet.  malloc() has
  * allocated it, it holds no secret, and it lives as long as the ticket.  Readers need no lock.

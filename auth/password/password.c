@@ -96,11 +96,13 @@ static enum eas_rc fail_expired(struct eas_kdc *kdc, krb5_principal client,
 }
 
 /*
- * Decrypts the ticket with the keytab, as krb5_verify_init_creds() does (vfy_increds.c).  That
- * function cannot return the ticket and skips the check where a keytab is missing.
+ * Decrypts the ticket with the gateway's keys, as krb5_verify_init_creds() does (vfy_increds.c).
+ * That function cannot return the ticket and skips the check where a keytab is missing.  The caller
+ * frees *decrypted_out, which has the PAC, after success.
  */
 static krb5_error_code verify_evidence(krb5_context ctx, krb5_creds *evidence,
-                                       struct eas_keytab *keytab)
+                                       krb5_const_principal us, krb5_keytab keys,
+                                       krb5_ticket **decrypted_out)
 {
     krb5_auth_context acceptor = NULL, initiator = NULL;
     krb5_data request = { 0 };
@@ -114,8 +116,7 @@ static krb5_error_code verify_evidence(krb5_context ctx, krb5_creds *evidence,
         code = krb5_auth_con_setflags(ctx, acceptor, 0);
     }
     if (code == 0) {
-        code = krb5_rd_req(ctx, &acceptor, &request, eas_keytab_principal(keytab),
-                           eas_keytab_handle(keytab), NULL, NULL);
+        code = krb5_rd_req(ctx, &acceptor, &request, us, keys, NULL, decrypted_out);
     }
     krb5_free_data_contents(ctx, &request);
     krb5_auth_con_free(ctx, acceptor);
@@ -142,22 +143,28 @@ static enum eas_rc fail_evidence(struct eas_kdc *kdc, struct eas_keytab *keytab,
 static enum eas_rc authenticate_kdc(struct eas_kdc *kdc, struct eas_keytab *keytab, krb5_creds *tgt,
                                     struct eas_ticket **evidence_out, struct eas_err *err)
 {
+    krb5_const_principal us = eas_keytab_principal(keytab);
+    krb5_keytab keys;
     krb5_creds *evidence = NULL;
+    krb5_ticket *decrypted = NULL;
     krb5_error_code code;
     enum eas_rc rc = EAS_OK;
 
-    code = eas_kdc_get_ticket(kdc, tgt, eas_keytab_principal(keytab), &evidence);
+    code = eas_kdc_get_ticket(kdc, tgt, us, &evidence);
     if (code != 0) {
         return eas_kdc_fail_by_cause(kdc, err, code, evidence_failures);
     }
-    code = verify_evidence(kdc->ctx, evidence, keytab);
+    keys = eas_keytab_handle(keytab);
+    code = verify_evidence(kdc->ctx, evidence, us, keys, &decrypted);
     if (code != 0) {
         rc = fail_evidence(kdc, keytab, evidence, code, err);
     }
     else {
         *evidence_out = eas_ticket_take(evidence);
-        eas_ticket_pac(*evidence_out, kdc->ctx, keytab); /* requests have no context for that */
+        /* Later, that would need a context and another decryption. */
+        eas_ticket_keep_pac(*evidence_out, eas_pac_of_decrypted(kdc->ctx, keys, us, decrypted));
     }
+    krb5_free_ticket(kdc->ctx, decrypted);
     krb5_free_creds(kdc->ctx, evidence);
     return rc;
 }

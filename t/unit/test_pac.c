@@ -187,6 +187,32 @@ static void test_not_believed(void **state)
     krb5_free_keyblock_contents(f->ctx, &other);
 }
 
+/* The verification of a password has decrypted the ticket already. */
+static void test_of_a_decrypted_ticket(void **state)
+{
+    struct fixture *f = *state;
+    const struct made made = { .client = CLIENT, .sign = &f->entry.key };
+    const struct eas_ticket *ticket = make_ticket(f, &made, 3), *unread = make_ticket(f, &made, 4);
+    krb5_keytab keys = eas_keytab_handle(f->keytab);
+    krb5_const_principal us = eas_keytab_principal(f->keytab);
+    struct eas_pac *pac;
+    krb5_ticket *decoded;
+
+    assert_int_equal(krb5_decode_ticket(&eas_ticket_creds(ticket)->ticket, &decoded), 0);
+    assert_int_equal(krb5_server_decrypt_ticket_keytab(f->ctx, keys, decoded), 0);
+    pac = eas_pac_of_decrypted(f->ctx, keys, us, decoded);
+    assert_string_equal(pac->account, "bob");
+    eas_ticket_keep_pac(unread, NULL);
+    assert_null(eas_ticket_pac(unread, f->ctx, f->keytab));
+    eas_ticket_keep_pac(unread, pac);
+    assert_ptr_equal(eas_ticket_pac(unread, f->ctx, f->keytab), pac);
+    eas_ticket_keep_pac(unread, eas_pac_of_decrypted(f->ctx, keys, us, decoded));
+    assert_ptr_equal(eas_ticket_pac(unread, f->ctx, f->keytab), pac);
+    decoded->enc_part.kvno = 4;
+    assert_null(eas_pac_of_decrypted(f->ctx, keys, us, decoded));
+    krb5_free_ticket(f->ctx, decoded);
+}
+
 static void test_not_decrypted(void **state)
 {
     struct fixture *f = *state;
@@ -225,10 +251,8 @@ static void test_key_that_is_new(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_signed),
-        CASE(test_not_believed),
-        CASE(test_not_decrypted),
-        CASE(test_key_that_is_new),
+        CASE(test_signed),        CASE(test_not_believed),    CASE(test_of_a_decrypted_ticket),
+        CASE(test_not_decrypted), CASE(test_key_that_is_new),
     };
 
     return cmocka_run_group_tests(tests, krb5_files_start, krb5_files_end);
