@@ -8,6 +8,7 @@ from lab.ad import PASSWORDS, REALM
 from lab.client import assert_unavailable
 from lab.exchange import UNGUARDED, location
 from lab.keys import Keys
+from lab.programs import compiled
 from lab.unique import unique_number, unique_path
 
 AES128, AES256, RC4 = 17, 18, 23
@@ -113,6 +114,39 @@ def test_key_of_the_password_by_krb5_conf(gateway, backends, relay, domain, lab_
     assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
     assert users_messages(relay) == [[], ["AS-REQ/armored"], ["AS-REQ/armored"]]
     assert (keys.number() > 0) == made_by_libkrb5
+
+
+# libkrb5 loads it into each context, and the real one makes its groups then.
+PKINIT = """
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+__attribute__((constructor)) static void note_load(void)
+{
+    int fd = open(getenv("EAS_T_LOADS"), O_WRONLY | O_APPEND);
+
+    if (fd < 0 || write(fd, "l", 1) != 1) {
+        abort();
+    }
+    close(fd);
+}
+"""
+
+
+def test_plugin_of_pkinit_is_not_loaded(gateway, backends, relay, domain, lab_dir, keys):
+    """A password or keytab has no use for it."""
+    plugins = lab_dir / f"plugins-{unique_number()}"
+    (plugins / "preauth").mkdir(parents=True)
+    (plugins / "pkinit.c").write_text(PKINIT)
+    compiled(plugins / "preauth" / "pkinit.so", plugins / "pkinit.c", options=("-shared", "-fPIC"))
+    path = domain.write_krb5_conf(lab_dir / f"pkinit-{unique_number()}.conf", relay.port,
+                                  f"plugin_base_dir = {plugins}")
+    loads = keys.path("loads")
+    gw = gateway(location(backends("cas1").url), krb5_conf=path, processes=1,
+                 env={"EAS_T_LOADS": str(loads)})
+    assert gw.get("/eas", "alice", PASSWORDS["alice"]).status == 200
+    assert loads.read_text() == ""
 
 
 def test_libkrb5_wants_the_key_of_another_enctype(gateway, backends, relay, domain, lab_dir, keys):

@@ -48,11 +48,19 @@ static const char *own_value(const char *const *names)
                                                            : NULL;
 }
 
-static bool is_plugins(const char *const *names)
+/*
+ * A value that the context adds to those of krb5.conf; NULL: none.  A log-on by password or keytab
+ * has no use for PKINIT.  Each context would load its plugin, which makes groups of Diffie-Hellman.
+ */
+static const char *added_value(const char *const *names)
 {
-    return names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
-           && strcmp(names[0], "plugins") == 0 && strcmp(names[1], "clpreauth") == 0
-           && strcmp(names[2], "module") == 0;
+    if (names[0] == NULL || names[1] == NULL || names[2] == NULL || names[3] != NULL
+        || strcmp(names[0], "plugins") != 0 || strcmp(names[1], "clpreauth") != 0) {
+        return NULL;
+    }
+    return strcmp(names[2], "module") == 0    ? eas_as_key_plugin()
+           : strcmp(names[2], "disable") == 0 ? "pkinit"
+                                              : NULL;
 }
 
 /* The values of krb5.conf, if it has some, and one more. */
@@ -85,15 +93,15 @@ static long append_value(const char *value, long code, char ***values)
 static long get_values(void *data, const char *const *names, char ***values_out)
 {
     struct shared *shared = data;
-    const char *own = own_value(names);
+    const char *own = own_value(names), *added = added_value(names);
     long code;
 
     if (own != NULL) {
         return copy_value(own, values_out);
     }
     code = profile_get_values(shared->profile.files, names, values_out);
-    if (is_plugins(names) && eas_as_key_plugin() != NULL) {
-        return append_value(eas_as_key_plugin(), code, values_out);
+    if (added != NULL) {
+        return append_value(added, code, values_out);
     }
     if (code != 0 && names[0] != NULL && names[1] != NULL && names[2] != NULL && names[3] == NULL
         && strcmp(names[0], "realms") == 0 && strcmp(names[2], "kdc") == 0) {

@@ -17,7 +17,7 @@ struct eas_kdc_profile {
  * libkrb5 locates the KDCs of a realm before it calls the send hook (sendto_kdc.c): by a locator
  * plugin, then by krb5.conf, then by DNS.  This context's profile has a placeholder for realms
  * without KDCs in krb5.conf, and says that DNS is not asked for KDCs.  It has the plugin of
- * as_key.h, too.  All else is as in krb5.conf.
+ * as_key.h, too, and not that of PKINIT.  All else is as in krb5.conf.
  * *profile_out lives as long as the context, for the same thread.
  */
 krb5_error_code eas_kdc_profile_context(krb5_context *ctx_out,
