@@ -4,32 +4,30 @@
 #include "delegation/proxy/kept_httpd.h"
 #include "auth/base/clock.h"
 #include "delegation/proxy/client_httpd.h"
-
-#define RECORD "eas-kcd:kept"
+#include "delegation/proxy/client_record_httpd.h"
 
 /* Of a connection; in its pool. */
-struct kept {
+struct eas_kept {
     struct eas_parked parked;
     apr_interval_time_t timeout;
     bool ready; /* its request has ended, and it waits for the next one */
     bool waits; /* the poller has it */
 };
 
-static struct kept *kept_of(const conn_rec *c)
+static struct eas_kept *kept_of(const conn_rec *c)
 {
-    void *kept = NULL;
+    const struct eas_client_record *record = eas_client_record_of(c);
 
-    apr_pool_userdata_get(&kept, RECORD, c->pool);
-    return kept;
+    return record != NULL ? record->kept : NULL;
 }
 
 void eas_kept_begin(conn_rec *c, const server_rec *s)
 {
-    struct kept *kept = kept_of(c);
+    struct eas_kept *kept = kept_of(c);
 
     if (kept == NULL) {
         kept = apr_pcalloc(c->pool, sizeof(*kept));
-        apr_pool_userdata_setn(kept, RECORD, NULL, c->pool);
+        eas_client_record_make(c)->kept = kept;
     }
     kept->timeout = s->keep_alive_timeout;
 }
@@ -37,7 +35,7 @@ void eas_kept_begin(conn_rec *c, const server_rec *s)
 /* The MPM waits for the client instead of writing to it. */
 void eas_kept_after_request(conn_rec *c)
 {
-    struct kept *kept = kept_of(c);
+    struct eas_kept *kept = kept_of(c);
 
     if (kept != NULL) {
         kept->ready = c->cs->state == CONN_STATE_WRITE_COMPLETION
@@ -50,7 +48,7 @@ void eas_kept_after_request(conn_rec *c)
 /* The MPM has written what it could.  What is left comes first. */
 void eas_kept_suspend(conn_rec *c, struct eas_parking *parking)
 {
-    struct kept *kept = kept_of(c);
+    struct eas_kept *kept = kept_of(c);
 
     if (kept == NULL || !kept->ready || c->cs->state != CONN_STATE_WRITE_COMPLETION) {
         return;
@@ -66,7 +64,7 @@ void eas_kept_suspend(conn_rec *c, struct eas_parking *parking)
 
 void eas_kept_resume(conn_rec *c, struct eas_parking *parking)
 {
-    struct kept *kept = kept_of(c);
+    struct eas_kept *kept = kept_of(c);
 
     if (kept == NULL || !kept->ready) {
         return;

@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "auth/request_httpd.h"
 #include "delegation/proxy/await_httpd.h"
+#include "delegation/proxy/client_record_httpd.h"
 #include "delegation/proxy/coalesce.h"
 #include "delegation/proxy/end_point.h"
 #include "delegation/proxy/peer_certificate_httpd.h"
@@ -22,12 +23,8 @@
 
 #define OUTGOING_FILTER "EAS_KCD_GUARD"
 
-/* The module's record of a connection; in the connection's pool. */
+/* The module's record of a connection to a backend; in the connection's pool. */
 struct record {
-    /* From a client. */
-    const char *client_owner; /* see eas_outgoing_client_owner() */
-
-    /* To a backend. */
     struct eas_connection *connection; /* NULL before its first exchange */
     bool tls_done;                     /* the TLS handshake is over, or there is none */
     bool tls;
@@ -120,20 +117,20 @@ const char *eas_outgoing_client_owner(request_rec *r)
     static const char *const schemes[] = { "Negotiate", "NTLM", "Kerberos", "Bearer" };
     static _Atomic apr_uint64_t clients;
     conn_rec *c = r->connection;
-    struct record *record = ap_get_module_config(c->conn_config, &eas_kcd_module);
+    const struct eas_client_record *record = eas_client_record_of(c);
+    const char *owner = record != NULL ? record->owner : NULL;
     /* All lines: httpd joins several, and a backend may find one of these schemes in any place. */
     const char *value = apr_table_getm(r->pool, r->headers_in, "Authorization");
     apr_size_t i;
 
-    for (i = 0; record == NULL && value != NULL && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+    for (i = 0; owner == NULL && value != NULL && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         if (ap_strcasestr(value, schemes[i]) != NULL) {
-            record = apr_pcalloc(c->pool, sizeof(*record));
-            record->client_owner = apr_psprintf(c->pool, "client\n%" APR_UINT64_T_FMT,
-                                                (apr_uint64_t)atomic_fetch_add(&clients, 1));
-            ap_set_module_config(c->conn_config, &eas_kcd_module, record);
+            owner = apr_psprintf(c->pool, "client\n%" APR_UINT64_T_FMT,
+                                 (apr_uint64_t)atomic_fetch_add(&clients, 1));
+            eas_client_record_make(c)->owner = owner;
         }
     }
-    return record != NULL ? record->client_owner : NULL;
+    return owner;
 }
 
 static const char *current_owner(void)

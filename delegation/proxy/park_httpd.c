@@ -5,6 +5,7 @@
 #include "auth/base/clock.h"
 #include "auth/base/counters.h"
 #include "auth/request_httpd.h"
+#include "delegation/proxy/client_record_httpd.h"
 #include "delegation/proxy/kept_httpd.h"
 #include "delegation/proxy/successors_httpd.h"
 #include "delegation/proxy/trim_httpd.h"
@@ -26,8 +27,6 @@
 #define DISMISS_MAX apr_time_from_sec(2)
 #define DISMISS_WRITE (APR_USEC_PER_SEC / 20)
 
-#define RECORD "eas-kcd:parked"
-
 /* httpd 2.4.63: a suspended connection comes back to the MPM. */
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 #define HAS_WAITIO 1
@@ -45,8 +44,8 @@ struct eas_park_child {
     atomic_bool logged[EAS_PARK_OBSTACLES];
 };
 
-/* A parked request; in its pool.  The pool of its client's connection refers to it by RECORD. */
-struct record {
+/* A parked request; in its pool.  The record of its client's connection refers to it. */
+struct eas_park_record {
     request_rec *r;
     struct eas_park_owner *owner;
     ap_filter_t *backend; /* the first one below the module's own */
@@ -65,24 +64,22 @@ static struct eas_park_child *this_child(void)
     return eas_module_process()->park;
 }
 
-static struct record *record_of(const conn_rec *c)
+static struct eas_park_record *record_of(const conn_rec *c)
 {
-    void *record = NULL;
+    const struct eas_client_record *client = eas_client_record_of(c);
 
-    if (this_child() != NULL && this_child()->parking != NULL) {
-        apr_pool_userdata_get(&record, RECORD, c->pool);
-    }
-    return record;
+    return client != NULL && this_child() != NULL && this_child()->parking != NULL ? client->parked
+                                                                                   : NULL;
 }
 
-static void set_record(const conn_rec *c, struct record *record)
+static void set_record(const conn_rec *c, struct eas_park_record *record)
 {
-    apr_pool_userdata_setn(record, RECORD, NULL, c->pool);
+    eas_client_record_make(c)->parked = record;
 }
 
 /* --- the client's socket ---------------------------------------------------------------------- */
 
-static void replace_descriptor(const struct record *record, apr_os_sock_t fd)
+static void replace_descriptor(const struct eas_park_record *record, apr_os_sock_t fd)
 {
     apr_socket_t *socket = ap_get_conn_socket(record->r->connection);
 
@@ -92,7 +89,7 @@ static void replace_descriptor(const struct record *record, apr_os_sock_t fd)
 /* The MPM adds the socket to its poll set after this. */
 static void hook_suspend_connection(conn_rec *c, request_rec *r)
 {
-    struct record *record = record_of(c);
+    struct eas_park_record *record = record_of(c);
 
     (void)r;
     if (record != NULL && record->client < 0 && record->parked.wake >= 0) {
@@ -108,7 +105,7 @@ static void hook_suspend_connection(conn_rec *c, request_rec *r)
     }
 }
 
-static void unpark(struct record *record)
+static void unpark(struct eas_park_record *record)
 {
     if (record->client >= 0) {
         replace_descriptor(record, record->client);
@@ -122,7 +119,7 @@ static void unpark(struct record *record)
 /* The MPM has removed it.  Whatever comes next reads or writes the client's own. */
 static void hook_resume_connection(conn_rec *c, request_rec *r)
 {
-    struct record *record = record_of(c);
+    struct eas_park_record *record = record_of(c);
 
     (void)r;
     if (record != NULL) {
@@ -192,7 +189,7 @@ void eas_park_end_wait(void)
     }
 }
 
-static void note_time(const struct record *record)
+static void note_time(const struct eas_park_record *record)
 {
     request_rec *r = record->r;
     struct eas_request *request = eas_request_of(r);
@@ -212,7 +209,7 @@ static void end_turn(bool was_work)
 /* The request's pool ends while it is parked.  In a process that ends, all is gone already. */
 static apr_status_t drop(void *data)
 {
-    struct record *record = data;
+    struct eas_park_record *record = data;
 
     if (this_child() != NULL) {
         unpark(record);
@@ -224,18 +221,18 @@ static apr_status_t drop(void *data)
     return APR_SUCCESS;
 }
 
-static bool begin_parking(struct record *record)
+static bool begin_parking(struct eas_park_record *record)
 {
     record->parked.refresh = eas_park_refresh(eas_clock_now(), record->r->server->timeout,
                                               record->r->connection->base_server->timeout);
     return eas_parking_add(this_child()->parking, &record->parked);
 }
 
-static struct record *make_record(request_rec *r, struct eas_park_owner *owner,
-                                  ap_filter_t *backend, const struct eas_long_poll *poll,
-                                  apr_time_t deadline)
+static struct eas_park_record *make_record(request_rec *r, struct eas_park_owner *owner,
+                                           ap_filter_t *backend, const struct eas_long_poll *poll,
+                                           apr_time_t deadline)
 {
-    struct record *record = apr_pcalloc(r->pool, sizeof(*record));
+    struct eas_park_record *record = apr_pcalloc(r->pool, sizeof(*record));
 
     record->r = r;
     record->owner = owner;
@@ -255,7 +252,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
 {
     struct eas_park_facts facts = owner->facts;
     enum eas_park_obstacle obstacle;
-    struct record *record;
+    struct eas_park_record *record;
 
     facts.mpm = this_child() != NULL && this_child()->parking != NULL;
     facts.stream = r->connection->master != NULL;
@@ -282,7 +279,7 @@ bool eas_park_request(request_rec *r, struct eas_park_owner *owner, ap_filter_t 
     return false;
 }
 
-static void leave(struct record *record)
+static void leave(struct eas_park_record *record)
 {
     apr_pool_cleanup_kill(record->r->pool, record, drop);
     count_parked(-1);
@@ -292,7 +289,7 @@ static void leave(struct record *record)
 
 void eas_park_cancel(request_rec *r)
 {
-    struct record *record = record_of(r->connection);
+    struct eas_park_record *record = record_of(r->connection);
 
     if (record != NULL) {
         leave(record);
@@ -313,7 +310,7 @@ static void finish(request_rec *r, int status)
 }
 
 /* Whether the request goes on; if so, *event says why. */
-static bool must_go_on(struct record *record, enum eas_client_event *event)
+static bool must_go_on(struct eas_park_record *record, enum eas_client_event *event)
 {
     bool has_data = false, has_left;
     enum eas_client_heard heard;
@@ -347,7 +344,7 @@ static bool must_go_on(struct record *record, enum eas_client_event *event)
     return false;
 }
 
-static void resume(struct record *record)
+static void resume(struct eas_park_record *record)
 {
     struct eas_park_owner *owner = record->owner;
     request_rec *r = record->r;
@@ -374,7 +371,7 @@ static int hook_process_connection(conn_rec *c)
 {
     struct eas_parking *parking = this_child() != NULL ? this_child()->parking : NULL;
     const conn_rec *outer = current;
-    struct record *record;
+    struct eas_park_record *record;
     bool was_work = false;
     int status = OK;
 
@@ -406,7 +403,7 @@ static int hook_process_connection(conn_rec *c)
 
 /* --- the process ------------------------------------------------------------------------------ */
 
-static void dismiss(struct record *record)
+static void dismiss(struct eas_park_record *record)
 {
     struct eas_park_owner *owner = record->owner;
     request_rec *r = record->r;
@@ -430,7 +427,8 @@ static void dismiss_all(struct eas_parking *parking, bool is_last_thread)
     struct eas_parked *parked = eas_parking_claim(parking, is_last_thread);
 
     while (parked != NULL) {
-        dismiss((struct record *)((char *)parked - offsetof(struct record, parked)));
+        dismiss(
+            (struct eas_park_record *)((char *)parked - offsetof(struct eas_park_record, parked)));
         parked = eas_clock_now() < until ? eas_parking_claim(parking, is_last_thread) : NULL;
     }
 }
