@@ -43,6 +43,13 @@ struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size
     return secret;
 }
 
+void eas_secret_narrow(struct eas_secret *secret, char *bytes, apr_size_t len)
+{
+    secret->bytes = bytes;
+    secret->len = len;
+    bytes[len] = '\0';
+}
+
 /* Volatile: a compiler does not know the function, and so cannot leave out its call. */
 static void *(*const volatile set)(void *, int, size_t) = memset;
 

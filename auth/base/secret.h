@@ -23,6 +23,9 @@ struct eas_secret *eas_secret_make(apr_pool_t *pool, const char *bytes, apr_size
 /* A secret of len bytes that the caller fills in. */
 struct eas_secret *eas_secret_room(apr_pool_t *pool, apr_size_t len);
 
+/* Only these of its bytes are the secret from now on.  A NUL is written behind them. */
+void eas_secret_narrow(struct eas_secret *secret, char *bytes, apr_size_t len);
+
 /* Has bytes that lie in pool cleansed with it: a secret among others. */
 void eas_secret_mark(apr_pool_t *pool, char *bytes, apr_size_t len);
 

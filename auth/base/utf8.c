@@ -58,6 +58,7 @@ bool eas_utf8_is_valid(const char *bytes, size_t len)
 /* The longest of them in octets; all of them are of the Basic Multilingual Plane. */
 #define BLANK_MAX 3
 
+/* In ascending order. */
 static const struct {
     unsigned short from, to;
 } blanks[] = {
@@ -74,8 +75,8 @@ static bool is_blank(const unsigned char *s, size_t len)
                             : 0;
     size_t i;
 
-    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
-        if (c >= blanks[i].from && c <= blanks[i].to) {
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]) && c >= blanks[i].from; i++) {
+        if (c <= blanks[i].to) {
             return true;
         }
     }

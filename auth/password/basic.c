@@ -29,19 +29,21 @@ static const char *basic_value(const char *header)
     return *header ? header : NULL;
 }
 
-static enum eas_rc split(apr_pool_t *pool, const char *plain, apr_size_t len,
-                         struct eas_credentials **out, struct eas_err *err)
+/* What is left of the secret is the password. */
+static enum eas_rc split(apr_pool_t *pool, struct eas_secret *plain, struct eas_credentials **out,
+                         struct eas_err *err)
 {
-    const char *colon = memchr(plain, ':', len);
+    char *colon = memchr(plain->bytes, ':', plain->len);
     struct eas_credentials *cred;
 
     if (colon == NULL) {
         return eas_fail(err, EAS_DENIED, 1011, "the Basic credentials have no colon");
     }
     cred = apr_palloc(pool, sizeof(*cred));
-    cred->name_len = (apr_size_t)(colon - plain);
-    cred->name = apr_pstrmemdup(pool, plain, cred->name_len);
-    cred->password = eas_secret_make(pool, colon + 1, len - cred->name_len - 1);
+    cred->name_len = (apr_size_t)(colon - plain->bytes);
+    cred->name = apr_pstrmemdup(pool, plain->bytes, cred->name_len);
+    eas_secret_narrow(plain, colon + 1, plain->len - cred->name_len - 1);
+    cred->password = plain;
     if (cred->password->len == 0 || memchr(cred->password->bytes, '\0', cred->password->len)) {
         return eas_fail(err, EAS_DENIED, 1012, "the password is empty or holds a NUL");
     }
@@ -53,7 +55,7 @@ enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_cre
                             struct eas_err *err)
 {
     const char *value = basic_value(header);
-    struct eas_secret *plain, *utf8;
+    struct eas_secret *plain, *windows;
     apr_size_t value_len, len;
     enum eas_rc rc;
 
@@ -66,22 +68,24 @@ enum eas_rc eas_basic_parse(apr_pool_t *pool, const char *header, struct eas_cre
         value_len--;
     }
     /* apr_decode_base64_binary() writes at most three bytes for four. */
-    plain = eas_secret_make(pool, value, value_len);
+    plain = eas_secret_room(pool, value_len);
     if (apr_decode_base64_binary((unsigned char *)plain->bytes, value, (apr_ssize_t)value_len,
                                  APR_ENCODE_NONE, &len)
         != APR_SUCCESS) {
         eas_secret_wipe(plain);
         return eas_fail(err, EAS_DENIED, 1010, "the Basic credentials are not valid base64");
     }
-    if (eas_utf8_is_valid(plain->bytes, len)) {
-        rc = split(pool, plain->bytes, len, out, err);
+    eas_secret_narrow(plain, plain->bytes, len);
+    if (!eas_utf8_is_valid(plain->bytes, len)) {
+        windows = plain;
+        plain = eas_secret_room(pool, 3 * len);
+        eas_secret_narrow(plain, plain->bytes,
+                          eas_utf8_from_windows(windows->bytes, len, plain->bytes));
+        eas_secret_wipe(windows);
     }
-    else {
-        utf8 = eas_secret_room(pool, 3 * len);
-        rc = split(pool, utf8->bytes, eas_utf8_from_windows(plain->bytes, len, utf8->bytes), out,
-                   err);
-        eas_secret_wipe(utf8);
+    rc = split(pool, plain, out, err);
+    if (rc != EAS_OK) {
+        eas_secret_wipe(plain);
     }
-    eas_secret_wipe(plain);
     return rc;
 }

@@ -186,7 +186,9 @@ enum eas_rc eas_provider_verify(request_rec *r, const struct eas_credentials *cr
 
     /* Some providers ignore blanks: with them, a name would have a count of failures for each. */
     trimmed.name = eas_identity_trim(credentials->name, &trimmed.name_len);
-    trimmed.name = apr_pstrmemdup(r->pool, trimmed.name, trimmed.name_len);
+    if (trimmed.name_len != credentials->name_len) {
+        trimmed.name = apr_pstrmemdup(r->pool, trimmed.name, trimmed.name_len);
+    }
     if (names == NULL) {
         rc = verify_at_kdc(r, &verification, identity_out, err);
     }
