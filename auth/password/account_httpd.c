@@ -96,18 +96,26 @@ enum eas_rc eas_account_pac(request_rec *r, const struct eas_identity *identity,
     return rc == EAS_OK ? read_pac(r, identity, evidence, pac_out, err) : rc;
 }
 
-int eas_account_password_days(request_rec *r, const struct eas_identity *identity)
+/* Below 0: the password does not end. */
+static int days_left(const struct eas_pac *pac)
 {
-    const struct eas_pac *pac;
-    struct eas_err ignored;
     apr_interval_time_t left;
 
-    if (identity->evidence == NULL || eas_account_pac(r, identity, &pac, &ignored) != EAS_OK
-        || pac->logon_info.password_ends == 0) {
+    if (pac->logon_info.password_ends == 0) {
         return -1;
     }
     left = pac->logon_info.password_ends - apr_time_now();
     return left <= 0 ? 0 : (int)(apr_time_sec(left) / DAY);
+}
+
+int eas_account_password_days(request_rec *r, const struct eas_identity *identity)
+{
+    const struct eas_pac *pac;
+    struct eas_err ignored;
+
+    return identity->evidence != NULL && eas_account_pac(r, identity, &pac, &ignored) == EAS_OK
+               ? days_left(pac)
+               : -1;
 }
 
 static enum eas_rc choose_name(request_rec *r, const struct eas_identity *identity,
@@ -133,6 +141,7 @@ static enum eas_rc choose_name(request_rec *r, const struct eas_identity *identi
     return rc;
 }
 
+/* The PAC's names live as long as the evidence, which the request holds. */
 static void set_names(request_rec *r, const struct eas_identity *identity)
 {
     const struct eas_pac *pac;
@@ -146,15 +155,15 @@ static void set_names(request_rec *r, const struct eas_identity *identity)
     if (identity->evidence == NULL || eas_account_pac(r, identity, &pac, &ignored) != EAS_OK) {
         return;
     }
-    days = eas_account_password_days(r, identity);
+    days = days_left(pac);
     if (days >= 0) {
         apr_table_setn(r->subprocess_env, "EAS_KCD_PASSWORD_EXPIRES", apr_itoa(r->pool, days));
     }
     if (pac->account != NULL) {
-        eas_request_set(r, EAS_REQUEST_ACCOUNT, apr_pstrdup(r->pool, pac->account));
+        eas_request_set(r, EAS_REQUEST_ACCOUNT, pac->account);
     }
     if (pac->upn != NULL) {
-        eas_request_set(r, EAS_REQUEST_UPN, apr_pstrdup(r->pool, pac->upn));
+        eas_request_set(r, EAS_REQUEST_UPN, pac->upn);
     }
 }
 
