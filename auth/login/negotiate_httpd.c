@@ -17,9 +17,9 @@ static bool is_on(const request_rec *r)
 const char *eas_negotiate_token_of(const request_rec *r)
 {
     static const char scheme[] = "Negotiate ";
-    const char *value = apr_table_get(r->headers_in, "Authorization");
+    const char *value = is_on(r) ? apr_table_get(r->headers_in, "Authorization") : NULL;
 
-    if (value == NULL || ap_cstr_casecmpn(value, scheme, sizeof(scheme) - 1) != 0 || !is_on(r)) {
+    if (value == NULL || ap_cstr_casecmpn(value, scheme, sizeof(scheme) - 1) != 0) {
         return NULL;
     }
     value += sizeof(scheme) - 1;

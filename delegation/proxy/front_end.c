@@ -110,17 +110,18 @@ static void strip_cookies(apr_pool_t *pool, apr_table_t *headers)
 void eas_front_end_strip(apr_pool_t *pool, apr_table_t *headers, const apr_array_header_t *names)
 {
     const apr_array_header_t *all = apr_table_elts(headers);
-    apr_array_header_t *found = apr_array_make(pool, 4, sizeof(const char *));
+    apr_array_header_t *found = NULL; /* by most requests none */
     int i;
 
     for (i = 0; i < all->nelts; i++) {
         const char *header = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
 
         if (is_stripped(header, names)) {
+            found = found != NULL ? found : apr_array_make(pool, 4, sizeof(const char *));
             APR_ARRAY_PUSH(found, const char *) = header;
         }
     }
-    for (i = 0; i < found->nelts; i++) {
+    for (i = 0; found != NULL && i < found->nelts; i++) {
         apr_table_unset(headers, APR_ARRAY_IDX(found, i, const char *));
     }
     strip_cookies(pool, headers);
