@@ -322,7 +322,7 @@ static enum eas_rc validate_session(request_rec *r, struct eas_session_result *r
 enum eas_rc eas_session_of(request_rec *r, struct eas_session_result *result_out,
                            struct eas_err *err)
 {
-    struct eas_session_params params = params_of(r);
+    struct eas_session_params params;
     const char *value = NULL;
     enum eas_cookie_count count = eas_cookie_find(
         r->pool, eas_cookie_header(r->pool, r->headers_in), eas_cookie_name(r), &value);
@@ -334,6 +334,7 @@ enum eas_rc eas_session_of(request_rec *r, struct eas_session_result *result_out
     if (count != EAS_COOKIE_ONE) {
         return EAS_OK;
     }
+    params = params_of(r);
     rc = eas_session_unseal(&params, r->pool, value, apr_time_now(), &result_out->session, err);
     if (rc == EAS_OK) {
         return validate_session(r, result_out, err);

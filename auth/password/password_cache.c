@@ -148,20 +148,13 @@ enum eas_rc eas_password_cache_user_key(struct eas_password_cache *cache, const 
     return make_key(cache, EAS_PASSWORD_CACHE_USER, fields, 2, key_out, err);
 }
 
-static void digest_field(struct eas_siphash *hash, const char *bytes, apr_size_t len)
-{
-    apr_uint64_t prefix = len;
-
-    eas_siphash_add(hash, &prefix, sizeof(prefix));
-    eas_siphash_add(hash, bytes, len);
-}
-
 bool eas_password_cache_known_key(struct eas_password_cache *cache, const char *vhost_key,
                                   const struct eas_credentials *credentials,
                                   unsigned char digest_out[EAS_PASSWORD_CACHE_DIGEST_SIZE],
                                   struct eas_password_cache_key *key_out)
 {
-    const uintptr_t vhost = (uintptr_t)vhost_key; /* shorter than the text */
+    /* The address is shorter than the text.  By the length, "ab" and "c" differ from "a" and "bc". */
+    const uint64_t begin[] = { (uintptr_t)vhost_key, credentials->name_len };
     struct eas_siphash hash;
     struct known_key *known;
 
@@ -169,9 +162,9 @@ bool eas_password_cache_known_key(struct eas_password_cache *cache, const char *
         return false;
     }
     eas_siphash_begin(&hash, cache->digest_key);
-    eas_siphash_add(&hash, &vhost, sizeof(vhost));
-    digest_field(&hash, credentials->name, credentials->name_len);
-    digest_field(&hash, credentials->password->bytes, credentials->password->len);
+    eas_siphash_add(&hash, begin, sizeof(begin));
+    eas_siphash_add(&hash, credentials->name, credentials->name_len);
+    eas_siphash_add(&hash, credentials->password->bytes, credentials->password->len);
     eas_siphash_end(&hash, digest_out);
     OPENSSL_cleanse(&hash, sizeof(hash));
     known = eas_lru_get(cache->keys, digest_out, EAS_PASSWORD_CACHE_DIGEST_SIZE, 0);

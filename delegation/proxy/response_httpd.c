@@ -340,8 +340,11 @@ void eas_response_end(request_rec *r, struct eas_response *response, int returne
         response->state = EAS_RESPONSE_BROKEN;
     }
     note_tls_session(response);
-    /* By this note mod_proxy_balancer marks the member (failontimeout=), for one user's request. */
-    if (response->in_effect && response->exchange->written) {
+    /*
+     * By this note of an error mod_proxy_balancer marks the member (failontimeout=), for one user's
+     * request.
+     */
+    if (returned != OK && response->in_effect && response->exchange->written) {
         apr_table_unset(r->notes, TIMED_OUT_NOTE);
     }
     /* Without an owner, mod_proxy alone decides on the reuse of the connection. */
