@@ -148,17 +148,16 @@ static enum eas_rc check_revoked(request_rec *r, const struct eas_session *sessi
  * A request finds the evidence in its process's own cache, so the shared record looks unused.  It
  * is moved on here, and put back if it was evicted: the next reload empties the other cache.
  */
-static void keep_evidence(request_rec *r, const struct eas_session *session,
+static void keep_evidence(request_rec *r, const struct eas_shared_name *name,
                           const struct eas_ticket *evidence)
 {
-    const struct eas_shared_name name = name_of(EAS_SHARED_EVIDENCE, session);
     const unsigned char *ticket;
     struct eas_err ignored;
     apr_size_t len;
 
-    if (!eas_shared_keeps(r->pool, &name)
+    if (!eas_shared_keeps(r->pool, name)
         && eas_ticket_marshal(evidence, r->pool, &ticket, &len, &ignored) == EAS_OK) {
-        eas_shared_refresh(r->pool, &name, eas_bytes_make(ticket, len), eas_ticket_end(evidence));
+        eas_shared_refresh(r->pool, name, eas_bytes_make(ticket, len), eas_ticket_end(evidence));
     }
 }
 
@@ -182,7 +181,7 @@ static enum eas_rc find_any_evidence(request_rec *r, const struct eas_session *s
                  : NULL;
     if (cached != NULL) {
         *out = cached->evidence;
-        keep_evidence(r, session, *out);
+        keep_evidence(r, &name, *out);
         return EAS_OK;
     }
     answer = eas_shared_get(r->pool, &name, &value, &ignored);
@@ -226,8 +225,8 @@ static enum eas_rc find_evidence(request_rec *r, const struct eas_session *sessi
 /* Whether the KDC has lately called the user valid, or gave no answer. */
 static bool is_alive(request_rec *r, const struct eas_session *session)
 {
-    const struct eas_shared_name name = name_of(EAS_SHARED_ALIVE, session);
     struct eas_session_memo *memo = session->memo;
+    struct eas_shared_name name;
     struct eas_bytes value;
     apr_time_t until;
     enum eas_shared_answer answer;
@@ -235,6 +234,7 @@ static bool is_alive(request_rec *r, const struct eas_session *session)
     if (memo != NULL && atomic_load(&memo->alive_until) > apr_time_now()) {
         return true;
     }
+    name = name_of(EAS_SHARED_ALIVE, session);
     answer = eas_shared_get(r->pool, &name, &value, &until);
     if (answer == EAS_SHARED_FOUND && memo != NULL) {
         atomic_store(&memo->alive_until, until);
@@ -246,7 +246,7 @@ static bool is_alive(request_rec *r, const struct eas_session *session)
 static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
                               struct eas_err *err)
 {
-    const struct eas_shared_name name = name_of(EAS_SHARED_ALIVE, session);
+    struct eas_shared_name name;
     struct eas_err ignored;
     apr_interval_time_t before = eas_request_of(r)->kdc_waited, waited = before;
     enum eas_rc rc;
@@ -260,6 +260,7 @@ static enum eas_rc check_user(request_rec *r, const struct eas_session *session,
         return rc;
     }
     /* Without an answer of the KDC the session continues; the next check comes sooner. */
+    name = name_of(EAS_SHARED_ALIVE, session);
     eas_shared_put(r->pool, &name, eas_bytes_of_text(""),
                    apr_time_now() + (rc == EAS_OK ? ALIVE_FOR : RETRY_CHECK_AFTER), &ignored);
     return EAS_OK;
