@@ -29,7 +29,7 @@ static const char *basic_value(const char *header)
     return *header ? header : NULL;
 }
 
-/* What is left of the secret is the password. */
+/* The secret narrows to the password. */
 static enum eas_rc split(apr_pool_t *pool, struct eas_secret *plain, struct eas_credentials **out,
                          struct eas_err *err)
 {

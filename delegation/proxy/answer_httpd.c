@@ -296,7 +296,7 @@ int eas_answer_hide(const struct eas_attempt *attempt, int status)
     request_rec *r = attempt->r;
     const struct eas_verdict_end end = {
         .status = status,
-        .from_backend = status != OK && eas_response_is_overridden(r),
+        .from_backend = eas_response_is_overridden(r),
         .in_effect = attempt->response.in_effect,
         .resolved = exchange->resolved,
         .connected = exchange->connected,

@@ -356,7 +356,7 @@ static int try_worker_in_place(struct eas_attempt *attempt)
     if (status != SUSPENDED && attempt->exchange.poll != NULL) {
         eas_long_polls_end(attempt->exchange.poll);
     }
-    return eas_answer_hide(attempt, status);
+    return status == OK ? OK : eas_answer_hide(attempt, status);
 }
 
 /* An exchange that has parked ends without a response; so does the connection. */

@@ -32,9 +32,9 @@ struct eas_response {
     enum eas_response_state state;
     enum eas_verdict verdict;
     int status;                 /* the backend's */
-    const char *retry_after;    /* the backend's, or NULL */
+    const char *retry_after;    /* of a response that does not pass: the backend's, or NULL */
     const char *location;       /* likewise */
-    enum eas_offer offer;       /* by which the backend asks for a user */
+    enum eas_offer offer;       /* likewise: by which the backend asks for a user */
     bool bare;                  /* a reply to the token has a state alone */
     bool long_head;             /* the backend refuses the length of the request's head */
     struct eas_err err;         /* the reason of EAS_VERDICT_REFUSE; of a missing AP-REP, none */
