@@ -214,6 +214,7 @@ class Result:
     pss_later: float = 0        # ... on connections that have had an answer
     kernel: float = 0
     calm: Figures | None = None
+    short_cpu: tuple[float, ...] = ()       # of httpd, phones and backend, for a short request
     restarts: Figures | None = None
     stayed: float = 0           # the longest of the old processes
     back: float = 0             # the longest from a restart until all Pings wait again
@@ -246,9 +247,11 @@ def be_parked(lab: Lab, result: Result) -> None:
           f"{held.threads} threads, {held.pss / 1024:.0f} MB PSS; for each Ping {result.pss:.0f} KB"
           f" ({result.slope:.0f} KB from {half} Pings on), and {result.kernel:.0f} KB in the "
           "kernel with both ends of its connections", flush=True)
-    short = Short(lab)
+    short, spent = Short(lab), lab.spent()
     time.sleep(lab.given.every)
     result.calm = short.end()
+    result.short_cpu = tuple((now - then) / max(result.calm.number, 1)
+                             for now, then in zip(lab.spent(), spent))
     print(f"while they wait, {result.calm}", flush=True)
 
 
@@ -266,12 +269,14 @@ def restart_often(lab: Lab, result: Result) -> None:
     result.restarts = short.end()
     result.worst_after, result.worst = worst_half_second(short.requests, began)
     after = lab.phones.counts()
+    used = [now - then - each * result.restarts.number
+            for now, then, each in zip(lab.spent(), spent, result.short_cpu)]
     print(f"through {number} graceful restarts, {result.restarts}; worst half-second: from "
           f"{result.worst_after:.1f} s after a restart, p50 {result.worst * 1e3:.0f} ms\n"
           f"{after.connections - before.connections} connections of phones, "
           f"{after.resumed - before.resumed} with their session of TLS; CPU seconds of httpd, "
-          "phones, backend: " + ", ".join(f"{now - then:.1f}" for now, then in
-                                          zip(lab.spent(), spent)), flush=True)
+          "phones, backend, without what short requests take while all wait: "
+          + ", ".join(f"{seconds:.1f}" for seconds in used), flush=True)
 
 
 def wake_all(lab: Lab, result: Result) -> None:
