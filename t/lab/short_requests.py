@@ -7,7 +7,8 @@ At SIGTERM it prints, as JSON, when each was due (time.monotonic()) and the seco
 and how many failed. A request's time begins when it is due, whether or not a connection is free.
 Where httpd closes a kept connection instead of an answer, the client repeats it on a new one (RFC
 9112 section 9.3.1), with the newest session of TLS. It stands for machines of their own: it has
-connections enough that none of its requests waits for another, and runs before all other programs.
+connections enough that none of its requests waits for another, and runs before all other programs
+where the system lets it.
 """
 
 import asyncio
@@ -130,6 +131,7 @@ class Steady:
 
 
 if __name__ == "__main__":
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    with suppress(PermissionError):     # a container may lack CAP_SYS_NICE
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     with suppress(KeyboardInterrupt):
         asyncio.run(Steady(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])).run())
