@@ -14,13 +14,9 @@ static ap_filter_rec_t *filter_handle;
 /* Adds `private`, and removes the directives that contradict it. */
 static const char *private_cache_control(apr_pool_t *pool, const char *value)
 {
+    char *token, *last, *copy = apr_pstrdup(pool, value);
     const char *result = "private";
-    char *token, *last, *copy;
 
-    if (*value == '\0') {
-        return result;
-    }
-    copy = apr_pstrdup(pool, value);
     for (token = apr_strtok(copy, ", \t", &last); token != NULL;
          token = apr_strtok(NULL, ", \t", &last)) {
         if (ap_cstr_casecmp(token, "public") != 0 && ap_cstr_casecmp(token, "private") != 0

@@ -95,16 +95,10 @@ enum eas_page_reason eas_login_reason(request_rec *r)
 
 bool eas_login_handles(request_rec *r)
 {
-    const char *path = login_path(r), *uri = r->uri;
+    const char *path = login_path(r);
 
-    if (!eas_auth_serves_login(eas_auth_server_of(r->server))) {
-        return false;
-    }
-    while (*path != '\0' && *path == *uri) { /* most paths differ in the second octet */
-        path++;
-        uri++;
-    }
-    return *path == '\0';
+    return eas_auth_serves_login(eas_auth_server_of(r->server))
+           && strncmp(r->uri, path, strlen(path)) == 0;
 }
 
 int eas_login_redirect(request_rec *r, const char *location)

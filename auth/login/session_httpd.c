@@ -104,10 +104,10 @@ static struct eas_shared_name name_of(enum eas_shared_kind kind, const struct ea
     const unsigned char *digests = session->memo != NULL ? digests_of(session) : NULL;
     apr_size_t i;
 
-    if (digests != NULL) {
-        for (i = 0; kinds[i] != kind; i++) {
+    for (i = 0; digests != NULL && i < KINDS; i++) {
+        if (kinds[i] == kind) {
+            name.digests = digests + i * eas_shared_digests_size();
         }
-        name.digests = digests + i * eas_shared_digests_size();
     }
     return name;
 }

@@ -324,8 +324,8 @@ int eas_answer_hide(const struct eas_attempt *attempt, int status)
         eas_answer_refuse(attempt, &err);
         return status;
     }
-    return status == OK || status == DECLINED || status == DONE || status == REFUSED
-                   || status == SUSPENDED || eas_verdict_blames_worker(&end)
+    return status == DECLINED || status == DONE || status == REFUSED || status == SUSPENDED
+                   || eas_verdict_blames_worker(&end)
                ? status
                : eas_answer(r, status);
 }

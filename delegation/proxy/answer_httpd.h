@@ -21,7 +21,7 @@ void eas_answer_forget(request_rec *r);
 /* Answers, if the client has no response yet.  The status is that of mod_proxy's scheme handler. */
 int eas_answer_conclude(struct eas_attempt *attempt, int status);
 
-/* Hides a status from mod_proxy where the worker is not to blame for it. */
+/* Hides a status other than OK from mod_proxy where the worker is not to blame for it. */
 int eas_answer_hide(const struct eas_attempt *attempt, int status);
 
 /* The status that was hidden. */
