@@ -38,6 +38,8 @@ WARM = 20       # restarts until all is there that will stay
 CHILDREN = 2
 # Bytes a restart. httpd loads its modules anew each time, and libraries lose some of their memory.
 PARENT_GROWTH = 4096
+COUNTS = ("parent_descriptors", "child_descriptors", "system_v", "files")
+MEMORY = ("parent_rss", "parent_anonymous")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Figures:
 
     parent_descriptors: int
     parent_rss: int
-    parent_pss: int
+    parent_anonymous: int   # its own; PSS would depend on who else maps a library
     parent_mappings: int
     child_descriptors: int
     child_rss: int
@@ -59,11 +61,9 @@ class Figures:
 
     def grown(self, later: "Figures", restarts: int) -> list[str]:
         """What is more than before. Memory may grow as httpd's does without this module."""
-        grown = [field.name for field in fields(self) if not field.name.endswith(("ss", "mappings"))
-                 and getattr(later, field.name) > getattr(self, field.name)]
         allowed = PARENT_GROWTH / 1024 * (restarts - WARM)
-        return grown + [name for name in ("parent_rss", "parent_pss") if
-                        getattr(later, name) - getattr(self, name) > allowed]
+        return [name for names, more in ((COUNTS, 0), (MEMORY, allowed)) for name in names
+                if getattr(later, name) - getattr(self, name) > more]
 
 
 def descriptors(pid: int) -> int:
@@ -79,7 +79,7 @@ def figures(gateway: Gateway) -> Figures:
     parent = gateway.daemon.process.pid
     children = sorted(gateway.children())
     return Figures(
-        descriptors(parent), memory(parent, "Rss"), memory(parent, "Pss"),
+        descriptors(parent), memory(parent, "Rss"), memory(parent, "Anonymous"),
         len(Path(f"/proc/{parent}/maps").read_text().splitlines()),
         max(map(descriptors, children)), max(memory(child, "Rss") for child in children),
         sum(len(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()[1:])

@@ -2,6 +2,7 @@
 """A short run of restarts.py; the long one is a program of its own."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import restarts
 from lab.sanitizer import measures_memory
@@ -28,3 +29,5 @@ def test_growth_is_seen():
     after = restarts.Figures(8, 41_000, 30_036, 224, 16, 99_000, 3, 1)
     assert before.grown(before, 200) == []
     assert before.grown(after, 200) == ["parent_descriptors", "system_v", "files", "parent_rss"]
+    own = replace(before, parent_anonymous=30_721)
+    assert before.grown(own, 200) == ["parent_anonymous"]
