@@ -20,11 +20,11 @@ struct eas_string_to_key {
 };
 
 /*
- * The length of the key; 0 for another enctype, without a count, for a longer salt, or where OpenSSL cannot.  The
- * caller wipes the key.
+ * The length of the key; 0 for another enctype, without a count, for a longer salt, or where
+ * OpenSSL cannot.  The caller wipes the key.
  *
- * The key is that of krb5_c_string_to_key_with_params(), in a fifth of the time: OpenSSL's SHA-1 uses
- * the processor's instructions.  That function also refuses small and great counts.
+ * The key is that of krb5_c_string_to_key_with_params(), in a sixth of the time: OpenSSL's SHA-1
+ * uses the processor's instructions.  That function also refuses small and great counts.
  */
 size_t eas_string_to_key(const struct eas_string_to_key *parameters, struct eas_bytes password,
                          unsigned char key_out[EAS_STRING_TO_KEY_MAX]);

@@ -68,15 +68,17 @@ struct eas_session_memory *eas_session_memory_create(apr_pool_t *pool, apr_size_
     return memory;
 }
 
-/* The virtual host is known by the address of its name, which is shorter. */
+/*
+ * The text of the name, not its address: modules for many virtual hosts give each request a name of
+ * its own.  The NUL ends it, so that "ab" and "c" differ from "a" and "bc".
+ */
 static void digest(const struct eas_session_memory *memory, const char *vhost, const char *cookie,
                    unsigned char out[EAS_SIPHASH_SIZE])
 {
-    const uint64_t name = (uintptr_t)vhost;
     struct eas_siphash hash;
 
     eas_siphash_begin(&hash, memory->key);
-    eas_siphash_add(&hash, &name, sizeof(name));
+    eas_siphash_add(&hash, vhost, strlen(vhost) + 1);
     eas_siphash_add(&hash, cookie, strlen(cookie));
     eas_siphash_end(&hash, out);
 }

@@ -33,10 +33,7 @@ struct eas_session_memo {
 /* NULL if OpenSSL has no random bytes: all cookies are unsealed then. */
 struct eas_session_memory *eas_session_memory_create(apr_pool_t *pool, apr_size_t max_bytes);
 
-/*
- * The entry of a cookie, which lives as long as pool, or NULL.  The name of the virtual host stays
- * at one address while the process lives; the address stands for the text in the digest.
- */
+/* The entry of a cookie, which lives as long as pool, or NULL. */
 struct eas_session_memo *eas_session_memory_get(struct eas_session_memory *memory,
                                                 const char *vhost, const char *cookie,
                                                 apr_time_t now, apr_pool_t *pool);

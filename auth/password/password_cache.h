@@ -60,7 +60,7 @@ enum eas_rc eas_password_cache_user_key(struct eas_password_cache *cache, const 
 
 /*
  * Keys of credentials that the cache had, under a SipHash of the same fields with a random key of
- * the process: a look-up takes a fourth of the time of the HMAC.  The address of the vhost key
+ * the process: a look-up takes less time than the HMAC.  The address of the vhost key
  * stands for its text, which stays there while the process lives.  Other credentials have the same
  * digest with a probability of 2^-128.  Only verified credentials get an entry, so that guesses
  * evict none.  At most EAS_PASSWORD_CACHE_KEYS_BYTES, for some 20 000 of them; the least recently

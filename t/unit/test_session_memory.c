@@ -89,6 +89,27 @@ static void test_other_host_is_unknown(void **state)
     assert_null(session);
 }
 
+/* A module for many virtual hosts may write the name of each request to the same place. */
+static void test_other_host_at_the_same_address_is_unknown(void **state)
+{
+    struct eas_session_memory *memory = make_memory(*state, 1 << 20);
+    struct eas_keyring *ring = ring_of(*state, "a");
+    const char *cookie = cookie_of(ring, *state, begin(*state, false, NOW));
+    struct eas_session_params params = params_of(ring);
+    char *name = apr_pstrdup(*state, params.vhost);
+    struct eas_session *session = NULL;
+    struct eas_err err;
+
+    params.memory = memory;
+    params.vhost = name;
+    assert_int_equal(eas_session_unseal(&params, *state, cookie, NOW, &session, &err), EAS_OK);
+    name[0] ^= 1;
+    session = NULL;
+    assert_int_equal(eas_session_unseal(&params, *state, cookie, NOW, &session, &err), EAS_DENIED);
+    assert_int_equal(err.tag, 1147);
+    assert_null(session);
+}
+
 static void test_limits_hold(void **state)
 {
     struct eas_session_memory *memory = make_memory(*state, 1 << 20);
@@ -162,6 +183,7 @@ int main(void)
         POOL_TEST(test_cookie_is_unsealed_once),
         POOL_TEST(test_every_changed_character_is_unknown),
         POOL_TEST(test_other_host_is_unknown),
+        POOL_TEST(test_other_host_at_the_same_address_is_unknown),
         POOL_TEST(test_limits_hold),
         POOL_TEST(test_expired_cookie_gets_no_entry),
         POOL_TEST(test_memory_is_bounded),
