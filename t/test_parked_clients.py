@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lab.activesync import CHANGED, PING, TYPE, plain
+from lab.activesync import CHANGED, EXPIRED, PING, TYPE, plain
 from lab.ad import PASSWORDS
 from lab.client import basic, connect
 from lab.exchange import location
@@ -74,6 +74,19 @@ def test_graceful_restart_ends_keep_alive(gateway, exchange, pings, tls):
     gw.graceful()
     until(lambda: not gw.children() & old, 10, "the old process to end")
     assert client.socket.recv(1) == b""
+
+
+def test_graceful_restart_does_not_wait_for_lost_phones(gateway, exchange, pings):
+    """A phone that has lost its network closes no connection. httpd waits for two seconds then."""
+    server, backend = exchange()
+    gw = gateway("EasKcdParkSpread 0s\n" + SETTINGS + published(backend), tls=True, processes=1)
+    clients = pings(gw, server).hold_all(USERS)
+    await_parked(gw, len(USERS))
+    old = gw.children()
+    gw.graceful()
+    until(lambda: not gw.children() & old, 10, "the old process to end")
+    assert [client.receive().body for client in clients] == [EXPIRED] * len(USERS)
+    gw.expect("EAS2093")
 
 
 @tls_or_not
