@@ -84,6 +84,7 @@ def test_buffers_of_openssl(gateway, exchange, authority, pings):
     server, backend = exchange(tls=True)
     gw = gateway(SETTINGS + trusting(authority) + published(backend), tls=False, processes=1,
                  env={"MALLOC_PERTURB_": "165"})
+    assert gw.get(PATH).status == 401       # the child has started
     before = len(copies(gw.children(), untouched))
     clients = all_parked(pings(gw, server))
     until(lambda: len(copies(gw.children(), untouched)) <= before, 5, "the buffers to be gone")

@@ -63,6 +63,12 @@ def load_module(name: str, path: Path | None = None) -> str:
     return f'LoadModule {name}_module "{path or DEBIAN_MODULES / f"mod_{name}.so"}"'
 
 
+def is_working(pid: int) -> bool:
+    """Whether a thread of that process runs, or would if it had a processor."""
+    return any(status.read_text().rpartition(")")[2].split()[0] == "R"
+               for status in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 class Httpd:
     """Writes its configuration when made, and can be started more than once.
 
@@ -114,9 +120,12 @@ class Httpd:
         return self
 
     def stop(self) -> int | None:
-        """Not in the middle of a connection: on SIGTERM the event MPM closes the sockets of threads
-        that are still using them, and now and then crashes over that (in apr_os_sock_get)."""
+        """Not in the middle of a connection, nor of its end: on SIGTERM the event MPM closes the
+        sockets of threads that are still using them, and now and then crashes over that (in
+        apr_os_sock_get)."""
         self.await_clients()
+        with contextlib.suppress(TimeoutError, OSError, AttributeError):    # it may have ended
+            until(lambda: not any(map(is_working, self.children())), 1, "the threads to rest")
         return self.daemon.stop()
 
     def await_clients(self) -> None:
