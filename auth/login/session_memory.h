@@ -17,7 +17,7 @@
  * seal's tag does.  An entry replaces the work of unsealing alone: the limits, sign-outs and the
  * user's state are checked at each request, as without it.  At most max_bytes; the least recently
  * used entries leave first, and each leaves when its session is idle or over.  No quota: a session
- * takes one entry for each renewal of its cookie, in each virtual host of its ServerName.
+ * takes one entry for each renewal of its cookie.
  */
 struct eas_session_memory;
 

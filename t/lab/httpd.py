@@ -124,8 +124,9 @@ class Httpd:
         sockets of threads that are still using them, and now and then crashes over that (in
         apr_os_sock_get)."""
         self.await_clients()
-        with contextlib.suppress(TimeoutError, OSError, AttributeError):    # it may have ended
-            until(lambda: not any(map(is_working, self.children())), 1, "the threads to rest")
+        with contextlib.suppress(TimeoutError, OSError):    # it may have ended
+            if self.daemon.process is not None:
+                until(lambda: not any(map(is_working, self.children())), 1, "the threads to rest")
         return self.daemon.stop()
 
     def await_clients(self) -> None:
