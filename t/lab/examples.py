@@ -8,7 +8,7 @@ from pathlib import Path
 from .ad import REALM, UPN_SUFFIX, Domain
 from .gateway import MODULES, module_under_test
 from .names import GATEWAY
-from .pages import REFERENCE, TEXT, fenced
+from .pages import RECIPES, REFERENCE, TEXT, fenced
 from .revocation import Revocation
 from .tls import Authority
 
@@ -56,9 +56,9 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
         "/etc/apache2/cas1.keytab": keytab,
         "/etc/eas-kcd/secret-1": _secret(path / "pages-secret-1"),
         "/etc/eas-kcd/secret-2": _secret(path / "pages-secret-2"),
-        "/etc/eas-kcd/oidc-secret": _secret(path / "pages-secret-1"),
-        "/etc/eas-kcd/oidc-passphrase": _secret(path / "pages-secret-2"),
-        "/etc/eas-kcd/ldap-password": _secret(path / "pages-secret-1"),
+        "/etc/eas-kcd/oidc-secret": _text(path / "pages-secret-of-others"),
+        "/etc/eas-kcd/oidc-passphrase": _passphrase(path / "pages-passphrase"),
+        "/etc/eas-kcd/ldap-password": _text(path / "pages-secret-of-others"),
         "/etc/eas-kcd/logo.png": path / "pages-logo.png",
         "/etc/eas-kcd/languages": path / "pages-languages",
         "/etc/eas-kcd/login.html": path / "pages-login.html",
@@ -79,8 +79,23 @@ def in_the_lab(block: str, path: Path, domain: Domain, authority: Authority, acc
 
 def _secret(path: Path) -> Path:
     """By the command of EasKcdSecretFile's section."""
+    return _made_as(REFERENCE, "/etc/eas-kcd/secret-1", path)
+
+
+def _passphrase(path: Path) -> Path:
+    """By the command of the recipe for OpenID Connect."""
+    return _made_as(RECIPES, "/etc/eas-kcd/oidc-passphrase", path)
+
+
+def _made_as(page: Path, printed: str, path: Path) -> Path:
+    """The file *path* by the command that the page gives for the file *printed*."""
     if not path.exists():
-        command, = re.findall(r"^    (\(umask .*/etc/eas-kcd/secret-1.*\))$", TEXT[REFERENCE],
-                              re.MULTILINE)
-        subprocess.run(command.replace("/etc/eas-kcd/secret-1", str(path)), shell=True, check=True)
+        command, = re.findall(rf"^    (\(umask .*{printed}.*\))$", TEXT[page], re.MULTILINE)
+        subprocess.run(command.replace(printed, str(path)), shell=True, check=True)
+    return path
+
+
+def _text(path: Path) -> Path:
+    """A secret that somebody else has given."""
+    path.write_text("given-by-others\n")
     return path
