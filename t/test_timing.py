@@ -25,6 +25,7 @@ pytestmark = pytest.mark.alone
 TRIES = int(os.environ.get("EAS_T_TRIES", "14"))
 CONNECTIONS = 2
 LIMIT = 0.001           # seconds between lower quartiles
+ROUNDS = 4              # of as many tries, until all together keep it
 TIME = 0.3              # seconds of a refusal from complete credentials
 SLACK = 0.002           # clocks, and the way to the client
 
@@ -54,12 +55,12 @@ def form(gw):
     return try_one
 
 
-def measure(gw, try_one, kinds):
+def measure(gw, try_one, kinds, numbers: range):
     """Seconds of each try by kind; the kinds take turns, so that all have the same weather."""
-    def run(first: int) -> dict[str, list[float]]:
+    def run(part: range) -> dict[str, list[float]]:
         taken: dict[str, list[float]] = {kind: [] for kind in kinds}
         with gw.client() as client:
-            for n in range(first, TRIES, CONNECTIONS):
+            for n in part:
                 for kind, attempts in kinds.items():
                     name, password = attempts(n)
                     client.get("/eas")      # connects anew: httpd closes after a 503
@@ -69,8 +70,22 @@ def measure(gw, try_one, kinds):
         return taken
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        parts = list(pool.map(run, range(CONNECTIONS)))
+        parts = list(pool.map(run, (numbers[n::CONNECTIONS] for n in range(CONNECTIONS))))
     return {kind: list(itertools.chain(*(part[kind] for part in parts))) for kind in kinds}
+
+
+def measure_in_rounds(gw, door, kinds):
+    """More tries make chance smaller; what the gateway itself adds for a kind stays."""
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for n in range(0, ROUNDS * TRIES, TRIES):
+        if n > 0:
+            gw.stop()           # ends the counts of failures
+            gw.start()
+        for kind, values in measure(gw, door(gw), kinds, range(n, n + TRIES)).items():
+            taken[kind] += values
+        if difference(taken) < LIMIT:
+            break
+    return taken
 
 
 def difference(taken) -> float:
@@ -103,7 +118,7 @@ def test_refusals_take_the_same_time(gateway, backends, domain, capsys, conf, do
     gw = gateway(DOMAINS + conf + location(backends("cas1").url))
     if not conf:
         gw.expect("EAS1310")
-    taken = measure(gw, door(gw), kinds)
+    taken = measure_in_rounds(gw, door, kinds)
     with capsys.disabled():
         print(f"\n{door.__name__}, {'always asked' if conf else 'as it is'}:\n{report(taken)}")
     assert difference(taken) < LIMIT
