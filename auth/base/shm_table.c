@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define TABLE_MAGIC 0x4541534b43443033u /* "EASKCD03": layout 3 */
 
@@ -63,6 +65,7 @@ static uint64_t aligned(uint64_t n)
 
 static void set_sizes(struct eas_shm_table *table, apr_size_t size)
 {
+    table->size = size;
     table->n_slots = PROBES;
     while (table->n_slots < size / 64) {
         table->n_slots *= 2;
@@ -71,14 +74,21 @@ static void set_sizes(struct eas_shm_table *table, apr_size_t size)
         (size - sizeof(*table) - table->n_slots * sizeof(uint64_t)) & ~(uint64_t)(ALIGN - 1);
 }
 
+static void take_index(struct eas_shm_table *table)
+{
+#ifdef MADV_POPULATE_WRITE /* of Linux; an error leaves the memory to be taken as it is used */
+    uintptr_t at = (uintptr_t)table & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+
+    (void)madvise((void *)at, (uintptr_t)&table->slots[table->n_slots] - at, MADV_POPULATE_WRITE);
+#endif
+}
+
 void eas_shm_table_format(void *memory, apr_size_t size)
 {
     struct eas_shm_table *table = memory;
 
-    memset(table, 0, sizeof(*table));
-    table->size = size;
     set_sizes(table, size);
-    memset(table->slots, 0, table->n_slots * sizeof(uint64_t));
+    take_index(table);
     if (eas_shm_mutex_init(&table->mutex)) {
         table->magic = TABLE_MAGIC; /* else no process attaches it */
     }

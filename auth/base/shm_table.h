@@ -26,9 +26,12 @@ struct eas_shm_table;
 #define EAS_SHM_TABLE_KEY_SIZE 32
 
 /*
- * Makes an empty table of shared memory, aligned as malloc()'s; by one process, before others
- * attach.  A record takes 56 bytes and its value.  The index has a slot for each 32 to 64 bytes, so
- * that the ring runs full first.
+ * Makes an empty table of shared memory that is new: all zeros, aligned as malloc()'s; by one
+ * process, before others attach.  A record takes 56 bytes and its value.  The index has a slot for
+ * each 32 to 64 bytes, so that the ring runs full first.
+ *
+ * Records are anywhere in the index: its memory is taken here, in one call (madvise(2)) where Linux
+ * is 5.14 or later.  Else each first use of a page takes it, in the storm of log-ons after a start.
  */
 void eas_shm_table_format(void *memory, apr_size_t size);
 

@@ -39,6 +39,7 @@ struct run {
 
 static struct eas_shm_table *make_table(void *memory)
 {
+    memset(memory, 0, TABLE_SIZE);
     eas_shm_table_format(memory, TABLE_SIZE);
     return eas_shm_table_attach(memory, TABLE_SIZE);
 }

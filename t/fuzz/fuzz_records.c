@@ -35,6 +35,7 @@ static const struct eas_keyring *make_keyring(void)
 static struct eas_shm_table *make_table(void *memory)
 {
     check(memory != NULL);
+    memset(memory, 0, TABLE_SIZE);
     eas_shm_table_format(memory, TABLE_SIZE);
     return eas_shm_table_attach(memory, TABLE_SIZE);
 }

@@ -262,6 +262,7 @@ static void fuzz(apr_pool_t *pool, struct eas_bytes input)
     check(memory != NULL);
     memset(memory, (int)fuzz_octet(&input), size);
     check(eas_shm_table_attach(memory, size) == NULL); /* of the memory's former content */
+    memset(memory, 0, size);
     eas_shm_table_format(memory, size);
     run.table = eas_shm_table_attach(memory, size);
     check(run.table != NULL && eas_shm_table_attach(memory, size - 8) == NULL);

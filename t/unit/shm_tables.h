@@ -147,7 +147,7 @@ static inline enum seen look(struct eas_shm_table *table, apr_pool_t *pool, uint
     return is_value(value, found, id, *version) ? WHOLE : OTHER;
 }
 
-/* Shared memory with arbitrary content, and a margin behind it that must not change. */
+/* New shared memory, and a margin behind it that must not change. */
 static inline void *make_memory(apr_pool_t *pool, apr_size_t size)
 {
     apr_shm_t *shm;
@@ -155,7 +155,7 @@ static inline void *make_memory(apr_pool_t *pool, apr_size_t size)
 
     assert_int_equal(apr_shm_create(&shm, size + MARGIN, NULL, pool), APR_SUCCESS);
     memory = apr_shm_baseaddr_get(shm);
-    memset(memory, 0xa5, size + MARGIN);
+    memset((unsigned char *)memory + size, 0xa5, MARGIN);
     return memory;
 }
 
