@@ -22,6 +22,10 @@
 #define POLL_MAX apr_time_from_sec(3600)
 
 #define LENGTH_SIZE 4
+
+/* Of most replies, all; of a longer one, the length that says how much more there is. */
+#define FIRST_READ ((size_t)4096)
+
 #define KDC_ERR_SVC_UNAVAILABLE 29
 
 enum state { CONNECTING, CONNECTED, SENDING, RECEIVING, FAILED };
@@ -34,9 +38,8 @@ struct attempt {
     bool overtaken; /* counts as failed until it answers */
     apr_time_t began, sent_at;
     size_t sent, received; /* with the length */
-    unsigned char length[LENGTH_SIZE];
-    unsigned char *reply;
-    size_t reply_len;
+    unsigned char *reply;  /* with its length, until it is whole */
+    size_t room, reply_len;
 };
 
 struct exchange {
@@ -88,9 +91,11 @@ static void begin(struct exchange *exchange, apr_time_t now)
     attempt->began = now;
     attempt->state = CONNECTING;
     attempt->fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (attempt->fd < 0
-        || (connect(attempt->fd, (const struct sockaddr *)&address->socket, address->len) != 0
-            && errno != EINPROGRESS)) {
+    if (attempt->fd >= 0
+        && connect(attempt->fd, (const struct sockaddr *)&address->socket, address->len) == 0) {
+        attempt->state = CONNECTED;
+    }
+    else if (attempt->fd < 0 || errno != EINPROGRESS) {
         fail(exchange, attempt);
     }
 }
@@ -199,32 +204,6 @@ static bool is_over(struct exchange *exchange)
                && find(exchange, CONNECTING) == NULL);
 }
 
-static void finish_connect(struct exchange *exchange, struct attempt *attempt)
-{
-    int error = 0;
-    socklen_t len = sizeof(error);
-
-    if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-        fail(exchange, attempt);
-    }
-    else {
-        attempt->state = CONNECTED;
-    }
-}
-
-/* The length has been received: true if a reply can be that long. */
-static bool read_length(struct attempt *attempt)
-{
-    const unsigned char *p = attempt->length;
-
-    attempt->reply_len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-    if (attempt->reply_len == 0 || attempt->reply_len > REPLY_MAX) {
-        return false;
-    }
-    attempt->reply = malloc(attempt->reply_len);
-    return attempt->reply != NULL;
-}
-
 static bool is_reply(const struct exchange *exchange, struct eas_bytes octets)
 {
     return exchange->request->is_reply != NULL
@@ -244,14 +223,41 @@ static void finish_reply(struct exchange *exchange, struct attempt *attempt)
     }
 }
 
+/* The octets of the reply and its length; FIRST_READ while that is unknown, 0 for a wrong one. */
+static size_t whole_size(const struct attempt *attempt)
+{
+    const unsigned char *p = attempt->reply;
+    size_t len;
+
+    if (attempt->received < LENGTH_SIZE) {
+        return FIRST_READ;
+    }
+    len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+    return len == 0 || len > REPLY_MAX ? 0 : LENGTH_SIZE + len;
+}
+
+static bool make_room(struct attempt *attempt, size_t size)
+{
+    unsigned char *larger = size <= attempt->room ? attempt->reply : realloc(attempt->reply, size);
+
+    if (larger == NULL) {
+        return false;
+    }
+    attempt->reply = larger;
+    attempt->room = size;
+    return true;
+}
+
 static void receive_more(struct exchange *exchange, struct attempt *attempt)
 {
-    bool in_length = attempt->received < LENGTH_SIZE;
-    unsigned char *to = in_length ? attempt->length + attempt->received
-                                  : attempt->reply + attempt->received - LENGTH_SIZE;
-    size_t wanted = (in_length ? 0 : attempt->reply_len) + LENGTH_SIZE - attempt->received;
-    ssize_t n = recv(attempt->fd, to, wanted, 0);
+    size_t size = whole_size(attempt), wanted = size - attempt->received;
+    ssize_t n;
 
+    if (!make_room(attempt, size)) {
+        fail(exchange, attempt);
+        return;
+    }
+    n = recv(attempt->fd, attempt->reply + attempt->received, wanted, 0);
     if (n <= 0) {
         if (!would_block(n)) {
             fail(exchange, attempt);
@@ -259,25 +265,28 @@ static void receive_more(struct exchange *exchange, struct attempt *attempt)
         return;
     }
     attempt->received += (size_t)n;
-    if ((size_t)n < wanted) {
-        return;
-    }
-    if (!in_length) {
-        finish_reply(exchange, attempt);
-    }
-    else if (!read_length(attempt)) {
+    size = whole_size(attempt);
+    if (size == 0) {
         fail(exchange, attempt);
     }
-    else {
+    else if (attempt->received >= size) {
+        attempt->reply_len = size - LENGTH_SIZE;
+        memmove(attempt->reply, attempt->reply + LENGTH_SIZE, attempt->reply_len);
+        finish_reply(exchange, attempt);
+    }
+    else if ((size_t)n == wanted) {
         receive_more(exchange, attempt); /* mostly, all has come at once */
     }
 }
 
-static void advance(struct exchange *exchange, struct attempt *attempt)
+static void advance(struct exchange *exchange, struct attempt *attempt, short events)
 {
     switch (attempt->state) {
     case CONNECTING:
-        finish_connect(exchange, attempt);
+        attempt->state = CONNECTED;
+        if (events & (POLLERR | POLLHUP)) {
+            fail(exchange, attempt);
+        }
         break;
     case SENDING:
         send_more(exchange, attempt);
@@ -312,7 +321,7 @@ static void wait_for_events(struct exchange *exchange, apr_time_t now, apr_time_
     }
     for (i = 0; i < count; i++) {
         if (fds[i].revents != 0 && !is_over(exchange)) {
-            advance(exchange, &exchange->attempts[i]);
+            advance(exchange, &exchange->attempts[i], fds[i].revents);
         }
     }
 }

@@ -20,11 +20,12 @@ enum kdc_behaviour {
     KDC_ANSWERS,
     KDC_ANSWERS_SLOWLY, /* after 600 ms */
     KDC_ANSWERS_BY_OCTETS,
-    KDC_REFUSES,     /* no listening socket */
-    KDC_DROPS_SYN,   /* the queue of connections is full */
-    KDC_IS_SILENT,   /* accepts, and never replies */
-    KDC_CLOSES,      /* after the request */
-    KDC_CLOSES_HALF, /* after half a reply */
+    KDC_ANSWERS_AT_LENGTH, /* with LONG_AS_REP, and an octet more */
+    KDC_REFUSES,           /* no listening socket */
+    KDC_DROPS_SYN,         /* the queue of connections is full */
+    KDC_IS_SILENT,         /* accepts, and never replies */
+    KDC_CLOSES,            /* after the request */
+    KDC_CLOSES_HALF,       /* after half a reply */
     KDC_IS_GARBAGE,
     KDC_IS_TOO_LONG, /* announces a reply of 2 GB */
     KDC_IS_EMPTY,    /* announces a reply of no octets */
@@ -33,6 +34,8 @@ enum kdc_behaviour {
 
 /* An AS-REP, and KRB-ERRORs with the codes 29 (service unavailable) and 25. */
 #define AS_REP "\x6b\x02\x30\x00"
+#define LONG_AS_REP "\x6b\x83\x01\x00\x00" /* and 65 536 octets, as with a large PAC */
+#define LONG_SIZE ((size_t)(5 + 65536))
 #define UNAVAILABLE "\x7e\x09\x30\x07\xa6\x05\x02\x03\x00\x00\x1d"
 #define PREAUTH_REQUIRED "\x7e\x07\x30\x05\xa6\x03\x02\x01\x19"
 
@@ -55,6 +58,13 @@ static inline void kdc_write(int fd, const void *reply, size_t len, size_t annou
     }
 }
 
+static inline void kdc_write_long(int fd)
+{
+    static const char reply[LONG_SIZE + 1] = LONG_AS_REP;
+
+    kdc_write(fd, reply, sizeof(reply), LONG_SIZE);
+}
+
 static inline void kdc_reply(enum kdc_behaviour behaviour, int fd)
 {
     size_t i;
@@ -69,6 +79,9 @@ static inline void kdc_reply(enum kdc_behaviour behaviour, int fd)
             (void)!send(fd, "\0\0\0\x04" AS_REP + i, 1, MSG_NOSIGNAL);
             usleep(2000);
         }
+        break;
+    case KDC_ANSWERS_AT_LENGTH:
+        kdc_write_long(fd);
         break;
     case KDC_CLOSES_HALF:
         kdc_write(fd, AS_REP, 2, 4);

@@ -196,6 +196,24 @@ static void test_health_is_recorded(void **state)
     assert_int_equal(kdcs[0].requests, 1);
 }
 
+static void test_long_reply_is_whole(void **state)
+{
+    struct eas_kdc_addresses addresses = { .count = 0 };
+    struct eas_kdc_transport_request request = { .addresses = &addresses,
+                                                 .message = eas_bytes_of_text("message"),
+                                                 .until = eas_clock_now() + TIMEOUT };
+    struct eas_kdc_transport_reply reply;
+    struct fake_kdc kdc;
+
+    (void)state;
+    kdc_start(&kdc, KDC_ANSWERS_AT_LENGTH, &addresses);
+    assert_true(eas_kdc_transport_exchange(&request, &reply));
+    assert_int_equal(reply.len, LONG_SIZE);
+    assert_memory_equal(reply.bytes, LONG_AS_REP, 5);
+    free(reply.bytes);
+    kdc_end(&kdc);
+}
+
 static void test_no_address(void **state)
 {
     struct eas_kdc_addresses addresses = { .count = 0 };
@@ -217,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_no_KDC_answers),
         cmocka_unit_test(test_late_answer_of_an_overtaken_KDC_counts),
         cmocka_unit_test(test_health_is_recorded),
+        cmocka_unit_test(test_long_reply_is_whole),
         cmocka_unit_test(test_no_address),
     };
 
