@@ -43,7 +43,7 @@ from lab.wait import until                                  # noqa: E402
 
 HOST = "cas1.corp.example.test"
 SHORT = 200             # short requests a second
-RESTART_MAX = 15        # seconds that are waited for the old processes of the last restart
+PATIENCE = 15           # seconds that are waited for the old processes of the last restart
 GROWTH_MAX = 0.05
 ROUND = 60              # seconds of a soak from one wake-up of all to the next
 KERNEL = ("SUnreclaim", "KernelStack", "PageTables")
@@ -86,18 +86,19 @@ class Memory:
 
 
 def memory(gateway: Gateway) -> Memory:
-    threads = pss = 0
-    children = gateway.children()
-    for pid in children:
-        threads += len(os.listdir(f"/proc/{pid}/task"))
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        pss += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    processes = threads = pss = 0
+    for pid in gateway.children():
+        with suppress(FileNotFoundError, ProcessLookupError):    # an old one has ended
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            threads += len(os.listdir(f"/proc/{pid}/task"))
+            pss += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            processes += 1
     table = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     kernel = sum(int(table[name].split()[0]) for name in KERNEL)
     tcp = next(line.split() for line in Path("/proc/net/sockstat").read_text().splitlines()
                if line.startswith("TCP:"))
     kernel += int(tcp[tcp.index("mem") + 1]) * resource.getpagesize() // 1024
-    return Memory(len(children), threads, pss, kernel)
+    return Memory(processes, threads, pss, kernel)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Lab:
                 raise TimeoutError(f"{what}: {waiting} of {number} wait")
             time.sleep(0.1)
         took = time.monotonic() - began
-        time.sleep(SETTLED)
+        time.sleep(self.given.settle)
         return took
 
     def spent(self) -> tuple[float, float, float]:
@@ -135,7 +136,7 @@ class Lab:
         self.gateway.daemon.signal(signal.SIGUSR1)
         stayed = back = 0.0
         remain = missing = True
-        most = max(self.given.every, RESTART_MAX) if last else self.given.every
+        most = max(self.given.every, self.given.patience) if last else self.given.every
         while (since := time.monotonic() - began) < self.given.every or (
                 since < most and (remain or missing)):
             if remain := bool(old & set(self.gateway.children())):
@@ -352,6 +353,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N",
                         help="phones that connect at the same time (default: %(default)s)")
     parser.add_argument("--log-level", default="notice")
+    parser.set_defaults(settle=SETTLED, patience=PATIENCE)
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     return parser.parse_args()
 

@@ -4,11 +4,11 @@
 import os
 from argparse import Namespace
 
-from parked import Figures, Result, run
+from parked import PATIENCE, SETTLED, Figures, Result, run
 
 from .pings import AT_ONCE
 from .results import table
-from .warm import Bench
+from .warm import SMOKE, Bench
 
 USERS = 200
 THREADS = 250           # of a process, where each Ping has one
@@ -28,7 +28,7 @@ def parked(bench: Bench) -> None:
         for park in ("Off", "On") if pings <= THREADED else ("On",):
             root = bench.rig.path / f"parked-{pings}-{park}"
             root.mkdir()
-            result = run(_given(pings, park), root, bench.rig.domain, bench.rig.authority, users)
+            result = run(_given(pings, park, bench.effort is SMOKE), root, bench.rig.domain, bench.rig.authority, users)
             bench.results.note("parked", f"{pings} Pings, EasKcdPark {park}",
                                f"{result.pss:.0f} KB PSS each, {result.restarts}")
             rows.append(_row(park, result))
@@ -38,12 +38,13 @@ def parked(bench: Bench) -> None:
     print(table(HEAD, rows), flush=True)
 
 
-def _given(pings: int, park: str) -> Namespace:
+def _given(pings: int, park: str, smoke: bool) -> Namespace:
     """In the thread-per-Ping case, threads for all, and for the short requests."""
     processes, threads = (4, 64) if park == "On" else ((pings + 64) // THREADS + 1, THREADS)
     full = pings >= 1000
     return Namespace(pings=pings, park=park, processes=processes, threads=threads,
                      restarts=3 if full else 1, every=20 if full else 3, minutes=0,
+                     settle=0 if smoke else SETTLED, patience=0 if smoke else PATIENCE,
                      log_level="notice", at_once=AT_ONCE, spread=7)
 
 

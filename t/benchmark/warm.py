@@ -54,7 +54,8 @@ class Bench:
         anything. *often*: a promise depends on few per cent."""
         pair = paired(self.rig, a, b, self.rig.layouts[layout],
                       rounds=self.effort.rounds * (2 if often else 1),
-                      seconds=self.effort.seconds * (3 if slow else 1), connections=connections)
+                      seconds=self.effort.seconds * (3 if slow and self.effort is not SMOKE else 1),
+                      connections=connections)
         return self.results.pair(pair, layout, connections, name)
 
     def side(self, name: str, path: str, user: str | None = "alice") -> Side:
