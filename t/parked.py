@@ -353,8 +353,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N",
                         help="phones that connect at the same time (default: %(default)s)")
     parser.add_argument("--log-level", default="notice")
-    parser.set_defaults(settle=SETTLED, patience=PATIENCE)
     parser.add_argument("--keep", action="store_true", help="keep the logs")
+    parser.set_defaults(settle=SETTLED, patience=PATIENCE)
     return parser.parse_args()
 
 

@@ -238,8 +238,12 @@ static size_t whole_size(const struct attempt *attempt)
 
 static bool make_room(struct attempt *attempt, size_t size)
 {
-    unsigned char *larger = size <= attempt->room ? attempt->reply : realloc(attempt->reply, size);
+    unsigned char *larger;
 
+    if (size <= attempt->room) {
+        return true;
+    }
+    larger = realloc(attempt->reply, size);
     if (larger == NULL) {
         return false;
     }

@@ -28,7 +28,8 @@ def parked(bench: Bench) -> None:
         for park in ("Off", "On") if pings <= THREADED else ("On",):
             root = bench.rig.path / f"parked-{pings}-{park}"
             root.mkdir()
-            result = run(_given(pings, park, bench.effort is SMOKE), root, bench.rig.domain, bench.rig.authority, users)
+            result = run(_given(pings, park, bench.effort is SMOKE), root, bench.rig.domain,
+                         bench.rig.authority, users)
             bench.results.note("parked", f"{pings} Pings, EasKcdPark {park}",
                                f"{result.pss:.0f} KB PSS each, {result.restarts}")
             rows.append(_row(park, result))

@@ -20,7 +20,7 @@ enum kdc_behaviour {
     KDC_ANSWERS,
     KDC_ANSWERS_SLOWLY, /* after 600 ms */
     KDC_ANSWERS_BY_OCTETS,
-    KDC_ANSWERS_AT_LENGTH, /* with LONG_AS_REP, and an octet more */
+    KDC_ANSWERS_AT_LENGTH, /* with kdc_long_reply(), and an octet more */
     KDC_REFUSES,           /* no listening socket */
     KDC_DROPS_SYN,         /* the queue of connections is full */
     KDC_IS_SILENT,         /* accepts, and never replies */
@@ -34,7 +34,7 @@ enum kdc_behaviour {
 
 /* An AS-REP, and KRB-ERRORs with the codes 29 (service unavailable) and 25. */
 #define AS_REP "\x6b\x02\x30\x00"
-#define LONG_AS_REP "\x6b\x83\x01\x00\x00" /* and 65 536 octets, as with a large PAC */
+#define LONG_HEAD "\x6b\x83\x01\x00\x00" /* of 65 536 octets, as with a large PAC */
 #define LONG_SIZE ((size_t)(5 + 65536))
 #define UNAVAILABLE "\x7e\x09\x30\x07\xa6\x05\x02\x03\x00\x00\x1d"
 #define PREAUTH_REQUIRED "\x7e\x07\x30\x05\xa6\x03\x02\x01\x19"
@@ -58,11 +58,24 @@ static inline void kdc_write(int fd, const void *reply, size_t len, size_t annou
     }
 }
 
+/* An AS-REP, no part of which is as another of that size. */
+static inline void kdc_long_reply(unsigned char reply_out[LONG_SIZE + 1])
+{
+    size_t i;
+
+    for (i = 0; i <= LONG_SIZE; i++) {
+        reply_out[i] = (unsigned char)(i % 251);
+    }
+    memcpy(reply_out, LONG_HEAD, 5);
+}
+
+/* With its length in one piece, so that a reader may meet any part of it first. */
 static inline void kdc_write_long(int fd)
 {
-    static const char reply[LONG_SIZE + 1] = LONG_AS_REP;
+    unsigned char frame[4 + LONG_SIZE + 1] = "\x00\x01\x00\x05";
 
-    kdc_write(fd, reply, sizeof(reply), LONG_SIZE);
+    kdc_long_reply(frame + 4);
+    (void)!send(fd, frame, sizeof(frame), MSG_NOSIGNAL);
 }
 
 static inline void kdc_reply(enum kdc_behaviour behaviour, int fd)
